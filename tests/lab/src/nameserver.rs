@@ -1,0 +1,180 @@
+//! A primary or secondary name server: BIND, Knot or PowerDNS behind one handle.
+//!
+//! What the three have in common is here: how they are set up, started, asked, updated and stopped. Their configuration
+//! and the place where each counts its updates are in `bind`, `knot` and `powerdns`. A test that must hold for all of
+//! them is a loop over [`Software::ALL`].
+
+mod setup;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+
+pub use setup::Setup;
+
+use crate::process::Server;
+use crate::tools::{tool, try_output};
+use crate::{Key, Place, Port, Scratch, bind, knot, powerdns, query};
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Software {
+    Bind,
+    Knot,
+    PowerDns,
+}
+
+impl Software {
+    /// All three.
+    pub const ALL: [Software; 3] = [Software::Bind, Software::Knot, Software::PowerDns];
+
+    /// The name its makers give it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Software::Bind => "BIND",
+            Software::Knot => "Knot",
+            Software::PowerDns => "PowerDNS",
+        }
+    }
+}
+
+/// A running name server, stopped when dropped.
+#[derive(Debug)]
+pub struct NameServer {
+    // First, because fields are dropped in order: the process ends before its files go.
+    process: Server,
+    software: Software,
+    place: Place,
+    address: SocketAddr,
+    zones: Vec<String>,
+    /// BIND writes its counters to one file, so one asks at a time.
+    pub(crate) counting: Mutex<()>,
+    directory: Scratch,
+    _ports: (Option<Port>, Port),
+}
+
+impl NameServer {
+    /// Starts to describe a server.
+    pub fn setup(software: Software) -> Setup {
+        Setup::new(software)
+    }
+
+    /// Where it listens, UDP and TCP.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Which server it is.
+    pub fn software(&self) -> Software {
+        self.software
+    }
+
+    /// Where it runs.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Ends it with SIGTERM.
+    pub fn stop(&self) {
+        self.process.stop();
+    }
+
+    /// Ends it with SIGKILL.
+    pub fn kill9(&self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again after [`NameServer::stop`] or [`NameServer::kill9`]: same address, same data.
+    pub fn start_again(&self) {
+        self.process.start_again();
+        self.wait_until_serving().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The TXT records it holds at a name, sorted; none where the name does not exist.
+    pub fn txt(&self, owner: &str) -> Vec<String> {
+        query::txt(&self.place, self.address, owner).unwrap_or_else(|error| self.silent(owner, &error))
+    }
+
+    /// The serial of a zone.
+    pub fn serial(&self, zone: &str) -> u32 {
+        query::serial(&self.place, self.address, zone)
+            .unwrap_or_else(|error| self.silent(zone, &error))
+            .unwrap_or_else(|| panic!("{} does not serve {zone}", self.software.name()))
+    }
+
+    /// How many UPDATE requests it received since it was (last) started, refused ones included. PowerDNS does not count
+    /// those whose signature it cannot verify.
+    pub fn updates(&self) -> u64 {
+        match self.software {
+            Software::Bind => bind::updates(self),
+            Software::Knot => knot::updates(self),
+            Software::PowerDns => powerdns::updates(self),
+        }
+    }
+
+    /// Runs its own control program (`rndc`, `knotc`, `pdns_control`), such as `["freeze", "bind.test"]`.
+    pub fn control(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = match self.software {
+            Software::Bind => bind::control(self),
+            Software::Knot => knot::control(self),
+            Software::PowerDns => powerdns::control(self),
+        };
+        try_output(command.args(arguments), "")
+    }
+
+    /// Sends it an update with BIND's `nsupdate`, one change a line: `add x.bind.test 60 TXT "v"`. The error is what
+    /// `nsupdate` said.
+    pub fn nsupdate(&self, key: &Key, zone: &str, changes: &str) -> Result<(), String> {
+        let file = key.nsupdate_file(&self.directory);
+        self.update(Command::new(tool("nsupdate")).arg("-k").arg(file), zone, changes)
+    }
+
+    /// The same with Knot's `knsupdate`.
+    pub fn knsupdate(&self, key: &Key, zone: &str, changes: &str) -> Result<(), String> {
+        let file = key.knsupdate_file(&self.directory);
+        self.update(Command::new(tool("knsupdate")).arg("-k").arg(file), zone, changes)
+    }
+
+    fn update(&self, program: &Command, zone: &str, changes: &str) -> Result<(), String> {
+        let (ip, port) = (self.address.ip(), self.address.port());
+        let script = format!("server {ip} {port}\nzone {zone}.\n{changes}\nsend\n");
+        let mut command = self.place.command(program.get_program());
+        try_output(command.args(program.get_args()), &script).map(drop)
+    }
+
+    /// The directory of its configuration and data.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn wait_until_serving(&self) -> Result<(), String> {
+        let mut left = self.zones.clone();
+        let what = format!("served {}", left.join(" and "));
+        self.process.wait_until(&what, || {
+            left.retain(|zone| !query::is_served(&self.place, self.address, zone));
+            left.is_empty()
+        })
+    }
+
+    fn silent(&self, name: &str, error: &std::io::Error) -> ! {
+        panic!("{} at {} does not answer for {name}: {error}", self.software.name(), self.address)
+    }
+}
+
+/// The address behind what a caller may write instead of one.
+pub(crate) fn one_address(address: impl ToSocketAddrs) -> SocketAddr {
+    let mut addresses = address.to_socket_addrs().expect("an address is written as ip:port or [ip]:port");
+    addresses.next().expect("an address given as a value is one address")
+}

@@ -1,0 +1,118 @@
+//! Finds programs, and runs those that end by themselves.
+//!
+//! A test that needs a program fails without it and says how to get it. It is never skipped: a skipped test looks like
+//! a passed one.
+
+use std::env;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Which Debian package holds a program we use; the groups of `tests/lab/install` hold the same packages.
+const PACKAGES: &[(&str, &str)] = &[
+    ("bash", "bash"),
+    ("certbot", "certbot and python3-certbot-dns-rfc2136"),
+    ("curl", "curl"),
+    ("dig", "bind9-dnsutils"),
+    ("etcd", "etcd-server"),
+    ("ip", "iproute2"),
+    ("knotc", "knot"),
+    ("knotd", "knot"),
+    ("knsupdate", "knot-dnsutils"),
+    ("kube-apiserver", "kubernetes, whose source is built once"),
+    ("kubectl", "kubernetes-client"),
+    ("lego", "lego"),
+    ("named", "bind9"),
+    ("nsupdate", "bind9-dnsutils"),
+    ("openssl", "openssl"),
+    ("pdns_control", "pdns-server"),
+    ("pdns_server", "pdns-server and pdns-backend-sqlite3"),
+    ("pdnsutil", "pdns-tools"),
+    ("pebble", "pebble, of Debian unstable"),
+    ("rndc", "bind9-utils"),
+    ("setpriv", "util-linux"),
+    ("sqlite3", "sqlite3"),
+    ("time", "time"),
+    ("unbound", "unbound"),
+];
+
+/// The path of a program; panics with the package that holds it where there is none.
+pub fn tool(name: &str) -> PathBuf {
+    let found = places().into_iter().map(|place| place.join(name)).find(|path| is_program(path));
+    found.unwrap_or_else(|| {
+        let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
+        panic!("`{name}` is missing (Debian package {package}): run tests/lab/install")
+    })
+}
+
+/// The output of a program that has to succeed; panics with its standard error otherwise.
+pub fn output(command: &mut Command) -> String {
+    try_output(command, "").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Runs a program to its end with `input` on standard input: its standard output, or why it failed.
+pub fn try_output(command: &mut Command, input: &str) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{program} does not start: {error}"))?;
+    // A program that ends without reading its input is judged by its exit code, not by the broken pipe.
+    child.stdin.take().expect("stdin is piped, see above").write_all(input.as_bytes()).ok();
+    let done = child.wait_with_output().map_err(|error| format!("{program}: {error}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if done.status.success() {
+        return Ok(text(&done.stdout));
+    }
+    Err(format!("{program} failed ({}): {}{}", done.status, text(&done.stderr), text(&done.stdout)))
+}
+
+/// Where programs are looked for, best first: what was chosen on purpose, what `tests/lab/install` put into the cache
+/// (Debian 12 has a Pebble of its own that is too old), and the machine's programs; servers live in `sbin`.
+fn places() -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from).into_iter().collect();
+    places.extend([cache().join("pebble/usr/bin"), cache().join("kube")]);
+    places.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    places.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));
+    places
+}
+
+/// The directory `tests/lab/install` builds and unpacks into; the script has the same three lines.
+fn cache() -> PathBuf {
+    let below = |name: &str, rest: &str| env::var_os(name).map(|value| PathBuf::from(value).join(rest));
+    below("NOTARIAT_LAB_CACHE", "")
+        .or_else(|| below("XDG_CACHE_HOME", "notariat-lab"))
+        .or_else(|| below("HOME", ".cache/notariat-lab"))
+        .unwrap_or_default()
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_on_the_path() {
+        assert!(tool("sh").ends_with("sh"));
+    }
+
+    #[test]
+    #[should_panic(
+        expected = "`knotd-of-another-world` is missing (Debian package knotd-of-another-world): run tests/lab/install"
+    )]
+    fn a_missing_program_says_how_to_get_it() {
+        tool("knotd-of-another-world");
+    }
+
+    #[test]
+    fn a_failed_program_is_reported_with_its_standard_error() {
+        let error = try_output(Command::new("sh").args(["-c", "echo no such zone >&2; exit 3"]), "").unwrap_err();
+        assert!(error.contains("exit status: 3") && error.contains("no such zone"), "{error}");
+    }
+}
