@@ -1,0 +1,407 @@
+//! Talks to one CA: directory, nonces, signed requests, and how long its orders take.
+//!
+//! Untrusted: every answer. URLs that an answer names are used only on hosts that the directory itself names. What is retried
+//! here: badNonce with the nonce of the error (RFC 8555 section 6.5), and once a request whose connection broke, for a pooled
+//! connection may have died; nothing else.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::error::AcmeError;
+use super::jws::{AccountKey, Identity, Payload};
+use super::pace::{Pace, Phase};
+use super::wire::{Authorization, Directory, Order, Problem, Status};
+use crate::http::{Ask, Http, Method, Reply};
+use crate::limits::{
+    ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
+    NONCE_AGE_MAX, NONCES_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX,
+};
+use crate::name::Domain;
+use crate::stop::Stop;
+use crate::time::{self, Deadline, Stopwatch, Time};
+
+/// An account at the CA.
+#[derive(Debug)]
+pub struct Account {
+    /// Its key.
+    pub key: AccountKey,
+    /// Its URL, the `kid` of every request.
+    pub url: String,
+}
+
+/// What an order or a download is told with: the answer's decoded body and what its headers say.
+#[derive(Debug)]
+pub struct Answer<T> {
+    /// The body.
+    pub body: T,
+    /// `Location`
+    pub location: Option<String>,
+    /// Until when the CA asks us to wait.
+    pub retry_after: Option<Time>,
+    /// The CA's clock.
+    pub date: Option<Time>,
+}
+
+/// A client for one directory. Shared by all workers.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    directory_url: String,
+    stop: Stop,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    directory: Option<(Arc<Directory>, Stopwatch)>,
+    /// Newest last.
+    nonces: Vec<(String, Stopwatch)>,
+    pace: Pace,
+    /// The CA's clock minus ours, in seconds.
+    clock_offset: Option<i64>,
+}
+
+impl Client {
+    /// A client for the directory at `directory_url`.
+    pub fn new(http: Http, directory_url: &str, stop: Stop) -> Client {
+        Client { http, directory_url: directory_url.to_owned(), stop, cache: Mutex::default() }
+    }
+
+    /// The directory URL.
+    pub fn directory_url(&self) -> &str {
+        &self.directory_url
+    }
+
+    /// Ends the requests under way: the program is stopping. The orders stay.
+    pub fn shut_down(&self) {
+        self.http.shut_down();
+    }
+
+    /// The CA's clock minus ours in seconds, as of its last answer.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.cache().clock_offset
+    }
+
+    /// The lock guards a cache only: what a panicking thread left is as good as any.
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory, from memory for a day.
+    ///
+    /// # Errors
+    /// When it can not be had.
+    pub fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
+        const WHAT: &str = "directory";
+        if let Some((directory, fetched)) = &self.cache().directory
+            && fetched.elapsed() < ACME_DIRECTORY_KEPT
+        {
+            return Ok(directory.clone());
+        }
+        let reply = self.send(Method::Get, &self.directory_url, &[])?;
+        if !reply.is_success() {
+            return Err(refused(WHAT, &reply));
+        }
+        let directory: Directory = decode(WHAT, &reply.body)?;
+        for url in [&directory.new_nonce, &directory.new_account, &directory.new_order] {
+            if origin(url).is_none() {
+                return Err(AcmeError::Unusable { what: WHAT, why: format!("{url:?} is no https URL") });
+            }
+        }
+        let directory = Arc::new(directory);
+        self.cache().directory = Some((directory.clone(), Stopwatch::start()));
+        Ok(directory)
+    }
+
+    /// Makes the account of `key`, or finds it when the CA knows the key (section 7.3). Returns its URL.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn new_account(&self, key: &AccountKey, email: Option<&str>) -> Result<String, AcmeError> {
+        const WHAT: &str = "newAccount";
+        let mut payload = json!({"termsOfServiceAgreed": true});
+        if let Some(email) = email {
+            payload["contact"] = json!([format!("mailto:{email}")]);
+        }
+        let url = self.directory()?.new_account.clone();
+        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
+        let location = reply.header("location").unwrap_or_default().to_owned();
+        self.check_url(WHAT, &location)?;
+        Ok(location)
+    }
+
+    /// Orders a certificate for `names` (section 7.4).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn new_order(&self, account: &Account, names: &[Domain]) -> Result<Answer<Order>, AcmeError> {
+        const WHAT: &str = "newOrder";
+        let identifiers: Vec<_> = names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
+        let url = self.directory()?.new_order.clone();
+        let answer: Answer<Order> =
+            self.post(WHAT, account, &url, &Payload::Json(json!({"identifiers": identifiers})))?;
+        self.check_url(WHAT, answer.location.as_deref().unwrap_or_default())?;
+        Ok(answer)
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn order(&self, account: &Account, url: &str) -> Result<Answer<Order>, AcmeError> {
+        self.post("order", account, url, &Payload::Empty)
+    }
+
+    /// Reads an authorization (section 7.5).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn authorization(&self, account: &Account, url: &str) -> Result<Authorization, AcmeError> {
+        self.post("authorization", account, url, &Payload::Empty).map(|answer| answer.body)
+    }
+
+    /// Tells the CA that a challenge can be looked at (section 7.5.1). Told so already, it is no error.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<(), AcmeError> {
+        const WHAT: &str = "challenge";
+        self.check_url(WHAT, url)?;
+        let empty = Payload::Json(json!({}));
+        match self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty) {
+            Ok(_) => Ok(()),
+            // The reply to an earlier try was lost: the order says what became of it.
+            Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends the request for the certificate (section 7.4).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn finalize(&self, account: &Account, url: &str, csr: &[u8]) -> Result<Answer<Order>, AcmeError> {
+        let payload = Payload::Json(json!({"csr": URL_SAFE_NO_PAD.encode(csr)}));
+        self.post("finalize", account, url, &payload)
+    }
+
+    /// Downloads the chain (section 7.4.2), and the CA's clock at that moment.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn certificate(&self, account: &Account, url: &str) -> Result<(Vec<u8>, Option<Time>), AcmeError> {
+        const WHAT: &str = "certificate";
+        self.check_url(WHAT, url)?;
+        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &Payload::Empty)?;
+        let date = reply.date();
+        Ok((reply.body, date))
+    }
+
+    /// Looks at an order until it leaves `pending` (or `processing`, by `phase`), as the CA's pace and its Retry-After suggest.
+    ///
+    /// # Errors
+    /// When the CA refuses, or nothing changed for ten minutes: the order can be continued later.
+    pub fn wait(
+        &self,
+        account: &Account,
+        url: &str,
+        phase: Phase,
+        retry_after: Option<Time>,
+    ) -> Result<Answer<Order>, AcmeError> {
+        let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
+        let mut pause = asked(retry_after).unwrap_or(self.cache().pace.first(phase));
+        let mut looks = 0;
+        loop {
+            if self.stop.wait(pause) {
+                return Err(AcmeError::Stopped);
+            }
+            let answer = self.order(account, url)?;
+            looks += 1;
+            let status = &answer.body.status;
+            let waiting = match phase {
+                Phase::Validation => *status == Status::Pending,
+                Phase::Issuance => matches!(status, Status::Ready | Status::Processing | Status::Unknown(_)),
+            } || (*status == Status::Valid && answer.body.certificate.is_none());
+            if !waiting {
+                if retry_after.is_none() {
+                    self.cache().pace.learn(phase, looks, watch.elapsed());
+                }
+                return Ok(answer);
+            }
+            if deadline.left().is_none() {
+                let why = format!("the order is {status:?} for {}", time::human(POLL_IN_ALL));
+                return Err(AcmeError::Unusable { what: "order", why });
+            }
+            pause = asked(answer.retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX);
+        }
+    }
+
+    /// Whether `url` is on a host that the directory names. Everything an answer points to must be.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_url(&self, what: &'static str, url: &str) -> Result<(), AcmeError> {
+        let directory = self.directory()?;
+        let own = [&self.directory_url, &directory.new_nonce, &directory.new_account, &directory.new_order];
+        match origin(url) {
+            Some(origin) if own.iter().any(|u| self::origin(u) == Some(origin)) => Ok(()),
+            Some(_) => Err(AcmeError::Unusable { what, why: format!("it leads to another host, {url:?}") }),
+            None => Err(AcmeError::Unusable { what, why: format!("it leads to {url:?}, which is no https URL") }),
+        }
+    }
+
+    fn post<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        account: &Account,
+        url: &str,
+        payload: &Payload,
+    ) -> Result<Answer<T>, AcmeError> {
+        self.check_url(what, url)?;
+        let reply = self.signed(what, &account.key, Identity::Account(&account.url), url, payload)?;
+        Ok(Answer {
+            location: reply.header("location").map(str::to_owned),
+            retry_after: reply.retry_after(time::now()),
+            date: reply.date(),
+            body: decode(what, &reply.body)?,
+        })
+    }
+
+    /// A signed request (section 6.2), tried again as the module's header says.
+    fn signed(
+        &self,
+        what: &'static str,
+        key: &AccountKey,
+        identity: Identity<'_>,
+        url: &str,
+        payload: &Payload,
+    ) -> Result<Reply, AcmeError> {
+        let (mut rejected, mut broken) = (0, false);
+        loop {
+            let nonce = self.nonce()?;
+            let body = key.sign(identity, &nonce, url, payload).map_err(|why| AcmeError::Unusable { what, why })?;
+            let reply = match self.send(Method::Post, url, &body) {
+                Ok(reply) => reply,
+                Err(AcmeError::Network(_)) if !broken => {
+                    broken = true;
+                    continue;
+                }
+                Err(e) => return Err(e),
+            };
+            self.keep_nonce(&reply);
+            if reply.is_success() {
+                return Ok(reply);
+            }
+            let error = refused(what, &reply);
+            rejected += 1;
+            if error.word() != Some("badNonce") || rejected >= BAD_NONCE_TRIES {
+                return Err(error);
+            }
+            if rejected >= BAD_NONCE_TRIES_AT_ONCE && self.stop.wait(BAD_NONCE_PAUSE) {
+                return Err(AcmeError::Stopped);
+            }
+        }
+    }
+
+    /// The newest nonce of an earlier answer, else a new one (section 7.2).
+    fn nonce(&self) -> Result<String, AcmeError> {
+        const WHAT: &str = "newNonce";
+        {
+            let mut cache = self.cache();
+            while let Some((nonce, got)) = cache.nonces.pop() {
+                if got.elapsed() < NONCE_AGE_MAX {
+                    return Ok(nonce);
+                }
+            }
+        }
+        let reply = self.send(Method::Head, &self.directory()?.new_nonce, &[])?;
+        if !reply.is_success() {
+            return Err(refused(WHAT, &reply));
+        }
+        let nonce = reply.header("replay-nonce").filter(|n| is_nonce(n));
+        nonce.map(str::to_owned).ok_or_else(|| AcmeError::Unusable { what: WHAT, why: "it has no nonce".to_owned() })
+    }
+
+    fn keep_nonce(&self, reply: &Reply) {
+        if let Some(nonce) = reply.header("replay-nonce").filter(|n| is_nonce(n)) {
+            let mut cache = self.cache();
+            if cache.nonces.len() >= NONCES_MAX {
+                cache.nonces.remove(0);
+            }
+            cache.nonces.push((nonce.to_owned(), Stopwatch::start()));
+        }
+    }
+
+    fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<Reply, AcmeError> {
+        if self.stop.is_set() {
+            return Err(AcmeError::Stopped);
+        }
+        let headers: &[(&str, &str)] =
+            if method == Method::Post { &[("content-type", "application/jose+json")] } else { &[] };
+        let ask = Ask { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
+        let reply = self.http.send(&ask).map_err(AcmeError::Network)?;
+        if let Some(date) = reply.date() {
+            self.cache().clock_offset = Some(date.unix() - time::now().unix());
+        }
+        Ok(reply)
+    }
+}
+
+fn refused(what: &'static str, reply: &Reply) -> AcmeError {
+    let (problem, retry_after) = (Box::new(Problem::from_any_body(&reply.body)), reply.retry_after(time::now()));
+    AcmeError::Problem { what, status: reply.status, problem, retry_after }
+}
+
+fn decode<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, AcmeError> {
+    serde_json::from_slice(body).map_err(|e| AcmeError::Unusable { what, why: e.to_string() })
+}
+
+/// What Retry-After asks for, within the bounds of a poll.
+fn asked(retry_after: Option<Time>) -> Option<Duration> {
+    retry_after.map(|at| at.since(time::now()).clamp(POLL_FIRST, POLL_PAUSE_MAX))
+}
+
+/// RFC 8555 section 6.5.1: base64url characters. Anything else must not get into a header of ours.
+fn is_nonce(text: &str) -> bool {
+    (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// Scheme, host and port of an https URL.
+fn origin(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://")?;
+    let host = rest.split(['/', '?', '#']).next().filter(|h| !h.is_empty() && !h.contains('@'))?;
+    Some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_urls_have_an_origin() {
+        for (url, expected) in [
+            ("https://ca.test/acme/1", Some("ca.test")),
+            ("https://ca.test:14000/x?y", Some("ca.test:14000")),
+            ("https://[::1]:14000/x", Some("[::1]:14000")),
+            ("https://ca.test", Some("ca.test")),
+            ("https://ca.test@evil.test/", None),
+            ("https://", None),
+            ("http://ca.test/", None),
+            ("file:///etc/passwd", None),
+            ("", None),
+        ] {
+            assert_eq!(origin(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_is_of_base64url_characters() {
+        assert!(is_nonce("oFvnlFP1wIhRlYS2jTaXbA"));
+        assert!(!is_nonce("") && !is_nonce("a b") && !is_nonce("a\"b") && !is_nonce(&"a".repeat(513)));
+    }
+}

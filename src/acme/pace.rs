@@ -1,0 +1,70 @@
+//! How long to wait before looking at an order: learned from how long this CA took the last times. Pure.
+
+use std::time::Duration;
+
+use crate::limits::{POLL_FIRST, POLL_FIRST_MAX, POLL_LEARNED_MIN};
+
+/// What is waited for when an order is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The CA looks at the challenges.
+    Validation,
+    /// The CA makes the certificate.
+    Issuance,
+}
+
+/// The pace of one CA.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    validation: Duration,
+    issuance: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace { validation: POLL_FIRST, issuance: POLL_FIRST }
+    }
+}
+
+impl Pace {
+    /// The pause before the first look.
+    pub fn first(&self, phase: Phase) -> Duration {
+        match phase {
+            Phase::Validation => self.validation,
+            Phase::Issuance => self.issuance,
+        }
+    }
+
+    /// Takes note that `looks` were needed within `took`. One was enough: an eighth sooner next time. It was not: as long as it
+    /// took, so that one is enough the next time.
+    pub fn learn(&mut self, phase: Phase, looks: u32, took: Duration) {
+        let pause = match phase {
+            Phase::Validation => &mut self.validation,
+            Phase::Issuance => &mut self.issuance,
+        };
+        let next = if looks == 1 { *pause - *pause / 8 } else { took };
+        *pause = next.clamp(POLL_LEARNED_MIN, POLL_FIRST_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_of_a_ca_is_learned() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.first(Phase::Validation), POLL_FIRST);
+        pace.learn(Phase::Validation, 3, Duration::from_millis(800));
+        assert_eq!(pace.first(Phase::Validation), Duration::from_millis(800));
+        assert_eq!(pace.first(Phase::Issuance), POLL_FIRST, "each phase has its own");
+        pace.learn(Phase::Validation, 1, Duration::from_millis(810));
+        assert_eq!(pace.first(Phase::Validation), Duration::from_millis(700));
+        pace.learn(Phase::Validation, 9, Duration::from_secs(90));
+        assert_eq!(pace.first(Phase::Validation), POLL_FIRST_MAX);
+        for _ in 0..1000 {
+            pace.learn(Phase::Validation, 1, Duration::ZERO);
+        }
+        assert_eq!(pace.first(Phase::Validation), POLL_LEARNED_MIN);
+    }
+}

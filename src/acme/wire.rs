@@ -1,0 +1,219 @@
+//! What a CA sends (RFC 8555 section 7), as far as it is looked at. Pure.
+//!
+//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated; a field that is needed and missing is an
+//! error where it is needed.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::limits::SUBPROBLEMS_SHOWN_MAX;
+use crate::text::{excerpt, one_line};
+
+/// The directory (section 7.1.1).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Directory {
+    pub new_nonce: String,
+    pub new_account: String,
+    pub new_order: String,
+    #[serde(default)]
+    pub meta: Meta,
+}
+
+/// The directory's metadata.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Meta {
+    #[serde(default)]
+    pub external_account_required: bool,
+}
+
+/// A status word (section 7.1.6).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub enum Status {
+    Pending,
+    Ready,
+    Processing,
+    Valid,
+    Invalid,
+    /// A word that the RFC does not have; waited for like `processing`.
+    Unknown(String),
+}
+
+impl From<String> for Status {
+    fn from(word: String) -> Status {
+        match word.as_str() {
+            "pending" => Status::Pending,
+            "ready" => Status::Ready,
+            "processing" => Status::Processing,
+            "valid" => Status::Valid,
+            // An authorization may end in three more ways (section 7.1.6); none leads back.
+            "invalid" | "deactivated" | "expired" | "revoked" => Status::Invalid,
+            _ => Status::Unknown(word),
+        }
+    }
+}
+
+/// An order (section 7.1.3).
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Order {
+    pub status: Status,
+    #[serde(default)]
+    pub identifiers: Vec<Identifier>,
+    #[serde(default)]
+    pub authorizations: Vec<String>,
+    #[serde(default)]
+    pub finalize: String,
+    #[serde(default)]
+    pub certificate: Option<String>,
+    #[serde(default)]
+    pub error: Option<Problem>,
+}
+
+/// An identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Identifier {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub value: String,
+}
+
+/// An authorization (section 7.1.4).
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Authorization {
+    pub status: Status,
+    pub identifier: Identifier,
+    #[serde(default)]
+    pub wildcard: bool,
+    #[serde(default)]
+    pub challenges: Vec<Challenge>,
+}
+
+impl Authorization {
+    /// The name it is for, as it stands in the order.
+    pub fn name(&self) -> String {
+        format!("{}{}", if self.wildcard { "*." } else { "" }, self.identifier.value)
+    }
+}
+
+/// A challenge (section 7.1.5). Types without a token exist.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Challenge {
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    #[serde(default)]
+    pub url: String,
+    #[serde(default)]
+    pub status: Option<Status>,
+    #[serde(default)]
+    pub token: Option<String>,
+    #[serde(default)]
+    pub error: Option<Problem>,
+}
+
+/// An error in the CA's words (RFC 7807, RFC 8555 section 6.7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Problem {
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    #[serde(default)]
+    pub detail: String,
+    #[serde(default)]
+    pub subproblems: Vec<Problem>,
+    #[serde(default)]
+    pub identifier: Option<Identifier>,
+}
+
+const ERROR_PREFIX: &str = "urn:ietf:params:acme:error:";
+
+impl Problem {
+    /// Reads a problem from any body: what a proxy's HTML says is kept, too.
+    pub fn from_any_body(body: &[u8]) -> Problem {
+        if let Ok(problem) = serde_json::from_slice::<Problem>(body)
+            && !(problem.kind.is_empty() && problem.detail.is_empty())
+        {
+            return problem;
+        }
+        Problem { detail: excerpt(body), ..Problem::default() }
+    }
+
+    /// The last part of the type: `rateLimited`.
+    pub fn word(&self) -> &str {
+        self.kind.strip_prefix(ERROR_PREFIX).unwrap_or(&self.kind)
+    }
+}
+
+/// The CA's own words, with those of each part and the name it is about.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = one_line(&self.detail);
+        match (self.word(), detail.as_str()) {
+            ("", "") => f.write_str("no reason given")?,
+            ("", detail) => f.write_str(detail)?,
+            (word, "") => f.write_str(word)?,
+            (word, detail) => write!(f, "{word}: {detail}")?,
+        }
+        for part in self.subproblems.iter().take(SUBPROBLEMS_SHOWN_MAX) {
+            let about = part.identifier.as_ref().map_or("", |i| i.value.as_str());
+            write!(f, "; {about}{}{}", if about.is_empty() { "" } else { ": " }, one_line(&part.detail))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::EXCERPT_OCTETS;
+
+    #[test]
+    fn what_pebble_sends_reads() {
+        let order: Order = serde_json::from_str(
+            r#"{"status":"pending","expires":"2026-11-23T14:33:00Z","identifiers":[{"type":"dns","value":"a.test"}],"profile":"default",
+            "finalize":"https://ca/finalize/1","authorizations":["https://ca/authz/1"]}"#,
+        )
+        .unwrap();
+        assert_eq!((order.status, order.authorizations.len()), (Status::Pending, 1));
+        let authorization: Authorization = serde_json::from_str(
+            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"expires":"2026-11-22T15:33:00Z","challenges":[
+            {"type":"dns-persist-01","url":"https://ca/c/3","issuer-domain-names":["ca"],"status":"pending"},
+            {"type":"dns-01","url":"https://ca/c/1","token":"t","status":"pending"}]}"#,
+        )
+        .unwrap();
+        assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 2));
+        let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
+        assert_eq!(odd.status, Status::Unknown("contemplating".into()));
+    }
+
+    #[test]
+    fn problems_keep_the_words_of_the_ca_whatever_it_sent() {
+        for (body, shown) in [
+            (
+                r#"{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many\ncertificates","status":429}"#,
+                "rateLimited: too many certificates",
+            ),
+            (
+                r#"{"type":"urn:ietf:params:acme:error:rejectedIdentifier","detail":"no","subproblems":[{"type":"x","detail":"blocked","identifier":{"type":"dns","value":"a.test"}}]}"#,
+                "rejectedIdentifier: no; a.test: blocked",
+            ),
+            ("<html>\n<h1>502 Bad Gateway</h1>\n</html>", "<html> <h1>502 Bad Gateway</h1> </html>"),
+            ("{}", "{}"),
+            ("", "no reason given"),
+            (r#"{"type":"about:blank"}"#, "about:blank"),
+            ("\u{1b}[31mred", "[31mred"),
+        ] {
+            assert_eq!(Problem::from_any_body(body.as_bytes()).to_string(), shown);
+        }
+        assert!(Problem::from_any_body(&vec![b'x'; 100_000]).to_string().len() <= EXCERPT_OCTETS);
+    }
+}

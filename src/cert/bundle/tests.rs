@@ -1,0 +1,95 @@
+use super::*;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+
+/// A chain made by rcgen, which is not the code under test: root, intermediate, leaf.
+struct Pki {
+    intermediate: Issuer<'static, KeyPair>,
+    intermediate_pem: String,
+    root_pem: String,
+}
+
+fn ca(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+impl Pki {
+    fn new() -> Pki {
+        let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let root_pem = ca("Root").self_signed(&root_key).unwrap().pem();
+        let root = Issuer::new(ca("Root"), root_key);
+        let intermediate_pem = ca("Intermediate").signed_by(&key, &root).unwrap().pem();
+        Pki { intermediate: Issuer::new(ca("Intermediate"), key), intermediate_pem, root_pem }
+    }
+
+    fn leaf(&self, key: &KeyPair, names: &[&str], from: i64, to: i64) -> String {
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        let at = |offset: i64| ::time::OffsetDateTime::from_unix_timestamp(NOW.unix() + offset).unwrap();
+        (params.not_before, params.not_after) = (at(from), at(to));
+        params.signed_by(key, &self.intermediate).unwrap().pem()
+    }
+}
+
+fn check(chain: &str, key: &str, wanted: &[&str]) -> Result<CheckedBundle, BundleError> {
+    let wanted: Vec<Domain> = wanted.iter().map(|n| Domain::parse(n).unwrap()).collect();
+    CheckedBundle::check(chain.as_bytes(), Secret::new(key.as_bytes().to_vec()), &wanted, NOW)
+}
+
+#[test]
+fn a_sound_bundle_is_taken_and_its_facts_are_read() {
+    let (pki, key) = (Pki::new(), KeyPair::generate().unwrap());
+    let leaf = pki.leaf(&key, &["a.test", "*.a.test"], -3600, 3600);
+    for chain in [
+        leaf.clone(),
+        format!("{leaf}{}", pki.intermediate_pem),
+        format!("{leaf}{}{}", pki.intermediate_pem, pki.root_pem),
+    ] {
+        let bundle = check(&chain, &key.serialize_pem(), &["a.test", "www.a.test", "*.a.test"]).unwrap();
+        assert_eq!(bundle.chain(), chain.as_bytes());
+        let facts = bundle.facts();
+        assert_eq!((facts.not_before.unix(), facts.not_after.unix()), (NOW.unix() - 3600, NOW.unix() + 3600));
+        assert_eq!((facts.issuer.as_str(), facts.names.len(), facts.fingerprint.len()), ("Intermediate", 2, 64));
+        assert_eq!(facts.lifetime(), Duration::from_secs(7200));
+    }
+}
+
+#[test]
+fn each_fault_of_a_bundle_is_found_and_named() {
+    let (pki, key, other) = (Pki::new(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (pem, leaf) = (key.serialize_pem(), pki.leaf(&key, &["a.test"], -3600, 3600));
+    let stranger = Pki::new().intermediate_pem;
+    for (chain, key, wanted, expected) in [
+        (String::new(), &pem, &["a.test"][..], "there is no certificate in it"),
+        (leaf.replace('M', "!"), &pem, &["a.test"], "not PEM"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(),
+            &pem,
+            &["a.test"],
+            "does not parse",
+        ),
+        (leaf.clone(), &other.serialize_pem(), &["a.test"], "made for another key"),
+        (leaf.clone(), &"nothing".to_owned(), &["a.test"], "private key can not be read"),
+        (leaf.clone(), &pem, &["a.test", "b.test", "*.a.test"], "is not for b.test, *.a.test"),
+        (format!("{leaf}{stranger}"), &pem, &["a.test"], "certificate 1 of the chain is not signed"),
+        (format!("{leaf}{}{stranger}", pki.intermediate_pem), &pem, &["a.test"], "certificate 2 of the chain"),
+        (pki.leaf(&other, &["a.test"], -3600, 3600), &pem, &["a.test"], "another key"),
+        (pki.leaf(&self_key(&key), &["a.test"], -7200, -301), &pem, &["a.test"], "valid from"),
+        (pki.leaf(&self_key(&key), &["a.test"], 302, 7200), &pem, &["a.test"], "valid from"),
+        (leaf.repeat(11), &pem, &["a.test"], "more than 10 certificates"),
+        (format!("{leaf}{}", " ".repeat(200_000)), &pem, &["a.test"], "octets"),
+    ] {
+        let error = check(&chain, key, wanted).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    assert!(check(&pki.leaf(&key, &["a.test"], -7200, -298), &pem, &["a.test"]).is_ok(), "five minutes either way");
+    assert!(check(&pki.leaf(&key, &["a.test"], 298, 7200), &pem, &["a.test"]).is_ok());
+}
+
+fn self_key(key: &KeyPair) -> KeyPair {
+    KeyPair::from_pem(&key.serialize_pem()).unwrap()
+}

@@ -1,0 +1,125 @@
+//! What is looked at in a certificate chain: names, validity, serial, key, who signed whom.
+//!
+//! Untrusted: the whole chain, whether it comes from a Secret that anybody may have written or from a CA.
+
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
+use crate::name::Domain;
+use crate::time::Time;
+
+/// The facts of a leaf certificate: what deciding needs, and nothing that has to be kept secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The DNS names it is valid for, as far as they are names; lower case.
+    pub names: Vec<Domain>,
+    /// When it begins to be valid.
+    pub not_before: Time,
+    /// When it ends to be valid.
+    pub not_after: Time,
+    /// The serial number in hexadecimal, as in DER (a leading 00 included).
+    pub serial: String,
+    /// The SubjectPublicKeyInfo in DER.
+    pub public_key: Vec<u8>,
+    /// The issuer's common name, or an empty text.
+    pub issuer: String,
+    /// SHA-256 of the leaf in hexadecimal.
+    pub fingerprint: String,
+}
+
+impl Facts {
+    /// Whether it serves `domain`.
+    pub fn covers(&self, domain: &Domain) -> bool {
+        self.names.iter().any(|n| n.covers(domain))
+    }
+
+    /// The time between its two ends.
+    pub fn lifetime(&self) -> std::time::Duration {
+        self.not_after.since(self.not_before)
+    }
+}
+
+/// Why a text is not a certificate chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainError(pub String);
+
+impl fmt::Display for ChainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads the certificates of a PEM text, leaf first, and the facts of the leaf.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainError> {
+    if pem.len() > CHAIN_OCTETS_MAX {
+        return Err(ChainError(format!(
+            "the chain has {} octets, more than the {CHAIN_OCTETS_MAX} that are read",
+            pem.len()
+        )));
+    }
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
+        .take(CHAIN_CERTIFICATES_MAX + 1)
+        .collect::<Result<_, _>>()
+        .map_err(|e| ChainError(format!("the chain is not PEM: {e:?}")))?;
+    if chain.len() > CHAIN_CERTIFICATES_MAX {
+        return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));
+    }
+    let leaf = chain.first().ok_or_else(|| ChainError("there is no certificate in it".to_owned()))?;
+    let facts = facts(leaf)?;
+    Ok((chain, facts))
+}
+
+/// Reads one certificate.
+///
+/// # Errors
+/// When it is not one X.509 certificate.
+pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
+    match X509Certificate::from_der(der) {
+        Ok((&[], certificate)) => Ok(certificate),
+        Ok(_) => Err(ChainError("a certificate has octets after its end".to_owned())),
+        Err(e) => Err(ChainError(format!("a certificate does not parse: {e}"))),
+    }
+}
+
+fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
+    let certificate = parse(der)?;
+    let names = match certificate.subject_alternative_name() {
+        Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),
+        Ok(None) => Vec::new(),
+        Err(e) => {
+            return Err(ChainError(format!("its subjectAltName does not parse: {e}")));
+        }
+    };
+    let issuer = certificate.issuer().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
+    Ok(Facts {
+        names,
+        not_before: Time::from_unix(certificate.validity().not_before.timestamp()),
+        not_after: Time::from_unix(certificate.validity().not_after.timestamp()),
+        serial: hex(certificate.raw_serial()),
+        public_key: certificate.public_key().raw.to_vec(),
+        issuer: issuer.to_owned(),
+        fingerprint: hex(digest(&SHA256, der).as_ref()),
+    })
+}
+
+/// A name of another kind, or one that no configured name can equal, is of no interest.
+fn domain(name: &GeneralName<'_>) -> Option<Domain> {
+    match name {
+        GeneralName::DNSName(text) => Domain::parse(text).ok(),
+        _ => None,
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

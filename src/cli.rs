@@ -1,0 +1,309 @@
+//! The command line, in Go's style: `-word value`, `--word value`, `-word=value`.
+//!
+//! Arguments are normalised before pico-args sees them, which knows `--word value` only for long names (it panics on `-word` in
+//! debug builds and misses it in release builds).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::address::ServerAddress;
+use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
+use crate::name::{ObjectRef, check_namespace};
+use crate::store::FileMode;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Run.
+    Run(Box<Arguments>),
+    /// Print the usage and end.
+    Help,
+    /// Print the version and end.
+    Version,
+}
+
+/// The arguments of a run.
+#[derive(Debug)]
+pub struct Arguments {
+    /// `-acme`: the directory URL, when it was given.
+    pub acme: Option<String>,
+    /// `-acme-ca`
+    pub acme_ca: Option<PathBuf>,
+    /// `-config`: names without a namespace.
+    pub config: Vec<String>,
+    /// `-kubeconfig`
+    pub kubeconfig: Option<PathBuf>,
+    /// `-namespace`
+    pub namespace: Option<String>,
+    /// `-instance`
+    pub instance: Option<String>,
+    /// `-local`
+    pub local: Option<PathBuf>,
+    /// `-local-mode`
+    pub local_mode: FileMode,
+    /// `-once`
+    pub once: bool,
+    /// `-resolver`
+    pub resolver: Option<ServerAddress>,
+    /// `-workers`
+    pub workers: usize,
+    /// `-log-level`
+    pub log_level: log::LevelFilter,
+}
+
+/// What `-h` prints.
+pub const USAGE: &str = "\
+notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 over signed DNS UPDATE).
+
+usage: notariat -config NAME [flags]      one dash or two, value after a space or =
+
+  -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
+  -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
+  -acme-ca FILE    extra trust roots (PEM) for the ACME server
+  -once            one pass over all entries, then exit: 0 every Secret is valid, 1 any is not or an entry was
+                   refused, 75 could not find out, 78 command line or configuration unreadable
+  -kubeconfig F    kubeconfig (default: the service account of the pod)
+  -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
+  -instance NAME   owner in the annotations of Secrets (default: the own namespace)
+  -local DIR       no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>
+  -local-mode M    file mode of Secrets there: 0600 (default), 0640, 0660
+  -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
+  -workers N       certificates obtained at the same time, 1 to 64 (default 4)
+  -log-level L     error, warn, info (default) or debug
+  -h, -help        print this        -version   print the version
+";
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// One sentence that names the flag.
+pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
+    let mut normal = Vec::new();
+    for argument in arguments {
+        let text = argument.into_string().map_err(|raw| format!("the argument {raw:?} is not UTF-8"))?;
+        normal.extend(normalised(&text));
+    }
+    let asks = |words: &[&str]| normal.iter().any(|a| words.contains(&a.as_str()));
+    if asks(&["-h", "--help"]) {
+        return Ok(Command::Help);
+    }
+    if asks(&["--version"]) {
+        return Ok(Command::Version);
+    }
+    let mut flags = Flags(pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect()));
+    let config = flags.value("config", |v| {
+        let names: Vec<String> = v.split(',').map(|n| n.trim().to_owned()).collect();
+        names.iter().try_for_each(|name| ObjectRef::parse(name, "x").map(|_| ()).map_err(|e| e.to_string()))?;
+        if names.iter().any(|n| n.contains('/')) {
+            return Err("names a namespace; the ConfigMap is in notariat's own (-namespace)".to_owned());
+        }
+        Ok(names)
+    })?;
+    let arguments = Arguments {
+        acme: flags.value("acme", |v| match v.strip_prefix("https://") {
+            Some(rest) if !rest.is_empty() && !v.contains(char::is_whitespace) => Ok(v.to_owned()),
+            _ => Err("is not an https URL".to_owned()),
+        })?,
+        acme_ca: flags.value("acme-ca", |v| Ok(PathBuf::from(v)))?,
+        config: config.unwrap_or_default(),
+        kubeconfig: flags.value("kubeconfig", |v| Ok(PathBuf::from(v)))?,
+        namespace: flags
+            .value("namespace", |v| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string()))?,
+        instance: flags.value("instance", |v| {
+            check_namespace(v)
+                .map(|()| v.to_owned())
+                .map_err(|_| "is not a name of lower-case letters, digits and `-`".to_owned())
+        })?,
+        local: flags.value("local", |v| Ok(PathBuf::from(v)))?,
+        local_mode: flags.value("local-mode", FileMode::parse)?.unwrap_or(FileMode::PRIVATE),
+        once: flags.switch("once"),
+        resolver: flags.value("resolver", str::parse)?,
+        workers: flags
+            .value("workers", |v| match v.parse() {
+                Ok(n) if (1..=WORKERS_MAX).contains(&n) => Ok(n),
+                _ => Err(format!("is not a number from 1 to {WORKERS_MAX}")),
+            })?
+            .unwrap_or(WORKERS_DEFAULT),
+        log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
+    };
+    flags.finish()?;
+    if arguments.config.is_empty() {
+        return Err(
+            "-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)".to_owned()
+        );
+    }
+    if arguments.local.is_some() && arguments.kubeconfig.is_some() {
+        return Err("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes".to_owned());
+    }
+    Ok(Command::Run(Box::new(arguments)))
+}
+
+fn log_level(text: &str) -> Result<log::LevelFilter, String> {
+    match text {
+        "error" => Ok(log::LevelFilter::Error),
+        "warn" => Ok(log::LevelFilter::Warn),
+        "info" => Ok(log::LevelFilter::Info),
+        "debug" => Ok(log::LevelFilter::Debug),
+        _ => Err("is none of error, warn, info, debug".to_owned()),
+    }
+}
+
+/// `-word` becomes `--word`, and `-word=value` two arguments. `-h` stays.
+fn normalised(argument: &str) -> Vec<String> {
+    let Some(word) = argument.strip_prefix('-').map(|w| w.strip_prefix('-').unwrap_or(w)) else {
+        return vec![argument.to_owned()];
+    };
+    let dashed = |word: &str| {
+        if word.len() == 1 { format!("-{word}") } else { format!("--{word}") }
+    };
+    match word.split_once('=') {
+        Some((word, value)) => vec![dashed(word), value.to_owned()],
+        None => vec![dashed(word)],
+    }
+}
+
+struct Flags(pico_args::Arguments);
+
+impl Flags {
+    fn switch(&mut self, word: &str) -> bool {
+        self.0.contains(long(word))
+    }
+
+    fn value<T>(&mut self, word: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+        let text: Option<String> =
+            self.0.opt_value_from_str(long(word)).map_err(|_| format!("-{word} lacks its value"))?;
+        let Some(text) = text else { return Ok(None) };
+        if text.is_empty() || (text.starts_with('-') && text.len() > 1) {
+            return Err(format!("-{word} lacks its value"));
+        }
+        parse(&text).map(Some).map_err(|e| format!("-{word} {text:?} {e}"))
+    }
+
+    /// What is left over was given twice or is unknown.
+    fn finish(self) -> Result<(), String> {
+        match self.0.finish().first() {
+            None => Ok(()),
+            Some(first) => {
+                let first = first.to_string_lossy();
+                let word = first.trim_start_matches('-');
+                let known = USAGE.contains(&format!("  -{word} "));
+                Err(match (first.starts_with('-'), known) {
+                    (true, true) => format!("-{word} is given twice"),
+                    (true, false) => format!("-{word} is not a flag (-h shows all flags)"),
+                    (false, _) => format!("{first:?} is not a flag; values stand behind theirs (-h shows all flags)"),
+                })
+            }
+        }
+    }
+}
+
+/// pico-args wants names that live as long as the program.
+fn long(word: &str) -> &'static str {
+    const WORDS: [&str; 12] = [
+        "--acme",
+        "--acme-ca",
+        "--config",
+        "--kubeconfig",
+        "--namespace",
+        "--instance",
+        "--local",
+        "--local-mode",
+        "--once",
+        "--resolver",
+        "--workers",
+        "--log-level",
+    ];
+    WORDS.into_iter().find(|w| w[2..] == *word).expect("every flag stands in the list above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Result<Arguments, String> {
+        match parse(line.split_whitespace().map(OsString::from).collect())? {
+            Command::Run(arguments) => Ok(*arguments),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn one_dash_or_two_and_a_space_or_an_equals_sign() {
+        for line in [
+            "-config a,b -acme https://ca/dir -once -workers 2",
+            "--config a,b --acme https://ca/dir --once --workers 2",
+            "-config=a,b -acme=https://ca/dir -once -workers=2",
+            "--once --workers=2 --acme=https://ca/dir --config=a,b",
+        ] {
+            let found = run(line).unwrap();
+            assert_eq!(found.config, ["a", "b"], "{line}");
+            assert_eq!((found.acme.as_deref(), found.once, found.workers), (Some("https://ca/dir"), true, 2), "{line}");
+        }
+        let query = run("-config c -acme=https://ca/dir?a=b").unwrap();
+        assert_eq!(query.acme.as_deref(), Some("https://ca/dir?a=b"));
+        let least = run("-config c").unwrap();
+        assert_eq!((least.workers, least.once, least.log_level), (4, false, log::LevelFilter::Info));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_flag() {
+        for (line, part) in [
+            ("", "-config is missing"),
+            ("-once", "-config is missing"),
+            ("-config", "-config lacks its value"),
+            ("-config -once", "-config lacks its value"),
+            ("-config=", "-config lacks its value"),
+            ("-config a/b", "names a namespace"),
+            ("-config A", "lower-case"),
+            ("-config c -acme http://ca/", "is not an https URL"),
+            ("-config c -workers 0", "-workers \"0\" is not a number from 1 to 64"),
+            ("-config c -workers 65", "from 1 to 64"),
+            ("-config c -log-level loud", "none of error, warn, info, debug"),
+            ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
+            ("-config c -namespace a.b", "dot in it"),
+            ("-config c -local-mode 0644", "private keys are not for everybody"),
+            ("-config c -config d", "-config is given twice"),
+            ("-config c -foo", "-foo is not a flag"),
+            ("-config c -x", "-x is not a flag"),
+            ("-config c stray", "\"stray\" is not a flag"),
+            ("-config c -local d -kubeconfig k", "exclude each other"),
+        ] {
+            let error = run(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        use std::os::unix::ffi::OsStringExt as _;
+        assert!(parse(vec![OsString::from_vec(vec![b'-', 0xff])]).unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn help_and_version_need_nothing_else() {
+        for line in ["-h", "--help", "-help", "-config x -h"] {
+            assert!(
+                matches!(parse(line.split_whitespace().map(OsString::from).collect()), Ok(Command::Help)),
+                "{line}"
+            );
+        }
+        assert!(matches!(parse(vec!["-version".into()]), Ok(Command::Version)));
+    }
+
+    #[test]
+    fn the_usage_names_every_flag() {
+        for word in [
+            "config",
+            "acme",
+            "acme-ca",
+            "once",
+            "kubeconfig",
+            "namespace",
+            "instance",
+            "local",
+            "local-mode",
+            "resolver",
+            "workers",
+            "log-level",
+        ] {
+            assert!(USAGE.contains(&format!("  -{word} ")), "{word}");
+            assert_eq!(long(word), format!("--{word}"));
+        }
+    }
+}

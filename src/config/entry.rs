@@ -1,0 +1,390 @@
+//! One entry of the list `certificates`: what a user wants, each field checked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::fields::{Fault, Fields, duration, duration_text, text};
+use super::metadata::{check_annotation, check_label};
+use super::node::Node;
+use crate::address::ServerAddress;
+use crate::limits::{
+    DOMAINS_MAX, PROPAGATION_TIMEOUT_DEFAULT, PROPAGATION_TIMEOUT_MAX, SECRETS_PER_ENTRY_MAX, SETTLE_MAX,
+    TTL_DEFAULT_SECS, TTL_MAX_SECS, ZONE_SERVERS_MAX,
+};
+use crate::name::{DnsName, Domain, ObjectRef};
+
+/// What a user wants: one certificate in one or several Secrets.
+///
+/// Serialized it reads back through [`Entry::read`], so that the record keeps the last accepted form in the words of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The Secrets that hold the certificate; at least one. The first names the record.
+    #[serde(rename = "secret")]
+    pub secrets: Vec<ObjectRef>,
+    /// The names, sorted, each once; at least one.
+    pub domains: Vec<Domain>,
+    /// The contact of the ACME account, lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The Secret that holds the TSIG key.
+    #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
+    pub tsig_secret: Option<ObjectRef>,
+    /// How the challenge is published.
+    pub dns: DnsSettings,
+    /// The kind of the certificate's key.
+    pub key_type: KeyType,
+    /// Whether a renewal keeps the key of the certificate that it replaces.
+    pub reuse_key: bool,
+    /// How long before the expiry to renew, where the default is not wanted.
+    #[serde(serialize_with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub renew_before: Option<Duration>,
+    /// Whether a Secret that another program owns is taken over.
+    pub adopt: bool,
+    /// Whether the record keeps a copy of the stored pair, to restore a lost Secret without the CA.
+    pub keep_copy: bool,
+    /// Labels for the Secret.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations for the Secret.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// The field `dns` of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DnsSettings {
+    /// Where UPDATEs go; discovered when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerAddress>,
+    /// The zone; discovered when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zone: Option<DnsName>,
+    /// The TTL of the TXT records in seconds.
+    pub ttl: u32,
+    /// Which servers must show the values before the CA is asked.
+    pub propagation: Propagation,
+    /// How long that may take.
+    #[serde(serialize_with = "some_duration")]
+    pub propagation_timeout: Duration,
+    /// The servers to look at instead of the zone's NS.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub propagation_nameservers: Vec<ServerAddress>,
+    /// Further servers that must show the values; asked after the primary shows them, for they may keep "no such name".
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_check: Vec<ServerAddress>,
+    /// How long to wait after all servers show the values.
+    #[serde(serialize_with = "some_duration", skip_serializing_if = "Duration::is_zero")]
+    pub settle: Duration,
+    /// How UPDATEs are sent.
+    pub transport: Transport,
+    /// What is done about a host that lives from a wildcard record.
+    pub on_wildcard_host: OnWildcardHost,
+}
+
+/// How UPDATEs are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP, and UDP where that does not work.
+    Auto,
+    /// TCP only.
+    Tcp,
+    /// UDP only.
+    Udp,
+}
+
+/// What is done about a host that lives from a wildcard record and vanishes while its challenge is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnWildcardHost {
+    /// Say so, and go on.
+    Warn,
+    /// Say so, and obtain nothing.
+    Refuse,
+}
+
+/// Which servers must show the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Propagation {
+    /// The primary and every authoritative server.
+    All,
+    /// The server that took the UPDATE.
+    Primary,
+    /// None: the CA is asked at once.
+    None,
+}
+
+/// The kind of a certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum KeyType {
+    /// ECDSA on P-256.
+    #[serde(rename = "ecdsa-p256")]
+    EcdsaP256,
+    /// ECDSA on P-384.
+    #[serde(rename = "ecdsa-p384")]
+    EcdsaP384,
+}
+
+impl KeyType {
+    /// The word of the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyType::EcdsaP256 => "ecdsa-p256",
+            KeyType::EcdsaP384 => "ecdsa-p384",
+        }
+    }
+}
+
+fn some_duration<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(&duration_text(*d))
+}
+
+fn optional_duration<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+    s.collect_str(&d.map(duration_text).unwrap_or_default())
+}
+
+impl Entry {
+    /// Reads an entry; names without a namespace are in `namespace`.
+    ///
+    /// # Errors
+    /// Every fault, in the order of the fields.
+    pub fn read(node: &Node, namespace: &str) -> Result<Entry, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut fields = Fields::of(node, "", &mut faults);
+        let secrets = secrets(fields.take("secret"), namespace, &mut faults);
+        let domains = fields.list("domains", &mut faults, Domain::parse);
+        let email = fields.text("email", &mut faults, email);
+        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespace));
+        let dns = match fields.take("dns") {
+            Some(node) => DnsSettings::read(node, &mut faults),
+            None => DnsSettings::default(),
+        };
+        let key_type = fields.text("keyType", &mut faults, key_type);
+        let reuse_key = fields.bool("reuseKey", &mut faults);
+        let renew_before = fields.text("renewBefore", &mut faults, duration);
+        let adopt = fields.bool("adopt", &mut faults);
+        let keep_copy = fields.bool("keepCopy", &mut faults);
+        let labels = fields.texts("labels", &mut faults, check_label);
+        let annotations = fields.texts("annotations", &mut faults, check_annotation);
+        // An entry that is no mapping at all has said so already.
+        if matches!(node, Node::Map(_)) {
+            fields.finish(&mut faults);
+        }
+
+        let mut domains = domains.unwrap_or_else(|| {
+            require("domains", "the names of the certificate", node, &mut faults);
+            Vec::new()
+        });
+        domains.sort();
+        domains.dedup();
+        if domains.is_empty() && faults.is_empty() {
+            faults.push(Fault {
+                field: "domains".into(),
+                sentence: "is an empty list; a certificate needs a name".into(),
+            });
+        }
+        if domains.len() > DOMAINS_MAX {
+            let sentence =
+                format!("has {} names; CAs allow {DOMAINS_MAX} in one certificate, so split the entry", domains.len());
+            faults.push(Fault { field: "domains".into(), sentence });
+        }
+        if secrets.is_empty() && !faults.iter().any(|f| f.field.starts_with("secret")) {
+            require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Entry {
+            secrets,
+            domains,
+            email,
+            tsig_secret,
+            dns,
+            key_type: key_type.unwrap_or(KeyType::EcdsaP256),
+            reuse_key: reuse_key.unwrap_or(false),
+            renew_before,
+            adopt: adopt.unwrap_or(false),
+            keep_copy: keep_copy.unwrap_or(true),
+            labels: labels.unwrap_or_default(),
+            annotations: annotations.unwrap_or_default(),
+        })
+    }
+
+    /// The Secret that names the entry, its record and its log lines.
+    pub fn main_secret(&self) -> &ObjectRef {
+        &self.secrets[0]
+    }
+
+    /// The names to order: without those that a wildcard of the same entry covers, which Boulder refuses as redundant.
+    pub fn order_names(&self) -> Vec<Domain> {
+        let covered = |d: &Domain| self.domains.iter().any(|w| w != d && w.covers(d));
+        self.domains.iter().filter(|d| !covered(d)).cloned().collect()
+    }
+}
+
+/// A missing field is said once, and only of an entry that is a mapping.
+fn require(field: &str, what: &str, node: &Node, faults: &mut Vec<Fault>) {
+    if matches!(node, Node::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
+        faults.push(Fault { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });
+    }
+}
+
+/// The first readable Secret of a node that is otherwise faulty: names the entry in messages and finds its record.
+pub fn main_secret_of(node: &Node, namespace: &str) -> Option<ObjectRef> {
+    let mut ignored = Vec::new();
+    let Node::Map(pairs) = node else { return None };
+    let named = |(key, _): &&(Node, Node)| *key == Node::Text("secret".to_owned());
+    let value = pairs.iter().find(named).map(|(_, value)| value);
+    secrets(value, namespace, &mut ignored).into_iter().next()
+}
+
+fn secrets(node: Option<&Node>, namespace: &str, faults: &mut Vec<Fault>) -> Vec<ObjectRef> {
+    let parse = |t: &str| ObjectRef::parse(t, namespace);
+    let mut found: Vec<ObjectRef> = Vec::new();
+    let items: Vec<(String, &Node)> = match node {
+        None => return found,
+        Some(Node::List(items)) if items.is_empty() => {
+            faults.push(Fault { field: "secret".into(), sentence: "is an empty list".into() });
+            return found;
+        }
+        Some(Node::List(items)) => items.iter().enumerate().map(|(i, n)| (format!("secret[{i}]"), n)).collect(),
+        Some(one) => vec![("secret".to_owned(), one)],
+    };
+    for (path, item) in items {
+        match text(item, &path, faults, &parse) {
+            Some(secret) if found.contains(&secret) => {
+                faults.push(Fault { field: path, sentence: format!("names {secret} a second time") });
+            }
+            Some(secret) => found.push(secret),
+            None => {}
+        }
+    }
+    if found.len() > SECRETS_PER_ENTRY_MAX {
+        let sentence = format!("names {} Secrets; {SECRETS_PER_ENTRY_MAX} are possible", found.len());
+        faults.push(Fault { field: "secret".into(), sentence });
+    }
+    found
+}
+
+/// The name of a Secret. The text itself is never repeated: some people put the key here.
+pub fn secret_name(text: &str, namespace: &str) -> Result<ObjectRef, String> {
+    ObjectRef::parse(text, namespace).map_err(|_| {
+        "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
+            .to_owned()
+    })
+}
+
+fn email(text: &str) -> Result<String, &'static str> {
+    let printable = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'?' | b'<' | b'>' | b'"'));
+    match text.split_once('@') {
+        Some((local, host)) if printable && text.len() <= 254 && !local.is_empty() && !local.starts_with("mailto:") => {
+            DnsName::parse(host).map_err(|_| "is not an email address: what follows the @ is no host name")?;
+            Ok(text.to_ascii_lowercase())
+        }
+        _ => Err("is not an email address; write it alone, as in `admin@example.com`"),
+    }
+}
+
+fn key_type(text: &str) -> Result<KeyType, &'static str> {
+    match text {
+        "ecdsa-p256" => Ok(KeyType::EcdsaP256),
+        "ecdsa-p384" => Ok(KeyType::EcdsaP384),
+        _ => Err("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)"),
+    }
+}
+
+impl Default for DnsSettings {
+    fn default() -> DnsSettings {
+        DnsSettings {
+            server: None,
+            zone: None,
+            ttl: TTL_DEFAULT_SECS,
+            propagation: Propagation::All,
+            propagation_timeout: PROPAGATION_TIMEOUT_DEFAULT,
+            propagation_nameservers: Vec::new(),
+            also_check: Vec::new(),
+            settle: Duration::ZERO,
+            transport: Transport::Auto,
+            on_wildcard_host: OnWildcardHost::Warn,
+        }
+    }
+}
+
+impl DnsSettings {
+    fn read(node: &Node, faults: &mut Vec<Fault>) -> DnsSettings {
+        let default = DnsSettings::default();
+        let mut fields = Fields::of(node, "dns", faults);
+        let address = str::parse::<ServerAddress>;
+        let read = DnsSettings {
+            server: fields.text("server", faults, address),
+            zone: fields.text("zone", faults, DnsName::parse),
+            ttl: fields.number("ttl", 0..=TTL_MAX_SECS, "seconds", faults).unwrap_or(default.ttl),
+            propagation: fields.text("propagation", faults, propagation).unwrap_or(default.propagation),
+            propagation_timeout: fields
+                .text("propagationTimeout", faults, |t| bounded(t, PROPAGATION_TIMEOUT_MAX))
+                .unwrap_or(default.propagation_timeout),
+            propagation_nameservers: fields.list("propagationNameservers", faults, address).unwrap_or_default(),
+            also_check: fields.list("alsoCheck", faults, address).unwrap_or_default(),
+            settle: fields.text("settle", faults, settle).unwrap_or_default(),
+            transport: fields.text("transport", faults, transport).unwrap_or(default.transport),
+            on_wildcard_host: fields
+                .text("onWildcardHost", faults, on_wildcard_host)
+                .unwrap_or(default.on_wildcard_host),
+        };
+        for (field, servers) in
+            [("propagationNameservers", &read.propagation_nameservers), ("alsoCheck", &read.also_check)]
+        {
+            if servers.len() > ZONE_SERVERS_MAX {
+                let sentence = format!("has more than {ZONE_SERVERS_MAX} servers");
+                faults.push(Fault { field: fields.path_of(field), sentence });
+            }
+        }
+        if matches!(node, Node::Map(_)) {
+            fields.finish(faults);
+        }
+        read
+    }
+}
+
+fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
+    match duration(text)? {
+        d if d <= most => Ok(d),
+        _ => Err(format!("is too long; {} is the most", duration_text(most))),
+    }
+}
+
+/// Like other durations, but `0s` says that none is wanted, where `defaults` has one.
+fn settle(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { bounded(text, SETTLE_MAX) }
+}
+
+fn transport(text: &str) -> Result<Transport, &'static str> {
+    match text {
+        "auto" => Ok(Transport::Auto),
+        "tcp" => Ok(Transport::Tcp),
+        "udp" => Ok(Transport::Udp),
+        _ => Err("is none of auto, tcp, udp"),
+    }
+}
+
+fn on_wildcard_host(text: &str) -> Result<OnWildcardHost, &'static str> {
+    match text {
+        "warn" => Ok(OnWildcardHost::Warn),
+        "refuse" => Ok(OnWildcardHost::Refuse),
+        _ => Err("is none of warn, refuse"),
+    }
+}
+
+fn propagation(text: &str) -> Result<Propagation, &'static str> {
+    match text {
+        "all" => Ok(Propagation::All),
+        "primary" => Ok(Propagation::Primary),
+        "none" => Ok(Propagation::None),
+        _ => Err("is none of all, primary, none"),
+    }
+}

@@ -1,0 +1,226 @@
+//! The text of a ConfigMap -> entries, each valid or refused with its own sentences. Pure.
+//!
+//! Input: what anybody who may edit the ConfigMap writes. Every size is bounded by the 1 MiB of a Kubernetes object and the
+//! parser's own limits on aliases and nesting. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
+//! `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
+
+pub mod entry;
+pub mod fields;
+pub mod metadata;
+pub mod node;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::address::ServerAddress;
+use crate::limits::ZONES_MAX;
+use crate::name::{DnsName, ObjectRef};
+use entry::Entry;
+use fields::{Fault, Fields};
+use node::Node;
+
+/// What one ConfigMap says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The entries in the order of the ConfigMap, good and bad.
+    pub entries: Vec<Result<Entry, Refused>>,
+    /// The rules of the key `zones`.
+    pub zones: Vec<ZoneRule>,
+    /// What looks like a mistake and is none for certain, a sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// An entry that is not served as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it stands: the ConfigMap key and the entry's number from 1.
+    pub place: String,
+    /// Its Secret, when that much can be read: finds the last accepted form.
+    pub secret: Option<ObjectRef>,
+    /// Every fault.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)?;
+        if let Some(secret) = &self.secret {
+            write!(f, " ({secret})")?;
+        }
+        let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
+        write!(f, ": {}", faults.join("; "))
+    }
+}
+
+/// One item of the key `zones`: which server and key serve a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneRule {
+    /// The zone.
+    pub zone: DnsName,
+    /// Where UPDATEs go; discovered when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerAddress>,
+    /// The Secret of the key; the entry's when not set.
+    #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
+    pub tsig_secret: Option<ObjectRef>,
+}
+
+/// Why a ConfigMap as a whole is not taken: a sentence that begins with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads the data of a ConfigMap in `namespace`.
+///
+/// # Errors
+/// When a key does not scan as YAML, or `defaults` or `zones` have a fault: every one, in one text.
+pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, Unreadable> {
+    let mut faults = Vec::new();
+    let mut config = Config::default();
+    let mut document = |key: &str| match data.get(key).map(|text| node::read(text)) {
+        None | Some(Ok(Node::Null)) => None,
+        Some(Ok(node)) => Some(node),
+        Some(Err(sentence)) => {
+            faults.push(format!("key `{key}`: {sentence}"));
+            None
+        }
+    };
+    let defaults = document("defaults");
+    let zones = document("zones");
+    let lists: Vec<(&String, Option<Node>)> = data.keys().filter(|k| is_list(k)).map(|k| (k, document(k))).collect();
+
+    if let Some(node) = &defaults {
+        let sample = Node::Map(vec![
+            (Node::Text("secret".to_owned()), Node::Text("sample".to_owned())),
+            (Node::Text("domains".to_owned()), Node::List(vec![Node::Text("sample.example".to_owned())])),
+        ]);
+        match merged(&sample, Some(node)) {
+            Ok(sample) => faults.extend(
+                Entry::read(&sample, namespace).err().into_iter().flatten().map(|f| format!("key `defaults`: {f}")),
+            ),
+            Err(fault) => faults.push(format!("key `defaults`: {fault}")),
+        }
+    }
+    config.zones = read_zones(zones.as_ref(), namespace, &mut faults);
+    for (key, list) in lists {
+        match list {
+            None => {}
+            Some(Node::List(items)) => {
+                let read =
+                    |(i, item)| read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespace);
+                config.entries.extend(items.iter().enumerate().map(read));
+            }
+            Some(other) => {
+                let kind = other.kind();
+                faults.push(format!(
+                    "key `{key}`: is {kind}; it must be a list of entries, each beginning with `- secret: …`"
+                ));
+            }
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Unreadable(faults.join("; ")));
+    }
+    let unknown = data.keys().filter(|k| !is_list(k) && !["defaults", "zones"].contains(&k.as_str()));
+    config.warnings = unknown
+        .map(|k| format!("key `{k}` is none of certificates, certificates-*, defaults, zones and is ignored"))
+        .collect();
+    Ok(config)
+}
+
+fn is_list(key: &str) -> bool {
+    key == "certificates" || key.starts_with("certificates-")
+}
+
+fn read_entry(place: &str, item: &Node, defaults: Option<&Node>, namespace: &str) -> Result<Entry, Refused> {
+    let refused = |faults| Refused { place: place.to_owned(), secret: entry::main_secret_of(item, namespace), faults };
+    let whole = merged(item, defaults).map_err(|f| refused(vec![f]))?;
+    Entry::read(&whole, namespace).map_err(refused)
+}
+
+/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace.
+fn merged(item: &Node, defaults: Option<&Node>) -> Result<Node, Fault> {
+    let (Node::Map(own), Some(defaults)) = (item, defaults) else {
+        return Ok(item.clone());
+    };
+    let Node::Map(defaults) = defaults else {
+        return Err(Fault { field: String::new(), sentence: format!("is {}; it must be a mapping", defaults.kind()) });
+    };
+    let mut all = own.clone();
+    for (key, default) in defaults {
+        if *key == Node::Text("secret".to_owned()) {
+            return Err(Fault {
+                field: "secret".to_owned(),
+                sentence: "can not be a default: each entry needs its own".to_owned(),
+            });
+        }
+        match all.iter_mut().find(|(k, _)| k == key) {
+            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
+                *value = merged(value, Some(default))?
+            }
+            Some(_) => {}
+            None => all.push((key.clone(), default.clone())),
+        }
+    }
+    Ok(Node::Map(all))
+}
+
+/// Reads the rules of a key `zones`, also of one that a record kept.
+///
+/// # Errors
+/// Every fault.
+pub fn zones_of(node: &Node, namespace: &str) -> Result<Vec<ZoneRule>, Unreadable> {
+    let mut faults = Vec::new();
+    let rules = read_zones(Some(node), namespace, &mut faults);
+    if faults.is_empty() { Ok(rules) } else { Err(Unreadable(faults.join("; "))) }
+}
+
+fn read_zones(node: Option<&Node>, namespace: &str, errors: &mut Vec<String>) -> Vec<ZoneRule> {
+    let items = match node {
+        None => return Vec::new(),
+        Some(Node::List(items)) if items.len() <= ZONES_MAX => items,
+        Some(Node::List(items)) => {
+            errors.push(format!("key `zones`: has {} items; {ZONES_MAX} are possible", items.len()));
+            return Vec::new();
+        }
+        Some(other) => {
+            errors.push(format!(
+                "key `zones`: is {}; it must be a list, each item beginning with `- zone: …`",
+                other.kind()
+            ));
+            return Vec::new();
+        }
+    };
+    let mut rules: Vec<ZoneRule> = Vec::new();
+    for (i, item) in items.iter().enumerate() {
+        let mut faults = Vec::new();
+        let mut fields = Fields::of(item, "", &mut faults);
+        let zone = fields.text("zone", &mut faults, DnsName::parse);
+        let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
+        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespace));
+        if matches!(item, Node::Map(_)) {
+            fields.finish(&mut faults);
+        }
+        match zone {
+            Some(zone) if rules.iter().any(|r| r.zone == zone) => {
+                faults.push(Fault { field: "zone".into(), sentence: format!("names {zone} a second time") });
+            }
+            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret }),
+            None if faults.is_empty() => faults.push(Fault { field: "zone".into(), sentence: "is missing".into() }),
+            None => {}
+        }
+        errors.extend(faults.iter().map(|f| format!("key `zones` item {}: {f}", i + 1)));
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests;

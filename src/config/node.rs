@@ -1,0 +1,211 @@
+//! YAML as a tree that keeps mappings as pairs, so that a repeated field can be told from a single one.
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use crate::limits::CONFIG_TREE_OCTETS_MAX;
+
+/// A YAML (or JSON) value, aliases expanded.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Node {
+    /// Nothing, `~` or `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Another number, as text.
+    Number(String),
+    /// Text.
+    Text(String),
+    /// A sequence.
+    List(Vec<Node>),
+    /// A mapping in the order of the document; keys may repeat and need not be text.
+    Map(Vec<(Node, Node)>),
+}
+
+impl Node {
+    /// What it is, for a sentence.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Node::Null => "empty",
+            Node::Bool(_) => "true or false",
+            Node::Integer(_) | Node::Number(_) => "a number",
+            Node::Text(_) => "text",
+            Node::List(_) => "a list",
+            Node::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Builds the tree within a budget of octets. An alias is a few octets in the document and everything it stands for in the tree, and
+/// the parser bounds only how many there are.
+struct Tree<'b>(&'b Cell<usize>);
+
+impl Tree<'_> {
+    fn spend<E: Error>(&self, octets: usize, node: Node) -> Result<Node, E> {
+        let left = self.0.get().checked_sub(octets + size_of::<Node>());
+        self.0.set(left.ok_or_else(|| E::custom("it is larger than any configuration (are there aliases in it?)"))?);
+        Ok(node)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.spend(0, Node::Null)
+    }
+    fn visit_none<E: Error>(self) -> Result<Node, E> {
+        self.spend(0, Node::Null)
+    }
+    fn visit_bool<E: Error>(self, b: bool) -> Result<Node, E> {
+        self.spend(0, Node::Bool(b))
+    }
+    fn visit_i64<E: Error>(self, n: i64) -> Result<Node, E> {
+        self.spend(0, Node::Integer(n))
+    }
+    fn visit_u64<E: Error>(self, n: u64) -> Result<Node, E> {
+        self.spend(20, i64::try_from(n).map_or_else(|_| Node::Number(n.to_string()), Node::Integer))
+    }
+    fn visit_f64<E: Error>(self, n: f64) -> Result<Node, E> {
+        self.spend(24, Node::Number(n.to_string()))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
+        self.spend(text.len(), Node::Text(text.to_owned()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Tree(self.0))? {
+            list.push(item);
+        }
+        self.spend(0, Node::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key_seed(Tree(self.0))? {
+            map.push((key, entries.next_value_seed(Tree(self.0))?));
+        }
+        self.spend(0, Node::Map(map))
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        Tree(&Cell::new(CONFIG_TREE_OCTETS_MAX)).deserialize(deserializer)
+    }
+}
+
+/// Reads one YAML document.
+///
+/// # Errors
+/// One sentence with the line and, where an unquoted `*` or another usual slip is on it, the cure.
+pub fn read(text: &str) -> Result<Node, String> {
+    serde_yaml::from_str(text).map_err(|e| sentence(text, &e))
+}
+
+fn sentence(text: &str, error: &serde_yaml::Error) -> String {
+    let said = error.to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    // The parser points at where it gave up: the line of the fault or one soon after it.
+    let at = error.location().map_or(lines.len(), |l| l.line());
+    let starred = (1..=at).rev().take(2).find(|n| lines.get(n - 1).is_some_and(|line| has_bare_star(line)));
+    let starred = starred
+        .or_else(|| said.contains("anchor").then(|| lines.iter().position(|l| has_bare_star(l)).map(|i| i + 1))?);
+    let tabbed = (1..=at).rev().take(2).find(|n| lines.get(n - 1).is_some_and(|line| line.starts_with('\t')));
+    match (starred, tabbed) {
+        (Some(line), _) => {
+            format!(
+                "line {line} is not YAML: a name that begins with `*` must be quoted (\"*.example.com\"): {}",
+                excerpt(lines[line - 1])
+            )
+        }
+        (None, Some(line)) => {
+            format!("line {line} is not YAML: it is indented with a tab, which YAML does not allow; use spaces")
+        }
+        (None, None) => format!("line {at} is not YAML: {said}"),
+    }
+}
+
+/// Whether the line has a `*` outside of quotes and comments.
+fn has_bare_star(line: &str) -> bool {
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '*') => return true,
+            (None, '#') => return false,
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(q), c) if q == c => quote = None,
+            _ => {}
+        }
+    }
+    false
+}
+
+fn excerpt(line: &str) -> String {
+    let short: String = line.trim().chars().take(80).collect();
+    format!("`{short}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_fields_are_both_kept() {
+        let node = read("a: 1\nb: [x, true, ~, 1.5]\na: 2\n").unwrap();
+        let Node::Map(pairs) = node else { panic!("a mapping") };
+        assert_eq!(pairs.len(), 3);
+        assert_eq!(pairs[2], (Node::Text("a".into()), Node::Integer(2)));
+        let Node::List(list) = &pairs[1].1 else { panic!("a list") };
+        assert_eq!(list[1..], [Node::Bool(true), Node::Null, Node::Number("1.5".into())]);
+        assert_eq!(serde_json::from_str::<Node>("{\"a\":1,\"a\":2}").unwrap().kind(), "a mapping");
+    }
+
+    #[test]
+    fn a_document_that_does_not_scan_names_the_line_and_the_cure() {
+        for (text, parts) in [
+            (
+                "- secret: a\n  domains: [\"a.test\", *.apps.a.test]\n  email: x\n",
+                &["line 2", "must be quoted", "*.apps.a.test"][..],
+            ),
+            ("- secret: a\n  domains:\n    - *.a.test\n", &["line 3", "must be quoted"]),
+            ("- secret: a\n  domains: [*apps]\n", &["line 2", "must be quoted"]),
+            ("- secret: a\n\tdomains: [a.test]\n", &["line 2", "tab"]),
+            ("- secret: a\n  domains: [\"a.test\"\n- secret: b\n", &["line 3", "not YAML"]),
+            ("a: \"x", &["not YAML"]),
+        ] {
+            let error = read(text).expect_err(text);
+            for part in parts {
+                assert!(error.contains(part), "{text:?}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn aliases_can_not_be_used_to_fill_the_memory() {
+        let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for i in 1..20 {
+            text += &format!("a{i}: &a{i} [{}]\n", vec![format!("*a{}", i - 1); 9].join(","));
+        }
+        assert!(read(&text).is_err());
+        assert!(read(&"[".repeat(100_000)).is_err(), "nesting is bounded");
+        let many = format!("a: &a {}\nb: [{}]\n", "x".repeat(50_000), "*a,".repeat(2_000));
+        assert!(read(&many).unwrap_err().contains("larger than any configuration"), "what aliases repeat is bounded");
+        let plain = format!("a: {}\n", "x".repeat(1_000_000));
+        assert!(read(&plain).is_ok(), "a whole ConfigMap fits");
+    }
+}

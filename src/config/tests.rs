@@ -1,0 +1,191 @@
+use super::*;
+use crate::config::entry::{KeyType, Propagation};
+use std::time::Duration;
+
+fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
+    let data = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    read(&data, "team").map_err(|e| e.to_string())
+}
+
+fn one(yaml: &str) -> Result<Entry, String> {
+    let mut config = config(&[("certificates", yaml)]).unwrap();
+    assert_eq!(config.entries.len(), 1, "{yaml}");
+    config.entries.remove(0).map_err(|e| e.to_string())
+}
+
+#[test]
+fn an_entry_with_every_field_is_read() {
+    let entry = one(r#"
+- secret: [web, b/web]
+  domains: ["WWW.Example.com", "*.apps.example.com", example.com, example.com]
+  email: Admin@Example.com
+  tsigSecretName: keys/tsigkey
+  dns:
+    server: ns1.example.com:5353
+    zone: example.com.
+    ttl: 30
+    propagation: primary
+    propagationTimeout: 5m
+    propagationNameservers: ["192.0.2.1", "[2001:db8::1]:53"]
+  keyType: ecdsa-p384
+  reuseKey: true
+  renewBefore: 720h
+  adopt: true
+  keepCopy: false
+  labels: {team: web}
+  annotations: {reloader: "true"}
+"#)
+    .unwrap();
+    let shown: Vec<String> = entry.domains.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["*.apps.example.com", "example.com", "www.example.com"]);
+    assert_eq!(entry.main_secret().to_string(), "team/web");
+    assert_eq!(entry.secrets[1].to_string(), "b/web");
+    assert_eq!(entry.email.as_deref(), Some("admin@example.com"));
+    assert_eq!(entry.tsig_secret.as_ref().unwrap().to_string(), "keys/tsigkey");
+    assert_eq!(entry.dns.server.as_ref().unwrap().to_string(), "ns1.example.com:5353");
+    assert_eq!((entry.dns.ttl, entry.dns.propagation), (30, Propagation::Primary));
+    assert_eq!(entry.dns.propagation_timeout, Duration::from_secs(300));
+    assert_eq!(
+        (entry.key_type, entry.reuse_key, entry.adopt, entry.keep_copy),
+        (KeyType::EcdsaP384, true, true, false)
+    );
+    assert_eq!(entry.renew_before, Some(Duration::from_secs(30 * 86_400)));
+}
+
+#[test]
+fn an_accepted_entry_reads_back_from_the_record() {
+    let full = one("- {secret: [web, b/web], domains: [a.test, '*.a.test'], email: x@a.test, tsigSecretName: k, dns: {server: 192.0.2.1, zone: a.test, ttl: 5, propagation: none, propagationTimeout: 90s, propagationNameservers: ['::1']}, keyType: ecdsa-p384, reuseKey: true, renewBefore: 36h, adopt: true, keepCopy: false, labels: {a: b}, annotations: {c: d}}").unwrap();
+    let least = one("- {secret: web, domains: [a.test]}").unwrap();
+    for entry in [full, least] {
+        let json = serde_json::to_string(&entry).unwrap();
+        let node: Node = serde_json::from_str(&json).unwrap();
+        assert_eq!(Entry::read(&node, "elsewhere"), Ok(entry), "{json}");
+    }
+}
+
+#[test]
+fn each_fault_names_entry_field_and_value_and_stops_that_entry_only() {
+    for (fields, parts) in [
+        ("domains: [a.test]", &["secret: is missing"][..]),
+        ("secret: web", &["certificates entry 2 (team/web)", "domains: is missing"]),
+        ("secret: web, domains: []", &["domains: is an empty list"]),
+        ("secret: web, domains: a.test", &["domains: is text; it must be a list"]),
+        (
+            "secret: web, domains: ['a..test', ok.test, 'x_y.test']",
+            &["domains[0]: \"a..test\" has an empty label", "domains[2]: \"x_y.test\" has an underscore"],
+        ),
+        ("secret: web, domains: [1.5]", &["domains[0]: is a number; put quotes around it"]),
+        ("secret: web, domain: [a.test]", &["domain: is not a field; did you mean `domains`?", "domains: is missing"]),
+        ("secret: web, domains: [a.test], foo: 1", &["foo: is not a field; fields are secret, domains,"]),
+        ("secret: web, secret: other, domains: [a.test]", &["secret: stands here twice"]),
+        ("secret: Web, domains: [a.test]", &["secret: \"Web\" is not a name Kubernetes allows"]),
+        ("secret: 7, domains: [a.test]", &["secret: is a number; put quotes"]),
+        ("secret: [web, web], domains: [a.test]", &["secret[1]: names team/web a second time"]),
+        ("secret: web, domains: [a.test], email: admin", &["email: \"admin\" is not an email address"]),
+        ("secret: web, domains: [a.test], email: 'mailto:a@a.test'", &["email: \"mailto:a@a.test\" is not"]),
+        ("secret: web, domains: [a.test], renewBefore: 30", &["renewBefore: is a number; put quotes"]),
+        ("secret: web, domains: [a.test], renewBefore: '30'", &["renewBefore: \"30\" is not a duration"]),
+        ("secret: web, domains: [a.test], adopt: 'yes'", &["adopt: is text; it must be true or false"]),
+        ("secret: web, domains: [a.test], keyType: rsa-2048", &["keyType: \"rsa-2048\" is not a key type"]),
+        (
+            "secret: web, domains: [a.test], dns: {server: 'a:b:c', ttl: 0.5, propagation: some}",
+            &["dns.server: ", "dns.ttl: must be a whole number of seconds", "dns.propagation: \"some\" is none of all"],
+        ),
+        ("secret: web, domains: [a.test], dns: {sever: x}", &["dns.sever: is not a field; did you mean `server`?"]),
+        (
+            "secret: web, domains: [a.test], dns: {propagationTimeout: 3h}",
+            &["dns.propagationTimeout: \"3h\" is too long; 2h is the most"],
+        ),
+        ("secret: web, domains: [a.test], dns: here", &["dns: is text; it must be a mapping"]),
+        (
+            "secret: web, domains: [a.test], labels: {'app.kubernetes.io/instance': x}",
+            &["labels.app.kubernetes.io/instance: \"x\" can not be set: Argo CD"],
+        ),
+        (
+            "secret: web, domains: [a.test], annotations: {'notariat/owner': x}",
+            &["annotations.notariat/owner: \"x\" can not be set"],
+        ),
+        ("secret: web, domains: [a.test], labels: {a: 'b c'}", &["labels.a: \"b c\" is not a label value"]),
+    ] {
+        let yaml = format!(
+            "- {{secret: good, domains: [good.test]}}\n- {{{fields}}}\n- {{secret: fine, domains: [fine.test]}}\n"
+        );
+        let config = config(&[("certificates", &yaml)]).unwrap();
+        let [Ok(_), Err(refused), Ok(_)] = &config.entries[..] else { panic!("{fields}: {:?}", config.entries) };
+        for part in parts {
+            assert!(refused.to_string().contains(part), "{fields}: {refused}");
+        }
+    }
+    let refused = one("- just a text\n").unwrap_err();
+    assert_eq!(refused, "certificates entry 1: is text; it must be a mapping (`field: value` lines)");
+}
+
+#[test]
+fn a_key_in_the_place_of_its_name_is_never_repeated() {
+    let refused = one("- {secret: web, domains: [a.test], tsigSecretName: 'hmac-sha256:k:c2VjcmV0'}").unwrap_err();
+    assert!(
+        refused.contains("tsigSecretName: is not the name of a Secret") && !refused.contains("c2VjcmV0"),
+        "{refused}"
+    );
+    let zones = config(&[("zones", "- {zone: a.test, tsigSecretName: 'k:c2VjcmV0'}")]).unwrap_err();
+    assert!(
+        zones.contains("key `zones` item 1: tsigSecretName: is not the name") && !zones.contains("c2VjcmV0"),
+        "{zones}"
+    );
+}
+
+#[test]
+fn defaults_fill_what_an_entry_leaves_out() {
+    let config = config(&[
+        (
+            "defaults",
+            "email: d@a.test\ndomains: [never.test]\ndns: {server: 192.0.2.1, ttl: 30}\nlabels: {a: '1', b: '2'}",
+        ),
+        ("certificates", "- {secret: x, domains: [x.test], dns: {ttl: 5}, labels: {b: '3'}}"),
+        ("certificates-more", "- {secret: y, domains: [y.test], email: y@a.test}"),
+        ("notes", "anything: [ "),
+    ])
+    .unwrap();
+    let [Ok(x), Ok(y)] = &config.entries[..] else { panic!("{:?}", config.entries) };
+    assert_eq!((x.email.as_deref(), y.email.as_deref()), (Some("d@a.test"), Some("y@a.test")));
+    assert_eq!((x.dns.ttl, y.dns.ttl), (5, 30));
+    assert_eq!(x.dns.server, y.dns.server, "mappings merge by key");
+    assert_eq!(x.labels.values().cloned().collect::<Vec<_>>(), ["1", "3"]);
+    assert_eq!(x.domains.len(), 1, "lists replace");
+    assert_eq!(
+        config.warnings,
+        ["key `notes` is none of certificates, certificates-*, defaults, zones and is ignored"]
+    );
+}
+
+#[test]
+fn a_config_map_that_does_not_scan_is_not_taken_at_all() {
+    for (pairs, part) in [
+        (
+            &[("certificates", "- secret: a\n  domains: [*.a.test]\n")][..],
+            "key `certificates`: line 2 is not YAML: a name that begins with `*`",
+        ),
+        (&[("certificates", "secret: a\n")], "key `certificates`: is a mapping; it must be a list of entries"),
+        (&[("defaults", "- a")], "key `defaults`: is a list; it must be a mapping"),
+        (&[("defaults", "secret: a")], "key `defaults`: secret: can not be a default"),
+        (&[("defaults", "emial: a@b.test")], "key `defaults`: emial: is not a field; did you mean `email`?"),
+        (&[("zones", "a: b")], "key `zones`: is a mapping; it must be a list"),
+        (&[("zones", "- server: 192.0.2.1")], "key `zones` item 1: zone: is missing"),
+        (&[("zones", "- zone: a.test\n- zone: A.test.")], "key `zones` item 2: zone: names a.test a second time"),
+        (&[("zones", "- {zone: a.test, key: k}")], "key `zones` item 1: key: is not a field"),
+    ] {
+        let error = config(pairs).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+    let both = config(&[("zones", "["), ("certificates", "[")]).unwrap_err();
+    assert!(both.contains("key `zones`") && both.contains("key `certificates`"), "every fault at once: {both}");
+    assert!(config(&[]).unwrap().entries.is_empty());
+    assert!(config(&[("certificates", "")]).unwrap().entries.is_empty());
+}
+
+#[test]
+fn names_that_a_wildcard_covers_are_not_ordered() {
+    let entry = one("- {secret: x, domains: [a.test, www.a.test, '*.a.test', deep.www.a.test]}").unwrap();
+    let order: Vec<String> = entry.order_names().iter().map(ToString::to_string).collect();
+    assert_eq!(order, ["a.test", "*.a.test", "deep.www.a.test"]);
+}

@@ -1,0 +1,350 @@
+//! What is known of the world: the ConfigMaps as last accepted, the records, what was said about each. One pass reads, decides for
+//! every entry, and returns what is to be done.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+
+use super::queue::Queue;
+use crate::cert::facts::{Facts, hex};
+use crate::config::{self, Config};
+use crate::decide::held::Held;
+use crate::decide::{Decision, Directory, Finding, Input, decide};
+use crate::issue::Context;
+use crate::limits::{POLL_INTERVAL, SHORT_LIVED, TIDY_INTERVAL};
+use crate::log::event;
+use crate::name::{Domain, ObjectRef};
+use crate::record::{self, Accepted, Body, Record};
+use crate::sources::{Wanted, Wishes, configmap};
+use crate::store::StoreError;
+use crate::time::Time;
+use crate::work::{Job, Task, copy_facts};
+
+/// What is known between two passes.
+#[derive(Debug)]
+pub(super) struct World {
+    context: Arc<Context>,
+    directory: Directory,
+    /// The ConfigMaps, each as last accepted; `None` until it was readable once.
+    configs: BTreeMap<ObjectRef, Option<Config>>,
+    known: HashMap<ObjectRef, Known>,
+    /// What was said last about each subject, and whether it was this time: it is said again only when it changes or comes back.
+    said: HashMap<String, (String, bool)>,
+    tidied: HashMap<ObjectRef, Time>,
+}
+
+/// A record as it was read last.
+#[derive(Debug)]
+struct Known {
+    body: Body,
+    copy: Option<Facts>,
+}
+
+/// What a pass found.
+#[derive(Debug, Default)]
+pub(super) struct Pass {
+    /// What is to be done.
+    pub(super) queue: Queue,
+    /// When something is due, at the latest.
+    pub(super) wake: Option<Time>,
+    /// Certificates that nobody wants any more.
+    pub(super) gone: Vec<ObjectRef>,
+    /// Something could not be read.
+    pub(super) unknown: bool,
+    /// A ConfigMap is missing or unreadable.
+    pub(super) unreadable: bool,
+    /// An entry was refused, or a Secret is not as it should be.
+    pub(super) unsound: bool,
+}
+
+impl World {
+    /// Nothing is known yet.
+    pub(super) fn new(context: Arc<Context>, directory: Directory, config_maps: &[ObjectRef]) -> World {
+        let configs = config_maps.iter().map(|name| (name.clone(), None)).collect();
+        World { context, directory, configs, known: HashMap::new(), said: HashMap::new(), tidied: HashMap::new() }
+    }
+
+    /// Reads everything and decides. Certificates in `busy` are being worked on and left out.
+    pub(super) fn pass(&mut self, now: Time, busy: &HashSet<ObjectRef>) -> Pass {
+        let mut pass = Pass { wake: Some(now + POLL_INTERVAL), ..Pass::default() };
+        self.read_configs(&mut pass);
+        let wishes = self.wishes(&mut pass);
+        for secret in wishes.wanted.keys().filter(|s| !busy.contains(*s)) {
+            if !self.known.contains_key(secret) {
+                self.reload(secret, &mut pass);
+            }
+        }
+        let orders = self.orders();
+        let mut keys = HashMap::new();
+        for (secret, wanted) in &wishes.wanted {
+            if busy.contains(secret) {
+                continue;
+            }
+            if let Err(e) = self.judge(secret, wanted, now, &orders, &mut keys, &mut pass) {
+                pass.unknown = true;
+                self.say(secret.to_string(), format!("unread {e}"), || {
+                    event!(warn, "unread", secret = secret, error = e)
+                });
+            }
+        }
+        if !wishes.incomplete && !pass.unreadable {
+            pass.gone =
+                self.known.keys().filter(|s| !wishes.wanted.contains_key(*s) && !busy.contains(*s)).cloned().collect();
+        }
+        let at_work = |subject: &String| busy.iter().any(|s| s.to_string() == *subject);
+        self.said.retain(|subject, (_, this_time)| *this_time || at_work(subject));
+        pass
+    }
+
+    /// Takes note of the records that are there although nothing here asked for them yet: of entries that went while we were away.
+    pub(super) fn find_records(&mut self) {
+        let records = match self.context.store.records(&self.context.namespace) {
+            Ok(records) => records,
+            // Without the permission to list, what went while we were away is not noticed; nothing else depends on it.
+            Err(e) => return event!(debug, "records-not-listed", error = e),
+        };
+        for secret in records {
+            let Ok(record) = Record::read(Some(&secret)) else {
+                continue;
+            };
+            let accepted = record.body.accepted.as_ref().and_then(|a| a.read(&self.context.namespace));
+            if let Some((entry, _)) = accepted {
+                let copy = copy_facts(record.copy.as_ref());
+                self.known.insert(entry.main_secret().clone(), Known { body: record.body, copy });
+            }
+        }
+    }
+
+    /// Reads a record anew at the next pass: a worker has written it.
+    pub(super) fn forget_record(&mut self, secret: &ObjectRef) {
+        self.known.remove(secret);
+    }
+
+    fn read_configs(&mut self, pass: &mut Pass) {
+        let names: Vec<ObjectRef> = self.configs.keys().cloned().collect();
+        for name in names {
+            let problem = match self.context.store.config_map(&name) {
+                Ok(Some(data)) => match config::read(&data, &name.namespace) {
+                    Ok(config) => {
+                        self.configs.insert(name.clone(), Some(config));
+                        self.say(format!("ConfigMap {name}"), String::new(), || {
+                            event!(info, "configuration-read", config_map = name)
+                        });
+                        continue;
+                    }
+                    Err(e) => e.to_string(),
+                },
+                Ok(None) => "it does not exist".to_owned(),
+                Err(e) => {
+                    pass.unknown = true;
+                    e.to_string()
+                }
+            };
+            pass.unreadable = true;
+            let in_force = match self.configs[&name] {
+                Some(_) => "the last accepted one stays in force",
+                None => "nothing is done for it until it can be read",
+            };
+            self.say(format!("ConfigMap {name}"), problem.clone(), || {
+                event!(error, "configuration-unreadable", config_map = name, error = problem, consequence = in_force);
+            });
+        }
+    }
+
+    fn wishes(&mut self, pass: &mut Pass) -> Wishes {
+        let mut wishes = Wishes::default();
+        for (name, config) in &self.configs {
+            match config {
+                None => wishes.incomplete = true,
+                Some(config) => configmap::add(&mut wishes, name, config, |secret| self.last_accepted(secret)),
+            }
+        }
+        pass.unsound |= !wishes.refused.is_empty();
+        for refused in &wishes.refused {
+            self.say(format!("refused {refused}"), String::new(), || event!(error, "refused", error = refused));
+        }
+        for warning in &wishes.warnings {
+            self.say(format!("warning {warning}"), String::new(), || event!(warn, "configuration", warning = warning));
+        }
+        wishes
+    }
+
+    fn last_accepted(&self, secret: &ObjectRef) -> Option<(config::entry::Entry, Vec<config::ZoneRule>)> {
+        let namespace = &self.context.namespace;
+        let read = |accepted: Option<&Accepted>| accepted.and_then(|a| a.read(namespace));
+        match self.known.get(secret) {
+            Some(known) => read(known.body.accepted.as_ref()),
+            None => {
+                let stored = self.context.store.secret(&record::reference(secret, namespace)).ok()?;
+                read(Record::read(stored.as_ref()).ok()?.body.accepted.as_ref())
+            }
+        }
+    }
+
+    /// Reads the record of a certificate. One that can not be read is not known: nothing is done without it.
+    fn reload(&mut self, secret: &ObjectRef, pass: &mut Pass) {
+        let at = record::reference(secret, &self.context.namespace);
+        let read = self.context.store.secret(&at).map_err(|e| e.to_string());
+        let read = read.and_then(|stored| Record::read(stored.as_ref()).map_err(|e| format!("the record {at} {e}")));
+        match read {
+            Ok(record) => {
+                let copy = copy_facts(record.copy.as_ref());
+                self.known.insert(secret.clone(), Known { body: record.body, copy });
+            }
+            Err(e) => {
+                pass.unknown = true;
+                self.say(format!("record {secret}"), e.clone(), || {
+                    event!(error, "record-unreadable", secret = secret, error = e)
+                });
+            }
+        }
+    }
+
+    /// The times of counted orders by name set and directory, over all records.
+    fn orders(&self) -> HashMap<(Vec<Domain>, String), Vec<Time>> {
+        let mut orders: HashMap<_, Vec<Time>> = HashMap::new();
+        for history in self.known.values().flat_map(|k| &k.body.histories).filter(|h| !h.orders.is_empty()) {
+            orders.entry((history.names.clone(), history.directory.clone())).or_default().extend(&history.orders);
+        }
+        orders
+    }
+
+    fn judge(
+        &mut self,
+        secret: &ObjectRef,
+        wanted: &Arc<Wanted>,
+        now: Time,
+        orders: &HashMap<(Vec<Domain>, String), Vec<Time>>,
+        keys: &mut HashMap<ObjectRef, String>,
+        pass: &mut Pass,
+    ) -> Result<(), StoreError> {
+        let Some(known) = self.known.get(secret) else {
+            pass.unsound = true;
+            return Ok(());
+        };
+        let entry = &wanted.entry;
+        let read = |s| self.context.store.secret(s).map(|o| Held::of(o.as_ref(), &self.context.instance));
+        let held: Vec<Held> = entry.secrets.iter().map(read).collect::<Result<_, _>>()?;
+        // They cost a read of each key's Secret, and matter only while a wait may be cut short.
+        let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
+        let inputs = if waiting { self.inputs(wanted, keys)? } else { String::new() };
+        let counted = orders.get(&(entry.order_names(), self.directory.url().to_owned()));
+        let judgement = decide(&Input {
+            entry,
+            held: &held,
+            record: &known.body,
+            copy: known.copy.as_ref(),
+            directory: &self.directory,
+            inputs: &inputs,
+            orders: counted.map_or(&[], Vec::as_slice),
+            now,
+        });
+        let untidy = known.body.in_flight.is_some() || !known.body.leftovers.is_empty();
+        let accepted =
+            wanted.last_accepted || known.body.accepted.as_ref() == Some(&Accepted::new(entry, &wanted.zones));
+        let short_lived = held
+            .iter()
+            .any(|h| matches!(h, Held::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)));
+
+        for warning in &judgement.warnings {
+            self.say(format!("warning {secret} {warning}"), String::new(), || {
+                event!(warn, "certificate", secret = secret, warning = warning)
+            });
+        }
+        for (place, finding) in &judgement.refused {
+            pass.unsound = true;
+            let target = &entry.secrets[*place];
+            self.say(format!("left-alone {target}"), finding.detail.clone(), || {
+                event!(error, "left-alone", secret = target, reason = finding.reason, error = finding.detail);
+            });
+        }
+        let keep_tidy =
+            !accepted || (untidy && self.tidied.get(secret).is_none_or(|last| *last + TIDY_INTERVAL <= now));
+        if let Some(task) = self.act(secret, judgement.decision, keep_tidy, pass) {
+            if matches!(task, Task::Tidy) {
+                self.tidied.insert(secret.clone(), now);
+            }
+            let inputs = if waiting { inputs } else { self.inputs(wanted, keys)? };
+            pass.queue.push(Job { wanted: wanted.clone(), task, inputs, short_lived });
+        }
+        Ok(())
+    }
+
+    /// Says what was decided, and makes it a task where there is something to do.
+    fn act(&mut self, secret: &ObjectRef, decision: Decision, keep_tidy: bool, pass: &mut Pass) -> Option<Task> {
+        let subject = secret.to_string();
+        pass.unsound |= !matches!(decision, Decision::Keep { .. });
+        match decision {
+            Decision::Keep { until } => {
+                pass.wake = pass.wake.min(Some(until));
+                self.say(subject, format!("valid {until}"), || event!(info, "valid", secret = secret, renewal = until));
+                keep_tidy.then_some(Task::Tidy)
+            }
+            Decision::Wait { finding, waiting, until } => {
+                pass.wake = pass.wake.min(Some(until));
+                if finding.reason.is_change() {
+                    pass.queue.hold_changes();
+                }
+                let Finding { reason, detail } = finding;
+                self.say(subject, format!("waiting {waiting} {until} {reason}"), || {
+                    event!(
+                        warn,
+                        "waiting",
+                        secret = secret,
+                        state = waiting,
+                        until = until,
+                        reason = reason,
+                        detail = detail
+                    );
+                });
+                None
+            }
+            Decision::Refuse { finding } => {
+                self.say(subject, format!("refuse {finding}"), || {
+                    event!(error, "left-alone", secret = secret, reason = finding.reason, error = finding.detail);
+                });
+                None
+            }
+            Decision::Restore { finding, source, targets } => Some(Task::Restore { finding, source, targets }),
+            Decision::Issue { finding, targets, counted } => Some(Task::Issue { finding, targets, counted }),
+        }
+    }
+
+    /// What an attempt depends on: when it changes, a wait after a failure is over. The keys by a hash of their Secret's content.
+    fn inputs(&self, wanted: &Wanted, keys: &mut HashMap<ObjectRef, String>) -> Result<String, StoreError> {
+        let accepted = Accepted::new(&wanted.entry, &wanted.zones).fingerprint();
+        let mut parts = vec![accepted];
+        let used = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
+        for at in used {
+            let hash = match keys.get(at) {
+                Some(hash) => hash.clone(),
+                None => {
+                    let secret = self.context.store.secret(at)?;
+                    let value = secret.as_ref().and_then(|s| s.value("key")).map(|v| digest(&SHA256, v.expose()));
+                    let hash = value.map_or_else(|| "none".to_owned(), |h| hex(&h.as_ref()[..8]));
+                    keys.insert(at.clone(), hash.clone());
+                    hash
+                }
+            };
+            parts.push(format!("{at} {hash}"));
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok(record::fingerprint(&parts))
+    }
+
+    /// Says something about a subject when it is not what was said last.
+    fn say(&mut self, subject: String, text: String, log: impl FnOnce()) {
+        if self.said.get(&subject).is_none_or(|(last, _)| *last != text) {
+            log();
+        }
+        self.said.insert(subject, (text, true));
+    }
+}
+
+/// The next moment at which the world is looked at again, as a pause.
+pub(super) fn pause_until(wake: Option<Time>, now: Time) -> Duration {
+    let pause = wake.map_or(POLL_INTERVAL, |at| at.since(now));
+    pause.clamp(Duration::from_secs(1), POLL_INTERVAL)
+}

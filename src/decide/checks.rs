@@ -1,0 +1,220 @@
+//! The ordered table of checks on a Secret. The first that finds something is the reason. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::directory::{from_staging, normalized};
+use super::held::{Held, Owner, Pair, Present, annotation};
+use super::{Input, moment_of};
+use crate::cert::facts::Facts;
+use crate::config::entry::Entry;
+use crate::kube::object::TYPE_TLS;
+use crate::time::Time;
+
+/// Why something is to be done, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is explained at its check")]
+pub enum Reason {
+    SecretMissing,
+    WrongType,
+    OwnedByAnother,
+    Unparsable,
+    KeyMismatch,
+    NameMissing,
+    Expired,
+    NotYetValid,
+    DirectoryChanged,
+    KeyTypeChanged,
+    RenewalDue,
+    RenewalRequested,
+}
+
+impl Reason {
+    /// Whether the certificate works and is only to be made anew in another way. These queue behind everything else, and one goes
+    /// first to show that the new way works.
+    pub fn is_change(self) -> bool {
+        matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged)
+    }
+
+    /// Whether the last stored pair mends it without the CA.
+    pub(super) fn is_restorable(self) -> bool {
+        matches!(self, Reason::SecretMissing | Reason::Unparsable | Reason::KeyMismatch)
+    }
+
+    pub(super) fn is_refusal(self) -> bool {
+        matches!(self, Reason::WrongType | Reason::OwnedByAnother)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A reason and its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The reason.
+    pub reason: Reason,
+    /// The particulars.
+    pub detail: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason, self.detail)
+    }
+}
+
+/// One Secret before the checks.
+struct View<'a> {
+    input: &'a Input<'a>,
+    present: &'a Present,
+}
+
+type Check = fn(&View<'_>) -> Option<Finding>;
+
+/// The checks on an existing Secret, in the order in which they are asked.
+const CHECKS: &[Check] = &[
+    wrong_type,        // `type` can not be changed, and never is the Secret deleted
+    owned_by_another,  // another program would write it back
+    unparsable,        // nothing can use it
+    key_mismatch,      // nothing can use it
+    name_missing,      // a configured name is not served
+    expired,           // no client takes it
+    not_yet_valid,     // no client takes it yet
+    directory_changed, // another CA is wanted
+    key_type_changed,  // another kind of key is wanted
+    renewal_due,       // it is time
+    renewal_requested, // somebody asked
+];
+
+/// The first fault of one Secret.
+pub(super) fn check(input: &Input<'_>, held: &Held) -> Option<Finding> {
+    match held {
+        Held::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
+        Held::Present(present) => {
+            let view = View { input, present };
+            CHECKS.iter().find_map(|check| check(&view))
+        }
+    }
+}
+
+fn found(reason: Reason, detail: String) -> Option<Finding> {
+    Some(Finding { reason, detail })
+}
+
+impl<'a> View<'a> {
+    /// The facts of the certificate; the checks before these have found a Secret without.
+    fn facts(&self) -> Option<&'a Facts> {
+        self.present.pair.facts()
+    }
+}
+
+fn wrong_type(view: &View<'_>) -> Option<Finding> {
+    let kind = &view.present.kind;
+    if kind == TYPE_TLS {
+        return None;
+    }
+    found(
+        Reason::WrongType,
+        format!("its type is {kind}, not {TYPE_TLS}; it is left alone: name another Secret, or delete it yourself"),
+    )
+}
+
+fn owned_by_another(view: &View<'_>) -> Option<Finding> {
+    let Owner::Another(owner) = &view.present.owner else {
+        return None;
+    };
+    if view.input.entry.adopt || is_abandoned(view.input.entry, view.present, view.input.now) {
+        return None;
+    }
+    found(Reason::OwnedByAnother, format!("it belongs to {owner}; it is left alone: set `adopt: true` to take it over"))
+}
+
+/// The owner of a Secret is gone when it did not renew for a tenth of the lifetime.
+pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
+    present.pair.facts().is_some_and(|facts| now >= moment_of(entry, facts).at + facts.lifetime() / 10)
+}
+
+fn unparsable(view: &View<'_>) -> Option<Finding> {
+    match &view.present.pair {
+        Pair::Broken(why) => found(Reason::Unparsable, why.clone()),
+        Pair::Mismatch | Pair::Sound(_) | Pair::Unchecked(_) => None,
+    }
+}
+
+fn key_mismatch(view: &View<'_>) -> Option<Finding> {
+    match view.present.pair {
+        Pair::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
+        Pair::Broken(_) | Pair::Sound(_) | Pair::Unchecked(_) => None,
+    }
+}
+
+fn name_missing(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let missing: Vec<String> =
+        view.input.entry.domains.iter().filter(|d| !facts.covers(d)).map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    found(Reason::NameMissing, format!("its certificate is not for {}", missing.join(", ")))
+}
+
+fn expired(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts().filter(|f| view.input.now >= f.not_after)?;
+    found(Reason::Expired, format!("its certificate expired at {}", facts.not_after))
+}
+
+fn not_yet_valid(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
+    // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
+    if ours || facts.not_before <= view.input.now + NOT_YET_VALID_TOLERANCE {
+        return None;
+    }
+    found(Reason::NotYetValid, format!("its certificate is valid from {} on", facts.not_before))
+}
+
+const NOT_YET_VALID_TOLERANCE: Duration = Duration::from_secs(300);
+
+fn directory_changed(view: &View<'_>) -> Option<Finding> {
+    let (wanted, facts) = (view.input.directory, view.facts()?);
+    let from = match &view.present.directory {
+        Some(held) if normalized(held) == wanted.url() => return None,
+        Some(held) => held.clone(),
+        None if from_staging(facts) && !wanted.is_staging() => {
+            format!("a staging directory ({:?})", facts.issuer)
+        }
+        None => return None,
+    };
+    // A directory that was left out by mistake changes nothing.
+    if !wanted.is_explicit() {
+        return None;
+    }
+    found(Reason::DirectoryChanged, format!("its certificate is from {from}, and {} is wanted", wanted.url()))
+}
+
+fn key_type_changed(view: &View<'_>) -> Option<Finding> {
+    let held = view.present.key_type.as_ref().filter(|held| *held != view.input.entry.key_type.name())?;
+    found(
+        Reason::KeyTypeChanged,
+        format!("its key was ordered as {held}, and {} is wanted", view.input.entry.key_type.name()),
+    )
+}
+
+fn renewal_due(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let moment = moment_of(view.input.entry, facts).at;
+    if view.input.now < moment {
+        return None;
+    }
+    found(Reason::RenewalDue, format!("its certificate expires at {} and was due at {moment}", facts.not_after))
+}
+
+fn renewal_requested(view: &View<'_>) -> Option<Finding> {
+    let asked = view.present.renewal_asked.as_ref()?;
+    let short: String = asked.chars().take(60).collect();
+    found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW))
+}

@@ -1,0 +1,155 @@
+//! What a Secret holds, read once so that the checks need not look at octets.
+
+use crate::cert::facts::{self, Facts};
+use crate::cert::key::{KeyError, public_of};
+use crate::config::metadata::PREFIX;
+use crate::kube::object::SecretObject;
+use crate::name::ObjectRef;
+
+/// A Secret as the checks see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It does not exist. Only a successful read says so.
+    Missing,
+    /// It exists.
+    Present(Box<Present>),
+}
+
+/// An existing Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// `type`
+    pub kind: String,
+    /// Who owns it, as far as the marks on it say.
+    pub owner: Owner,
+    /// Certificate and key.
+    pub pair: Pair,
+    /// The ACME directory we got it from.
+    pub directory: Option<String>,
+    /// The key type that was asked for.
+    pub key_type: Option<String>,
+    /// A renewal somebody asked for and that was not yet served.
+    pub renewal_asked: Option<String>,
+}
+
+/// The owner of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// No mark: nobody, or a person.
+    Nobody,
+    /// This instance.
+    Us,
+    /// Somebody else, in words.
+    Another(String),
+}
+
+/// Certificate and key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pair {
+    /// One of the two is missing or does not parse; what is wrong.
+    Broken(String),
+    /// They do not belong together.
+    Mismatch,
+    /// They belong together.
+    Sound(Facts),
+    /// The key is of a kind that can not be checked; taken for sound.
+    Unchecked(Facts),
+}
+
+impl Pair {
+    /// The facts of a certificate that is taken for sound.
+    pub fn facts(&self) -> Option<&Facts> {
+        match self {
+            Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
+            Pair::Broken(_) | Pair::Mismatch => None,
+        }
+    }
+}
+
+/// Our annotations; written only together with a certificate.
+pub mod annotation {
+    /// `<instance> <namespace>/<name>`
+    pub const OWNER: &str = "notariat/owner";
+    /// The directory URL.
+    pub const DIRECTORY: &str = "notariat/directory";
+    /// The key type of the entry.
+    pub const KEY_TYPE: &str = "notariat/key-type";
+    /// Set by a person: any value that was not yet served asks for a renewal.
+    pub const RENEW: &str = "notariat/renew";
+    /// The last served value of it.
+    pub const RENEWED: &str = "notariat/renewed";
+    /// The object that wants the certificate.
+    pub const SOURCE: &str = "notariat/source";
+}
+
+const TLS_CRT: &str = "tls.crt";
+const TLS_KEY: &str = "tls.key";
+
+/// The value of the owner annotation.
+pub fn owner_mark(instance: &str, secret: &ObjectRef) -> String {
+    format!("{instance} {secret}")
+}
+
+impl Held {
+    /// What `secret`, which was read successfully, holds for this instance.
+    pub fn of(secret: Option<&SecretObject>, instance: &str) -> Held {
+        let Some(secret) = secret else {
+            return Held::Missing;
+        };
+        let annotation = |name: &str| secret.annotations.get(name).cloned();
+        let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
+        Held::Present(Box::new(Present {
+            kind: secret.kind.clone(),
+            owner: owner(secret, instance),
+            pair: pair(secret),
+            directory: annotation(annotation::DIRECTORY),
+            key_type: annotation(annotation::KEY_TYPE),
+            renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
+        }))
+    }
+}
+
+/// Our own mark first. It names the Secret itself: where that differs, a replicator copied it together with our annotations.
+fn owner(secret: &SecretObject, instance: &str) -> Owner {
+    debug_assert!(annotation::OWNER.starts_with(PREFIX));
+    match secret.annotations.get(annotation::OWNER) {
+        Some(mark) if *mark == owner_mark(instance, &secret.reference) => return Owner::Us,
+        Some(mark) => {
+            return Owner::Another(match mark.split_once(' ') {
+                Some((_, of)) if of != secret.reference.to_string() => {
+                    format!("a replicator (it is a copy of {of})")
+                }
+                Some((other, _)) => format!("the notariat instance {other:?}"),
+                None => format!("the notariat instance {mark:?}"),
+            });
+        }
+        None => {}
+    }
+    if let Some(name) = secret.annotations.get("cert-manager.io/certificate-name") {
+        return Owner::Another(format!("cert-manager (Certificate {name:?})"));
+    }
+    if secret.labels.contains_key("cert.gardener.cloud/certificate") {
+        return Owner::Another("Gardener's cert-management".to_owned());
+    }
+    match &secret.controller {
+        Some(controller) => Owner::Another(format!("the controller {controller}")),
+        None => Owner::Nobody,
+    }
+}
+
+fn pair(secret: &SecretObject) -> Pair {
+    let (Some(chain), Some(key)) = (secret.value(TLS_CRT), secret.value(TLS_KEY)) else {
+        let missing: Vec<&str> = [TLS_CRT, TLS_KEY].into_iter().filter(|k| secret.value(k).is_none()).collect();
+        return Pair::Broken(format!("{} is missing or empty", missing.join(" and ")));
+    };
+    let facts = match facts::read(chain.expose()) {
+        Ok((_, facts)) => facts,
+        Err(e) => return Pair::Broken(format!("{TLS_CRT}: {e}")),
+    };
+    match public_of(key.expose()) {
+        Ok(public) if public == facts.public_key => Pair::Sound(facts),
+        Ok(_) => Pair::Mismatch,
+        Err(KeyError::Unparsable) => Pair::Broken(format!("{TLS_KEY} is no private key in PEM")),
+        Err(KeyError::UnknownKind) => Pair::Unchecked(facts),
+    }
+}

@@ -1,0 +1,286 @@
+//! What to do about one entry: an ordered table of checks on each of its Secrets, then waits and caps. Pure.
+//!
+//! Input: what is wanted, what the Secrets hold, the record, the time. The first check that finds something is the
+//! reason; it appears under its name in log, Event, metric and status.
+
+pub mod attempts;
+pub mod checks;
+pub mod directory;
+pub mod gate;
+pub mod held;
+pub mod renewal;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::cert::facts::Facts;
+use crate::config::entry::Entry;
+use crate::record::Body;
+use crate::time::{Time, human};
+use attempts::capped;
+use checks::check;
+pub use checks::{Finding, Reason, is_abandoned};
+pub use directory::Directory;
+use directory::{from_staging, is_staging};
+use held::{Held, Pair};
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The last attempt failed.
+    BackingOff,
+    /// Too many orders of this name set within a week.
+    Capped,
+    /// Somebody else writes the Secret again and again.
+    Contested,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Where the pair for a restore comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The record's copy.
+    Copy,
+    /// Another Secret of the same entry, by its place in the list.
+    Sibling(usize),
+}
+
+/// What to do about an entry. `targets` are the places of the Secrets to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Nothing before `until`, when the renewal is due.
+    Keep {
+        /// The renewal moment.
+        until: Time,
+    },
+    /// Something is wrong, and it is not yet time to mend it.
+    Wait {
+        /// What is wrong.
+        finding: Finding,
+        /// What is waited for.
+        waiting: Waiting,
+        /// Until when.
+        until: Time,
+    },
+    /// Not ours to mend.
+    Refuse {
+        /// What is wrong.
+        finding: Finding,
+    },
+    /// Write the pair that we have.
+    Restore {
+        /// What is wrong.
+        finding: Finding,
+        /// Where the pair is.
+        source: Source,
+        /// Which Secrets to write.
+        targets: Vec<usize>,
+    },
+    /// Obtain a certificate.
+    Issue {
+        /// What is wrong.
+        finding: Finding,
+        /// Which Secrets to write.
+        targets: Vec<usize>,
+        /// Whether the order counts against the cap.
+        counted: bool,
+    },
+}
+
+/// A decision and what is to be said besides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Judgement {
+    /// What to do.
+    pub decision: Decision,
+    /// Secrets of the entry that are left alone, by their place.
+    pub refused: Vec<(usize, Finding)>,
+    /// Sentences that a person should read.
+    pub warnings: Vec<String>,
+}
+
+/// Everything a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// What is wanted.
+    pub entry: &'a Entry,
+    /// What each Secret of the entry holds, in its order.
+    pub held: &'a [Held],
+    /// What is remembered.
+    pub record: &'a Body,
+    /// The facts of the record's copy, when it has one.
+    pub copy: Option<&'a Facts>,
+    /// Where certificates come from.
+    pub directory: &'a Directory,
+    /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
+    pub inputs: &'a str,
+    /// The times of counted orders of the same names at the same directory, over all entries.
+    pub orders: &'a [Time],
+    /// The time.
+    pub now: Time,
+}
+
+/// Decides about one entry.
+pub fn decide(input: &Input<'_>) -> Judgement {
+    let found: Vec<Option<Finding>> = input.held.iter().map(|held| check(input, held)).collect();
+    let (mut refused, mut usable) = (Vec::new(), Vec::new());
+    for (place, finding) in found.iter().enumerate() {
+        match finding {
+            Some(f) if f.reason.is_refusal() => refused.push((place, f.clone())),
+            Some(_) | None => usable.push(place),
+        }
+    }
+    let warnings = warnings(input, &usable);
+    let decision = match usable.first() {
+        None => Decision::Refuse { finding: refused[0].1.clone() },
+        Some(first) => judge(input, &found, &usable, *first),
+    };
+    Judgement { decision, refused, warnings }
+}
+
+/// Decides over the Secrets that are ours to write; there is at least one.
+fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: usize) -> Decision {
+    // Asked for at one of its Secrets, a renewal is for the certificate.
+    if let Some(asked) = usable.iter().filter_map(|p| found[*p].as_ref()).find(|f| f.reason == Reason::RenewalRequested)
+    {
+        return issue(input, asked.clone(), usable, first);
+    }
+    let sound = |place: &&usize| found[**place].is_none();
+    let best = usable.iter().filter(sound).max_by_key(|p| facts_of(&input.held[**p]).map(|f| f.not_after)).copied();
+    if let Some(best) = best {
+        // Several Secrets, one certificate: those that hold another one get the best.
+        let print = |place: usize| facts_of(&input.held[place]).map(|f| &f.fingerprint);
+        let targets: Vec<usize> = usable.iter().copied().filter(|p| print(*p) != print(best)).collect();
+        let Some(target) = targets.first() else {
+            return Decision::Keep { until: due(input, best) };
+        };
+        let finding = found[*target].clone().unwrap_or_else(|| Finding {
+            reason: Reason::KeyMismatch,
+            detail: format!("it holds another certificate than {}", input.entry.secrets[best]),
+        });
+        return restore(input, finding, Source::Sibling(best), targets);
+    }
+    let finding = found[first].clone().expect("no usable Secret is sound");
+    let all_restorable = usable.iter().all(|p| found[*p].as_ref().is_some_and(|f| f.reason.is_restorable()));
+    if all_restorable && input.copy.is_some_and(|copy| serves(copy, input)) {
+        return restore(input, finding, Source::Copy, usable.to_vec());
+    }
+    issue(input, finding, usable, first)
+}
+
+fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usize>) -> Decision {
+    let hour = Duration::from_secs(3600);
+    let recent: Vec<Time> = input.record.restores.iter().copied().filter(|t| *t + hour > input.now).collect();
+    match recent.iter().max() {
+        Some(last) if recent.len() >= RESTORES_AN_HOUR => {
+            Decision::Wait { finding, waiting: Waiting::Contested, until: *last + hour / 3 }
+        }
+        Some(_) | None => Decision::Restore { finding, source, targets },
+    }
+}
+
+/// Restores within an hour before they become slower: somebody else writes the Secret.
+pub const RESTORES_AN_HOUR: usize = 3;
+
+fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) -> Decision {
+    if let Some(detail) = downgrade(input, usable) {
+        return Decision::Refuse {
+            finding: Finding { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
+        };
+    }
+    let names = input.entry.order_names();
+    if let Some(history) = input.record.history(&names, input.directory.url())
+        && let Some(next) = history.next_attempt.filter(|next| *next > input.now && history.inputs == input.inputs)
+    {
+        return Decision::Wait { finding, waiting: Waiting::BackingOff, until: next };
+    }
+    let counted = !is_regular_renewal(input, &finding, first);
+    if counted && let Some(until) = capped(input.orders, input.now) {
+        return Decision::Wait { finding, waiting: Waiting::Capped, until };
+    }
+    Decision::Issue { finding, targets: usable.to_vec(), counted }
+}
+
+/// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.
+fn is_regular_renewal(input: &Input<'_>, finding: &Finding, first: usize) -> bool {
+    let Some(facts) = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
+        return false;
+    };
+    let ours = input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
+    ours && input.now >= facts.not_before + facts.lifetime() / 3
+}
+
+/// A certificate that browsers trust is never replaced by one of a staging directory, unless somebody asks for this Secret.
+fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
+    if !input.directory.is_staging() {
+        return None;
+    }
+    usable.iter().find_map(|place| {
+        let Held::Present(present) = &input.held[*place] else { return None };
+        let facts = present.pair.facts().filter(|f| input.now < f.not_after)?;
+        let held_staging = match &present.directory {
+            Some(directory) => is_staging(directory),
+            None => from_staging(facts),
+        };
+        let replaceable = held_staging || present.renewal_asked.is_some();
+        (!replaceable).then(|| {
+            format!(
+                "it holds a certificate of {} that is valid until {}, and the directory {} is one for tests: give the right one with -acme",
+                present.directory.as_deref().unwrap_or("another CA"),
+                facts.not_after,
+                input.directory.url()
+            )
+        })
+    })
+}
+
+fn facts_of(held: &Held) -> Option<&Facts> {
+    match held {
+        Held::Missing => None,
+        Held::Present(present) => present.pair.facts(),
+    }
+}
+
+fn serves(facts: &Facts, input: &Input<'_>) -> bool {
+    input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
+}
+
+fn due(input: &Input<'_>, place: usize) -> Time {
+    let facts = facts_of(&input.held[place]).expect("a sound Secret has facts");
+    moment_of(input.entry, facts).at
+}
+
+fn moment_of(entry: &Entry, facts: &Facts) -> renewal::Renewal {
+    renewal::moment(facts, &entry.main_secret().to_string(), entry.renew_before)
+}
+
+fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for place in usable {
+        let Held::Present(present) = &input.held[*place] else {
+            continue;
+        };
+        let secret = &input.entry.secrets[*place];
+        if let Pair::Unchecked(_) = present.pair {
+            warnings.push(format!("the key in {secret} is of a kind that can not be read here; whether it belongs to the certificate is not checked"));
+        }
+        if let Some(facts) = present.pair.facts()
+            && moment_of(input.entry, facts).renew_before_refused
+        {
+            warnings.push(format!(
+                "renewBefore is two thirds or more of the {} that the certificate in {secret} lives, which would renew it for ever; it is renewed at the usual time",
+                human(facts.lifetime())
+            ));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;

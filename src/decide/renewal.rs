@@ -1,0 +1,110 @@
+//! The renewal moment: computed anew at each decision, never stored. Pure: the same certificate always gives the same moment.
+
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+
+use crate::cert::facts::Facts;
+use crate::time::Time;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Lifetimes from here on are renewed 30 days before their end, as every older tool does.
+const LONG: Duration = Duration::from_secs(85 * 86_400);
+/// Lifetimes below this are renewed at half, for a third would leave too little time to try again.
+const SHORT: Duration = Duration::from_secs(10 * 86_400);
+
+/// When a certificate is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The moment.
+    pub at: Time,
+    /// `renewBefore` was two thirds of the lifetime or more and was not used: it would renew for ever.
+    pub renew_before_refused: bool,
+}
+
+/// The moment at which to renew: `renewBefore`, else 30 days, a third or half of the lifetime before the end; spread by up to a
+/// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together.
+pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>) -> Renewal {
+    let lifetime = facts.lifetime();
+    let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
+    let before = match renew_before.filter(|_| !refused) {
+        Some(before) => before,
+        None if lifetime >= LONG => 30 * DAY,
+        None if lifetime >= SHORT => lifetime / 3,
+        None => lifetime / 2,
+    };
+    let spread = scaled((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
+    let latest = facts.not_after - lifetime / 10;
+    Renewal { at: (facts.not_after - before - spread).min(latest), renew_before_refused: refused }
+}
+
+/// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
+pub fn scaled(most: Duration, seed: &str) -> Duration {
+    let hash = digest(&SHA256, seed.as_bytes());
+    let head = u64::from_be_bytes(hash.as_ref()[..8].try_into().expect("SHA-256 has 32 octets"));
+    let millis = (most.as_millis() * u128::from(head)) >> 64;
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(lifetime: Duration, serial: &str) -> Facts {
+        let not_before = Time::from_unix(1_800_000_000);
+        Facts {
+            names: Vec::new(),
+            not_before,
+            not_after: not_before + lifetime,
+            serial: serial.to_owned(),
+            public_key: Vec::new(),
+            issuer: String::new(),
+            fingerprint: String::new(),
+        }
+    }
+
+    /// The share of the lifetime that is left at the renewal moment lies within the two bounds, whatever the serial.
+    #[test]
+    fn renewal_follows_the_lifetime() {
+        let hours = |h: u64| Duration::from_secs(h * 3600);
+        for (lifetime, before, least, most) in [
+            (90 * DAY, None, 30 * DAY, 31 * DAY),
+            (85 * DAY, None, 30 * DAY, 31 * DAY),
+            (64 * DAY, None, 64 * DAY / 3, 64 * DAY / 3 + DAY),
+            (45 * DAY, None, 15 * DAY, 15 * DAY + 45 * DAY / 50),
+            (hours(160), None, hours(80), hours(80) + hours(160) / 50),
+            (Duration::from_secs(300), None, Duration::from_secs(150), Duration::from_secs(157)),
+            (Duration::from_secs(20), None, Duration::from_secs(10), Duration::from_secs(11)),
+            (90 * DAY, Some(10 * DAY), 10 * DAY, 11 * DAY),
+            (90 * DAY, Some(DAY), 9 * DAY, 9 * DAY),
+            (90 * DAY, Some(59 * DAY), 59 * DAY, 60 * DAY),
+        ] {
+            for serial in 0..50 {
+                let f = facts(lifetime, &serial.to_string());
+                let renewal = moment(&f, "team/web", before);
+                let left = f.not_after.since(renewal.at);
+                assert!((least..=most).contains(&left), "{lifetime:?} {before:?}: {left:?}");
+                assert!(!renewal.renew_before_refused);
+                assert_eq!(renewal, moment(&f, "team/web", before), "drawn once");
+            }
+        }
+    }
+
+    #[test]
+    fn a_renew_before_that_would_renew_for_ever_is_not_used() {
+        let f = facts(45 * DAY, "1");
+        for before in [30 * DAY, 45 * DAY, 400 * DAY] {
+            let renewal = moment(&f, "x", Some(before));
+            assert!(renewal.renew_before_refused && renewal.at > f.not_before + 29 * DAY, "{before:?}");
+        }
+        assert!(!moment(&f, "x", Some(29 * DAY)).renew_before_refused);
+    }
+
+    #[test]
+    fn what_was_issued_together_is_not_renewed_together() {
+        let moments: std::collections::BTreeSet<i64> =
+            (0..100).map(|i| moment(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None).at.unix() / 3600).collect();
+        assert!(moments.len() > 20, "spread over {} hours", moments.len());
+    }
+}

@@ -1,0 +1,213 @@
+//! Queries and UPDATEs to one address. Whom to ask next is decided by the callers.
+//!
+//! Untrusted: every answer. A query's is matched on source, id and question; an UPDATE's counts only when `dns::tsig` has verified it.
+//! The one thing that is remembered is how far a server's clock is from ours, as its signed BADTIME says.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use super::key::TsigKey;
+use super::resolver::shown;
+use super::transport::{Take, over_tcp, over_udp};
+use super::tsig::{self, Pending, Rejected, Verified};
+use super::update::Update;
+use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
+use crate::config::entry::Transport;
+use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS};
+use crate::log::event;
+use crate::name::DnsName;
+use crate::time::{self, Deadline, Time, human};
+
+/// Why a server gave no usable answer to a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer(pub String);
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// In which way a server is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Way<'k> {
+    /// A resolver, to do the work.
+    Recursive,
+    /// A server of the zone, as anybody.
+    Plain,
+    /// A server of the zone, as the holder of this key: BIND's views may show it another zone than anybody.
+    Signed(&'k TsigKey),
+}
+
+/// Why an UPDATE was not carried out, or is not known to have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UpdateError {
+    /// No answer over any transport; what happened on each.
+    Unreachable(String),
+    /// An answer that does not verify.
+    Rejected(Rejected),
+    /// A verified answer that says no.
+    Refused(Rcode),
+}
+
+/// Talks to DNS servers. Shared by all workers.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// The server's clock minus ours in seconds, where it was found to differ by more than TSIG allows.
+    offsets: Mutex<HashMap<SocketAddr, i64>>,
+}
+
+impl Client {
+    /// Asks `server` for `name`: UDP first, TCP when the answer was cut or lost.
+    ///
+    /// # Errors
+    /// When no answer to the question came within `deadline`. An answer with an RCODE other than NOERROR is no error here.
+    pub fn query(
+        &self,
+        server: SocketAddr,
+        name: &DnsName,
+        kind: Kind,
+        way: Way<'_>,
+        deadline: Deadline,
+    ) -> Result<Answer, NoAnswer> {
+        let question = Question { id: random_id(), name: name.clone(), kind };
+        let plain = question.message(matches!(way, Way::Recursive));
+        let (message, pending) = match way {
+            Way::Recursive | Way::Plain => (plain, None),
+            Way::Signed(key) => {
+                let (message, pending) = tsig::sign(key, &plain, self.clock(server));
+                (message, Some(pending))
+            }
+        };
+        let read = |bytes: &[u8]| {
+            if let Some(pending) = &pending
+                && let Err(e) = pending.check(bytes, self.clock(server))
+            {
+                return Err(format!("an answer that the key did not sign ({e:?})"));
+            }
+            question.read(bytes).map_err(|e| match e {
+                NotAnAnswer::Stray => "an answer to another question".to_owned(),
+                NotAnAnswer::Garbage(e) => format!("an answer that is not DNS ({e})"),
+            })
+        };
+        let take = |bytes: &[u8]| read(bytes).map_or_else(Take::Next, Take::Answer);
+        let udp = match over_udp(server, &message, &DNS_QUERY_UDP_WAITS, deadline, take) {
+            Ok(answer) if !answer.truncated => return Ok(answer),
+            Ok(_) => "a cut answer".to_owned(),
+            Err(e) => e,
+        };
+        let tcp = over_tcp(server, &message, deadline).and_then(|bytes| read(&bytes));
+        tcp.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}")))
+    }
+
+    /// Signs one UPDATE and sends it. With `auto` TCP first, for it has no size limit and no doubt about what arrived; UDP as the
+    /// fallback, the same octets again and again, so that a repeated one changes nothing. When the server's clock differs it says so
+    /// under its signature: then once more by its clock.
+    ///
+    /// # Errors
+    /// When the server did not answer, the answer does not verify, or it says no.
+    pub fn update(
+        &self,
+        server: SocketAddr,
+        update: &Update<'_>,
+        key: &TsigKey,
+        transport: Transport,
+        deadline: Deadline,
+    ) -> Result<(), UpdateError> {
+        let mut result = self.update_once(server, update, key, transport, deadline);
+        if let Err(UpdateError::Rejected(Rejected::BadTime { server_time })) = result {
+            let now = time::now();
+            self.offsets().insert(server, server_time.unix() - now.unix());
+            let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
+            let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");
+            event!(warn, "clocks-differ", server = shown(server), hint = hint);
+            result = self.update_once(server, update, key, transport, deadline);
+        }
+        match result?.rcode() {
+            Rcode::NOERROR => Ok(()),
+            rcode => Err(UpdateError::Refused(rcode)),
+        }
+    }
+
+    fn update_once(
+        &self,
+        server: SocketAddr,
+        update: &Update<'_>,
+        key: &TsigKey,
+        transport: Transport,
+        deadline: Deadline,
+    ) -> Result<Verified, UpdateError> {
+        let (signed, pending) = tsig::sign(key, &update.message(random_id()), self.clock(server));
+        let mut failed = Vec::new();
+        if transport != Transport::Udp {
+            match over_tcp(server, &signed, deadline) {
+                Ok(answer) => return pending.check(&answer, self.clock(server)).map_err(UpdateError::Rejected),
+                Err(e) => failed.push(format!("TCP: {e}")),
+            }
+        }
+        if transport != Transport::Tcp {
+            if signed.len() > usize::from(DNS_UDP_PAYLOAD) {
+                failed.push(format!("UDP: the UPDATE is too large for it ({} octets)", signed.len()));
+            } else {
+                match self.update_over_udp(server, &signed, &pending, deadline) {
+                    Err(UpdateError::Unreachable(e)) => failed.push(format!("UDP: {e}")),
+                    other => return other,
+                }
+            }
+        }
+        Err(UpdateError::Unreachable(failed.join("; ")))
+    }
+
+    /// Anybody can send a datagram, so one that proves nothing does not end the wait; what explains a refusal does.
+    fn update_over_udp(
+        &self,
+        server: SocketAddr,
+        signed: &[u8],
+        pending: &Pending,
+        deadline: Deadline,
+    ) -> Result<Verified, UpdateError> {
+        let take = |bytes: &[u8]| match pending.check(bytes, self.clock(server)) {
+            Ok(verified) => Take::Answer(Ok(verified)),
+            Err(Rejected::Stray) => Take::Next("an answer to another request".to_owned()),
+            Err(Rejected::Malformed(e)) => Take::Next(format!("an answer that {e}")),
+            Err(
+                Rejected::WrongMac | Rejected::OtherKey | Rejected::Stale { .. } | Rejected::Unsigned(Rcode::NOERROR),
+            ) => Take::Next("an answer that our key did not sign".to_owned()),
+            Err(
+                e @ (Rejected::Unsigned(_) | Rejected::Explained(_) | Rejected::BadTime { .. } | Rejected::Error(_)),
+            ) => Take::Answer(Err(e)),
+        };
+        match over_udp(server, signed, &DNS_UPDATE_UDP_WAITS, deadline, take) {
+            Ok(result) => result.map_err(UpdateError::Rejected),
+            Err(why) => Err(UpdateError::Unreachable(why)),
+        }
+    }
+
+    /// Our clock, set to the server's where the two are known to differ.
+    fn clock(&self, server: SocketAddr) -> Time {
+        let now = time::now();
+        match self.offsets().get(&server) {
+            None => now,
+            Some(seconds) => match u64::try_from(*seconds) {
+                Ok(ahead) => now + Duration::from_secs(ahead),
+                Err(_) => now - Duration::from_secs(seconds.unsigned_abs()),
+            },
+        }
+    }
+
+    fn offsets(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, i64>> {
+        self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn random_id() -> u16 {
+    let mut id = [0; 2];
+    // Without randomness from the system nothing here is safe; TLS and key generation fail then as well.
+    SystemRandom::new().fill(&mut id).expect("the system gives random octets");
+    u16::from_be_bytes(id)
+}

@@ -1,0 +1,100 @@
+//! One sentence for each way an UPDATE can fail: what was asked of whom, what came back, the likely cause, where to look.
+//!
+//! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs produces
+//! each on the real servers. Nothing here may print a secret: a key is shown by name and algorithm.
+
+use super::client::UpdateError;
+use super::key::TsigKey;
+use super::tsig::{FUDGE, Rejected};
+use super::update::Update;
+use super::wire::Rcode;
+use super::zone::Server;
+use crate::name::DnsName;
+use crate::time::{Time, human};
+
+/// What was attempted.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Where the UPDATE went.
+    pub server: &'a Server,
+    /// What it was to do.
+    pub update: &'a Update<'a>,
+    /// The key that signed it.
+    pub key: &'a TsigKey,
+    /// When it was signed, by our clock.
+    pub at: Time,
+}
+
+impl Attempt<'_> {
+    /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
+    pub fn sentence(&self, error: &UpdateError) -> String {
+        let Attempt { server, update: Update { zone, .. }, key, .. } = self;
+        format!("UPDATE of {zone} at {server} with the key {key}: {}. By hand: {}", self.what(error), self.by_hand())
+    }
+
+    fn owner(&self) -> &DnsName {
+        self.update.values.first().map_or(self.update.zone, |v| &v.owner)
+    }
+
+    fn by_hand(&self) -> String {
+        let (zone, owner) = (self.update.zone, self.owner());
+        let (ip, port) = (self.server.address.ip(), self.server.address.port());
+        format!(
+            "`dig +norec -p {port} @{ip} {owner} TXT`, `(echo server {ip} {port}; echo zone {zone}; echo update add {owner}. 60 TXT test; echo send) | nsupdate -k KEYFILE`"
+        )
+    }
+
+    fn what(&self, error: &UpdateError) -> String {
+        let Attempt { update: Update { zone, .. }, key, .. } = self;
+        let owner = self.owner();
+        let name = &key.name;
+        let grants = format!(
+            "BIND: `grant {name} name {owner}. TXT;` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
+        );
+        match error {
+            UpdateError::Unreachable(how) => format!("no answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
+            UpdateError::Refused(Rcode::REFUSED) => {
+                format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner} (or this is a secondary). {grants}")
+            }
+            UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)) => {
+                format!("NOTAUTH: it is not primary for {zone}. Is `dns.zone` right, and is `dns.server` the primary?")
+            }
+            UpdateError::Refused(Rcode::NOTZONE) => format!("NOTZONE: {owner} is not inside {zone}. Is `dns.zone` right?"),
+            UpdateError::Refused(Rcode::YXRRSET) => {
+                format!("YXRRSET: {owner} has a CNAME of its own, beside which no TXT can stand; remove it, or let it lead to where the TXT is written")
+            }
+            UpdateError::Refused(Rcode::SERVFAIL) | UpdateError::Rejected(Rejected::Unsigned(Rcode::SERVFAIL)) => {
+                "SERVFAIL: the server failed inside (zone frozen, journal or disk, forwarding to its primary); its log says more".to_owned()
+            }
+            UpdateError::Refused(Rcode::NOTIMP) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTIMP)) => {
+                "NOTIMP: the server or its backend has no dynamic update (PowerDNS: the bind backend has none)".to_owned()
+            }
+            UpdateError::Refused(rcode) => format!("it says {rcode}"),
+            UpdateError::Rejected(Rejected::Explained(Rcode::BADKEY)) => {
+                format!("BADKEY: it does not know this key with this algorithm, or (Knot says BADKEY for both) its acl does not let the key change TXT at {owner}. {grants}")
+            }
+            UpdateError::Rejected(Rejected::Explained(_)) => {
+                "BADSIG: the secret of the key differs from the server's".to_owned()
+            }
+            UpdateError::Rejected(Rejected::BadTime { server_time }) => {
+                let (ours, theirs) = (self.at, *server_time);
+                let (by, which) = (human(ours.distance(theirs)), if ours < theirs { "behind" } else { "ahead of" });
+                format!("BADTIME: this machine's clock is {by} {which} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
+            }
+            UpdateError::Rejected(Rejected::Unsigned(Rcode::REFUSED)) => format!(
+                "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, a clock that is more than {} off, `dnsupdate=no`, or an address outside `allow-dnsupdate-from` and ALLOW-DNSUPDATE-FROM; BIND when it has no such zone for updates. {grants}",
+                human(FUDGE)
+            ),
+            UpdateError::Rejected(Rejected::Unsigned(Rcode::NOERROR)) => {
+                "it agreed without a signature, so anybody may have answered; nothing is known to have changed (RFC 8945 section 5.4)".to_owned()
+            }
+            UpdateError::Rejected(Rejected::Unsigned(rcode)) => format!("it says {rcode}, unsigned"),
+            UpdateError::Rejected(Rejected::Malformed(what)) => format!("its answer {what}"),
+            UpdateError::Rejected(Rejected::Stray) => "its answer is to another request".to_owned(),
+            UpdateError::Rejected(Rejected::Error(error)) => format!("it says {error}"),
+            UpdateError::Rejected(Rejected::OtherKey) => "its answer is signed by another key".to_owned(),
+            UpdateError::Rejected(Rejected::WrongMac) => "the signature of its answer is wrong: somebody in between, or another secret under the same name".to_owned(),
+            UpdateError::Rejected(Rejected::Stale { signed }) => format!("its answer was signed at {signed}, too far from our clock"),
+        }
+    }
+}

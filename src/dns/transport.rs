@@ -1,0 +1,111 @@
+//! One exchange with one DNS server, over UDP or TCP, within a deadline.
+//!
+//! Untrusted: everything that comes back. Over UDP anybody can send an answer: the kernel drops datagrams from other sources, and the
+//! caller says which of the others is the answer.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::limits::{DNS_TCP_ANSWER, DNS_TCP_CONNECT};
+use crate::time::Deadline;
+
+/// What to make of a datagram.
+pub(super) enum Take<T> {
+    /// It is the answer.
+    Answer(T),
+    /// It is not; wait on, and should nothing better come, say this.
+    Next(String),
+}
+
+/// Sends `message` and waits for an answer; the same octets again after each of `waits`.
+pub(super) fn over_udp<T>(
+    server: SocketAddr,
+    message: &[u8],
+    waits: &[Duration],
+    deadline: Deadline,
+    mut read: impl FnMut(&[u8]) -> Take<T>,
+) -> Result<T, String> {
+    let mut why = "no answer".to_owned();
+    let socket = connected(server).map_err(|e| e.to_string())?;
+    let mut buffer = [0; 65_535];
+    for wait in waits {
+        socket.send(message).map_err(|e| plain(&e))?;
+        let attempt = deadline.sooner(*wait);
+        while let Some(left) = attempt.left() {
+            socket.set_read_timeout(Some(left)).map_err(|e| e.to_string())?;
+            match socket.recv(&mut buffer) {
+                Ok(length) => match read(&buffer[..length]) {
+                    Take::Answer(answer) => return Ok(answer),
+                    Take::Next(what) => why = what,
+                },
+                Err(e) if is_timeout(&e) => break,
+                // ICMP told that nobody listens there.
+                Err(e) => return Err(plain(&e)),
+            }
+        }
+    }
+    Err(why)
+}
+
+/// A new socket for each exchange: the kernel picks a random port and drops datagrams from other sources.
+fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any = match server {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+/// One exchange over a connection of its own: two octets of length, then the message (RFC 7766 section 8).
+pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, String> {
+    let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or("no time left")?;
+    let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| plain(&e))?;
+    let deadline = deadline.sooner(DNS_TCP_ANSWER);
+    let length = u16::try_from(message.len()).map_err(|_| "the message is too large for DNS")?;
+    stream.set_nodelay(true).map_err(|e| e.to_string())?;
+    stream.set_write_timeout(Some(deadline.left().ok_or("no time left")?)).map_err(|e| e.to_string())?;
+    stream.write_all(&[&length.to_be_bytes(), message].concat()).map_err(|e| plain(&e))?;
+    let mut prefix = [0; 2];
+    read_exact(&mut stream, &mut prefix, deadline)?;
+    let mut answer = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    read_exact(&mut stream, &mut answer, deadline)?;
+    Ok(answer)
+}
+
+/// Reads until `buffer` is full. The deadline is for all of it: a peer that sends an octet now and then does not hold us.
+fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: Deadline) -> Result<(), String> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let left = deadline.left().ok_or("no answer in time")?;
+        stream.set_read_timeout(Some(left)).map_err(|e| e.to_string())?;
+        match stream.read(&mut buffer[filled..]) {
+            Ok(0) if filled == 0 => {
+                return Err("closed the connection without an answer".to_owned());
+            }
+            Ok(0) => return Err("closed the connection in the middle of its answer".to_owned()),
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if is_timeout(&e) => return Err("no answer in time".to_owned()),
+            Err(e) => return Err(plain(&e)),
+        }
+    }
+    Ok(())
+}
+
+fn is_timeout(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// The usual faults in the words people know.
+fn plain(e: &io::Error) -> String {
+    match e.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused (nothing listens there)".to_owned(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "no answer in time (a firewall?)".to_owned(),
+        io::ErrorKind::ConnectionReset => "the connection was reset".to_owned(),
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => "no route to it".to_owned(),
+        _ => e.to_string(),
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+fn name(text: &str) -> DnsName {
+    DnsName::parse(text).unwrap()
+}
+
+fn question() -> Question {
+    Question { id: 0x1234, name: name("a.test"), kind: Kind::Txt }
+}
+
+/// An answer with one TXT record of two character-strings, its owner compressed; written by hand from RFC 1035 section 4.
+const ANSWER: &[u8] =
+    b"\x12\x34\x84\x00\0\x01\0\x01\0\0\0\0\x01A\x04test\0\0\x10\0\x01\xc0\x0c\0\x10\0\x01\0\0\0\x3c\0\x06\x02ab\x02cd";
+
+#[test]
+fn a_query_has_one_question_and_an_opt_record() {
+    let expected = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01\x01a\x04test\0\0\x10\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
+    assert_eq!(question().message(true), expected);
+    assert_eq!(question().message(false)[2], 0, "RD is clear towards authoritative servers");
+}
+
+#[test]
+fn character_strings_of_a_txt_value_are_joined() {
+    let answer = question().read(ANSWER).unwrap();
+    assert!(answer.authoritative && !answer.truncated && answer.rcode == Rcode::NOERROR);
+    assert_eq!(answer.answers, [Rr { owner: name("a.test"), data: Data::Txt(b"abcd".to_vec()) }]);
+}
+
+#[test]
+fn answers_to_something_else_are_strays_and_broken_ones_garbage() {
+    let with = |at: usize, byte: u8| {
+        let mut bytes = ANSWER.to_vec();
+        bytes[at] = byte;
+        question().read(&bytes)
+    };
+    assert_eq!(with(0, 9).unwrap_err(), NotAnAnswer::Stray, "another id");
+    assert_eq!(with(2, 0x04).unwrap_err(), NotAnAnswer::Stray, "a query");
+    assert_eq!(with(2, 0xac).unwrap_err(), NotAnAnswer::Stray, "another opcode");
+    assert_eq!(with(13, b'b').unwrap_err(), NotAnAnswer::Stray, "another name");
+    assert_eq!(with(21, 1).unwrap_err(), NotAnAnswer::Stray, "another type");
+    for end in 0..ANSWER.len() {
+        assert!(question().read(&ANSWER[..end]).is_err(), "cut at {end}");
+    }
+    // A name that points at itself.
+    assert!(matches!(with(25, 0x18), Err(NotAnAnswer::Garbage(_))));
+}
+
+#[test]
+fn the_walk_finds_the_last_record_and_only_a_whole_message_walks() {
+    let last = last_record(ANSWER).unwrap().unwrap();
+    assert_eq!((last.start, last.rtype, last.class, last.ttl, last.rdata), (24, 16, 1, 60, &b"\x02ab\x02cd"[..]));
+    assert_eq!(last.owner, b"\x01a\x04test\0");
+    for end in 0..ANSWER.len() {
+        assert!(last_record(&ANSWER[..end]).is_err(), "cut at {end}");
+    }
+    assert_eq!(last_record(&[ANSWER, b"x"].concat()), Err("has octets after its last record"));
+    assert_eq!(last_record(&[0; 12]), Ok(None));
+}
+
+#[test]
+fn no_name_makes_the_reader_loop_or_leave_the_message() {
+    for (bytes, error) in [
+        (&b"\xc0\x00"[..], "has a compression loop"),
+        (b"\xc0\x02\xc0\x00", "has a compression loop"),
+        (b"\x05ab", "ends inside a name"),
+        (b"\xc0", "ends inside a name"),
+        (b"", "ends inside a name"),
+        (b"\x80", "has a label of an unknown kind"),
+    ] {
+        assert_eq!(read_name(bytes, 0), Err(error), "{bytes:?}");
+    }
+    // A chain of pointers, each one step back, ends at the bound.
+    let chain: Vec<u8> =
+        std::iter::once([0, 0]).chain((0..300u16).map(|i| (0xc000 | (2 * i)).to_be_bytes())).flatten().collect();
+    assert_eq!(read_name(&chain, 600), Err("has a compression loop"));
+    assert_eq!(read_name(&chain, 2 * 8), Ok((vec![0], 18)));
+    let long = [[63; 64]; 5].concat();
+    assert_eq!(read_name(&long, 0), Err("has a name of more than 255 octets"));
+}

@@ -1,0 +1,521 @@
+//! Where the TXT of a challenge is written: owner (after CNAMEs), zone, servers, and whose key (design: README "How a zone is found").
+//!
+//! Untrusted: every answer. They steer where a signed UPDATE is sent, and a key is only ever used towards servers that the
+//! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as "no such
+//! record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
+
+use std::net::SocketAddr;
+
+use super::client::{Client, Way};
+use super::key::TsigKey;
+use super::resolver::{Resolver, address, shown};
+use super::wire::{Answer, Data, Kind, Rcode, Rr};
+use crate::address::{Host, ServerAddress};
+use crate::config::ZoneRule;
+use crate::config::entry::Entry;
+use crate::decide::gate::{Barred, Lane};
+use crate::limits::{CNAME_HOPS_MAX, DNS_FIND, SERVER_ADDRESSES_MAX, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::name::{DnsName, Domain, ObjectRef};
+use crate::time::Deadline;
+
+/// A server that an UPDATE may go to: its name for people and its address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// As configured, or as the zone's SOA or NS names it.
+    pub label: String,
+    /// Where it is.
+    pub address: SocketAddr,
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match shown(self.address) {
+            address if address == self.label => f.write_str(&address),
+            address => write!(f, "{} ({address})", self.label),
+        }
+    }
+}
+
+/// Where the TXT of one name is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The owner of the TXT.
+    pub owner: DnsName,
+    /// The zone that holds it.
+    pub zone: DnsName,
+    /// Where the UPDATE goes, best first; at least one.
+    pub servers: Vec<Server>,
+    /// The Secret of the key.
+    pub key: ObjectRef,
+    /// The gate before its servers.
+    pub lane: Lane,
+}
+
+/// A zone and the servers that may take UPDATEs for it.
+#[derive(Clone, Debug)]
+struct Cut {
+    zone: DnsName,
+    servers: Vec<Server>,
+}
+
+/// Finds the targets of one entry.
+#[derive(Clone, Copy)]
+pub struct Finder<'a> {
+    /// Asks.
+    pub client: &'a Client,
+    /// For what is not configured.
+    pub resolver: &'a Resolver,
+    /// What the user wants.
+    pub entry: &'a Entry,
+    /// The key `zones` of the ConfigMap.
+    pub zones: &'a [ZoneRule],
+    /// Asked before a zone's servers are.
+    pub admit: &'a dyn Fn(&Lane) -> Result<(), Barred>,
+    /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
+    pub first_key: &'a dyn Fn(&ObjectRef) -> Option<TsigKey>,
+}
+
+/// Why there is no target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoTarget {
+    /// The gate before its servers is closed or full.
+    Barred(Lane, Barred),
+    /// One sentence with the name, what was asked and what came back.
+    Failed(String),
+}
+
+impl From<String> for NoTarget {
+    fn from(sentence: String) -> NoTarget {
+        NoTarget::Failed(sentence)
+    }
+}
+
+impl Finder<'_> {
+    /// Finds where the challenge of `domain` is answered.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find(&self, domain: &Domain) -> Result<Target, NoTarget> {
+        let deadline = Deadline::after(DNS_FIND);
+        let mut owner = domain.challenge_name();
+        let mut chain = vec![owner.clone()];
+        loop {
+            // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
+            let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
+            let cut = self.cut(&owner, &below, deadline).map_err(|e| told(&chain, &e))?;
+            let lane =
+                Lane { server: cut.servers[0].address, zone: cut.zone.clone(), key: self.key(&cut.zone, &chain).ok() };
+            (self.admit)(&lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))?;
+            let key = lane.key.as_ref().and_then(self.first_key);
+            match self.follow(cut, &owner, key.as_ref(), deadline).map_err(|e| told(&chain, &e))? {
+                Found::Here(cut) => {
+                    let key = self.key(&cut.zone, &chain)?;
+                    return Ok(Target { owner, zone: cut.zone, servers: cut.servers, key, lane });
+                }
+                Found::Cname(next) => {
+                    let looped = chain.contains(&next);
+                    chain.push(next.clone());
+                    if looped {
+                        let way = joined(&chain);
+                        return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
+                    }
+                    if chain.len() > CNAME_HOPS_MAX {
+                        let way = joined(&chain);
+                        return Err(
+                            format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {}: {way}", chain[0]).into()
+                        );
+                    }
+                    owner = next;
+                }
+            }
+        }
+    }
+
+    /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
+    fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, String> {
+        match self.configured(owner) {
+            Configured { zone: Some(zone), server: Some(server) } => {
+                Ok(Cut { zone: zone.clone(), servers: self.addresses(server, deadline)? })
+            }
+            Configured { zone: Some(zone), server: None } => {
+                let (apex, answer) = self.apex(zone, deadline)?;
+                if apex != *zone {
+                    return Err(format!(
+                        "{zone} is configured as a zone, but the resolver {} says that {apex} is the zone there",
+                        self.resolver
+                    ));
+                }
+                Ok(Cut { servers: self.primary(&apex, &answer, deadline)?, zone: apex })
+            }
+            Configured { zone: None, server: Some(server) } => {
+                let servers = self.addresses(server, deadline)?;
+                let zone = self.apex_at(&servers, below, deadline)?;
+                Ok(Cut { zone, servers })
+            }
+            Configured { zone: None, server: None } => {
+                let (zone, answer) = self.apex(below, deadline)?;
+                Ok(Cut { servers: self.primary(&zone, &answer, deadline)?, zone })
+            }
+        }
+    }
+
+    /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts for names
+    /// below the entry's own domains only.
+    fn configured(&self, owner: &DnsName) -> Configured<'_> {
+        let dns = &self.entry.dns;
+        let own = dns.zone.as_ref().map(|zone| (zone, dns.server.as_ref()));
+        let rules = self.zones.iter().map(|r| (&r.zone, r.server.as_ref()));
+        let enclosing: Vec<_> = rules.chain(own).filter(|(zone, _)| owner.is_within(zone)).collect();
+        match enclosing.iter().map(|(zone, _)| *zone).max_by_key(|zone| zone.as_str().len()) {
+            // The entry's stands last.
+            Some(zone) => Configured {
+                zone: Some(zone),
+                server: enclosing.iter().rev().find_map(|(z, s)| (*z == zone).then_some(*s)?),
+            },
+            None => {
+                let ours = self.entry.domains.iter().any(|d| owner.is_within(d.base()));
+                Configured { zone: None, server: dns.server.as_ref().filter(|_| ours && dns.zone.is_none()) }
+            }
+        }
+    }
+
+    /// Whose key signs for `zone`: that of its rule; the entry's for zones of the entry's own domains and for zones that stand in
+    /// `zones`. Nobody who can set a CNAME gets our key to sign for a zone that nobody configured.
+    fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
+        let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
+        let rule = rules.max_by_key(|r| r.zone.as_str().len());
+        let configured = rule.is_some() || self.entry.dns.zone.as_ref() == Some(zone);
+        let own = self.entry.domains.iter().any(|d| d.base().is_within(zone));
+        if !own && !configured {
+            return Err(format!(
+                "{} leads to the zone {zone}, which is not configured: add `- zone: {zone}` to the key `zones` if its key may be used",
+                joined(chain)
+            ));
+        }
+        let key = rule.and_then(|r| r.tsig_secret.as_ref()).or(self.entry.tsig_secret.as_ref());
+        key.cloned().ok_or_else(|| {
+            format!("no TSIG key is configured for the zone {zone}: set `tsigSecretName` in the entry, in `defaults` or in `zones`")
+        })
+    }
+
+    /// Asks the resolver which zone `name` is in: the SOA of the answer or authority section, one label up at a time.
+    fn apex(&self, name: &DnsName, deadline: Deadline) -> Result<(DnsName, Answer), String> {
+        let mut at = name.clone();
+        for _ in 0..ZONE_LABELS_MAX {
+            let answer = self.resolver.query(self.client, &at, Kind::Soa, deadline)?;
+            // An answer that begins with a CNAME has the SOA of another name's zone: ask for the parent instead.
+            if let Some(zone) = soa_owner(&answer).filter(|zone| at.is_within(zone)) {
+                return match zone.parent() {
+                    Some(_) => Ok((zone, answer)),
+                    None => Err(format!(
+                        "no zone found for {name}: the resolver {} says that it is in {zone}., a top-level domain; if the zone is a \
+                         private one, set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver",
+                        self.resolver
+                    )),
+                };
+            }
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        Err(format!(
+            "no zone found for {name}: the resolver {} knows no SOA for it or any name above it",
+            self.resolver
+        ))
+    }
+
+    /// The servers of a discovered zone: the primary that its SOA names, then its NS, as far as they have addresses.
+    fn primary(&self, zone: &DnsName, soa: &Answer, deadline: Deadline) -> Result<Vec<Server>, String> {
+        let sections = soa.answers.iter().chain(&soa.authorities);
+        let mname = sections.clone().find_map(|r| match &r.data {
+            Data::Soa { mname, .. } if r.owner == *zone => mname.clone(),
+            _ => None,
+        });
+        let ns = self.resolver.query(self.client, zone, Kind::Ns, deadline)?;
+        let mut names: Vec<DnsName> =
+            mname.into_iter().chain(ns_names(&ns.answers, zone)).take(ZONE_SERVERS_MAX).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|n| seen.insert(n.clone()));
+        let mut servers = Vec::new();
+        let mut failed = Vec::new();
+        for name in names {
+            match self.addresses(&ServerAddress::dns(Host::Name(name)), deadline) {
+                Ok(found) => servers.extend(found),
+                Err(e) => failed.push(e),
+            }
+        }
+        servers.truncate(ZONE_SERVERS_MAX);
+        if servers.is_empty() {
+            return Err(format!("no server of the zone {zone} has an address: {}", failed.join("; ")));
+        }
+        Ok(servers)
+    }
+
+    fn addresses(&self, server: &ServerAddress, deadline: Deadline) -> Result<Vec<Server>, String> {
+        let addresses = self.resolver.resolve(self.client, server, deadline)?;
+        Ok(addresses.into_iter().map(|address| Server { label: server.to_string(), address }).collect())
+    }
+
+    /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the cut: a deeper zone shows itself by its SOA, or
+    /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
+    fn follow(
+        &self,
+        mut cut: Cut,
+        owner: &DnsName,
+        key: Option<&TsigKey>,
+        deadline: Deadline,
+    ) -> Result<Found, String> {
+        for _ in 0..ZONE_LABELS_MAX {
+            let (answer, at) = self.first_answer(&cut, owner, key, deadline)?;
+            let target = answer.answers.iter().find_map(|r| match &r.data {
+                Data::Cname(target) if r.owner == *owner => Some(target.clone()),
+                _ => None,
+            });
+            if let Some(target) = target {
+                return Ok(if self.is_wildcard(at, owner, &target, deadline) {
+                    Found::Here(cut)
+                } else {
+                    Found::Cname(target)
+                });
+            }
+            let apex = soa_owner(&answer).filter(|apex| owner.is_within(apex));
+            if answer.authoritative || apex.is_some() {
+                // Without an SOA (a server that leaves it out) the configured or discovered cut stands.
+                if let Some(apex) = apex.filter(|a| a.is_within(&cut.zone)) {
+                    cut.zone = apex;
+                }
+                return Ok(Found::Here(cut));
+            }
+            let child = answer.authorities.iter().find_map(|r| match &r.data {
+                Data::Ns(_) if owner.is_within(&r.owner) && r.owner != cut.zone && r.owner.is_within(&cut.zone) => {
+                    Some(&r.owner)
+                }
+                _ => None,
+            });
+            let Some(child) = child else {
+                return Err(format!(
+                    "{at} does not answer for the zone {} (neither an authoritative answer nor a referral)",
+                    cut.zone
+                ));
+            };
+            let glue = glue(&answer, child);
+            if glue.is_empty() {
+                return Err(format!(
+                    "{at} says that {child} is a zone of its own, on servers whose addresses it does not give: add `- zone: {child}` to the key `zones`"
+                ));
+            }
+            cut = Cut { zone: child.clone(), servers: glue };
+        }
+        Err(format!("the zone of {owner} is delegated too deep"))
+    }
+
+    /// The first of the zone's servers that answers NOERROR or NXDOMAIN, to anybody or to who holds the key: views of BIND match on keys.
+    fn first_answer<'c>(
+        &self,
+        cut: &'c Cut,
+        owner: &DnsName,
+        key: Option<&TsigKey>,
+        deadline: Deadline,
+    ) -> Result<(Answer, &'c Server), String> {
+        let mut said = Vec::new();
+        for server in &cut.servers {
+            for way in [Some(Way::Plain), key.map(Way::Signed)].into_iter().flatten() {
+                match self.client.query(server.address, owner, Kind::Cname, way, deadline) {
+                    Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
+                        return Ok((answer, server));
+                    }
+                    Ok(answer) => said.push(format!(
+                        "{server} says {} for {owner}: is it a server of the zone {}?",
+                        answer.rcode, cut.zone
+                    )),
+                    Err(e) => {
+                        said.push(format!("{server} does not answer ({e})"));
+                        break;
+                    }
+                }
+            }
+        }
+        said.dedup();
+        Err(said.join("; "))
+    }
+
+    /// Whether a CNAME comes from a wildcard record: then a name beside the owner that nobody made has it as well. A TXT of our own
+    /// takes precedence over a wildcard, so it is not followed.
+    fn is_wildcard(&self, server: &Server, owner: &DnsName, target: &DnsName, deadline: Deadline) -> bool {
+        let Some(sibling) = owner.parent().and_then(|parent| parent.child("_notariat-is-there-a-wildcard").ok()) else {
+            return false;
+        };
+        let same = |r: &Rr| r.owner == sibling && r.data == Data::Cname(target.clone());
+        self.client
+            .query(server.address, &sibling, Kind::Cname, Way::Plain, deadline)
+            .is_ok_and(|answer| answer.answers.iter().any(same))
+    }
+
+    /// Asks a configured server itself which zone `name` is in.
+    fn apex_at(&self, servers: &[Server], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
+        let mut said = Vec::new();
+        for server in servers {
+            match self.client.query(server.address, name, Kind::Soa, Way::Plain, deadline) {
+                Ok(answer) => match soa_owner(&answer).filter(|zone| name.is_within(zone)) {
+                    Some(zone) if zone.parent().is_some() => return Ok(zone),
+                    Some(zone) => said.push(format!("{server} says that {name} is in the top-level domain {zone}")),
+                    None => said.push(format!(
+                        "{server} says {} for the SOA of {name}: is it a server of its zone? set `dns.zone`",
+                        answer.rcode
+                    )),
+                },
+                Err(e) => said.push(format!("{server} does not answer ({e})")),
+            }
+        }
+        Err(said.join("; "))
+    }
+}
+
+/// What the configuration says about a name.
+struct Configured<'a> {
+    zone: Option<&'a DnsName>,
+    server: Option<&'a ServerAddress>,
+}
+
+/// What an authoritative server says about an owner name.
+enum Found {
+    /// No CNAME: the TXT goes here. The cut is the confirmed one.
+    Here(Cut),
+    /// A CNAME of its own leads on.
+    Cname(DnsName),
+}
+
+/// The owner of the SOA record: the apex, unless a CNAME answered.
+fn soa_owner(answer: &Answer) -> Option<DnsName> {
+    let soa = |r: &&Rr| matches!(r.data, Data::Soa { .. });
+    let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
+    found.map(|r| r.owner.clone())
+}
+
+/// The names of the NS records of `zone`.
+pub fn ns_names<'a>(section: &'a [Rr], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
+    section.iter().filter_map(move |r| match &r.data {
+        Data::Ns(name) if r.owner == *zone => Some(name.clone()),
+        _ => None,
+    })
+}
+
+/// The servers of a delegated zone whose addresses came with the referral.
+fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for name in ns_names(&referral.authorities, child) {
+        let records = referral.additionals.iter().filter(|r| r.owner == name);
+        let label = name.to_string();
+        servers.extend(
+            records
+                .filter_map(address)
+                .map(|ip| Server { label: label.clone(), address: SocketAddr::new(ip, crate::address::DNS_PORT) }),
+        );
+    }
+    servers.truncate(SERVER_ADDRESSES_MAX);
+    servers
+}
+
+fn joined(chain: &[DnsName]) -> String {
+    chain.iter().map(DnsName::as_str).collect::<Vec<_>>().join(" -> ")
+}
+
+/// An error after a CNAME names the way that led there.
+fn told(chain: &[DnsName], error: &str) -> String {
+    match chain.len() {
+        1 => error.to_owned(),
+        _ => format!("{error} (on the way {})", joined(chain)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{node, zones_of};
+
+    fn key(zone: &str, entry: &str, zones: &str) -> Result<String, String> {
+        let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
+        let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
+        let client = Client::default();
+        let finder = Finder {
+            client: &client,
+            resolver: &Resolver::System,
+            entry: &entry,
+            zones: &zones,
+            admit: &|_| Ok(()),
+            first_key: &|_| None,
+        };
+        let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
+        finder.key(&zone.parse().unwrap(), &chain).map(|k| k.name)
+    }
+
+    #[test]
+    fn a_key_signs_only_for_zones_that_are_the_entrys_own_or_configured() {
+        let own = "{secret: s, domains: [www.a.test], tsigSecretName: own}";
+        for (zone, entry, zones, expected) in [
+            ("a.test", own, "[]", Ok("own")),
+            ("www.a.test", own, "[]", Ok("own")),
+            ("a.test", own, "[{zone: a.test, tsigSecretName: ruled}]", Ok("ruled")),
+            ("a.test", own, "[{zone: test, tsigSecretName: far}, {zone: a.test, tsigSecretName: near}]", Ok("near")),
+            ("a.test", own, "[{zone: a.test}]", Ok("own")),
+            ("elsewhere.test", own, "[{zone: elsewhere.test}]", Ok("own")),
+            ("elsewhere.test", own, "[{zone: elsewhere.test, tsigSecretName: ruled}]", Ok("ruled")),
+            (
+                "elsewhere.test",
+                own,
+                "[{zone: other.test}]",
+                Err("leads to the zone elsewhere.test, which is not configured"),
+            ),
+            ("ba.test", own, "[]", Err("which is not configured")),
+            ("d.www.a.test", own, "[]", Err("which is not configured")),
+            (
+                "a.test",
+                "{secret: s, domains: [www.a.test]}",
+                "[]",
+                Err("no TSIG key is configured for the zone a.test"),
+            ),
+            ("e.test", "{secret: s, domains: [www.a.test], tsigSecretName: own, dns: {zone: e.test}}", "[]", Ok("own")),
+        ] {
+            match (key(zone, entry, zones), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{zone} {zones}"),
+                (Err(found), Err(expected)) => assert!(found.contains(expected), "{zone} {zones}: {found}"),
+                (found, expected) => panic!("{zone} {zones}: {found:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_configured_zone_is_taken_and_a_server_alone_counts_for_own_names() {
+        let of = |entry: &str, zones: &str, owner: &str| {
+            let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
+            let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
+            let client = Client::default();
+            let finder = Finder {
+                client: &client,
+                resolver: &Resolver::System,
+                entry: &entry,
+                zones: &zones,
+                admit: &|_| Ok(()),
+                first_key: &|_| None,
+            };
+            let found = finder.configured(&owner.parse().unwrap());
+            (found.zone.map(ToString::to_string), found.server.map(ToString::to_string))
+        };
+        let text = |t: &str| Some(t.to_owned());
+        let plain = "{secret: s, domains: [www.a.test]}";
+        assert_eq!(of(plain, "[]", "_acme-challenge.www.a.test"), (None, None));
+        let rules = "[{zone: a.test, server: 192.0.2.1}, {zone: www.a.test, server: 192.0.2.2}]";
+        assert_eq!(of(plain, rules, "_acme-challenge.www.a.test"), (text("www.a.test"), text("192.0.2.2")));
+        assert_eq!(of(plain, rules, "_acme-challenge.a.test"), (text("a.test"), text("192.0.2.1")));
+        let server = "{secret: s, domains: [www.a.test], dns: {server: 192.0.2.9}}";
+        assert_eq!(of(server, "[]", "_acme-challenge.www.a.test"), (None, text("192.0.2.9")));
+        assert_eq!(of(server, "[]", "x.elsewhere.test"), (None, None), "a CNAME led there");
+        let both = "{secret: s, domains: [www.a.test], dns: {server: 192.0.2.9, zone: a.test}}";
+        assert_eq!(
+            of(both, "[{zone: a.test, server: 192.0.2.1}]", "x.a.test"),
+            (text("a.test"), text("192.0.2.9")),
+            "the entry's own"
+        );
+    }
+}

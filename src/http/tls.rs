@@ -1,0 +1,176 @@
+//! TLS for ureq from a rustls configuration of ours.
+//!
+//! ureq's own connector takes either Mozilla's roots or given ones, never both, and panics on a client key that does not fit.
+//! With this one the roots of trust, the client certificate and the name that the server must prove are decided here, and a
+//! mistake is an error. It uses ureq's `unversioned` interface, which only changes with a minor version: hence `~3.5`.
+
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+};
+
+use crate::secret::Secret;
+
+/// Whom to trust, and who we are.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Mozilla's roots, as built in.
+    pub public_roots: bool,
+    /// Further roots in PEM.
+    pub roots_pem: Vec<u8>,
+    /// A client certificate chain and its key in PEM.
+    pub client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+}
+
+impl Trust {
+    /// The rustls configuration.
+    ///
+    /// # Errors
+    /// When a text is not PEM, there is no root at all, or the client's key does not fit its certificate.
+    pub fn config(&self) -> Result<Arc<ClientConfig>, String> {
+        let mut roots = RootCertStore::empty();
+        if self.public_roots {
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        }
+        for certificate in CertificateDer::pem_slice_iter(&self.roots_pem) {
+            let certificate = certificate.map_err(|e| format!("the certificates of the CA are not PEM: {e:?}"))?;
+            roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
+        }
+        if roots.is_empty() {
+            return Err("there is no certificate of a CA in it".to_owned());
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?
+            .with_root_certificates(roots);
+        let config = match &self.client {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
+                    .collect::<Result<_, _>>()
+                    .map_err(|e| format!("the client certificate is not PEM: {e:?}"))?;
+                let key = PrivateKeyDer::from_pem_slice(key.expose())
+                    .map_err(|_| "the client key is not a private key in PEM".to_owned())?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|e| format!("the client certificate can not be used: {e}"))?
+            }
+        };
+        Ok(Arc::new(config))
+    }
+}
+
+/// Wraps a connection in TLS.
+pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
+
+impl std::fmt::Debug for TlsConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsConnector")
+    }
+}
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        let Some(transport) = chained else {
+            return Err(ureq::Error::ConnectionFailed);
+        };
+        if !details.needs_tls() || transport.is_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| ureq::Error::Tls("the host is no name that TLS can check"))?;
+        let mut connection = ClientConnection::new(self.0.clone(), name).map_err(io_error)?;
+        let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
+        socket.set_timeout(details.timeout);
+        connection.complete_io(&mut socket)?;
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })))
+    }
+}
+
+fn io_error(e: rustls::Error) -> ureq::Error {
+    ureq::Error::Io(std::io::Error::other(e))
+}
+
+/// A connection in TLS.
+pub(super) struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl std::fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let output = &self.buffers.output()[..amount];
+        self.stream.write_all(output)?;
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.stream.get_mut().set_timeout(timeout);
+        let input = self.buffers.input_append_buf();
+        let amount = self.stream.read(input)?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.get_mut().get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_trusted_or_used_is_an_error_and_never_a_panic() {
+        let ca = rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap();
+        let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let roots_pem = ca.cert.pem().into_bytes();
+        let client = |key: String| Some((ca.cert.pem().into_bytes(), Secret::new(key.into_bytes())));
+        let with = |client| Trust { public_roots: false, roots_pem: roots_pem.clone(), client };
+        assert!(with(None).config().is_ok());
+        assert!(with(client(ca.signing_key.serialize_pem())).config().is_ok());
+        for (trust, part) in [
+            (Trust::default(), "no certificate of a CA"),
+            (Trust { roots_pem: b"nothing".to_vec(), ..Trust::default() }, "no certificate of a CA"),
+            (
+                Trust {
+                    roots_pem: b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----".to_vec(),
+                    ..Trust::default()
+                },
+                "not PEM",
+            ),
+            (with(client(other)), "can not be used"),
+            (with(client("x".to_owned())), "not a private key"),
+        ] {
+            let error = trust.config().expect_err(part);
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(Trust { public_roots: true, ..Trust::default() }.config().is_ok());
+    }
+}

@@ -1,0 +1,128 @@
+//! The record of one certificate while a worker holds it: read once, written at each step with the version it was read at.
+//!
+//! A write that conflicts means that another instance is at the same certificate: the attempt ends there. That keeps two replicas
+//! apart without a Lease.
+
+use std::time::Duration;
+
+use crate::name::ObjectRef;
+use crate::record::{self, InFlight, Record};
+use crate::store::{Component, Store, StoreError};
+use crate::time::{self, Time};
+
+use super::Failed;
+use crate::decide::attempts::{Severity, Stage};
+use crate::kube::object::SecretObject;
+use crate::limits::CLAIM_KEPT;
+
+/// A record that is being worked on.
+#[derive(Debug)]
+pub struct Claim<'s> {
+    store: &'s Store,
+    at: ObjectRef,
+    current: Option<SecretObject>,
+    /// What it says; written by [`Claim::save`].
+    pub record: Record,
+}
+
+impl<'s> Claim<'s> {
+    /// Reads the record of the certificate in `secret`.
+    ///
+    /// # Errors
+    /// When it can not be read, or was written by a newer program.
+    pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, Failed> {
+        let at = record::reference(secret, own_namespace);
+        let failed = |severity, error| Failed::new(Stage::Store, severity, error);
+        let current = store.secret(&at).map_err(|e| failed(Severity::Transient, e.to_string()))?;
+        let record =
+            Record::read(current.as_ref()).map_err(|e| failed(Severity::Policy, format!("the record {at} {e}")))?;
+        Ok(Claim { store, at, current, record })
+    }
+
+    /// Writes the record as it is now.
+    ///
+    /// # Errors
+    /// When it could not be written; a conflict says that another instance is at it.
+    pub fn save(&mut self) -> Result<(), Failed> {
+        let data = self.record.data(time::now());
+        let written = self.store.put_own(&self.at, self.current.as_ref(), Component::Record, record::TYPE, data);
+        match written {
+            Ok(current) => {
+                self.current = Some(current);
+                Ok(())
+            }
+            Err(StoreError::Conflict) => Err(Failed::busy(format!("another instance writes the record {}", self.at))),
+            Err(e) => Err(Failed::new(Stage::Store, Severity::Transient, format!("the record {}: {e}", self.at))),
+        }
+    }
+
+    /// Whether `holder` may work on the certificate: nobody else holds it who was seen lately. `longest_step` is the longest that a
+    /// holder may be silent by configuration.
+    ///
+    /// # Errors
+    /// Who holds it.
+    pub fn check_free(&self, holder: &str, longest_step: Duration, now: Time) -> Result<(), Failed> {
+        match &self.record.body.in_flight {
+            Some(flight) if !is_free(flight, holder, longest_step, now) => {
+                Err(Failed::busy(format!("{} works on it since {}", flight.holder, flight.at)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Nobody holds it, we do, its holder is known to be dead, or it was not heard of for long.
+fn is_free(flight: &InFlight, holder: &str, longest_step: Duration, now: Time) -> bool {
+    flight.holder.is_empty()
+        || flight.holder == holder
+        || is_dead_process_here(&flight.holder, holder)
+        || now > flight.at + CLAIM_KEPT + longest_step
+}
+
+/// A holder is `host/pid`. On our own host we can see whether the process is gone: after a crash nothing has to be waited for.
+fn is_dead_process_here(other: &str, ours: &str) -> bool {
+    let (Some((host, pid)), Some((our_host, _))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
+        return false;
+    };
+    host == our_host && pid.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(pid).exists()
+}
+
+/// This process as a holder.
+pub fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}/{}", if host.trim().is_empty() { "unknown" } else { host.trim() }, std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_free_for_its_holder_and_when_its_holder_is_gone() {
+        let now = Time::from_unix(1_800_000_000);
+        let flight = |holder: &str| InFlight {
+            holder: holder.to_owned(),
+            at: now,
+            directory: String::new(),
+            names: Vec::new(),
+            key_type: String::new(),
+            order: None,
+            counted: false,
+            published: Vec::new(),
+        };
+        let me = holder();
+        let host = me.rsplit_once('/').unwrap().0;
+        for (holder, free) in [
+            (String::new(), true),
+            (me.clone(), true),
+            (format!("{host}/1"), false),
+            (format!("{host}/4194305"), true),
+            (format!("{host}/x"), false),
+            ("elsewhere/4194305".to_owned(), false),
+        ] {
+            let step = Duration::from_secs(120);
+            assert_eq!(is_free(&flight(&holder), &me, step, now + CLAIM_KEPT + step), free, "{holder}");
+            assert!(is_free(&flight(&holder), &me, step, now + CLAIM_KEPT + step + Duration::from_secs(1)), "{holder}");
+        }
+    }
+}

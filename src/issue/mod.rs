@@ -1,0 +1,226 @@
+//! The story: order, publish, see, prove, finalize, download, check, withdraw. A certificate from the decision to the proof that
+//! it may be stored, each step remembered before it is taken, so that a crash at any moment loses nothing and orders nothing twice.
+//!
+//! Untrusted: CA and DNS servers; what they send is judged by `acme`, `dns` and `cert::bundle`. Tested by tests/it/main_job.rs.
+
+pub mod account;
+pub mod claim;
+pub mod gates;
+mod order;
+pub mod publish;
+
+use crate::acme::client::Client;
+use crate::acme::error::AcmeError;
+use crate::acme::order::{Next, next};
+use crate::acme::pace::Phase;
+use crate::cert::bundle::CheckedBundle;
+use crate::cert::key::CertificateKey;
+use crate::decide::attempts::{Severity, Stage};
+use crate::decide::gate::{Barred, Lane};
+use crate::dns::client;
+use crate::dns::resolver::Resolver;
+use crate::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
+use crate::log::event;
+use crate::name::Domain;
+use crate::secret::Secret;
+use crate::sources::Wanted;
+use crate::stop::Stop;
+use crate::store::Store;
+use crate::time::{self, Time};
+use account::Accounts;
+use claim::Claim;
+use gates::GateKeeper;
+use order::{Run, Started};
+use publish::Places;
+
+/// What every attempt shares.
+#[derive(Debug)]
+pub struct Context {
+    /// The objects.
+    pub store: Store,
+    /// The CA.
+    pub ca: Client,
+    /// Its accounts.
+    pub accounts: Accounts,
+    /// Talks to DNS servers.
+    pub dns: client::Client,
+    /// For names and zones.
+    pub resolver: Resolver,
+    /// The gates before DNS servers.
+    pub gates: GateKeeper,
+    /// Set when the program stops.
+    pub stop: Stop,
+    /// Our namespace: records and accounts are there.
+    pub namespace: String,
+    /// The owner in our annotations.
+    pub instance: String,
+    /// This process, in claims.
+    pub holder: String,
+}
+
+/// Why an attempt ended without a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Where.
+    pub stage: Stage,
+    /// How soon another attempt makes sense.
+    pub severity: Severity,
+    /// What happened, one sentence.
+    pub error: String,
+    /// Until when the CA asked us to wait.
+    pub retry_after: Option<Time>,
+    /// It is nobody's failure and is not counted: another instance works on it, or the program stops.
+    pub uncounted: bool,
+    /// A DNS server is not to be asked now.
+    pub barred: Option<Box<(Lane, Barred)>>,
+}
+
+impl Failed {
+    /// A failure.
+    pub fn new(stage: Stage, severity: Severity, error: String) -> Failed {
+        Failed { stage, severity, error, retry_after: None, uncounted: false, barred: None }
+    }
+
+    /// A DNS server failed lately, or enough are there already.
+    pub fn barred(lane: Lane, barred: Barred) -> Failed {
+        let error = match barred {
+            Barred::Closed(until) => {
+                format!("{} of the zone {} failed lately; not before {until}", lane.server, lane.zone)
+            }
+            Barred::Full => format!("enough others are at {} now", lane.server),
+        };
+        Failed {
+            uncounted: true,
+            barred: Some(Box::new((lane, barred))),
+            ..Failed::new(Stage::Publish, Severity::Transient, error)
+        }
+    }
+
+    /// Somebody else is at it.
+    pub fn busy(error: String) -> Failed {
+        Failed { uncounted: true, ..Failed::new(Stage::Store, Severity::Transient, error) }
+    }
+}
+
+/// Errors that come again until somebody changes something (RFC 8555 section 6.7). `unauthorized` on a request is a deactivated
+/// account or an order that is not ours.
+const POLICY: [&str; 9] = [
+    "rejectedIdentifier",
+    "unsupportedIdentifier",
+    "badCSR",
+    "caa",
+    "invalidContact",
+    "unsupportedContact",
+    "externalAccountRequired",
+    "userActionRequired",
+    "unauthorized",
+];
+
+/// What an error of the CA means for the next attempt.
+pub fn of_acme(stage: Stage, error: &AcmeError) -> Failed {
+    let severity = match error {
+        AcmeError::Problem { problem, .. } if POLICY.contains(&problem.word()) => Severity::Policy,
+        AcmeError::Problem { .. } | AcmeError::Network(_) | AcmeError::Unusable { .. } | AcmeError::Stopped => {
+            Severity::Transient
+        }
+    };
+    let retry_after = match error {
+        // RFC 8555 section 6.6; without a time the CA's limits are counted in hours.
+        AcmeError::Problem { retry_after, problem, .. } if problem.word() == "rateLimited" => {
+            Some(retry_after.unwrap_or(time::now() + RATE_LIMIT_WAIT))
+        }
+        AcmeError::Problem { retry_after, .. } => *retry_after,
+        AcmeError::Network(_) | AcmeError::Unusable { .. } | AcmeError::Stopped => None,
+    };
+    let retry_after = retry_after.map(|at| at.min(time::now() + RETRY_AFTER_MAX));
+    let uncounted = *error == AcmeError::Stopped;
+    Failed { retry_after, uncounted, ..Failed::new(stage, severity, error.to_string()) }
+}
+
+/// Obtains a certificate for `wanted`. The claim was taken by the caller, who also stores what comes back and settles the record.
+/// `counted` says that the order counts against the cap; `reuse` is the key to use again, `places` where the values go, when that
+/// was found out already.
+///
+/// # Errors
+/// Where it failed, why, and how soon to try again.
+pub fn issue(
+    context: &Context,
+    wanted: &Wanted,
+    claim: &mut Claim<'_>,
+    counted: bool,
+    reuse: Option<CertificateKey>,
+    places: Option<Places<'_>>,
+) -> Result<CheckedBundle, Failed> {
+    let names = wanted.entry.order_names();
+    let run = Run { context, wanted, names: &names };
+    let account = run.account(None)?;
+    let mut started = run.order(account, claim, reuse, places)?;
+    let proved = match next(&started.answer.body, false) {
+        Next::Authorize => Some(run.prove(&mut started, claim)?),
+        Next::Finalize | Next::Wait | Next::Download(_) | Next::Failed(_) => None,
+    };
+    let Started { account, url, answer, .. } = started;
+    let mut answer = proved.unwrap_or(answer);
+    // Left over from an earlier life of this order; `prove` has withdrawn its own.
+    run.withdraw_all(claim);
+
+    let mut finalized = false;
+    let certificate = loop {
+        answer = match next(&answer.body, finalized) {
+            Next::Authorize => {
+                let error = "the order fell back to pending".to_owned();
+                return Err(Failed::new(Stage::Finalize, Severity::Transient, error));
+            }
+            Next::Finalize => {
+                count(claim, &names, context.ca.directory_url(), counted)?;
+                let key = key_in(claim)?;
+                let csr = key.request(&names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
+                finalized = true;
+                let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
+                context.ca.finalize(&account, &answer.body.finalize, &csr).map_err(told)?
+            }
+            Next::Wait => {
+                finalized = true;
+                let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
+                context.ca.wait(&account, &url, Phase::Issuance, answer.retry_after).map_err(told)?
+            }
+            Next::Download(certificate) => break certificate,
+            Next::Failed(problem) => {
+                claim.record.body.in_flight = None;
+                let severity = if finalized { Severity::Policy } else { Severity::Validation };
+                return Err(Failed::new(Stage::Finalize, severity, format!("the order failed: {problem}")));
+            }
+        };
+    };
+
+    event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
+    let (chain, date) = context.ca.certificate(&account, &certificate).map_err(|e| of_acme(Stage::Download, &e))?;
+    let key = claim.record.next_key.clone().unwrap_or_default();
+    CheckedBundle::check(&chain, key, &wanted.entry.domains, date.unwrap_or_else(time::now)).map_err(|e| {
+        // The same order would give the same certificate again.
+        claim.record.body.in_flight = None;
+        Failed::new(Stage::Download, Severity::Policy, format!("what the CA sent is not stored: {e}"))
+    })
+}
+
+/// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.
+fn count(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool) -> Result<(), Failed> {
+    let now = time::now();
+    let body = &mut claim.record.body;
+    if let Some(flight) = &mut body.in_flight {
+        flight.at = now;
+        if counted && !flight.counted {
+            flight.counted = true;
+            body.history_mut(names, directory, now).orders.push(now);
+        }
+    }
+    claim.save()
+}
+
+fn key_in(claim: &Claim<'_>) -> Result<CertificateKey, Failed> {
+    let pem = claim.record.next_key.as_ref().map(Secret::expose);
+    let key = pem.and_then(|pem| CertificateKey::from_pem(pem).ok());
+    key.ok_or_else(|| {
+        Failed::new(Stage::Finalize, Severity::Transient, "the key of the order can not be read".to_owned())
+    })
+}

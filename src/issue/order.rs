@@ -1,0 +1,264 @@
+//! An order from newOrder to proved: made or continued, published, seen, looked at by the CA, withdrawn.
+
+use std::sync::Arc;
+
+use super::claim::Claim;
+use super::publish::{Batch, Places, withdraw_each};
+use super::{Context, Failed, of_acme};
+use crate::acme::client::{Account, Answer};
+use crate::acme::error::AcmeError;
+use crate::acme::order::{Next, next};
+use crate::acme::pace::Phase;
+use crate::acme::wire::{Authorization, Order, Problem, Status};
+use crate::cert::key::CertificateKey;
+use crate::decide::attempts::{Severity, Stage};
+use crate::log::event;
+use crate::name::Domain;
+use crate::record::InFlight;
+use crate::sources::Wanted;
+use crate::time;
+
+/// An order that is there to be worked on.
+pub(super) struct Started<'c> {
+    /// The account it belongs to.
+    pub(super) account: Arc<Account>,
+    /// Its URL.
+    pub(super) url: String,
+    /// What the CA says about it.
+    pub(super) answer: Answer<Order>,
+    /// Where its values go, when that was found out already.
+    places: Option<Places<'c>>,
+}
+
+/// One attempt.
+pub(super) struct Run<'a> {
+    pub(super) context: &'a Context,
+    pub(super) wanted: &'a Wanted,
+    pub(super) names: &'a [Domain],
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
+        let Context { store, ca, accounts, namespace, .. } = self.context;
+        accounts.get(store, ca, self.wanted.entry.email.as_deref(), namespace, again)
+    }
+
+    fn places(&self) -> Result<Places<'a>, Failed> {
+        Places::find(self.context, self.wanted, self.names)
+    }
+
+    /// The order in flight when it is still good for what is wanted, else a new one.
+    pub(super) fn order(
+        &self,
+        mut account: Arc<Account>,
+        claim: &mut Claim<'_>,
+        reuse: Option<CertificateKey>,
+        places: Option<Places<'a>>,
+    ) -> Result<Started<'a>, Failed> {
+        if let Some((url, answer)) = self.resume(&account, claim)? {
+            return Ok(Started { account, url, answer, places });
+        }
+        // Before the CA is asked for anything: a name without a zone or a key must not cost an order.
+        let places = Some(places.map_or_else(|| self.places(), Ok)?);
+        self.withdraw_all(claim);
+        let key = match reuse {
+            Some(key) => key,
+            None => CertificateKey::generate(self.wanted.entry.key_type)
+                .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
+        };
+        let told = |e: AcmeError| of_acme(Stage::Order, &e);
+        let answer = match self.context.ca.new_order(&account, self.names) {
+            Err(e) if e.word() == Some("accountDoesNotExist") => {
+                account = self.account(Some(&account))?;
+                self.context.ca.new_order(&account, self.names).map_err(told)?
+            }
+            other => other.map_err(told)?,
+        };
+        if !same_names(&answer.body, self.names) {
+            let error = "the CA's order is not for the names that were asked for".to_owned();
+            return Err(Failed::new(Stage::Order, Severity::Transient, error));
+        }
+        let url = answer.location.clone().unwrap_or_default();
+        event!(debug, "ordered", secret = self.wanted.entry.main_secret(), order = url);
+        claim.record.next_key = Some(key.pem());
+        let flight = self.flight(claim);
+        (flight.order, flight.counted) = (Some(url.clone()), false);
+        Ok(Started { account, url, answer, places })
+    }
+
+    /// Continues the order in flight, when there is one for the same names, directory and key type, and the CA still knows it.
+    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<(String, Answer<Order>)>, Failed> {
+        let Some(flight) = &claim.record.body.in_flight else {
+            return Ok(None);
+        };
+        let (directory, key_type) = (self.context.ca.directory_url(), self.wanted.entry.key_type);
+        let same = flight.is_for(self.names, directory, key_type) && claim.record.next_key.is_some();
+        let Some(url) = flight.order.clone().filter(|_| same) else {
+            return Ok(None);
+        };
+        if self.context.ca.check_url("order", &url).is_err() {
+            return Ok(None);
+        }
+        match self.context.ca.order(account, &url) {
+            Ok(answer) if answer.body.status != Status::Invalid && same_names(&answer.body, self.names) => {
+                event!(info, "order-continued", secret = self.wanted.entry.main_secret(), order = url);
+                Ok(Some((url, answer)))
+            }
+            // Expired, deleted, of an account that is gone, or over: a new one.
+            Ok(_) | Err(AcmeError::Problem { status: 400..=404, .. }) => Ok(None),
+            Err(e) => Err(of_acme(Stage::Order, &e)),
+        }
+    }
+
+    /// Publishes the values of every pending authorization, waits until they are seen, has the CA look, withdraws them.
+    pub(super) fn prove(&self, started: &mut Started<'a>, claim: &mut Claim<'_>) -> Result<Answer<Order>, Failed> {
+        let ca = &self.context.ca;
+        let Started { account, url, answer, places } = started;
+        let told = |e: AcmeError| of_acme(Stage::Order, &e);
+        let (mut values, mut challenges) = (Vec::new(), Vec::new());
+        for authorization in &answer.body.authorizations {
+            let authorization = ca.authorization(account, authorization).map_err(told)?;
+            if authorization.status != Status::Pending {
+                continue;
+            }
+            let (name, token, challenge) = dns01(&authorization, self.names)?;
+            values.push((name, account.key.dns01_value(token)));
+            challenges.push(challenge.to_owned());
+        }
+        let places = match places.take() {
+            Some(places) => places,
+            None => self.places()?,
+        };
+        let mut batches = places.batches(&values);
+        self.remember(claim, &batches)?;
+        let published = places.publish(&mut batches, self.wanted);
+        let noted = published.and_then(|()| self.note_servers(claim, &batches));
+        if let Err(failed) = noted.and_then(|()| places.see(&batches, self.wanted)) {
+            self.withdraw_all(claim);
+            return Err(failed);
+        }
+        // Others may use the servers while we wait for the CA.
+        drop(places);
+        let secret = self.wanted.entry.main_secret();
+        // From here on the CA may be looking. Withdrawing under a validation that runs would fail the order, so unless the order is
+        // known to have left `pending` the values stay, and the next attempt goes on.
+        challenges.iter().try_for_each(|c| ca.answer_challenge(account, c).map_err(told))?;
+        event!(debug, "answered", secret = secret, challenges = challenges.len());
+        let told = |e: AcmeError| of_acme(Stage::Validation, &e);
+        let answer = ca.wait(account, url, Phase::Validation, None).map_err(told)?;
+        event!(debug, "validated", secret = secret, status = format!("{:?}", answer.body.status));
+        self.withdraw_all(claim);
+        event!(debug, "withdrawn", secret = secret);
+        if let Next::Failed(problem) = next(&answer.body, false) {
+            claim.record.body.in_flight = None;
+            return Err(self.why_invalid(account, &answer.body, problem));
+        }
+        Ok(answer)
+    }
+
+    /// Everything that is about to be published, with the order and the key, before any of it is.
+    fn remember(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
+        let now = time::now();
+        let flight = self.flight(claim);
+        for batch in batches.iter().filter(|b| !b.published.values.is_empty()) {
+            if !flight.published.contains(&batch.published) {
+                flight.published.push(batch.published.clone());
+            }
+        }
+        flight.at = now;
+        claim.save()
+    }
+
+    /// Which server took each batch, in the order in which they were published. Written only when another one took it than the one
+    /// that the record names already.
+    fn note_servers(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
+        let published = &mut self.flight(claim).published;
+        let known = published.len();
+        for batch in batches {
+            published.retain(|p| *p != batch.published);
+            published.push(batch.published.clone());
+        }
+        if published.len() > known { claim.save() } else { Ok(()) }
+    }
+
+    /// Withdraws what the record knows to be published. What can not be withdrawn is left to a later try and blocks nothing.
+    pub(super) fn withdraw_all(&self, claim: &mut Claim<'_>) {
+        let Some(flight) = &mut claim.record.body.in_flight else {
+            return;
+        };
+        let published = std::mem::take(&mut flight.published);
+        let left = withdraw_each(self.context, published, time::now());
+        claim.record.body.leftovers.extend(left);
+    }
+
+    fn flight<'c>(&self, claim: &'c mut Claim<'_>) -> &'c mut InFlight {
+        claim.record.body.in_flight.get_or_insert_with(|| InFlight {
+            holder: self.context.holder.clone(),
+            at: time::now(),
+            directory: self.context.ca.directory_url().to_owned(),
+            names: self.names.to_vec(),
+            key_type: self.wanted.entry.key_type.name().to_owned(),
+            order: None,
+            counted: false,
+            published: Vec::new(),
+        })
+    }
+
+    /// The reasons stand in the authorizations (RFC 8555 section 7.1.4).
+    fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> Failed {
+        let mut reasons = Vec::new();
+        let mut severity = Severity::Validation;
+        for url in &order.authorizations {
+            let Ok(authorization) = self.context.ca.authorization(account, url) else {
+                continue;
+            };
+            let failed = authorization.challenges.iter().filter(|c| c.status == Some(Status::Invalid));
+            for problem in failed.filter_map(|c| c.error.as_ref()) {
+                if problem.word() == "caa" {
+                    severity = Severity::Policy;
+                }
+                reasons.push(format!("{}: {problem}", authorization.name()));
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push(problem.to_string());
+        }
+        Failed::new(
+            Stage::Validation,
+            severity,
+            format!("the CA did not find the challenge answered: {}", reasons.join("; ")),
+        )
+    }
+}
+
+/// Whether the order is for exactly these names; CAs list them in any order.
+fn same_names(order: &Order, names: &[Domain]) -> bool {
+    let mut theirs: Vec<&str> =
+        order.identifiers.iter().filter(|i| i.kind == "dns").map(|i| i.value.as_str()).collect();
+    let mut ours: Vec<String> = names.iter().map(Domain::to_string).collect();
+    theirs.sort_unstable();
+    ours.sort_unstable();
+    theirs == ours && order.identifiers.len() == ours.len()
+}
+
+/// The name, the token and the URL of the dns-01 challenge of an authorization.
+fn dns01<'a>(authorization: &'a Authorization, names: &[Domain]) -> Result<(Domain, &'a str, &'a str), Failed> {
+    let failed = |error| Failed::new(Stage::Order, Severity::Policy, error);
+    let text = authorization.name();
+    let name = names.iter().find(|n| n.to_string() == text).cloned();
+    let name =
+        name.ok_or_else(|| failed(format!("the CA wants an authorization for {text:?}, which was not ordered")))?;
+    let offered = || authorization.challenges.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>().join(", ");
+    let challenge = authorization.challenges.iter().find(|c| c.kind == "dns-01");
+    let challenge =
+        challenge.ok_or_else(|| failed(format!("the CA offers no dns-01 challenge for {name}, only {}", offered())))?;
+    // RFC 8555 section 8.1: base64url, so that the value can not be made to say anything else.
+    let token = challenge.token.as_deref().filter(|t| {
+        !t.is_empty() && t.len() <= 1024 && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    });
+    let token = token.ok_or_else(|| failed(format!("the dns-01 challenge for {name} has no usable token")))?;
+    Ok((name, token, &challenge.url))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The REST client: reads and writes of single objects and lists. Every write carries the version it was decided on.
+//!
+//! Trusted: the API server, as far as TLS proves it. Its answers are bounded all the same. A proxy is never taken from the
+//! environment. One 401 is tried again with a fresh token; nothing else is retried here.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::auth::{Access, TokenSource};
+use super::status::ApiError;
+use crate::http::{Ask, Http, HttpError, Method, Reply};
+use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST};
+use crate::name::ObjectRef;
+use crate::time::Time;
+
+/// A client for one API server.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    server: String,
+    token: TokenSource,
+}
+
+/// Why the API server did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KubeError {
+    /// No answer.
+    Network(HttpError),
+    /// An answer that says no.
+    Api(ApiError),
+    /// An answer that can not be used.
+    Unusable(String),
+}
+
+impl fmt::Display for KubeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KubeError::Network(e) => write!(f, "the API server does not answer: {e}"),
+            KubeError::Api(e) => e.fmt(f),
+            KubeError::Unusable(e) => write!(f, "the API server's answer can not be used: {e}"),
+        }
+    }
+}
+
+/// The kinds of object that are read and written, as their paths name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// core/v1 Secret
+    Secrets,
+    /// core/v1 ConfigMap
+    ConfigMaps,
+}
+
+impl Resource {
+    fn path(self, namespace: &str) -> String {
+        let plural = match self {
+            Resource::Secrets => "secrets",
+            Resource::ConfigMaps => "configmaps",
+        };
+        format!("/api/v1/namespaces/{namespace}/{plural}")
+    }
+}
+
+/// Whether a write is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Real,
+    /// The server checks everything (permission, admission, quota, validity) and stores nothing.
+    DryRun,
+}
+
+impl Mode {
+    fn query(self) -> &'static str {
+        match self {
+            Mode::Real => "?fieldManager=notariat",
+            Mode::DryRun => "?fieldManager=notariat&dryRun=All",
+        }
+    }
+}
+
+impl Client {
+    /// A client for what `access` describes.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates.
+    pub fn new(access: Access) -> Result<Client, String> {
+        let http = Http::new(&access.trust).map_err(|e| format!("the API server's CA: {e}"))?;
+        Ok(Client { http, server: access.server, token: TokenSource::new(access.token) })
+    }
+
+    /// The server's URL, for messages.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Reads an object. `None` when it does not exist: only a 404 of the API server itself says so.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn get(&self, resource: Resource, object: &ObjectRef) -> Result<Option<Value>, KubeError> {
+        let path = format!("{}/{}", resource.path(&object.namespace), object.name);
+        match self.call(Method::Get, &path, None) {
+            Ok((value, _)) => Ok(Some(value)),
+            Err(KubeError::Api(e)) if e.code == 404 && e.reason == "NotFound" => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Reads the objects with a label.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub fn list(&self, resource: Resource, namespace: &str, label: &str) -> Result<Vec<Value>, KubeError> {
+        let path = format!("{}?labelSelector={}", resource.path(namespace), percent_encoded(label));
+        let (mut value, _) = self.call(Method::Get, &path, None)?;
+        match value.get_mut("items").map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            Some(Value::Null) => Ok(Vec::new()),
+            Some(_) | None => Err(KubeError::Unusable("a list without items".to_owned())),
+        }
+    }
+
+    /// Creates an object; returns it as stored.
+    ///
+    /// # Errors
+    /// When it was not created.
+    pub fn create(&self, resource: Resource, namespace: &str, object: &Value, mode: Mode) -> Result<Value, KubeError> {
+        let path = format!("{}{}", resource.path(namespace), mode.query());
+        self.call(Method::Post, &path, Some(object)).map(|(value, _)| value)
+    }
+
+    /// Replaces an object, which must carry its resourceVersion and uid; returns it as stored.
+    ///
+    /// # Errors
+    /// When it was not replaced.
+    pub fn update(&self, resource: Resource, at: &ObjectRef, object: &Value, mode: Mode) -> Result<Value, KubeError> {
+        let path = format!("{}/{}{}", resource.path(&at.namespace), at.name, mode.query());
+        self.call(Method::Put, &path, Some(object)).map(|(value, _)| value)
+    }
+
+    fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(Value, Option<Time>), KubeError> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let mut reply = self.send(method, path, &body, false)?;
+        if reply.status == 401 {
+            reply = self.send(method, path, &body, true)?;
+        }
+        if !reply.is_success() {
+            return Err(KubeError::Api(ApiError::read(reply.status, &reply.body)));
+        }
+        let value = serde_json::from_slice(&reply.body).map_err(|e| KubeError::Unusable(e.to_string()))?;
+        Ok((value, reply.date()))
+    }
+
+    fn send(&self, method: Method, path: &str, body: &str, fresh: bool) -> Result<Reply, KubeError> {
+        let url = format!("{}{path}", self.server);
+        let bearer =
+            self.token.get(fresh).map(|token| crate::secret::Secret::new(format!("Bearer {}", token.expose())));
+        let mut headers = vec![("accept", "application/json")];
+        if !body.is_empty() {
+            headers.push(("content-type", "application/json"));
+        }
+        if let Some(bearer) = &bearer {
+            headers.push(("authorization", bearer.expose()));
+        }
+        let ask = Ask {
+            method,
+            url: &url,
+            headers: &headers,
+            body: body.as_bytes(),
+            within: API_REQUEST,
+            body_max: API_BODY_OCTETS_MAX,
+        };
+        self.http.send(&ask).map_err(KubeError::Network)
+    }
+}
+
+/// RFC 3986 section 2.1, for a query's value.
+fn percent_encoded(text: &str) -> String {
+    let encode = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_values_are_encoded() {
+        assert_eq!(percent_encoded("app.kubernetes.io/component=record"), "app.kubernetes.io%2Fcomponent%3Drecord");
+    }
+}

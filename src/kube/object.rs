@@ -1,0 +1,184 @@
+//! Secrets and ConfigMaps as they travel: the fields that are used, and everything else kept as it came.
+//!
+//! Only what we know is changed when an object is written back; labels, annotations, data and fields of others survive.
+//! Untrusted: contents, which anybody with access to the namespace writes. The shape comes from the API server.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::name::ObjectRef;
+use crate::secret::Secret;
+
+/// The type of a Secret that holds a certificate.
+pub const TYPE_TLS: &str = "kubernetes.io/tls";
+
+/// What a write must find unchanged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// `metadata.resourceVersion`: opaque, compared for equality by the server only.
+    pub resource_version: String,
+    /// `metadata.uid`: a Secret deleted and made again is another one.
+    pub uid: String,
+}
+
+/// A Secret.
+#[derive(Clone, Debug)]
+pub struct SecretObject {
+    /// Namespace and name.
+    pub reference: ObjectRef,
+    /// `type`
+    pub kind: String,
+    /// `data`, decoded.
+    pub data: BTreeMap<String, Secret<Vec<u8>>>,
+    /// `metadata.labels`
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`
+    pub annotations: BTreeMap<String, String>,
+    /// `immutable`
+    pub immutable: bool,
+    /// Kind and name of the ownerReference with `controller: true`.
+    pub controller: Option<String>,
+    /// `None` for one that does not exist yet.
+    pub version: Option<Version>,
+    rest: Map<String, Value>,
+}
+
+impl SecretObject {
+    /// A Secret that does not exist yet.
+    pub fn new(reference: ObjectRef, kind: &str) -> SecretObject {
+        SecretObject {
+            reference,
+            kind: kind.to_owned(),
+            data: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            immutable: false,
+            controller: None,
+            version: None,
+            rest: Map::new(),
+        }
+    }
+
+    /// The value of a data key, where it is not empty.
+    pub fn value(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
+        self.data.get(key).filter(|value| !value.expose().is_empty())
+    }
+
+    /// Reads a Secret from the API server's JSON. Go sends nothing as `null`, so every map and list may be that.
+    ///
+    /// # Errors
+    /// When a field that every Secret has is missing or is not base64.
+    pub fn from_json(value: Value) -> Result<SecretObject, String> {
+        let Value::Object(mut rest) = value else {
+            return Err("the Secret is not a JSON object".to_owned());
+        };
+        let data = rest.remove("data");
+        let metadata = rest.get("metadata").and_then(Value::as_object).ok_or("the Secret has no metadata")?;
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str).map(str::to_owned);
+        let required = |field: &str| text(field).ok_or_else(|| format!("the Secret has no metadata.{field}"));
+        let mut decoded = BTreeMap::new();
+        for (key, value) in data.as_ref().and_then(Value::as_object).into_iter().flatten() {
+            let octets =
+                STANDARD.decode(value.as_str().unwrap_or_default()).map_err(|_| format!("data.{key} is not base64"))?;
+            decoded.insert(key.clone(), Secret::new(octets));
+        }
+        let owners = metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
+        let controller = owners.into_iter().find(|o| o.get("controller") == Some(&Value::Bool(true))).map(|o| {
+            let field = |f: &str| o.get(f).and_then(Value::as_str).unwrap_or("?").to_owned();
+            format!("{} {}", field("kind"), field("name"))
+        });
+        Ok(SecretObject {
+            reference: ObjectRef { namespace: required("namespace")?, name: required("name")? },
+            kind: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
+            data: decoded,
+            labels: texts(metadata.get("labels")),
+            annotations: texts(metadata.get("annotations")),
+            immutable: rest.get("immutable") == Some(&Value::Bool(true)),
+            controller,
+            version: Some(Version { resource_version: required("resourceVersion")?, uid: required("uid")? }),
+            rest,
+        })
+    }
+
+    /// The JSON to create or to update it with.
+    pub fn to_json(&self) -> Value {
+        let mut object = self.rest.clone();
+        object.insert("apiVersion".to_owned(), json!("v1"));
+        object.insert("kind".to_owned(), json!("Secret"));
+        object.insert("type".to_owned(), json!(self.kind));
+        let data = self.data.iter().map(|(key, value)| (key.clone(), json!(STANDARD.encode(value.expose()))));
+        object.insert("data".to_owned(), Value::Object(data.collect()));
+        let metadata = object.entry("metadata").or_insert_with(|| json!({}));
+        metadata["namespace"] = json!(self.reference.namespace);
+        metadata["name"] = json!(self.reference.name);
+        metadata["labels"] = json!(self.labels);
+        metadata["annotations"] = json!(self.annotations);
+        if let Some(version) = &self.version {
+            metadata["resourceVersion"] = json!(version.resource_version);
+            metadata["uid"] = json!(version.uid);
+        }
+        Value::Object(object)
+    }
+}
+
+/// A map of texts that may be missing or `null`.
+pub fn texts(value: Option<&Value>) -> BTreeMap<String, String> {
+    let entries = value.and_then(Value::as_object).into_iter().flatten();
+    entries.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_ours_survives_a_write() {
+        let read = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "immutable": false, "newField": [1, 2],
+            "data": {"tls.crt": "YQ==", "tls.key": "", "ca.crt": "Yg=="},
+            "metadata": {
+                "name": "web", "namespace": "team", "uid": "u-1", "resourceVersion": "17", "generation": 3,
+                "labels": {"theirs": "x"}, "annotations": null, "managedFields": [{"manager": "kubectl"}],
+                "ownerReferences": [{"kind": "Other", "name": "o"}, {"kind": "Certificate", "name": "c", "controller": true}],
+            },
+        });
+        let mut secret = SecretObject::from_json(read.clone()).unwrap();
+        assert_eq!((secret.kind.as_str(), secret.controller.as_deref()), (TYPE_TLS, Some("Certificate c")));
+        assert_eq!(secret.value("tls.crt").unwrap().expose(), b"a");
+        assert!(secret.value("tls.key").is_none() && secret.value("none").is_none());
+        secret.data.insert("tls.crt".to_owned(), Secret::new(b"new".to_vec()));
+        secret.annotations.insert("mine".to_owned(), "y".to_owned());
+        let mut expected = read;
+        expected["data"]["tls.crt"] = json!("bmV3");
+        expected["metadata"]["annotations"] = json!({"mine": "y"});
+        assert_eq!(secret.to_json(), expected);
+    }
+
+    #[test]
+    fn a_new_secret_has_no_version() {
+        let secret = SecretObject::new(ObjectRef::parse("team/web", "").unwrap(), TYPE_TLS);
+        let expected = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": {},
+            "metadata": {"namespace": "team", "name": "web", "labels": {}, "annotations": {}},
+        });
+        assert_eq!(secret.to_json(), expected);
+    }
+
+    #[test]
+    fn what_is_no_secret_is_an_error_and_never_an_empty_one() {
+        for (value, part) in [
+            (json!([]), "not a JSON object"),
+            (json!({"data": {}}), "no metadata"),
+            (json!({"metadata": {"name": "a", "namespace": "b", "uid": "u"}}), "no metadata.resourceVersion"),
+            (
+                json!({"metadata": {"name": "a", "namespace": "b", "uid": "u", "resourceVersion": "1"}, "data": {"k": "%"}}),
+                "data.k is not base64",
+            ),
+        ] {
+            assert!(SecretObject::from_json(value).unwrap_err().contains(part), "{part}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! notariat keeps configured Secrets holding valid TLS certificates.
+//!
+//! ```text
+//!  ConfigMap  (of an API server, or files)
+//!      |
+//!   config: text -> entries, each valid or refused       sources: entries -> Wanted
+//!      |
+//!      v
+//!   daemon: reads what Secrets and records hold, decides for each, hands out jobs       [threads: loop, workers, signals]
+//!      |          decide(wanted, held, record, now) -> Keep | Wait | Refuse | Restore | Issue
+//!      v
+//!   work:  claims the record -> issue: order, publish, see, prove, finalize, download, check, withdraw
+//!      |          acme (the CA)    dns (UPDATE, TSIG, zones)    cert (keys, chains, the proof)
+//!      v
+//!   store.put_certificate(CheckedBundle)        Kubernetes, or a directory
+//! ```
+//!
+//! Functions that decide take data and the time and return data; functions that do hold no policy. A proof is a value: only
+//! [`cert::bundle`] makes what [`store`] takes, only [`dns::tsig`] makes a verified answer.
+//!
+//! # Layers
+//!
+//! Lower ones never use higher ones; `acme`, `dns` and `kube` never see each other; tests/it/layers.rs keeps this true.
+//!
+//! | layer | modules |
+//! |---|---|
+//! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
+//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{object, status}` |
+//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` |
+//! | doing | [`http`] `acme::client` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, kubeconfig, client}` |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`] and [`start`] |
+//!
+//! # Reading order
+//!
+//! [`decide`] says when something is done, [`issue`] how; then [`dns::tsig`], [`acme::jws`], [`cert::bundle`], [`store`] and
+//! [`issue::claim`], which touch keys, signatures and writes; then what is left. Every bound stands in [`limits`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may end where a proof is missing"))]
+
+pub mod acme;
+pub mod address;
+pub mod cert;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod decide;
+pub mod dns;
+pub mod http;
+pub mod issue;
+pub mod kube;
+pub mod limits;
+pub mod log;
+pub mod name;
+pub mod record;
+pub mod secret;
+pub mod sources;
+pub mod start;
+pub mod stop;
+pub mod store;
+pub mod text;
+pub mod time;
+pub mod work;

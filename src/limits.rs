@@ -1,0 +1,232 @@
+//! Every bound of the program, each with its unit and its reason.
+
+use std::time::Duration;
+
+// DNS -------------------------------------------------------------------------------------------------------------------------
+
+/// Compression pointers followed in one name. A name has at most 127 labels, each can be reached by one pointer.
+pub const DNS_NAME_JUMPS_MAX: usize = 127;
+
+/// Octets of a UDP answer that we offer to take (EDNS): what fits every path without fragments (DNS flag day 2020).
+pub const DNS_UDP_PAYLOAD: u16 = 1232;
+
+/// TSIG keys in one Secret: the new one, the old one, and some that were forgotten. Each costs an UPDATE when it is refused.
+pub const TSIG_KEYS_MAX: usize = 4;
+
+/// How long each attempt of a query over UDP waits before the next; after the last one TCP is tried.
+pub const DNS_QUERY_UDP_WAITS: [Duration; 2] = [Duration::from_millis(800), Duration::from_millis(1600)];
+
+/// How long each attempt of an UPDATE over UDP waits. The same octets are sent again, so that a repeated one changes nothing.
+pub const DNS_UPDATE_UDP_WAITS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// How long a TCP connection to a DNS server may take to open. A server in the same country answers within 100 ms.
+pub const DNS_TCP_CONNECT: Duration = Duration::from_secs(3);
+
+/// How long an answer over TCP may take. Knot needs up to 50 ms for an UPDATE, a busy server with slow disks seconds.
+pub const DNS_TCP_ANSWER: Duration = Duration::from_secs(10);
+
+/// How long finding zone and server of one name may take, over all its queries.
+pub const DNS_FIND: Duration = Duration::from_secs(30);
+
+/// How long asking a server for its serial may take, for a message.
+pub const DNS_SERIAL: Duration = Duration::from_secs(2);
+
+/// How long values may take to be seen while a host that lives from a wildcard record is gone because of them.
+pub const WILDCARD_HOST_WAIT: Duration = Duration::from_secs(15);
+
+/// CNAMEs followed from a challenge name. Resolvers stop at about as many (BIND: 16, CAs fewer).
+pub const CNAME_HOPS_MAX: usize = 8;
+
+/// Labels walked up in search of a zone's SOA: all of the longest name.
+pub const ZONE_LABELS_MAX: usize = 127;
+
+/// Name servers of one zone that are asked. The DNS root has 13, the largest zones as many.
+pub const ZONE_SERVERS_MAX: usize = 16;
+
+/// The first pause between two looks at a server that does not show the values yet; it doubles up to [`VISIBLE_PAUSE_MAX`].
+pub const VISIBLE_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// The longest pause between two looks.
+pub const VISIBLE_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Failed looks (no answer, REFUSED, SERVFAIL) after which a server is no longer waited for, when another one shows the values.
+pub const VISIBLE_FAILURES_MAX: u32 = 3;
+
+/// Resolvers of resolv.conf that are asked, as in resolv.conf(5).
+pub const RESOLVERS_MAX: usize = 3;
+
+/// Addresses of one server that are tried.
+pub const SERVER_ADDRESSES_MAX: usize = 8;
+
+// Configuration ---------------------------------------------------------------------------------------------------------------
+
+/// Octets of a configuration with all aliases expanded. An object of Kubernetes has 1 MiB; short fields cost some 30 octets each.
+pub const CONFIG_TREE_OCTETS_MAX: usize = 32 * 1024 * 1024;
+
+/// Names in one certificate. Let's Encrypt allows 100; others fewer.
+pub const DOMAINS_MAX: usize = 100;
+
+/// Secrets that one entry may fill.
+pub const SECRETS_PER_ENTRY_MAX: usize = 100;
+
+/// Zones in the key `zones`.
+pub const ZONES_MAX: usize = 1_000;
+
+/// The TTL of TXT records in seconds where none is set: long enough for a CA's second look, short enough for a second try.
+pub const TTL_DEFAULT_SECS: u32 = 60;
+
+/// The longest TTL: a day. A longer one would only keep dead values in caches.
+pub const TTL_MAX_SECS: u32 = 86_400;
+
+/// How long servers may take to show a value where nothing else is set. BIND's `notify-delay` alone is 5 s.
+pub const PROPAGATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+
+/// The longest `settle`: it holds a worker.
+pub const SETTLE_MAX: Duration = Duration::from_secs(600);
+
+/// The longest such wait: it holds a worker.
+pub const PROPAGATION_TIMEOUT_MAX: Duration = Duration::from_secs(7_200);
+
+// Certificates ----------------------------------------------------------------------------------------------------------------
+
+/// Certificates in one chain. Public CAs send two to four.
+pub const CHAIN_CERTIFICATES_MAX: usize = 10;
+
+/// Octets of one chain in PEM: ten certificates of a hundred names with RSA-4096 stay below it.
+pub const CHAIN_OCTETS_MAX: usize = 128 * 1024;
+
+// Record ----------------------------------------------------------------------------------------------------------------------
+
+/// Name sets remembered for one certificate; an entry has had as many forms within a week at most.
+pub const HISTORIES_MAX: usize = 8;
+
+/// Times of orders kept for one name set: more than the cap ever allows, even with `-force`.
+pub const ORDERS_KEPT_MAX: usize = 32;
+
+/// Groups of values left behind that one record keeps; one order leaves one for each zone.
+pub const LEFTOVERS_MAX: usize = 32;
+
+/// Octets of an error that a record keeps.
+pub const ERROR_KEPT_OCTETS: usize = 2_048;
+
+// HTTP ------------------------------------------------------------------------------------------------------------------------
+
+/// How long opening a connection may take, with TLS.
+pub const HTTP_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a connection stays open without use: below the 60 s that many proxies and CAs keep one.
+pub const HTTP_IDLE: Duration = Duration::from_secs(45);
+
+/// Octets of the status line and headers of an answer.
+pub const HTTP_HEAD_OCTETS_MAX: usize = 32 * 1024;
+
+/// Octets of each buffer of a connection: a TLS record. Four of them live with an open connection.
+pub const HTTP_BUFFER_OCTETS: usize = 16 * 1024;
+
+// ACME ------------------------------------------------------------------------------------------------------------------------
+
+/// Parts of a problem that are shown; an order of 100 names can have as many.
+pub const SUBPROBLEMS_SHOWN_MAX: usize = 5;
+
+/// How long one request to the CA may take. Boulder gives up after 45 s itself.
+pub const ACME_REQUEST: Duration = Duration::from_secs(60);
+
+/// Octets of an answer of the CA: a chain of ten certificates stays below it.
+pub const ACME_BODY_OCTETS_MAX: u64 = 256 * 1024;
+
+/// How long the directory is remembered.
+pub const ACME_DIRECTORY_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Nonces kept for later requests: a few more than workers.
+pub const NONCES_MAX: usize = 16;
+
+/// The age from which a nonce is not used any more; CAs forget them after minutes to an hour.
+pub const NONCE_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// Tries with the nonce of a badNonce error. A CA that rejects 90 of 100 is passed within these but once in 40,000 requests.
+pub const BAD_NONCE_TRIES: u32 = 100;
+
+/// Tries after which there is a pause of [`BAD_NONCE_PAUSE`] before each further one.
+pub const BAD_NONCE_TRIES_AT_ONCE: u32 = 8;
+
+/// See [`BAD_NONCE_TRIES_AT_ONCE`].
+pub const BAD_NONCE_PAUSE: Duration = Duration::from_millis(50);
+
+/// The first pause before looking at an order again, until this CA's pace is known.
+pub const POLL_FIRST: Duration = Duration::from_millis(20);
+
+/// The shortest pause that is learned.
+pub const POLL_LEARNED_MIN: Duration = Duration::from_millis(5);
+
+/// The longest pause before the first look, however slow the CA was.
+pub const POLL_FIRST_MAX: Duration = Duration::from_secs(5);
+
+/// The longest pause between two looks.
+pub const POLL_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How long an order is looked at in one go. It can be continued later by its URL.
+pub const POLL_IN_ALL: Duration = Duration::from_secs(600);
+
+// Kubernetes ------------------------------------------------------------------------------------------------------------------
+
+/// How long one request to the API server may take. Its own limit is 60 s.
+pub const API_REQUEST: Duration = Duration::from_secs(30);
+
+/// Octets of an answer of the API server: ten times the largest object, for lists.
+pub const API_BODY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long a token is used before its file is read again, as client-go does.
+pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
+
+// Directory store -------------------------------------------------------------------------------------------------------------
+
+/// Octets of one file: what Kubernetes allows for a whole object.
+pub const LOCAL_FILE_OCTETS_MAX: u64 = 1024 * 1024;
+
+// Attempts --------------------------------------------------------------------------------------------------------------------
+
+/// How long a claim on a certificate holds without a sign of life of its holder, besides the entry's propagation timeout: no step
+/// between two writes of the record takes longer (looking at an order: ten minutes).
+pub const CLAIM_KEPT: Duration = Duration::from_secs(900);
+
+/// How long one UPDATE may take over all servers and transports.
+pub const DNS_UPDATE_IN_ALL: Duration = Duration::from_secs(40);
+
+/// The wait after rateLimited without Retry-After: the CA's limits are counted in hours.
+pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(3600);
+
+/// The longest that a CA can make us wait. A week is the window of its longest limit; more is a mistake of its.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// How far our clock may be from the CA's before renewals wait: beyond it the clock is wrong, below it the margins cover it.
+pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(3600);
+
+/// Writes of one Secret that are tried over conflicts.
+pub const STORE_TRIES: u32 = 5;
+
+/// How long values that could not be withdrawn are tried again before a person is told how to remove them.
+pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);
+
+// The loop --------------------------------------------------------------------------------------------------------------------
+
+/// How often the world is looked at when nothing happens.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often values left behind are tried to be withdrawn.
+pub const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Certificates that live less than this are short-lived: hours count.
+pub const SHORT_LIVED: Duration = Duration::from_secs(10 * 86_400);
+
+/// How long work under way may take to stop. Kubernetes kills after 30 s by default.
+pub const SHUTDOWN: Duration = Duration::from_secs(8);
+
+/// The part of it after which requests to the CA are cut off.
+pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Certificates obtained at the same time where nothing else is set.
+pub const WORKERS_DEFAULT: usize = 4;
+
+/// The most. Each costs a connection to the CA and a thread.
+pub const WORKERS_MAX: usize = 64;

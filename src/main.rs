@@ -1,0 +1,43 @@
+//! Arguments to exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use notariat::cli::{self, Command};
+use notariat::daemon::{End, run_daemon};
+use notariat::{log, start};
+
+fn main() -> ExitCode {
+    let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
+        Ok(Command::Run(arguments)) => arguments,
+        Ok(Command::Help) => return print(cli::USAGE),
+        Ok(Command::Version) => {
+            return print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n"));
+        }
+        Err(e) => return fail(&e, End::Unreadable),
+    };
+    if let Err(e) = log::start(arguments.log_level) {
+        return fail(&e, End::Broken);
+    }
+    let (context, plan) = match start::build(&arguments) {
+        Ok(built) => built,
+        Err(e) => return fail(&e, End::Unreadable),
+    };
+    match run_daemon(context, &plan) {
+        Ok(end) => ExitCode::from(end.code()),
+        Err(e) => fail(&e, End::Broken),
+    }
+}
+
+/// Results go to standard output. A reader that went away is no failure of ours.
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(sentence: &str, end: End) -> ExitCode {
+    // Where standard error is closed there is nobody to tell.
+    writeln!(std::io::stderr(), "notariat: {sentence}").ok();
+    ExitCode::from(end.code())
+}

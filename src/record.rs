@@ -1,0 +1,347 @@
+//! What is remembered about one certificate across restarts: what was accepted, stored and tried, and what is in flight. Pure.
+//!
+//! One Secret `notariat-record.<namespace>.<secret>` in our own namespace. The JSON under `record` holds no secret; the last stored
+//! pair and the key of an order in flight are data keys beside it. Others may edit all of it: a record that does not read is an
+//! error, never an empty one, for an empty one would forget every wait.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+
+use crate::cert::facts::hex;
+use crate::config::ZoneRule;
+use crate::config::entry::{Entry, KeyType};
+use crate::config::node::Node;
+use crate::decide::attempts::{CAP_WINDOW, Stage};
+use crate::dns::update::TxtValue;
+use crate::kube::object::SecretObject;
+use crate::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
+use crate::name::{DnsName, Domain, ObjectRef};
+use crate::secret::Secret;
+use crate::time::Time;
+
+/// The type of a record's Secret.
+pub const TYPE: &str = "notariat/record";
+/// The version this program writes. A higher one is never rewritten.
+const VERSION: u32 = 1;
+
+const DATA_RECORD: &str = "record";
+const DATA_CHAIN: &str = "tls.crt";
+const DATA_KEY: &str = "tls.key";
+const DATA_NEXT_KEY: &str = "next.key";
+
+/// The record of one certificate.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Everything that is not secret.
+    pub body: Body,
+    /// The last stored pair, to restore from; kept unless the entry says `keepCopy: false`.
+    pub copy: Option<Copy>,
+    /// The private key of the order in flight, PKCS#8 in PEM.
+    pub next_key: Option<Secret<Vec<u8>>>,
+}
+
+/// A stored pair.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// The chain in PEM.
+    pub chain: Vec<u8>,
+    /// The key in PEM.
+    pub key: Secret<Vec<u8>>,
+}
+
+/// The JSON of a record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Body {
+    version: u32,
+    /// The entry in its last accepted form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
+    /// What we stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
+    /// The times of the restores of the last hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restores: Vec<Time>,
+    /// What was tried, by name set and directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histories: Vec<History>,
+    /// The order that is being worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+    /// TXT values that could not be withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftover>,
+}
+
+/// The last accepted form of an entry, in the words of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    entry: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    zones: Vec<serde_json::Value>,
+}
+
+impl Accepted {
+    /// The form to remember.
+    pub fn new(entry: &Entry, zones: &[ZoneRule]) -> Accepted {
+        Accepted { entry: json(entry), zones: zones.iter().map(json).collect() }
+    }
+
+    /// Reads it back through the checks of the configuration; `None` when a newer program's rules do not take it any more.
+    pub fn read(&self, namespace: &str) -> Option<(Entry, Vec<ZoneRule>)> {
+        let node = |value: &serde_json::Value| serde_json::from_value::<Node>(value.clone()).ok();
+        let entry = Entry::read(&node(&self.entry)?, namespace).ok()?;
+        let zones =
+            crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespace).ok()?;
+        Some((entry, zones))
+    }
+
+    /// Changes when what is wanted changes.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string()])
+    }
+}
+
+fn json(value: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(value).expect("entries and rules are plain data with text keys")
+}
+
+/// The certificate that we stored last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// When.
+    pub at: Time,
+    /// The directory URL it came from.
+    pub directory: String,
+    /// The key type that was asked for.
+    pub key_type: String,
+}
+
+/// What was tried for one exact name set at one directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// The ordered names, sorted.
+    pub names: Vec<Domain>,
+    /// The directory URL.
+    pub directory: String,
+    /// Failures since the last success.
+    #[serde(default)]
+    pub failures: u32,
+    /// Where the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// What it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When to try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Time>,
+    /// The fingerprint of the entry and its keys at that time: a change clears the wait.
+    #[serde(default)]
+    pub inputs: String,
+    /// The times of the counted orders of the last seven days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Time>,
+    /// When it was last tried.
+    pub last_attempt: Time,
+}
+
+/// An order that is being worked on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InFlight {
+    /// Who works on it: `host/pid`.
+    pub holder: String,
+    /// When it was last written.
+    pub at: Time,
+    /// The directory URL.
+    pub directory: String,
+    /// The ordered names, sorted.
+    pub names: Vec<Domain>,
+    /// The kind of the key in `next.key`.
+    pub key_type: String,
+    /// The order URL, once the CA gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// Whether the order was counted against the cap (it was about to be finalized).
+    #[serde(default)]
+    pub counted: bool,
+    /// What was published for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
+}
+
+impl InFlight {
+    /// Whether it is an order for what is wanted now.
+    pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType) -> bool {
+        self.names == names && self.directory == directory && self.key_type == key_type.name()
+    }
+}
+
+/// Values in one zone, and how to withdraw them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The zone.
+    pub zone: DnsName,
+    /// The server that took them: name and address.
+    pub server: String,
+    /// Its address and port.
+    pub address: std::net::SocketAddr,
+    /// The Secret of the key.
+    pub key: ObjectRef,
+    /// The values.
+    pub values: Vec<TxtValue>,
+}
+
+/// Values that could not be withdrawn yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Since when.
+    pub since: Time,
+    /// What they are.
+    #[serde(flatten)]
+    pub published: Published,
+}
+
+/// Why a record can not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It does not read.
+    Broken(String),
+    /// A newer notariat wrote it.
+    Newer(u32),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Broken(e) => {
+                write!(
+                    f,
+                    "does not read ({e}); nothing is ordered without it: repair it, or delete it to forget what was tried"
+                )
+            }
+            Unusable::Newer(version) => {
+                write!(f, "is of version {version}, written by a newer notariat; this one leaves it alone")
+            }
+        }
+    }
+}
+
+/// The name of the record of the certificate in `secret`.
+pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
+    let plain = format!("notariat-record.{}.{}", secret.namespace, secret.name);
+    let name = match plain.len() {
+        0..=253 => plain,
+        _ => format!("notariat-record.{}", fingerprint(&[&secret.namespace, &secret.name])),
+    };
+    ObjectRef { namespace: own_namespace.to_owned(), name }
+}
+
+/// The first 32 hexadecimal digits of SHA-256 over the parts.
+pub fn fingerprint(parts: &[&str]) -> String {
+    let mut text = String::new();
+    for part in parts {
+        text.push_str(&format!("{} {part} ", part.len()));
+    }
+    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
+}
+
+impl Record {
+    /// Reads the record of a Secret; a Secret that does not exist is a new record.
+    ///
+    /// # Errors
+    /// When it does not read or is of a newer version.
+    pub fn read(secret: Option<&SecretObject>) -> Result<Record, Unusable> {
+        let Some(secret) = secret else {
+            return Ok(Record::default());
+        };
+        if secret.kind != TYPE {
+            return Err(Unusable::Broken(format!("its type is {}, not {TYPE}", secret.kind)));
+        }
+        let json =
+            secret.value(DATA_RECORD).ok_or_else(|| Unusable::Broken(format!("it has no data key `{DATA_RECORD}`")))?;
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let broken = |e: serde_json::Error| Unusable::Broken(e.to_string());
+        let version = serde_json::from_slice::<Versioned>(json.expose()).map_err(broken)?.version;
+        if version > VERSION {
+            return Err(Unusable::Newer(version));
+        }
+        let body = serde_json::from_slice(json.expose()).map_err(broken)?;
+        let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
+            (Some(chain), Some(key)) => Some(Copy { chain: chain.expose().clone(), key: key.clone() }),
+            _ => None,
+        };
+        Ok(Record { body, copy, next_key: secret.value(DATA_NEXT_KEY).cloned() })
+    }
+
+    /// The data of the record's Secret. Sizes are bounded here, so that a record never grows over what Kubernetes stores.
+    pub fn data(&mut self, now: Time) -> BTreeMap<String, Secret<Vec<u8>>> {
+        self.body.version = VERSION;
+        self.body.trim(now);
+        let json = serde_json::to_vec(&self.body).expect("a record is plain data with text keys");
+        let mut data = BTreeMap::from([(DATA_RECORD.to_owned(), Secret::new(json))]);
+        if let Some(copy) = &self.copy {
+            data.insert(DATA_CHAIN.to_owned(), Secret::new(copy.chain.clone()));
+            data.insert(DATA_KEY.to_owned(), copy.key.clone());
+        }
+        if let Some(key) = &self.next_key {
+            data.insert(DATA_NEXT_KEY.to_owned(), key.clone());
+        }
+        data
+    }
+}
+
+impl Body {
+    /// The history of a name set at a directory.
+    pub fn history(&self, names: &[Domain], directory: &str) -> Option<&History> {
+        self.histories.iter().find(|h| h.names == names && h.directory == directory)
+    }
+
+    /// The same, made when there is none.
+    pub fn history_mut(&mut self, names: &[Domain], directory: &str, now: Time) -> &mut History {
+        let at = self.histories.iter().position(|h| h.names == names && h.directory == directory);
+        let at = at.unwrap_or_else(|| {
+            self.histories.push(History {
+                names: names.to_vec(),
+                directory: directory.to_owned(),
+                failures: 0,
+                stage: None,
+                error: None,
+                next_attempt: None,
+                inputs: String::new(),
+                orders: Vec::new(),
+                last_attempt: now,
+            });
+            self.histories.len() - 1
+        });
+        &mut self.histories[at]
+    }
+
+    /// Drops what no decision looks at any more.
+    fn trim(&mut self, now: Time) {
+        for history in &mut self.histories {
+            history.orders.retain(|t| *t + CAP_WINDOW > now);
+            let excess = history.orders.len().saturating_sub(ORDERS_KEPT_MAX);
+            history.orders.drain(..excess);
+        }
+        self.histories.sort_by_key(|h| std::cmp::Reverse((!h.orders.is_empty(), h.last_attempt)));
+        self.histories.truncate(HISTORIES_MAX);
+        let excess = self.leftovers.len().saturating_sub(LEFTOVERS_MAX);
+        self.leftovers.drain(..excess);
+    }
+}
+
+#[cfg(test)]
+mod tests;

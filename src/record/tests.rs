@@ -1,0 +1,132 @@
+use super::*;
+use crate::config::node;
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+
+fn entry() -> (Entry, Vec<ZoneRule>) {
+    let entry = "{secret: web, domains: [a.test], dns: {ttl: 5}, renewBefore: 20d}";
+    let zones = "[{zone: a.test, server: 192.0.2.1, tsigSecretName: k}]";
+    let zones = crate::config::zones_of(&node::read(zones).unwrap(), "team").unwrap();
+    (Entry::read(&node::read(entry).unwrap(), "team").unwrap(), zones)
+}
+
+fn published() -> Published {
+    Published {
+        zone: DnsName::parse("a.test").unwrap(),
+        server: "ns1".into(),
+        address: "127.0.0.1:53".parse().unwrap(),
+        key: ObjectRef::parse("team/k", "").unwrap(),
+        values: vec![TxtValue { owner: DnsName::parse("x.a.test").unwrap(), value: "v".into() }],
+    }
+}
+
+fn full() -> Record {
+    let (entry, zones) = entry();
+    let names = vec![Domain::parse("a.test").unwrap()];
+    let mut body = Body { accepted: Some(Accepted::new(&entry, &zones)), restores: vec![NOW], ..Body::default() };
+    body.stored = Some(Stored {
+        serial: "00ab".into(),
+        at: NOW,
+        directory: "https://ca/dir".into(),
+        key_type: "ecdsa-p256".into(),
+    });
+    let history = body.history_mut(&names, "https://ca/dir", NOW);
+    (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
+    (history.next_attempt, history.orders, history.inputs) = (Some(NOW), vec![NOW], "abc".into());
+    body.in_flight = Some(InFlight {
+        holder: "host/1".into(),
+        at: NOW,
+        directory: "https://ca/dir".into(),
+        names,
+        key_type: "ecdsa-p256".into(),
+        order: Some("https://ca/order/1".into()),
+        counted: true,
+        published: vec![published()],
+    });
+    body.leftovers = vec![Leftover { since: NOW, published: published() }];
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+    Record { body, copy: Some(Copy { chain: b"chain".to_vec(), key: secret("S1") }), next_key: Some(secret("S2")) }
+}
+
+fn stored(record: &mut Record) -> SecretObject {
+    let mut secret = SecretObject::new(ObjectRef::parse("team/r", "").unwrap(), TYPE);
+    secret.data = record.data(NOW);
+    secret
+}
+
+#[test]
+fn a_record_reads_back_and_its_json_holds_no_secret() {
+    let mut record = full();
+    let secret = stored(&mut record);
+    let again = Record::read(Some(&secret)).unwrap();
+    assert_eq!(again.body, record.body);
+    assert_eq!(again.copy.as_ref().unwrap().key.expose(), b"S1");
+    assert_eq!(again.next_key.as_ref().unwrap().expose(), b"S2");
+    let (entry, zones) = entry();
+    assert_eq!(again.body.accepted.unwrap().read("elsewhere"), Some((entry, zones)));
+    let json = String::from_utf8(secret.data[DATA_RECORD].expose().clone()).unwrap();
+    assert!(json.starts_with("{\"version\":1,") && !json.contains("S1") && !json.contains("S2"), "{json}");
+}
+
+#[test]
+fn what_does_not_read_is_an_error_and_never_an_empty_record() {
+    assert_eq!(Record::read(None).unwrap().body, Body::default());
+    let with = |kind: &str, json: &str| {
+        let mut secret = SecretObject::new(ObjectRef::parse("team/r", "").unwrap(), kind);
+        secret.data.insert(DATA_RECORD.to_owned(), Secret::new(json.as_bytes().to_vec()));
+        Record::read(Some(&secret)).map(|_| ()).unwrap_err()
+    };
+    assert_eq!(with(TYPE, "{\"version\":2,\"new\":{}}"), Unusable::Newer(2));
+    for (kind, json) in [
+        ("Opaque", "{\"version\":1}"),
+        (TYPE, ""),
+        (TYPE, "{}"),
+        (TYPE, "{\"version\":1,\"histories\":7}"),
+        (TYPE, "{\"version\":1,\"restores\":[\"yesterday\"]}"),
+        (TYPE, "not json"),
+    ] {
+        assert!(matches!(with(kind, json), Unusable::Broken(_)), "{json}");
+    }
+    let long = serde_json::to_string(&full().body)
+        .unwrap()
+        .replace("\"value\":\"v\"", &format!("\"value\":\"{}\"", "v".repeat(256)));
+    assert!(
+        matches!(with(TYPE, &long), Unusable::Broken(e) if e.contains("256 octets")),
+        "a value that no TXT can hold"
+    );
+}
+
+#[test]
+fn a_record_stays_small_and_forgets_no_order_of_the_last_week() {
+    let mut record = full();
+    let day = |n: u64| NOW - std::time::Duration::from_secs(86_400 * n);
+    for i in 0..40 {
+        let names = [Domain::parse(&format!("n{i}.test")).unwrap()];
+        record.body.history_mut(&names, "d", day(i)).orders = if i == 39 { vec![day(8), day(6)] } else { vec![] };
+    }
+    record.body.leftovers = vec![record.body.leftovers[0].clone(); 100];
+    let _ = record.data(NOW);
+    assert_eq!((record.body.histories.len(), record.body.leftovers.len()), (HISTORIES_MAX, LEFTOVERS_MAX));
+    let with_orders: Vec<&History> = record.body.histories.iter().filter(|h| !h.orders.is_empty()).collect();
+    assert_eq!(with_orders.len(), 2, "the oldest history has an order that still counts");
+    assert!(with_orders.iter().any(|h| h.orders == [day(6)]));
+}
+
+#[test]
+fn records_have_predictable_names() {
+    let of = |ns: &str, name: &str| reference(&ObjectRef { namespace: ns.into(), name: name.into() }, "own");
+    assert_eq!(of("team", "web").to_string(), "own/notariat-record.team.web");
+    let long = of(&"n".repeat(63), &"s".repeat(253));
+    assert_eq!(long.name.len(), "notariat-record.".len() + 32);
+    assert_ne!(fingerprint(&["a b", "c"]), fingerprint(&["a", "b c"]));
+}
+
+#[test]
+fn the_accepted_form_changes_with_what_is_wanted() {
+    let (mut entry, zones) = entry();
+    let first = Accepted::new(&entry, &zones).fingerprint();
+    assert_eq!(first, Accepted::new(&entry, &zones).fingerprint());
+    assert_ne!(first, Accepted::new(&entry, &[]).fingerprint());
+    entry.reuse_key = true;
+    assert_ne!(first, Accepted::new(&entry, &zones).fingerprint());
+}

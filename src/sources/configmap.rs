@@ -1,0 +1,95 @@
+//! Wishes of ConfigMaps: their entries, and for a refused one its last accepted form.
+
+use std::sync::Arc;
+
+use super::{Wanted, Wishes};
+use crate::config::entry::Entry;
+use crate::config::{Config, ZoneRule};
+use crate::name::ObjectRef;
+
+/// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
+pub fn add(
+    wishes: &mut Wishes,
+    name: &ObjectRef,
+    config: &Config,
+    last_accepted: impl Fn(&ObjectRef) -> Option<(Entry, Vec<ZoneRule>)>,
+) {
+    let source = format!("ConfigMap {name}");
+    let zones: Arc<[ZoneRule]> = config.zones.clone().into();
+    wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
+    for entry in &config.entries {
+        let refused = match entry {
+            Ok(entry) => {
+                let (entry, zones, source) = (entry.clone(), zones.clone(), source.clone());
+                wishes.add(Wanted { entry, zones, source, last_accepted: false });
+                continue;
+            }
+            Err(refused) => refused,
+        };
+        wishes.refused.push(format!("{source}: {refused}"));
+        match &refused.secret {
+            None => wishes.incomplete = true,
+            Some(secret) => {
+                if let Some((entry, zones)) = last_accepted(secret) {
+                    wishes.add(Wanted { entry, zones: zones.into(), source: source.clone(), last_accepted: true });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn wishes(yaml: &str, remembered: Option<&str>) -> Wishes {
+        let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), "team").unwrap();
+        let mut wishes = Wishes::default();
+        add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
+            let node = config::node::read(remembered?).unwrap();
+            let entry = Entry::read(&node, "team").unwrap();
+            (entry.main_secret() == secret).then_some((entry, Vec::new()))
+        });
+        wishes
+    }
+
+    fn names(wishes: &Wishes) -> Vec<String> {
+        wishes.wanted.values().map(|w| format!("{} {}", w.entry.main_secret(), w.entry.domains[0])).collect()
+    }
+
+    #[test]
+    fn a_refused_entry_goes_on_in_its_last_accepted_form() {
+        let yaml = "- {secret: a, domains: ['a..test']}\n- {secret: b, domains: [b.test]}\n";
+        let found = wishes(yaml, Some("{secret: a, domains: [old.test]}"));
+        assert_eq!(names(&found), ["team/a old.test", "team/b b.test"]);
+        assert!(found.wanted.values().next().unwrap().last_accepted);
+        assert!(
+            found.refused[0].starts_with("ConfigMap team/c: certificates entry 1 (team/a): domains[0]: \"a..test\"")
+        );
+        assert!(!found.incomplete);
+        assert_eq!(names(&wishes(yaml, None)), ["team/b b.test"]);
+    }
+
+    #[test]
+    fn nothing_is_known_to_be_gone_while_an_entry_can_not_be_told_apart() {
+        assert!(wishes("- {secret: [], domains: [a.test]}", None).incomplete);
+        assert!(wishes("- text", None).incomplete);
+        assert!(!wishes("[]", None).incomplete);
+    }
+
+    #[test]
+    fn one_secret_holds_one_certificate() {
+        let found = wishes(
+            "- {secret: [a, b], domains: [one.test]}\n- {secret: b, domains: [two.test]}\n- {secret: c, domains: [three.test]}\n- {secret: [d, a], domains: [four.test]}",
+            None,
+        );
+        assert_eq!(names(&found), ["team/a one.test", "team/c three.test"]);
+        assert_eq!(found.refused.len(), 2);
+        assert!(
+            found.refused[0].contains("(team/b): the Secret team/b is already filled by the entry for team/a"),
+            "{}",
+            found.refused[0]
+        );
+    }
+}

@@ -1,0 +1,56 @@
+//! Where wishes come from: every source yields the same [`Wanted`], and adding one is one file here. Pure.
+
+pub mod configmap;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::ZoneRule;
+use crate::config::entry::Entry;
+use crate::name::ObjectRef;
+
+/// One certificate that is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// What is wanted.
+    pub entry: Entry,
+    /// Zones and keys that may serve it.
+    pub zones: Arc<[ZoneRule]>,
+    /// The object that wants it: `ConfigMap ns/name`.
+    pub source: String,
+    /// It stands differently in the source, in a form that was refused; this is the last accepted one.
+    pub last_accepted: bool,
+}
+
+/// What the sources say, all together.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// The certificates, by the Secret that names them.
+    pub wanted: BTreeMap<ObjectRef, Arc<Wanted>>,
+    /// Which entry fills a Secret.
+    filled: BTreeMap<ObjectRef, ObjectRef>,
+    /// What is not served as it stands, a sentence each.
+    pub refused: Vec<String>,
+    /// What a person should look at, a sentence each.
+    pub warnings: Vec<String>,
+    /// A refused entry does not say which Secret it is for: then nothing is known to be gone.
+    pub incomplete: bool,
+}
+
+impl Wishes {
+    /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
+    pub fn add(&mut self, wanted: Wanted) {
+        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| self.filled.get_key_value(s)) {
+            self.refused.push(format!(
+                "{} ({}): the Secret {secret} is already filled by the entry for {}; one Secret holds one certificate",
+                wanted.source,
+                wanted.entry.main_secret(),
+                holder,
+            ));
+            return;
+        }
+        let main = wanted.entry.main_secret().clone();
+        self.filled.extend(wanted.entry.secrets.iter().map(|s| (s.clone(), main.clone())));
+        self.wanted.insert(main, Arc::new(wanted));
+    }
+}

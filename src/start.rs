@@ -1,0 +1,83 @@
+//! From arguments to everything that runs: store, CA client, resolver, plan.
+
+use crate::acme::client::Client;
+use crate::cli::Arguments;
+use crate::daemon::Plan;
+use crate::decide::Directory;
+use crate::dns::client;
+use crate::dns::resolver::Resolver;
+use crate::http::Http;
+use crate::http::tls::Trust;
+use crate::issue::Context;
+use crate::issue::account::Accounts;
+use crate::issue::claim::holder;
+use crate::issue::gates::GateKeeper;
+use crate::kube::auth::Access;
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::stop::Stop;
+use crate::store::Store;
+
+/// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
+const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/// The namespace of a directory store where none is given.
+const LOCAL_NAMESPACE: &str = "default";
+
+/// Builds what a run needs.
+///
+/// # Errors
+/// One sentence that says what is missing or wrong where.
+pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
+    let stop = Stop::new();
+    let directory = match &arguments.acme {
+        Some(url) => Directory::new(url, true),
+        None => Directory::new(STAGING, false),
+    };
+    if arguments.acme.is_none() {
+        event!(
+            warn,
+            "staging",
+            directory = directory.url(),
+            hint = "no -acme was given: certificates will be from Let's Encrypt's staging CA, which no browser trusts; \
+                    production is -acme https://acme-v02.api.letsencrypt.org/directory"
+        );
+    }
+    let (store, namespace) = match &arguments.local {
+        Some(folder) => {
+            let store = Store::directory(folder, arguments.local_mode).map_err(|e| format!("-local: {e}"))?;
+            (store, arguments.namespace.clone().unwrap_or_else(|| LOCAL_NAMESPACE.to_owned()))
+        }
+        None => {
+            let access = Access::find(arguments.kubeconfig.as_deref())?;
+            let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone());
+            (Store::kubernetes(access)?, namespace.unwrap_or_else(|| LOCAL_NAMESPACE.to_owned()))
+        }
+    };
+    let roots_pem = match &arguments.acme_ca {
+        None => Vec::new(),
+        Some(path) => std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?,
+    };
+    if arguments.acme_ca.is_some() {
+        // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
+        let own = Trust { public_roots: false, roots_pem: roots_pem.clone(), client: None };
+        own.config().map_err(|e| format!("-acme-ca: {e}"))?;
+    }
+    let trust = Trust { public_roots: true, roots_pem, client: None };
+    let http = Http::new(&trust).map_err(|e| format!("-acme-ca: {e}"))?;
+    let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
+    let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
+    let context = Context {
+        ca: Client::new(http, directory.url(), stop.clone()),
+        store,
+        accounts: Accounts::default(),
+        dns: client::Client::default(),
+        gates: GateKeeper::new(arguments.workers),
+        resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
+        stop,
+        instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
+        namespace,
+        holder: holder(),
+    };
+    Ok((context, Plan { config_maps, directory, once: arguments.once, workers: arguments.workers }))
+}

@@ -1,0 +1,158 @@
+//! The objects of an API server, and its refusals in words that say what to do.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Backend, StoreError};
+use crate::kube::auth::Access;
+use crate::kube::client::{Client, KubeError, Mode, Resource};
+use crate::kube::object::{SecretObject, texts};
+use crate::kube::status::ApiError;
+use crate::name::ObjectRef;
+
+#[derive(Debug)]
+pub(super) struct Kubernetes(Client);
+
+impl Kubernetes {
+    pub(super) fn new(access: Access) -> Result<Kubernetes, String> {
+        Client::new(access).map(Kubernetes)
+    }
+}
+
+impl Backend for Kubernetes {
+    fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+        let object = self.0.get(Resource::ConfigMaps, at).map_err(|e| told("get", "ConfigMap", at, e))?;
+        Ok(object.map(|object| texts(object.get("data"))))
+    }
+
+    fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
+        let object = self.0.get(Resource::Secrets, at).map_err(|e| told("get", "Secret", at, e))?;
+        object.map(|object| read(at, object)).transpose()
+    }
+
+    fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
+        let at = ObjectRef { namespace: namespace.to_owned(), name: "(records)".to_owned() };
+        let items = self.0.list(Resource::Secrets, namespace, "app.kubernetes.io/component=record");
+        items.map_err(|e| told("list", "Secret", &at, e))?.into_iter().map(|item| read(&at, item)).collect()
+    }
+
+    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+        let (at, json) = (&secret.reference, secret.to_json());
+        let (verb, written) = match &secret.version {
+            None => ("create", self.0.create(Resource::Secrets, &at.namespace, &json, mode)),
+            Some(_) => ("update", self.0.update(Resource::Secrets, at, &json, mode)),
+        };
+        let written = written.map_err(|e| told(verb, "Secret", at, e))?;
+        match mode {
+            Mode::Real => read(at, written),
+            // What would be created has no resourceVersion.
+            Mode::DryRun => Ok(secret.clone()),
+        }
+    }
+}
+
+fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
+    SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))
+}
+
+fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
+    let e = match error {
+        KubeError::Network(_) | KubeError::Unusable(_) => {
+            return StoreError::Unreachable(format!("{kind} {at}: {error}"));
+        }
+        KubeError::Api(e) => e,
+    };
+    let resource = match kind {
+        "Secret" => "secrets",
+        _ => "configmaps",
+    };
+    let sentence = match hint(verb, resource, at, &e) {
+        Some(hint) => format!("{kind} {at}: {e}: {hint}"),
+        None => format!("{kind} {at}: {e}"),
+    };
+    match (e.code, verb) {
+        (409, _) if e.reason != "AlreadyExists" && e.message.contains("quota") => StoreError::Denied(sentence),
+        // Deleted since it was read.
+        (404, "update") | (409, _) => StoreError::Conflict,
+        (401 | 403, _) => StoreError::Denied(sentence),
+        (400 | 404 | 413 | 422, _) => StoreError::Invalid(sentence),
+        _ => StoreError::Unreachable(sentence),
+    }
+}
+
+fn hint(verb: &str, resource: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
+    let namespace = &at.namespace;
+    Some(match e.code {
+        401 => "the token or client certificate is not accepted: has it expired?".to_owned(),
+        403 if e.cause == "NamespaceTerminating" => {
+            format!("the namespace {namespace} is being deleted")
+        }
+        403 if e.message.contains("exceeded quota") => {
+            format!("raise the ResourceQuota of the namespace {namespace}")
+        }
+        403 if e.message.contains("cannot ") => {
+            format!("the Role lacks the verb `{verb}` on `{resource}` in the namespace {namespace}")
+        }
+        403 => "an admission rule of the cluster denies it".to_owned(),
+        404 => format!("does the namespace {namespace} exist?"),
+        422 if e.message.contains("immutable") => "delete the Secret, or make it without `immutable: true`".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::HttpError;
+
+    #[test]
+    fn each_refusal_becomes_its_kind_with_a_hint() {
+        let at = ObjectRef::parse("team/web", "").unwrap();
+        let api = |code: u16, reason: &str, message: &str, cause: &str| {
+            KubeError::Api(ApiError { code, reason: reason.into(), message: message.into(), cause: cause.into() })
+        };
+        let forbidden = r#"secrets "web" is forbidden: User "x" cannot update resource "secrets""#;
+        for (verb, error, kind, part) in [
+            (
+                "update",
+                api(403, "Forbidden", forbidden, ""),
+                "Denied",
+                "lacks the verb `update` on `secrets` in the namespace team",
+            ),
+            ("create", api(403, "Forbidden", "x", "NamespaceTerminating"), "Denied", "is being deleted"),
+            ("create", api(403, "Forbidden", "exceeded quota: q", ""), "Denied", "ResourceQuota"),
+            (
+                "create",
+                api(403, "Forbidden", "admission webhook \"p\" denied the request", ""),
+                "Denied",
+                "an admission rule",
+            ),
+            ("get", api(401, "Unauthorized", "Unauthorized", ""), "Denied", "expired"),
+            (
+                "create",
+                api(404, "NotFound", "namespaces \"team\" not found", ""),
+                "Invalid",
+                "does the namespace team exist",
+            ),
+            (
+                "update",
+                api(422, "Invalid", "field is immutable when `immutable` is set", ""),
+                "Invalid",
+                "delete the Secret",
+            ),
+            ("get", api(503, "ServiceUnavailable", "x", ""), "Unreachable", "503"),
+            ("get", api(429, "", "Too many requests", ""), "Unreachable", "429"),
+            ("get", KubeError::Network(HttpError("x".into())), "Unreachable", "does not answer"),
+        ] {
+            let error = told(verb, "Secret", &at, error);
+            let shown = format!("{error:?}");
+            assert!(shown.starts_with(kind) && shown.contains("Secret team/web: ") && shown.contains(part), "{shown}");
+        }
+        for (verb, code, reason) in
+            [("update", 409, "Conflict"), ("create", 409, "AlreadyExists"), ("update", 404, "NotFound")]
+        {
+            assert_eq!(told(verb, "Secret", &at, api(code, reason, "m", "")), StoreError::Conflict, "{verb} {code}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Where Secrets and ConfigMaps are: Kubernetes, or a directory with the same objects as files.
+//!
+//! The only writes there are: a certificate, which needs a [`CheckedBundle`] as proof; the trial of one; and our own records and
+//! accounts. Everything else is left as it was read. Nothing is retried here.
+
+mod directory;
+mod kubernetes;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use crate::cert::bundle::CheckedBundle;
+use crate::config::entry::Entry;
+use crate::decide::held::{annotation, owner_mark};
+use crate::kube::auth::Access;
+use crate::kube::client::Mode;
+use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::name::ObjectRef;
+use crate::secret::Secret;
+pub use directory::FileMode;
+
+/// Why an object was not read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// Nothing is known: no answer, or one that says "later".
+    Unreachable(String),
+    /// It changed since it was read, or somebody else created it.
+    Conflict,
+    /// It may not be done: permission, quota, admission.
+    Denied(String),
+    /// It can not be done to this object: immutable, too large, a namespace that does not exist.
+    Invalid(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Unreachable(e) | StoreError::Denied(e) | StoreError::Invalid(e) => f.write_str(e),
+            StoreError::Conflict => f.write_str("it was changed by somebody else in the meantime"),
+        }
+    }
+}
+
+/// The operations that a place for objects has. Private to the store, so that nobody writes without the rules above.
+trait Backend: Send + Sync + fmt::Debug {
+    fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError>;
+    fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError>;
+    /// The Secrets with the label `app.kubernetes.io/component: record`.
+    fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError>;
+    /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
+    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError>;
+}
+
+/// Secrets and ConfigMaps.
+#[derive(Debug)]
+pub struct Store {
+    backend: Box<dyn Backend>,
+}
+
+/// What a certificate's Secret is marked with besides the certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Marks<'a> {
+    /// The instance that owns it.
+    pub instance: &'a str,
+    /// The entry: its labels, annotations and key type.
+    pub entry: &'a Entry,
+    /// The directory URL.
+    pub directory: &'a str,
+    /// The object that wants it.
+    pub source: &'a str,
+}
+
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const COMPONENT: &str = "app.kubernetes.io/component";
+
+/// What a Secret of our own is for; its label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// An ACME account.
+    Account,
+    /// A record.
+    Record,
+}
+
+impl Component {
+    const fn label(self) -> &'static str {
+        match self {
+            Component::Account => "account",
+            Component::Record => "record",
+        }
+    }
+}
+
+impl Store {
+    /// The objects of an API server.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates of `access`.
+    pub fn kubernetes(access: Access) -> Result<Store, String> {
+        Ok(Store { backend: Box::new(kubernetes::Kubernetes::new(access)?) })
+    }
+
+    /// The objects of a directory. Takes its lock: there is one writer.
+    ///
+    /// # Errors
+    /// When the directory is not there, can not be written, or another notariat works on it.
+    pub fn directory(folder: &Path, mode: FileMode) -> Result<Store, String> {
+        Ok(Store { backend: Box::new(directory::Directory::open(folder, mode)?) })
+    }
+
+    /// The data of a ConfigMap; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+        self.backend.config_map(at)
+    }
+
+    /// A Secret; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
+        self.backend.secret(at)
+    }
+
+    /// The records of a namespace.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
+        self.backend.records(namespace)
+    }
+
+    /// Writes a certificate to `at`, over `current` as it was read. Nothing is written when nothing differs. Returns whether
+    /// something was.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub fn put_certificate(
+        &self,
+        at: &ObjectRef,
+        current: Option<&SecretObject>,
+        bundle: &CheckedBundle,
+        marks: &Marks<'_>,
+    ) -> Result<bool, StoreError> {
+        let secret = with_certificate(at, current, bundle.chain(), bundle.key(), marks);
+        if current
+            .is_some_and(|c| c.data == secret.data && c.annotations == secret.annotations && c.labels == secret.labels)
+        {
+            return Ok(false);
+        }
+        self.backend.write(&secret, Mode::Real).map(|_| true)
+    }
+
+    /// Tries the write that [`Store::put_certificate`] will do and stores nothing: a missing permission, a quota, an admission
+    /// hook or an immutable Secret must not cost a certificate.
+    ///
+    /// # Errors
+    /// Why it would not be written.
+    pub fn try_certificate(
+        &self,
+        at: &ObjectRef,
+        current: Option<&SecretObject>,
+        marks: &Marks<'_>,
+    ) -> Result<(), StoreError> {
+        // What is there, changed in a way that keeps it valid PEM: the write of an unchanged immutable Secret would succeed.
+        let value = |key: &str| current.and_then(|c| c.value(key)).map(|v| v.expose().clone()).unwrap_or_default();
+        let chain = [&value("tls.crt")[..], b"\n"].concat();
+        let secret = with_certificate(at, current, &chain, &Secret::new(value("tls.key")), marks);
+        self.backend.write(&secret, Mode::DryRun).map(|_| ())
+    }
+
+    /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.
+    ///
+    /// # Errors
+    /// When it was not written; [`StoreError::Conflict`] when another instance is at it.
+    pub fn put_own(
+        &self,
+        at: &ObjectRef,
+        current: Option<&SecretObject>,
+        component: Component,
+        kind: &str,
+        data: BTreeMap<String, Secret<Vec<u8>>>,
+    ) -> Result<SecretObject, StoreError> {
+        let mut secret = match current {
+            Some(current) => current.clone(),
+            None => created(at, kind, component.label()),
+        };
+        secret.data = data;
+        self.backend.write(&secret, Mode::Real)
+    }
+}
+
+/// Marks of origin stand only on what we create; an existing value stays.
+fn created(at: &ObjectRef, kind: &str, component: &str) -> SecretObject {
+    let mut secret = SecretObject::new(at.clone(), kind);
+    secret.labels.insert(MANAGED_BY.to_owned(), "notariat".to_owned());
+    secret.labels.insert(COMPONENT.to_owned(), component.to_owned());
+    secret
+}
+
+fn with_certificate(
+    at: &ObjectRef,
+    current: Option<&SecretObject>,
+    chain: &[u8],
+    key: &Secret<Vec<u8>>,
+    marks: &Marks<'_>,
+) -> SecretObject {
+    let mut secret = current.cloned().unwrap_or_else(|| created(at, TYPE_TLS, "certificate"));
+    secret.data.insert("tls.crt".to_owned(), Secret::new(chain.to_vec()));
+    secret.data.insert("tls.key".to_owned(), key.clone());
+    secret.labels.extend(marks.entry.labels.clone());
+    secret.annotations.extend(marks.entry.annotations.clone());
+    let mut mark = |name: &str, value: String| secret.annotations.insert(name.to_owned(), value);
+    mark(annotation::OWNER, owner_mark(marks.instance, at));
+    mark(annotation::DIRECTORY, marks.directory.to_owned());
+    mark(annotation::KEY_TYPE, marks.entry.key_type.name().to_owned());
+    mark(annotation::SOURCE, marks.source.to_owned());
+    // A renewal that was asked for is served by any new certificate.
+    if let Some(asked) = secret.annotations.get(annotation::RENEW).cloned() {
+        secret.annotations.insert(annotation::RENEWED.to_owned(), asked);
+    }
+    secret
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use super::*;
+use crate::config::node;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+/// A directory of its own for each test, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("notariat-store-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.0.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn open(&self) -> Store {
+        Store::directory(&self.0, FileMode::PRIVATE).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn at(text: &str) -> ObjectRef {
+    ObjectRef::parse(text, "").unwrap()
+}
+
+fn entry(yaml: &str) -> Entry {
+    Entry::read(&node::read(yaml).unwrap(), "team").unwrap()
+}
+
+fn bundle() -> CheckedBundle {
+    let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let names = ["a.test".parse().unwrap()];
+    CheckedBundle::check(chain.as_bytes(), Secret::new(key.into_bytes()), &names, crate::time::now()).unwrap()
+}
+
+fn marks(entry: &Entry) -> Marks<'_> {
+    Marks { instance: "team", entry, directory: "https://ca/dir", source: "ConfigMap team/c" }
+}
+
+#[test]
+fn a_certificate_is_created_marked_and_replaced() {
+    let folder = Folder::new("create");
+    let (store, web) = (folder.open(), at("team/web"));
+    let entry = entry("{secret: web, domains: [a.test], labels: {team: x}, annotations: {reload: 'yes'}}");
+    let (first, second) = (bundle(), bundle());
+    store.try_certificate(&web, None, &marks(&entry)).unwrap();
+    assert!(store.secret(&web).unwrap().is_none(), "a trial stores nothing");
+    assert!(store.put_certificate(&web, None, &first, &marks(&entry)).unwrap());
+
+    let read = store.secret(&web).unwrap().unwrap();
+    assert_eq!((read.kind.as_str(), read.value("tls.crt").unwrap().expose().as_slice()), (TYPE_TLS, first.chain()));
+    assert_eq!(read.labels["app.kubernetes.io/managed-by"], "notariat");
+    assert_eq!(
+        (read.labels["app.kubernetes.io/component"].as_str(), read.labels["team"].as_str()),
+        ("certificate", "x")
+    );
+    assert_eq!(read.annotations["notariat/owner"], "team team/web");
+    assert_eq!(read.annotations["notariat/directory"], "https://ca/dir");
+    assert_eq!(read.annotations["notariat/key-type"], "ecdsa-p256");
+    assert_eq!(
+        (read.annotations["notariat/source"].as_str(), read.annotations["reload"].as_str()),
+        ("ConfigMap team/c", "yes")
+    );
+
+    assert!(
+        !store.put_certificate(&web, Some(&read), &first, &marks(&entry)).unwrap(),
+        "nothing differs, nothing is written"
+    );
+    let path = folder.0.join("team/secrets/web");
+    let target = fs::read_link(&path).unwrap();
+    assert!(store.put_certificate(&web, Some(&read), &second, &marks(&entry)).unwrap());
+    assert_ne!(fs::read_link(&path).unwrap(), target, "another folder");
+    let entries = fs::read_dir(folder.0.join("team/secrets")).unwrap().count();
+    assert_eq!(entries, 2, "the link and its folder; the old one is gone");
+    let mode = |file: &str| fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("tls.key"), mode(".")), (0o600, 0o700));
+    assert_eq!(
+        store.put_certificate(&web, Some(&read), &bundle(), &marks(&entry)),
+        Err(StoreError::Conflict),
+        "read before the last write"
+    );
+    assert_eq!(store.put_certificate(&web, None, &first, &marks(&entry)), Err(StoreError::Conflict), "it exists");
+}
+
+#[test]
+fn what_others_keep_in_a_secret_stays() {
+    let folder = Folder::new("others");
+    for (file, text) in [
+        ("tls.crt", "old"),
+        ("tls.key", "old"),
+        ("ca.crt", "theirs"),
+        ("labels.json", r#"{"app.kubernetes.io/managed-by":"helm"}"#),
+    ] {
+        folder.put(&format!("team/secrets/web/{file}"), text);
+    }
+    folder.put("team/secrets/web/annotations.json", r#"{"theirs":"1","notariat/renew":"please"}"#);
+    let (store, web, entry) = (folder.open(), at("team/web"), entry("{secret: web, domains: [a.test]}"));
+    let read = store.secret(&web).unwrap().unwrap();
+    assert_eq!(read.kind, TYPE_TLS, "a plain folder with both files");
+    store.try_certificate(&web, Some(&read), &marks(&entry)).unwrap();
+    assert!(store.put_certificate(&web, Some(&read), &bundle(), &marks(&entry)).unwrap());
+    let read = store.secret(&web).unwrap().unwrap();
+    assert_eq!(read.value("ca.crt").unwrap().expose(), b"theirs");
+    assert_eq!(read.labels.get("app.kubernetes.io/managed-by").map(String::as_str), Some("helm"));
+    assert!(!read.labels.contains_key("app.kubernetes.io/component"));
+    assert_eq!((read.annotations["theirs"].as_str(), read.annotations["notariat/renewed"].as_str()), ("1", "please"));
+    assert!(fs::symlink_metadata(folder.0.join("team/secrets/web")).unwrap().is_symlink(), "converted");
+}
+
+#[test]
+fn config_maps_are_folders_and_hidden_files_are_not_data() {
+    let folder = Folder::new("configmap");
+    folder.put("team/configmaps/c/certificates", "[]\n");
+    folder.put("team/configmaps/c/.hidden", "x");
+    let store = folder.open();
+    assert_eq!(
+        store.config_map(&at("team/c")).unwrap().unwrap(),
+        [("certificates".to_owned(), "[]\n".to_owned())].into()
+    );
+    assert_eq!(store.config_map(&at("team/none")).unwrap(), None);
+    fs::write(folder.0.join("team/configmaps/c/certificates"), [0xff]).unwrap();
+    assert!(matches!(store.config_map(&at("team/c")), Err(StoreError::Unreachable(e)) if e.contains("not UTF-8")));
+    fs::write(folder.0.join("team/configmaps/file"), "x").unwrap();
+    assert!(
+        matches!(store.config_map(&at("team/file")), Err(StoreError::Unreachable(_))),
+        "a failed read is never `missing`"
+    );
+}
+
+#[test]
+fn records_are_found_and_there_is_one_writer() {
+    let folder = Folder::new("records");
+    let store = folder.open();
+    folder.put("team/secrets/other/key", "k:eA==");
+    let record = at("team/notariat-record.team.web");
+    let data = BTreeMap::from([("record".to_owned(), Secret::new(b"{}".to_vec()))]);
+    let first = store.put_own(&record, None, Component::Record, crate::record::TYPE, data.clone()).unwrap();
+    assert_eq!(first.labels["app.kubernetes.io/component"], "record");
+    assert_eq!(
+        store.put_own(&record, None, Component::Record, crate::record::TYPE, data.clone()).unwrap_err(),
+        StoreError::Conflict
+    );
+    let changed = BTreeMap::from([("record".to_owned(), Secret::new(b"{ }".to_vec()))]);
+    store.put_own(&record, Some(&first), Component::Record, crate::record::TYPE, changed).unwrap();
+    assert_eq!(
+        store.put_own(&record, Some(&first), Component::Record, crate::record::TYPE, data).unwrap_err(),
+        StoreError::Conflict
+    );
+    let found: Vec<String> = store.records("team").unwrap().iter().map(|r| r.reference.to_string()).collect();
+    assert_eq!(found, ["team/notariat-record.team.web"]);
+    assert!(store.records("nobody").unwrap().is_empty());
+    let second = Store::directory(&folder.0, FileMode::PRIVATE).unwrap_err();
+    assert!(second.contains("another notariat works on"), "{second}");
+    assert!(Store::directory(&folder.0.join("none"), FileMode::PRIVATE).unwrap_err().contains("not a directory"));
+}
+
+#[test]
+fn file_modes_are_for_user_and_group_at_most() {
+    assert_eq!(FileMode::parse("0600"), Ok(FileMode::PRIVATE));
+    assert!(FileMode::parse("0640").is_ok() && FileMode::parse("660").is_ok());
+    for wrong in ["", "0644", "0666", "0400", "rw", "-1", "0640x"] {
+        assert!(FileMode::parse(wrong).is_err(), "{wrong}");
+    }
+}

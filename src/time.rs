@@ -1,0 +1,184 @@
+//! Wall time and deadlines: the only file that reads a clock.
+//!
+//! [`Time`] is for validity, TSIG and records; [`Deadline`] is monotonic and for waiting. The two are never mixed: a step of the
+//! wall clock must not stretch or cut a wait.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+
+/// A moment of wall time, in whole seconds since 1970-01-01T00:00:00Z. May lie before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Time(i64);
+
+impl Time {
+    /// The moment `seconds` after 1970-01-01T00:00:00Z.
+    pub const fn from_unix(seconds: i64) -> Time {
+        Time(seconds)
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// Reads `2026-11-22T10:00:00Z` (RFC 3339). A fraction of a second is dropped.
+    pub fn parse_rfc3339(text: &str) -> Option<Time> {
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|t| Time(t.unix_timestamp()))
+    }
+
+    /// Reads the date of an HTTP header, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+    pub fn parse_http_date(text: &str) -> Option<Time> {
+        OffsetDateTime::parse(text.trim(), &Rfc2822).ok().map(|t| Time(t.unix_timestamp()))
+    }
+
+    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The distance between the two moments, whichever comes first.
+    pub fn distance(self, other: Time) -> Duration {
+        Duration::from_secs(self.0.abs_diff(other.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, d: Duration) -> Time {
+        Time(self.0.saturating_add(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Time {
+    type Output = Time;
+    fn sub(self, d: Duration) -> Time {
+        Time(self.0.saturating_sub(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// RFC 3339 in UTC, for logs, errors and records.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match OffsetDateTime::from_unix_timestamp(self.0).ok().and_then(|t| t.format(&Rfc3339).ok()) {
+            Some(text) => f.write_str(&text),
+            None => write!(f, "{} s since 1970", self.0),
+        }
+    }
+}
+
+/// The wall time now.
+pub fn now() -> Time {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(d) => Time(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)),
+        Err(e) => Time(i64::try_from(e.duration().as_secs()).map_or(i64::MIN, |s| -s)),
+    }
+}
+
+/// A point of monotonic time after which waiting ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The deadline `d` from now.
+    pub fn after(d: Duration) -> Deadline {
+        Deadline(Instant::now() + d)
+    }
+
+    /// What is left, or `None` when the deadline has passed.
+    pub fn left(self) -> Option<Duration> {
+        self.0.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
+    }
+
+    /// What is left of this deadline, at most `d`: inner timeouts never outlive the outer one.
+    pub fn at_most(self, d: Duration) -> Option<Duration> {
+        self.left().map(|left| left.min(d))
+    }
+
+    /// The earlier of this deadline and `d` from now.
+    pub fn sooner(self, d: Duration) -> Deadline {
+        Deadline(self.0.min(Instant::now() + d))
+    }
+}
+
+/// Measures how long something takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// A duration as people say it: `45s`, `12m`, `5h`, `63d`, rounded down to the largest unit of which there are two or more.
+pub fn human(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..120 => format!("{s}s"),
+        120..7_200 => format!("{}m", s / 60),
+        7_200..172_800 => format!("{}h", s / 3_600),
+        _ => format!("{}d", s / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_rfc_9110_and_rfc_3339_are_read_and_written() {
+        let t = Time::from_unix(784_111_777);
+        assert_eq!(Time::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(t));
+        assert_eq!(Time::parse_rfc3339("1994-11-06T08:49:37Z"), Some(t));
+        assert_eq!(Time::parse_rfc3339("1994-11-06T09:49:37.123456+01:00"), Some(t));
+        assert_eq!(t.to_string(), "1994-11-06T08:49:37Z");
+        for wrong in ["", "yesterday", "1994-11-06", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(Time::parse_http_date(wrong), None, "{wrong}");
+            assert_eq!(Time::parse_rfc3339(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_far_out_saturate_and_still_print() {
+        let end = Time::from_unix(i64::MAX) + Duration::from_secs(1);
+        assert_eq!(end.unix(), i64::MAX);
+        assert_eq!(end.to_string(), "9223372036854775807 s since 1970");
+        assert_eq!(Time::from_unix(5).since(Time::from_unix(9)), Duration::ZERO);
+        assert_eq!(Time::from_unix(5).distance(Time::from_unix(9)), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        for (secs, text) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_199, "119m"),
+            (7_200, "2h"),
+            (172_799, "47h"),
+            (172_800, "2d"),
+            (7_776_000, "90d"),
+        ] {
+            assert_eq!(human(Duration::from_secs(secs)), text);
+        }
+    }
+
+    #[test]
+    fn a_passed_deadline_has_nothing_left() {
+        assert!(Deadline::after(Duration::ZERO).left().is_none());
+        let hour = Deadline::after(Duration::from_secs(3600));
+        assert_eq!(hour.at_most(Duration::from_secs(1)), Some(Duration::from_secs(1)));
+        assert!(hour.sooner(Duration::ZERO).left().is_none());
+    }
+}

@@ -1,0 +1,306 @@
+//! What a worker does with one certificate: takes the claim, obtains or restores, stores, settles the record.
+//!
+//! Nothing is decided here but what a reading just before a write must decide again. Whatever happens, the outcome goes back to the
+//! loop with what the record says now.
+
+mod put;
+mod settle;
+mod tidy;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cert::bundle::CheckedBundle;
+use crate::cert::facts::Facts;
+use crate::cert::key::CertificateKey;
+use crate::config::entry::{DnsSettings, Entry, KeyType};
+use crate::decide::attempts::{Severity, Stage};
+use crate::decide::{Finding, Reason, Source};
+use crate::issue::claim::Claim;
+use crate::issue::publish::Places;
+use crate::issue::{Context, Failed, issue};
+use crate::limits::CLOCK_OFFSET_MAX;
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::record::{self, Accepted, Copy};
+use crate::sources::Wanted;
+use crate::store::{Marks, StoreError};
+use crate::time;
+
+pub use tidy::forget;
+
+/// Something to do for one certificate.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// What is wanted.
+    pub wanted: Arc<Wanted>,
+    /// What to do.
+    pub task: Task,
+    /// The fingerprint of the entry and its keys.
+    pub inputs: String,
+    /// The certificate lives less than ten days: waits are shorter.
+    pub short_lived: bool,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// Obtain a certificate and store it in the Secrets at these places of the entry's list.
+    Issue {
+        /// Why.
+        finding: Finding,
+        /// Where to.
+        targets: Vec<usize>,
+        /// Whether the order counts against the cap.
+        counted: bool,
+    },
+    /// Store the pair that we have.
+    Restore {
+        /// Why.
+        finding: Finding,
+        /// Where from.
+        source: Source,
+        /// Where to.
+        targets: Vec<usize>,
+    },
+    /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
+    Tidy,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Whose it was.
+    pub secret: ObjectRef,
+    /// How it ended.
+    pub result: Result<(), Failed>,
+}
+
+/// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
+pub fn run(context: &Context, job: &Job) -> Outcome {
+    let wanted = &job.wanted;
+    let secret = wanted.entry.main_secret().clone();
+    let result = Claim::open(&context.store, &secret, &context.namespace).and_then(|mut claim| {
+        let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
+        claim.check_free(&context.holder, propagation_timeout + settle, time::now())?;
+        let work = Work { context, wanted, job };
+        match &job.task {
+            Task::Issue { finding, targets, counted } => work.issue(&mut claim, finding, targets, *counted),
+            Task::Restore { finding, source, targets } => work.restore(&mut claim, finding, *source, targets),
+            Task::Tidy => work.tidy(&mut claim),
+        }
+    });
+    Outcome {
+        secret,
+        result: result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed }),
+    }
+}
+
+/// After a panic: the failure is written into the record, so that what made it happen is not met again at once.
+pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
+    let secret = job.wanted.entry.main_secret().clone();
+    let failed = Failed::new(
+        Stage::Order,
+        Severity::Transient,
+        "a fault inside notariat; please report it with the lines before".to_owned(),
+    );
+    let settled = catch_unwind(AssertUnwindSafe(|| {
+        let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
+        Err(Work { context, wanted: &job.wanted, job }.failed(&mut claim, failed.clone()))
+    }));
+    Outcome { secret, result: settled.unwrap_or(Err(failed)) }
+}
+
+struct Work<'a> {
+    context: &'a Context,
+    wanted: &'a Wanted,
+    job: &'a Job,
+}
+
+impl Work<'_> {
+    fn entry(&self) -> &Entry {
+        &self.wanted.entry
+    }
+
+    fn marks<'m>(&'m self, directory: &'m str) -> Marks<'m> {
+        Marks { instance: &self.context.instance, entry: self.entry(), directory, source: &self.wanted.source }
+    }
+
+    fn issue(&self, claim: &mut Claim<'_>, finding: &Finding, targets: &[usize], counted: bool) -> Result<(), Failed> {
+        event!(info, "issuing", secret = self.entry().main_secret(), reason = finding.reason, detail = finding.detail);
+        let result = self.obtain(claim, finding, targets, counted);
+        match &result {
+            Ok(bundle) => {
+                let (targets, directory) = (self.targets(targets), self.context.ca.directory_url());
+                let stored = self.store_all(&targets, bundle, directory);
+                // On a failure here the order stays in flight: the certificate is downloaded again by its URL.
+                stored.map_err(|failed| self.failed(claim, failed))?;
+                self.succeeded(claim, bundle, finding);
+                claim.save()
+            }
+            Err(failed) => Err(self.failed(claim, failed.clone())),
+        }
+    }
+
+    fn obtain(
+        &self,
+        claim: &mut Claim<'_>,
+        finding: &Finding,
+        targets: &[usize],
+        counted: bool,
+    ) -> Result<CheckedBundle, Failed> {
+        let Context { store, ca, .. } = self.context;
+        // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
+        let names = self.entry().order_names();
+        let places = match &claim.record.body.in_flight {
+            Some(flight) if flight.order.is_some() && self.is_for_this(flight) => None,
+            Some(_) | None => Some(Places::find(self.context, self.wanted, &names)?),
+        };
+        ca.directory().map_err(|e| crate::issue::of_acme(Stage::Order, &e))?;
+        self.check_clock(finding.reason)?;
+        for target in self.targets(targets) {
+            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+            let current = store.secret(target).map_err(told)?;
+            store.try_certificate(target, current.as_ref(), &self.marks(ca.directory_url())).map_err(|e| Failed {
+                error: format!("{target} can not be written, so nothing was ordered: {e}"),
+                ..told(e)
+            })?;
+        }
+        let reuse = self.key_to_reuse(targets)?;
+        self.take(claim);
+        claim.save()?;
+        issue(self.context, self.wanted, claim, counted, reuse, places)
+    }
+
+    fn targets(&self, places: &[usize]) -> Vec<&ObjectRef> {
+        places.iter().filter_map(|place| self.entry().secrets.get(*place)).collect()
+    }
+
+    /// Whether it is time to renew can not be told by a clock that is hours off.
+    fn check_clock(&self, reason: Reason) -> Result<(), Failed> {
+        let offset = self.context.ca.clock_offset().unwrap_or(0);
+        if offset.unsigned_abs() <= CLOCK_OFFSET_MAX.as_secs()
+            || !matches!(reason, Reason::RenewalDue | Reason::NotYetValid)
+        {
+            return Ok(());
+        }
+        let by = time::human(Duration::from_secs(offset.unsigned_abs()));
+        let which = if offset > 0 { "behind" } else { "ahead of" };
+        let sentence = format!(
+            "this machine's clock is {by} {which} the CA's; nothing is renewed until they agree: set the clock (NTP)"
+        );
+        Err(Failed::new(Stage::Clock, Severity::Transient, sentence))
+    }
+
+    fn key_to_reuse(&self, targets: &[usize]) -> Result<Option<CertificateKey>, Failed> {
+        let Some(target) = self.targets(targets).first().copied().filter(|_| self.entry().reuse_key) else {
+            return Ok(None);
+        };
+        let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+        let secret = self.context.store.secret(target).map_err(told)?;
+        let key =
+            secret.as_ref().and_then(|s| s.value("tls.key")).and_then(|k| CertificateKey::from_pem(k.expose()).ok());
+        // Of the wanted kind, or one that we can not make ourselves (RSA).
+        let wanted = self.entry().key_type;
+        let other = match wanted {
+            KeyType::EcdsaP256 => KeyType::EcdsaP384,
+            KeyType::EcdsaP384 => KeyType::EcdsaP256,
+        };
+        Ok(key.filter(|k| !k.is(other)))
+    }
+
+    /// Writes into the record that this attempt is under way. What is in flight for other names, another directory or another kind
+    /// of key is given up.
+    fn take(&self, claim: &mut Claim<'_>) {
+        let (now, names) = (time::now(), self.entry().order_names());
+        let directory = self.context.ca.directory_url();
+        let body = &mut claim.record.body;
+        if !body.in_flight.as_ref().is_some_and(|f| self.is_for_this(f)) {
+            let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();
+            body.leftovers.extend(published.into_iter().map(|published| record::Leftover { since: now, published }));
+            claim.record.next_key = None;
+        }
+        let body = &mut claim.record.body;
+        let flight = body.in_flight.get_or_insert_with(|| record::InFlight {
+            holder: String::new(),
+            at: now,
+            directory: directory.to_owned(),
+            names: names.clone(),
+            key_type: self.entry().key_type.name().to_owned(),
+            order: None,
+            counted: false,
+            published: Vec::new(),
+        });
+        (flight.holder, flight.at) = (self.context.holder.clone(), now);
+        let history = body.history_mut(&names, directory, now);
+        (history.last_attempt, history.inputs) = (now, self.job.inputs.clone());
+        self.accept(claim);
+    }
+
+    fn is_for_this(&self, flight: &record::InFlight) -> bool {
+        flight.is_for(&self.entry().order_names(), self.context.ca.directory_url(), self.entry().key_type)
+    }
+
+    fn accept(&self, claim: &mut Claim<'_>) -> bool {
+        let accepted = Accepted::new(self.entry(), &self.wanted.zones);
+        let changed = claim.record.body.accepted.as_ref() != Some(&accepted);
+        if changed && !self.wanted.last_accepted {
+            claim.record.body.accepted = Some(accepted);
+        }
+        changed && !self.wanted.last_accepted
+    }
+
+    fn restore(
+        &self,
+        claim: &mut Claim<'_>,
+        finding: &Finding,
+        source: Source,
+        targets: &[usize],
+    ) -> Result<(), Failed> {
+        let now = time::now();
+        let told = |e: String| Failed::new(Stage::Store, Severity::Transient, e);
+        let (chain, key, directory) = match source {
+            Source::Copy => {
+                let copy =
+                    claim.record.copy.clone().ok_or_else(|| told("the record has no copy any more".to_owned()))?;
+                (copy.chain, copy.key, None)
+            }
+            Source::Sibling(place) => {
+                let at = &self.entry().secrets[place];
+                let secret = self.context.store.secret(at).map_err(|e| told(e.to_string()))?;
+                let secret = secret.ok_or_else(|| told(format!("{at} is gone, too")))?;
+                let value = |key| secret.value(key).cloned().unwrap_or_default();
+                let directory = secret.annotations.get(crate::decide::held::annotation::DIRECTORY).cloned();
+                (value("tls.crt").expose().clone(), value("tls.key"), directory)
+            }
+        };
+        let known = || claim.record.body.stored.as_ref().map(|s| s.directory.clone());
+        let directory = directory.or_else(known).unwrap_or_else(|| self.context.ca.directory_url().to_owned());
+        let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
+        let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
+        claim.record.body.restores.retain(|t| *t + Duration::from_secs(3600) > now);
+        claim.record.body.restores.push(now);
+        self.accept(claim);
+        // Counted before it is done: a writer that makes us fail in between must not make us write for ever.
+        claim.save()?;
+        self.store_all(&self.targets(targets), &bundle, &directory)?;
+        let names: Vec<String> = self.targets(targets).iter().map(ToString::to_string).collect();
+        event!(
+            info,
+            "restored",
+            secret = names.join(","),
+            reason = finding.reason,
+            detail = finding.detail,
+            serial = bundle.facts().serial
+        );
+        Ok(())
+    }
+}
+
+/// The facts of a record's copy, when it is sound.
+pub fn copy_facts(copy: Option<&Copy>) -> Option<Facts> {
+    let Copy { chain, key } = copy?;
+    let facts = crate::cert::facts::read(chain).ok()?.1;
+    (crate::cert::key::public_of(key.expose()).ok()? == facts.public_key).then_some(facts)
+}

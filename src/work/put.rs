@@ -1,0 +1,76 @@
+//! Stores a bundle in the Secrets of an entry, over whatever they hold by then, as long as they are ours to write.
+
+use std::time::Duration;
+
+use super::Work;
+use crate::cert::bundle::CheckedBundle;
+use crate::decide::attempts::{Severity, Stage};
+use crate::decide::held::{Held, Owner};
+use crate::decide::is_abandoned;
+use crate::decide::renewal::scaled;
+use crate::issue::Failed;
+use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::limits::STORE_TRIES;
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::store::StoreError;
+use crate::time;
+
+impl Work<'_> {
+    /// Stores the bundle in each Secret. Enough that one was written: the others are then restored from it.
+    pub(super) fn store_all(
+        &self,
+        targets: &[&ObjectRef],
+        bundle: &CheckedBundle,
+        directory: &str,
+    ) -> Result<(), Failed> {
+        let mut failures = Vec::new();
+        for target in targets {
+            if let Err(e) = self.store_one(target, bundle, directory) {
+                failures.push(e);
+            }
+        }
+        match failures.pop() {
+            Some(failed) if failures.len() + 1 == targets.len() => Err(failed),
+            Some(failed) => {
+                event!(warn, "store-failed", secret = self.entry().main_secret(), error = failed.error);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Stores the bundle in one Secret, over whatever it holds by now, as long as it is still ours to write. A conflict is read
+    /// again: the certificate is not dropped because somebody added a label.
+    pub(super) fn store_one(&self, target: &ObjectRef, bundle: &CheckedBundle, directory: &str) -> Result<(), Failed> {
+        let told =
+            |e: StoreError| Failed::new(Stage::Store, Severity::Transient, format!("{target} was not written: {e}"));
+        for attempt in 0..STORE_TRIES {
+            let current = self.context.store.secret(target).map_err(told)?;
+            self.check_ours(target, current.as_ref())?;
+            match self.context.store.put_certificate(target, current.as_ref(), bundle, &self.marks(directory)) {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict) => {
+                    let pause =
+                        scaled(Duration::from_millis(200), &format!("{target} {attempt} {}", self.context.holder));
+                    self.context.stop.wait(pause);
+                }
+                Err(e) => return Err(told(e)),
+            }
+        }
+        Err(told(StoreError::Conflict))
+    }
+
+    pub(super) fn check_ours(&self, target: &ObjectRef, current: Option<&SecretObject>) -> Result<(), Failed> {
+        let policy =
+            |why: String| Err(Failed::new(Stage::Store, Severity::Policy, format!("{target} was not written: {why}")));
+        let Held::Present(present) = Held::of(current, &self.context.instance) else { return Ok(()) };
+        match &present.owner {
+            _ if present.kind != TYPE_TLS => policy(format!("its type is {} now", present.kind)),
+            Owner::Another(owner) if !self.entry().adopt && !is_abandoned(self.entry(), &present, time::now()) => {
+                policy(format!("it belongs to {owner} now"))
+            }
+            Owner::Another(_) | Owner::Us | Owner::Nobody => Ok(()),
+        }
+    }
+}

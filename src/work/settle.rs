@@ -1,0 +1,89 @@
+//! How an attempt is written into the record: what it gave, or how it failed and when the next one may be.
+
+use super::Work;
+use crate::cert::bundle::CheckedBundle;
+use crate::decide::Finding;
+use crate::decide::attempts::next_attempt;
+use crate::issue::Failed;
+use crate::issue::claim::Claim;
+use crate::limits::ERROR_KEPT_OCTETS;
+use crate::log::event;
+use crate::record::{Copy, Stored};
+use crate::time;
+
+impl Work<'_> {
+    pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Finding) {
+        let now = time::now();
+        let (facts, directory) = (bundle.facts(), self.context.ca.directory_url());
+        let order = claim.record.body.in_flight.take().and_then(|f| f.order).unwrap_or_default();
+        claim.record.next_key = None;
+        let history = claim.record.body.history_mut(&self.entry().order_names(), directory, now);
+        (history.failures, history.stage, history.error, history.next_attempt) = (0, None, None, None);
+        self.remember(claim, bundle, directory);
+        let names: Vec<String> = facts.names.iter().map(ToString::to_string).collect();
+        event!(
+            info,
+            "issued",
+            secret = self.entry().main_secret(),
+            names = names.join(","),
+            serial = facts.serial,
+            not_after = facts.not_after,
+            issuer = facts.issuer,
+            directory = directory,
+            order = order,
+            reason = finding.reason
+        );
+    }
+
+    pub(super) fn remember(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, directory: &str) {
+        claim.record.body.stored = Some(Stored {
+            serial: bundle.facts().serial.clone(),
+            at: time::now(),
+            directory: directory.to_owned(),
+            key_type: self.entry().key_type.name().to_owned(),
+        });
+        let copy = || Copy { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
+        claim.record.copy = self.entry().keep_copy.then(copy);
+    }
+
+    /// Writes the failure into the record and gives the claim back. That this may fail as well changes nothing for the caller.
+    pub(super) fn failed(&self, claim: &mut Claim<'_>, failed: Failed) -> Failed {
+        let taken = claim.record.body.in_flight.as_ref().is_some_and(|f| f.holder == self.context.holder);
+        if failed.barred.is_some() && !taken {
+            // Nothing was begun.
+            return failed;
+        }
+        let uncounted = failed.uncounted || self.context.stop.is_set();
+        let now = time::now();
+        let seed = self.entry().main_secret().to_string();
+        if let Some(flight) = &mut claim.record.body.in_flight {
+            flight.holder = String::new();
+        } else {
+            claim.record.next_key = None;
+        }
+        if !uncounted {
+            let (names, directory) = (self.entry().order_names(), self.context.ca.directory_url());
+            let history = claim.record.body.history_mut(&names, directory, now);
+            history.failures = history.failures.saturating_add(1);
+            history.stage = Some(failed.stage);
+            history.error = Some(failed.error.chars().take(ERROR_KEPT_OCTETS).collect());
+            history.inputs = self.job.inputs.clone();
+            let next =
+                next_attempt(now, failed.severity, history.failures, self.job.short_lived, failed.retry_after, &seed);
+            history.next_attempt = Some(next);
+            event!(
+                error,
+                "failed",
+                secret = seed,
+                stage = failed.stage,
+                error = failed.error,
+                attempt = history.failures,
+                next_attempt = next
+            );
+        }
+        if let Err(e) = claim.save() {
+            event!(warn, "record-not-written", secret = seed, error = e.error);
+        }
+        Failed { uncounted, ..failed }
+    }
+}

@@ -1,0 +1,96 @@
+//! Brings a record up to date without the CA: the accepted form, values left behind, an order whose certificate is stored, an
+//! entry that went.
+
+use super::Work;
+use crate::cert::bundle::CheckedBundle;
+use crate::decide::attempts::{Severity, Stage};
+use crate::issue::claim::Claim;
+use crate::issue::publish::withdraw_each;
+use crate::issue::{Context, Failed};
+use crate::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::record::Published;
+use crate::store::StoreError;
+use crate::time;
+
+/// Withdraws and empties what is remembered of a certificate that nobody wants any more. The times of its orders stay, because the
+/// CA remembers them, too.
+///
+/// # Errors
+/// When its record can not be read or written.
+pub fn forget(context: &Context, secret: &ObjectRef) -> Result<(), Failed> {
+    let mut claim = Claim::open(&context.store, secret, &context.namespace)?;
+    claim.check_free(&context.holder, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
+    let now = time::now();
+    let body = &mut claim.record.body;
+    let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();
+    let left: Vec<_> = std::mem::take(&mut body.leftovers).into_iter().map(|l| l.published).collect();
+    body.leftovers = withdraw_each(context, [published, left].concat(), now);
+    (body.accepted, body.stored) = (None, None);
+    (claim.record.copy, claim.record.next_key) = (None, None);
+    claim.save()?;
+    event!(info, "forgotten", secret = secret);
+    Ok(())
+}
+
+impl Work<'_> {
+    pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
+        let now = time::now();
+        let mut changed = self.accept(claim);
+        if let Some(flight) = claim.record.body.in_flight.take() {
+            self.adopt_stored(claim)?;
+            claim.record.next_key = None;
+            claim.record.body.leftovers.extend(withdraw_each(self.context, flight.published, now));
+            changed = true;
+        }
+        let leftovers = std::mem::take(&mut claim.record.body.leftovers);
+        changed |= !leftovers.is_empty();
+        for leftover in leftovers {
+            if now > leftover.since + LEFTOVERS_KEPT {
+                let owners: Vec<&str> = leftover.published.values.iter().map(|v| v.owner.as_str()).collect();
+                event!(
+                    error,
+                    "left-for-good",
+                    zone = leftover.published.zone,
+                    names = owners.join(","),
+                    hint = by_hand(&leftover.published)
+                );
+                continue;
+            }
+            claim.record.body.leftovers.extend(withdraw_each(self.context, vec![leftover.published], leftover.since));
+        }
+        if changed { claim.save() } else { Ok(()) }
+    }
+
+    /// A crash between the write of the Secret and that of the record: what the Secret holds is what the order in flight gave.
+    pub(super) fn adopt_stored(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
+        let Some(next_key) = claim.record.next_key.clone() else {
+            return Ok(());
+        };
+        let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+        let Some(secret) = self.context.store.secret(self.entry().main_secret()).map_err(told)? else {
+            return Ok(());
+        };
+        let chain = secret.value("tls.crt").map(|c| c.expose().clone()).unwrap_or_default();
+        if secret.value("tls.key") == Some(&next_key)
+            && let Ok(bundle) = CheckedBundle::check(&chain, next_key, &self.entry().domains, time::now())
+        {
+            self.remember(claim, &bundle, self.context.ca.directory_url());
+        }
+        Ok(())
+    }
+}
+
+/// The commands that remove values left behind.
+fn by_hand(published: &Published) -> String {
+    let deletes: Vec<String> =
+        published.values.iter().map(|v| format!("update delete {}. TXT \"{}\"", v.owner, v.value)).collect();
+    format!(
+        "nsupdate -k KEYFILE: server {} {}; zone {}; {}; send",
+        published.address.ip(),
+        published.address.port(),
+        published.zone,
+        deletes.join("; ")
+    )
+}
