@@ -1,0 +1,14 @@
+//! notariat against the real servers: Pebble, BIND, Knot, PowerDNS, kube-apiserver. Each test starts what it needs.
+//!
+//! A test that can not run fails and names the program that is missing; nothing is skipped.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end where a proof is missing")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody uses this crate but the tests in it")]
+
+mod checks;
+mod command_line;
+mod configuration;
+mod kubernetes;
+mod layers;
+mod main_job;
+mod static_binary;
+mod support;

@@ -1,0 +1,8 @@
+//! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
+
+pub mod run;
+pub mod site;
+pub mod x509;
+
+pub use run::Run;
+pub use site::Site;

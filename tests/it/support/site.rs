@@ -1,0 +1,118 @@
+//! A place to run notariat on without a cluster: a directory store, one name server with a zone and a key, a resolver, Pebble.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
+
+use super::run::{Daemon, Run, notariat};
+use super::x509;
+
+/// The servers and the store.
+pub struct Site {
+    pub store: Scratch,
+    pub dns: NameServer,
+    pub resolver: Resolver,
+    pub pebble: Pebble,
+    pub key: Key,
+}
+
+pub const ZONE: &str = "site.test";
+
+impl Site {
+    /// BIND with the zone `site.test` and a key for TXT in it, stored as the Secret `tsigkey`.
+    pub fn new() -> Site {
+        Site::with(Software::Bind, Hmac::Sha256)
+    }
+
+    pub fn with(software: Software, hmac: Hmac) -> Site {
+        let key = Key::new("notariat.key", hmac);
+        let zone = Zone::new(ZONE).grant(Grant::Zone(&key)).line("www A 127.0.0.1");
+        let dns = NameServer::setup(software).zone(zone).start();
+        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
+        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
+        let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
+        site.secret("tsigkey", &[("key", &site.key.secret_text())]);
+        site
+    }
+
+    /// Writes the ConfigMap `certs`: its key `certificates`.
+    pub fn config(&self, yaml: &str) {
+        self.config_key("certificates", yaml);
+    }
+
+    pub fn config_key(&self, key: &str, yaml: &str) {
+        self.file(&format!("default/configmaps/certs/{key}"), yaml);
+    }
+
+    /// One entry with what every entry here needs.
+    pub fn entry(&self, secret: &str, domains: &str, more: &str) -> String {
+        format!(
+            "- {{secret: {secret}, domains: [{domains}], email: admin@site.test, tsigSecretName: tsigkey, dns: {{server: '{}', propagation: primary}}{more}}}\n",
+            self.dns.addr()
+        )
+    }
+
+    /// Writes a Secret as a plain folder of files.
+    pub fn secret(&self, name: &str, files: &[(&str, &str)]) {
+        for (file, text) in files {
+            self.file(&format!("default/secrets/{name}/{file}"), text);
+        }
+    }
+
+    fn file(&self, path: &str, text: &str) {
+        let path = self.store.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The folder of a Secret.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.store.join(&format!("default/secrets/{name}"))
+    }
+
+    /// A file of a Secret, when it is there.
+    pub fn read(&self, secret: &str, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder(secret).join(file)).ok()
+    }
+
+    /// notariat on this store, with this CA.
+    pub fn command(&self, more: &[&str]) -> Command {
+        let mut command = self.command_without_ca(more);
+        command.arg("-acme").arg(self.pebble.directory());
+        command
+    }
+
+    pub fn command_without_ca(&self, more: &[&str]) -> Command {
+        let mut command = notariat();
+        command.arg("-local").arg(self.store.path()).args(["-config", "certs"]);
+        command.arg("-acme-ca").arg(self.pebble.ca_file());
+        command.arg(format!("-resolver={}", self.resolver.addr())).args(more);
+        command
+    }
+
+    /// Runs one pass.
+    pub fn once(&self) -> Run {
+        Run::of(&mut self.command(&["-once"]))
+    }
+
+    /// Starts the daemon.
+    pub fn daemon(&self) -> Daemon {
+        Daemon::start(&mut self.command(&[]))
+    }
+
+    /// Asserts that a Secret holds a certificate of our Pebble for these names, typed and marked as ours.
+    #[track_caller]
+    pub fn assert_valid(&self, secret: &str, names: &[&str]) {
+        x509::assert_valid(&self.folder(secret), &self.pebble.root_pem(), names);
+        assert_eq!(self.read(secret, "type").as_deref(), Some("kubernetes.io/tls"));
+        let annotations = self.read(secret, "annotations.json").unwrap();
+        assert!(annotations.contains(&format!("\"notariat/owner\": \"default default/{secret}\"")), "{annotations}");
+        assert!(annotations.contains(&self.pebble.directory()), "{annotations}");
+    }
+
+    /// The record of a certificate, as JSON text.
+    pub fn record(&self, secret: &str) -> Option<String> {
+        self.read(&format!("notariat-record.default.{secret}"), "record")
+    }
+}
