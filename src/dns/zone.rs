@@ -9,10 +9,9 @@ use std::net::SocketAddr;
 use super::client::{Client, Way};
 use super::key::TsigKey;
 use super::resolver::{Resolver, address, shown};
+use super::rules::{Configured, Rules, joined};
 use super::wire::{Answer, Data, Kind, Rcode, Rr};
 use crate::address::{Host, ServerAddress};
-use crate::config::ZoneRule;
-use crate::config::entry::Entry;
 use crate::decide::gate::{Barred, Lane};
 use crate::limits::{CNAME_HOPS_MAX, DNS_FIND, SERVER_ADDRESSES_MAX, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::name::{DnsName, Domain, ObjectRef};
@@ -65,10 +64,8 @@ pub struct Finder<'a> {
     pub client: &'a Client,
     /// For what is not configured.
     pub resolver: &'a Resolver,
-    /// What the user wants.
-    pub entry: &'a Entry,
-    /// The key `zones` of the ConfigMap.
-    pub zones: &'a [ZoneRule],
+    /// What is configured.
+    pub rules: Rules<'a>,
     /// Asked before a zone's servers are.
     pub admit: &'a dyn Fn(&Lane) -> Result<(), Barred>,
     /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
@@ -103,13 +100,16 @@ impl Finder<'_> {
             // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
             let cut = self.cut(&owner, &below, deadline).map_err(|e| told(&chain, &e))?;
-            let lane =
-                Lane { server: cut.servers[0].address, zone: cut.zone.clone(), key: self.key(&cut.zone, &chain).ok() };
+            let lane = Lane {
+                server: cut.servers[0].address,
+                zone: cut.zone.clone(),
+                key: self.rules.key(&cut.zone, &chain).ok(),
+            };
             (self.admit)(&lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))?;
             let key = lane.key.as_ref().and_then(self.first_key);
             match self.follow(cut, &owner, key.as_ref(), deadline).map_err(|e| told(&chain, &e))? {
                 Found::Here(cut) => {
-                    let key = self.key(&cut.zone, &chain)?;
+                    let key = self.rules.key(&cut.zone, &chain)?;
                     return Ok(Target { owner, zone: cut.zone, servers: cut.servers, key, lane });
                 }
                 Found::Cname(next) => {
@@ -133,7 +133,7 @@ impl Finder<'_> {
 
     /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
     fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, String> {
-        match self.configured(owner) {
+        match self.rules.configured(owner) {
             Configured { zone: Some(zone), server: Some(server) } => {
                 Ok(Cut { zone: zone.clone(), servers: self.addresses(server, deadline)? })
             }
@@ -157,45 +157,6 @@ impl Finder<'_> {
                 Ok(Cut { servers: self.primary(&zone, &answer, deadline)?, zone })
             }
         }
-    }
-
-    /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts for names
-    /// below the entry's own domains only.
-    fn configured(&self, owner: &DnsName) -> Configured<'_> {
-        let dns = &self.entry.dns;
-        let own = dns.zone.as_ref().map(|zone| (zone, dns.server.as_ref()));
-        let rules = self.zones.iter().map(|r| (&r.zone, r.server.as_ref()));
-        let enclosing: Vec<_> = rules.chain(own).filter(|(zone, _)| owner.is_within(zone)).collect();
-        match enclosing.iter().map(|(zone, _)| *zone).max_by_key(|zone| zone.as_str().len()) {
-            // The entry's stands last.
-            Some(zone) => Configured {
-                zone: Some(zone),
-                server: enclosing.iter().rev().find_map(|(z, s)| (*z == zone).then_some(*s)?),
-            },
-            None => {
-                let ours = self.entry.domains.iter().any(|d| owner.is_within(d.base()));
-                Configured { zone: None, server: dns.server.as_ref().filter(|_| ours && dns.zone.is_none()) }
-            }
-        }
-    }
-
-    /// Whose key signs for `zone`: that of its rule; the entry's for zones of the entry's own domains and for zones that stand in
-    /// `zones`. Nobody who can set a CNAME gets our key to sign for a zone that nobody configured.
-    fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
-        let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
-        let rule = rules.max_by_key(|r| r.zone.as_str().len());
-        let configured = rule.is_some() || self.entry.dns.zone.as_ref() == Some(zone);
-        let own = self.entry.domains.iter().any(|d| d.base().is_within(zone));
-        if !own && !configured {
-            return Err(format!(
-                "{} leads to the zone {zone}, which is not configured: add `- zone: {zone}` to the key `zones` if its key may be used",
-                joined(chain)
-            ));
-        }
-        let key = rule.and_then(|r| r.tsig_secret.as_ref()).or(self.entry.tsig_secret.as_ref());
-        key.cloned().ok_or_else(|| {
-            format!("no TSIG key is configured for the zone {zone}: set `tsigSecretName` in the entry, in `defaults` or in `zones`")
-        })
     }
 
     /// Asks the resolver which zone `name` is in: the SOA of the answer or authority section, one label up at a time.
@@ -372,12 +333,6 @@ impl Finder<'_> {
     }
 }
 
-/// What the configuration says about a name.
-struct Configured<'a> {
-    zone: Option<&'a DnsName>,
-    server: Option<&'a ServerAddress>,
-}
-
 /// What an authoritative server says about an owner name.
 enum Found {
     /// No CNAME: the TXT goes here. The cut is the confirmed one.
@@ -417,105 +372,10 @@ fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
     servers
 }
 
-fn joined(chain: &[DnsName]) -> String {
-    chain.iter().map(DnsName::as_str).collect::<Vec<_>>().join(" -> ")
-}
-
 /// An error after a CNAME names the way that led there.
 fn told(chain: &[DnsName], error: &str) -> String {
     match chain.len() {
         1 => error.to_owned(),
         _ => format!("{error} (on the way {})", joined(chain)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{node, zones_of};
-
-    fn key(zone: &str, entry: &str, zones: &str) -> Result<String, String> {
-        let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
-        let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
-        let client = Client::default();
-        let finder = Finder {
-            client: &client,
-            resolver: &Resolver::System,
-            entry: &entry,
-            zones: &zones,
-            admit: &|_| Ok(()),
-            first_key: &|_| None,
-        };
-        let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
-        finder.key(&zone.parse().unwrap(), &chain).map(|k| k.name)
-    }
-
-    #[test]
-    fn a_key_signs_only_for_zones_that_are_the_entrys_own_or_configured() {
-        let own = "{secret: s, domains: [www.a.test], tsigSecretName: own}";
-        for (zone, entry, zones, expected) in [
-            ("a.test", own, "[]", Ok("own")),
-            ("www.a.test", own, "[]", Ok("own")),
-            ("a.test", own, "[{zone: a.test, tsigSecretName: ruled}]", Ok("ruled")),
-            ("a.test", own, "[{zone: test, tsigSecretName: far}, {zone: a.test, tsigSecretName: near}]", Ok("near")),
-            ("a.test", own, "[{zone: a.test}]", Ok("own")),
-            ("elsewhere.test", own, "[{zone: elsewhere.test}]", Ok("own")),
-            ("elsewhere.test", own, "[{zone: elsewhere.test, tsigSecretName: ruled}]", Ok("ruled")),
-            (
-                "elsewhere.test",
-                own,
-                "[{zone: other.test}]",
-                Err("leads to the zone elsewhere.test, which is not configured"),
-            ),
-            ("ba.test", own, "[]", Err("which is not configured")),
-            ("d.www.a.test", own, "[]", Err("which is not configured")),
-            (
-                "a.test",
-                "{secret: s, domains: [www.a.test]}",
-                "[]",
-                Err("no TSIG key is configured for the zone a.test"),
-            ),
-            ("e.test", "{secret: s, domains: [www.a.test], tsigSecretName: own, dns: {zone: e.test}}", "[]", Ok("own")),
-        ] {
-            match (key(zone, entry, zones), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{zone} {zones}"),
-                (Err(found), Err(expected)) => assert!(found.contains(expected), "{zone} {zones}: {found}"),
-                (found, expected) => panic!("{zone} {zones}: {found:?}, not {expected:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn the_longest_configured_zone_is_taken_and_a_server_alone_counts_for_own_names() {
-        let of = |entry: &str, zones: &str, owner: &str| {
-            let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
-            let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
-            let client = Client::default();
-            let finder = Finder {
-                client: &client,
-                resolver: &Resolver::System,
-                entry: &entry,
-                zones: &zones,
-                admit: &|_| Ok(()),
-                first_key: &|_| None,
-            };
-            let found = finder.configured(&owner.parse().unwrap());
-            (found.zone.map(ToString::to_string), found.server.map(ToString::to_string))
-        };
-        let text = |t: &str| Some(t.to_owned());
-        let plain = "{secret: s, domains: [www.a.test]}";
-        assert_eq!(of(plain, "[]", "_acme-challenge.www.a.test"), (None, None));
-        let rules = "[{zone: a.test, server: 192.0.2.1}, {zone: www.a.test, server: 192.0.2.2}]";
-        assert_eq!(of(plain, rules, "_acme-challenge.www.a.test"), (text("www.a.test"), text("192.0.2.2")));
-        assert_eq!(of(plain, rules, "_acme-challenge.a.test"), (text("a.test"), text("192.0.2.1")));
-        let server = "{secret: s, domains: [www.a.test], dns: {server: 192.0.2.9}}";
-        assert_eq!(of(server, "[]", "_acme-challenge.www.a.test"), (None, text("192.0.2.9")));
-        assert_eq!(of(server, "[]", "x.elsewhere.test"), (None, None), "a CNAME led there");
-        let both = "{secret: s, domains: [www.a.test], dns: {server: 192.0.2.9, zone: a.test}}";
-        assert_eq!(
-            of(both, "[{zone: a.test, server: 192.0.2.1}]", "x.a.test"),
-            (text("a.test"), text("192.0.2.9")),
-            "the entry's own"
-        );
     }
 }

@@ -11,6 +11,7 @@ use crate::decide::gate::{Lane, Passage};
 use crate::dns::client::{Client, UpdateError, Way};
 use crate::dns::explain::Attempt;
 use crate::dns::key::{TsigKey, parse_keys};
+use crate::dns::rules::Rules;
 use crate::dns::tsig::Rejected;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::visible::Watch;
@@ -67,7 +68,8 @@ impl<'c> Places<'c> {
         let first_key = |at: &ObjectRef| read_keys(&context.store, at).ok()?.into_iter().next();
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
-        let finder = Finder { client: dns, resolver, entry, zones, admit: &admit, first_key: &first_key };
+        let rules = Rules { entry, zones };
+        let finder = Finder { client: dns, resolver, rules, admit: &admit, first_key: &first_key };
         let (mut targets, mut keys) = (BTreeMap::<Domain, Target>::new(), BTreeMap::new());
         let failed = |name: &Domain, e: String| Failed::new(Stage::Zone, Severity::Transient, format!("{name}: {e}"));
         for name in names {

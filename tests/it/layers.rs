@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::object",
         "kube::status",
     ],
-    &["acme::order", "acme::pace", "decide", "record", "sources"],
+    &["acme::order", "acme::pace", "decide", "dns::rules", "record", "sources"],
     &[
         "acme::client",
         "acme::error",

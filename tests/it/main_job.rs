@@ -51,7 +51,9 @@ fn requests_stay_within_the_budget() {
 #[test]
 fn authorizations_that_are_still_valid_cost_four_requests_and_no_update() {
     let key = Key::new("k", Hmac::Sha256);
-    let dns = NameServer::setup(Software::Bind).zone(Zone::new("site.test").grant(Grant::Zone(&key))).start();
+    let dns = NameServer::setup(Software::Bind)
+        .zone(Zone::new("site.test").grant(Grant::Zone(&key)).line("www A 127.0.0.1"))
+        .start();
     let resolver = Resolver::setup().forward("site.test", dns.addr()).start();
     let pebble = Pebble::setup().dns_server(resolver.addr()).authz_reuse(100).start();
     let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
@@ -99,8 +101,12 @@ fn every_hmac_is_accepted_by_every_server() {
 #[test]
 fn five_names_in_two_zones_on_two_servers_with_two_keys_are_one_certificate() {
     let (bind_key, knot_key) = (Key::new("bind.key", Hmac::Sha512), Key::new("knot.key", Hmac::Sha256));
-    let bind = NameServer::setup(Software::Bind).zone(Zone::new("bind.test").grant(Grant::Zone(&bind_key))).start();
-    let knot = NameServer::setup(Software::Knot).zone(Zone::new("knot.test").grant(Grant::Zone(&knot_key))).start();
+    let bind = NameServer::setup(Software::Bind)
+        .zone(Zone::new("bind.test").grant(Grant::Zone(&bind_key)).line("deep.er A 127.0.0.1"))
+        .start();
+    let knot = NameServer::setup(Software::Knot)
+        .zone(Zone::new("knot.test").grant(Grant::Zone(&knot_key)).line("www A 127.0.0.1"))
+        .start();
     let resolver = Resolver::setup().forward("bind.test", bind.addr()).forward("knot.test", knot.addr()).start();
     let pebble = Pebble::setup().dns_server(resolver.addr()).start();
     let knot_addr = knot.addr();

@@ -19,6 +19,9 @@ pub struct Site {
 
 pub const ZONE: &str = "site.test";
 
+/// Hosts in it.
+const HOSTS: [&str; 7] = ["www", "a", "b", "c", "d", "one", "three"];
+
 impl Site {
     /// BIND with the zone `site.test` and a key for TXT in it, stored as the Secret `tsigkey`.
     pub fn new() -> Site {
@@ -27,7 +30,10 @@ impl Site {
 
     pub fn with(software: Software, hmac: Hmac) -> Site {
         let key = Key::new("notariat.key", hmac);
-        let zone = Zone::new(ZONE).grant(Grant::Zone(&key)).line("www A 127.0.0.1");
+        let zone = HOSTS.iter().fold(Zone::new(ZONE).grant(Grant::Zone(&key)), |zone, host| {
+            // A name that is certified is in use, as a rule.
+            zone.line(&format!("{host} A 127.0.0.1"))
+        });
         let dns = NameServer::setup(software).zone(zone).start();
         let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
         let pebble = Pebble::setup().dns_server(resolver.addr()).start();
