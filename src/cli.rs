@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::address::ServerAddress;
+use crate::daemon::Pass;
 use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
@@ -41,8 +42,8 @@ pub struct Arguments {
     pub local: Option<PathBuf>,
     /// `-local-mode`
     pub local_mode: FileMode,
-    /// `-once`
-    pub once: bool,
+    /// `-once`, `-probe`
+    pub pass: Pass,
     /// `-resolver`
     pub resolver: Option<ServerAddress>,
     /// `-workers`
@@ -62,6 +63,8 @@ usage: notariat -config NAME [flags]      one dash or two, value after a space o
   -acme-ca FILE    extra trust roots (PEM) for the ACME server
   -once            one pass over all entries, then exit: 0 every Secret is valid, 1 any is not or an entry was
                    refused, 75 could not find out, 78 command line or configuration unreadable
+  -probe           ask each zone's server by a signed UPDATE that changes nothing whether it would take a
+                   challenge, then exit in the same way; a daemon does so once a day
   -kubeconfig F    kubeconfig (default: the service account of the pod)
   -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
   -instance NAME   owner in the annotations of Secrets (default: the own namespace)
@@ -116,7 +119,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         })?,
         local: flags.value("local", |v| Ok(PathBuf::from(v)))?,
         local_mode: flags.value("local-mode", FileMode::parse)?.unwrap_or(FileMode::PRIVATE),
-        once: flags.switch("once"),
+        pass: match (flags.switch("probe"), flags.switch("once")) {
+            (true, _) => Pass::Probe,
+            (false, true) => Pass::Once,
+            (false, false) => Pass::Forever,
+        },
         resolver: flags.value("resolver", str::parse)?,
         workers: flags
             .value("workers", |v| match v.parse() {
@@ -199,7 +206,7 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "--acme",
         "--acme-ca",
         "--config",
@@ -209,6 +216,7 @@ fn long(word: &str) -> &'static str {
         "--local",
         "--local-mode",
         "--once",
+        "--probe",
         "--resolver",
         "--workers",
         "--log-level",
@@ -237,12 +245,16 @@ mod tests {
         ] {
             let found = run(line).unwrap();
             assert_eq!(found.config, ["a", "b"], "{line}");
-            assert_eq!((found.acme.as_deref(), found.once, found.workers), (Some("https://ca/dir"), true, 2), "{line}");
+            assert_eq!(
+                (found.acme.as_deref(), found.pass, found.workers),
+                (Some("https://ca/dir"), Pass::Once, 2),
+                "{line}"
+            );
         }
         let query = run("-config c -acme=https://ca/dir?a=b").unwrap();
         assert_eq!(query.acme.as_deref(), Some("https://ca/dir?a=b"));
         let least = run("-config c").unwrap();
-        assert_eq!((least.workers, least.once, least.log_level), (4, false, log::LevelFilter::Info));
+        assert_eq!((least.workers, least.pass, least.log_level), (4, Pass::Forever, log::LevelFilter::Info));
     }
 
     #[test]
@@ -293,6 +305,7 @@ mod tests {
             "acme",
             "acme-ca",
             "once",
+            "probe",
             "kubeconfig",
             "namespace",
             "instance",

@@ -216,6 +216,12 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
 /// How often values left behind are tried to be withdrawn.
 pub const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 
+/// How often a zone is probed with a key.
+pub const PROBE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Over how long the probes of all certificates are spread.
+pub const PROBE_SPREAD: Duration = Duration::from_secs(3600);
+
 /// Certificates that live less than this are short-lived: hours count.
 pub const SHORT_LIVED: Duration = Duration::from_secs(10 * 86_400);
 

@@ -12,6 +12,7 @@ use crate::issue::Context;
 use crate::issue::account::Accounts;
 use crate::issue::claim::holder;
 use crate::issue::gates::GateKeeper;
+use crate::issue::probe::Probes;
 use crate::kube::auth::Access;
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -73,11 +74,12 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         accounts: Accounts::default(),
         dns: client::Client::default(),
         gates: GateKeeper::new(arguments.workers),
+        probes: Probes::default(),
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
         stop,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
         namespace,
         holder: holder(),
     };
-    Ok((context, Plan { config_maps, directory, once: arguments.once, workers: arguments.workers }))
+    Ok((context, Plan { config_maps, directory, pass: arguments.pass, workers: arguments.workers }))
 }

@@ -2,6 +2,7 @@
 //!
 //! The loop looks at the whole world at its own pace and hands jobs to the workers; what comes back only makes it look again.
 
+mod probing;
 mod queue;
 mod world;
 
@@ -32,10 +33,21 @@ pub struct Plan {
     pub config_maps: Vec<ObjectRef>,
     /// The directory.
     pub directory: Directory,
-    /// One pass, then an exit code.
-    pub once: bool,
+    /// When it ends.
+    pub pass: Pass,
     /// Certificates obtained at the same time.
     pub workers: usize,
+}
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Whatever comes, until it is stopped.
+    Forever,
+    /// What is to be done now for each entry, then an exit code.
+    Once,
+    /// Each zone is probed and nothing else done, then an exit code.
+    Probe,
 }
 
 /// How the program ends; the numbers are those of sysexits.h where it has one.
@@ -90,8 +102,8 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         spawned.map_err(|e| format!("a worker thread can not be started: {e}"))?;
     }
     drop(wake);
-    let world = World::new(context.clone(), plan.directory.clone(), &plan.config_maps);
-    Ok(Loop { world, context, plan, jobs, woken, barred: HashMap::new() }.run())
+    let world = World::new(context.clone(), plan, time::now());
+    Ok(Loop { world, context, plan, jobs, woken, barred: HashMap::new(), probe_failed: false }.run())
 }
 
 /// The first signal asks everything to stop; a second one ends the process at once.
@@ -133,9 +145,15 @@ struct Loop<'p> {
     woken: Receiver<Wake>,
     /// Certificates that were turned away from a DNS server, and from which.
     barred: HashMap<ObjectRef, Lane>,
+    /// A zone would not take an UPDATE.
+    probe_failed: bool,
 }
 
 impl Loop<'_> {
+    fn once(&self) -> bool {
+        self.plan.pass != Pass::Forever
+    }
+
     fn run(mut self) -> End {
         let (mut busy, mut served) = (HashSet::new(), HashSet::new());
         let mut change_proved = false;
@@ -153,10 +171,10 @@ impl Loop<'_> {
             change_proved &= pass.queue.has_changes() || !busy.is_empty();
             let (unknown, unreadable, unsound, wake) = (pass.unknown, pass.unreadable, pass.unsound, pass.wake);
             let mut waiting = pass.queue.startable(busy.is_empty(), change_proved);
-            if self.plan.once {
+            if self.once() {
                 waiting.retain(|job| !served.contains(&key(job)));
                 if waiting.is_empty() && busy.is_empty() {
-                    return match (unreadable, unknown, unsound) {
+                    return match (unreadable, unknown, unsound || self.probe_failed) {
                         (true, false, _) => End::Unreadable,
                         (_, true, _) => End::Unknown,
                         (false, false, true) => End::Unsound,
@@ -181,7 +199,7 @@ impl Loop<'_> {
                     Err(RecvTimeoutError::Disconnected) => return End::Broken,
                 }
                 // All that can be done now is done: look again what it led to.
-                let left = waiting.iter().any(|job| !self.plan.once || self.may_start(job));
+                let left = waiting.iter().any(|job| !self.once() || self.may_start(job));
                 if !left && busy.is_empty() {
                     break;
                 }
@@ -229,13 +247,17 @@ impl Loop<'_> {
                 event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 false
             }
-            // Said where it was written into the record.
-            Err(_) => false,
+            // Said where it was written into the record, or probed.
+            Err(_) => {
+                self.probe_failed |= matches!(task, Task::Probe);
+                false
+            }
         }
     }
 
     /// No new jobs; those under way get a while to end at a point from which they can be continued.
     fn wind_down(self, mut busy: HashSet<ObjectRef>) -> End {
+        let once = self.once();
         drop(self.jobs);
         let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
         let mut cut = false;
@@ -253,7 +275,7 @@ impl Loop<'_> {
                 Err(_) => break,
             }
         }
-        if self.plan.once { End::Unknown } else { End::Good }
+        if once { End::Unknown } else { End::Good }
     }
 }
 
@@ -263,6 +285,7 @@ fn key(job: &Job) -> (ObjectRef, u8) {
         Task::Issue { .. } => 0,
         Task::Restore { .. } => 1,
         Task::Tidy => 2,
+        Task::Probe => 3,
     };
     (job.wanted.entry.main_secret().clone(), way)
 }

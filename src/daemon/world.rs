@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 
+use super::Plan;
+use super::probing::is_due;
 use super::queue::Queue;
 use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
@@ -33,6 +35,18 @@ pub(super) struct World {
     /// What was said last about each subject, and whether it was this time: it is said again only when it changes or comes back.
     said: HashMap<String, (String, bool)>,
     tidied: HashMap<ObjectRef, Time>,
+    probing: Probing,
+}
+
+/// Which zones are probed.
+#[derive(Clone, Copy, Debug)]
+enum Probing {
+    /// None.
+    Never,
+    /// All, and nothing else is done.
+    Only,
+    /// Those of certificates whose turn it is.
+    Daily { started: Time, last_pass: Time },
 }
 
 /// A record as it was read last.
@@ -61,9 +75,21 @@ pub(super) struct Pass {
 
 impl World {
     /// Nothing is known yet.
-    pub(super) fn new(context: Arc<Context>, directory: Directory, config_maps: &[ObjectRef]) -> World {
-        let configs = config_maps.iter().map(|name| (name.clone(), None)).collect();
-        World { context, directory, configs, known: HashMap::new(), said: HashMap::new(), tidied: HashMap::new() }
+    pub(super) fn new(context: Arc<Context>, plan: &Plan, now: Time) -> World {
+        let probing = match plan.pass {
+            super::Pass::Forever => Probing::Daily { started: now, last_pass: now },
+            super::Pass::Once => Probing::Never,
+            super::Pass::Probe => Probing::Only,
+        };
+        World {
+            context,
+            directory: plan.directory.clone(),
+            configs: plan.config_maps.iter().map(|name| (name.clone(), None)).collect(),
+            known: HashMap::new(),
+            said: HashMap::new(),
+            tidied: HashMap::new(),
+            probing,
+        }
     }
 
     /// Reads everything and decides. Certificates in `busy` are being worked on and left out.
@@ -71,6 +97,13 @@ impl World {
         let mut pass = Pass { wake: Some(now + POLL_INTERVAL), ..Pass::default() };
         self.read_configs(&mut pass);
         let wishes = self.wishes(&mut pass);
+        if let Probing::Only = self.probing {
+            for (_, wanted) in wishes.wanted.iter().filter(|(secret, _)| !busy.contains(*secret)) {
+                let (task, inputs) = (Task::Probe, String::new());
+                pass.queue.push(Job { wanted: wanted.clone(), task, inputs, short_lived: false });
+            }
+            return pass;
+        }
         for secret in wishes.wanted.keys().filter(|s| !busy.contains(*s)) {
             if !self.known.contains_key(secret) {
                 self.reload(secret, &mut pass);
@@ -92,6 +125,9 @@ impl World {
         if !wishes.incomplete && !pass.unreadable {
             pass.gone =
                 self.known.keys().filter(|s| !wishes.wanted.contains_key(*s) && !busy.contains(*s)).cloned().collect();
+        }
+        if let Probing::Daily { last_pass, .. } = &mut self.probing {
+            *last_pass = now;
         }
         let at_work = |subject: &String| busy.iter().any(|s| s.to_string() == *subject);
         self.said.retain(|subject, (_, this_time)| *this_time || at_work(subject));
@@ -262,7 +298,13 @@ impl World {
         }
         let keep_tidy =
             !accepted || (untidy && self.tidied.get(secret).is_none_or(|last| *last + TIDY_INTERVAL <= now));
-        if let Some(task) = self.act(secret, judgement.decision, keep_tidy, pass) {
+        let kept = matches!(judgement.decision, Decision::Keep { .. });
+        let task = self.act(secret, judgement.decision, keep_tidy, pass);
+        let probe = match self.probing {
+            Probing::Daily { started, last_pass } if kept => is_due(secret, started, last_pass, now),
+            Probing::Daily { .. } | Probing::Never | Probing::Only => false,
+        };
+        if let Some(task) = task.or(probe.then_some(Task::Probe)) {
             if matches!(task, Task::Tidy) {
                 self.tidied.insert(secret.clone(), now);
             }

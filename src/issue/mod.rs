@@ -7,6 +7,7 @@ pub mod account;
 pub mod claim;
 pub mod gates;
 mod order;
+pub mod probe;
 pub mod publish;
 
 use crate::acme::client::Client;
@@ -31,6 +32,7 @@ use account::Accounts;
 use claim::Claim;
 use gates::GateKeeper;
 use order::{Run, Started};
+use probe::Probes;
 use publish::Places;
 
 /// What every attempt shares.
@@ -48,6 +50,8 @@ pub struct Context {
     pub resolver: Resolver,
     /// The gates before DNS servers.
     pub gates: GateKeeper,
+    /// How the last probes of zones went.
+    pub probes: Probes,
     /// Set when the program stops.
     pub stop: Stop,
     /// Our namespace: records and accounts are there.

@@ -340,14 +340,14 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
     parse_keys(text).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
 }
 
-/// Deletes exactly the values of a batch, which for a probe nobody ever wrote.
+/// Deletes exactly the values of a batch, which for a probe nobody ever wrote. Returns who did it under which key.
 ///
 /// # Errors
 /// What each server that was tried said.
-pub fn delete(client: &Client, batch: &Batch, transport: Transport) -> Result<(), String> {
+pub fn delete(client: &Client, batch: &Batch, transport: Transport) -> Result<(Server, TsigKey), String> {
     let Published { zone, values, .. } = &batch.published;
     let update = Update { zone, action: Action::Delete, values };
-    send(client, &batch.servers, &batch.keys, &update, transport).map(|_| ()).map_err(|e| e.said)
+    send(client, &batch.servers, &batch.keys, &update, transport).map_err(|e| e.said)
 }
 
 /// Deletes exactly these values.

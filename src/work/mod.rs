@@ -18,6 +18,7 @@ use crate::config::entry::{DnsSettings, Entry, KeyType};
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::{Finding, Reason, Source};
 use crate::issue::claim::Claim;
+use crate::issue::probe::probe;
 use crate::issue::publish::Places;
 use crate::issue::{Context, Failed, issue};
 use crate::limits::CLOCK_OFFSET_MAX;
@@ -66,6 +67,8 @@ pub enum Task {
     },
     /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
     Tidy,
+    /// Ask the zones' servers whether they would take an UPDATE.
+    Probe,
 }
 
 /// What became of a job.
@@ -81,16 +84,22 @@ pub struct Outcome {
 pub fn run(context: &Context, job: &Job) -> Outcome {
     let wanted = &job.wanted;
     let secret = wanted.entry.main_secret().clone();
-    let result = Claim::open(&context.store, &secret, &context.namespace).and_then(|mut claim| {
+    let claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
+        let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
         claim.check_free(&context.holder, propagation_timeout + settle, time::now())?;
-        let work = Work { context, wanted, job };
-        match &job.task {
-            Task::Issue { finding, targets, counted } => work.issue(&mut claim, finding, targets, *counted),
-            Task::Restore { finding, source, targets } => work.restore(&mut claim, finding, *source, targets),
-            Task::Tidy => work.tidy(&mut claim),
+        what(&Work { context, wanted, job }, &mut claim)
+    };
+    let result = match &job.task {
+        Task::Issue { finding, targets, counted } => {
+            claimed(&|work, claim| work.issue(claim, finding, targets, *counted))
         }
-    });
+        Task::Restore { finding, source, targets } => {
+            claimed(&|work, claim| work.restore(claim, finding, *source, targets))
+        }
+        Task::Tidy => claimed(&|work, claim| work.tidy(claim)),
+        Task::Probe => probe(context, wanted),
+    };
     Outcome {
         secret,
         result: result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed }),
@@ -105,6 +114,9 @@ pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
         Severity::Transient,
         "a fault inside notariat; please report it with the lines before".to_owned(),
     );
+    if matches!(job.task, Task::Probe) {
+        return Outcome { secret, result: Err(failed) };
+    }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         Err(Work { context, wanted: &job.wanted, job }.failed(&mut claim, failed.clone()))

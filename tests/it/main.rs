@@ -10,5 +10,6 @@ mod configuration;
 mod kubernetes;
 mod layers;
 mod main_job;
+mod probes;
 mod static_binary;
 mod support;
