@@ -6,6 +6,7 @@
 
 mod setup;
 
+use std::fs;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,7 @@ use std::sync::Mutex;
 pub use setup::Setup;
 
 use crate::process::Server;
-use crate::tools::{tool, try_output};
+use crate::tools::{output, tool, try_output};
 use crate::{Key, Place, Port, Scratch, bind, knot, powerdns, query};
 
 /// Which server.
@@ -47,6 +48,7 @@ pub struct NameServer {
     process: Server,
     software: Software,
     place: Place,
+    clock: i64,
     address: SocketAddr,
     zones: Vec<String>,
     /// BIND writes its counters to one file, so one asks at a time.
@@ -126,12 +128,13 @@ impl NameServer {
 
     /// Runs its own control program (`rndc`, `knotc`, `pdns_control`), such as `["freeze", "bind.test"]`.
     pub fn control(&self, arguments: &[&str]) -> Result<String, String> {
-        let mut command = match self.software {
+        let command = match self.software {
             Software::Bind => bind::control(self),
             Software::Knot => knot::control(self),
             Software::PowerDns => powerdns::control(self),
         };
-        try_output(command.args(arguments), "")
+        // rndc and named want to be of one time.
+        try_output(at_clock(command, self.clock).args(arguments), "")
     }
 
     /// Sends it an update with BIND's `nsupdate`, one change a line: `add x.bind.test 60 TXT "v"`. The error is what
@@ -173,8 +176,35 @@ impl NameServer {
     }
 }
 
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        if self.clock != 0 {
+            self.process.stop();
+            // PowerDNS ends without a chance for faketime's library to remove what it made.
+            for kind in ["faketime_shm", "sem.faketime_sem"] {
+                fs::remove_file(format!("/dev/shm/{kind}_{}", self.pid())).ok();
+            }
+        }
+    }
+}
+
 /// The address behind what a caller may write instead of one.
 pub(crate) fn one_address(address: impl ToSocketAddrs) -> SocketAddr {
     let mut addresses = address.to_socket_addrs().expect("an address is written as ip:port or [ip]:port");
     addresses.next().expect("an address given as a value is one address")
+}
+
+/// The command with another time of day, so many seconds from the machine's; its waits stay as long as they are. `faketime`
+/// itself stays as the parent of what it starts, which must be us, so its library is loaded without it: by `env`, for what is
+/// on the way to the program must not load it. The C library follows because the one that `named` has its memory from asks for
+/// the time while it starts, and must not be needed to answer that.
+fn at_clock(command: Command, seconds: i64) -> Command {
+    if seconds == 0 {
+        return command;
+    }
+    let library = output(Command::new(tool("faketime")).args(["-m", "-f", "+0", "printenv", "LD_PRELOAD"]));
+    let mut shifted = Command::new("env");
+    shifted.args([format!("LD_PRELOAD={} libc.so.6", library.trim()), format!("FAKETIME={seconds:+}")]);
+    shifted.arg("FAKETIME_DONT_FAKE_MONOTONIC=1").arg(command.get_program()).args(command.get_args());
+    shifted
 }

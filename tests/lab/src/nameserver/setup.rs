@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Mutex;
 
-use super::{NameServer, Software, one_address};
+use super::{NameServer, Software, at_clock, one_address};
 use crate::ports::{self, Port};
 use crate::process::Server;
 use crate::zone::{Reach, without_dot};
@@ -22,6 +22,7 @@ pub struct Setup {
     pub(crate) also_notify: Vec<SocketAddr>,
     pub(crate) notify_delay_secs: u32,
     pub(crate) followed: Vec<Followed>,
+    pub(crate) clock: i64,
 }
 
 /// Zones a secondary copies from a primary.
@@ -45,6 +46,7 @@ impl Setup {
             also_notify: Vec::new(),
             notify_delay_secs: 0,
             followed: Vec::new(),
+            clock: 0,
         }
     }
 
@@ -107,6 +109,12 @@ impl Setup {
         self
     }
 
+    /// Sets its clock so many seconds ahead of the machine's, or behind it.
+    pub fn clock(mut self, seconds: i64) -> Setup {
+        self.clock = seconds;
+        self
+    }
+
     /// Starts it and waits until it serves each zone.
     #[track_caller]
     pub fn start(self) -> NameServer {
@@ -125,12 +133,14 @@ impl Setup {
             Software::Knot => knot::configure(self, &directory, address),
             Software::PowerDns => powerdns::configure(self, &directory, address),
         };
+        let command = at_clock(command, self.clock);
         let own = self.zones.iter().map(|zone| zone.name.clone());
         let copied = self.followed.iter().flat_map(|followed| followed.zones.clone());
         let server = NameServer {
             process: Server::start(self.software.name(), &command, &directory.join("log")),
             software: self.software,
             place: self.place.clone(),
+            clock: self.clock,
             address,
             zones: own.chain(copied).collect(),
             counting: Mutex::new(()),
