@@ -29,7 +29,9 @@ impl Attempt<'_> {
     /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
     pub fn sentence(&self, error: &UpdateError) -> String {
         let Attempt { server, update: Update { zone, .. }, key, .. } = self;
-        format!("UPDATE of {zone} at {server} with the key {key}: {}. By hand: {}", self.what(error), self.by_hand())
+        let what = self.what(error);
+        let dot = if what.ends_with('?') { "" } else { "." };
+        format!("UPDATE of {zone} at {server} with the key {key}: {what}{dot} By hand: {}", self.by_hand())
     }
 
     fn owner(&self) -> &DnsName {
@@ -51,10 +53,14 @@ impl Attempt<'_> {
         let grants = format!(
             "BIND: `grant {name} name {owner}. TXT;` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
         );
+        let known = format!(
+            "BIND has the key in `key {name} {{ algorithm {}; secret …; }};`, Knot in its section `key` as `id: {name}`, PowerDNS in what `pdnsutil list-tsig-keys` prints",
+            key.algorithm
+        );
         match error {
             UpdateError::Unreachable(how) => format!("no answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
             UpdateError::Refused(Rcode::REFUSED) => {
-                format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner} (or this is a secondary). {grants}")
+                format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
             }
             UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)) => {
                 format!("NOTAUTH: it is not primary for {zone}. Is `dns.zone` right, and is `dns.server` the primary?")
@@ -64,17 +70,17 @@ impl Attempt<'_> {
                 format!("YXRRSET: {owner} has a CNAME of its own, beside which no TXT can stand; remove it, or let it lead to where the TXT is written")
             }
             UpdateError::Refused(Rcode::SERVFAIL) | UpdateError::Rejected(Rejected::Unsigned(Rcode::SERVFAIL)) => {
-                "SERVFAIL: the server failed inside (zone frozen, journal or disk, forwarding to its primary); its log says more".to_owned()
+                "SERVFAIL: the server failed inside (journal, disk, forwarding to its primary; Knot: the folder `database.storage` must exist); its log says more".to_owned()
             }
             UpdateError::Refused(Rcode::NOTIMP) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTIMP)) => {
                 "NOTIMP: the server or its backend has no dynamic update (PowerDNS: the bind backend has none)".to_owned()
             }
             UpdateError::Refused(rcode) => format!("it says {rcode}"),
             UpdateError::Rejected(Rejected::Explained(Rcode::BADKEY)) => {
-                format!("BADKEY: it does not know this key with this algorithm, or (Knot says BADKEY for both) its acl does not let the key change TXT at {owner}. {grants}")
+                format!("BADKEY: it does not know this key with this algorithm; Knot says so, too, when its acl does not let the key change TXT at {owner}, or when it is a secondary. {known}. {grants}")
             }
             UpdateError::Rejected(Rejected::Explained(_)) => {
-                "BADSIG: the secret of the key differs from the server's".to_owned()
+                format!("BADSIG: the secret of the key differs from the server's. {known}")
             }
             UpdateError::Rejected(Rejected::BadTime { server_time }) => {
                 let (ours, theirs) = (self.at, *server_time);
@@ -82,7 +88,7 @@ impl Attempt<'_> {
                 format!("BADTIME: this machine's clock is {by} {which} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
             }
             UpdateError::Rejected(Rejected::Unsigned(Rcode::REFUSED)) => format!(
-                "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, a clock that is more than {} off, `dnsupdate=no`, or an address outside `allow-dnsupdate-from` and ALLOW-DNSUPDATE-FROM; BIND when it has no such zone for updates. {grants}",
+                "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",
                 human(FUDGE)
             ),
             UpdateError::Rejected(Rejected::Unsigned(Rcode::NOERROR)) => {
