@@ -13,3 +13,4 @@ mod main_job;
 mod probes;
 mod static_binary;
 mod support;
+mod update_errors;
