@@ -55,6 +55,19 @@ pub enum UpdateError {
     Refused(Rcode),
 }
 
+impl UpdateError {
+    /// Whether the server says that it changed nothing. Of what does not verify nobody knows who said it, yet the worst that a lie here
+    /// leads to is a value that is left behind.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            UpdateError::Refused(_) => true,
+            UpdateError::Rejected(Rejected::Unsigned(rcode)) => *rcode != Rcode::NOERROR,
+            UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_) | Rejected::BadTime { .. }),
+            UpdateError::Unreachable(_) => false,
+        }
+    }
+}
+
 /// Talks to DNS servers. Shared by all workers.
 #[derive(Debug, Default)]
 pub struct Client {

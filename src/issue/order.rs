@@ -14,7 +14,7 @@ use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
 use crate::log::event;
 use crate::name::Domain;
-use crate::record::InFlight;
+use crate::record::{InFlight, Published};
 use crate::sources::Wanted;
 use crate::time;
 
@@ -132,6 +132,11 @@ impl<'a> Run<'a> {
         let mut batches = places.batches(&values);
         self.remember(claim, &batches)?;
         let published = places.publish(&mut batches, self.wanted);
+        if published.is_err() {
+            // What was refused is not there to be withdrawn.
+            let refused = |p: &Published| batches.iter().any(|b| b.published == *p && !b.may_be_there);
+            self.flight(claim).published.retain(|p| !refused(p));
+        }
         let noted = published.and_then(|()| self.note_servers(claim, &batches));
         if let Err(failed) = noted.and_then(|()| places.see(&batches, self.wanted)) {
             self.withdraw_all(claim);

@@ -48,6 +48,8 @@ pub struct Batch {
     vanishing: Vec<DnsName>,
     /// The key that worked.
     used: Option<TsigKey>,
+    /// The values may be there: they were added, or nobody knows.
+    pub may_be_there: bool,
 }
 
 impl<'c> Places<'c> {
@@ -142,6 +144,7 @@ impl<'c> Places<'c> {
             hosts: Vec::new(),
             vanishing: Vec::new(),
             used: None,
+            may_be_there: false,
         }
     }
 
@@ -195,6 +198,7 @@ impl<'c> Places<'c> {
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
         let done = send(&self.context.dns, &batch.servers, &batch.keys, &update, settings.transport);
         let permit = self.permits.iter().find(|p| *p.lane() == batch.lane);
+        batch.may_be_there = done.as_ref().err().is_none_or(|e| !e.refused);
         match done {
             Ok((server, key)) => {
                 (batch.published.server, batch.published.address) = (server.label, server.address);
@@ -270,6 +274,8 @@ struct NotAdded {
 /// Why an UPDATE was done nowhere.
 struct NotDone {
     unused_name: bool,
+    /// Each server that was asked said no: nothing was changed.
+    refused: bool,
     /// What each server said to each key.
     said: String,
 }
@@ -283,7 +289,7 @@ fn send(
     transport: Transport,
 ) -> Result<(Server, TsigKey), NotDone> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
-    let mut said = Vec::new();
+    let (mut said, mut refused) = (Vec::new(), true);
     for server in servers {
         let mut elsewhere = false;
         for (number, key) in keys.iter().enumerate() {
@@ -302,9 +308,14 @@ fn send(
                 return Ok((server.clone(), key.clone()));
             };
             if error == UpdateError::Refused(Rcode::NXDOMAIN) {
-                return Err(NotDone { unused_name: true, said: format!("{}: a name is not in use", update.zone) });
+                return Err(NotDone {
+                    unused_name: true,
+                    refused,
+                    said: format!("{}: a name is not in use", update.zone),
+                });
             }
             said.push(Attempt { server, update, key, at }.sentence(&error));
+            refused &= error.is_refusal();
             elsewhere = matches!(
                 error,
                 UpdateError::Unreachable(_)
@@ -322,7 +333,7 @@ fn send(
             break;
         }
     }
-    Err(NotDone { unused_name: false, said: said.join("; ") })
+    Err(NotDone { unused_name: false, refused, said: said.join("; ") })
 }
 
 /// Reads the TSIG keys of a Secret.
