@@ -157,8 +157,9 @@ impl Question {
         // RFC 5452 section 9.1: id, question and (by the connected socket) source must match.
         let same_question = match &message.queries[..] {
             [q] => host_name(&q.name).as_ref() == Some(&self.name) && q.query_type == self.kind.record_type(),
-            // An error before the question was understood comes without it (RFC 2136 servers do this for FORMERR).
-            [] => meta.response_code != ResponseCode::NoError,
+            // An error before the question was understood comes without it (RFC 2136 servers do this for FORMERR). That a name does
+            // or does not exist can only be said of a name.
+            [] => !matches!(meta.response_code, ResponseCode::NoError | ResponseCode::NXDomain),
             _ => false,
         };
         if meta.id != self.id

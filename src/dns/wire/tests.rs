@@ -38,6 +38,11 @@ fn answers_to_something_else_are_strays_and_broken_ones_garbage() {
     assert_eq!(with(2, 0xac).unwrap_err(), NotAnAnswer::Stray, "another opcode");
     assert_eq!(with(13, b'b').unwrap_err(), NotAnAnswer::Stray, "another name");
     assert_eq!(with(21, 1).unwrap_err(), NotAnAnswer::Stray, "another type");
+    // Without the question a server can say what is wrong with a request, and nothing about a name.
+    for (rcode, counts) in [(1, true), (4, true), (5, true), (0, false), (3, false)] {
+        let header = [0x12, 0x34, 0x84, rcode, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(question().read(&header).is_ok(), counts, "RCODE {rcode}");
+    }
     for end in 0..ANSWER.len() {
         assert!(question().read(&ANSWER[..end]).is_err(), "cut at {end}");
     }
