@@ -1,6 +1,7 @@
 use super::*;
 use crate::dns::key::parse_keys;
 use crate::dns::update::{Action, TxtValue, Update};
+use crate::dns::wire::tests::Damage;
 
 /// Blocks of `name: value` lines, as the files in tests/vectors have them.
 fn blocks(text: &str) -> Vec<Vec<(&str, &str)>> {
@@ -111,6 +112,20 @@ fn no_single_flipped_bit_of_a_signed_answer_is_accepted() {
             assert!(pending.check(&answer[..end], now).is_err(), "{key}: cut at {end}");
         }
     }
+}
+
+#[test]
+fn damaged_answers_never_end_the_check_and_are_never_verified() {
+    let recorded = recorded();
+    let (mut damage, mut forged) = (Damage::new(), 0);
+    for (key, now, _, pending, answer) in recorded.iter().cycle().take(20_000) {
+        let bad = damage.done_to(answer);
+        let result = pending.check(&bad, *now);
+        forged += u32::from(result == Err(Rejected::WrongMac));
+        // The case of the names in the TSIG record is not signed.
+        assert!(result.is_err() || bad.eq_ignore_ascii_case(answer), "{key}: {bad:02x?}");
+    }
+    assert!(forged > 1000, "the MAC was what stopped only {forged}");
 }
 
 #[test]

@@ -82,3 +82,88 @@ fn no_name_makes_the_reader_loop_or_leave_the_message() {
     let long = [[63; 64]; 5].concat();
     assert_eq!(read_name(&long, 0), Err("has a name of more than 255 octets"));
 }
+
+/// Damages messages: the same ones in each run.
+pub(crate) struct Damage(u64);
+
+impl Damage {
+    pub(crate) fn new() -> Damage {
+        Damage(0x6e6f_7461_7269_6174)
+    }
+
+    /// A number below `end` (xorshift64).
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    /// The message after one to three accidents.
+    pub(crate) fn done_to(&mut self, message: &[u8]) -> Vec<u8> {
+        // Lengths, pointers and counts at their ends are where readers go wrong.
+        const TELLING: [u8; 9] = [0, 1, 0x3f, 0x40, 0x7f, 0x80, 0xc0, 0xc1, 0xff];
+        let mut m = message.to_vec();
+        for _ in 0..=self.below(3) {
+            if m.is_empty() {
+                break;
+            }
+            let at = self.below(m.len());
+            let end = at + 1 + self.below((m.len() - at).min(16));
+            match self.below(6) {
+                0 => m[at] ^= 1 << self.below(8),
+                1 => m[at] = TELLING[self.below(TELLING.len())],
+                2 => m.truncate(at),
+                3 => drop(m.drain(at..end)),
+                4 => m.insert(at, TELLING[self.below(TELLING.len())]),
+                _ => {
+                    let part = m[at..end].to_vec();
+                    let to = self.below(m.len());
+                    drop(m.splice(to..to, part));
+                }
+            }
+        }
+        m
+    }
+}
+
+#[test]
+fn damaged_answers_of_the_three_servers_never_end_the_reader_nor_pass_for_answers_to_something_else() {
+    let kind = |word: &str| match word {
+        "AAAA" => Kind::Aaaa,
+        "CNAME" => Kind::Cname,
+        "NS" => Kind::Ns,
+        "SOA" => Kind::Soa,
+        _ => Kind::Txt,
+    };
+    let text = include_str!("../../../tests/vectors/query-answers.txt");
+    let of = |name: &str| {
+        text.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix(": ")).collect::<Vec<_>>()
+    };
+    let recorded: Vec<(Question, Vec<u8>)> = of("question")
+        .iter()
+        .zip(of("answer"))
+        .map(|(asked, hex)| {
+            let (word, owner) = asked.split_once(' ').unwrap();
+            let octet = |i: usize| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap();
+            let question = Question { id: 0x1234, name: name(owner), kind: kind(word) };
+            (question, (0..hex.len() / 2).map(octet).collect())
+        })
+        .collect();
+    assert_eq!(recorded.len(), 24);
+    let (mut damage, mut read) = (Damage::new(), 0);
+    for (question, answer) in recorded.iter().cycle().take(20_000) {
+        question.read(answer).unwrap();
+        let bad = damage.done_to(answer);
+        last_record(&bad).ok();
+        if let Ok(answer) = question.read(&bad) {
+            read += 1;
+            assert!(bad[..2] == [0x12, 0x34] && bad[2] & 0xf8 == 0x80, "{bad:02x?}");
+            let mut asked = Vec::new();
+            question.name.write_wire(&mut asked);
+            let no_question = bad[4..6] == [0, 0] && !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN);
+            assert!(no_question || read_name(&bad, 12).unwrap().0 == asked, "{bad:02x?}");
+        }
+    }
+    assert!((1000..15_000).contains(&read), "the damage is neither harmless nor total: {read} were read");
+}
