@@ -101,7 +101,7 @@ impl Client {
             if let Some(pending) = &pending
                 && let Err(e) = pending.check(bytes, self.clock(server))
             {
-                return Err(format!("an answer that the key did not sign ({e:?})"));
+                return Err(not_counted(&e));
             }
             question.read(bytes).map_err(|e| match e {
                 NotAnAnswer::Stray => "an answer to another question".to_owned(),
@@ -115,7 +115,9 @@ impl Client {
             Err(e) => e,
         };
         let tcp = over_tcp(server, &message, deadline).and_then(|bytes| read(&bytes));
-        tcp.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}")))
+        // What is missing there could be what was asked for.
+        let whole = tcp.and_then(|answer| if answer.truncated { Err("a cut answer".to_owned()) } else { Ok(answer) });
+        whole.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}")))
     }
 
     /// Signs one UPDATE and sends it. With `auto` TCP first, for it has no size limit and no doubt about what arrived; UDP as the
@@ -186,11 +188,14 @@ impl Client {
     ) -> Result<Verified, UpdateError> {
         let take = |bytes: &[u8]| match pending.check(bytes, self.clock(server)) {
             Ok(verified) => Take::Answer(Ok(verified)),
-            Err(Rejected::Stray) => Take::Next("an answer to another request".to_owned()),
-            Err(Rejected::Malformed(e)) => Take::Next(format!("an answer that {e}")),
             Err(
-                Rejected::WrongMac | Rejected::OtherKey | Rejected::Stale { .. } | Rejected::Unsigned(Rcode::NOERROR),
-            ) => Take::Next("an answer that our key did not sign".to_owned()),
+                e @ (Rejected::Stray
+                | Rejected::Malformed(_)
+                | Rejected::WrongMac
+                | Rejected::OtherKey
+                | Rejected::Stale { .. }
+                | Rejected::Unsigned(Rcode::NOERROR)),
+            ) => Take::Next(not_counted(&e)),
             Err(
                 e @ (Rejected::Unsigned(_) | Rejected::Explained(_) | Rejected::BadTime { .. } | Rejected::Error(_)),
             ) => Take::Answer(Err(e)),
@@ -215,6 +220,21 @@ impl Client {
 
     fn offsets(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, i64>> {
         self.offsets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came in place of the answer.
+fn not_counted(rejected: &Rejected) -> String {
+    match rejected {
+        Rejected::Stray => "an answer to another request".to_owned(),
+        Rejected::Malformed(what) => format!("an answer that {what}"),
+        Rejected::Stale { signed } => format!("an answer that was signed at {signed}, too far from our clock"),
+        Rejected::BadTime { server_time } => format!("BADTIME, for there it is {server_time}"),
+        Rejected::Explained(error) | Rejected::Error(error) => format!("{error}"),
+        Rejected::Unsigned(Rcode::NOERROR) | Rejected::WrongMac | Rejected::OtherKey => {
+            "an answer that our key did not sign".to_owned()
+        }
+        Rejected::Unsigned(rcode) => format!("{rcode}, which our key did not sign"),
     }
 }
 

@@ -58,7 +58,7 @@ impl Attempt<'_> {
             key.algorithm
         );
         match error {
-            UpdateError::Unreachable(how) => format!("no answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
+            UpdateError::Unreachable(how) => format!("no usable answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
             UpdateError::Refused(Rcode::REFUSED) => {
                 format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
             }

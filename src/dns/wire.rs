@@ -2,7 +2,7 @@
 //!
 //! Untrusted: every byte of an answer. Decoding records is hickory-proto's work; this file turns them into the few kinds that are
 //! looked at. The walk is ours, because hickory-proto does not tell where a record begins.
-//! Tested with bytes made by hand, by the lying servers of tests/it/dns_lies.rs, and by the real servers.
+//! Tested with bytes made by hand, by the lying servers of tests/it/liars.rs, and by the real servers.
 
 use std::net::IpAddr;
 

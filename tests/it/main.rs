@@ -9,6 +9,7 @@ mod command_line;
 mod configuration;
 mod kubernetes;
 mod layers;
+mod liars;
 mod main_job;
 mod probes;
 mod static_binary;

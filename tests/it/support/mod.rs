@@ -1,5 +1,7 @@
 //! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
+pub mod liar;
+pub mod lies;
 pub mod run;
 pub mod site;
 pub mod x509;
