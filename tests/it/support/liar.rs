@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notariat_lab::{Key, Port};
 
@@ -47,6 +47,9 @@ pub enum About {
     /// Queries for this type.
     Type(u16),
 }
+
+/// A flood ends, so that a client without a deadline fails its test and does not hang in it.
+const FLOOD: Duration = Duration::from_secs(20);
 
 pub type Lie = dyn Fn(&Exchange<'_>) -> Vec<Say> + Send + Sync;
 
@@ -162,6 +165,7 @@ impl Shared {
     }
 
     fn over_udp(&self, request: &[u8], udp: &UdpSocket, client: SocketAddr) {
+        let started = Instant::now();
         for part in self.parts(request, false) {
             match part {
                 Say::Message(bytes) | Say::Octets(bytes) => drop(udp.send_to(&bytes, client)),
@@ -174,7 +178,7 @@ impl Shared {
                 Say::Pause(long) => thread::sleep(long),
                 Say::Hold => {}
                 Say::Flood(bytes) => {
-                    while !self.is_over() {
+                    while !self.is_over() && started.elapsed() < FLOOD {
                         udp.send_to(&bytes, client).ok();
                         thread::sleep(Duration::from_millis(2));
                     }
@@ -184,6 +188,7 @@ impl Shared {
     }
 
     fn over_tcp(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let started = Instant::now();
         stream.set_nodelay(true)?;
         let request = read_framed(&mut stream)?;
         for part in self.parts(&request, true) {
@@ -197,7 +202,7 @@ impl Shared {
                 Say::Flood(bytes) => {
                     stream.write_all(&[0xff, 0xff])?;
                     for octet in bytes.iter().cycle() {
-                        if self.is_over() {
+                        if self.is_over() || started.elapsed() > FLOOD {
                             break;
                         }
                         stream.write_all(&[*octet])?;
