@@ -44,6 +44,7 @@ pub(super) fn over_udp<T>(
                     Take::Next(what) => why = what,
                 },
                 Err(e) if is_timeout(&e) => break,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // ICMP told that nobody listens there.
                 Err(e) => return Err(plain(&e)),
             }

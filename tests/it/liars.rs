@@ -246,3 +246,20 @@ fn a_certificate_is_issued_although_somebody_sends_forged_answers_before_the_tru
     site.assert_valid("web", &["www.site.test"]);
     assert!(site.dns.txt(OWNER).is_empty());
 }
+
+/// Linux ends a receive that has a time limit when the process goes on after a stop, whether or not anybody handles signals.
+#[test]
+fn a_process_that_was_stopped_for_a_moment_goes_on_waiting_for_the_answer() {
+    let site = Site::new();
+    let liar = Liar::start(site.dns.addr(), &site.key, About::Updates, |x| {
+        [vec![Say::Pause(Duration::from_secs(1))], say(x.truth.to_vec())].concat()
+    });
+    let more = format!("'{}', transport: udp", liar.addr());
+    site.config(&site.entry("web", "www.site.test", "").replace(&format!("'{}'", site.dns.addr()), &more));
+    let daemon = site.daemon();
+    daemon.until("an UPDATE was sent", || liar.heard() > 0);
+    daemon.signal("STOP");
+    daemon.signal("CONT");
+    daemon.until("it is settled", || daemon.log().contains("issued secret") || daemon.log().contains("failed secret"));
+    assert!(daemon.log().contains("issued secret=default/web"), "{}", daemon.log());
+}

@@ -114,6 +114,11 @@ impl Daemon {
         self.until(part, || self.log().contains(part));
     }
 
+    /// Sends a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        notariat_lab::process::signal(self.child.id(), name);
+    }
+
     /// Sends SIGTERM and returns the exit code, which must come within the ten seconds that are promised.
     #[track_caller]
     pub fn terminate(mut self) -> i32 {
