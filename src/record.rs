@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cert::facts::hex;
 use crate::config::ZoneRule;
-use crate::config::entry::{Entry, KeyType};
+use crate::config::entry::{Entry, KeyType, Transport};
 use crate::config::node::Node;
 use crate::decide::attempts::{CAP_WINDOW, Stage};
 use crate::dns::update::TxtValue;
@@ -197,6 +197,9 @@ pub struct Published {
     pub address: std::net::SocketAddr,
     /// The Secret of the key.
     pub key: ObjectRef,
+    /// How to send.
+    #[serde(default)]
+    pub transport: Transport,
     /// The values.
     pub values: Vec<TxtValue>,
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::fields::{Fault, Fields, duration, duration_text, text};
 use super::metadata::{check_annotation, check_label};
@@ -86,10 +86,11 @@ pub struct DnsSettings {
 }
 
 /// How UPDATEs are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, and UDP where that does not work.
+    #[default]
     Auto,
     /// TCP only.
     Tcp,

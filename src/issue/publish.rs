@@ -31,6 +31,7 @@ pub struct Places<'c> {
     context: &'c Context,
     targets: BTreeMap<Domain, Target>,
     keys: BTreeMap<ObjectRef, Vec<TsigKey>>,
+    transport: Transport,
     permits: Vec<Permit<'c>>,
 }
 
@@ -94,7 +95,8 @@ impl<'c> Places<'c> {
             }
             targets.insert(name.clone(), target);
         }
-        Ok(Places { context, targets, keys, permits: permits.into_inner() })
+        let transport = entry.dns.transport;
+        Ok(Places { context, targets, keys, transport, permits: permits.into_inner() })
     }
 
     /// Groups the values of an order into one batch per zone.
@@ -136,6 +138,7 @@ impl<'c> Places<'c> {
                 server: target.servers[0].label.clone(),
                 address: target.servers[0].address,
                 key: target.key.clone(),
+                transport: self.transport,
                 values: Vec::new(),
             },
             servers: target.servers.clone(),
@@ -364,10 +367,10 @@ pub fn delete(client: &Client, batch: &Batch, transport: Transport) -> Result<(S
 /// Deletes exactly these values.
 fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
     let keys = read_keys(&context.store, &published.key)?;
-    let Published { zone, server, address, values, .. } = published;
+    let Published { zone, server, address, transport, values, .. } = published;
     let server = Server { label: server.clone(), address: *address };
     let update = Update { zone, action: Action::Delete, values };
-    send(&context.dns, &[server], &keys, &update, Transport::Auto).map(|_| ()).map_err(|e| {
+    send(&context.dns, &[server], &keys, &update, *transport).map(|_| ()).map_err(|e| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
         format!("TXT values at {owners} are left behind: {}", e.said)

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::entry::Transport;
 use crate::config::node;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
@@ -16,6 +17,7 @@ fn published() -> Published {
         server: "ns1".into(),
         address: "127.0.0.1:53".parse().unwrap(),
         key: ObjectRef::parse("team/k", "").unwrap(),
+        transport: Transport::Tcp,
         values: vec![TxtValue { owner: DnsName::parse("x.a.test").unwrap(), value: "v".into() }],
     }
 }
