@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 use crate::nameserver::{NameServer, Setup};
 use crate::tools::tool;
 use crate::zone::Reach;
-use crate::{Hmac, Key, Port, Scratch};
+use crate::{Hmac, Key, Port, Scratch, Zone};
 
 /// Writes the configuration of a primary or secondary and gives the command that starts it.
 pub(crate) fn configure(setup: &Setup, directory: &Scratch, address: SocketAddr, control: &Port) -> Command {
@@ -31,15 +31,13 @@ pub(crate) fn configure(setup: &Setup, directory: &Scratch, address: SocketAddr,
     options.extend(setup.options.iter().cloned());
     let mut text = server_clauses(directory, address, control, &options);
     text.extend(setup.all_keys().into_iter().map(Key::bind_clause));
-    for zone in &setup.zones {
-        let name = &zone.name;
-        directory.write(&format!("{name}.zone"), &zone.file(address.ip()));
-        text += &format!("zone \"{name}\" {{ type primary; file \"{name}.zone\";\n");
-        if !zone.grants.is_empty() {
-            let grants: String = zone.grants.iter().map(|(key, reach)| grant(key, reach)).collect();
-            text += &format!("  update-policy {{\n{grants}  }};\n");
-        }
-        text += &format!("  {}\n}};\n", zone.server_lines.join("\n  "));
+    text.extend(
+        setup.zones.iter().filter(|zone| zone.view.is_none()).map(|zone| zone_clause(zone, directory, address)),
+    );
+    for (view, clients) in &setup.views {
+        let zones = setup.zones.iter().filter(|zone| zone.view.as_ref() == Some(view));
+        let zones: String = zones.map(|zone| zone_clause(zone, directory, address)).collect();
+        text += &format!("view \"{view}\" {{ match-clients {{ {clients} }};\n{zones}}};\n");
     }
     for followed in &setup.followed {
         let primary = target(followed.primary, &followed.key);
@@ -54,6 +52,19 @@ pub(crate) fn configure(setup: &Setup, directory: &Scratch, address: SocketAddr,
     // syslog only.
     command.args(["-g", "-n", "1", "-c"]).arg(file);
     command
+}
+
+fn zone_clause(zone: &Zone, directory: &Scratch, address: SocketAddr) -> String {
+    let name = &zone.name;
+    // The same zone may be in several views.
+    let file = format!("{}{name}.zone", zone.view.as_deref().unwrap_or_default());
+    directory.write(&file, &zone.file(address.ip()));
+    let mut text = format!("zone \"{name}\" {{ type primary; file \"{file}\";\n");
+    if !zone.grants.is_empty() {
+        let grants: String = zone.grants.iter().map(|(key, reach)| grant(key, reach)).collect();
+        text += &format!("  update-policy {{\n{grants}  }};\n");
+    }
+    text + &format!("  {}\n}};\n", zone.server_lines.join("\n  "))
 }
 
 /// How `named` counts: by opcode, as soon as a message is read, whatever becomes of it.

@@ -29,6 +29,7 @@ pub struct Zone {
     pub(crate) name: String,
     pub(crate) grants: Vec<(Key, Reach)>,
     pub(crate) server_lines: Vec<String>,
+    pub(crate) view: Option<String>,
     lines: Vec<String>,
     name_servers: Vec<(String, Option<IpAddr>)>,
     primary: Option<String>,
@@ -42,6 +43,7 @@ impl Zone {
             name: without_dot(name),
             grants: Vec::new(),
             server_lines: Vec::new(),
+            view: None,
             lines: Vec::new(),
             name_servers: Vec::new(),
             primary: None,
@@ -88,6 +90,12 @@ impl Zone {
     /// is the kind and the content of a metadata entry.
     pub fn server_line(mut self, line: &str) -> Zone {
         self.server_lines.push(line.to_owned());
+        self
+    }
+
+    /// Shows it in one view of BIND only (see `Setup::view`).
+    pub fn in_view(mut self, view: &str) -> Zone {
+        self.view = Some(view.to_owned());
         self
     }
 

@@ -23,6 +23,7 @@ pub struct Setup {
     pub(crate) notify_delay_secs: u32,
     pub(crate) followed: Vec<Followed>,
     pub(crate) clock: i64,
+    pub(crate) views: Vec<(String, String)>,
 }
 
 /// Zones a secondary copies from a primary.
@@ -47,6 +48,7 @@ impl Setup {
             notify_delay_secs: 0,
             followed: Vec::new(),
             clock: 0,
+            views: Vec::new(),
         }
     }
 
@@ -115,6 +117,13 @@ impl Setup {
         self
     }
 
+    /// A view of BIND and its `match-clients`, such as `key "k"; 127.0.0.1;`. The first that matches is shown. With views every
+    /// zone is in one.
+    pub fn view(mut self, name: &str, clients: &str) -> Setup {
+        self.views.push((name.to_owned(), clients.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it serves each zone.
     #[track_caller]
     pub fn start(self) -> NameServer {
@@ -134,7 +143,8 @@ impl Setup {
             Software::PowerDns => powerdns::configure(self, &directory, address),
         };
         let command = at_clock(command, self.clock);
-        let own = self.zones.iter().map(|zone| zone.name.clone());
+        // Whether a zone in a view is shown to us is up to the test.
+        let own = self.zones.iter().filter(|zone| zone.view.is_none()).map(|zone| zone.name.clone());
         let copied = self.followed.iter().flat_map(|followed| followed.zones.clone());
         let server = NameServer {
             process: Server::start(self.software.name(), &command, &directory.join("log")),
@@ -148,6 +158,9 @@ impl Setup {
             _ports: (port, control),
         };
         server.wait_until_serving()?;
+        if !self.views.is_empty() {
+            server.process.wait_until("loaded its zones", || server.log().contains("all zones loaded"))?;
+        }
         Ok(server)
     }
 
