@@ -174,16 +174,17 @@ impl<'a> Run<'a> {
         claim.save()
     }
 
-    /// Which server took each batch, in the order in which they were published. Written only when another one took it than the one
+    /// Which server took each batch, in the order in which they were published. It stands for its zone: what is withdrawn there is
+    /// gone, and the server that was tried first may be dark or a secondary. Written only when another one took a batch than the one
     /// that the record names already.
     fn note_servers(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
         let published = &mut self.flight(claim).published;
-        let known = published.len();
-        for batch in batches {
-            published.retain(|p| *p != batch.published);
-            published.push(batch.published.clone());
+        let moved = batches.iter().any(|batch| !published.contains(&batch.published));
+        for Batch { published: taken, .. } in batches {
+            published.retain(|p| (&p.zone, &p.key, &p.values) != (&taken.zone, &taken.key, &taken.values));
+            published.push(taken.clone());
         }
-        if published.len() > known { claim.save() } else { Ok(()) }
+        if moved { claim.save() } else { Ok(()) }
     }
 
     /// Withdraws what the record knows to be published. What can not be withdrawn is left to a later try and blocks nothing.
