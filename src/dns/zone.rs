@@ -4,16 +4,21 @@
 //! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as "no such
 //! record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
 
+mod answer;
+
 use std::net::SocketAddr;
+
+pub use answer::ns_names;
+use answer::{glue, hint, mname, referred, soa_owner};
 
 use super::client::{Client, Way};
 use super::key::TsigKey;
-use super::resolver::{Resolver, address, shown};
+use super::resolver::{Resolver, shown};
 use super::rules::{Configured, Rules, joined};
 use super::wire::{Answer, Data, Kind, Rcode, Rr};
 use crate::address::{Host, ServerAddress};
 use crate::decide::gate::{Barred, Lane};
-use crate::limits::{CNAME_HOPS_MAX, DNS_FIND, SERVER_ADDRESSES_MAX, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::limits::{CNAME_HOPS_MAX, DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::time::Deadline;
 
@@ -44,17 +49,23 @@ pub struct Target {
     pub zone: DnsName,
     /// Where the UPDATE goes, best first; at least one.
     pub servers: Vec<Server>,
+    /// Whether the first one is the primary, as the configuration or the SOA says. What another one refuses, the next may do.
+    pub primary_first: bool,
     /// The Secret of the key.
     pub key: ObjectRef,
     /// The gate before its servers.
     pub lane: Lane,
 }
 
+const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
+
 /// A zone and the servers that may take UPDATEs for it.
 #[derive(Clone, Debug)]
 struct Cut {
     zone: DnsName,
     servers: Vec<Server>,
+    /// See [`Target`].
+    primary_first: bool,
 }
 
 /// Finds the targets of one entry.
@@ -110,7 +121,8 @@ impl Finder<'_> {
             match self.follow(cut, &owner, key.as_ref(), deadline).map_err(|e| told(&chain, &e))? {
                 Found::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
-                    return Ok(Target { owner, zone: cut.zone, servers: cut.servers, key, lane });
+                    let Cut { zone, servers, primary_first } = cut;
+                    return Ok(Target { owner, zone, servers, primary_first, key, lane });
                 }
                 Found::Cname(next) => {
                     let looped = chain.contains(&next);
@@ -119,7 +131,7 @@ impl Finder<'_> {
                         let way = joined(&chain);
                         return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
                     }
-                    if chain.len() > CNAME_HOPS_MAX {
+                    if chain.len() > CNAME_HOPS_MAX + 1 {
                         let way = joined(&chain);
                         return Err(
                             format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {}: {way}", chain[0]).into()
@@ -135,7 +147,7 @@ impl Finder<'_> {
     fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, String> {
         match self.rules.configured(owner) {
             Configured { zone: Some(zone), server: Some(server) } => {
-                Ok(Cut { zone: zone.clone(), servers: self.addresses(server, deadline)? })
+                Ok(Cut { zone: zone.clone(), servers: self.addresses(server, deadline)?, primary_first: true })
             }
             Configured { zone: Some(zone), server: None } => {
                 let (apex, answer) = self.apex(zone, deadline)?;
@@ -145,16 +157,16 @@ impl Finder<'_> {
                         self.resolver
                     ));
                 }
-                Ok(Cut { servers: self.primary(&apex, &answer, deadline)?, zone: apex })
+                self.primary(apex, &answer, deadline)
             }
             Configured { zone: None, server: Some(server) } => {
                 let servers = self.addresses(server, deadline)?;
                 let zone = self.apex_at(&servers, below, deadline)?;
-                Ok(Cut { zone, servers })
+                Ok(Cut { zone, servers, primary_first: true })
             }
             Configured { zone: None, server: None } => {
                 let (zone, answer) = self.apex(below, deadline)?;
-                Ok(Cut { servers: self.primary(&zone, &answer, deadline)?, zone })
+                self.primary(zone, &answer, deadline)
             }
         }
     }
@@ -170,7 +182,7 @@ impl Finder<'_> {
                     Some(_) => Ok((zone, answer)),
                     None => Err(format!(
                         "no zone found for {name}: the resolver {} says that it is in {zone}., a top-level domain; if the zone is a \
-                         private one, set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver",
+                         private one, {TO_SET}",
                         self.resolver
                     )),
                 };
@@ -181,36 +193,36 @@ impl Finder<'_> {
             }
         }
         Err(format!(
-            "no zone found for {name}: the resolver {} knows no SOA for it or any name above it",
+            "no zone found for {name}: the resolver {} knows no zone that it is in; if the zone is a private one, {TO_SET}",
             self.resolver
         ))
     }
 
     /// The servers of a discovered zone: the primary that its SOA names, then its NS, as far as they have addresses.
-    fn primary(&self, zone: &DnsName, soa: &Answer, deadline: Deadline) -> Result<Vec<Server>, String> {
-        let sections = soa.answers.iter().chain(&soa.authorities);
-        let mname = sections.clone().find_map(|r| match &r.data {
-            Data::Soa { mname, .. } if r.owner == *zone => mname.clone(),
-            _ => None,
-        });
-        let ns = self.resolver.query(self.client, zone, Kind::Ns, deadline)?;
+    fn primary(&self, zone: DnsName, soa: &Answer, deadline: Deadline) -> Result<Cut, String> {
+        let mname = mname(soa, &zone);
+        let ns = self.resolver.query(self.client, &zone, Kind::Ns, deadline)?;
         let mut names: Vec<DnsName> =
-            mname.into_iter().chain(ns_names(&ns.answers, zone)).take(ZONE_SERVERS_MAX).collect();
+            mname.iter().cloned().chain(ns_names(&ns.answers, &zone)).take(ZONE_SERVERS_MAX).collect();
         let mut seen = std::collections::BTreeSet::new();
         names.retain(|n| seen.insert(n.clone()));
-        let mut servers = Vec::new();
-        let mut failed = Vec::new();
+        let servers = self.all_addresses(&names, deadline);
+        let mut servers = servers.map_err(|e| format!("no server of the zone {zone} has an address: {e}"))?;
+        servers.truncate(ZONE_SERVERS_MAX);
+        let primary_first = mname.is_some_and(|name| servers[0].label == name.as_str());
+        Ok(Cut { zone, servers, primary_first })
+    }
+
+    /// The addresses of those that have one; an error when none has.
+    fn all_addresses(&self, names: &[DnsName], deadline: Deadline) -> Result<Vec<Server>, String> {
+        let (mut servers, mut failed) = (Vec::new(), Vec::new());
         for name in names {
-            match self.addresses(&ServerAddress::dns(Host::Name(name)), deadline) {
+            match self.addresses(&ServerAddress::dns(Host::Name(name.clone())), deadline) {
                 Ok(found) => servers.extend(found),
                 Err(e) => failed.push(e),
             }
         }
-        servers.truncate(ZONE_SERVERS_MAX);
-        if servers.is_empty() {
-            return Err(format!("no server of the zone {zone} has an address: {}", failed.join("; ")));
-        }
-        Ok(servers)
+        if servers.is_empty() { Err(failed.join("; ")) } else { Ok(servers) }
     }
 
     fn addresses(&self, server: &ServerAddress, deadline: Deadline) -> Result<Vec<Server>, String> {
@@ -227,14 +239,19 @@ impl Finder<'_> {
         key: Option<&TsigKey>,
         deadline: Deadline,
     ) -> Result<Found, String> {
+        let mut is_referred = false;
         for _ in 0..ZONE_LABELS_MAX {
-            let (answer, at) = self.first_answer(&cut, owner, key, deadline)?;
+            let (answer, at, way) = self.first_answer(&cut, owner, key, deadline)?;
+            // The ones before it are no good for an UPDATE either; they come last.
+            cut.primary_first &= cut.servers[at].label == cut.servers[0].label;
+            cut.servers.rotate_left(at);
+            let at = &cut.servers[0];
             let target = answer.answers.iter().find_map(|r| match &r.data {
                 Data::Cname(target) if r.owner == *owner => Some(target.clone()),
                 _ => None,
             });
             if let Some(target) = target {
-                return Ok(if self.is_wildcard(at, owner, &target, deadline) {
+                return Ok(if self.is_wildcard(at, way, owner, &target, deadline) {
                     Found::Here(cut)
                 } else {
                     Found::Cname(target)
@@ -246,50 +263,61 @@ impl Finder<'_> {
                 if let Some(apex) = apex.filter(|a| a.is_within(&cut.zone)) {
                     cut.zone = apex;
                 }
+                if let Some(name) = mname(&answer, &cut.zone).filter(|_| is_referred) {
+                    self.put_first(&mut cut, name, deadline);
+                }
                 return Ok(Found::Here(cut));
             }
-            let child = answer.authorities.iter().find_map(|r| match &r.data {
-                Data::Ns(_) if owner.is_within(&r.owner) && r.owner != cut.zone && r.owner.is_within(&cut.zone) => {
-                    Some(&r.owner)
-                }
-                _ => None,
-            });
+            let child = referred(&answer, owner).filter(|child| *child != cut.zone && child.is_within(&cut.zone));
             let Some(child) = child else {
                 return Err(format!(
                     "{at} does not answer for the zone {} (neither an authoritative answer nor a referral)",
                     cut.zone
                 ));
             };
-            let glue = glue(&answer, child);
-            if glue.is_empty() {
-                return Err(format!(
-                    "{at} says that {child} is a zone of its own, on servers whose addresses it does not give: add `- zone: {child}` to the key `zones`"
-                ));
+            let mut servers = glue(&answer, &child);
+            if servers.is_empty() {
+                let names: Vec<DnsName> = ns_names(&answer.authorities, &child).take(ZONE_SERVERS_MAX).collect();
+                servers = self.all_addresses(&names, deadline).map_err(|e| {
+                    format!("{at} says that {child} is a zone of its own, and no server of it is found ({e}): add `- zone: {child}` with its `server` to the key `zones`")
+                })?;
             }
-            cut = Cut { zone: child.clone(), servers: glue };
+            (cut, is_referred) = (Cut { zone: child, servers, primary_first: false }, true);
         }
         Err(format!("the zone of {owner} is delegated too deep"))
     }
 
+    /// A referral names the name servers of a zone; the primary that its SOA names may be another one.
+    fn put_first(&self, cut: &mut Cut, primary: DnsName, deadline: Deadline) {
+        let label = primary.to_string();
+        if !cut.servers.iter().any(|s| s.label == label) {
+            let found = self.addresses(&ServerAddress::dns(Host::Name(primary)), deadline);
+            cut.servers.extend(found.unwrap_or_default());
+        }
+        cut.servers.sort_by_key(|s| s.label != label);
+        cut.primary_first = cut.servers[0].label == label;
+    }
+
     /// The first of the zone's servers that answers NOERROR or NXDOMAIN, to anybody or to who holds the key: views of BIND match on keys.
-    fn first_answer<'c>(
+    fn first_answer<'k>(
         &self,
-        cut: &'c Cut,
+        cut: &Cut,
         owner: &DnsName,
-        key: Option<&TsigKey>,
+        key: Option<&'k TsigKey>,
         deadline: Deadline,
-    ) -> Result<(Answer, &'c Server), String> {
+    ) -> Result<(Answer, usize, Way<'k>), String> {
         let mut said = Vec::new();
-        for server in &cut.servers {
+        for (number, server) in cut.servers.iter().enumerate() {
             for way in [Some(Way::Plain), key.map(Way::Signed)].into_iter().flatten() {
                 match self.client.query(server.address, owner, Kind::Cname, way, deadline) {
                     Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
-                        return Ok((answer, server));
+                        return Ok((answer, number, way));
                     }
-                    Ok(answer) => said.push(format!(
-                        "{server} says {} for {owner}: is it a server of the zone {}?",
-                        answer.rcode, cut.zone
-                    )),
+                    Ok(answer) => {
+                        let otherwise = format!("is it a server of the zone {}?", cut.zone);
+                        let hint = hint(answer.rcode, &otherwise);
+                        said.push(format!("{server} says {} for {owner}: {hint}", answer.rcode));
+                    }
                     // What it says to anybody stands there already, and is not an answer to our key's question.
                     Err(_) if matches!(way, Way::Signed(_)) => {}
                     Err(e) => {
@@ -305,32 +333,53 @@ impl Finder<'_> {
 
     /// Whether a CNAME comes from a wildcard record: then a name beside the owner that nobody made has it as well. A TXT of our own
     /// takes precedence over a wildcard, so it is not followed.
-    fn is_wildcard(&self, server: &Server, owner: &DnsName, target: &DnsName, deadline: Deadline) -> bool {
+    fn is_wildcard(
+        &self,
+        server: &Server,
+        way: Way<'_>,
+        owner: &DnsName,
+        target: &DnsName,
+        deadline: Deadline,
+    ) -> bool {
         let Some(sibling) = owner.parent().and_then(|parent| parent.child("_notariat-is-there-a-wildcard").ok()) else {
             return false;
         };
         let same = |r: &Rr| r.owner == sibling && r.data == Data::Cname(target.clone());
         self.client
-            .query(server.address, &sibling, Kind::Cname, Way::Plain, deadline)
+            .query(server.address, &sibling, Kind::Cname, way, deadline)
             .is_ok_and(|answer| answer.answers.iter().any(same))
     }
 
-    /// Asks a configured server itself which zone `name` is in.
+    /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
     fn apex_at(&self, servers: &[Server], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
+        let key = self.rules.entry.tsig_secret.as_ref().and_then(self.first_key);
         let mut said = Vec::new();
         for server in servers {
-            match self.client.query(server.address, name, Kind::Soa, Way::Plain, deadline) {
-                Ok(answer) => match soa_owner(&answer).filter(|zone| name.is_within(zone)) {
-                    Some(zone) if zone.parent().is_some() => return Ok(zone),
-                    Some(zone) => said.push(format!("{server} says that {name} is in the top-level domain {zone}")),
-                    None => said.push(format!(
-                        "{server} says {} for the SOA of {name}: is it a server of its zone? set `dns.zone`",
-                        answer.rcode
-                    )),
-                },
-                Err(e) => said.push(format!("{server} does not answer ({e})")),
+            for way in [Some(Way::Plain), key.as_ref().map(Way::Signed)].into_iter().flatten() {
+                let ask = |name: &DnsName| self.client.query(server.address, name, Kind::Soa, way, deadline);
+                let answer =
+                    ask(name).and_then(|answer| match referred(&answer, name).and_then(|child| child.parent()) {
+                        // The server's own zone is the one above; `follow` finds the way down from there.
+                        Some(above) => ask(&above),
+                        None => Ok(answer),
+                    });
+                match answer {
+                    Ok(answer) => match soa_owner(&answer).filter(|zone| name.is_within(zone)) {
+                        Some(zone) if zone.parent().is_some() => return Ok(zone),
+                        Some(zone) => said.push(format!("{server} says that {name} is in the top-level domain {zone}")),
+                        None => {
+                            let hint = hint(answer.rcode, "is it a server of its zone? set `dns.zone`");
+                            said.push(format!("{server} says {} for the SOA of {name}: {hint}", answer.rcode));
+                        }
+                    },
+                    Err(e) => {
+                        said.push(format!("{server} does not answer ({e})"));
+                        break;
+                    }
+                }
             }
         }
+        said.dedup();
         Err(said.join("; "))
     }
 }
@@ -341,37 +390,6 @@ enum Found {
     Here(Cut),
     /// A CNAME of its own leads on.
     Cname(DnsName),
-}
-
-/// The owner of the SOA record: the apex, unless a CNAME answered.
-fn soa_owner(answer: &Answer) -> Option<DnsName> {
-    let soa = |r: &&Rr| matches!(r.data, Data::Soa { .. });
-    let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
-    found.map(|r| r.owner.clone())
-}
-
-/// The names of the NS records of `zone`.
-pub fn ns_names<'a>(section: &'a [Rr], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
-    section.iter().filter_map(move |r| match &r.data {
-        Data::Ns(name) if r.owner == *zone => Some(name.clone()),
-        _ => None,
-    })
-}
-
-/// The servers of a delegated zone whose addresses came with the referral.
-fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
-    let mut servers = Vec::new();
-    for name in ns_names(&referral.authorities, child) {
-        let records = referral.additionals.iter().filter(|r| r.owner == name);
-        let label = name.to_string();
-        servers.extend(
-            records
-                .filter_map(address)
-                .map(|ip| Server { label: label.clone(), address: SocketAddr::new(ip, crate::address::DNS_PORT) }),
-        );
-    }
-    servers.truncate(SERVER_ADDRESSES_MAX);
-    servers
 }
 
 /// An error after a CNAME names the way that led there.

@@ -41,6 +41,7 @@ pub struct Batch {
     /// What the record keeps of it: with the server that is tried first, until another one took it.
     pub published: Published,
     servers: Vec<Server>,
+    primary_first: bool,
     keys: Vec<TsigKey>,
     lane: Lane,
     /// Names whose challenge lies right below them: those of them that live from a wildcard record vanish while it is there.
@@ -142,6 +143,7 @@ impl<'c> Places<'c> {
                 values: Vec::new(),
             },
             servers: target.servers.clone(),
+            primary_first: target.primary_first,
             keys: self.keys[&target.key].clone(),
             lane: target.lane.clone(),
             hosts: Vec::new(),
@@ -199,7 +201,8 @@ impl<'c> Places<'c> {
     fn add(&self, batch: &mut Batch, settings: &DnsSettings, in_use: &[DnsName]) -> Result<(), NotAdded> {
         let Published { zone, values, .. } = &batch.published;
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
-        let done = send(&self.context.dns, &batch.servers, &batch.keys, &update, settings.transport);
+        let done =
+            send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
         let permit = self.permits.iter().find(|p| *p.lane() == batch.lane);
         batch.may_be_there = done.as_ref().err().is_none_or(|e| !e.refused);
         match done {
@@ -283,17 +286,18 @@ struct NotDone {
     said: String,
 }
 
-/// Sends an UPDATE to the first server that does it under the first key that it knows.
+/// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
+/// servers nobody knows whether they are secondaries, which refuse as well.
 fn send(
     client: &Client,
-    servers: &[Server],
+    (servers, primary_first): (&[Server], bool),
     keys: &[TsigKey],
     update: &Update<'_>,
     transport: Transport,
 ) -> Result<(Server, TsigKey), NotDone> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
     let (mut said, mut refused) = (Vec::new(), true);
-    for server in servers {
+    for (rank, server) in servers.iter().enumerate() {
         let mut elsewhere = false;
         for (number, key) in keys.iter().enumerate() {
             let at = time::now();
@@ -325,6 +329,7 @@ fn send(
                     | UpdateError::Refused(Rcode::NOTAUTH)
                     | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH))
             );
+            elsewhere |= !(primary_first && rank == 0) && is_refusal(&error);
             // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
             let another_key =
                 matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
@@ -337,6 +342,17 @@ fn send(
         }
     }
     Err(NotDone { unused_name: false, refused, said: said.join("; ") })
+}
+
+/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured).
+fn is_refusal(error: &UpdateError) -> bool {
+    match error {
+        UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
+            matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL)
+        }
+        UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_)),
+        UpdateError::Unreachable(_) => false,
+    }
 }
 
 /// Reads the TSIG keys of a Secret.
@@ -361,7 +377,7 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
 pub fn delete(client: &Client, batch: &Batch, transport: Transport) -> Result<(Server, TsigKey), String> {
     let Published { zone, values, .. } = &batch.published;
     let update = Update { zone, action: Action::Delete, values };
-    send(client, &batch.servers, &batch.keys, &update, transport).map_err(|e| e.said)
+    send(client, (&batch.servers, batch.primary_first), &batch.keys, &update, transport).map_err(|e| e.said)
 }
 
 /// Deletes exactly these values.
@@ -370,7 +386,7 @@ fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
     let Published { zone, server, address, transport, values, .. } = published;
     let server = Server { label: server.clone(), address: *address };
     let update = Update { zone, action: Action::Delete, values };
-    send(&context.dns, &[server], &keys, &update, *transport).map(|_| ()).map_err(|e| {
+    send(&context.dns, (&[server], true), &keys, &update, *transport).map(|_| ()).map_err(|e| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
         format!("TXT values at {owners} are left behind: {}", e.said)

@@ -1,0 +1,64 @@
+//! What an answer says about zones: their apex, primary and name servers, and where a server leads on to. Pure.
+
+use std::net::SocketAddr;
+
+use super::Server;
+use crate::address::DNS_PORT;
+use crate::dns::resolver::address;
+use crate::dns::wire::{Answer, Data, Rcode, Rr};
+use crate::limits::SERVER_ADDRESSES_MAX;
+use crate::name::DnsName;
+
+/// The owner of the SOA record: the apex, unless a CNAME answered.
+pub(super) fn soa_owner(answer: &Answer) -> Option<DnsName> {
+    let soa = |r: &&Rr| matches!(r.data, Data::Soa { .. });
+    let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
+    found.map(|r| r.owner.clone())
+}
+
+/// The primary that the SOA of `zone` names.
+pub(super) fn mname(answer: &Answer, zone: &DnsName) -> Option<DnsName> {
+    answer.answers.iter().chain(&answer.authorities).find_map(|r| match &r.data {
+        Data::Soa { mname, .. } if r.owner == *zone => mname.clone(),
+        _ => None,
+    })
+}
+
+/// The zone that a server does not serve itself and leads on to, in search of `name`.
+pub(super) fn referred(answer: &Answer, name: &DnsName) -> Option<DnsName> {
+    let is_referral = answer.rcode == Rcode::NOERROR && !answer.authoritative && answer.answers.is_empty();
+    let ns = |r: &&Rr| matches!(r.data, Data::Ns(_)) && name.is_within(&r.owner);
+    answer.authorities.iter().filter(|_| is_referral).find(ns).map(|r| r.owner.clone())
+}
+
+/// The names of the NS records of `zone`.
+pub fn ns_names<'a>(section: &'a [Rr], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
+    section.iter().filter_map(move |r| match &r.data {
+        Data::Ns(name) if r.owner == *zone => Some(name.clone()),
+        _ => None,
+    })
+}
+
+/// The servers of a delegated zone whose addresses came with the referral.
+pub(super) fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
+    let mut servers = Vec::new();
+    for name in ns_names(&referral.authorities, child) {
+        let records = referral.additionals.iter().filter(|r| r.owner == name);
+        let label = name.to_string();
+        servers.extend(
+            records
+                .filter_map(address)
+                .map(|ip| Server { label: label.clone(), address: SocketAddr::new(ip, DNS_PORT) }),
+        );
+    }
+    servers.truncate(SERVER_ADDRESSES_MAX);
+    servers
+}
+
+/// What to look at after an RCODE that gives no answer.
+pub(super) fn hint(rcode: Rcode, otherwise: &str) -> &str {
+    match rcode {
+        Rcode::SERVFAIL => "the server failed inside; its log says why",
+        _ => otherwise,
+    }
+}
