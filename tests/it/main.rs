@@ -15,3 +15,4 @@ mod probes;
 mod static_binary;
 mod support;
 mod update_errors;
+mod zones;
