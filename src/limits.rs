@@ -50,6 +50,9 @@ pub const VISIBLE_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause between two looks.
 pub const VISIBLE_PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// How long one look may take: both attempts over UDP and one over TCP.
+pub const VISIBLE_LOOK: Duration = Duration::from_secs(5);
+
 /// Failed looks (no answer, REFUSED, SERVFAIL) after which a server is no longer waited for, when another one shows the values.
 pub const VISIBLE_FAILURES_MAX: u32 = 3;
 

@@ -16,7 +16,7 @@ use super::zone::{Server, ns_names};
 use crate::address::{DNS_PORT, Host, ServerAddress};
 use crate::config::entry::{DnsSettings, Propagation};
 use crate::limits::{
-    DNS_FIND, DNS_SERIAL, VISIBLE_FAILURES_MAX, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
+    DNS_FIND, DNS_SERIAL, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
 };
 use crate::name::DnsName;
 use crate::stop::Stop;
@@ -112,7 +112,6 @@ impl Watch<'_> {
         if looks.iter().any(|l| matches!(l.seen, Seen::Missing(..))) {
             return Err(self.with_serials(looks));
         }
-        self.stop.wait(self.settings.settle);
         looks.retain(|l| l.seen != Seen::All);
         Ok(looks)
     }
@@ -137,7 +136,7 @@ impl Watch<'_> {
     fn until_seen(&self, server: &Server, failures_max: u32, look: impl Fn(&DnsName) -> Seen) -> Look {
         let mut owners: Vec<&DnsName> =
             self.values.iter().map(|v| &v.owner).collect::<BTreeSet<_>>().into_iter().collect();
-        let (mut pause, mut failures) = (VISIBLE_PAUSE_MIN, 0);
+        let (mut pause, mut failures, mut missing) = (VISIBLE_PAUSE_MIN, 0, None);
         loop {
             // An UPDATE is atomic and its names arrive together, so one owner that lacks its value is enough to wait.
             let mut seen = Seen::All;
@@ -147,10 +146,19 @@ impl Watch<'_> {
                     owners.pop();
                 }
             }
-            failures += u32::from(matches!(seen, Seen::Silent(_)));
+            match &seen {
+                Seen::All => {}
+                Seen::Missing(..) => missing = Some(seen.clone()),
+                Seen::Silent(_) => failures += 1,
+            }
             let done = seen == Seen::All || failures >= failures_max;
             let left = self.deadline.at_most(pause);
             if done || left.is_none() || left.is_some_and(|pause| self.stop.wait(pause)) {
+                // One look that failed does not make a server that lacks the values one that is out of reach.
+                let seen = match seen {
+                    Seen::Silent(_) if failures < failures_max => missing.unwrap_or(seen),
+                    seen => seen,
+                };
                 return Look { server: server.clone(), seen, serial: None };
             }
             pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
@@ -158,7 +166,9 @@ impl Watch<'_> {
     }
 
     fn look(&self, server: SocketAddr, owner: &DnsName, way: Way<'_>) -> Seen {
-        let answer = match self.client.query(server, owner, Kind::Txt, way, self.deadline) {
+        // Of its own: one that the end of the wait cuts off would look like a server that does not answer, and be given up.
+        let deadline = Deadline::after(VISIBLE_LOOK);
+        let answer = match self.client.query(server, owner, Kind::Txt, way, deadline) {
             Ok(answer) => answer,
             Err(e) => return Seen::Silent(format!("no answer ({e})")),
         };

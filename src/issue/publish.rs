@@ -266,6 +266,8 @@ impl<'c> Places<'c> {
                 }
             }
         }
+        // Once for all zones, and also where nobody was looked at: then it is all that is waited.
+        self.context.stop.wait(settings.settle);
         Ok(())
     }
 }

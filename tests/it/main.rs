@@ -7,11 +7,13 @@
 mod checks;
 mod command_line;
 mod configuration;
+mod keys_and_gates;
 mod kubernetes;
 mod layers;
 mod liars;
 mod main_job;
 mod probes;
+mod seeing;
 mod static_binary;
 mod support;
 mod update_errors;

@@ -34,7 +34,11 @@ impl Site {
             // A name that is certified is in use, as a rule.
             zone.line(&format!("{host} A 127.0.0.1"))
         });
-        let dns = NameServer::setup(software).zone(zone).start();
+        Site::on(NameServer::setup(software).zone(zone).start(), key)
+    }
+
+    /// On a name server that has the zone `site.test`, which a key may change.
+    pub fn on(dns: NameServer, key: Key) -> Site {
         let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
         let pebble = Pebble::setup().dns_server(resolver.addr()).start();
         let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
@@ -57,6 +61,11 @@ impl Site {
             "- {{secret: {secret}, domains: [{domains}], email: admin@site.test, tsigSecretName: tsigkey, dns: {{server: '{}', propagation: primary}}{more}}}\n",
             self.dns.addr()
         )
+    }
+
+    /// One entry that is served by this site's name server, with further DNS settings such as `propagation: none`.
+    pub fn entry_with(&self, secret: &str, domains: &str, dns: &str) -> String {
+        self.entry(secret, domains, "").replace("propagation: primary", dns)
     }
 
     /// Writes a Secret as a plain folder of files.

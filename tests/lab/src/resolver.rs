@@ -1,4 +1,4 @@
-//! A resolver that remembers nothing: Unbound, sent for each zone to the server that serves it.
+//! A resolver that remembers nothing unless told to: Unbound, sent for each zone to the server that serves it.
 //!
 //! Stands for the resolvers of the world: what Pebble asks, and what notariat finds zones with. With a cache a test
 //! would have to wait for the TTL of what an earlier step looked up. That is why it is not BIND: with all its cache
@@ -22,6 +22,7 @@ pub struct Setup {
     address: SocketAddr,
     forwards: Vec<(String, SocketAddr)>,
     options: Vec<String>,
+    no_cache: &'static str,
 }
 
 impl Setup {
@@ -50,6 +51,12 @@ impl Setup {
     /// A further line for the `server:` section of `unbound.conf`.
     pub fn option(mut self, line: &str) -> Setup {
         self.options.push(line.to_owned());
+        self
+    }
+
+    /// Lets it remember answers for as long as their TTLs say, as the resolvers of the world do.
+    pub fn remembering(mut self) -> Setup {
+        self.no_cache = "no";
         self
     }
 
@@ -113,7 +120,8 @@ impl Setup {
         text += "remote-control:\n  control-enable: no\n";
         for (zone, server) in &self.forwards {
             let (ip, port) = (server.ip(), server.port());
-            text += &format!("stub-zone:\n  name: \"{zone}.\"\n  stub-addr: {ip}@{port}\n  stub-no-cache: yes\n");
+            text += &format!("stub-zone:\n  name: \"{zone}.\"\n  stub-addr: {ip}@{port}\n");
+            text += &format!("  stub-no-cache: {}\n", self.no_cache);
         }
         // All else goes to a port where nobody is, so it fails at once instead of asking the world.
         text += "forward-zone:\n  name: \".\"\n  forward-addr: 127.0.0.1@9\n  forward-no-cache: yes\n";
@@ -135,7 +143,7 @@ impl Resolver {
     /// Starts to describe a resolver.
     pub fn setup() -> Setup {
         let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
-        Setup { place: Place::Host, address, forwards: Vec::new(), options: Vec::new() }
+        Setup { place: Place::Host, address, forwards: Vec::new(), options: Vec::new(), no_cache: "yes" }
     }
 
     /// Where it listens, UDP and TCP.
