@@ -59,7 +59,9 @@ impl<'a> Run<'a> {
             return Ok(Started { account, url, answer, places });
         }
         // Before the CA is asked for anything: a name without a zone or a key must not cost an order.
-        let places = Some(places.map_or_else(|| self.places(), Ok)?);
+        let places = places.map_or_else(|| self.places(), Ok)?;
+        places.check_hosts(self.wanted)?;
+        let places = Some(places);
         self.withdraw_all(claim);
         let key = match reuse {
             Some(key) => key,

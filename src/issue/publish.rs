@@ -164,7 +164,7 @@ impl<'c> Places<'c> {
             match self.add(batch, settings, &hosts) {
                 Ok(()) => {}
                 Err(failed) if failed.is_unused_name => {
-                    batch.vanishing = self.vanishing(batch, hosts);
+                    batch.vanishing = self.vanishing(batch, hosts, settings);
                     batch.used = None;
                 }
                 Err(failed) => return Err(failed.failed),
@@ -172,28 +172,53 @@ impl<'c> Places<'c> {
         }
         batches.sort_by_key(|b| b.used.is_none());
         for batch in batches.iter_mut().filter(|b| b.used.is_none()) {
+            if settings.on_wildcard_host == OnWildcardHost::Refuse {
+                batch.vanishing.first().map_or(Ok(()), |host| Err(refused(host)))?;
+            }
             for host in &batch.vanishing {
-                let hint = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
-                            lead its challenge elsewhere by a CNAME";
-                event!(warn, "wildcard-host", secret = wanted.entry.main_secret(), host = host, hint = hint);
-                if settings.on_wildcard_host == OnWildcardHost::Refuse {
-                    let sentence = format!("{host}: {hint}; nothing was ordered for it (`dns.onWildcardHost: refuse`)");
-                    return Err(Failed::new(Stage::Publish, Severity::Policy, sentence));
-                }
+                let (secret, hint) = (wanted.entry.main_secret(), WILDCARD_HOST);
+                event!(warn, "wildcard-host", secret = secret, host = host, hint = hint);
             }
             self.add(batch, settings, &[]).map_err(|e| e.failed)?;
         }
         Ok(())
     }
 
-    /// Names that are not in use and answer all the same.
-    fn vanishing(&self, batch: &Batch, hosts: Vec<DnsName>) -> Vec<DnsName> {
+    /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
+    ///
+    /// # Errors
+    /// The first such host.
+    pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
+        let settings = &wanted.entry.dns;
+        let batches = if settings.on_wildcard_host == OnWildcardHost::Refuse { self.probes() } else { Vec::new() };
+        for mut batch in batches {
+            let hosts = std::mem::take(&mut batch.hosts);
+            if self.has_unused(&batch, &hosts, settings) {
+                self.vanishing(&batch, hosts, settings).first().map_or(Ok(()), |host| Err(refused(host)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
+    /// answer from a wildcard record like one from the name's own.
+    fn vanishing(&self, batch: &Batch, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
         let server = batch.published.address;
         let answers = |host: &DnsName, kind| {
             let answer = self.context.dns.query(server, host, kind, Way::Plain, Deadline::after(DNS_FIND));
             answer.is_ok_and(|a| !a.answers.is_empty())
         };
-        hosts.into_iter().filter(|host| answers(host, Kind::A) || answers(host, Kind::Aaaa)).collect()
+        let only = hosts.len() == 1;
+        let unused = |host: &DnsName| only || self.has_unused(batch, std::slice::from_ref(host), settings);
+        hosts.into_iter().filter(|h| (answers(h, Kind::A) || answers(h, Kind::Aaaa)) && unused(h)).collect()
+    }
+
+    /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.
+    fn has_unused(&self, batch: &Batch, names: &[DnsName], settings: &DnsSettings) -> bool {
+        let action = Action::Add { ttl: settings.ttl, in_use: names };
+        let update = Update { zone: &batch.published.zone, action, values: &[] };
+        let done = send(&self.context.dns, &batch.servers, &batch.keys, &update, settings.transport);
+        matches!(done, Err(NotDone { unused_name: true, .. }))
     }
 
     /// Adds the values at the first server that takes them under the first key that it knows. Another server is tried only when one
@@ -270,6 +295,15 @@ impl<'c> Places<'c> {
         self.context.stop.wait(settings.settle);
         Ok(())
     }
+}
+
+/// What is the matter with a host that lives from a wildcard record, and what to do.
+const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
+                             lead its challenge elsewhere by a CNAME";
+
+fn refused(host: &DnsName) -> Failed {
+    let sentence = format!("{host}: {WILDCARD_HOST}; refused by `dns.onWildcardHost: refuse`");
+    Failed::new(Stage::Publish, Severity::Policy, sentence)
 }
 
 /// Why values were not added.

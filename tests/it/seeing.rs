@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use notariat_lab::process::signal;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
 
 use crate::support::{Run, Site};
@@ -187,8 +188,7 @@ fn apex_and_wildcard_need_less_than_a_second() {
     site.config(&site.entry("web", "site.test, '*.site.test'", ""));
     let start = Instant::now();
     site.once().ends(0);
-    println!("apex and wildcard: {:?}", start.elapsed());
-    // The lab needs some 0.1 s; the rest is for machines that do other things, too.
+    // Some 0.1 s; the rest is for machines that do other things, too.
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
@@ -219,4 +219,93 @@ fn a_hundred_names_are_one_update_to_add_and_one_to_withdraw() {
     site.assert_valid("web", &names.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(site.dns.updates(), 2);
     assert!(names.iter().all(|name| site.dns.txt(&format!("_acme-challenge.{name}")).is_empty()));
+}
+
+/// A site on two zones of one server; in the first `*.apps` is a wildcard record.
+fn with_wildcard(software: Software) -> Site {
+    let key = Key::new("k", Hmac::Sha256);
+    let other = Zone::new("zone.test").grant(Grant::Zone(&key)).line("www A 127.0.0.1");
+    let setup = NameServer::setup(software).zone(zone(&key).line("*.apps A 127.0.0.1")).zone(other);
+    let mut site = Site::on(setup.start(), key);
+    let zones = Resolver::setup().forward("site.test", site.dns.addr()).forward("zone.test", site.dns.addr());
+    site.resolver = zones.start();
+    site.pebble = Pebble::setup().dns_server(site.resolver.addr()).start();
+    site
+}
+
+const APP: &str = "foo.apps.site.test";
+
+fn app_answers(site: &Site) -> bool {
+    site.resolver.ask(APP, 1).is_ok_and(|answer| answer.code == 0 && !answer.records.is_empty())
+}
+
+/// While its challenge is there, it does not answer.
+#[test]
+fn a_host_that_lives_from_a_wildcard_record_is_told_of_and_gone_for_as_short_as_possible() {
+    for software in Software::ALL {
+        let site = with_wildcard(software);
+        assert!(app_answers(&site));
+        site.config(&site.entry("web", &format!("{APP}, www.site.test, www.zone.test"), ""));
+        let hint = "give it records of its own, or lead its challenge elsewhere by a CNAME";
+        let run = site.once().ends(0).says(&[&format!("wildcard-host secret=default/web host={APP} hint="), hint]);
+        run.never_says("host=www");
+        site.assert_valid("web", &[APP, "www.site.test", "www.zone.test"]);
+        assert!(app_answers(&site), "{software:?}");
+        if software == Software::Bind {
+            // Of each TXT that is changed BIND's log names the zone and what is done.
+            let log = site.dns.log();
+            let lines = log.lines().filter(|line| line.contains(": adding an RR") || line.contains(": deleting an RR"));
+            let mut changes: Vec<(bool, bool)> =
+                lines.map(|line| (line.contains("adding"), line.contains("zone 'zone.test/IN'"))).collect();
+            changes.dedup();
+            assert_eq!(changes, [(true, true), (true, false), (false, false), (false, true)], "{log}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_lives_from_a_wildcard_record_can_be_refused_before_anything_is_ordered() {
+    for software in Software::ALL {
+        let site = with_wildcard(software);
+        let refuse = "onWildcardHost: refuse, propagation: primary";
+        let names = |names: &str| site.config(&site.entry_with("web", names, refuse));
+        names(&format!("www.site.test, {APP}"));
+        let sentence = format!("{APP}: it answers from a wildcard record and vanishes while its challenge is there");
+        site.once().ends(1).says(&[&sentence, "refused by `dns.onWildcardHost: refuse`"]);
+        let requests = site.pebble.request_lines();
+        assert!(!requests.iter().any(|line| line == "POST /order-plz"), "{software:?}: {requests:?}");
+        assert_eq!(site.dns.serial("site.test"), 1, "{software:?}: nothing was written");
+        names("www.site.test, unused.site.test");
+        site.once().ends(0);
+    }
+}
+
+/// What was published before a crash is withdrawn, whatever becomes of its order.
+#[test]
+fn after_a_crash_the_values_of_before_are_withdrawn() {
+    type Meanwhile = fn(&Site);
+    let rows: [(&str, &str, Meanwhile); 3] = [
+        ("order-continued", "www", |_| {}),
+        ("issued", "www", |site| site.pebble.restart()),
+        ("issued", "a", |site| site.config(&site.entry("web", "a.site.test", ""))),
+    ];
+    for (says, host, meanwhile) in rows {
+        let site = Site::new();
+        site.config(&site.entry_with("web", "www.site.test", "propagation: primary, settle: 60s"));
+        let foreign = "add _acme-challenge.www.site.test 60 TXT foreign";
+        site.dns.nsupdate(&site.key, "site.test", foreign).unwrap();
+        let daemon = site.daemon();
+        daemon.until("published", || site.dns.txt(WWW).len() == 2);
+        signal(site.pebble.pid(), "STOP");
+        daemon.kill();
+        signal(site.pebble.pid(), "CONT");
+        assert_eq!(site.dns.txt(WWW).len(), 2);
+        site.config(&site.entry("web", "www.site.test", ""));
+        meanwhile(&site);
+        site.once().ends(0).says(&[says]);
+        site.assert_valid("web", &[&format!("{host}.site.test")]);
+        for owner in [WWW, "_acme-challenge.a.site.test"] {
+            assert_eq!(site.dns.txt(owner).concat(), if owner == WWW { "foreign" } else { "" }, "{says} {host}");
+        }
+    }
 }
