@@ -8,14 +8,14 @@ use std::time::Duration;
 use crate::name::{DnsName, ObjectRef};
 use crate::time::Time;
 
-/// What may fail together: an update server, a zone on it, the key that signs for it.
+/// What may fail together: an update server, a zone on it, the key that signs for it; or a server that is only asked about a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lane {
     /// The server that is tried first.
     pub server: SocketAddr,
-    /// The zone.
+    /// The zone; the name where its zone is asked for.
     pub zone: DnsName,
-    /// The Secret of the key; none for a zone that is only asked on the way along a CNAME.
+    /// The Secret of the key; none where nothing is to be written.
     pub key: Option<ObjectRef>,
 }
 
@@ -32,6 +32,8 @@ struct Gate {
     closed_until: Option<Time>,
     /// Attempts that are in there now.
     inside: usize,
+    /// Those of them that were at its server before.
+    further: usize,
 }
 
 /// Why an attempt may not go in now.
@@ -60,7 +62,8 @@ impl Gates {
     /// # Errors
     /// Why not.
     pub fn admits(&self, lane: &Lane, most: usize, now: Time) -> Result<(), Barred> {
-        let at_server: usize = self.lanes.iter().filter(|(l, _)| l.server == lane.server).map(|(_, g)| g.inside).sum();
+        let at_server = self.lanes.iter().filter(|(l, _)| l.server == lane.server).map(|(_, g)| g.inside - g.further);
+        let at_server: usize = at_server.sum();
         match self.lanes.get(lane) {
             Some(Gate { closed_until: Some(until), .. }) if *until > now => Err(Barred::Closed(*until)),
             // After a failure one goes first.
@@ -70,20 +73,24 @@ impl Gates {
         }
     }
 
-    /// Goes in; as [`Gates::admits`].
+    /// Goes in; as [`Gates::admits`]. An attempt that is at the server already goes `further` there: it is counted once, for it would
+    /// wait for itself.
     ///
     /// # Errors
     /// Why not.
-    pub fn enter(&mut self, lane: &Lane, most: usize, now: Time) -> Result<(), Barred> {
-        self.admits(lane, most, now)?;
-        self.lanes.entry(lane.clone()).or_default().inside += 1;
+    pub fn enter(&mut self, lane: &Lane, most: usize, further: bool, now: Time) -> Result<(), Barred> {
+        self.admits(lane, if further { usize::MAX } else { most }, now)?;
+        let gate = self.lanes.entry(lane.clone()).or_default();
+        gate.inside += 1;
+        gate.further += usize::from(further);
         Ok(())
     }
 
     /// Comes out. A failure closes the gate for 1, 2, 4 … 30 minutes, a success opens it.
-    pub fn leave(&mut self, lane: &Lane, passage: Passage, now: Time) {
+    pub fn leave(&mut self, lane: &Lane, further: bool, passage: Passage, now: Time) {
         let Some(gate) = self.lanes.get_mut(lane) else { return };
         gate.inside = gate.inside.saturating_sub(1);
+        gate.further = gate.further.saturating_sub(usize::from(further));
         match passage {
             Passage::Good => (gate.failures, gate.closed_until) = (0, None),
             Passage::Bad => {
@@ -111,33 +118,36 @@ mod tests {
     fn never_all_workers_are_at_one_server() {
         let mut gates = Gates::default();
         for zone in ["a.test", "b.test", "a.test"] {
-            assert_eq!(gates.enter(&lane(1, zone), 3, NOW), Ok(()));
+            assert_eq!(gates.enter(&lane(1, zone), 3, false, NOW), Ok(()));
         }
-        assert_eq!(gates.enter(&lane(1, "c.test"), 3, NOW), Err(Barred::Full), "whatever the zone");
-        assert_eq!(gates.enter(&lane(2, "a.test"), 3, NOW), Ok(()));
-        gates.leave(&lane(1, "b.test"), Passage::Unknown, NOW);
-        assert_eq!(gates.enter(&lane(1, "c.test"), 3, NOW), Ok(()));
+        assert_eq!(gates.enter(&lane(1, "c.test"), 3, false, NOW), Err(Barred::Full), "whatever the zone");
+        assert_eq!(gates.enter(&lane(2, "a.test"), 3, false, NOW), Ok(()));
+        assert_eq!(gates.enter(&lane(1, "c.test"), 3, true, NOW), Ok(()), "it is there already");
+        gates.leave(&lane(1, "b.test"), false, Passage::Unknown, NOW);
+        assert_eq!(gates.enter(&lane(1, "c.test"), 3, false, NOW), Ok(()));
+        gates.leave(&lane(1, "c.test"), true, Passage::Unknown, NOW);
+        assert_eq!(gates.enter(&lane(1, "c.test"), 3, false, NOW), Err(Barred::Full), "three are left");
     }
 
     #[test]
     fn after_a_failure_it_is_closed_ever_longer_and_one_goes_first() {
         let (mut gates, bad, mut now) = (Gates::default(), lane(1, "a.test"), NOW);
         for minutes in [1, 2, 4, 8, 16, 30, 30, 30] {
-            assert_eq!(gates.enter(&bad, 3, now), Ok(()));
+            assert_eq!(gates.enter(&bad, 3, false, now), Ok(()));
             if minutes > 1 {
-                assert_eq!(gates.enter(&bad, 3, now), Err(Barred::Full), "one at a time");
+                assert_eq!(gates.enter(&bad, 3, false, now), Err(Barred::Full), "one at a time");
             }
-            gates.leave(&bad, Passage::Bad, now);
+            gates.leave(&bad, false, Passage::Bad, now);
             let until = now + Duration::from_secs(minutes * 60);
             assert_eq!(gates.admits(&bad, 3, now), Err(Barred::Closed(until)));
             assert_eq!(gates.admits(&lane(1, "b.test"), 3, now), Ok(()), "another zone is not closed");
             now = until;
         }
-        assert_eq!(gates.enter(&bad, 3, now), Ok(()));
-        gates.leave(&bad, Passage::Good, now);
-        assert_eq!(gates.enter(&bad, 3, now), Ok(()));
-        assert_eq!(gates.enter(&bad, 3, now), Ok(()), "open again");
-        gates.leave(&bad, Passage::Bad, now);
+        assert_eq!(gates.enter(&bad, 3, false, now), Ok(()));
+        gates.leave(&bad, false, Passage::Good, now);
+        assert_eq!(gates.enter(&bad, 3, false, now), Ok(()));
+        assert_eq!(gates.enter(&bad, 3, false, now), Ok(()), "open again");
+        gates.leave(&bad, false, Passage::Bad, now);
         assert_eq!(gates.admits(&bad, 3, now), Err(Barred::Closed(now + Duration::from_secs(60))), "counted anew");
     }
 
@@ -146,11 +156,11 @@ mod tests {
         let mut gates = Gates::default();
         for i in 0..1000 {
             let lane = lane(1, &format!("z{i}.test"));
-            gates.enter(&lane, 3, NOW).unwrap();
-            gates.leave(&lane, Passage::Good, NOW);
+            gates.enter(&lane, 3, false, NOW).unwrap();
+            gates.leave(&lane, false, Passage::Good, NOW);
         }
         assert!(gates.lanes.is_empty());
-        gates.leave(&lane(1, "never.test"), Passage::Bad, NOW);
+        gates.leave(&lane(1, "never.test"), false, Passage::Bad, NOW);
         assert!(gates.lanes.is_empty(), "nobody was in there");
     }
 }

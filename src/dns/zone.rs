@@ -110,13 +110,16 @@ impl Finder<'_> {
         loop {
             // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
-            let cut = self.cut(&owner, &below, deadline).map_err(|e| told(&chain, &e))?;
+            let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
+                NoTarget::Failed(e) => NoTarget::Failed(told(&chain, &e)),
+                barred @ NoTarget::Barred(..) => barred,
+            })?;
             let lane = Lane {
                 server: cut.servers[0].address,
                 zone: cut.zone.clone(),
                 key: self.rules.key(&cut.zone, &chain).ok(),
             };
-            (self.admit)(&lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))?;
+            self.enter(&lane)?;
             let key = lane.key.as_ref().and_then(self.first_key);
             match self.follow(cut, &owner, key.as_ref(), deadline).map_err(|e| told(&chain, &e))? {
                 Found::Here(cut) => {
@@ -143,8 +146,12 @@ impl Finder<'_> {
         }
     }
 
+    fn enter(&self, lane: &Lane) -> Result<(), NoTarget> {
+        (self.admit)(lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))
+    }
+
     /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
-    fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, String> {
+    fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, NoTarget> {
         match self.rules.configured(owner) {
             Configured { zone: Some(zone), server: Some(server) } => {
                 Ok(Cut { zone: zone.clone(), servers: self.addresses(server, deadline)?, primary_first: true })
@@ -155,18 +162,21 @@ impl Finder<'_> {
                     return Err(format!(
                         "{zone} is configured as a zone, but the resolver {} says that {apex} is the zone there",
                         self.resolver
-                    ));
+                    )
+                    .into());
                 }
-                self.primary(apex, &answer, deadline)
+                Ok(self.primary(apex, &answer, deadline)?)
             }
             Configured { zone: None, server: Some(server) } => {
                 let servers = self.addresses(server, deadline)?;
+                // Its zone is not known yet, and nothing but this name may suffer when the server does not know it.
+                self.enter(&Lane { server: servers[0].address, zone: below.clone(), key: None })?;
                 let zone = self.apex_at(&servers, below, deadline)?;
                 Ok(Cut { zone, servers, primary_first: true })
             }
             Configured { zone: None, server: None } => {
                 let (zone, answer) = self.apex(below, deadline)?;
-                self.primary(zone, &answer, deadline)
+                Ok(self.primary(zone, &answer, deadline)?)
             }
         }
     }

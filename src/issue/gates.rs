@@ -27,13 +27,13 @@ impl GateKeeper {
         self.lock().admits(lane, self.most, time::now())
     }
 
-    /// Goes in.
+    /// Goes in, `further` when the same attempt is at the server already.
     ///
     /// # Errors
     /// Why not.
-    pub fn enter(&self, lane: &Lane) -> Result<Permit<'_>, Barred> {
-        self.lock().enter(lane, self.most, time::now())?;
-        Ok(Permit { keeper: self, lane: lane.clone(), passage: Cell::new(Passage::Unknown) })
+    pub fn enter(&self, lane: &Lane, further: bool) -> Result<Permit<'_>, Barred> {
+        self.lock().enter(lane, self.most, further, time::now())?;
+        Ok(Permit { keeper: self, lane: lane.clone(), further, passage: Cell::new(Passage::Unknown) })
     }
 
     /// The lock guards counts only; what a panicking thread left is put right when its permit is dropped.
@@ -47,6 +47,7 @@ impl GateKeeper {
 pub struct Permit<'k> {
     keeper: &'k GateKeeper,
     lane: Lane,
+    further: bool,
     passage: Cell<Passage>,
 }
 
@@ -66,6 +67,6 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.keeper.lock().leave(&self.lane, self.passage.get(), time::now());
+        self.keeper.lock().leave(&self.lane, self.further, self.passage.get(), time::now());
     }
 }

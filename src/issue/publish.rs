@@ -1,5 +1,7 @@
 //! The DNS half of an order: where each name's value goes, one signed UPDATE per zone to add and one to withdraw.
 
+mod hosts;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,22 +10,23 @@ use super::{Context, Failed};
 use crate::config::entry::{DnsSettings, OnWildcardHost, Transport};
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::gate::{Lane, Passage};
-use crate::dns::client::{Client, UpdateError, Way};
+use crate::dns::client::{Client, UpdateError};
 use crate::dns::explain::Attempt;
 use crate::dns::key::{TsigKey, parse_keys};
 use crate::dns::rules::Rules;
 use crate::dns::tsig::Rejected;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::visible::Watch;
-use crate::dns::wire::{Kind, Rcode};
+use crate::dns::wire::Rcode;
 use crate::dns::zone::{Finder, NoTarget, Server, Target};
-use crate::limits::{DNS_FIND, DNS_UPDATE_IN_ALL, WILDCARD_HOST_WAIT};
+use crate::limits::{DNS_UPDATE_IN_ALL, WILDCARD_HOST_WAIT};
 use crate::log::event;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::record::{Leftover, Published};
 use crate::sources::Wanted;
 use crate::store::Store;
 use crate::time::{self, Deadline, Time};
+use hosts::{WILDCARD_HOST, refused};
 
 /// Where the values of the names of an entry go, the keys to sign with, and the permits to be there.
 #[derive(Debug)]
@@ -64,7 +67,8 @@ impl<'c> Places<'c> {
         let entered: RefCell<Option<Lane>> = RefCell::default();
         let admit = |lane: &Lane| {
             if !permits.borrow().iter().any(|p| p.lane() == lane) {
-                permits.borrow_mut().push(context.gates.enter(lane)?);
+                let further = permits.borrow().iter().any(|p| p.lane().server == lane.server);
+                permits.borrow_mut().push(context.gates.enter(lane, further)?);
             }
             *entered.borrow_mut() = Some(lane.clone());
             Ok(())
@@ -91,6 +95,8 @@ impl<'c> Places<'c> {
                     return Err(failed(name, e));
                 }
             };
+            // Those without a key were to tell the way, and did.
+            permits.borrow().iter().filter(|p| p.lane().key.is_none()).for_each(|p| p.went(Passage::Good));
             if !keys.contains_key(&target.key) {
                 keys.insert(target.key.clone(), read_keys(store, &target.key).map_err(|e| failed(name, e))?);
             }
@@ -184,43 +190,6 @@ impl<'c> Places<'c> {
         Ok(())
     }
 
-    /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
-    ///
-    /// # Errors
-    /// The first such host.
-    pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
-        let settings = &wanted.entry.dns;
-        let batches = if settings.on_wildcard_host == OnWildcardHost::Refuse { self.probes() } else { Vec::new() };
-        for mut batch in batches {
-            let hosts = std::mem::take(&mut batch.hosts);
-            if self.has_unused(&batch, &hosts, settings) {
-                self.vanishing(&batch, hosts, settings).first().map_or(Ok(()), |host| Err(refused(host)))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
-    /// answer from a wildcard record like one from the name's own.
-    fn vanishing(&self, batch: &Batch, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
-        let server = batch.published.address;
-        let answers = |host: &DnsName, kind| {
-            let answer = self.context.dns.query(server, host, kind, Way::Plain, Deadline::after(DNS_FIND));
-            answer.is_ok_and(|a| !a.answers.is_empty())
-        };
-        let only = hosts.len() == 1;
-        let unused = |host: &DnsName| only || self.has_unused(batch, std::slice::from_ref(host), settings);
-        hosts.into_iter().filter(|h| (answers(h, Kind::A) || answers(h, Kind::Aaaa)) && unused(h)).collect()
-    }
-
-    /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.
-    fn has_unused(&self, batch: &Batch, names: &[DnsName], settings: &DnsSettings) -> bool {
-        let action = Action::Add { ttl: settings.ttl, in_use: names };
-        let update = Update { zone: &batch.published.zone, action, values: &[] };
-        let done = send(&self.context.dns, &batch.servers, &batch.keys, &update, settings.transport);
-        matches!(done, Err(NotDone { unused_name: true, .. }))
-    }
-
     /// Adds the values at the first server that takes them under the first key that it knows. Another server is tried only when one
     /// does not answer or is not primary: the key's signature goes to no more servers than needed.
     fn add(&self, batch: &mut Batch, settings: &DnsSettings, in_use: &[DnsName]) -> Result<(), NotAdded> {
@@ -297,15 +266,6 @@ impl<'c> Places<'c> {
     }
 }
 
-/// What is the matter with a host that lives from a wildcard record, and what to do.
-const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
-                             lead its challenge elsewhere by a CNAME";
-
-fn refused(host: &DnsName) -> Failed {
-    let sentence = format!("{host}: {WILDCARD_HOST}; refused by `dns.onWildcardHost: refuse`");
-    Failed::new(Stage::Publish, Severity::Policy, sentence)
-}
-
 /// Why values were not added.
 struct NotAdded {
     /// A name that had to be in use is not.
@@ -365,7 +325,7 @@ fn send(
                     | UpdateError::Refused(Rcode::NOTAUTH)
                     | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH))
             );
-            elsewhere |= !(primary_first && rank == 0) && is_refusal(&error);
+            elsewhere |= !(primary_first && rank == 0) && is_secondarys(&error);
             // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
             let another_key =
                 matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
@@ -381,7 +341,7 @@ fn send(
 }
 
 /// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured).
-fn is_refusal(error: &UpdateError) -> bool {
+fn is_secondarys(error: &UpdateError) -> bool {
     match error {
         UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
             matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL)

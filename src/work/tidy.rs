@@ -58,7 +58,8 @@ impl Work<'_> {
                 );
                 continue;
             }
-            claim.record.body.leftovers.extend(withdraw_each(self.context, vec![leftover.published], leftover.since));
+            let left = withdraw_each(self.context, vec![leftover.published], leftover.since);
+            claim.record.body.leftovers.extend(left);
         }
         if changed { claim.save() } else { Ok(()) }
     }
