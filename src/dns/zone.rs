@@ -5,15 +5,15 @@
 //! record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
 
 mod answer;
-
-use std::net::SocketAddr;
+mod server;
 
 pub use answer::ns_names;
 use answer::{glue, hint, mname, referred, soa_owner};
+pub use server::Server;
 
 use super::client::{Client, Way};
 use super::key::TsigKey;
-use super::resolver::{Resolver, shown};
+use super::resolver::Resolver;
 use super::rules::{Configured, Rules, joined};
 use super::wire::{Answer, Data, Kind, Rcode, Rr};
 use crate::address::{Host, ServerAddress};
@@ -21,24 +21,6 @@ use crate::decide::gate::{Barred, Lane};
 use crate::limits::{CNAME_HOPS_MAX, DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::time::Deadline;
-
-/// A server that an UPDATE may go to: its name for people and its address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Server {
-    /// As configured, or as the zone's SOA or NS names it.
-    pub label: String,
-    /// Where it is.
-    pub address: SocketAddr,
-}
-
-impl std::fmt::Display for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match shown(self.address) {
-            address if address == self.label => f.write_str(&address),
-            address => write!(f, "{} ({address})", self.label),
-        }
-    }
-}
 
 /// Where the TXT of one name is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod gates;
 mod order;
 pub mod probe;
 pub mod publish;
+pub mod send;
 
 use crate::acme::client::Client;
 use crate::acme::error::AcmeError;

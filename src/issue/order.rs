@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::publish::{Batch, Places, withdraw_each};
+use super::publish::{Batch, Places};
+use super::send::withdraw_each;
 use super::{Context, Failed, of_acme};
 use crate::acme::client::{Account, Answer};
 use crate::acme::error::AcmeError;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::publish::{Batch, Places, delete};
+use super::publish::{Batch, Places};
 use super::{Context, Failed};
 use crate::decide::attempts::{Severity, Stage};
 use crate::limits::PROBE_EVERY;
@@ -78,7 +78,7 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
 
 fn probe_zone(context: &Context, wanted: &Wanted, batch: &Batch) -> Result<(), String> {
     let (zone, key, at) = (&batch.published.zone, &batch.published.key, time::now());
-    let done = delete(&context.dns, batch, wanted.entry.dns.transport);
+    let done = batch.delete(&context.dns, wanted.entry.dns.transport);
     let changed = context.probes.end(zone, key, at, done.as_ref().map(|_| ()).map_err(String::clone));
     match &done {
         Ok((server, tsig)) if changed => event!(info, "probed", zone = zone, server = server, key = tsig),

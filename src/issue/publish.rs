@@ -3,29 +3,26 @@
 mod hosts;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::gates::Permit;
+use super::send::{NotDone, read_keys, send};
 use super::{Context, Failed};
 use crate::config::entry::{DnsSettings, OnWildcardHost, Transport};
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::gate::{Lane, Passage};
-use crate::dns::client::{Client, UpdateError};
-use crate::dns::explain::Attempt;
-use crate::dns::key::{TsigKey, parse_keys};
+use crate::dns::client::Client;
+use crate::dns::key::TsigKey;
 use crate::dns::rules::Rules;
-use crate::dns::tsig::Rejected;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::visible::Watch;
-use crate::dns::wire::Rcode;
 use crate::dns::zone::{Finder, NoTarget, Server, Target};
-use crate::limits::{DNS_UPDATE_IN_ALL, WILDCARD_HOST_WAIT};
+use crate::limits::WILDCARD_HOST_WAIT;
 use crate::log::event;
 use crate::name::{DnsName, Domain, ObjectRef};
-use crate::record::{Leftover, Published};
+use crate::record::Published;
 use crate::sources::Wanted;
-use crate::store::Store;
-use crate::time::{self, Deadline, Time};
+use crate::time::Deadline;
 use hosts::{WILDCARD_HOST, refused};
 
 /// Where the values of the names of an entry go, the keys to sign with, and the permits to be there.
@@ -55,6 +52,18 @@ pub struct Batch {
     used: Option<TsigKey>,
     /// The values may be there: they were added, or nobody knows.
     pub may_be_there: bool,
+}
+
+impl Batch {
+    /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key.
+    ///
+    /// # Errors
+    /// What each server that was tried said.
+    pub fn delete(&self, client: &Client, transport: Transport) -> Result<(Server, TsigKey), String> {
+        let Published { zone, values, .. } = &self.published;
+        let update = Update { zone, action: Action::Delete, values };
+        send(client, (&self.servers, self.primary_first), &self.keys, &update, transport).map_err(|e| e.said)
+    }
 }
 
 impl<'c> Places<'c> {
@@ -271,132 +280,4 @@ struct NotAdded {
     /// A name that had to be in use is not.
     is_unused_name: bool,
     failed: Failed,
-}
-
-/// Why an UPDATE was done nowhere.
-struct NotDone {
-    unused_name: bool,
-    /// Each server that was asked said no: nothing was changed.
-    refused: bool,
-    /// What each server said to each key.
-    said: String,
-}
-
-/// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
-/// servers nobody knows whether they are secondaries, which refuse as well.
-fn send(
-    client: &Client,
-    (servers, primary_first): (&[Server], bool),
-    keys: &[TsigKey],
-    update: &Update<'_>,
-    transport: Transport,
-) -> Result<(Server, TsigKey), NotDone> {
-    let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
-    let (mut said, mut refused) = (Vec::new(), true);
-    for (rank, server) in servers.iter().enumerate() {
-        let mut elsewhere = false;
-        for (number, key) in keys.iter().enumerate() {
-            let at = time::now();
-            let Err(error) = client.update(server.address, update, key, transport, deadline) else {
-                if number > 0 {
-                    event!(
-                        info,
-                        "key-used",
-                        server = server,
-                        zone = update.zone,
-                        key = key,
-                        hint = "the ones before it were refused"
-                    );
-                }
-                return Ok((server.clone(), key.clone()));
-            };
-            if error == UpdateError::Refused(Rcode::NXDOMAIN) {
-                return Err(NotDone {
-                    unused_name: true,
-                    refused,
-                    said: format!("{}: a name is not in use", update.zone),
-                });
-            }
-            said.push(Attempt { server, update, key, at }.sentence(&error));
-            refused &= error.is_refusal();
-            elsewhere = matches!(
-                error,
-                UpdateError::Unreachable(_)
-                    | UpdateError::Refused(Rcode::NOTAUTH)
-                    | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH))
-            );
-            elsewhere |= !(primary_first && rank == 0) && is_secondarys(&error);
-            // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
-            let another_key =
-                matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
-            if !another_key {
-                break;
-            }
-        }
-        if !elsewhere {
-            break;
-        }
-    }
-    Err(NotDone { unused_name: false, refused, said: said.join("; ") })
-}
-
-/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured).
-fn is_secondarys(error: &UpdateError) -> bool {
-    match error {
-        UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
-            matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL)
-        }
-        UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_)),
-        UpdateError::Unreachable(_) => false,
-    }
-}
-
-/// Reads the TSIG keys of a Secret.
-///
-/// # Errors
-/// One sentence that names the Secret and nothing of its content.
-pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> {
-    let secret = store.secret(at).map_err(|e| format!("the TSIG key: {e}"))?;
-    let secret = secret.ok_or_else(|| format!("the Secret {at} with the TSIG key does not exist"))?;
-    let value = secret
-        .value("key")
-        .ok_or_else(|| format!("the Secret {at} has no data key `key` with a TSIG key ([hmac:]name:base64)"))?;
-    let text =
-        std::str::from_utf8(value.expose()).map_err(|_| format!("the TSIG key in the Secret {at} is not text"))?;
-    parse_keys(text).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
-}
-
-/// Deletes exactly the values of a batch, which for a probe nobody ever wrote. Returns who did it under which key.
-///
-/// # Errors
-/// What each server that was tried said.
-pub fn delete(client: &Client, batch: &Batch, transport: Transport) -> Result<(Server, TsigKey), String> {
-    let Published { zone, values, .. } = &batch.published;
-    let update = Update { zone, action: Action::Delete, values };
-    send(client, (&batch.servers, batch.primary_first), &batch.keys, &update, transport).map_err(|e| e.said)
-}
-
-/// Deletes exactly these values.
-fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
-    let keys = read_keys(&context.store, &published.key)?;
-    let Published { zone, server, address, transport, values, .. } = published;
-    let server = Server { label: server.clone(), address: *address };
-    let update = Update { zone, action: Action::Delete, values };
-    send(&context.dns, (&[server], true), &keys, &update, *transport).map(|_| ()).map_err(|e| {
-        let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
-        let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
-        format!("TXT values at {owners} are left behind: {}", e.said)
-    })
-}
-
-/// Withdraws each, the last published first, and returns what is left behind.
-pub fn withdraw_each(context: &Context, published: Vec<Published>, since: Time) -> Vec<Leftover> {
-    let mut left = Vec::new();
-    for published in published.into_iter().rev() {
-        if let Err(error) = withdraw(context, &published) {
-            event!(warn, "left-behind", zone = published.zone, error = error);
-            left.push(Leftover { since, published });
-        }
-    }
-    left
 }

@@ -5,7 +5,7 @@ use super::Work;
 use crate::cert::bundle::CheckedBundle;
 use crate::decide::attempts::{Severity, Stage};
 use crate::issue::claim::Claim;
-use crate::issue::publish::withdraw_each;
+use crate::issue::send::withdraw_each;
 use crate::issue::{Context, Failed};
 use crate::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::log::event;

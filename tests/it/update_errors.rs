@@ -203,7 +203,7 @@ fn a_name_below_a_delegation_is_written_to_the_child_although_the_parent_is_conf
         Run::of(place.command(command.get_program()).args(command.get_args())).ends(1).says(&[
             "issued secret=default/child names=www.child.site.test",
             "failed secret=default/lame stage=zone",
-            "says that lame.site.test is a zone of its own, on servers whose addresses it does not give: add `- zone: lame.site.test` to the key `zones`",
+            "says that lame.site.test is a zone of its own, and no server of it is found",
         ]);
         site.assert_valid("child", &["www.child.site.test"]);
         assert_eq!((child.updates(), site.dns.updates()), (2, updates), "{software:?}: none went to the parent");

@@ -2,13 +2,14 @@
 //!
 //! Tested by tests/it/seeing.rs on the three servers.
 
-use super::{Batch, NotDone, Places, send};
+use super::{Batch, Places};
 use crate::config::entry::{DnsSettings, OnWildcardHost};
 use crate::decide::attempts::{Severity, Stage};
 use crate::dns::client::Way;
 use crate::dns::update::{Action, Update};
 use crate::dns::wire::Kind;
 use crate::issue::Failed;
+use crate::issue::send::{NotDone, send};
 use crate::limits::DNS_FIND;
 use crate::name::DnsName;
 use crate::sources::Wanted;
