@@ -127,9 +127,9 @@ fn in_an_empty_root_everything_is_found_through_resolv_conf() {
     let arguments =
         ["-local", "/store", "-config", "certs", "-acme", &acme, "-acme-ca", "/ca.pem", "-once", "-log-level", "debug"];
     Run::of(&mut in_root(&place, &root, &arguments)).ends(0).says(&[
-        "zone=site.test server=\"ns1.site.test (127.0.0.1:53)\"",
-        "zone=child.site.test server=\"ns1.child.site.test (127.0.0.1:53)\"",
-        "zone=knot.test server=\"hidden.knot.test (127.0.0.2:53)\"",
+        "zone=site.test server=\"ns1.site.test (127.0.0.1)\"",
+        "zone=child.site.test server=\"ns1.child.site.test (127.0.0.1)\"",
+        "zone=knot.test server=\"hidden.knot.test (127.0.0.2)\"",
     ]);
     x509::assert_valid(
         &root.join("store/default/secrets/web"),
