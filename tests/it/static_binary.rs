@@ -88,7 +88,7 @@ fn in_an_empty_root_everything_is_found_through_resolv_conf() {
         .start();
     let lab = Zone::new("lab").line("acme A 127.0.0.1");
     let site = Zone::new("site.test").grant(Grant::Zone(&key)).line("child NS ns1.child").line("ns1.child A 127.0.0.1");
-    let child = Zone::new("child.site.test").grant(Grant::Zone(&key));
+    let child = Zone::new("child.site.test").grant(Grant::Zone(&key)).line("deep A 127.0.0.1");
     let bind = NameServer::setup(Software::Bind)
         .place(&place)
         .address("127.0.0.1:53")
