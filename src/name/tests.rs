@@ -108,3 +108,15 @@ fn object_references_name_what_is_wrong_with_them() {
         assert!(error.contains(part), "{text}: {error}");
     }
 }
+
+#[test]
+fn names_of_objects_have_the_lengths_of_kubernetes() {
+    for (namespace, name, fits) in [(63, 253, true), (64, 1, false), (1, 254, false), (0, 1, false), (1, 0, false)] {
+        let text = format!("{}/{}", "n".repeat(namespace), "s".repeat(name));
+        let read = ObjectRef::parse(&text, "x");
+        assert_eq!(read.is_ok(), fits, "{namespace} {name}");
+        let long =
+            if namespace > 63 { Some("has 64 characters") } else { (name > 253).then_some("has 254 characters") };
+        assert!(long.is_none_or(|part| read.unwrap_err().to_string().contains(part)), "{namespace} {name}");
+    }
+}

@@ -79,6 +79,13 @@ fn what_does_not_read_is_an_error_and_never_an_empty_record() {
         Record::read(Some(&secret)).map(|_| ()).unwrap_err()
     };
     assert_eq!(with(TYPE, "{\"version\":2,\"new\":{}}"), Unusable::Newer(2));
+    assert_eq!(
+        Unusable::Newer(2).to_string(),
+        "is of version 2, written by a newer notariat; this one leaves it alone"
+    );
+    assert!(
+        Unusable::Broken("x".to_owned()).to_string().starts_with("does not read (x); nothing is ordered without it")
+    );
     for (kind, json) in [
         ("Opaque", "{\"version\":1}"),
         (TYPE, ""),
