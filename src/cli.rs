@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::address::ServerAddress;
+use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
 use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
 use crate::name::{ObjectRef, check_namespace};
@@ -30,6 +31,8 @@ pub struct Arguments {
     pub acme: Option<String>,
     /// `-acme-ca`
     pub acme_ca: Option<PathBuf>,
+    /// `-acme-proxy`
+    pub acme_proxy: Option<String>,
     /// `-config`: names without a namespace.
     pub config: Vec<String>,
     /// `-kubeconfig`
@@ -61,6 +64,8 @@ usage: notariat -config NAME [flags]      one dash or two, value after a space o
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
   -acme-ca FILE    extra trust roots (PEM) for the ACME server
+  -acme-proxy URL  proxy on the way to the ACME server, http://HOST:PORT (CONNECT); none is ever taken from the
+                   environment
   -once            one pass over all entries, then exit: 0 every Secret is valid, 1 any is not or an entry was
                    refused, 75 could not find out, 78 command line or configuration unreadable
   -probe           ask each zone's server by a signed UPDATE that changes nothing whether it would take a
@@ -103,9 +108,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         Ok(names)
     })?;
     let arguments = Arguments {
-        acme: flags.value("acme", |v| match v.strip_prefix("https://") {
+        acme: flags.value("acme", |v| directory_url(v).map_err(str::to_owned))?,
+        acme_proxy: flags.value("acme-proxy", |v| match v.strip_prefix("http://") {
             Some(rest) if !rest.is_empty() && !v.contains(char::is_whitespace) => Ok(v.to_owned()),
-            _ => Err("is not an https URL".to_owned()),
+            _ => Err("is not of the form http://HOST:PORT".to_owned()),
         })?,
         acme_ca: flags.value("acme-ca", |v| Ok(PathBuf::from(v)))?,
         config: config.unwrap_or_default(),
@@ -206,9 +212,10 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 14] = [
         "--acme",
         "--acme-ca",
+        "--acme-proxy",
         "--config",
         "--kubeconfig",
         "--namespace",
@@ -304,6 +311,7 @@ mod tests {
             "config",
             "acme",
             "acme-ca",
+            "acme-proxy",
             "once",
             "probe",
             "kubeconfig",

@@ -73,6 +73,9 @@ pub const DOMAINS_MAX: usize = 100;
 /// Secrets that one entry may fill.
 pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 
+/// Issuers in the key `issuers`.
+pub const ISSUERS_MAX: usize = 100;
+
 /// Zones in the key `zones`.
 pub const ZONES_MAX: usize = 1_000;
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::cert::facts::hex;
 use crate::config::ZoneRule;
 use crate::config::entry::{Entry, KeyType, Transport};
+use crate::config::issuers::Issuer;
 use crate::config::node::Node;
 use crate::decide::attempts::{CAP_WINDOW, Stage};
 use crate::dns::update::TxtValue;
@@ -83,26 +84,45 @@ pub struct Accepted {
     entry: serde_json::Value,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     zones: Vec<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<serde_json::Value>,
+}
+
+/// What an entry was accepted as: itself and what it stood on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The entry.
+    pub entry: Entry,
+    /// The zones of its ConfigMap.
+    pub zones: Vec<ZoneRule>,
+    /// The issuer that it names.
+    pub issuer: Option<Issuer>,
 }
 
 impl Accepted {
     /// The form to remember.
-    pub fn new(entry: &Entry, zones: &[ZoneRule]) -> Accepted {
-        Accepted { entry: json(entry), zones: zones.iter().map(json).collect() }
+    pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>) -> Accepted {
+        Accepted { entry: json(entry), zones: zones.iter().map(json).collect(), issuer: issuer.map(json) }
     }
 
     /// Reads it back through the checks of the configuration; `None` when a newer program's rules do not take it any more.
-    pub fn read(&self, namespace: &str) -> Option<(Entry, Vec<ZoneRule>)> {
+    pub fn read(&self, namespace: &str) -> Option<Form> {
         let node = |value: &serde_json::Value| serde_json::from_value::<Node>(value.clone()).ok();
         let entry = Entry::read(&node(&self.entry)?, namespace).ok()?;
         let zones =
             crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespace).ok()?;
-        Some((entry, zones))
+        let issuer = match (&entry.issuer, &self.issuer) {
+            (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespace).ok()?),
+            (Some(_), None) => return None,
+            (None, _) => None,
+        };
+        Some(Form { entry, zones, issuer })
     }
 
     /// Changes when what is wanted changes.
     pub fn fingerprint(&self) -> String {
-        fingerprint(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string()])
+        let issuer = self.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
+        fingerprint(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string(), &issuer])
     }
 }
 

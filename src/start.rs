@@ -1,15 +1,14 @@
 //! From arguments to everything that runs: store, CA client, resolver, plan.
 
-use crate::acme::client::Client;
 use crate::cli::Arguments;
 use crate::daemon::Plan;
 use crate::decide::Directory;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
-use crate::http::Http;
 use crate::http::tls::Trust;
 use crate::issue::Context;
 use crate::issue::account::Accounts;
+use crate::issue::cas::Cas;
 use crate::issue::claim::holder;
 use crate::issue::gates::GateKeeper;
 use crate::issue::probe::Probes;
@@ -64,12 +63,10 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         let own = Trust { public_roots: false, roots_pem: roots_pem.clone(), client: None };
         own.config().map_err(|e| format!("-acme-ca: {e}"))?;
     }
-    let trust = Trust { public_roots: true, roots_pem, client: None };
-    let http = Http::new(&trust).map_err(|e| format!("-acme-ca: {e}"))?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let context = Context {
-        ca: Client::new(http, directory.url(), stop.clone()),
+        cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store,
         accounts: Accounts::default(),
         dns: client::Client::default(),
@@ -81,5 +78,5 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         namespace,
         holder: holder(),
     };
-    Ok((context, Plan { config_maps, directory, pass: arguments.pass, workers: arguments.workers }))
+    Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers }))
 }

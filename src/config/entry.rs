@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::fields::{Fault, Fields, duration, duration_text, text};
+use super::issuers::profile;
 use super::metadata::{check_annotation, check_label};
 use super::node::Node;
 use crate::address::ServerAddress;
@@ -29,6 +30,12 @@ pub struct Entry {
     /// The contact of the ACME account, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// The issuer by its name in the key `issuers`; the directory of the command line when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// The profile to order; the issuer's when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
@@ -160,6 +167,8 @@ impl Entry {
         let secrets = secrets(fields.take("secret"), namespace, &mut faults);
         let domains = fields.list("domains", &mut faults, Domain::parse);
         let email = fields.text("email", &mut faults, email);
+        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(t.to_owned()));
+        let profile = fields.text("profile", &mut faults, profile);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespace));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
@@ -204,6 +213,8 @@ impl Entry {
             secrets,
             domains,
             email,
+            issuer,
+            profile,
             tsig_secret,
             dns,
             key_type: key_type.unwrap_or(KeyType::EcdsaP256),
@@ -280,7 +291,7 @@ pub fn secret_name(text: &str, namespace: &str) -> Result<ObjectRef, String> {
     })
 }
 
-fn email(text: &str) -> Result<String, &'static str> {
+pub(super) fn email(text: &str) -> Result<String, &'static str> {
     let printable = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'?' | b'<' | b'>' | b'"'));
     match text.split_once('@') {
         Some((local, host)) if printable && text.len() <= 254 && !local.is_empty() && !local.starts_with("mailto:") => {

@@ -6,6 +6,7 @@
 
 pub mod entry;
 pub mod fields;
+pub mod issuers;
 pub mod metadata;
 pub mod node;
 
@@ -19,6 +20,7 @@ use crate::limits::ZONES_MAX;
 use crate::name::{DnsName, ObjectRef};
 use entry::Entry;
 use fields::{Fault, Fields};
+use issuers::Issuers;
 use node::Node;
 
 /// What one ConfigMap says.
@@ -26,6 +28,8 @@ use node::Node;
 pub struct Config {
     /// The entries in the order of the ConfigMap, good and bad.
     pub entries: Vec<Result<Entry, Refused>>,
+    /// The issuers that entries may name.
+    pub issuers: Issuers,
     /// The rules of the key `zones`.
     pub zones: Vec<ZoneRule>,
     /// What looks like a mistake and is none for certain, a sentence each.
@@ -95,6 +99,7 @@ pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, 
     };
     let defaults = document("defaults");
     let zones = document("zones");
+    let issuers = document("issuers");
     let lists: Vec<(&String, Option<Node>)> = data.keys().filter(|k| is_list(k)).map(|k| (k, document(k))).collect();
 
     if let Some(node) = &defaults {
@@ -109,13 +114,16 @@ pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, 
             Err(fault) => faults.push(format!("key `defaults`: {fault}")),
         }
     }
+    config.issuers = issuers::read(issuers.as_ref(), namespace, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespace, &mut faults);
     for (key, list) in lists {
         match list {
             None => {}
             Some(Node::List(items)) => {
-                let read =
-                    |(i, item)| read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespace);
+                let read = |(i, item)| {
+                    let entry = read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespace);
+                    entry.and_then(|entry| with_issuer(&format!("{key} entry {}", i + 1), entry, &config.issuers))
+                };
                 config.entries.extend(items.iter().enumerate().map(read));
             }
             Some(other) => {
@@ -129,9 +137,9 @@ pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, 
     if !faults.is_empty() {
         return Err(Unreadable(faults.join("; ")));
     }
-    let unknown = data.keys().filter(|k| !is_list(k) && !["defaults", "zones"].contains(&k.as_str()));
+    let unknown = data.keys().filter(|k| !is_list(k) && !["defaults", "issuers", "zones"].contains(&k.as_str()));
     config.warnings = unknown
-        .map(|k| format!("key `{k}` is none of certificates, certificates-*, defaults, zones and is ignored"))
+        .map(|k| format!("key `{k}` is none of certificates, certificates-*, defaults, issuers, zones and is ignored"))
         .collect();
     Ok(config)
 }
@@ -144,6 +152,26 @@ fn read_entry(place: &str, item: &Node, defaults: Option<&Node>, namespace: &str
     let refused = |faults| Refused { place: place.to_owned(), secret: entry::main_secret_of(item, namespace), faults };
     let whole = merged(item, defaults).map_err(|f| refused(vec![f]))?;
     Entry::read(&whole, namespace).map_err(refused)
+}
+
+/// Refuses an entry whose issuer is not there, or not for one of its names.
+fn with_issuer(place: &str, entry: Entry, issuers: &Issuers) -> Result<Entry, Refused> {
+    let Some(name) = &entry.issuer else { return Ok(entry) };
+    let refused = |field: &str, sentence| Refused {
+        place: place.to_owned(),
+        secret: Some(entry.main_secret().clone()),
+        faults: vec![Fault { field: field.to_owned(), sentence }],
+    };
+    let Some(issuer) = issuers.get(name) else {
+        let known = issuers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(refused("issuer", format!("{name:?} is not in the key `issuers`; there are {known}")));
+    };
+    match entry.domains.iter().find(|d| !issuer.domains.holds(d)) {
+        Some(domain) => {
+            Err(refused("domains", format!("{domain} is not for the issuer {name}, which serves {}", issuer.domains)))
+        }
+        None => Ok(entry),
+    }
 }
 
 /// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace.

@@ -15,7 +15,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::decide::Directory;
 use crate::decide::gate::{Barred, Lane};
 use crate::issue::{Context, Failed};
 use crate::limits::{SHUTDOWN, SHUTDOWN_PATIENCE};
@@ -31,8 +30,6 @@ use world::{World, pause_until};
 pub struct Plan {
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
-    /// The directory.
-    pub directory: Directory,
     /// When it ends.
     pub pass: Pass,
     /// Certificates obtained at the same time.
@@ -269,7 +266,7 @@ impl Loop<'_> {
                 Ok(Wake::Stop) => {}
                 Err(RecvTimeoutError::Timeout) if !cut => {
                     // Then there is time left to write the records: the orders are continued by their URL.
-                    self.context.ca.shut_down();
+                    self.context.cas.shut_down();
                     cut = true;
                 }
                 Err(_) => break,

@@ -76,7 +76,8 @@ mod tests {
 
     fn job(name: &str, task: Task) -> Job {
         let entry = Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), "t").unwrap();
-        let wanted = Wanted { entry, zones: Vec::new().into(), source: String::new(), last_accepted: false };
+        let wanted =
+            Wanted { entry, zones: Vec::new().into(), issuer: None, source: String::new(), last_accepted: false };
         Job { wanted: Arc::new(wanted), task, inputs: String::new(), short_lived: false }
     }
 

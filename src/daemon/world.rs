@@ -13,12 +13,12 @@ use super::queue::Queue;
 use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
 use crate::decide::held::Held;
-use crate::decide::{Decision, Directory, Finding, Input, decide};
+use crate::decide::{Decision, Finding, Input, decide};
 use crate::issue::Context;
 use crate::limits::{POLL_INTERVAL, SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::{Domain, ObjectRef};
-use crate::record::{self, Accepted, Body, Record};
+use crate::record::{self, Accepted, Body, Form, Record};
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::StoreError;
 use crate::time::Time;
@@ -28,7 +28,6 @@ use crate::work::{Job, Task, copy_facts};
 #[derive(Debug)]
 pub(super) struct World {
     context: Arc<Context>,
-    directory: Directory,
     /// The ConfigMaps, each as last accepted; `None` until it was readable once.
     configs: BTreeMap<ObjectRef, Option<Config>>,
     known: HashMap<ObjectRef, Known>,
@@ -83,7 +82,6 @@ impl World {
         };
         World {
             context,
-            directory: plan.directory.clone(),
             configs: plan.config_maps.iter().map(|name| (name.clone(), None)).collect(),
             known: HashMap::new(),
             said: HashMap::new(),
@@ -146,7 +144,7 @@ impl World {
                 continue;
             };
             let accepted = record.body.accepted.as_ref().and_then(|a| a.read(&self.context.namespace));
-            if let Some((entry, _)) = accepted {
+            if let Some(Form { entry, .. }) = accepted {
                 let copy = copy_facts(record.copy.as_ref());
                 self.known.insert(entry.main_secret().clone(), Known { body: record.body, copy });
             }
@@ -207,7 +205,7 @@ impl World {
         wishes
     }
 
-    fn last_accepted(&self, secret: &ObjectRef) -> Option<(config::entry::Entry, Vec<config::ZoneRule>)> {
+    fn last_accepted(&self, secret: &ObjectRef) -> Option<Form> {
         let namespace = &self.context.namespace;
         let read = |accepted: Option<&Accepted>| accepted.and_then(|a| a.read(namespace));
         match self.known.get(secret) {
@@ -266,20 +264,20 @@ impl World {
         // They cost a read of each key's Secret, and matter only while a wait may be cut short.
         let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
         let inputs = if waiting { self.inputs(wanted, keys)? } else { String::new() };
-        let counted = orders.get(&(entry.order_names(), self.directory.url().to_owned()));
+        let directory = self.context.cas.directory(wanted);
+        let counted = orders.get(&(entry.order_names(), directory.url().to_owned()));
         let judgement = decide(&Input {
             entry,
             held: &held,
             record: &known.body,
             copy: known.copy.as_ref(),
-            directory: &self.directory,
+            directory: &directory,
             inputs: &inputs,
             orders: counted.map_or(&[], Vec::as_slice),
             now,
         });
         let untidy = known.body.in_flight.is_some() || !known.body.leftovers.is_empty();
-        let accepted =
-            wanted.last_accepted || known.body.accepted.as_ref() == Some(&Accepted::new(entry, &wanted.zones));
+        let accepted = wanted.last_accepted || known.body.accepted.as_ref() == Some(&wanted.accepted());
         let short_lived = held
             .iter()
             .any(|h| matches!(h, Held::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)));
@@ -356,7 +354,7 @@ impl World {
 
     /// What an attempt depends on: when it changes, a wait after a failure is over. The keys by a hash of their Secret's content.
     fn inputs(&self, wanted: &Wanted, keys: &mut HashMap<ObjectRef, String>) -> Result<String, StoreError> {
-        let accepted = Accepted::new(&wanted.entry, &wanted.zones).fingerprint();
+        let accepted = wanted.accepted().fingerprint();
         let mut parts = vec![accepted];
         let used = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
         for at in used {

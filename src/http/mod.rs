@@ -100,11 +100,13 @@ impl std::fmt::Display for HttpError {
 }
 
 impl Http {
-    /// A client that trusts `trust`. Never takes a proxy from the environment.
+    /// A client that trusts `trust`, and goes through `proxy` (`http://HOST[:PORT]`, CONNECT) if there is one. Never takes one from
+    /// the environment.
     ///
     /// # Errors
-    /// What is wrong with the certificates.
-    pub fn new(trust: &Trust) -> Result<Http, String> {
+    /// What is wrong with the certificates or the proxy.
+    pub fn new(trust: &Trust, proxy: Option<&str>) -> Result<Http, String> {
+        let proxy = proxy.map(ureq::Proxy::new).transpose().map_err(|e| format!("the proxy: {}", plain(&e)))?;
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
@@ -112,7 +114,7 @@ impl Http {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .https_only(true)
-            .proxy(None)
+            .proxy(proxy)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(USER_AGENT)

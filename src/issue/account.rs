@@ -14,6 +14,7 @@ use crate::kube::object::SecretObject;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::secret::Secret;
+use crate::sources::Wanted;
 use crate::store::{Component, Store, StoreError};
 
 const TYPE: &str = "notariat/account";
@@ -34,7 +35,7 @@ pub fn reference(directory: &str, email: Option<&str>, own_namespace: &str) -> O
 }
 
 impl Accounts {
-    /// The account for `email`, from memory, from its Secret, or new. `again` registers it anew: the CA has forgotten it.
+    /// The account for `wanted`, from memory, from its Secret, or new. `again` registers it anew: the CA has forgotten it.
     ///
     /// # Errors
     /// When its Secret can not be read or written, or the CA refuses.
@@ -42,10 +43,11 @@ impl Accounts {
         &self,
         store: &Store,
         ca: &Client,
-        email: Option<&str>,
+        wanted: &Wanted,
         own_namespace: &str,
         again: Option<&Account>,
     ) -> Result<Arc<Account>, Failed> {
+        let email = wanted.email();
         let at = reference(ca.directory_url(), email, own_namespace);
         let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Another worker may have registered it anew in the meantime.

@@ -4,6 +4,7 @@
 //! Untrusted: CA and DNS servers; what they send is judged by `acme`, `dns` and `cert::bundle`. Tested by tests/it/main_job.rs.
 
 pub mod account;
+pub mod cas;
 pub mod claim;
 pub mod gates;
 mod order;
@@ -11,7 +12,6 @@ pub mod probe;
 pub mod publish;
 pub mod send;
 
-use crate::acme::client::Client;
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
@@ -30,6 +30,7 @@ use crate::stop::Stop;
 use crate::store::Store;
 use crate::time::{self, Time};
 use account::Accounts;
+use cas::Cas;
 use claim::Claim;
 use gates::GateKeeper;
 use order::{Run, Started};
@@ -41,9 +42,9 @@ use publish::Places;
 pub struct Context {
     /// The objects.
     pub store: Store,
-    /// The CA.
-    pub ca: Client,
-    /// Its accounts.
+    /// The CAs.
+    pub cas: Cas,
+    /// Their accounts.
     pub accounts: Accounts,
     /// Talks to DNS servers.
     pub dns: client::Client,
@@ -157,7 +158,8 @@ pub fn issue(
     places: Option<Places<'_>>,
 ) -> Result<CheckedBundle, Failed> {
     let names = wanted.entry.order_names();
-    let run = Run { context, wanted, names: &names };
+    let ca = &*context.cas.client(&context.store, wanted)?;
+    let run = Run { context, ca, wanted, names: &names };
     let account = run.account(None)?;
     let mut started = run.order(account, claim, reuse, places)?;
     let proved = match next(&started.answer.body, false) {
@@ -177,17 +179,17 @@ pub fn issue(
                 return Err(Failed::new(Stage::Finalize, Severity::Transient, error));
             }
             Next::Finalize => {
-                count(claim, &names, context.ca.directory_url(), counted)?;
+                count(claim, &names, ca.directory_url(), counted)?;
                 let key = key_in(claim)?;
                 let csr = key.request(&names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
-                context.ca.finalize(&account, &answer.body.finalize, &csr).map_err(told)?
+                ca.finalize(&account, &answer.body.finalize, &csr).map_err(told)?
             }
             Next::Wait => {
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
-                context.ca.wait(&account, &url, Phase::Issuance, answer.retry_after).map_err(told)?
+                ca.wait(&account, &url, Phase::Issuance, answer.retry_after).map_err(told)?
             }
             Next::Download(certificate) => break certificate,
             Next::Failed(problem) => {
@@ -199,7 +201,7 @@ pub fn issue(
     };
 
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
-    let (chain, date) = context.ca.certificate(&account, &certificate).map_err(|e| of_acme(Stage::Download, &e))?;
+    let (chain, date) = ca.certificate(&account, &certificate).map_err(|e| of_acme(Stage::Download, &e))?;
     let key = claim.record.next_key.clone().unwrap_or_default();
     CheckedBundle::check(&chain, key, &wanted.entry.domains, date.unwrap_or_else(time::now)).map_err(|e| {
         // The same order would give the same certificate again.

@@ -6,7 +6,7 @@ use super::claim::Claim;
 use super::publish::{Batch, Places};
 use super::send::withdraw_each;
 use super::{Context, Failed, of_acme};
-use crate::acme::client::{Account, Answer};
+use crate::acme::client::{Account, Answer, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
@@ -34,14 +34,15 @@ pub(super) struct Started<'c> {
 /// One attempt.
 pub(super) struct Run<'a> {
     pub(super) context: &'a Context,
+    pub(super) ca: &'a Client,
     pub(super) wanted: &'a Wanted,
     pub(super) names: &'a [Domain],
 }
 
 impl<'a> Run<'a> {
     pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
-        let Context { store, ca, accounts, namespace, .. } = self.context;
-        accounts.get(store, ca, self.wanted.entry.email.as_deref(), namespace, again)
+        let Context { store, accounts, namespace, .. } = self.context;
+        accounts.get(store, self.ca, self.wanted, namespace, again)
     }
 
     fn places(&self) -> Result<Places<'a>, Failed> {
@@ -70,10 +71,10 @@ impl<'a> Run<'a> {
                 .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
         };
         let told = |e: AcmeError| of_acme(Stage::Order, &e);
-        let answer = match self.context.ca.new_order(&account, self.names) {
+        let answer = match self.ca.new_order(&account, self.names) {
             Err(e) if e.word() == Some("accountDoesNotExist") => {
                 account = self.account(Some(&account))?;
-                self.context.ca.new_order(&account, self.names).map_err(told)?
+                self.ca.new_order(&account, self.names).map_err(told)?
             }
             other => other.map_err(told)?,
         };
@@ -94,15 +95,15 @@ impl<'a> Run<'a> {
         let Some(flight) = &claim.record.body.in_flight else {
             return Ok(None);
         };
-        let (directory, key_type) = (self.context.ca.directory_url(), self.wanted.entry.key_type);
+        let (directory, key_type) = (self.ca.directory_url(), self.wanted.entry.key_type);
         let same = flight.is_for(self.names, directory, key_type) && claim.record.next_key.is_some();
         let Some(url) = flight.order.clone().filter(|_| same) else {
             return Ok(None);
         };
-        if self.context.ca.check_url("order", &url).is_err() {
+        if self.ca.check_url("order", &url).is_err() {
             return Ok(None);
         }
-        match self.context.ca.order(account, &url) {
+        match self.ca.order(account, &url) {
             Ok(answer) if answer.body.status != Status::Invalid && same_names(&answer.body, self.names) => {
                 event!(info, "order-continued", secret = self.wanted.entry.main_secret(), order = url);
                 Ok(Some((url, answer)))
@@ -115,7 +116,7 @@ impl<'a> Run<'a> {
 
     /// Publishes the values of every pending authorization, waits until they are seen, has the CA look, withdraws them.
     pub(super) fn prove(&self, started: &mut Started<'a>, claim: &mut Claim<'_>) -> Result<Answer<Order>, Failed> {
-        let ca = &self.context.ca;
+        let ca = self.ca;
         let Started { account, url, answer, places } = started;
         let told = |e: AcmeError| of_acme(Stage::Order, &e);
         let (mut values, mut challenges) = (Vec::new(), Vec::new());
@@ -204,7 +205,7 @@ impl<'a> Run<'a> {
         claim.record.body.in_flight.get_or_insert_with(|| InFlight {
             holder: self.context.holder.clone(),
             at: time::now(),
-            directory: self.context.ca.directory_url().to_owned(),
+            directory: self.ca.directory_url().to_owned(),
             names: self.names.to_vec(),
             key_type: self.wanted.entry.key_type.name().to_owned(),
             order: None,
@@ -218,7 +219,7 @@ impl<'a> Run<'a> {
         let mut reasons = Vec::new();
         let mut severity = Severity::Validation;
         for url in &order.authorizations {
-            let Ok(authorization) = self.context.ca.authorization(account, url) else {
+            let Ok(authorization) = self.ca.authorization(account, url) else {
                 continue;
             };
             let failed = authorization.challenges.iter().filter(|c| c.status == Some(Status::Invalid));

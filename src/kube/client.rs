@@ -86,7 +86,7 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificates.
     pub fn new(access: Access) -> Result<Client, String> {
-        let http = Http::new(&access.trust).map_err(|e| format!("the API server's CA: {e}"))?;
+        let http = Http::new(&access.trust, None).map_err(|e| format!("the API server's CA: {e}"))?;
         Ok(Client { http, server: access.server, token: TokenSource::new(access.token) })
     }
 

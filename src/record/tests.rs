@@ -25,7 +25,7 @@ fn published() -> Published {
 fn full() -> Record {
     let (entry, zones) = entry();
     let names = vec![Domain::parse("a.test").unwrap()];
-    let mut body = Body { accepted: Some(Accepted::new(&entry, &zones)), restores: vec![NOW], ..Body::default() };
+    let mut body = Body { accepted: Some(Accepted::new(&entry, &zones, None)), restores: vec![NOW], ..Body::default() };
     body.stored = Some(Stored {
         serial: "00ab".into(),
         at: NOW,
@@ -65,7 +65,7 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
     assert_eq!(again.copy.as_ref().unwrap().key.expose(), b"S1");
     assert_eq!(again.next_key.as_ref().unwrap().expose(), b"S2");
     let (entry, zones) = entry();
-    assert_eq!(again.body.accepted.unwrap().read("elsewhere"), Some((entry, zones)));
+    assert_eq!(again.body.accepted.unwrap().read("elsewhere"), Some(Form { entry, zones, issuer: None }));
     let json = String::from_utf8(secret.data[DATA_RECORD].expose().clone()).unwrap();
     assert!(json.starts_with("{\"version\":1,") && !json.contains("S1") && !json.contains("S2"), "{json}");
 }
@@ -133,9 +133,9 @@ fn records_have_predictable_names() {
 #[test]
 fn the_accepted_form_changes_with_what_is_wanted() {
     let (mut entry, zones) = entry();
-    let first = Accepted::new(&entry, &zones).fingerprint();
-    assert_eq!(first, Accepted::new(&entry, &zones).fingerprint());
-    assert_ne!(first, Accepted::new(&entry, &[]).fingerprint());
+    let first = Accepted::new(&entry, &zones, None).fingerprint();
+    assert_eq!(first, Accepted::new(&entry, &zones, None).fingerprint());
+    assert_ne!(first, Accepted::new(&entry, &[], None).fingerprint());
     entry.reuse_key = true;
-    assert_ne!(first, Accepted::new(&entry, &zones).fingerprint());
+    assert_ne!(first, Accepted::new(&entry, &zones, None).fingerprint());
 }

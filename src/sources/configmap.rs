@@ -3,17 +3,12 @@
 use std::sync::Arc;
 
 use super::{Wanted, Wishes};
-use crate::config::entry::Entry;
 use crate::config::{Config, ZoneRule};
 use crate::name::ObjectRef;
+use crate::record::Form;
 
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
-pub fn add(
-    wishes: &mut Wishes,
-    name: &ObjectRef,
-    config: &Config,
-    last_accepted: impl Fn(&ObjectRef) -> Option<(Entry, Vec<ZoneRule>)>,
-) {
+pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
     let source = format!("ConfigMap {name}");
     let zones: Arc<[ZoneRule]> = config.zones.clone().into();
     wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
@@ -21,7 +16,8 @@ pub fn add(
         let refused = match entry {
             Ok(entry) => {
                 let (entry, zones, source) = (entry.clone(), zones.clone(), source.clone());
-                wishes.add(Wanted { entry, zones, source, last_accepted: false });
+                let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name)).cloned();
+                wishes.add(Wanted { entry, zones, issuer, source, last_accepted: false });
                 continue;
             }
             Err(refused) => refused,
@@ -30,8 +26,9 @@ pub fn add(
         match &refused.secret {
             None => wishes.incomplete = true,
             Some(secret) => {
-                if let Some((entry, zones)) = last_accepted(secret) {
-                    wishes.add(Wanted { entry, zones: zones.into(), source: source.clone(), last_accepted: true });
+                if let Some(Form { entry, zones, issuer }) = last_accepted(secret) {
+                    let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
+                    wishes.add(Wanted { entry, zones, issuer, source, last_accepted: true });
                 }
             }
         }
@@ -42,6 +39,7 @@ pub fn add(
 mod tests {
     use super::*;
     use crate::config;
+    use crate::config::entry::Entry;
 
     fn wishes(yaml: &str, remembered: Option<&str>) -> Wishes {
         let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), "team").unwrap();
@@ -49,7 +47,7 @@ mod tests {
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
             let node = config::node::read(remembered?).unwrap();
             let entry = Entry::read(&node, "team").unwrap();
-            (entry.main_secret() == secret).then_some((entry, Vec::new()))
+            (entry.main_secret() == secret).then_some(Form { entry, zones: Vec::new(), issuer: None })
         });
         wishes
     }

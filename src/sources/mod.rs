@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
+use crate::config::issuers::Issuer;
 use crate::name::ObjectRef;
+use crate::record::Accepted;
 
 /// One certificate that is wanted.
 #[derive(Clone, Debug)]
@@ -16,10 +18,29 @@ pub struct Wanted {
     pub entry: Entry,
     /// Zones and keys that may serve it.
     pub zones: Arc<[ZoneRule]>,
+    /// The issuer that the entry names; none for the directory of the command line.
+    pub issuer: Option<Arc<Issuer>>,
     /// The object that wants it: `ConfigMap ns/name`.
     pub source: String,
     /// It stands differently in the source, in a form that was refused; this is the last accepted one.
     pub last_accepted: bool,
+}
+
+impl Wanted {
+    /// The contact of the account.
+    pub fn email(&self) -> Option<&str> {
+        self.entry.email.as_deref().or(self.issuer.as_ref()?.email.as_deref())
+    }
+
+    /// The profile to order.
+    pub fn profile(&self) -> Option<&str> {
+        self.entry.profile.as_deref().or(self.issuer.as_ref()?.profile.as_deref())
+    }
+
+    /// The form to remember.
+    pub fn accepted(&self) -> Accepted {
+        Accepted::new(&self.entry, &self.zones, self.issuer.as_deref())
+    }
 }
 
 /// What the sources say, all together.

@@ -16,7 +16,7 @@ use crate::cert::facts::Facts;
 use crate::cert::key::CertificateKey;
 use crate::config::entry::{DnsSettings, Entry, KeyType};
 use crate::decide::attempts::{Severity, Stage};
-use crate::decide::{Finding, Reason, Source};
+use crate::decide::{Directory, Finding, Reason, Source};
 use crate::issue::claim::Claim;
 use crate::issue::probe::probe;
 use crate::issue::publish::Places;
@@ -24,7 +24,7 @@ use crate::issue::{Context, Failed, issue};
 use crate::limits::CLOCK_OFFSET_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::{self, Accepted, Copy};
+use crate::record::{self, Copy};
 use crate::sources::Wanted;
 use crate::store::{Marks, StoreError};
 use crate::time;
@@ -88,7 +88,7 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
         claim.check_free(&context.holder, propagation_timeout + settle, time::now())?;
-        what(&Work { context, wanted, job }, &mut claim)
+        what(&Work::new(context, job), &mut claim)
     };
     let result = match &job.task {
         Task::Issue { finding, targets, counted } => {
@@ -119,7 +119,7 @@ pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
-        Err(Work { context, wanted: &job.wanted, job }.failed(&mut claim, failed.clone()))
+        Err(Work::new(context, job).failed(&mut claim, failed.clone()))
     }));
     Outcome { secret, result: settled.unwrap_or(Err(failed)) }
 }
@@ -128,9 +128,14 @@ struct Work<'a> {
     context: &'a Context,
     wanted: &'a Wanted,
     job: &'a Job,
+    directory: Directory,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(context: &'a Context, job: &'a Job) -> Work<'a> {
+        Work { context, wanted: &job.wanted, job, directory: context.cas.directory(&job.wanted) }
+    }
+
     fn entry(&self) -> &Entry {
         &self.wanted.entry
     }
@@ -144,7 +149,7 @@ impl Work<'_> {
         let result = self.obtain(claim, finding, targets, counted);
         match &result {
             Ok(bundle) => {
-                let (targets, directory) = (self.targets(targets), self.context.ca.directory_url());
+                let (targets, directory) = (self.targets(targets), self.directory.url());
                 let stored = self.store_all(&targets, bundle, directory);
                 // On a failure here the order stays in flight: the certificate is downloaded again by its URL.
                 stored.map_err(|failed| self.failed(claim, failed))?;
@@ -162,15 +167,16 @@ impl Work<'_> {
         targets: &[usize],
         counted: bool,
     ) -> Result<CheckedBundle, Failed> {
-        let Context { store, ca, .. } = self.context;
+        let Context { store, cas, .. } = self.context;
         // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
         let names = self.entry().order_names();
         let places = match &claim.record.body.in_flight {
             Some(flight) if flight.order.is_some() && self.is_for_this(flight) => None,
             Some(_) | None => Some(Places::find(self.context, self.wanted, &names)?),
         };
+        let ca = cas.client(store, self.wanted)?;
         ca.directory().map_err(|e| crate::issue::of_acme(Stage::Order, &e))?;
-        self.check_clock(finding.reason)?;
+        check_clock(ca.clock_offset().unwrap_or(0), finding.reason)?;
         for target in self.targets(targets) {
             let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
             let current = store.secret(target).map_err(told)?;
@@ -187,22 +193,6 @@ impl Work<'_> {
 
     fn targets(&self, places: &[usize]) -> Vec<&ObjectRef> {
         places.iter().filter_map(|place| self.entry().secrets.get(*place)).collect()
-    }
-
-    /// Whether it is time to renew can not be told by a clock that is hours off.
-    fn check_clock(&self, reason: Reason) -> Result<(), Failed> {
-        let offset = self.context.ca.clock_offset().unwrap_or(0);
-        if offset.unsigned_abs() <= CLOCK_OFFSET_MAX.as_secs()
-            || !matches!(reason, Reason::RenewalDue | Reason::NotYetValid)
-        {
-            return Ok(());
-        }
-        let by = time::human(Duration::from_secs(offset.unsigned_abs()));
-        let which = if offset > 0 { "behind" } else { "ahead of" };
-        let sentence = format!(
-            "this machine's clock is {by} {which} the CA's; nothing is renewed until they agree: set the clock (NTP)"
-        );
-        Err(Failed::new(Stage::Clock, Severity::Transient, sentence))
     }
 
     fn key_to_reuse(&self, targets: &[usize]) -> Result<Option<CertificateKey>, Failed> {
@@ -226,7 +216,7 @@ impl Work<'_> {
     /// of key is given up.
     fn take(&self, claim: &mut Claim<'_>) {
         let (now, names) = (time::now(), self.entry().order_names());
-        let directory = self.context.ca.directory_url();
+        let directory = self.directory.url();
         let body = &mut claim.record.body;
         if !body.in_flight.as_ref().is_some_and(|f| self.is_for_this(f)) {
             let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();
@@ -251,11 +241,11 @@ impl Work<'_> {
     }
 
     fn is_for_this(&self, flight: &record::InFlight) -> bool {
-        flight.is_for(&self.entry().order_names(), self.context.ca.directory_url(), self.entry().key_type)
+        flight.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type)
     }
 
     fn accept(&self, claim: &mut Claim<'_>) -> bool {
-        let accepted = Accepted::new(self.entry(), &self.wanted.zones);
+        let accepted = self.wanted.accepted();
         let changed = claim.record.body.accepted.as_ref() != Some(&accepted);
         if changed && !self.wanted.last_accepted {
             claim.record.body.accepted = Some(accepted);
@@ -288,7 +278,7 @@ impl Work<'_> {
             }
         };
         let known = || claim.record.body.stored.as_ref().map(|s| s.directory.clone());
-        let directory = directory.or_else(known).unwrap_or_else(|| self.context.ca.directory_url().to_owned());
+        let directory = directory.or_else(known).unwrap_or_else(|| self.directory.url().to_owned());
         let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
         let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
         claim.record.body.restores.retain(|t| *t + Duration::from_secs(3600) > now);
@@ -308,6 +298,21 @@ impl Work<'_> {
         );
         Ok(())
     }
+}
+
+/// Whether it is time to renew can not be told by a clock that is hours off.
+fn check_clock(offset: i64, reason: Reason) -> Result<(), Failed> {
+    if offset.unsigned_abs() <= CLOCK_OFFSET_MAX.as_secs()
+        || !matches!(reason, Reason::RenewalDue | Reason::NotYetValid)
+    {
+        return Ok(());
+    }
+    let by = time::human(Duration::from_secs(offset.unsigned_abs()));
+    let which = if offset > 0 { "behind" } else { "ahead of" };
+    let sentence = format!(
+        "this machine's clock is {by} {which} the CA's; nothing is renewed until they agree: set the clock (NTP)"
+    );
+    Err(Failed::new(Stage::Clock, Severity::Transient, sentence))
 }
 
 /// The facts of a record's copy, when it is sound.

@@ -14,7 +14,7 @@ use crate::time;
 impl Work<'_> {
     pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Finding) {
         let now = time::now();
-        let (facts, directory) = (bundle.facts(), self.context.ca.directory_url());
+        let (facts, directory) = (bundle.facts(), self.directory.url());
         let order = claim.record.body.in_flight.take().and_then(|f| f.order).unwrap_or_default();
         claim.record.next_key = None;
         let history = claim.record.body.history_mut(&self.entry().order_names(), directory, now);
@@ -62,7 +62,7 @@ impl Work<'_> {
             claim.record.next_key = None;
         }
         if !uncounted {
-            let (names, directory) = (self.entry().order_names(), self.context.ca.directory_url());
+            let (names, directory) = (self.entry().order_names(), self.directory.url());
             let history = claim.record.body.history_mut(&names, directory, now);
             history.failures = history.failures.saturating_add(1);
             history.stage = Some(failed.stage);

@@ -77,7 +77,7 @@ impl Work<'_> {
         if secret.value("tls.key") == Some(&next_key)
             && let Ok(bundle) = CheckedBundle::check(&chain, next_key, &self.entry().domains, time::now())
         {
-            self.remember(claim, &bundle, self.context.ca.directory_url());
+            self.remember(claim, &bundle, self.directory.url());
         }
         Ok(())
     }

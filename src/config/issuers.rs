@@ -1,0 +1,288 @@
+//! The key `issuers` of a ConfigMap: named CAs, and what belongs to each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::entry::{email, secret_name};
+use super::fields::{Fault, Fields};
+use super::node::Node;
+use crate::limits::ISSUERS_MAX;
+use crate::name::{DnsName, Domain, ObjectRef, check_namespace};
+
+/// The issuers that every ConfigMap has.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
+    ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
+];
+
+/// A named CA. Serialized it reads back, so that a record keeps what an entry was accepted with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issuer {
+    /// What entries call it.
+    #[serde(skip)]
+    pub name: String,
+    /// The URL of its ACME directory.
+    pub directory: String,
+    /// The contact of accounts, where an entry has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The Secret with further roots of trust for its server, data key `ca.crt`.
+    #[serde(rename = "caSecretName", skip_serializing_if = "Option::is_none")]
+    pub ca_secret: Option<ObjectRef>,
+    /// The Secret of the external account binding, data keys `kid` and `hmacKey`.
+    #[serde(rename = "eabSecretName", skip_serializing_if = "Option::is_none")]
+    pub eab_secret: Option<ObjectRef>,
+    /// The Secret of an account key that exists already.
+    #[serde(rename = "accountSecretName", skip_serializing_if = "Option::is_none")]
+    pub account_secret: Option<ObjectRef>,
+    /// The common name of the issuer of the last certificate of the chain that is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preferred_chain: Option<String>,
+    /// The profile of entries that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Which names it may be used for.
+    #[serde(skip_serializing_if = "Range::is_all")]
+    pub domains: Range,
+    /// Orders that may be made within 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders_per_day: Option<u32>,
+}
+
+/// Names by the zones above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// Names at and below these; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<DnsName>,
+    /// But not at and below these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<DnsName>,
+}
+
+impl Range {
+    fn is_all(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+
+    /// Whether it holds the name.
+    pub fn holds(&self, domain: &Domain) -> bool {
+        let within = |zones: &[DnsName]| zones.iter().any(|zone| domain.base().is_within(zone));
+        (self.include.is_empty() || within(&self.include)) && !within(&self.exclude)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |zones: &[DnsName]| zones.iter().map(DnsName::as_str).collect::<Vec<_>>().join(", ");
+        match self.include.is_empty() {
+            true => f.write_str("all names")?,
+            false => write!(f, "names at and below {}", joined(&self.include))?,
+        }
+        if !self.exclude.is_empty() {
+            write!(f, " but not {}", joined(&self.exclude))?;
+        }
+        Ok(())
+    }
+}
+
+/// All issuers of a ConfigMap.
+pub type Issuers = BTreeMap<String, Arc<Issuer>>;
+
+/// Reads the key `issuers`: a mapping from names to issuers, besides those that are built in. Faults begin with the key.
+pub(super) fn read(node: Option<&Node>, namespace: &str, errors: &mut Vec<String>) -> Issuers {
+    let mut all: Issuers = BUILT_IN
+        .into_iter()
+        .map(|(name, directory)| {
+            let fields = vec![(Node::Text("directory".to_owned()), Node::Text(directory.to_owned()))];
+            (
+                name.to_owned(),
+                Arc::new(Issuer::read(name, &Node::Map(fields), namespace).expect("a directory is enough")),
+            )
+        })
+        .collect();
+    let items = match node {
+        None => return all,
+        Some(Node::Map(items)) if items.len() <= ISSUERS_MAX => items,
+        Some(Node::Map(items)) => {
+            errors.push(format!("key `issuers`: has {} issuers; {ISSUERS_MAX} are possible", items.len()));
+            return all;
+        }
+        Some(other) => {
+            errors.push(format!(
+                "key `issuers`: is {}; it must be a mapping, each line `name: {{directory: …}}`",
+                other.kind()
+            ));
+            return all;
+        }
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for (key, item) in items {
+        let Node::Text(name) = key else {
+            errors.push(format!("key `issuers`: has a name that is {}", key.kind()));
+            continue;
+        };
+        if seen.contains(&name.as_str()) {
+            errors.push(format!("key `issuers`: {name:?} stands here twice"));
+        }
+        seen.push(name);
+        if check_namespace(name).is_err() {
+            errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
+        }
+        // What is built in may be given an email or a profile without its URL again.
+        let whole = super::merged(item, all.get(name).map(|i| directory_of(i)).as_ref());
+        match whole.map_err(|f| vec![f]).and_then(|whole| Issuer::read(name, &whole, namespace)) {
+            Ok(issuer) => {
+                all.insert(name.clone(), Arc::new(issuer));
+            }
+            Err(faults) => errors.extend(faults.iter().map(|f| format!("key `issuers` {name}: {f}"))),
+        }
+    }
+    all
+}
+
+fn directory_of(issuer: &Issuer) -> Node {
+    Node::Map(vec![(Node::Text("directory".to_owned()), Node::Text(issuer.directory.clone()))])
+}
+
+impl Issuer {
+    /// Reads one issuer.
+    ///
+    /// # Errors
+    /// Every fault.
+    pub fn read(name: &str, node: &Node, namespace: &str) -> Result<Issuer, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut fields = Fields::of(node, "", &mut faults);
+        let secret = |t: &str| secret_name(t, namespace);
+        let directory = fields.text("directory", &mut faults, directory_url);
+        let issuer = Issuer {
+            name: name.to_owned(),
+            email: fields.text("email", &mut faults, email),
+            ca_secret: fields.text("caSecretName", &mut faults, secret),
+            eab_secret: fields.text("eabSecretName", &mut faults, secret),
+            account_secret: fields.text("accountSecretName", &mut faults, secret),
+            preferred_chain: fields.text("preferredChain", &mut faults, some_text),
+            profile: fields.text("profile", &mut faults, profile),
+            domains: match fields.take("domains") {
+                Some(node) => range(node, &mut faults),
+                None => Range::default(),
+            },
+            orders_per_day: fields.number("ordersPerDay", 1..=1_000_000, "orders", &mut faults),
+            directory: directory.clone().unwrap_or_default(),
+        };
+        if matches!(node, Node::Map(_)) {
+            fields.finish(&mut faults);
+            if directory.is_none() && faults.is_empty() {
+                faults.push(Fault {
+                    field: "directory".into(),
+                    sentence: "is missing; it holds the URL of the ACME directory".into(),
+                });
+            }
+        }
+        if faults.is_empty() { Ok(issuer) } else { Err(faults) }
+    }
+}
+
+fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
+    let mut fields = Fields::of(node, "domains", faults);
+    let range = Range {
+        include: fields.list("include", faults, DnsName::parse).unwrap_or_default(),
+        exclude: fields.list("exclude", faults, DnsName::parse).unwrap_or_default(),
+    };
+    if matches!(node, Node::Map(_)) {
+        fields.finish(faults);
+    }
+    range
+}
+
+/// An https URL, as RFC 8555 section 6.1 demands.
+///
+/// # Errors
+/// That it is none.
+pub fn directory_url(text: &str) -> Result<String, &'static str> {
+    match text.strip_prefix("https://") {
+        Some(rest) if !rest.is_empty() && text.len() <= 2048 && !text.contains(char::is_whitespace) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("is not an https URL"),
+    }
+}
+
+/// The name of a profile; what there is says the CA.
+pub(super) fn profile(text: &str) -> Result<String, &'static str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("is not the name of a profile"),
+    }
+}
+
+fn some_text(text: &str) -> Result<String, &'static str> {
+    match (1..=256).contains(&text.trim().len()) {
+        true => Ok(text.trim().to_owned()),
+        false => Err("is empty or too long"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::node;
+
+    fn issuers(yaml: &str) -> Result<Issuers, String> {
+        let mut errors = Vec::new();
+        let found = read(Some(&node::read(yaml).unwrap()), "ns", &mut errors);
+        if errors.is_empty() { Ok(found) } else { Err(errors.join("; ")) }
+    }
+
+    #[test]
+    fn issuers_are_read_and_two_are_built_in() {
+        let found = issuers(
+            "lab: {directory: 'https://ca.test/dir', email: A@b.test, caSecretName: roots, eabSecretName: x/eab, accountSecretName: acct, preferredChain: 'Root X', profile: short, ordersPerDay: 50, domains: {include: [b.test], exclude: [no.b.test]}}\nletsencrypt: {email: me@b.test}",
+        )
+        .unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["lab", "letsencrypt", "letsencrypt-staging"]);
+        let own = &found["letsencrypt"];
+        assert_eq!((own.directory.as_str(), own.email.as_deref()), (BUILT_IN[0].1, Some("me@b.test")));
+        let lab = &found["lab"];
+        assert_eq!(lab.eab_secret.as_ref().unwrap().to_string(), "x/eab");
+        for (name, held) in [
+            ("b.test", true),
+            ("*.b.test", true),
+            ("a.b.test", true),
+            ("no.b.test", false),
+            ("x.no.b.test", false),
+            ("c.test", false),
+            ("ab.test", false),
+        ] {
+            assert_eq!(lab.domains.holds(&Domain::parse(name).unwrap()), held, "{name}");
+        }
+        assert_eq!(lab.domains.to_string(), "names at and below b.test but not no.b.test");
+        // The record keeps it in the words of the configuration.
+        let kept: Node = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
+        assert_eq!(Issuer::read("lab", &kept, "ns").unwrap(), **lab);
+    }
+
+    #[test]
+    fn each_fault_has_its_sentence() {
+        for (yaml, part) in [
+            ("[]", "must be a mapping"),
+            ("lab: {}", "key `issuers` lab: directory: is missing"),
+            ("lab: text", "is a text; it must be a mapping"),
+            ("lab: {directory: 'http://ca.test'}", "directory: \"http://ca.test\" is not an https URL"),
+            ("lab: {directory: 'https://ca.test', ordersPerDay: 0}", "ordersPerDay"),
+            ("lab: {directory: 'https://ca.test', color: red}", "color"),
+            ("lab: {directory: 'https://ca.test', domains: {only: [a.test]}}", "domains.only"),
+            ("Lab: {directory: 'https://ca.test'}", "\"Lab\" is not a name"),
+            ("lab: {directory: 'https://ca.test', profile: 'a b'}", "is not the name of a profile"),
+            ("7: {directory: 'https://ca.test'}", "has a name that is"),
+        ] {
+            let error = issuers(yaml).expect_err(yaml);
+            assert!(error.contains(part), "{yaml}: {error}");
+        }
+    }
+}
