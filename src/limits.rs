@@ -141,6 +141,15 @@ pub const ACME_REQUEST: Duration = Duration::from_secs(60);
 /// Octets of an answer of the CA: a chain of ten certificates stays below it.
 pub const ACME_BODY_OCTETS_MAX: u64 = 256 * 1024;
 
+/// Accounts that may be registered at one directory within [`REGISTRATIONS_WINDOW`]: half of what Let's Encrypt allows an address.
+pub const REGISTRATIONS_MAX: usize = 5;
+
+/// See [`REGISTRATIONS_MAX`].
+pub const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(3 * 3600);
+
+/// Other chains of one certificate that are looked at.
+pub const ALTERNATE_CHAINS_MAX: usize = 10;
+
 /// How long the directory is remembered.
 pub const ACME_DIRECTORY_KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -221,6 +230,9 @@ pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often values left behind are tried to be withdrawn.
 pub const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Over how long the first questions for renewal information are spread after a start.
+pub const QUESTIONS_SPREAD: Duration = Duration::from_secs(3600);
 
 /// How often a zone is probed with a key.
 pub const PROBE_EVERY: Duration = Duration::from_secs(24 * 3600);

@@ -16,6 +16,7 @@ use crate::config::entry::{Entry, KeyType, Transport};
 use crate::config::issuers::Issuer;
 use crate::config::node::Node;
 use crate::decide::attempts::{CAP_WINDOW, Stage};
+use crate::decide::window::Window;
 use crate::dns::update::TxtValue;
 use crate::kube::object::SecretObject;
 use crate::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
@@ -73,6 +74,15 @@ pub struct Body {
     /// The order that is being worked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<InFlight>,
+    /// When the CA suggests to renew the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// When it may be asked for that again; kept where nothing else remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_question: Option<Time>,
+    /// Certificates to revoke now that they are replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_revoke: Vec<ToRevoke>,
     /// TXT values that could not be withdrawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<Leftover>,
@@ -142,6 +152,15 @@ pub struct Stored {
     pub directory: String,
     /// The key type that was asked for.
     pub key_type: String,
+    /// The profile that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The URL of the account that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What renewal information is asked by (RFC 9773 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_id: Option<String>,
 }
 
 /// What was tried for one exact name set at one directory.
@@ -188,6 +207,12 @@ pub struct InFlight {
     pub names: Vec<Domain>,
     /// The kind of the key in `next.key`.
     pub key_type: String,
+    /// The profile that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The URL of the account that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// The order URL, once the CA gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
@@ -201,9 +226,22 @@ pub struct InFlight {
 
 impl InFlight {
     /// Whether it is an order for what is wanted now.
-    pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType) -> bool {
-        self.names == names && self.directory == directory && self.key_type == key_type.name()
+    pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType, profile: Option<&str>) -> bool {
+        let same_way = self.key_type == key_type.name() && self.profile.as_deref() == profile;
+        self.names == names && self.directory == directory && same_way
     }
+}
+
+/// A certificate that is to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToRevoke {
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// The certificate, DER in base64url.
+    pub certificate: String,
+    /// A CRLReason of RFC 5280 section 5.3.1.
+    pub reason: u8,
 }
 
 /// Values in one zone, and how to withdraw them.

@@ -1,7 +1,7 @@
 //! From arguments to everything that runs: store, CA client, resolver, plan.
 
 use crate::cli::Arguments;
-use crate::daemon::Plan;
+use crate::daemon::{Pass, Plan};
 use crate::decide::Directory;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
@@ -12,11 +12,13 @@ use crate::issue::cas::Cas;
 use crate::issue::claim::holder;
 use crate::issue::gates::GateKeeper;
 use crate::issue::probe::Probes;
+use crate::issue::questions::Questions;
 use crate::kube::auth::Access;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
 use crate::store::Store;
+use crate::time;
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
@@ -65,6 +67,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     }
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
+    let runs_on = arguments.pass == Pass::Forever;
     let context = Context {
         cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store,
@@ -72,6 +75,8 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         dns: client::Client::default(),
         gates: GateKeeper::new(arguments.workers),
         probes: Probes::default(),
+        questions: Questions::new(time::now(), runs_on),
+        runs_on,
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
         stop,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),

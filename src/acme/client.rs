@@ -1,29 +1,23 @@
-//! Talks to one CA: directory, nonces, signed requests, and how long its orders take.
+//! Talks to one CA: directory, nonces, signed requests. What is asked for stands in `requests`.
 //!
 //! Untrusted: every answer. URLs that an answer names are used only on hosts that the directory itself names. What is retried
 //! here: badNonce with the nonce of the error (RFC 8555 section 6.5), and once a request whose connection broke, for a pooled
 //! connection may have died; nothing else.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::AcmeError;
 use super::jws::{AccountKey, Identity, Payload};
-use super::pace::{Pace, Phase};
-use super::wire::{Authorization, Directory, Order, Problem, Status};
+use super::pace::Pace;
+use super::wire::{Directory, Problem};
 use crate::http::{Ask, Http, Method, Reply};
 use crate::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
-    NONCE_AGE_MAX, NONCES_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX,
+    NONCE_AGE_MAX, NONCES_MAX,
 };
-use crate::name::Domain;
 use crate::stop::Stop;
-use crate::time::{self, Deadline, Stopwatch, Time};
+use crate::time::{self, Stopwatch, Time};
 
 /// An account at the CA.
 #[derive(Debug)]
@@ -52,16 +46,16 @@ pub struct Answer<T> {
 pub struct Client {
     http: Http,
     directory_url: String,
-    stop: Stop,
+    pub(super) stop: Stop,
     cache: Mutex<Cache>,
 }
 
 #[derive(Debug, Default)]
-struct Cache {
+pub(super) struct Cache {
     directory: Option<(Arc<Directory>, Stopwatch)>,
     /// Newest last.
     nonces: Vec<(String, Stopwatch)>,
-    pace: Pace,
+    pub(super) pace: Pace,
     /// The CA's clock minus ours, in seconds.
     clock_offset: Option<i64>,
 }
@@ -88,7 +82,7 @@ impl Client {
     }
 
     /// The lock guards a cache only: what a panicking thread left is as good as any.
-    fn cache(&self) -> MutexGuard<'_, Cache> {
+    pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,7 +102,7 @@ impl Client {
             return Err(refused(WHAT, &reply));
         }
         let directory: Directory = decode(WHAT, &reply.body)?;
-        for url in [&directory.new_nonce, &directory.new_account, &directory.new_order] {
+        for url in directory.urls() {
             if origin(url).is_none() {
                 return Err(AcmeError::Unusable { what: WHAT, why: format!("{url:?} is no https URL") });
             }
@@ -118,144 +112,21 @@ impl Client {
         Ok(directory)
     }
 
-    /// Makes the account of `key`, or finds it when the CA knows the key (section 7.3). Returns its URL.
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn new_account(&self, key: &AccountKey, email: Option<&str>) -> Result<String, AcmeError> {
-        const WHAT: &str = "newAccount";
-        let mut payload = json!({"termsOfServiceAgreed": true});
-        if let Some(email) = email {
-            payload["contact"] = json!([format!("mailto:{email}")]);
-        }
-        let url = self.directory()?.new_account.clone();
-        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
-        let location = reply.header("location").unwrap_or_default().to_owned();
-        self.check_url(WHAT, &location)?;
-        Ok(location)
-    }
-
-    /// Orders a certificate for `names` (section 7.4).
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn new_order(&self, account: &Account, names: &[Domain]) -> Result<Answer<Order>, AcmeError> {
-        const WHAT: &str = "newOrder";
-        let identifiers: Vec<_> = names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
-        let url = self.directory()?.new_order.clone();
-        let answer: Answer<Order> =
-            self.post(WHAT, account, &url, &Payload::Json(json!({"identifiers": identifiers})))?;
-        self.check_url(WHAT, answer.location.as_deref().unwrap_or_default())?;
-        Ok(answer)
-    }
-
-    /// Reads an order.
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn order(&self, account: &Account, url: &str) -> Result<Answer<Order>, AcmeError> {
-        self.post("order", account, url, &Payload::Empty)
-    }
-
-    /// Reads an authorization (section 7.5).
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn authorization(&self, account: &Account, url: &str) -> Result<Authorization, AcmeError> {
-        self.post("authorization", account, url, &Payload::Empty).map(|answer| answer.body)
-    }
-
-    /// Tells the CA that a challenge can be looked at (section 7.5.1). Told so already, it is no error.
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<(), AcmeError> {
-        const WHAT: &str = "challenge";
-        self.check_url(WHAT, url)?;
-        let empty = Payload::Json(json!({}));
-        match self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty) {
-            Ok(_) => Ok(()),
-            // The reply to an earlier try was lost: the order says what became of it.
-            Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => Ok(()),
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Sends the request for the certificate (section 7.4).
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn finalize(&self, account: &Account, url: &str, csr: &[u8]) -> Result<Answer<Order>, AcmeError> {
-        let payload = Payload::Json(json!({"csr": URL_SAFE_NO_PAD.encode(csr)}));
-        self.post("finalize", account, url, &payload)
-    }
-
-    /// Downloads the chain (section 7.4.2), and the CA's clock at that moment.
-    ///
-    /// # Errors
-    /// When the CA refuses.
-    pub fn certificate(&self, account: &Account, url: &str) -> Result<(Vec<u8>, Option<Time>), AcmeError> {
-        const WHAT: &str = "certificate";
-        self.check_url(WHAT, url)?;
-        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &Payload::Empty)?;
-        let date = reply.date();
-        Ok((reply.body, date))
-    }
-
-    /// Looks at an order until it leaves `pending` (or `processing`, by `phase`), as the CA's pace and its Retry-After suggest.
-    ///
-    /// # Errors
-    /// When the CA refuses, or nothing changed for ten minutes: the order can be continued later.
-    pub fn wait(
-        &self,
-        account: &Account,
-        url: &str,
-        phase: Phase,
-        retry_after: Option<Time>,
-    ) -> Result<Answer<Order>, AcmeError> {
-        let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
-        let mut pause = asked(retry_after).unwrap_or(self.cache().pace.first(phase));
-        let mut looks = 0;
-        loop {
-            if self.stop.wait(pause) {
-                return Err(AcmeError::Stopped);
-            }
-            let answer = self.order(account, url)?;
-            looks += 1;
-            let status = &answer.body.status;
-            let waiting = match phase {
-                Phase::Validation => *status == Status::Pending,
-                Phase::Issuance => matches!(status, Status::Ready | Status::Processing | Status::Unknown(_)),
-            } || (*status == Status::Valid && answer.body.certificate.is_none());
-            if !waiting {
-                if retry_after.is_none() {
-                    self.cache().pace.learn(phase, looks, watch.elapsed());
-                }
-                return Ok(answer);
-            }
-            if deadline.left().is_none() {
-                let why = format!("the order is {status:?} for {}", time::human(POLL_IN_ALL));
-                return Err(AcmeError::Unusable { what: "order", why });
-            }
-            pause = asked(answer.retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX);
-        }
-    }
-
     /// Whether `url` is on a host that the directory names. Everything an answer points to must be.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check_url(&self, what: &'static str, url: &str) -> Result<(), AcmeError> {
         let directory = self.directory()?;
-        let own = [&self.directory_url, &directory.new_nonce, &directory.new_account, &directory.new_order];
+        let own = std::iter::once(self.directory_url.as_str()).chain(directory.urls());
         match origin(url) {
-            Some(origin) if own.iter().any(|u| self::origin(u) == Some(origin)) => Ok(()),
+            Some(origin) if own.into_iter().any(|u| self::origin(u) == Some(origin)) => Ok(()),
             Some(_) => Err(AcmeError::Unusable { what, why: format!("it leads to another host, {url:?}") }),
             None => Err(AcmeError::Unusable { what, why: format!("it leads to {url:?}, which is no https URL") }),
         }
     }
 
-    fn post<T: DeserializeOwned>(
+    pub(super) fn post<T: DeserializeOwned>(
         &self,
         what: &'static str,
         account: &Account,
@@ -273,7 +144,7 @@ impl Client {
     }
 
     /// A signed request (section 6.2), tried again as the module's header says.
-    fn signed(
+    pub(super) fn signed(
         &self,
         what: &'static str,
         key: &AccountKey,
@@ -337,7 +208,7 @@ impl Client {
         }
     }
 
-    fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<Reply, AcmeError> {
+    pub(super) fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<Reply, AcmeError> {
         if self.stop.is_set() {
             return Err(AcmeError::Stopped);
         }
@@ -352,18 +223,13 @@ impl Client {
     }
 }
 
-fn refused(what: &'static str, reply: &Reply) -> AcmeError {
+pub(super) fn refused(what: &'static str, reply: &Reply) -> AcmeError {
     let (problem, retry_after) = (Box::new(Problem::from_any_body(&reply.body)), reply.retry_after(time::now()));
     AcmeError::Problem { what, status: reply.status, problem, retry_after }
 }
 
-fn decode<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, AcmeError> {
+pub(super) fn decode<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, AcmeError> {
     serde_json::from_slice(body).map_err(|e| AcmeError::Unusable { what, why: e.to_string() })
-}
-
-/// What Retry-After asks for, within the bounds of a poll.
-fn asked(retry_after: Option<Time>) -> Option<Duration> {
-    retry_after.map(|at| at.since(time::now()).clamp(POLL_FIRST, POLL_PAUSE_MAX))
 }
 
 /// RFC 8555 section 6.5.1: base64url characters. Anything else must not get into a header of ours.

@@ -7,19 +7,57 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
+use ring::hmac;
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use ring::rsa::PublicKeyComponents;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+    KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::secret::Secret;
 
-/// The key of an ACME account: ECDSA on P-256.
+/// The key of an ACME account: ECDSA on P-256 when we make it; one that is imported may be on P-384 or RSA.
 pub struct AccountKey {
-    pair: EcdsaKeyPair,
+    pair: Pair,
     pem: Secret<Vec<u8>>,
 }
+
+enum Pair {
+    Ec(EcdsaKeyPair, &'static Curve),
+    Rsa(RsaKeyPair),
+}
+
+/// What differs between the curves (RFC 7518 sections 3.4 and 6.2.1).
+struct Curve {
+    signing: &'static EcdsaSigningAlgorithm,
+    algorithm: &'static str,
+    name: &'static str,
+    /// Octets of a coordinate.
+    octets: usize,
+    /// The AlgorithmIdentifier of RFC 5480 in DER, which PKCS#8 has around a SEC 1 key.
+    identifier: &'static [u8],
+}
+
+static CURVES: [Curve; 2] = [
+    Curve {
+        signing: &ECDSA_P256_SHA256_FIXED_SIGNING,
+        algorithm: "ES256",
+        name: "P-256",
+        octets: 32,
+        identifier: b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
+    },
+    Curve {
+        signing: &ECDSA_P384_SHA384_FIXED_SIGNING,
+        algorithm: "ES384",
+        name: "P-384",
+        octets: 48,
+        identifier: b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
+    },
+];
 
 /// Who signs a request.
 #[derive(Clone, Copy, Debug)]
@@ -49,41 +87,48 @@ impl AccountKey {
         AccountKey::from_pem(pair.serialize_pem().as_bytes())
     }
 
-    /// Reads PKCS#8 in PEM.
+    /// Reads a key in PEM: PKCS#8, SEC 1 or PKCS#1, as other programs store theirs.
     ///
     /// # Errors
-    /// When it is no ECDSA P-256 key in that form; holds nothing of it.
+    /// When it is none that we can sign with; holds nothing of it.
     pub fn from_pem(pem: &[u8]) -> Result<AccountKey, String> {
-        let wrong = || "the account key is not an ECDSA P-256 key in PKCS#8 PEM".to_owned();
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| wrong())?;
-        let pair =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der(), &SystemRandom::new())
-                .map_err(|_| wrong())?;
-        Ok(AccountKey { pair, pem: Secret::new(pem.to_vec()) })
+        let wrong = || "the account key is no ECDSA key on P-256 or P-384 and no RSA key, in PEM".to_owned();
+        let pair = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())? {
+            PrivateKeyDer::Pkcs8(der) => {
+                let rsa = || RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok().map(Pair::Rsa);
+                ec(|_| der.secret_pkcs8_der().to_vec()).or_else(rsa)
+            }
+            PrivateKeyDer::Sec1(der) => ec(|curve| in_pkcs8(curve, der.secret_sec1_der())),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(Pair::Rsa),
+            _ => None,
+        };
+        Ok(AccountKey { pair: pair.ok_or_else(wrong)?, pem: Secret::new(pem.to_vec()) })
     }
 
-    /// PKCS#8 in PEM, as it is stored.
+    /// The PEM it was read from, as it is stored.
     pub fn pem(&self) -> &Secret<Vec<u8>> {
         &self.pem
     }
 
-    /// The coordinates of the public point.
-    fn point(&self) -> (String, String) {
-        let point = self.pair.public_key().as_ref();
-        // SEC 1 section 2.3.3: 04, then the two coordinates.
-        (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..65]))
+    /// The public half (RFC 7517), with the members that RFC 7638 wants in its order.
+    pub fn jwk(&self) -> Value {
+        match &self.pair {
+            Pair::Ec(pair, curve) => {
+                // SEC 1 section 2.3.3: 04, then the two coordinates.
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(curve.octets);
+                json!({"crv": curve.name, "kty": "EC", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
+            }
+            Pair::Rsa(pair) => {
+                let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+                json!({"e": URL_SAFE_NO_PAD.encode(e), "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n)})
+            }
+        }
     }
 
-    fn jwk(&self) -> Value {
-        let (x, y) = self.point();
-        json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
-    }
-
-    /// RFC 7638: SHA-256 over the required members in this very order, without white space.
+    /// RFC 7638: SHA-256 over the required members in the order of their names, without white space.
     pub fn thumbprint(&self) -> String {
-        let (x, y) = self.point();
-        let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
+        // serde_json keeps the members of a map in the order of their names.
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, self.jwk().to_string().as_bytes()))
     }
 
     /// The TXT value that answers a dns-01 challenge (RFC 8555 section 8.4).
@@ -92,27 +137,101 @@ impl AccountKey {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, key_authorization.as_bytes()))
     }
 
+    fn algorithm(&self) -> &'static str {
+        match &self.pair {
+            Pair::Ec(_, curve) => curve.algorithm,
+            Pair::Rsa(_) => "RS256",
+        }
+    }
+
+    fn signature(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let random = SystemRandom::new();
+        match &self.pair {
+            Pair::Ec(pair, _) => pair.sign(&random, text).ok().map(|s| s.as_ref().to_vec()),
+            Pair::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, text, &mut signature).ok()?;
+                Some(signature)
+            }
+        }
+    }
+
     /// A request body: the flattened JSON serialization (RFC 8555 section 6.2).
     ///
     /// # Errors
     /// When the system gives no randomness.
     pub fn sign(&self, identity: Identity<'_>, nonce: &str, url: &str, payload: &Payload) -> Result<Vec<u8>, String> {
-        let mut protected = json!({"alg": "ES256", "nonce": nonce, "url": url});
+        let mut protected = json!({"alg": self.algorithm(), "nonce": nonce, "url": url});
         match identity {
             Identity::Account(kid) => protected["kid"] = json!(kid),
             Identity::Key => protected["jwk"] = self.jwk(),
         }
-        let protected = URL_SAFE_NO_PAD.encode(protected.to_string());
         let payload = match payload {
-            Payload::Json(value) => URL_SAFE_NO_PAD.encode(value.to_string()),
+            Payload::Json(value) => value.to_string(),
             Payload::Empty => String::new(),
         };
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), format!("{protected}.{payload}").as_bytes())
-            .map_err(|_| "the system gives no randomness to sign with".to_owned())?;
-        let signature = URL_SAFE_NO_PAD.encode(signature);
-        Ok(json!({"protected": protected, "payload": payload, "signature": signature}).to_string().into_bytes())
+        self.flattened(&protected, &payload).map(|jws| jws.to_string().into_bytes())
+    }
+
+    /// The payload of keyChange (RFC 8555 section 7.3.5): signed by the key that is to be the account's, and so without a nonce.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn key_change(&self, url: &str, account: &str, old: &AccountKey) -> Result<Value, String> {
+        let protected = json!({"alg": self.algorithm(), "jwk": self.jwk(), "url": url});
+        self.flattened(&protected, &json!({"account": account, "oldKey": old.jwk()}).to_string())
+    }
+
+    fn flattened(&self, protected: &Value, payload: &str) -> Result<Value, String> {
+        let (protected, payload) = (URL_SAFE_NO_PAD.encode(protected.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.signature(format!("{protected}.{payload}").as_bytes());
+        let signature = signature.ok_or_else(|| "the system gives no randomness to sign with".to_owned())?;
+        Ok(json!({"protected": protected, "payload": payload, "signature": URL_SAFE_NO_PAD.encode(signature)}))
+    }
+}
+
+/// A key on the curve that it is on.
+fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<Pair> {
+    CURVES.iter().find_map(|curve| {
+        let pair = EcdsaKeyPair::from_pkcs8(curve.signing, &pkcs8(curve), &SystemRandom::new()).ok()?;
+        Some(Pair::Ec(pair, curve))
+    })
+}
+
+/// RFC 5958: a SEC 1 key with the name of its curve around it; ring reads no other form.
+fn in_pkcs8(curve: &Curve, sec1: &[u8]) -> Vec<u8> {
+    let body = [&[2, 1, 0][..], curve.identifier, &der(4, sec1)].concat();
+    der(0x30, &body)
+}
+
+/// A DER element with a definite length (X.690 section 8.1.3).
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = match content.len() {
+        n @ 0..=127 => vec![n.to_be_bytes()[7]],
+        n @ 128..=255 => vec![0x81, n.to_be_bytes()[7]],
+        n => vec![0x82, n.to_be_bytes()[6], n.to_be_bytes()[7]],
+    };
+    [&[tag], &length[..], content].concat()
+}
+
+/// An external account: what a CA that knows its customers by other means gives them (RFC 8555 section 7.3.4).
+#[derive(Clone, Debug)]
+pub struct ExternalAccount {
+    /// The key identifier.
+    pub kid: String,
+    /// The MAC key.
+    pub hmac_key: Secret<Vec<u8>>,
+}
+
+impl ExternalAccount {
+    /// The binding of an account key, for the newAccount request at `url`.
+    pub fn binding(&self, url: &str, key: &AccountKey) -> Value {
+        let protected = json!({"alg": "HS256", "kid": self.kid, "url": url});
+        let (protected, payload) =
+            (URL_SAFE_NO_PAD.encode(protected.to_string()), URL_SAFE_NO_PAD.encode(key.jwk().to_string()));
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, self.hmac_key.expose());
+        let signature = hmac::sign(&mac, format!("{protected}.{payload}").as_bytes());
+        json!({"protected": protected, "payload": payload, "signature": URL_SAFE_NO_PAD.encode(signature)})
     }
 }
 
@@ -154,19 +273,35 @@ mod tests {
             assert_eq!(members.len(), 4, "{protected}");
             assert_eq!((protected["alg"].as_str(), protected["nonce"].as_str()), (Some("ES256"), Some("n0")));
             assert!(protected.get(member).is_some() && protected["url"] == "https://ca/x");
-            let point = key.pair.public_key().as_ref().to_vec();
+            let Pair::Ec(pair, _) = &key.pair else { panic!("we make no other") };
+            let point = pair.public_key().as_ref().to_vec();
             let signature = URL_SAFE_NO_PAD.decode(text("signature")).unwrap();
             let signed = format!("{}.{}", text("protected"), text("payload"));
             UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed.as_bytes(), &signature).unwrap();
         }
     }
 
+    /// The expected thumbprints were computed by Python (cryptography, hashlib).
+    #[test]
+    fn keys_of_other_programs_are_read_in_each_form() {
+        for (file, algorithm, thumbprint) in [
+            ("p256-sec1.pem", "ES256", "QuYk2rxlsGcMOwqu-HxmnOjzhxXXFtCEOLXKHGGaayU"),
+            ("p384-pkcs8.pem", "ES384", "hF9tMDdhqWWL7JgF9oT_ikghZR69TDKwb2M_fu6Sm-M"),
+            ("rsa2048-pkcs8.pem", "RS256", "a5hUnhxA4A_brrJTSWeoXXD_qffkmhXh5K0st1BuVUw"),
+            ("rsa2048-pkcs1.pem", "RS256", "a5hUnhxA4A_brrJTSWeoXXD_qffkmhXh5K0st1BuVUw"),
+        ] {
+            let key = AccountKey::from_pem(&std::fs::read(format!("tests/vectors/keys/{file}")).unwrap()).unwrap();
+            assert_eq!((key.algorithm(), key.thumbprint().as_str()), (algorithm, thumbprint), "{file}");
+            assert!(key.signature(b"text").is_some());
+        }
+    }
+
     #[test]
     fn other_keys_are_refused_without_repeating_them() {
-        for file in ["rsa2048-pkcs8.pem", "ed25519-pkcs8.pem", "p256.pub"] {
+        for file in ["ed25519-pkcs8.pem", "p256.pub"] {
             let pem = std::fs::read(format!("tests/vectors/keys/{file}")).unwrap();
             let error = AccountKey::from_pem(&pem).unwrap_err();
-            assert!(error.contains("not an ECDSA P-256 key") && !error.contains("MII"), "{file}: {error}");
+            assert!(error.contains("no ECDSA key") && !error.contains("MII"), "{file}: {error}");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated; a field that is needed and missing is an
 //! error where it is needed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 
 use crate::limits::SUBPROBLEMS_SHOWN_MAX;
 use crate::text::{excerpt, one_line};
+use crate::time::Time;
 
 /// The directory (section 7.1.1).
 #[derive(Clone, Debug, Deserialize)]
@@ -19,7 +21,23 @@ pub struct Directory {
     pub new_account: String,
     pub new_order: String,
     #[serde(default)]
+    pub key_change: Option<String>,
+    #[serde(default)]
+    pub revoke_cert: Option<String>,
+    /// RFC 9773 section 4.1.
+    #[serde(default)]
+    pub renewal_info: Option<String>,
+    #[serde(default)]
     pub meta: Meta,
+}
+
+impl Directory {
+    /// All its URLs.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        let mandatory = [&self.new_nonce, &self.new_account, &self.new_order];
+        let optional = [&self.key_change, &self.revoke_cert, &self.renewal_info];
+        mandatory.into_iter().chain(optional.into_iter().flatten()).map(String::as_str)
+    }
 }
 
 /// The directory's metadata.
@@ -29,6 +47,61 @@ pub struct Directory {
 pub struct Meta {
     #[serde(default)]
     pub external_account_required: bool,
+    /// Profiles with their descriptions (draft-ietf-acme-profiles section 3).
+    #[serde(default)]
+    pub profiles: BTreeMap<String, serde_json::Value>,
+}
+
+/// An account (section 7.1.2).
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct Standing {
+    pub status: Status,
+}
+
+/// Renewal information (RFC 9773 section 4.2).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct RenewalInfo {
+    pub suggested_window: SuggestedWindow,
+    #[serde(default, rename = "explanationURL")]
+    pub explanation_url: Option<String>,
+}
+
+/// When the CA suggests to renew.
+#[derive(Clone, Debug, Deserialize)]
+#[allow(missing_docs, reason = "the names are those of the RFC")]
+pub struct SuggestedWindow {
+    #[serde(deserialize_with = "rfc3339")]
+    pub start: Time,
+    #[serde(deserialize_with = "rfc3339")]
+    pub end: Time,
+}
+
+fn rfc3339<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Time::parse_rfc3339(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no time of RFC 3339")))
+}
+
+/// The targets of `rel="alternate"` in a Link header (RFC 8288, RFC 8555 section 7.4.2), which may hold several links.
+pub fn alternates(header: &str) -> impl Iterator<Item = String> {
+    let link = |part: &str| {
+        let (url, parameters) = part.split_once('>')?;
+        let alternate = parameters.split(';').any(|p| {
+            let (name, value) = p.split_once('=').unwrap_or_default();
+            name.trim().eq_ignore_ascii_case("rel")
+                && value
+                    .trim()
+                    .trim_end_matches(',')
+                    .trim_end()
+                    .trim_matches('"')
+                    .split(' ')
+                    .any(|r| r.eq_ignore_ascii_case("alternate"))
+        });
+        alternate.then(|| url.trim().to_owned())
+    };
+    header.split('<').skip(1).filter_map(link)
 }
 
 /// A status word (section 7.1.6).
@@ -193,6 +266,38 @@ mod tests {
         assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 2));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
         assert_eq!(odd.status, Status::Unknown("contemplating".into()));
+    }
+
+    #[test]
+    fn links_to_other_chains_are_found() {
+        for (header, found) in [
+            (r#"<https://ca/c/1/1>;rel="alternate""#, &["https://ca/c/1/1"][..]),
+            (r#"<https://ca/dir>;rel="index""#, &[]),
+            (
+                r#"<https://ca/1>; rel="alternate", <https://ca/2>; title="x"; REL=alternate"#,
+                &["https://ca/1", "https://ca/2"],
+            ),
+            (r#"<https://ca/1>;rel="up alternate""#, &["https://ca/1"]),
+            ("https://ca/1;rel=alternate", &[]),
+            ("<https://ca/1", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(alternates(header).collect::<Vec<_>>(), found, "{header}");
+        }
+    }
+
+    #[test]
+    fn renewal_information_reads_and_a_time_that_is_none_is_an_error() {
+        let info = |start: &str| {
+            let text = format!(
+                r#"{{"suggestedWindow":{{"start":"{start}","end":"2026-11-24T00:00:00Z"}},"explanationURL":"https://ca/why"}}"#
+            );
+            serde_json::from_str::<RenewalInfo>(&text)
+        };
+        let read = info("2026-11-22T10:00:00.5Z").unwrap();
+        assert_eq!(read.suggested_window.end.since(read.suggested_window.start).as_secs(), 38 * 3600);
+        assert!(info("tomorrow").unwrap_err().to_string().contains("\"tomorrow\" is no time"));
+        assert!(serde_json::from_str::<RenewalInfo>("{}").is_err());
     }
 
     #[test]

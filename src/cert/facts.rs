@@ -4,10 +4,12 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
@@ -31,6 +33,8 @@ pub struct Facts {
     pub issuer: String,
     /// SHA-256 of the leaf in hexadecimal.
     pub fingerprint: String,
+    /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
+    pub cert_id: Option<String>,
 }
 
 impl Facts {
@@ -99,6 +103,12 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
             return Err(ChainError(format!("its subjectAltName does not parse: {e}")));
         }
     };
+    let key_identifier = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref().map(|id| id.0),
+        _ => None,
+    });
+    let encoded = |octets| URL_SAFE_NO_PAD.encode(octets);
+    let cert_id = key_identifier.map(|id| format!("{}.{}", encoded(id), encoded(certificate.raw_serial())));
     let issuer = certificate.issuer().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
     Ok(Facts {
         names,
@@ -108,6 +118,7 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
         public_key: certificate.public_key().raw.to_vec(),
         issuer: issuer.to_owned(),
         fingerprint: hex(digest(&SHA256, der).as_ref()),
+        cert_id,
     })
 }
 

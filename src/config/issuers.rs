@@ -272,7 +272,7 @@ mod tests {
         for (yaml, part) in [
             ("[]", "must be a mapping"),
             ("lab: {}", "key `issuers` lab: directory: is missing"),
-            ("lab: text", "is a text; it must be a mapping"),
+            ("lab: text", "is text; it must be a mapping"),
             ("lab: {directory: 'http://ca.test'}", "directory: \"http://ca.test\" is not an https URL"),
             ("lab: {directory: 'https://ca.test', ordersPerDay: 0}", "ordersPerDay"),
             ("lab: {directory: 'https://ca.test', color: red}", "color"),

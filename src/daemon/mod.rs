@@ -283,6 +283,7 @@ fn key(job: &Job) -> (ObjectRef, u8) {
         Task::Restore { .. } => 1,
         Task::Tidy => 2,
         Task::Probe => 3,
+        Task::Window(_) => 4,
     };
     (job.wanted.entry.main_secret().clone(), way)
 }

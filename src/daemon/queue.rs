@@ -17,7 +17,8 @@ fn rank(task: &Task) -> u8 {
     match task {
         Task::Restore { .. } => 0,
         Task::Tidy => 1,
-        Task::Probe => 5,
+        Task::Window(_) => 5,
+        Task::Probe => 6,
         Task::Issue { finding, .. } if finding.reason.is_change() => 4,
         Task::Issue { finding, .. } if matches!(finding.reason, Reason::RenewalDue | Reason::RenewalRequested) => 3,
         Task::Issue { .. } => 2,

@@ -12,6 +12,7 @@ use super::probing::is_due;
 use super::queue::Queue;
 use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
+use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::{Decision, Finding, Input, decide};
 use crate::issue::Context;
@@ -22,7 +23,7 @@ use crate::record::{self, Accepted, Body, Form, Record};
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::StoreError;
 use crate::time::Time;
-use crate::work::{Job, Task, copy_facts};
+use crate::work::{Job, Question, Task, copy_facts};
 
 /// What is known between two passes.
 #[derive(Debug)]
@@ -272,11 +273,13 @@ impl World {
             record: &known.body,
             copy: known.copy.as_ref(),
             directory: &directory,
+            profile: wanted.profile(),
             inputs: &inputs,
             orders: counted.map_or(&[], Vec::as_slice),
             now,
         });
-        let untidy = known.body.in_flight.is_some() || !known.body.leftovers.is_empty();
+        let body = &known.body;
+        let untidy = body.in_flight.is_some() || !body.leftovers.is_empty() || !body.to_revoke.is_empty();
         let accepted = wanted.last_accepted || known.body.accepted.as_ref() == Some(&wanted.accepted());
         let short_lived = held
             .iter()
@@ -302,7 +305,11 @@ impl World {
             Probing::Daily { started, last_pass } if kept => is_due(secret, started, last_pass, now),
             Probing::Daily { .. } | Probing::Never | Probing::Only => false,
         };
-        if let Some(task) = task.or(probe.then_some(Task::Probe)) {
+        let question = match kept {
+            true => self.question(secret, &held, directory.url(), now, pass),
+            false => None,
+        };
+        if let Some(task) = task.or(question.map(Task::Window)).or(probe.then_some(Task::Probe)) {
             if matches!(task, Task::Tidy) {
                 self.tidied.insert(secret.clone(), now);
             }
@@ -310,6 +317,31 @@ impl World {
             pass.queue.push(Job { wanted: wanted.clone(), task, inputs, short_lived });
         }
         Ok(())
+    }
+
+    /// The question to the CA when it wants the certificate to be renewed, when it is time to ask it.
+    fn question(
+        &self,
+        secret: &ObjectRef,
+        held: &[Held],
+        directory: &str,
+        now: Time,
+        pass: &mut Pass,
+    ) -> Option<Question> {
+        let facts = held.iter().find_map(|held| match held {
+            Held::Present(present) if present.directory.as_deref().map(normalized).as_deref() == Some(directory) => {
+                present.pair.facts()
+            }
+            Held::Present(_) | Held::Missing => None,
+        })?;
+        let (body, cert_id) = (&self.known.get(secret)?.body, facts.cert_id.clone()?);
+        let at = self.context.questions.next(secret, directory, body.next_question);
+        if at > now {
+            pass.wake = pass.wake.min(Some(at));
+            return None;
+        }
+        let before = body.window.clone().filter(|w| w.serial == facts.serial);
+        Some(Question { serial: facts.serial.clone(), cert_id, before })
     }
 
     /// Says what was decided, and makes it a task where there is something to do.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::directory::{from_staging, normalized};
 use super::held::{Held, Owner, Pair, Present, annotation};
+use super::renewal::moment;
 use super::{Input, moment_of};
 use crate::cert::facts::Facts;
 use crate::config::entry::Entry;
@@ -25,6 +26,8 @@ pub enum Reason {
     NotYetValid,
     DirectoryChanged,
     KeyTypeChanged,
+    ProfileChanged,
+    Revoked,
     RenewalDue,
     RenewalRequested,
 }
@@ -33,7 +36,7 @@ impl Reason {
     /// Whether the certificate works and is only to be made anew in another way. These queue behind everything else, and one goes
     /// first to show that the new way works.
     pub fn is_change(self) -> bool {
-        matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged)
+        matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
     }
 
     /// Whether the last stored pair mends it without the CA.
@@ -86,6 +89,8 @@ const CHECKS: &[Check] = &[
     not_yet_valid,     // no client takes it yet
     directory_changed, // another CA is wanted
     key_type_changed,  // another kind of key is wanted
+    profile_changed,   // another kind of certificate is wanted
+    revoked,           // clients may refuse it
     renewal_due,       // it is time
     renewal_requested, // somebody asked
 ];
@@ -135,7 +140,10 @@ fn owned_by_another(view: &View<'_>) -> Option<Finding> {
 
 /// The owner of a Secret is gone when it did not renew for a tenth of the lifetime.
 pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
-    present.pair.facts().is_some_and(|facts| now >= moment_of(entry, facts).at + facts.lifetime() / 10)
+    present.pair.facts().is_some_and(|facts| {
+        let due = moment(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
+        now >= due + facts.lifetime() / 10
+    })
 }
 
 fn unparsable(view: &View<'_>) -> Option<Finding> {
@@ -204,9 +212,33 @@ fn key_type_changed(view: &View<'_>) -> Option<Finding> {
     )
 }
 
+fn profile_changed(view: &View<'_>) -> Option<Finding> {
+    // Without our directory annotation it was not us who ordered it, and nothing is known of its profile.
+    view.present.directory.as_ref()?;
+    let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
+    if held == wanted {
+        return None;
+    }
+    let shown = |profile: Option<&str>| profile.map_or_else(|| "no profile".to_owned(), |p| format!("the profile {p}"));
+    found(
+        Reason::ProfileChanged,
+        format!("its certificate was ordered with {}, and {} is wanted", shown(held), shown(wanted)),
+    )
+}
+
+fn revoked(view: &View<'_>) -> Option<Finding> {
+    if let Some(reason) = &view.present.revocation_asked {
+        return found(Reason::Revoked, format!("the annotation {} asks for it ({reason})", annotation::REVOKE));
+    }
+    let facts = view.facts()?;
+    let window = view.input.record.window.as_ref().filter(|w| w.serial == facts.serial && w.moved_to_past)?;
+    let why = window.explanation.as_ref().map(|url| format!(", see {url}")).unwrap_or_default();
+    found(Reason::Revoked, format!("the CA moved its renewal to before {}{why}", window.end))
+}
+
 fn renewal_due(view: &View<'_>) -> Option<Finding> {
     let facts = view.facts()?;
-    let moment = moment_of(view.input.entry, facts).at;
+    let moment = moment_of(view.input, facts).at;
     if view.input.now < moment {
         return None;
     }

@@ -28,8 +28,12 @@ pub struct Present {
     pub directory: Option<String>,
     /// The key type that was asked for.
     pub key_type: Option<String>,
+    /// The profile that was ordered.
+    pub profile: Option<String>,
     /// A renewal somebody asked for and that was not yet served.
     pub renewal_asked: Option<String>,
+    /// The certificate is to be replaced and revoked: the reason.
+    pub revocation_asked: Option<String>,
 }
 
 /// The owner of a Secret.
@@ -74,8 +78,12 @@ pub mod annotation {
     pub const DIRECTORY: &str = "notariat/directory";
     /// The key type of the entry.
     pub const KEY_TYPE: &str = "notariat/key-type";
+    /// The profile that was ordered; absent when none was.
+    pub const PROFILE: &str = "notariat/profile";
     /// Set by a person: any value that was not yet served asks for a renewal.
     pub const RENEW: &str = "notariat/renew";
+    /// Set by `notariat revoke`: a reason and the serial number of the certificate to replace and revoke.
+    pub const REVOKE: &str = "notariat/revoke";
     /// The last served value of it.
     pub const RENEWED: &str = "notariat/renewed";
     /// The object that wants the certificate.
@@ -98,12 +106,19 @@ impl Held {
         };
         let annotation = |name: &str| secret.annotations.get(name).cloned();
         let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
+        let pair = pair(secret);
+        let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
+            let (reason, serial) = value.split_once(' ')?;
+            (serial == pair.facts()?.serial).then(|| reason.to_owned())
+        });
         Held::Present(Box::new(Present {
             kind: secret.kind.clone(),
             owner: owner(secret, instance),
-            pair: pair(secret),
+            pair,
+            revocation_asked,
             directory: annotation(annotation::DIRECTORY),
             key_type: annotation(annotation::KEY_TYPE),
+            profile: annotation(annotation::PROFILE),
             renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
         }))
     }

@@ -9,6 +9,8 @@ pub mod directory;
 pub mod gate;
 pub mod held;
 pub mod renewal;
+pub mod revocation;
+pub mod window;
 
 use std::fmt;
 use std::time::Duration;
@@ -118,6 +120,8 @@ pub struct Input<'a> {
     pub copy: Option<&'a Facts>,
     /// Where certificates come from.
     pub directory: &'a Directory,
+    /// The profile that is wanted.
+    pub profile: Option<&'a str>,
     /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
     pub inputs: &'a str,
     /// The times of counted orders of the same names at the same directory, over all entries.
@@ -253,11 +257,12 @@ fn serves(facts: &Facts, input: &Input<'_>) -> bool {
 
 fn due(input: &Input<'_>, place: usize) -> Time {
     let facts = facts_of(&input.held[place]).expect("a sound Secret has facts");
-    moment_of(input.entry, facts).at
+    moment_of(input, facts).at
 }
 
-fn moment_of(entry: &Entry, facts: &Facts) -> renewal::Renewal {
-    renewal::moment(facts, &entry.main_secret().to_string(), entry.renew_before)
+fn moment_of(input: &Input<'_>, facts: &Facts) -> renewal::Renewal {
+    let window = input.record.window.as_ref().filter(|w| w.serial == facts.serial);
+    renewal::moment(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
 }
 
 fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
@@ -271,7 +276,7 @@ fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
             warnings.push(format!("the key in {secret} is of a kind that can not be read here; whether it belongs to the certificate is not checked"));
         }
         if let Some(facts) = present.pair.facts()
-            && moment_of(input.entry, facts).renew_before_refused
+            && moment_of(input, facts).renew_before_refused
         {
             warnings.push(format!(
                 "renewBefore is two thirds or more of the {} that the certificate in {secret} lives, which would renew it for ever; it is renewed at the usual time",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 
+use super::window::Window;
 use crate::cert::facts::Facts;
 use crate::time::Time;
 
@@ -24,8 +25,10 @@ pub struct Renewal {
 }
 
 /// The moment at which to renew: `renewBefore`, else 30 days, a third or half of the lifetime before the end; spread by up to a
-/// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together.
-pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>) -> Renewal {
+/// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
+/// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
+/// the earlier of the two.
+pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window: Option<&Window>) -> Renewal {
     let lifetime = facts.lifetime();
     let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
     let before = match renew_before.filter(|_| !refused) {
@@ -35,8 +38,18 @@ pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>) -> Rene
         None => lifetime / 2,
     };
     let spread = scaled((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
+    let fallback = facts.not_after - before - spread;
+    let early = lifetime >= LONG || (renew_before.is_some() && !refused);
+    let at = match window.filter(|w| !w.is_stale(facts.not_before)) {
+        None => fallback,
+        Some(Window { start, end, .. }) => {
+            let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
+            let suggested = *start + scaled(end.since(*start), &format!("{id} {start} {end}"));
+            if early { suggested.min(fallback) } else { suggested }
+        }
+    };
     let latest = facts.not_after - lifetime / 10;
-    Renewal { at: (facts.not_after - before - spread).min(latest), renew_before_refused: refused }
+    Renewal { at: at.min(latest), renew_before_refused: refused }
 }
 
 /// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
@@ -61,6 +74,7 @@ mod tests {
             public_key: Vec::new(),
             issuer: String::new(),
             fingerprint: String::new(),
+            cert_id: None,
         }
     }
 
@@ -82,11 +96,11 @@ mod tests {
         ] {
             for serial in 0..50 {
                 let f = facts(lifetime, &serial.to_string());
-                let renewal = moment(&f, "team/web", before);
+                let renewal = moment(&f, "team/web", before, None);
                 let left = f.not_after.since(renewal.at);
                 assert!((least..=most).contains(&left), "{lifetime:?} {before:?}: {left:?}");
                 assert!(!renewal.renew_before_refused);
-                assert_eq!(renewal, moment(&f, "team/web", before), "drawn once");
+                assert_eq!(renewal, moment(&f, "team/web", before, None), "drawn once");
             }
         }
     }
@@ -95,16 +109,63 @@ mod tests {
     fn a_renew_before_that_would_renew_for_ever_is_not_used() {
         let f = facts(45 * DAY, "1");
         for before in [30 * DAY, 45 * DAY, 400 * DAY] {
-            let renewal = moment(&f, "x", Some(before));
+            let renewal = moment(&f, "x", Some(before), None);
             assert!(renewal.renew_before_refused && renewal.at > f.not_before + 29 * DAY, "{before:?}");
         }
-        assert!(!moment(&f, "x", Some(29 * DAY)).renew_before_refused);
+        assert!(!moment(&f, "x", Some(29 * DAY), None).renew_before_refused);
     }
 
     #[test]
     fn what_was_issued_together_is_not_renewed_together() {
         let moments: std::collections::BTreeSet<i64> =
-            (0..100).map(|i| moment(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None).at.unix() / 3600).collect();
+            (0..100).map(|i| moment(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None, None).at.unix() / 3600).collect();
         assert!(moments.len() > 20, "spread over {} hours", moments.len());
+    }
+
+    #[test]
+    fn a_window_of_the_ca_is_obeyed_within_bounds() {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        // Lifetime, renewBefore, the window in hours after notBefore, and what is expected in hours after notBefore.
+        for (lifetime, before, (start, end), (least, most)) in [
+            // A long one is never kept below 30 days, and renewed earlier where the CA wants it.
+            (90 * DAY, None, (1440, 1483), (1416, 1440)),
+            (90 * DAY, None, (100, 110), (100, 110)),
+            // A short one is renewed in the window, also after the usual time.
+            (45 * DAY, None, (720, 742), (720, 742)),
+            (hours(160), None, (80, 84), (80, 84)),
+            (hours(160), None, (120, 130), (120, 130)),
+            // But never in the last tenth.
+            (hours(160), None, (150, 155), (144, 144)),
+            (45 * DAY, Some(10 * DAY), (1000, 1010), (816, 840)),
+            (45 * DAY, Some(10 * DAY), (100, 110), (100, 110)),
+        ] {
+            for serial in 0..20 {
+                let f = facts(lifetime, &serial.to_string());
+                let window = |start, end| Window {
+                    serial: f.serial.clone(),
+                    start: f.not_before + hours(start),
+                    end: f.not_before + hours(end),
+                    first_start: f.not_before + hours(start),
+                    moved_to_past: false,
+                    explanation: None,
+                };
+                let at = moment(&f, "x", before, Some(&window(start, end))).at;
+                let after = at.since(f.not_before);
+                assert!((hours(least)..=hours(most)).contains(&after), "{lifetime:?} {before:?} {start}: {after:?}");
+                assert_eq!(at, moment(&f, "x", before, Some(&window(start, end))).at, "drawn once");
+            }
+        }
+        let f = facts(45 * DAY, "1");
+        let stale = Window {
+            serial: String::new(),
+            start: f.not_before - DAY,
+            end: f.not_before,
+            first_start: f.not_before - DAY,
+            moved_to_past: false,
+            explanation: None,
+        };
+        assert_eq!(moment(&f, "x", None, Some(&stale)), moment(&f, "x", None, None), "a stale one is ignored");
+        let moved = Window { first_start: f.not_before + 30 * DAY, ..stale };
+        assert!(moment(&f, "x", None, Some(&moved)).at < f.not_before, "one that moved there is due");
     }
 }

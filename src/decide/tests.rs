@@ -35,6 +35,7 @@ fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
         public_key: vec![1],
         issuer: "Some CA".to_owned(),
         fingerprint: serial.repeat(2),
+        cert_id: None,
     }
 }
 
@@ -45,14 +46,24 @@ fn present(pair: Pair) -> Present {
         pair,
         directory: Some(PEBBLE.to_owned()),
         key_type: Some("ecdsa-p256".to_owned()),
+        profile: None,
         renewal_asked: None,
+        revocation_asked: None,
     }
 }
 
 fn world() -> World {
     let mut record = Body::default();
     let directory = PEBBLE.to_owned();
-    record.stored = Some(Stored { serial: "01".into(), at: NOW - DAY, directory, key_type: "ecdsa-p256".into() });
+    record.stored = Some(Stored {
+        serial: "01".into(),
+        at: NOW - DAY,
+        directory,
+        key_type: "ecdsa-p256".into(),
+        profile: None,
+        account: None,
+        cert_id: None,
+    });
     let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01"));
     World {
         entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
@@ -72,6 +83,7 @@ impl World {
             record: &self.record,
             copy: self.copy.as_ref(),
             directory: &self.directory,
+            profile: None,
             inputs: "inputs",
             orders: &self.orders,
             now: NOW,

@@ -1,37 +1,82 @@
 //! ACME accounts: one for each directory and email, made when first needed, kept in a Secret of our own namespace.
 //!
-//! The key is stored before the CA hears of it, so that no crash leaves an account that nobody holds the key of.
+//! The key is stored before the CA hears of it, so that no crash leaves an account that nobody holds the key of. One that is to become
+//! the account's key stands beside it until a look at the account has shown which of the two the CA knows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Failed, of_acme};
 use crate::acme::client::{Account, Client};
-use crate::acme::jws::AccountKey;
+use crate::acme::error::AcmeError;
+use crate::acme::jws::{AccountKey, ExternalAccount};
+use crate::acme::wire::Status;
 use crate::cert::facts::hex;
 use crate::decide::attempts::{Severity, Stage};
 use crate::kube::object::SecretObject;
+use crate::limits::{REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 use crate::sources::Wanted;
 use crate::store::{Component, Store, StoreError};
+use crate::time::{self, Time};
 
 const TYPE: &str = "notariat/account";
 const DATA_KEY: &str = "key";
+const DATA_NEXT_KEY: &str = "next.key";
 const DATA_URL: &str = "url";
 const DATA_DIRECTORY: &str = "directory";
 const DATA_EMAIL: &str = "email";
 
+/// The data keys under which other programs keep an account key: notariat in Go, cert-manager, Gardener's cert-management.
+const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
+
 /// The accounts in use. Shared by all workers; one at a time makes an account.
 #[derive(Debug, Default)]
-pub struct Accounts(Mutex<HashMap<ObjectRef, Arc<Account>>>);
+pub struct Accounts(Mutex<Known>);
 
-/// Where the account of an email at a directory is kept.
-pub fn reference(directory: &str, email: Option<&str>, own_namespace: &str) -> ObjectRef {
-    let text = format!("{directory} {}", email.unwrap_or_default());
+#[derive(Debug, Default)]
+struct Known {
+    accounts: HashMap<ObjectRef, Arc<Account>>,
+    /// When accounts were registered, by directory.
+    registered: Vec<(String, Time)>,
+}
+
+/// One account at one CA.
+#[derive(Clone, Copy)]
+pub struct Office<'a> {
+    /// Where accounts are kept.
+    pub store: &'a Store,
+    /// The CA.
+    pub ca: &'a Client,
+    /// Our namespace.
+    pub own_namespace: &'a str,
+}
+
+/// What the Secret of an account holds.
+struct Kept {
+    secret: SecretObject,
+    key: AccountKey,
+    next_key: Option<AccountKey>,
+    url: Option<String>,
+    email: Option<String>,
+}
+
+/// Where the account of a wish is kept. An imported one by where its key came from, for its contact may change.
+fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> ObjectRef {
+    let text = match imported(wanted) {
+        Some((from, _)) => format!("{directory} from {from}"),
+        None => format!("{directory} {}", wanted.email().unwrap_or_default()),
+    };
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     ObjectRef { namespace: own_namespace.to_owned(), name: format!("notariat-acme-{}", hex(&hash.as_ref()[..8])) }
+}
+
+/// The Secret that an account key is imported from, and the contact that its account is to have.
+fn imported(wanted: &Wanted) -> Option<(&ObjectRef, Option<&str>)> {
+    let issuer = wanted.issuer.as_deref()?;
+    Some((issuer.account_secret.as_ref()?, issuer.email.as_deref()))
 }
 
 impl Accounts {
@@ -39,60 +84,189 @@ impl Accounts {
     ///
     /// # Errors
     /// When its Secret can not be read or written, or the CA refuses.
-    pub fn get(
-        &self,
-        store: &Store,
-        ca: &Client,
-        wanted: &Wanted,
-        own_namespace: &str,
-        again: Option<&Account>,
-    ) -> Result<Arc<Account>, Failed> {
-        let email = wanted.email();
-        let at = reference(ca.directory_url(), email, own_namespace);
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn get(&self, office: Office<'_>, wanted: &Wanted, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
+        let at = reference(office.ca.directory_url(), wanted, office.own_namespace);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Another worker may have registered it anew in the meantime.
-        if let Some(account) = accounts.get(&at).filter(|a| again.is_none_or(|old| old.url != a.url)) {
+        if let Some(account) = known.accounts.get(&at).filter(|a| again.is_none_or(|old| old.url != a.url)) {
             return Ok(account.clone());
         }
-        let failed = |e: String| Failed::new(Stage::Account, Severity::Transient, format!("the account {at}: {e}"));
-        let told = |e: StoreError| failed(e.to_string());
-        let stored = store.secret(&at).map_err(told)?;
-        let (secret, key) = match stored {
-            Some(secret) => {
-                let key = key_of(&secret).map_err(|e| Failed { severity: Severity::Policy, ..failed(e) })?;
-                (secret, key)
-            }
-            None => {
-                let key = AccountKey::generate().map_err(failed)?;
-                let data = data(&key, None, ca.directory_url(), email);
-                (store.put_own(&at, None, Component::Account, TYPE, data).map_err(told)?, key)
-            }
+        let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
+        let mut kept = match office.read(&at)? {
+            Some(kept) => office.settle_next_key(kept)?,
+            None => office.begin(&at, wanted)?,
         };
-        let known = secret.value(DATA_URL).and_then(|u| String::from_utf8(u.expose().clone()).ok());
-        let url = match known.filter(|_| again.is_none()) {
-            Some(url) => url,
-            None => {
-                // With a key that the CA knows this finds the account, else it makes one (RFC 8555 section 7.3).
-                let url = ca.new_account(&key, email).map_err(|e| of_acme(Stage::Account, &e))?;
-                let data = data(&key, Some(&url), ca.directory_url(), email);
-                store.put_own(&at, Some(&secret), Component::Account, TYPE, data).map_err(told)?;
-                event!(info, "account", directory = ca.directory_url(), account = url, secret = at);
-                url
+        if kept.url.is_none() || again.is_some() {
+            let now = time::now();
+            let directory = office.ca.directory_url();
+            known.registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now);
+            let mut lately = known.registered.iter().filter(|(d, _)| d == directory).map(|(_, at)| *at);
+            if let Some(first) = lately.next().filter(|_| lately.count() + 1 >= REGISTRATIONS_MAX) {
+                let error =
+                    format!("{REGISTRATIONS_MAX} accounts were registered at {directory} lately, and CAs allow few");
+                let retry_after = Some(first + REGISTRATIONS_WINDOW);
+                return Err(Failed { retry_after, ..failed(&at, Severity::Transient, error) });
             }
-        };
-        let account = Arc::new(Account { key, url });
-        accounts.insert(at, account.clone());
+            known.registered.push((directory.to_owned(), now));
+            kept = office.register(kept, wanted, email)?;
+        }
+        let Kept { secret, key, url, email: kept_email, .. } = kept;
+        let account = Account { key, url: url.unwrap_or_default() };
+        if let Some(email) = email.filter(|email| kept_email.as_deref() != Some(*email)) {
+            office.ca.set_contact(&account, email).map_err(|e| of_acme(Stage::Account, &e))?;
+            office.write(
+                &secret,
+                &data(&account.key, None, Some(&account.url), office.ca.directory_url(), Some(email)),
+            )?;
+            event!(info, "account-contact", account = account.url, secret = at);
+        }
+        let account = Arc::new(account);
+        known.accounts.insert(at, account.clone());
         Ok(account)
     }
 }
 
-fn key_of(secret: &SecretObject) -> Result<AccountKey, String> {
-    let pem = secret.value(DATA_KEY).ok_or_else(|| format!("it has no data key `{DATA_KEY}`"))?;
-    AccountKey::from_pem(pem.expose())
+impl Office<'_> {
+    fn read(&self, at: &ObjectRef) -> Result<Option<Kept>, Failed> {
+        let stored = self.store.secret(at).map_err(|e| failed(at, Severity::Transient, e.to_string()))?;
+        let Some(secret) = stored else { return Ok(None) };
+        let text = |key| secret.value(key).and_then(|v| String::from_utf8(v.expose().clone()).ok());
+        let (url, email) = (text(DATA_URL), text(DATA_EMAIL));
+        let key = secret.value(DATA_KEY).ok_or_else(|| format!("it has no data key `{DATA_KEY}`"));
+        let key = key.and_then(|pem| AccountKey::from_pem(pem.expose()));
+        let key = key.map_err(|e| failed(at, Severity::Policy, e))?;
+        let next_key = secret.value(DATA_NEXT_KEY).and_then(|pem| AccountKey::from_pem(pem.expose()).ok());
+        Ok(Some(Kept { secret, key, next_key, url, email }))
+    }
+
+    /// Stores the key of a new account: a new one, or the imported.
+    fn begin(&self, at: &ObjectRef, wanted: &Wanted) -> Result<Kept, Failed> {
+        let key = match imported(wanted) {
+            Some((from, _)) => self.import(from).map_err(|e| failed(at, Severity::Policy, e))?,
+            None => AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?,
+        };
+        let data = data(&key, None, None, self.ca.directory_url(), None);
+        let stored = self.store.put_own(at, None, Component::Account, TYPE, data);
+        let secret = stored.map_err(|e: StoreError| failed(at, Severity::Transient, e.to_string()))?;
+        Ok(Kept { secret, key, next_key: None, url: None, email: None })
+    }
+
+    fn import(&self, from: &ObjectRef) -> Result<AccountKey, String> {
+        let secret = self.store.secret(from).map_err(|e| format!("`accountSecretName`: {e}"))?;
+        let secret = secret.ok_or_else(|| format!("`accountSecretName`: the Secret {from} does not exist"))?;
+        let pem = IMPORTED_KEYS.iter().find_map(|key| secret.value(key));
+        let pem = pem.ok_or_else(|| {
+            format!("`accountSecretName`: the Secret {from} has none of the data keys {}", IMPORTED_KEYS.join(", "))
+        })?;
+        AccountKey::from_pem(pem.expose()).map_err(|e| format!("`accountSecretName`: the Secret {from}: {e}"))
+    }
+
+    /// With a key that the CA knows this finds the account, else it makes one (RFC 8555 section 7.3).
+    fn register(&self, kept: Kept, wanted: &Wanted, email: Option<&str>) -> Result<Kept, Failed> {
+        let at = &kept.secret.reference;
+        let told = |e: AcmeError| of_acme(Stage::Account, &e);
+        let external = wanted.issuer.as_deref().and_then(|issuer| issuer.eab_secret.as_ref());
+        let external = external.map(|from| self.external(from)).transpose();
+        let external = external.map_err(|e| failed(at, Severity::Policy, e))?;
+        if external.is_none() && self.ca.directory().map_err(told)?.meta.external_account_required {
+            let error = format!(
+                "the CA {} wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you",
+                self.ca.directory_url()
+            );
+            // An account that exists already needs none.
+            let url = self.ca.new_account(&kept.key, email, None).map_err(|_| failed(at, Severity::Policy, error))?;
+            return self.keep(kept, url, wanted, email);
+        }
+        let url = self.ca.new_account(&kept.key, email, external.as_ref()).map_err(told)?;
+        self.keep(kept, url, wanted, email)
+    }
+
+    fn keep(&self, kept: Kept, url: String, wanted: &Wanted, email: Option<&str>) -> Result<Kept, Failed> {
+        // An account that was there already has the contact that it had.
+        let email = email.filter(|_| imported(wanted).is_none());
+        let secret = self.write(&kept.secret, &data(&kept.key, None, Some(&url), self.ca.directory_url(), email))?;
+        event!(info, "account", directory = self.ca.directory_url(), account = url, secret = secret.reference);
+        Ok(Kept { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
+    }
+
+    fn external(&self, from: &ObjectRef) -> Result<ExternalAccount, String> {
+        use base64::Engine as _;
+        let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
+        let secret = secret.ok_or_else(|| format!("`eabSecretName`: the Secret {from} does not exist"))?;
+        let text = |key: &str| {
+            let text = secret.value(key).and_then(|v| std::str::from_utf8(v.expose()).ok()).map(str::trim);
+            text.filter(|t| !t.is_empty())
+                .ok_or_else(|| format!("`eabSecretName`: the Secret {from} has no data key `{key}`"))
+        };
+        let (kid, hmac_key) = (text("kid")?.to_owned(), text("hmacKey")?);
+        // CAs print it with and without padding, in both alphabets.
+        let plain = hmac_key.trim_end_matches('=').replace('+', "-").replace('/', "_");
+        let hmac_key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(plain);
+        let hmac_key =
+            hmac_key.map_err(|_| format!("`eabSecretName`: `hmacKey` in the Secret {from} is not base64"))?;
+        Ok(ExternalAccount { kid, hmac_key: Secret::new(hmac_key) })
+    }
+
+    /// Finds out which of the two keys the CA knows, after a change of keys that did not end.
+    fn settle_next_key(&self, kept: Kept) -> Result<Kept, Failed> {
+        let Kept { secret, key, next_key: Some(next_key), url: Some(url), email } = kept else { return Ok(kept) };
+        let next = Account { key: next_key, url };
+        let took = match self.ca.account(&next) {
+            Ok(standing) => standing.status == Status::Valid,
+            // It knows the account and not the key.
+            Err(AcmeError::Problem { status: 400..=499, .. }) => false,
+            Err(e) => return Err(of_acme(Stage::Account, &e)),
+        };
+        let Account { key: next_key, url } = next;
+        let key = if took { next_key } else { key };
+        let data = data(&key, None, Some(&url), self.ca.directory_url(), email.as_deref());
+        let secret = self.write(&secret, &data)?;
+        event!(info, "account-key-settled", account = url, changed = took);
+        Ok(Kept { secret, key, next_key: None, url: Some(url), email })
+    }
+
+    /// Gives the account in the Secret `at` a new key. Whatever crashes, one of the two keys in the Secret is the account's.
+    ///
+    /// # Errors
+    /// When there is no account, or the CA refuses.
+    pub fn roll_over(&self, at: &ObjectRef) -> Result<String, Failed> {
+        let wrong = |e: &str| failed(at, Severity::Policy, e.to_owned());
+        let kept = self.read(at)?.ok_or_else(|| wrong("it does not exist"))?;
+        let Kept { secret, key, url, email, .. } = self.settle_next_key(kept)?;
+        let url = url.ok_or_else(|| wrong("it was never registered"))?;
+        let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
+        let directory = self.ca.directory_url();
+        let secret = self.write(&secret, &data(&key, Some(&next), Some(&url), directory, email.as_deref()))?;
+        let account = Account { key, url };
+        self.ca.change_key(&account, &next).map_err(|e| of_acme(Stage::Account, &e))?;
+        // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
+        let kept = Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email };
+        let before = kept.key.thumbprint();
+        let kept = self.settle_next_key(kept)?;
+        match kept.key.thumbprint() == before {
+            true => Err(wrong("the CA agreed to the change of keys and goes on with the old one")),
+            false => Ok(account.url),
+        }
+    }
+
+    fn write(&self, secret: &SecretObject, data: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<SecretObject, Failed> {
+        let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data.clone());
+        written.map_err(|e| failed(&secret.reference, Severity::Transient, e.to_string()))
+    }
+}
+
+fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {
+    Failed::new(Stage::Account, severity, format!("the account {at}: {error}"))
+}
+
+/// The directory of an account's Secret, for commands that are given its name.
+pub fn directory_of(secret: &SecretObject) -> Option<String> {
+    secret.value(DATA_DIRECTORY).and_then(|v| String::from_utf8(v.expose().clone()).ok())
 }
 
 fn data(
     key: &AccountKey,
+    next_key: Option<&AccountKey>,
     url: Option<&str>,
     directory: &str,
     email: Option<&str>,
@@ -100,6 +274,7 @@ fn data(
     let text = |value: &str| Secret::new(value.as_bytes().to_vec());
     let mut data =
         BTreeMap::from([(DATA_KEY.to_owned(), key.pem().clone()), (DATA_DIRECTORY.to_owned(), text(directory))]);
+    data.extend(next_key.map(|next| (DATA_NEXT_KEY.to_owned(), next.pem().clone())));
     data.extend(url.map(|url| (DATA_URL.to_owned(), text(url))));
     data.extend(email.map(|email| (DATA_EMAIL.to_owned(), text(email))));
     data

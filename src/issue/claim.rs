@@ -106,6 +106,8 @@ mod tests {
             directory: String::new(),
             names: Vec::new(),
             key_type: String::new(),
+            profile: None,
+            account: Some("https://ca/acct/1".to_owned()),
             order: None,
             counted: false,
             published: Vec::new(),

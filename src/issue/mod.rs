@@ -5,11 +5,13 @@
 
 pub mod account;
 pub mod cas;
+mod chain;
 pub mod claim;
 pub mod gates;
 mod order;
 pub mod probe;
 pub mod publish;
+pub mod questions;
 pub mod send;
 
 use crate::acme::error::AcmeError;
@@ -36,6 +38,7 @@ use gates::GateKeeper;
 use order::{Run, Started};
 use probe::Probes;
 use publish::Places;
+use questions::Questions;
 
 /// What every attempt shares.
 #[derive(Debug)]
@@ -48,6 +51,10 @@ pub struct Context {
     pub accounts: Accounts,
     /// Talks to DNS servers.
     pub dns: client::Client,
+    /// When CAs are asked for renewal information.
+    pub questions: Questions,
+    /// Whether the program runs until it is stopped: what is remembered in memory serves again.
+    pub runs_on: bool,
     /// For names and zones.
     pub resolver: Resolver,
     /// The gates before DNS servers.
@@ -201,13 +208,15 @@ pub fn issue(
     };
 
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
-    let (chain, date) = ca.certificate(&account, &certificate).map_err(|e| of_acme(Stage::Download, &e))?;
+    let download = run.download(&account, &certificate)?;
     let key = claim.record.next_key.clone().unwrap_or_default();
-    CheckedBundle::check(&chain, key, &wanted.entry.domains, date.unwrap_or_else(time::now)).map_err(|e| {
-        // The same order would give the same certificate again.
-        claim.record.body.in_flight = None;
-        Failed::new(Stage::Download, Severity::Policy, format!("what the CA sent is not stored: {e}"))
-    })
+    CheckedBundle::check(&download.chain, key, &wanted.entry.domains, download.date.unwrap_or_else(time::now)).map_err(
+        |e| {
+            // The same order would give the same certificate again.
+            claim.record.body.in_flight = None;
+            Failed::new(Stage::Download, Severity::Policy, format!("what the CA sent is not stored: {e}"))
+        },
+    )
 }
 
 /// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.

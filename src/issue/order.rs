@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::account::Office;
 use super::claim::Claim;
 use super::publish::{Batch, Places};
 use super::send::withdraw_each;
@@ -10,12 +11,13 @@ use crate::acme::client::{Account, Answer, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
+use crate::acme::requests::Wish;
 use crate::acme::wire::{Authorization, Order, Problem, Status};
 use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
 use crate::log::event;
 use crate::name::Domain;
-use crate::record::{InFlight, Published};
+use crate::record::{Body, InFlight, Published};
 use crate::sources::Wanted;
 use crate::time;
 
@@ -42,7 +44,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
         let Context { store, accounts, namespace, .. } = self.context;
-        accounts.get(store, self.ca, self.wanted, namespace, again)
+        accounts.get(Office { store, ca: self.ca, own_namespace: namespace }, self.wanted, again)
     }
 
     fn places(&self) -> Result<Places<'a>, Failed> {
@@ -60,6 +62,7 @@ impl<'a> Run<'a> {
         if let Some((url, answer)) = self.resume(&account, claim)? {
             return Ok(Started { account, url, answer, places });
         }
+        self.check_profile()?;
         // Before the CA is asked for anything: a name without a zone or a key must not cost an order.
         let places = places.map_or_else(|| self.places(), Ok)?;
         places.check_hosts(self.wanted)?;
@@ -70,14 +73,7 @@ impl<'a> Run<'a> {
             None => CertificateKey::generate(self.wanted.entry.key_type)
                 .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
         };
-        let told = |e: AcmeError| of_acme(Stage::Order, &e);
-        let answer = match self.ca.new_order(&account, self.names) {
-            Err(e) if e.word() == Some("accountDoesNotExist") => {
-                account = self.account(Some(&account))?;
-                self.ca.new_order(&account, self.names).map_err(told)?
-            }
-            other => other.map_err(told)?,
-        };
+        let answer = self.new_order(&mut account, &claim.record.body)?;
         if !same_names(&answer.body, self.names) {
             let error = "the CA's order is not for the names that were asked for".to_owned();
             return Err(Failed::new(Stage::Order, Severity::Transient, error));
@@ -86,8 +82,51 @@ impl<'a> Run<'a> {
         event!(debug, "ordered", secret = self.wanted.entry.main_secret(), order = url);
         claim.record.next_key = Some(key.pem());
         let flight = self.flight(claim);
-        (flight.order, flight.counted) = (Some(url.clone()), false);
+        (flight.order, flight.counted, flight.account) = (Some(url.clone()), false, Some(account.url.clone()));
         Ok(Started { account, url, answer, places })
+    }
+
+    /// Makes an order: once more when the CA has forgotten the account, and once more without `replaces` when it is for that reason
+    /// that the CA may have refused it (RFC 9773 section 5).
+    fn new_order(&self, account: &mut Arc<Account>, body: &Body) -> Result<Answer<Order>, Failed> {
+        let replaces = body
+            .stored
+            .as_ref()
+            .filter(|s| s.directory == self.ca.directory_url() && s.account.as_ref() == Some(&account.url));
+        let replaces = replaces.and_then(|s| s.cert_id.as_deref());
+        let offered = self.ca.directory().is_ok_and(|d| d.renewal_info.is_some());
+        let mut wish =
+            Wish { names: self.names, profile: self.wanted.profile(), replaces: replaces.filter(|_| offered) };
+        let mut registered = false;
+        loop {
+            match self.ca.new_order(account, &wish) {
+                Err(e) if e.word() == Some("accountDoesNotExist") && !registered => {
+                    *account = self.account(Some(account))?;
+                    registered = true;
+                }
+                Err(AcmeError::Problem { status, problem, .. })
+                    if wish.replaces.is_some() && status != 503 && !NOT_FOR_REPLACES.contains(&problem.word()) =>
+                {
+                    event!(info, "ordered-without-replaces", secret = self.wanted.entry.main_secret(), error = problem);
+                    wish.replaces = None;
+                }
+                other => return other.map_err(|e| of_acme(Stage::Order, &e)),
+            }
+        }
+    }
+
+    /// A profile that the CA does not offer costs no order.
+    fn check_profile(&self) -> Result<(), Failed> {
+        let Some(profile) = self.wanted.profile() else { return Ok(()) };
+        let directory = self.ca.directory().map_err(|e| of_acme(Stage::Order, &e))?;
+        let profiles = &directory.meta.profiles;
+        if profiles.contains_key(profile) {
+            return Ok(());
+        }
+        let offered = profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let offered = if offered.is_empty() { "none".to_owned() } else { offered };
+        let error = format!("the CA {} has no profile {profile:?}; it offers {offered}", self.ca.directory_url());
+        Err(Failed::new(Stage::Order, Severity::Policy, error))
     }
 
     /// Continues the order in flight, when there is one for the same names, directory and key type, and the CA still knows it.
@@ -96,7 +135,8 @@ impl<'a> Run<'a> {
             return Ok(None);
         };
         let (directory, key_type) = (self.ca.directory_url(), self.wanted.entry.key_type);
-        let same = flight.is_for(self.names, directory, key_type) && claim.record.next_key.is_some();
+        let same =
+            flight.is_for(self.names, directory, key_type, self.wanted.profile()) && claim.record.next_key.is_some();
         let Some(url) = flight.order.clone().filter(|_| same) else {
             return Ok(None);
         };
@@ -208,6 +248,8 @@ impl<'a> Run<'a> {
             directory: self.ca.directory_url().to_owned(),
             names: self.names.to_vec(),
             key_type: self.wanted.entry.key_type.name().to_owned(),
+            profile: self.wanted.profile().map(str::to_owned),
+            account: None,
             order: None,
             counted: false,
             published: Vec::new(),
@@ -240,6 +282,19 @@ impl<'a> Run<'a> {
         )
     }
 }
+
+/// What an order is refused for that has nothing to do with what it replaces.
+const NOT_FOR_REPLACES: [&str; 9] = [
+    "badNonce",
+    "rateLimited",
+    "accountDoesNotExist",
+    "externalAccountRequired",
+    "userActionRequired",
+    "rejectedIdentifier",
+    "unsupportedIdentifier",
+    "invalidProfile",
+    "caa",
+];
 
 /// Whether the order is for exactly these names; CAs list them in any order.
 fn same_names(order: &Order, names: &[Domain]) -> bool {

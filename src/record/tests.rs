@@ -31,6 +31,9 @@ fn full() -> Record {
         at: NOW,
         directory: "https://ca/dir".into(),
         key_type: "ecdsa-p256".into(),
+        profile: Some("short".to_owned()),
+        account: Some("https://ca/acct/1".to_owned()),
+        cert_id: Some("a.b".to_owned()),
     });
     let history = body.history_mut(&names, "https://ca/dir", NOW);
     (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
@@ -41,6 +44,8 @@ fn full() -> Record {
         directory: "https://ca/dir".into(),
         names,
         key_type: "ecdsa-p256".into(),
+        profile: None,
+        account: Some("https://ca/acct/1".to_owned()),
         order: Some("https://ca/order/1".into()),
         counted: true,
         published: vec![published()],

@@ -58,15 +58,26 @@ pub struct Store {
     backend: Box<dyn Backend>,
 }
 
+/// How a certificate was ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The directory URL.
+    pub directory: String,
+    /// The key type that was asked for.
+    pub key_type: String,
+    /// The profile that was ordered.
+    pub profile: Option<String>,
+}
+
 /// What a certificate's Secret is marked with besides the certificate.
 #[derive(Clone, Copy, Debug)]
 pub struct Marks<'a> {
     /// The instance that owns it.
     pub instance: &'a str,
-    /// The entry: its labels, annotations and key type.
+    /// The entry: its labels and annotations.
     pub entry: &'a Entry,
-    /// The directory URL.
-    pub directory: &'a str,
+    /// How the certificate was ordered.
+    pub origin: &'a Origin,
     /// The object that wants it.
     pub source: &'a str,
 }
@@ -215,9 +226,13 @@ fn with_certificate(
     secret.annotations.extend(marks.entry.annotations.clone());
     let mut mark = |name: &str, value: String| secret.annotations.insert(name.to_owned(), value);
     mark(annotation::OWNER, owner_mark(marks.instance, at));
-    mark(annotation::DIRECTORY, marks.directory.to_owned());
-    mark(annotation::KEY_TYPE, marks.entry.key_type.name().to_owned());
+    mark(annotation::DIRECTORY, marks.origin.directory.clone());
+    mark(annotation::KEY_TYPE, marks.origin.key_type.clone());
     mark(annotation::SOURCE, marks.source.to_owned());
+    match &marks.origin.profile {
+        Some(profile) => secret.annotations.insert(annotation::PROFILE.to_owned(), profile.clone()),
+        None => secret.annotations.remove(annotation::PROFILE),
+    };
     // A renewal that was asked for is served by any new certificate.
     if let Some(asked) = secret.annotations.get(annotation::RENEW).cloned() {
         secret.annotations.insert(annotation::RENEWED.to_owned(), asked);

@@ -46,8 +46,14 @@ fn bundle() -> CheckedBundle {
     CheckedBundle::check(chain.as_bytes(), Secret::new(key.into_bytes()), &names, crate::time::now()).unwrap()
 }
 
+static ORIGIN: std::sync::LazyLock<Origin> = std::sync::LazyLock::new(|| Origin {
+    directory: "https://ca/dir".to_owned(),
+    key_type: "ecdsa-p256".to_owned(),
+    profile: None,
+});
+
 fn marks(entry: &Entry) -> Marks<'_> {
-    Marks { instance: "team", entry, directory: "https://ca/dir", source: "ConfigMap team/c" }
+    Marks { instance: "team", entry, origin: &ORIGIN, source: "ConfigMap team/c" }
 }
 
 #[test]

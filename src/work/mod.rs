@@ -4,9 +4,12 @@
 //! loop with what the record says now.
 
 mod put;
+mod revoke;
 mod settle;
 mod tidy;
+mod window;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use crate::cert::facts::Facts;
 use crate::cert::key::CertificateKey;
 use crate::config::entry::{DnsSettings, Entry, KeyType};
 use crate::decide::attempts::{Severity, Stage};
+use crate::decide::held::annotation;
 use crate::decide::{Directory, Finding, Reason, Source};
 use crate::issue::claim::Claim;
 use crate::issue::probe::probe;
@@ -24,12 +28,13 @@ use crate::issue::{Context, Failed, issue};
 use crate::limits::CLOCK_OFFSET_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::{self, Copy};
+use crate::record::{self, Copy, Stored};
 use crate::sources::Wanted;
-use crate::store::{Marks, StoreError};
+use crate::store::{Marks, Origin, StoreError};
 use crate::time;
 
 pub use tidy::forget;
+pub use window::Question;
 
 /// Something to do for one certificate.
 #[derive(Clone, Debug)]
@@ -67,6 +72,8 @@ pub enum Task {
     },
     /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
     Tidy,
+    /// Ask the CA when it wants the certificate to be renewed.
+    Window(Question),
     /// Ask the zones' servers whether they would take an UPDATE.
     Probe,
 }
@@ -98,6 +105,7 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
             claimed(&|work, claim| work.restore(claim, finding, *source, targets))
         }
         Task::Tidy => claimed(&|work, claim| work.tidy(claim)),
+        Task::Window(question) => Work::new(context, job).ask_window(question),
         Task::Probe => probe(context, wanted),
     };
     Outcome {
@@ -114,7 +122,7 @@ pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
         Severity::Transient,
         "a fault inside notariat; please report it with the lines before".to_owned(),
     );
-    if matches!(job.task, Task::Probe) {
+    if matches!(job.task, Task::Probe | Task::Window(_)) {
         return Outcome { secret, result: Err(failed) };
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
@@ -140,8 +148,17 @@ impl<'a> Work<'a> {
         &self.wanted.entry
     }
 
-    fn marks<'m>(&'m self, directory: &'m str) -> Marks<'m> {
-        Marks { instance: &self.context.instance, entry: self.entry(), directory, source: &self.wanted.source }
+    fn marks<'m>(&'m self, origin: &'m Origin) -> Marks<'m> {
+        Marks { instance: &self.context.instance, entry: self.entry(), origin, source: &self.wanted.source }
+    }
+
+    /// How a certificate is ordered now.
+    fn origin(&self) -> Origin {
+        Origin {
+            directory: self.directory.url().to_owned(),
+            key_type: self.entry().key_type.name().to_owned(),
+            profile: self.wanted.profile().map(str::to_owned),
+        }
     }
 
     fn issue(&self, claim: &mut Claim<'_>, finding: &Finding, targets: &[usize], counted: bool) -> Result<(), Failed> {
@@ -149,12 +166,18 @@ impl<'a> Work<'a> {
         let result = self.obtain(claim, finding, targets, counted);
         match &result {
             Ok(bundle) => {
-                let (targets, directory) = (self.targets(targets), self.directory.url());
-                let stored = self.store_all(&targets, bundle, directory);
+                let stored = self.store_all(&self.targets(targets), bundle, &self.origin());
                 // On a failure here the order stays in flight: the certificate is downloaded again by its URL.
                 stored.map_err(|failed| self.failed(claim, failed))?;
                 self.succeeded(claim, bundle, finding);
-                claim.save()
+                claim.save()?;
+                match claim.record.body.to_revoke.is_empty() {
+                    true => Ok(()),
+                    false => {
+                        self.revoke_replaced(claim, Some(&bundle.facts().serial));
+                        claim.save()
+                    }
+                }
             }
             Err(failed) => Err(self.failed(claim, failed.clone())),
         }
@@ -180,12 +203,19 @@ impl<'a> Work<'a> {
         for target in self.targets(targets) {
             let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
             let current = store.secret(target).map_err(told)?;
-            store.try_certificate(target, current.as_ref(), &self.marks(ca.directory_url())).map_err(|e| Failed {
+            store.try_certificate(target, current.as_ref(), &self.marks(&self.origin())).map_err(|e| Failed {
                 error: format!("{target} can not be written, so nothing was ordered: {e}"),
                 ..told(e)
             })?;
         }
-        let reuse = self.key_to_reuse(targets)?;
+        // A certificate that is revoked takes its key with it.
+        let reuse = match finding.reason {
+            Reason::Revoked => {
+                self.note_revocation(claim)?;
+                None
+            }
+            _ => self.key_to_reuse(targets)?,
+        };
         self.take(claim);
         claim.save()?;
         issue(self.context, self.wanted, claim, counted, reuse, places)
@@ -230,6 +260,8 @@ impl<'a> Work<'a> {
             directory: directory.to_owned(),
             names: names.clone(),
             key_type: self.entry().key_type.name().to_owned(),
+            profile: self.wanted.profile().map(str::to_owned),
+            account: None,
             order: None,
             counted: false,
             published: Vec::new(),
@@ -241,7 +273,7 @@ impl<'a> Work<'a> {
     }
 
     fn is_for_this(&self, flight: &record::InFlight) -> bool {
-        flight.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type)
+        flight.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type, self.wanted.profile())
     }
 
     fn accept(&self, claim: &mut Claim<'_>) -> bool {
@@ -262,23 +294,31 @@ impl<'a> Work<'a> {
     ) -> Result<(), Failed> {
         let now = time::now();
         let told = |e: String| Failed::new(Stage::Store, Severity::Transient, e);
-        let (chain, key, directory) = match source {
+        let (chain, key, marked) = match source {
             Source::Copy => {
                 let copy =
                     claim.record.copy.clone().ok_or_else(|| told("the record has no copy any more".to_owned()))?;
-                (copy.chain, copy.key, None)
+                (copy.chain, copy.key, BTreeMap::new())
             }
             Source::Sibling(place) => {
                 let at = &self.entry().secrets[place];
                 let secret = self.context.store.secret(at).map_err(|e| told(e.to_string()))?;
                 let secret = secret.ok_or_else(|| told(format!("{at} is gone, too")))?;
                 let value = |key| secret.value(key).cloned().unwrap_or_default();
-                let directory = secret.annotations.get(crate::decide::held::annotation::DIRECTORY).cloned();
-                (value("tls.crt").expose().clone(), value("tls.key"), directory)
+                (value("tls.crt").expose().clone(), value("tls.key"), secret.annotations)
             }
         };
-        let known = || claim.record.body.stored.as_ref().map(|s| s.directory.clone());
-        let directory = directory.or_else(known).unwrap_or_else(|| self.directory.url().to_owned());
+        // As the certificate was ordered, which may be otherwise than one would be now.
+        let (now_wanted, stored) = (self.origin(), claim.record.body.stored.as_ref());
+        let mark = |name: &str| marked.get(name).cloned();
+        let known = |field: fn(&Stored) -> String| stored.map(field);
+        let directory = mark(annotation::DIRECTORY).or_else(|| known(|s| s.directory.clone()));
+        let key_type = mark(annotation::KEY_TYPE).or_else(|| known(|s| s.key_type.clone()));
+        let origin = Origin {
+            directory: directory.unwrap_or(now_wanted.directory),
+            key_type: key_type.unwrap_or(now_wanted.key_type),
+            profile: mark(annotation::PROFILE).or_else(|| stored.and_then(|s| s.profile.clone())),
+        };
         let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
         let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
         claim.record.body.restores.retain(|t| *t + Duration::from_secs(3600) > now);
@@ -286,7 +326,7 @@ impl<'a> Work<'a> {
         self.accept(claim);
         // Counted before it is done: a writer that makes us fail in between must not make us write for ever.
         claim.save()?;
-        self.store_all(&self.targets(targets), &bundle, &directory)?;
+        self.store_all(&self.targets(targets), &bundle, &origin)?;
         let names: Vec<String> = self.targets(targets).iter().map(ToString::to_string).collect();
         event!(
             info,

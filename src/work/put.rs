@@ -13,7 +13,7 @@ use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::limits::STORE_TRIES;
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::store::StoreError;
+use crate::store::{Origin, StoreError};
 use crate::time;
 
 impl Work<'_> {
@@ -22,11 +22,11 @@ impl Work<'_> {
         &self,
         targets: &[&ObjectRef],
         bundle: &CheckedBundle,
-        directory: &str,
+        origin: &Origin,
     ) -> Result<(), Failed> {
         let mut failures = Vec::new();
         for target in targets {
-            if let Err(e) = self.store_one(target, bundle, directory) {
+            if let Err(e) = self.store_one(target, bundle, origin) {
                 failures.push(e);
             }
         }
@@ -42,13 +42,13 @@ impl Work<'_> {
 
     /// Stores the bundle in one Secret, over whatever it holds by now, as long as it is still ours to write. A conflict is read
     /// again: the certificate is not dropped because somebody added a label.
-    pub(super) fn store_one(&self, target: &ObjectRef, bundle: &CheckedBundle, directory: &str) -> Result<(), Failed> {
+    pub(super) fn store_one(&self, target: &ObjectRef, bundle: &CheckedBundle, origin: &Origin) -> Result<(), Failed> {
         let told =
             |e: StoreError| Failed::new(Stage::Store, Severity::Transient, format!("{target} was not written: {e}"));
         for attempt in 0..STORE_TRIES {
             let current = self.context.store.secret(target).map_err(told)?;
             self.check_ours(target, current.as_ref())?;
-            match self.context.store.put_certificate(target, current.as_ref(), bundle, &self.marks(directory)) {
+            match self.context.store.put_certificate(target, current.as_ref(), bundle, &self.marks(origin)) {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Conflict) => {
                     let pause =

@@ -9,17 +9,22 @@ use crate::issue::claim::Claim;
 use crate::limits::ERROR_KEPT_OCTETS;
 use crate::log::event;
 use crate::record::{Copy, Stored};
+use crate::store::Origin;
 use crate::time;
 
 impl Work<'_> {
     pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Finding) {
         let now = time::now();
         let (facts, directory) = (bundle.facts(), self.directory.url());
-        let order = claim.record.body.in_flight.take().and_then(|f| f.order).unwrap_or_default();
-        claim.record.next_key = None;
+        let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone()).unwrap_or_default();
+        let order = claim.record.body.in_flight.as_ref().and_then(|f| f.order.clone()).unwrap_or_default();
         let history = claim.record.body.history_mut(&self.entry().order_names(), directory, now);
         (history.failures, history.stage, history.error, history.next_attempt) = (0, None, None, None);
-        self.remember(claim, bundle, directory);
+        self.remember(claim, bundle);
+        self.context.questions.ask_soon(self.entry().main_secret(), now);
+        (claim.record.body.window, claim.record.body.next_question) = (None, None);
+        claim.record.body.in_flight = None;
+        claim.record.next_key = None;
         let names: Vec<String> = facts.names.iter().map(ToString::to_string).collect();
         event!(
             info,
@@ -30,18 +35,19 @@ impl Work<'_> {
             not_after = facts.not_after,
             issuer = facts.issuer,
             directory = directory,
+            account = account,
             order = order,
             reason = finding.reason
         );
     }
 
-    pub(super) fn remember(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, directory: &str) {
-        claim.record.body.stored = Some(Stored {
-            serial: bundle.facts().serial.clone(),
-            at: time::now(),
-            directory: directory.to_owned(),
-            key_type: self.entry().key_type.name().to_owned(),
-        });
+    /// Remembers what was stored. What is in flight ordered it.
+    pub(super) fn remember(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle) {
+        let Origin { directory, key_type, profile } = self.origin();
+        let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
+        let (serial, cert_id) = (bundle.facts().serial.clone(), bundle.facts().cert_id.clone());
+        claim.record.body.stored =
+            Some(Stored { serial, at: time::now(), directory, key_type, profile, account, cert_id });
         let copy = || Copy { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
         claim.record.copy = self.entry().keep_copy.then(copy);
     }

@@ -3,6 +3,7 @@
 
 use super::Work;
 use crate::cert::bundle::CheckedBundle;
+use crate::cert::facts;
 use crate::decide::attempts::{Severity, Stage};
 use crate::issue::claim::Claim;
 use crate::issue::send::withdraw_each;
@@ -38,10 +39,19 @@ impl Work<'_> {
     pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
         let now = time::now();
         let mut changed = self.accept(claim);
-        if let Some(flight) = claim.record.body.in_flight.take() {
+        if claim.record.body.in_flight.is_some() {
             self.adopt_stored(claim)?;
             claim.record.next_key = None;
-            claim.record.body.leftovers.extend(withdraw_each(self.context, flight.published, now));
+            let published = claim.record.body.in_flight.take().map(|f| f.published).unwrap_or_default();
+            claim.record.body.leftovers.extend(withdraw_each(self.context, published, now));
+            changed = true;
+        }
+        if !claim.record.body.to_revoke.is_empty() {
+            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+            let held = self.context.store.secret(self.entry().main_secret()).map_err(told)?;
+            let chain = held.as_ref().and_then(|s| s.value("tls.crt"));
+            let facts = chain.and_then(|chain| facts::read(chain.expose()).ok()).map(|(_, facts)| facts);
+            self.revoke_replaced(claim, facts.as_ref().map(|f| f.serial.as_str()));
             changed = true;
         }
         let leftovers = std::mem::take(&mut claim.record.body.leftovers);
@@ -77,7 +87,7 @@ impl Work<'_> {
         if secret.value("tls.key") == Some(&next_key)
             && let Ok(bundle) = CheckedBundle::check(&chain, next_key, &self.entry().domains, time::now())
         {
-            self.remember(claim, &bundle, self.directory.url());
+            self.remember(claim, &bundle);
         }
         Ok(())
     }

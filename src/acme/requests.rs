@@ -1,0 +1,252 @@
+//! What is asked of a CA: accounts, orders, authorizations, certificates, renewal information (RFC 8555 section 7, RFC 9773).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+use super::client::{Account, Answer, Client, decode, refused};
+use super::error::AcmeError;
+use super::jws::{AccountKey, ExternalAccount, Identity, Payload};
+use super::pace::Phase;
+use super::wire::{Authorization, Order, RenewalInfo, Standing, Status, alternates};
+use crate::http::Method;
+use crate::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
+use crate::name::Domain;
+use crate::time::{self, Deadline, Stopwatch, Time};
+
+/// What an order is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// The names.
+    pub names: &'a [Domain],
+    /// The profile, where one is wanted (draft-ietf-acme-profiles).
+    pub profile: Option<&'a str>,
+    /// The identifier of the certificate that it replaces (RFC 9773 section 5).
+    pub replaces: Option<&'a str>,
+}
+
+/// A downloaded chain.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// In PEM, leaf first.
+    pub chain: Vec<u8>,
+    /// The CA's clock at that moment.
+    pub date: Option<Time>,
+    /// Where other chains of the same certificate are.
+    pub alternates: Vec<String>,
+}
+
+impl Client {
+    /// Makes the account of `key`, or finds it when the CA knows the key (section 7.3). Returns its URL.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn new_account(
+        &self,
+        key: &AccountKey,
+        email: Option<&str>,
+        external: Option<&ExternalAccount>,
+    ) -> Result<String, AcmeError> {
+        const WHAT: &str = "newAccount";
+        let url = self.directory()?.new_account.clone();
+        let mut payload = json!({"termsOfServiceAgreed": true});
+        if let Some(email) = email {
+            payload["contact"] = json!([format!("mailto:{email}")]);
+        }
+        if let Some(external) = external {
+            payload["externalAccountBinding"] = external.binding(&url, key);
+        }
+        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
+        let location = reply.header("location").unwrap_or_default().to_owned();
+        self.check_url(WHAT, &location)?;
+        Ok(location)
+    }
+
+    /// Asks what the CA knows of an account (section 7.3.3): that it does, under this key.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn account(&self, account: &Account) -> Result<Standing, AcmeError> {
+        self.post("account", account, &account.url, &Payload::Empty).map(|answer| answer.body)
+    }
+
+    /// Changes the contact of an account (section 7.3.2).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn set_contact(&self, account: &Account, email: &str) -> Result<(), AcmeError> {
+        let payload = Payload::Json(json!({"contact": [format!("mailto:{email}")]}));
+        self.post::<Standing>("account", account, &account.url, &payload).map(|_| ())
+    }
+
+    /// Makes `new` the key of an account (section 7.3.5).
+    ///
+    /// # Errors
+    /// When the CA refuses. Only a look at the account with the new key tells that it took it.
+    pub fn change_key(&self, account: &Account, new: &AccountKey) -> Result<(), AcmeError> {
+        const WHAT: &str = "keyChange";
+        let url = self.directory()?.key_change.clone();
+        let url =
+            url.ok_or_else(|| AcmeError::Unusable { what: "directory", why: "it has no keyChange".to_owned() })?;
+        let inner = new.key_change(&url, &account.url, &account.key);
+        let inner = inner.map_err(|why| AcmeError::Unusable { what: WHAT, why })?;
+        self.signed(WHAT, &account.key, Identity::Account(&account.url), &url, &Payload::Json(inner)).map(|_| ())
+    }
+
+    /// Orders a certificate (section 7.4).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn new_order(&self, account: &Account, wish: &Wish<'_>) -> Result<Answer<Order>, AcmeError> {
+        const WHAT: &str = "newOrder";
+        let identifiers: Vec<_> = wish.names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
+        let mut payload = json!({"identifiers": identifiers});
+        if let Some(profile) = wish.profile {
+            payload["profile"] = json!(profile);
+        }
+        if let Some(replaces) = wish.replaces {
+            payload["replaces"] = json!(replaces);
+        }
+        let url = self.directory()?.new_order.clone();
+        let answer: Answer<Order> = self.post(WHAT, account, &url, &Payload::Json(payload))?;
+        self.check_url(WHAT, answer.location.as_deref().unwrap_or_default())?;
+        Ok(answer)
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn order(&self, account: &Account, url: &str) -> Result<Answer<Order>, AcmeError> {
+        self.post("order", account, url, &Payload::Empty)
+    }
+
+    /// Reads an authorization (section 7.5).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn authorization(&self, account: &Account, url: &str) -> Result<Authorization, AcmeError> {
+        self.post("authorization", account, url, &Payload::Empty).map(|answer| answer.body)
+    }
+
+    /// Tells the CA that a challenge can be looked at (section 7.5.1). Told so already, it is no error.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<(), AcmeError> {
+        const WHAT: &str = "challenge";
+        self.check_url(WHAT, url)?;
+        let empty = Payload::Json(json!({}));
+        match self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty) {
+            Ok(_) => Ok(()),
+            // The reply to an earlier try was lost: the order says what became of it.
+            Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends the request for the certificate (section 7.4).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn finalize(&self, account: &Account, url: &str, csr: &[u8]) -> Result<Answer<Order>, AcmeError> {
+        let payload = Payload::Json(json!({"csr": URL_SAFE_NO_PAD.encode(csr)}));
+        self.post("finalize", account, url, &payload)
+    }
+
+    /// Downloads a chain (section 7.4.2).
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn certificate(&self, account: &Account, url: &str) -> Result<Download, AcmeError> {
+        const WHAT: &str = "certificate";
+        self.check_url(WHAT, url)?;
+        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &Payload::Empty)?;
+        let links = reply.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
+        let alternates = links.flat_map(alternates).take(ALTERNATE_CHAINS_MAX).collect();
+        Ok(Download { date: reply.date(), alternates, chain: reply.body })
+    }
+
+    /// Revokes a certificate in DER (section 7.6); `reason` is a CRLReason of RFC 5280 section 5.3.1. One that is revoked already is no
+    /// error.
+    ///
+    /// # Errors
+    /// When the CA refuses.
+    pub fn revoke(&self, account: &Account, certificate: &[u8], reason: u8) -> Result<(), AcmeError> {
+        const WHAT: &str = "revokeCert";
+        let url = self.directory()?.revoke_cert.clone();
+        let url =
+            url.ok_or_else(|| AcmeError::Unusable { what: "directory", why: "it has no revokeCert".to_owned() })?;
+        let payload = json!({"certificate": URL_SAFE_NO_PAD.encode(certificate), "reason": reason});
+        match self.signed(WHAT, &account.key, Identity::Account(&account.url), &url, &Payload::Json(payload)) {
+            Ok(_) => Ok(()),
+            Err(e) if e.word() == Some("alreadyRevoked") => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// When the CA wants a certificate to be renewed (RFC 9773 section 4.1). `None`: it has no such service.
+    ///
+    /// # Errors
+    /// When the CA does not say.
+    pub fn renewal_info(&self, cert_id: &str) -> Result<Option<Answer<RenewalInfo>>, AcmeError> {
+        const WHAT: &str = "renewalInfo";
+        let Some(base) = self.directory()?.renewal_info.clone() else { return Ok(None) };
+        let reply = self.send(Method::Get, &format!("{}/{cert_id}", base.trim_end_matches('/')), &[])?;
+        if !reply.is_success() {
+            return Err(refused(WHAT, &reply));
+        }
+        Ok(Some(Answer {
+            location: None,
+            retry_after: reply.retry_after(time::now()),
+            date: reply.date(),
+            body: decode(WHAT, &reply.body)?,
+        }))
+    }
+
+    /// Looks at an order until it leaves `pending` (or `processing`, by `phase`), as the CA's pace and its Retry-After suggest.
+    ///
+    /// # Errors
+    /// When the CA refuses, or nothing changed for ten minutes: the order can be continued later.
+    pub fn wait(
+        &self,
+        account: &Account,
+        url: &str,
+        phase: Phase,
+        retry_after: Option<Time>,
+    ) -> Result<Answer<Order>, AcmeError> {
+        let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
+        let mut pause = asked(retry_after).unwrap_or(self.cache().pace.first(phase));
+        let mut looks = 0;
+        loop {
+            if self.stop.wait(pause) {
+                return Err(AcmeError::Stopped);
+            }
+            let answer = self.order(account, url)?;
+            looks += 1;
+            let status = &answer.body.status;
+            let waiting = match phase {
+                Phase::Validation => *status == Status::Pending,
+                Phase::Issuance => matches!(status, Status::Ready | Status::Processing | Status::Unknown(_)),
+            } || (*status == Status::Valid && answer.body.certificate.is_none());
+            if !waiting {
+                if retry_after.is_none() {
+                    self.cache().pace.learn(phase, looks, watch.elapsed());
+                }
+                return Ok(answer);
+            }
+            if deadline.left().is_none() {
+                let why = format!("the order is {status:?} for {}", time::human(POLL_IN_ALL));
+                return Err(AcmeError::Unusable { what: "order", why });
+            }
+            pause = asked(answer.retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX);
+        }
+    }
+}
+
+/// What Retry-After asks for, within the bounds of a poll.
+fn asked(retry_after: Option<Time>) -> Option<Duration> {
+    retry_after.map(|at| at.since(time::now()).clamp(POLL_FIRST, POLL_PAUSE_MAX))
+}

@@ -1,0 +1,117 @@
+//! When the CA is asked for renewal information (RFC 9773): by its Retry-After, spread over an hour after the start, never while it
+//! wants to be left alone. Kept in memory; the record keeps what was answered.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::decide::renewal::scaled;
+use crate::decide::window::next_question_after_failure;
+use crate::limits::QUESTIONS_SPREAD;
+use crate::name::ObjectRef;
+use crate::time::Time;
+
+/// The questions of all certificates.
+#[derive(Debug)]
+pub struct Questions {
+    started: Time,
+    /// Whether the first ones are spread: a single pass has no later.
+    spread: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By a hash of the Secret, for there may be many.
+    next: HashMap<u64, Question>,
+    /// Directories that want to be left alone, until when.
+    closed: HashMap<String, Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    at: Time,
+    failures: u32,
+}
+
+impl Questions {
+    /// Nothing was asked yet.
+    pub fn new(started: Time, spread: bool) -> Questions {
+        Questions { started, spread, state: Mutex::default() }
+    }
+
+    /// When the question for a certificate at a directory may be asked. `remembered` is what the record says.
+    pub fn next(&self, secret: &ObjectRef, directory: &str, remembered: Option<Time>) -> Time {
+        let state = self.state();
+        let first = match self.spread {
+            true => self.started + scaled(QUESTIONS_SPREAD, &secret.to_string()),
+            false => self.started,
+        };
+        let next = state.next.get(&hash(secret)).map_or(first, |question| question.at);
+        let closed = state.closed.get(directory).copied().unwrap_or(next);
+        next.max(closed).max(remembered.unwrap_or(next))
+    }
+
+    /// A certificate was stored: its window is asked for at once.
+    pub fn ask_soon(&self, secret: &ObjectRef, now: Time) {
+        self.state().next.insert(hash(secret), Question { at: now, failures: 0 });
+    }
+
+    /// It was answered, or will not be: not before `at`.
+    pub fn answered(&self, secret: &ObjectRef, at: Time) {
+        self.state().next.insert(hash(secret), Question { at, failures: 0 });
+    }
+
+    /// It was not answered, which will pass.
+    pub fn failed(&self, secret: &ObjectRef, retry_after: Option<Time>, now: Time) -> Time {
+        let mut state = self.state();
+        let failures = state.next.get(&hash(secret)).map_or(0, |q| q.failures).saturating_add(1);
+        let at = next_question_after_failure(failures, retry_after, now);
+        state.next.insert(hash(secret), Question { at, failures });
+        at
+    }
+
+    /// The CA wants no questions until then.
+    pub fn close(&self, directory: &str, until: Time) {
+        self.state().closed.insert(directory.to_owned(), until);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn hash(secret: &ObjectRef) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    secret.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn questions_are_spread_at_first_and_a_closed_directory_is_left_alone() {
+        let (start, directory) = (Time::from_unix(1_800_000_000), "https://ca/dir");
+        let secret = |i: u32| ObjectRef::parse(&format!("s{i}"), "ns").unwrap();
+        let questions = Questions::new(start, true);
+        let first: std::collections::BTreeSet<u64> =
+            (0..100).map(|i| questions.next(&secret(i), directory, None).since(start).as_secs() / 60).collect();
+        assert!(first.len() > 30 && first.iter().all(|minute| *minute <= 60), "{first:?}");
+        assert_eq!(Questions::new(start, false).next(&secret(1), directory, None), start);
+
+        questions.ask_soon(&secret(1), start);
+        assert_eq!(questions.next(&secret(1), directory, None), start);
+        assert_eq!(
+            questions.next(&secret(1), directory, Some(start + Duration::from_secs(9))),
+            start + Duration::from_secs(9)
+        );
+        assert_eq!(questions.failed(&secret(1), None, start), start + Duration::from_secs(60));
+        assert_eq!(questions.failed(&secret(1), None, start), start + Duration::from_secs(120));
+        questions.close(directory, start + Duration::from_secs(7200));
+        assert_eq!(questions.next(&secret(1), directory, None), start + Duration::from_secs(7200));
+        assert!(questions.next(&secret(1), "https://other/dir", None) < start + Duration::from_secs(7200));
+    }
+}
