@@ -11,6 +11,7 @@ use crate::issue::account::Accounts;
 use crate::issue::cas::Cas;
 use crate::issue::claim::holder;
 use crate::issue::gates::GateKeeper;
+use crate::issue::limits::Limits;
 use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
 use crate::kube::auth::Access;
@@ -74,6 +75,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         accounts: Accounts::default(),
         dns: client::Client::default(),
         gates: GateKeeper::new(arguments.workers),
+        limits: Limits::default(),
         probes: Probes::default(),
         questions: Questions::new(time::now(), runs_on),
         runs_on,

@@ -234,9 +234,14 @@ impl Entry {
 
     /// The names to order: without those that a wildcard of the same entry covers, which Boulder refuses as redundant.
     pub fn order_names(&self) -> Vec<Domain> {
-        let covered = |d: &Domain| self.domains.iter().any(|w| w != d && w.covers(d));
-        self.domains.iter().filter(|d| !covered(d)).cloned().collect()
+        order_names(&self.domains)
     }
+}
+
+/// The names without those that a wildcard among them covers.
+pub fn order_names(domains: &[Domain]) -> Vec<Domain> {
+    let covered = |d: &Domain| domains.iter().any(|w| w != d && w.covers(d));
+    domains.iter().filter(|d| !covered(d)).cloned().collect()
 }
 
 /// A missing field is said once, and only of an entry that is a mapping.

@@ -14,11 +14,12 @@ use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
-use crate::decide::{Decision, Finding, Input, decide};
-use crate::issue::Context;
+use crate::decide::limits::{Closed, Scope, exhausted, quotas};
+use crate::decide::{Decision, Finding, Input, Orders, decide};
+use crate::issue::{Context, account};
 use crate::limits::{POLL_INTERVAL, SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
-use crate::name::{Domain, ObjectRef};
+use crate::name::ObjectRef;
 use crate::record::{self, Accepted, Body, Form, Record};
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::StoreError;
@@ -36,6 +37,8 @@ pub(super) struct World {
     said: HashMap<String, (String, bool)>,
     tidied: HashMap<ObjectRef, Time>,
     probing: Probing,
+    /// When orders were made lately, as far as the records tell, by directory.
+    made: HashMap<String, Vec<Time>>,
 }
 
 /// Which zones are probed.
@@ -65,6 +68,8 @@ pub(super) struct Pass {
     pub(super) wake: Option<Time>,
     /// Certificates that nobody wants any more.
     pub(super) gone: Vec<ObjectRef>,
+    /// Orders that this pass wants to be made, by directory.
+    pub(super) ordered: HashMap<String, usize>,
     /// Something could not be read.
     pub(super) unknown: bool,
     /// A ConfigMap is missing or unreadable.
@@ -88,6 +93,7 @@ impl World {
             said: HashMap::new(),
             tidied: HashMap::new(),
             probing,
+            made: HashMap::new(),
         }
     }
 
@@ -109,6 +115,7 @@ impl World {
             }
         }
         let orders = self.orders();
+        self.made = self.made_lately(now);
         let mut keys = HashMap::new();
         for (secret, wanted) in &wishes.wanted {
             if busy.contains(secret) {
@@ -237,11 +244,27 @@ impl World {
         }
     }
 
+    /// When orders were made within the last day: those that gave a certificate, and those that failed since.
+    fn made_lately(&self, now: Time) -> HashMap<String, Vec<Time>> {
+        let mut made: HashMap<String, Vec<Time>> = HashMap::new();
+        let is_recent = |at: Time| at + Duration::from_secs(86_400) > now;
+        for body in self.known.values().map(|known| &known.body) {
+            if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
+                made.entry(stored.directory.clone()).or_default().push(stored.at);
+            }
+            for history in body.histories.iter().filter(|h| h.failures > 0 && is_recent(h.last_attempt)) {
+                made.entry(history.directory.clone()).or_default().push(history.last_attempt);
+            }
+        }
+        made
+    }
+
     /// The times of counted orders by name set and directory, over all records.
-    fn orders(&self) -> HashMap<(Vec<Domain>, String), Vec<Time>> {
-        let mut orders: HashMap<_, Vec<Time>> = HashMap::new();
+    fn orders(&self) -> Orders {
+        let mut orders = Orders::new();
         for history in self.known.values().flat_map(|k| &k.body.histories).filter(|h| !h.orders.is_empty()) {
-            orders.entry((history.names.clone(), history.directory.clone())).or_default().extend(&history.orders);
+            let of = orders.entry(history.directory.clone()).or_default();
+            of.entry(history.names.clone()).or_default().extend(&history.orders);
         }
         orders
     }
@@ -251,7 +274,7 @@ impl World {
         secret: &ObjectRef,
         wanted: &Arc<Wanted>,
         now: Time,
-        orders: &HashMap<(Vec<Domain>, String), Vec<Time>>,
+        orders: &Orders,
         keys: &mut HashMap<ObjectRef, String>,
         pass: &mut Pass,
     ) -> Result<(), StoreError> {
@@ -266,7 +289,7 @@ impl World {
         let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
         let inputs = if waiting { self.inputs(wanted, keys)? } else { String::new() };
         let directory = self.context.cas.directory(wanted);
-        let counted = orders.get(&(entry.order_names(), directory.url().to_owned()));
+        let closed = self.closed(wanted, directory.url(), pass, now);
         let judgement = decide(&Input {
             entry,
             held: &held,
@@ -275,7 +298,8 @@ impl World {
             directory: &directory,
             profile: wanted.profile(),
             inputs: &inputs,
-            orders: counted.map_or(&[], Vec::as_slice),
+            orders,
+            closed: closed.as_ref(),
             now,
         });
         let body = &known.body;
@@ -299,6 +323,10 @@ impl World {
         }
         let keep_tidy =
             !accepted || (untidy && self.tidied.get(secret).is_none_or(|last| *last + TIDY_INTERVAL <= now));
+        let partial = match &judgement.decision {
+            Decision::Issue { names, .. } => names.clone(),
+            _ => None,
+        };
         let kept = matches!(judgement.decision, Decision::Keep { .. });
         let task = self.act(secret, judgement.decision, keep_tidy, pass);
         let probe = match self.probing {
@@ -309,14 +337,39 @@ impl World {
             true => self.question(secret, &held, directory.url(), now, pass),
             false => None,
         };
+        if let Some(Task::Issue { .. }) = task {
+            *pass.ordered.entry(directory.url().to_owned()).or_default() += 1;
+        }
         if let Some(task) = task.or(question.map(Task::Window)).or(probe.then_some(Task::Probe)) {
             if matches!(task, Task::Tidy) {
                 self.tidied.insert(secret.clone(), now);
             }
             let inputs = if waiting { inputs } else { self.inputs(wanted, keys)? };
-            pass.queue.push(Job { wanted: wanted.clone(), task, inputs, short_lived });
+            let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
+            pass.queue.push(Job { wanted, task, inputs, short_lived });
         }
         Ok(())
+    }
+
+    /// The gate that keeps an order of this certificate from being made: one that the CA closed, or the quota of its directory.
+    fn closed(&self, wanted: &Wanted, directory: &str, pass: &Pass, now: Time) -> Option<Closed> {
+        let Context { limits, namespace, .. } = &*self.context;
+        if !limits.is_open()
+            && let Some(closed) =
+                limits.closed(&account::reference(directory, wanted, namespace), &wanted.entry.order_names(), now)
+        {
+            return Some(closed);
+        }
+        let quotas = quotas(directory, wanted.issuer.as_ref().and_then(|issuer| issuer.orders_per_day));
+        if quotas.is_empty() {
+            return None;
+        }
+        let made = self.made.get(directory).map_or(&[][..], Vec::as_slice);
+        let mut orders = made.to_vec();
+        orders.resize(made.len() + pass.ordered.get(directory).copied().unwrap_or(0), now);
+        let until = exhausted(&quotas, &orders, now)?;
+        let said = format!("as many orders as {directory} is to get were made already");
+        Some(Closed { scope: Scope::Account, until, said })
     }
 
     /// The question to the CA when it wants the certificate to be renewed, when it is time to ask it.
@@ -380,7 +433,7 @@ impl World {
                 None
             }
             Decision::Restore { finding, source, targets } => Some(Task::Restore { finding, source, targets }),
-            Decision::Issue { finding, targets, counted } => Some(Task::Issue { finding, targets, counted }),
+            Decision::Issue { finding, targets, counted, .. } => Some(Task::Issue { finding, targets, counted }),
         }
     }
 

@@ -8,15 +8,18 @@ pub mod checks;
 pub mod directory;
 pub mod gate;
 pub mod held;
+pub mod limits;
 pub mod renewal;
 pub mod revocation;
 pub mod window;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use crate::cert::facts::Facts;
-use crate::config::entry::Entry;
+use crate::config::entry::{Entry, order_names};
+use crate::name::Domain;
 use crate::record::Body;
 use crate::time::{Time, human};
 use attempts::capped;
@@ -25,6 +28,7 @@ pub use checks::{Finding, Reason, is_abandoned};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
 use held::{Held, Pair};
+use limits::Closed;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub enum Waiting {
     Capped,
     /// Somebody else writes the Secret again and again.
     Contested,
+    /// The CA, or the quota of its issuer, allows no order now.
+    RateLimited,
 }
 
 impl fmt::Display for Waiting {
@@ -92,6 +98,8 @@ pub enum Decision {
         targets: Vec<usize>,
         /// Whether the order counts against the cap.
         counted: bool,
+        /// Only these of the wanted names, for all of them fail.
+        names: Option<Vec<Domain>>,
     },
 }
 
@@ -124,11 +132,22 @@ pub struct Input<'a> {
     pub profile: Option<&'a str>,
     /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
     pub inputs: &'a str,
-    /// The times of counted orders of the same names at the same directory, over all entries.
-    pub orders: &'a [Time],
+    /// The times of counted orders, over all entries.
+    pub orders: &'a Orders,
+    /// Until when the CA takes no order of these names from the account, and its words.
+    pub closed: Option<&'a Closed>,
     /// The time.
     pub now: Time,
 }
+
+impl Input<'_> {
+    fn orders_of(&self, names: &[Domain]) -> &[Time] {
+        self.orders.get(self.directory.url()).and_then(|of| of.get(names)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The times of orders that count against the cap, by directory and name set.
+pub type Orders = HashMap<String, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// Decides about one entry.
 pub fn decide(input: &Input<'_>) -> Judgement {
@@ -199,16 +218,51 @@ fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) ->
         };
     }
     let names = input.entry.order_names();
-    if let Some(history) = input.record.history(&names, input.directory.url())
-        && let Some(next) = history.next_attempt.filter(|next| *next > input.now && history.inputs == input.inputs)
-    {
-        return Decision::Wait { finding, waiting: Waiting::BackingOff, until: next };
-    }
     let counted = !is_regular_renewal(input, &finding, first);
-    if counted && let Some(until) = capped(input.orders, input.now) {
-        return Decision::Wait { finding, waiting: Waiting::Capped, until };
+    let forced = usable.iter().any(|place| is_forced(&input.held[*place]));
+    let wait = backing_off(input, &names).map(|until| (Waiting::BackingOff, until));
+    let wait = wait.or_else(|| {
+        let capped = capped(input.orders_of(&names), input.now).filter(|_| counted && !forced);
+        capped.map(|until| (Waiting::Capped, until))
+    });
+    if let Some((waiting, until)) = wait {
+        return match partial(input, &finding, first) {
+            Some(names) => Decision::Issue { finding, targets: usable.to_vec(), counted: true, names: Some(names) },
+            None => Decision::Wait { finding, waiting, until },
+        };
     }
-    Decision::Issue { finding, targets: usable.to_vec(), counted }
+    if let Some(closed) = input.closed {
+        let finding = Finding { detail: format!("{}; {}", finding.detail, closed.said), ..finding };
+        return Decision::Wait { finding, waiting: Waiting::RateLimited, until: closed.until };
+    }
+    Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
+}
+
+/// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.
+fn backing_off(input: &Input<'_>, names: &[Domain]) -> Option<Time> {
+    let history = input.record.history(names, input.directory.url())?;
+    history.next_attempt.filter(|next| *next > input.now && history.inputs == input.inputs)
+}
+
+/// Somebody asked with `notariat renew -force`, who knows what the cap is for.
+fn is_forced(held: &Held) -> bool {
+    matches!(held, Held::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
+}
+
+/// How the value of the annotation ends that `notariat renew -force` writes.
+pub const FORCE: &str = " force";
+
+/// The wanted names that the held certificate has, when it is due and all the wanted names together fail: renewed alone they keep what
+/// works working, and once per renewal, for then it is not due.
+fn partial(input: &Input<'_>, finding: &Finding, first: usize) -> Option<Vec<Domain>> {
+    let facts = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::NameMissing)?;
+    if input.now < moment_of(input, facts).at || input.closed.is_some() {
+        return None;
+    }
+    let names: Vec<Domain> = input.entry.domains.iter().filter(|d| facts.covers(d)).cloned().collect();
+    let order = order_names(&names);
+    (!names.is_empty() && backing_off(input, &order).is_none() && capped(input.orders_of(&order), input.now).is_none())
+        .then_some(names)
 }
 
 /// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.

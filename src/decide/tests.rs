@@ -20,6 +20,7 @@ struct World {
     copy: Option<Facts>,
     directory: Directory,
     orders: Vec<Time>,
+    closed: Option<Closed>,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -72,11 +73,14 @@ fn world() -> World {
         copy: Some(facts(&["a.test", "*.a.test"], 10, 80, "01")),
         directory: Directory::new(PEBBLE, true),
         orders: Vec::new(),
+        closed: None,
     }
 }
 
 impl World {
     fn decide(&self) -> Judgement {
+        let of_names = [(self.entry.order_names(), self.orders.clone())].into();
+        let orders = [(self.directory.url().to_owned(), of_names)].into();
         decide(&Input {
             entry: &self.entry,
             held: &self.held,
@@ -85,7 +89,8 @@ impl World {
             directory: &self.directory,
             profile: None,
             inputs: "inputs",
-            orders: &self.orders,
+            orders: &orders,
+            closed: self.closed.as_ref(),
             now: NOW,
         })
     }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::limits::Limits;
 use super::{Failed, of_acme};
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
@@ -13,6 +14,7 @@ use crate::acme::jws::{AccountKey, ExternalAccount};
 use crate::acme::wire::Status;
 use crate::cert::facts::hex;
 use crate::decide::attempts::{Severity, Stage};
+use crate::decide::limits::Closed;
 use crate::kube::object::SecretObject;
 use crate::limits::{REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
 use crate::log::event;
@@ -28,6 +30,7 @@ const DATA_NEXT_KEY: &str = "next.key";
 const DATA_URL: &str = "url";
 const DATA_DIRECTORY: &str = "directory";
 const DATA_EMAIL: &str = "email";
+const DATA_GATES: &str = "gates";
 
 /// The data keys under which other programs keep an account key: notariat in Go, cert-manager, Gardener's cert-management.
 const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
@@ -61,10 +64,11 @@ struct Kept {
     next_key: Option<AccountKey>,
     url: Option<String>,
     email: Option<String>,
+    gates: Vec<Closed>,
 }
 
 /// Where the account of a wish is kept. An imported one by where its key came from, for its contact may change.
-fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> ObjectRef {
+pub fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> ObjectRef {
     let text = match imported(wanted) {
         Some((from, _)) => format!("{directory} from {from}"),
         None => format!("{directory} {}", wanted.email().unwrap_or_default()),
@@ -80,23 +84,34 @@ fn imported(wanted: &Wanted) -> Option<(&ObjectRef, Option<&str>)> {
 }
 
 impl Accounts {
-    /// The account for `wanted`, from memory, from its Secret, or new. `again` registers it anew: the CA has forgotten it.
+    /// The account for `wanted`, as its Secret has it now, or new; a command may have given it another key. `again` is registered anew: the
+    /// CA has forgotten it. What the Secret says of closed gates is noted in `limits`.
     ///
     /// # Errors
     /// When its Secret can not be read or written, or the CA refuses.
-    pub fn get(&self, office: Office<'_>, wanted: &Wanted, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
-        let at = reference(office.ca.directory_url(), wanted, office.own_namespace);
+    pub fn get(
+        &self,
+        office: Office<'_>,
+        limits: &Limits,
+        wanted: &Wanted,
+        again: Option<&Account>,
+    ) -> Result<Arc<Account>, Failed> {
+        let at = office.reference(wanted);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another worker may have registered it anew in the meantime.
-        if let Some(account) = known.accounts.get(&at).filter(|a| again.is_none_or(|old| old.url != a.url)) {
-            return Ok(account.clone());
-        }
         let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
         let mut kept = match office.read(&at)? {
             Some(kept) => office.settle_next_key(kept)?,
             None => office.begin(&at, wanted)?,
         };
-        if kept.url.is_none() || again.is_some() {
+        limits.remember(&at, kept.gates.clone());
+        // Another worker may have registered it anew in the meantime.
+        let forgotten = again.is_some_and(|old| kept.url.as_ref() == Some(&old.url));
+        let same =
+            |a: &&Arc<Account>| kept.url.as_ref() == Some(&a.url) && a.key.pem().expose() == kept.key.pem().expose();
+        if let Some(account) = known.accounts.get(&at).filter(same).filter(|_| !forgotten) {
+            return Ok(account.clone());
+        }
+        if kept.url.is_none() || forgotten {
             let now = time::now();
             let directory = office.ca.directory_url();
             known.registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now);
@@ -136,7 +151,9 @@ impl Office<'_> {
         let key = key.and_then(|pem| AccountKey::from_pem(pem.expose()));
         let key = key.map_err(|e| failed(at, Severity::Policy, e))?;
         let next_key = secret.value(DATA_NEXT_KEY).and_then(|pem| AccountKey::from_pem(pem.expose()).ok());
-        Ok(Some(Kept { secret, key, next_key, url, email }))
+        // What does not read here was closed by another version, and is met again at worst.
+        let gates = secret.value(DATA_GATES).and_then(|v| serde_json::from_slice(v.expose()).ok()).unwrap_or_default();
+        Ok(Some(Kept { secret, key, next_key, url, email, gates }))
     }
 
     /// Stores the key of a new account: a new one, or the imported.
@@ -148,7 +165,7 @@ impl Office<'_> {
         let data = data(&key, None, None, self.ca.directory_url(), None);
         let stored = self.store.put_own(at, None, Component::Account, TYPE, data);
         let secret = stored.map_err(|e: StoreError| failed(at, Severity::Transient, e.to_string()))?;
-        Ok(Kept { secret, key, next_key: None, url: None, email: None })
+        Ok(Kept { secret, key, next_key: None, url: None, email: None, gates: Vec::new() })
     }
 
     fn import(&self, from: &ObjectRef) -> Result<AccountKey, String> {
@@ -209,7 +226,9 @@ impl Office<'_> {
 
     /// Finds out which of the two keys the CA knows, after a change of keys that did not end.
     fn settle_next_key(&self, kept: Kept) -> Result<Kept, Failed> {
-        let Kept { secret, key, next_key: Some(next_key), url: Some(url), email } = kept else { return Ok(kept) };
+        let Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates } = kept else {
+            return Ok(kept);
+        };
         let next = Account { key: next_key, url };
         let took = match self.ca.account(&next) {
             Ok(standing) => standing.status == Status::Valid,
@@ -222,7 +241,7 @@ impl Office<'_> {
         let data = data(&key, None, Some(&url), self.ca.directory_url(), email.as_deref());
         let secret = self.write(&secret, &data)?;
         event!(info, "account-key-settled", account = url, changed = took);
-        Ok(Kept { secret, key, next_key: None, url: Some(url), email })
+        Ok(Kept { secret, key, next_key: None, url: Some(url), email, gates })
     }
 
     /// Gives the account in the Secret `at` a new key. Whatever crashes, one of the two keys in the Secret is the account's.
@@ -232,7 +251,7 @@ impl Office<'_> {
     pub fn roll_over(&self, at: &ObjectRef) -> Result<String, Failed> {
         let wrong = |e: &str| failed(at, Severity::Policy, e.to_owned());
         let kept = self.read(at)?.ok_or_else(|| wrong("it does not exist"))?;
-        let Kept { secret, key, url, email, .. } = self.settle_next_key(kept)?;
+        let Kept { secret, key, url, email, gates, .. } = self.settle_next_key(kept)?;
         let url = url.ok_or_else(|| wrong("it was never registered"))?;
         let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
         let directory = self.ca.directory_url();
@@ -240,7 +259,8 @@ impl Office<'_> {
         let account = Account { key, url };
         self.ca.change_key(&account, &next).map_err(|e| of_acme(Stage::Account, &e))?;
         // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
-        let kept = Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email };
+        let kept =
+            Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email, gates };
         let before = kept.key.thumbprint();
         let kept = self.settle_next_key(kept)?;
         match kept.key.thumbprint() == before {
@@ -249,8 +269,29 @@ impl Office<'_> {
         }
     }
 
+    /// Keeps the closed gates of an account. Its other data stays.
+    ///
+    /// # Errors
+    /// When its Secret can not be read or written.
+    pub fn keep_gates(&self, at: &ObjectRef, gates: &[Closed]) -> Result<(), Failed> {
+        let told = |e: StoreError| failed(at, Severity::Transient, e.to_string());
+        let Some(secret) = self.store.secret(at).map_err(told)? else { return Ok(()) };
+        let json = serde_json::to_vec(gates).expect("gates are plain data");
+        let mut data = secret.data.clone();
+        data.insert(DATA_GATES.to_owned(), Secret::new(json));
+        self.write(&secret, &data).map(|_| ())
+    }
+
+    /// Where the account of a wish is kept.
+    pub fn reference(&self, wanted: &Wanted) -> ObjectRef {
+        reference(self.ca.directory_url(), wanted, self.own_namespace)
+    }
+
     fn write(&self, secret: &SecretObject, data: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<SecretObject, Failed> {
-        let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data.clone());
+        // Gates stay closed whatever else changes.
+        let gates = secret.data.get_key_value(DATA_GATES).map(|(key, gates)| (key.clone(), gates.clone()));
+        let data = gates.into_iter().chain(data.clone()).collect();
+        let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data);
         written.map_err(|e| failed(&secret.reference, Severity::Transient, e.to_string()))
     }
 }

@@ -8,11 +8,14 @@ pub mod cas;
 mod chain;
 pub mod claim;
 pub mod gates;
+pub mod limits;
 mod order;
 pub mod probe;
 pub mod publish;
 pub mod questions;
 pub mod send;
+
+use std::time::Duration;
 
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
@@ -21,11 +24,12 @@ use crate::cert::bundle::CheckedBundle;
 use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::gate::{Barred, Lane};
+use crate::decide::limits::scope_of;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::log::event;
-use crate::name::Domain;
+use crate::name::{DnsName, Domain};
 use crate::secret::Secret;
 use crate::sources::Wanted;
 use crate::stop::Stop;
@@ -35,6 +39,7 @@ use account::Accounts;
 use cas::Cas;
 use claim::Claim;
 use gates::GateKeeper;
+use limits::{Limit, Limits};
 use order::{Run, Started};
 use probe::Probes;
 use publish::Places;
@@ -59,6 +64,8 @@ pub struct Context {
     pub resolver: Resolver,
     /// The gates before DNS servers.
     pub gates: GateKeeper,
+    /// The gates that CAs have closed.
+    pub limits: Limits,
     /// How the last probes of zones went.
     pub probes: Probes,
     /// Set when the program stops.
@@ -86,12 +93,17 @@ pub struct Failed {
     pub uncounted: bool,
     /// A DNS server is not to be asked now.
     pub barred: Option<Box<(Lane, Barred)>>,
+    /// The CA's limit that was met.
+    pub limit: Option<Box<Limit>>,
+    /// The names that the CA did not find answered.
+    pub not_validated: Vec<DnsName>,
 }
 
 impl Failed {
     /// A failure.
     pub fn new(stage: Stage, severity: Severity, error: String) -> Failed {
-        Failed { stage, severity, error, retry_after: None, uncounted: false, barred: None }
+        let (limit, not_validated) = (None, Vec::new());
+        Failed { stage, severity, error, retry_after: None, uncounted: false, barred: None, limit, not_validated }
     }
 
     /// A DNS server failed lately, or enough are there already.
@@ -147,7 +159,17 @@ pub fn of_acme(stage: Stage, error: &AcmeError) -> Failed {
     };
     let retry_after = retry_after.map(|at| at.min(time::now() + RETRY_AFTER_MAX));
     let uncounted = *error == AcmeError::Stopped;
-    Failed { retry_after, uncounted, ..Failed::new(stage, severity, error.to_string()) }
+    Failed { retry_after, uncounted, limit: limit_of(error), ..Failed::new(stage, severity, error.to_string()) }
+}
+
+/// The limit that an error of the CA speaks of. Without a Retry-After: an hour, and a minute for a CA that is overloaded.
+fn limit_of(error: &AcmeError) -> Option<Box<Limit>> {
+    let AcmeError::Problem { status, problem, retry_after, .. } = error else { return None };
+    let scope = scope_of(*status, &problem.to_string())?;
+    let passing = *status == 503;
+    let wait = if passing { Duration::from_secs(60) } else { RATE_LIMIT_WAIT };
+    let until = retry_after.unwrap_or(time::now() + wait).min(time::now() + RETRY_AFTER_MAX);
+    Some(Box::new(Limit { scope, until, passing }))
 }
 
 /// Obtains a certificate for `wanted`. The claim was taken by the caller, who also stores what comes back and settles the record.
@@ -167,7 +189,28 @@ pub fn issue(
     let names = wanted.entry.order_names();
     let ca = &*context.cas.client(&context.store, wanted)?;
     let run = Run { context, ca, wanted, names: &names };
+    let result = attempt(&run, claim, counted, reuse, places);
+    if let Err(failed) = &result {
+        context.limits.learn(run.office(), wanted, &names, failed);
+    }
+    result
+}
+
+fn attempt<'a>(
+    run: &Run<'a>,
+    claim: &mut Claim<'_>,
+    counted: bool,
+    reuse: Option<CertificateKey>,
+    places: Option<Places<'a>>,
+) -> Result<CheckedBundle, Failed> {
+    let Run { context, ca, wanted, names } = *run;
     let account = run.account(None)?;
+    let office = run.office();
+    if let Some(closed) = context.limits.closed(&office.reference(wanted), names, time::now()) {
+        // It was closed before this process began, or while the job was waiting.
+        let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
+        return Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) });
+    }
     let mut started = run.order(account, claim, reuse, places)?;
     let proved = match next(&started.answer.body, false) {
         Next::Authorize => Some(run.prove(&mut started, claim)?),
@@ -186,9 +229,9 @@ pub fn issue(
                 return Err(Failed::new(Stage::Finalize, Severity::Transient, error));
             }
             Next::Finalize => {
-                count(claim, &names, ca.directory_url(), counted)?;
+                count(claim, names, ca.directory_url(), counted)?;
                 let key = key_in(claim)?;
-                let csr = key.request(&names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
+                let csr = key.request(names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
                 ca.finalize(&account, &answer.body.finalize, &csr).map_err(told)?

@@ -16,7 +16,7 @@ use crate::acme::wire::{Authorization, Order, Problem, Status};
 use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
 use crate::log::event;
-use crate::name::Domain;
+use crate::name::{DnsName, Domain};
 use crate::record::{Body, InFlight, Published};
 use crate::sources::Wanted;
 use crate::time;
@@ -43,8 +43,12 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
-        let Context { store, accounts, namespace, .. } = self.context;
-        accounts.get(Office { store, ca: self.ca, own_namespace: namespace }, self.wanted, again)
+        self.context.accounts.get(self.office(), &self.context.limits, self.wanted, again)
+    }
+
+    pub(super) fn office(&self) -> Office<'a> {
+        let Context { store, namespace, .. } = self.context;
+        Office { store, ca: self.ca, own_namespace: namespace }
     }
 
     fn places(&self) -> Result<Places<'a>, Failed> {
@@ -258,7 +262,7 @@ impl<'a> Run<'a> {
 
     /// The reasons stand in the authorizations (RFC 8555 section 7.1.4).
     fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> Failed {
-        let mut reasons = Vec::new();
+        let (mut reasons, mut not_validated) = (Vec::new(), Vec::new());
         let mut severity = Severity::Validation;
         for url in &order.authorizations {
             let Ok(authorization) = self.ca.authorization(account, url) else {
@@ -270,16 +274,14 @@ impl<'a> Run<'a> {
                     severity = Severity::Policy;
                 }
                 reasons.push(format!("{}: {problem}", authorization.name()));
+                not_validated.extend(DnsName::parse(&authorization.identifier.value).ok());
             }
         }
         if reasons.is_empty() {
             reasons.push(problem.to_string());
         }
-        Failed::new(
-            Stage::Validation,
-            severity,
-            format!("the CA did not find the challenge answered: {}", reasons.join("; ")),
-        )
+        let error = format!("the CA did not find the challenge answered: {}", reasons.join("; "));
+        Failed { not_validated, ..Failed::new(Stage::Validation, severity, error) }
     }
 }
 

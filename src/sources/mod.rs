@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
-use crate::name::ObjectRef;
+use crate::name::{Domain, ObjectRef};
 use crate::record::Accepted;
 
 /// One certificate that is wanted.
@@ -35,6 +35,13 @@ impl Wanted {
     /// The profile to order.
     pub fn profile(&self) -> Option<&str> {
         self.entry.profile.as_deref().or(self.issuer.as_ref()?.profile.as_deref())
+    }
+
+    /// The same for some of the names: of the rest of what is wanted nothing is given up.
+    pub fn only(&self, domains: Vec<Domain>) -> Wanted {
+        let mut wanted = self.clone();
+        (wanted.entry.domains, wanted.last_accepted) = (domains, true);
+        wanted
     }
 
     /// The form to remember.

@@ -1,0 +1,162 @@
+//! The gates that a CA closes with 429 and 503: for whom, until when. Kept in the Secret of the account, so that a restart, or another
+//! replica, does not ask again what was refused.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Failed;
+use super::account::Office;
+use crate::decide::limits::{Closed, Scope, closed, failed_too_often};
+use crate::log::event;
+use crate::name::{DnsName, Domain, ObjectRef};
+use crate::sources::Wanted;
+use crate::time::{self, Time};
+
+/// The gates of all accounts.
+#[derive(Debug, Default)]
+pub struct Limits(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    gates: HashMap<ObjectRef, Vec<Closed>>,
+    /// When the validation of a name failed, within the last hour.
+    failures: HashMap<DnsName, Vec<Time>>,
+    /// The last refusal that was not understood: when, and of which names.
+    not_understood: HashMap<ObjectRef, (Time, Vec<Domain>)>,
+}
+
+/// A limit that an error of the CA speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Whom it is for, when the words say so.
+    pub scope: Scope,
+    /// Until when.
+    pub until: Time,
+    /// Whether the CA only is overloaded, which is not worth remembering.
+    pub passing: bool,
+}
+
+/// Two refusals of different names within this time, of a kind that is not understood, are taken for one of the account.
+const SAME_REFUSAL: Duration = Duration::from_secs(600);
+
+impl Limits {
+    /// The gate that is closed for an order of these names with this account.
+    pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<Closed> {
+        let state = self.state();
+        state.gates.get(account).and_then(|gates| closed(gates, names, now)).cloned()
+    }
+
+    /// Whether no gate is closed at all.
+    pub fn is_open(&self) -> bool {
+        self.state().gates.is_empty()
+    }
+
+    /// Takes note of what the account's Secret says.
+    pub fn remember(&self, account: &ObjectRef, gates: Vec<Closed>) {
+        let mut state = self.state();
+        match gates.is_empty() {
+            true => state.gates.remove(account),
+            false => state.gates.insert(account.clone(), gates),
+        };
+    }
+
+    /// Learns from a failed attempt, and writes what it learned into the account's Secret.
+    pub fn learn(&self, office: Office<'_>, wanted: &Wanted, names: &[Domain], failed: &Failed) {
+        let (account, now) = (office.reference(wanted), time::now());
+        let Some(new) = self.judge(&account, names, failed, now) else { return };
+        event!(
+            warn,
+            "gate-closed",
+            account = account,
+            scope = format!("{:?}", new.scope),
+            until = new.until,
+            said = new.said
+        );
+        let gates = {
+            let mut state = self.state();
+            let gates = state.gates.entry(account.clone()).or_default();
+            gates.retain(|gate| gate.until > now && gate.scope != new.scope);
+            gates.push(new);
+            gates.clone()
+        };
+        if failed.limit.as_ref().is_none_or(|limit| !limit.passing)
+            && let Err(e) = office.keep_gates(&account, &gates)
+        {
+            event!(warn, "gates-not-kept", account = account, error = e.error);
+        }
+    }
+
+    /// The gate that a failure closes, if it does.
+    fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &Failed, now: Time) -> Option<Closed> {
+        let mut state = self.state();
+        for name in &failed.not_validated {
+            let times = state.failures.entry(name.clone()).or_default();
+            times.retain(|at| *at + Duration::from_secs(3600) > now);
+            times.push(now);
+            if let Some(until) = failed_too_often(times, now) {
+                let said = format!("the validation of {name} failed {} times within an hour", times.len());
+                return Some(Closed { scope: Scope::Name(name.clone()), until, said });
+            }
+        }
+        let limit = failed.limit.as_ref()?;
+        let scope = match &limit.scope {
+            Scope::NameSet => {
+                let before = state.not_understood.insert(account.clone(), (now, names.to_vec()));
+                let (at, other) = before.filter(|_| !limit.passing)?;
+                (at + SAME_REFUSAL > now && other != names && !failed.error.contains("exact set"))
+                    .then_some(Scope::Account)?
+            }
+            known => known.clone(),
+        };
+        Some(Closed { scope, until: limit.until, said: failed.error.clone() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::attempts::{Severity, Stage};
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    fn refused(scope: Scope, passing: bool) -> Failed {
+        let limit = Some(Box::new(Limit { scope, until: NOW + Duration::from_secs(7200), passing }));
+        Failed { limit, ..Failed::new(Stage::Order, Severity::Transient, "too many".to_owned()) }
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_understood_is_the_accounts_when_two_name_sets_meet_it() {
+        let (limits, account) = (Limits::default(), ObjectRef::parse("a", "ns").unwrap());
+        let names = |name: &str| vec![Domain::parse(name).unwrap()];
+        let scope =
+            |name: &str, failed: &Failed, now| limits.judge(&account, &names(name), failed, now).map(|c| c.scope);
+        let odd = refused(Scope::NameSet, false);
+        assert_eq!(scope("a.test", &odd, NOW), None);
+        assert_eq!(scope("a.test", &odd, NOW), None, "the same names again");
+        assert_eq!(scope("b.test", &odd, NOW + Duration::from_secs(601)), None, "too long ago");
+        assert_eq!(scope("c.test", &odd, NOW + Duration::from_secs(700)), Some(Scope::Account));
+        assert_eq!(scope("a.test", &refused(Scope::Account, true), NOW), Some(Scope::Account));
+        let exact = Failed { error: "for this exact set of identifiers".to_owned(), ..odd };
+        assert_eq!(scope("d.test", &exact, NOW + Duration::from_secs(701)), None);
+    }
+
+    #[test]
+    fn a_name_rests_after_four_failed_validations_within_an_hour_over_all_certificates() {
+        let (limits, account) = (Limits::default(), ObjectRef::parse("a", "ns").unwrap());
+        let name: DnsName = "a.test".parse().unwrap();
+        let failed = Failed {
+            not_validated: vec![name.clone()],
+            ..Failed::new(Stage::Validation, Severity::Validation, "no".to_owned())
+        };
+        for minute in [0, 10, 20] {
+            assert_eq!(limits.judge(&account, &[], &failed, NOW + Duration::from_secs(60 * minute)), None);
+        }
+        let closed = limits.judge(&account, &[], &failed, NOW + Duration::from_secs(1800)).unwrap();
+        assert_eq!((closed.scope, closed.until), (Scope::Name(name), NOW + Duration::from_secs(3600)));
+    }
+}
