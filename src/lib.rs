@@ -27,7 +27,7 @@
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{object, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` |
-//! | doing | [`http`] `acme::client` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, kubeconfig, client}` |
+//! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, kubeconfig, client}` |
 //! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`] and [`start`] |
 //!
 //! # Reading order

@@ -4,6 +4,7 @@
 //! parser's own limits on aliases and nesting. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
 //! `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
+pub mod dns;
 pub mod entry;
 pub mod fields;
 pub mod issuers;

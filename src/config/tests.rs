@@ -1,5 +1,6 @@
 use super::*;
-use crate::config::entry::{KeyType, Propagation};
+use crate::config::dns::Propagation;
+use crate::config::entry::KeyType;
 use std::time::Duration;
 
 fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {

@@ -2,6 +2,7 @@
 //!
 //! The loop looks at the whole world at its own pace and hands jobs to the workers; what comes back only makes it look again.
 
+mod judge;
 mod probing;
 mod queue;
 mod world;

@@ -17,7 +17,7 @@ use super::transport::{Take, over_tcp, over_udp};
 use super::tsig::{self, Pending, Rejected, Verified};
 use super::update::Update;
 use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
-use crate::config::entry::Transport;
+use crate::config::dns::Transport;
 use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS};
 use crate::log::event;
 use crate::name::DnsName;

@@ -14,7 +14,7 @@ use super::update::TxtValue;
 use super::wire::{Answer, Data, Kind, Rcode};
 use super::zone::{Server, ns_names};
 use crate::address::{DNS_PORT, Host, ServerAddress};
-use crate::config::entry::{DnsSettings, Propagation};
+use crate::config::dns::{DnsSettings, Propagation};
 use crate::limits::{
     DNS_FIND, DNS_SERIAL, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
 };

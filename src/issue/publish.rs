@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::gates::Permit;
 use super::send::{NotDone, read_keys, send};
 use super::{Context, Failed};
-use crate::config::entry::{DnsSettings, OnWildcardHost, Transport};
+use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::gate::{Lane, Passage};
 use crate::dns::client::Client;

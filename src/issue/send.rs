@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Context;
-use crate::config::entry::Transport;
+use crate::config::dns::Transport;
 use crate::dns::client::{Client, UpdateError};
 use crate::dns::explain::Attempt;
 use crate::dns::key::{TsigKey, parse_keys};

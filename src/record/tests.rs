@@ -1,6 +1,9 @@
 use super::*;
-use crate::config::entry::Transport;
+use crate::config::dns::Transport;
 use crate::config::node;
+use crate::decide::attempts::Stage;
+use crate::dns::update::TxtValue;
+use crate::name::DnsName;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 

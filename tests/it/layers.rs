@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "acme::client",
         "acme::error",
+        "acme::requests",
         "dns::client",
         "dns::explain",
         "dns::resolver",

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notariat::config::entry::Transport;
+use notariat::config::dns::Transport;
 use notariat::dns::client::{Client, UpdateError, Way};
 use notariat::dns::explain::Attempt;
 use notariat::dns::key::{TsigKey, parse_keys};

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use notariat::config::entry::Transport;
+use notariat::config::dns::Transport;
 use notariat::dns::client::{Client, UpdateError};
 use notariat::dns::explain::Attempt;
 use notariat::dns::key::parse_keys;

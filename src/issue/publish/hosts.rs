@@ -3,7 +3,7 @@
 //! Tested by tests/it/seeing.rs on the three servers.
 
 use super::{Batch, Places};
-use crate::config::entry::{DnsSettings, OnWildcardHost};
+use crate::config::dns::{DnsSettings, OnWildcardHost};
 use crate::decide::attempts::{Severity, Stage};
 use crate::dns::client::Way;
 use crate::dns::update::{Action, Update};

@@ -1,0 +1,142 @@
+//! What a record is made of: what was stored, what was tried, what is in flight, what is left to do. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::dns::Transport;
+use crate::config::entry::KeyType;
+use crate::decide::attempts::Stage;
+use crate::dns::update::TxtValue;
+use crate::name::{DnsName, Domain, ObjectRef};
+use crate::time::Time;
+
+/// The certificate that we stored last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// When.
+    pub at: Time,
+    /// The directory URL it came from.
+    pub directory: String,
+    /// The key type that was asked for.
+    pub key_type: String,
+    /// The profile that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The URL of the account that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// What renewal information is asked by (RFC 9773 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_id: Option<String>,
+}
+
+/// What was tried for one exact name set at one directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// The ordered names, sorted.
+    pub names: Vec<Domain>,
+    /// The directory URL.
+    pub directory: String,
+    /// Failures since the last success.
+    #[serde(default)]
+    pub failures: u32,
+    /// Where the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// What it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When to try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Time>,
+    /// The fingerprint of the entry and its keys at that time: a change clears the wait.
+    #[serde(default)]
+    pub inputs: String,
+    /// The times of the counted orders of the last seven days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Time>,
+    /// When it was last tried.
+    pub last_attempt: Time,
+}
+
+/// An order that is being worked on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InFlight {
+    /// Who works on it: `host/pid`.
+    pub holder: String,
+    /// When it was last written.
+    pub at: Time,
+    /// The directory URL.
+    pub directory: String,
+    /// The ordered names, sorted.
+    pub names: Vec<Domain>,
+    /// The kind of the key in `next.key`.
+    pub key_type: String,
+    /// The profile that was ordered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The URL of the account that ordered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The order URL, once the CA gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// Whether the order was counted against the cap (it was about to be finalized).
+    #[serde(default)]
+    pub counted: bool,
+    /// What was published for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<Published>,
+}
+
+impl InFlight {
+    /// Whether it is an order for what is wanted now.
+    pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType, profile: Option<&str>) -> bool {
+        let same_way = self.key_type == key_type.name() && self.profile.as_deref() == profile;
+        self.names == names && self.directory == directory && same_way
+    }
+}
+
+/// A certificate that is to be revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToRevoke {
+    /// Its serial number in hexadecimal.
+    pub serial: String,
+    /// The certificate, DER in base64url.
+    pub certificate: String,
+    /// A CRLReason of RFC 5280 section 5.3.1.
+    pub reason: u8,
+}
+
+/// Values in one zone, and how to withdraw them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Published {
+    /// The zone.
+    pub zone: DnsName,
+    /// The server that took them: name and address.
+    pub server: String,
+    /// Its address and port.
+    pub address: std::net::SocketAddr,
+    /// The Secret of the key.
+    pub key: ObjectRef,
+    /// How to send.
+    #[serde(default)]
+    pub transport: Transport,
+    /// The values.
+    pub values: Vec<TxtValue>,
+}
+
+/// Values that could not be withdrawn yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leftover {
+    /// Since when.
+    pub since: Time,
+    /// What they are.
+    #[serde(flatten)]
+    pub published: Published,
+}
