@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::address::ServerAddress;
 use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
+use crate::decide::revocation::{REASONS, code};
 use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
@@ -18,10 +19,36 @@ use crate::store::FileMode;
 pub enum Command {
     /// Run.
     Run(Box<Arguments>),
+    /// Write a wish, or change an account.
+    Wish(Wish, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
     Version,
+}
+
+/// What is asked of a running notariat, or of the CA.
+#[derive(Debug)]
+pub enum Wish {
+    /// `renew`: a renewal.
+    Renew {
+        /// The Secret, `name` or `namespace/name`.
+        secret: String,
+        /// Also where the cap says no.
+        force: bool,
+    },
+    /// `revoke`: a replacement and a revocation.
+    Revoke {
+        /// The Secret, `name` or `namespace/name`.
+        secret: String,
+        /// Why, a word of RFC 5280.
+        reason: String,
+    },
+    /// `account rollover`: a new key for an account.
+    Rollover {
+        /// The Secret of the account.
+        account: String,
+    },
 }
 
 /// The arguments of a run.
@@ -59,7 +86,11 @@ pub struct Arguments {
 pub const USAGE: &str = "\
 notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 over signed DNS UPDATE).
 
-usage: notariat -config NAME [flags]      one dash or two, value after a space or =
+usage: notariat -config NAME [flags]             one dash or two, value after a space or =
+       notariat renew [-force] [NS/]SECRET       ask the running notariat for a renewal; -force also beyond the cap
+       notariat revoke [-reason R] [NS/]SECRET   ask it to replace and revoke: unspecified (default), keyCompromise,
+                                                 superseded, cessationOfOperation
+       notariat account rollover SECRET          give an ACME account, by the name of its Secret, a new key
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
@@ -99,6 +130,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         return Ok(Command::Version);
     }
     let mut flags = Flags(pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect()));
+    let word = flags.0.subcommand().map_err(|e| e.to_string())?;
+    let wish = word.map(|word| flags.wish(&word)).transpose()?;
     let config = flags.value("config", |v| {
         let names: Vec<String> = v.split(',').map(|n| n.trim().to_owned()).collect();
         names.iter().try_for_each(|name| ObjectRef::parse(name, "x").map(|_| ()).map_err(|e| e.to_string()))?;
@@ -139,16 +172,20 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             .unwrap_or(WORKERS_DEFAULT),
         log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
     };
+    let named = if wish.is_some() { flags.free()? } else { None };
     flags.finish()?;
-    if arguments.config.is_empty() {
-        return Err(
-            "-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)".to_owned()
-        );
-    }
     if arguments.local.is_some() && arguments.kubeconfig.is_some() {
         return Err("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes".to_owned());
     }
-    Ok(Command::Run(Box::new(arguments)))
+    match (wish, named) {
+        (Some(wish), Some(name)) => Ok(Command::Wish(wish(name), Box::new(arguments))),
+        (Some(_), None) => Err("the name of a Secret is missing (-h shows all commands)".to_owned()),
+        (None, _) if arguments.config.is_empty() => {
+            Err("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)"
+                .to_owned())
+        }
+        (None, _) => Ok(Command::Run(Box::new(arguments))),
+    }
 }
 
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
@@ -192,6 +229,34 @@ impl Flags {
         parse(&text).map(Some).map_err(|e| format!("-{word} {text:?} {e}"))
     }
 
+    /// The wish that a command makes of the name behind it.
+    fn wish(&mut self, word: &str) -> Result<Box<dyn Fn(String) -> Wish>, String> {
+        Ok(match word {
+            "renew" => {
+                let force = self.switch("force");
+                Box::new(move |secret| Wish::Renew { secret, force })
+            }
+            "revoke" => {
+                let known = |word: &str| match code(word) {
+                    Some(_) => Ok(word.to_owned()),
+                    None => Err(format!("is none of {}", REASONS.map(|(name, _)| name).join(", "))),
+                };
+                let reason = self.value("reason", known)?.unwrap_or_else(|| REASONS[0].0.to_owned());
+                Box::new(move |secret| Wish::Revoke { secret, reason: reason.clone() })
+            }
+            "account" => match self.0.subcommand() {
+                Ok(Some(what)) if what == "rollover" => Box::new(|account| Wish::Rollover { account }),
+                Ok(_) | Err(_) => return Err("account knows one command, rollover (-h shows all)".to_owned()),
+            },
+            _ => return Err(format!("{word:?} is neither a command nor a flag (-h shows all)")),
+        })
+    }
+
+    /// The one value without a flag.
+    fn free(&mut self) -> Result<Option<String>, String> {
+        self.0.opt_free_from_str::<String>().map_err(|e| e.to_string())
+    }
+
     /// What is left over was given twice or is unknown.
     fn finish(self) -> Result<(), String> {
         match self.0.finish().first() {
@@ -212,7 +277,7 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 14] = [
+    const WORDS: [&str; 16] = [
         "--acme",
         "--acme-ca",
         "--acme-proxy",
@@ -222,8 +287,10 @@ fn long(word: &str) -> &'static str {
         "--instance",
         "--local",
         "--local-mode",
+        "--force",
         "--once",
         "--probe",
+        "--reason",
         "--resolver",
         "--workers",
         "--log-level",
@@ -292,6 +359,35 @@ mod tests {
         }
         use std::os::unix::ffi::OsStringExt as _;
         assert!(parse(vec![OsString::from_vec(vec![b'-', 0xff])]).unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn commands_name_a_secret() {
+        let wish = |line: &str| match parse(line.split_whitespace().map(OsString::from).collect()) {
+            Ok(Command::Wish(wish, _)) => Ok(format!("{wish:?}")),
+            Ok(other) => panic!("{line}: {other:?}"),
+            Err(e) => Err(e),
+        };
+        for (line, expected) in [
+            ("renew web", r#"Renew { secret: "web", force: false }"#),
+            ("renew -force team/web -local /d", r#"Renew { secret: "team/web", force: true }"#),
+            ("renew team/web --force", r#"Renew { secret: "team/web", force: true }"#),
+            ("revoke web", r#"Revoke { secret: "web", reason: "unspecified" }"#),
+            ("revoke -reason keyCompromise web", r#"Revoke { secret: "web", reason: "keyCompromise" }"#),
+            ("account rollover notariat-acme-1", r#"Rollover { account: "notariat-acme-1" }"#),
+        ] {
+            assert_eq!(wish(line).as_deref(), Ok(expected), "{line}");
+        }
+        for (line, part) in [
+            ("renew", "the name of a Secret is missing"),
+            ("renew a b", "\"b\" is not a flag"),
+            ("revoke -reason whim web", "-reason \"whim\" is none of unspecified, keyCompromise"),
+            ("account list", "rollover"),
+            ("obtain web", "\"obtain\" is neither a command nor a flag"),
+        ] {
+            let error = wish(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{object, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, kubeconfig, client}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`] and [`start`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`] and [`commands`] |
 //!
 //! # Reading order
 //!
@@ -40,6 +40,7 @@ pub mod acme;
 pub mod address;
 pub mod cert;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod decide;

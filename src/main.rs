@@ -5,11 +5,17 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command};
 use notariat::daemon::{End, run_daemon};
-use notariat::{log, start};
+use notariat::{commands, log, start};
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
         Ok(Command::Run(arguments)) => arguments,
+        Ok(Command::Wish(wish, arguments)) => {
+            return match commands::run(&wish, &arguments) {
+                Ok(told) => print(&format!("{told}\n")),
+                Err(e) => fail(&e, End::Unsound),
+            };
+        }
         Ok(Command::Help) => return print(cli::USAGE),
         Ok(Command::Version) => {
             return print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -18,7 +18,7 @@ use crate::kube::auth::Access;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
-use crate::store::Store;
+use crate::store::{Sharing, Store};
 use crate::time;
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
@@ -46,26 +46,8 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
                     production is -acme https://acme-v02.api.letsencrypt.org/directory"
         );
     }
-    let (store, namespace) = match &arguments.local {
-        Some(folder) => {
-            let store = Store::directory(folder, arguments.local_mode).map_err(|e| format!("-local: {e}"))?;
-            (store, arguments.namespace.clone().unwrap_or_else(|| LOCAL_NAMESPACE.to_owned()))
-        }
-        None => {
-            let access = Access::find(arguments.kubeconfig.as_deref())?;
-            let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone());
-            (Store::kubernetes(access)?, namespace.unwrap_or_else(|| LOCAL_NAMESPACE.to_owned()))
-        }
-    };
-    let roots_pem = match &arguments.acme_ca {
-        None => Vec::new(),
-        Some(path) => std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?,
-    };
-    if arguments.acme_ca.is_some() {
-        // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
-        let own = Trust { public_roots: false, roots_pem: roots_pem.clone(), client: None };
-        own.config().map_err(|e| format!("-acme-ca: {e}"))?;
-    }
+    let (store, namespace) = open_store(arguments, Sharing::Alone)?;
+    let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let runs_on = arguments.pass == Pass::Forever;
@@ -86,4 +68,35 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         holder: holder(),
     };
     Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers }))
+}
+
+/// The objects, and the namespace that is ours.
+///
+/// # Errors
+/// One sentence that says what is missing or wrong where.
+pub fn open_store(arguments: &Arguments, sharing: Sharing) -> Result<(Store, String), String> {
+    match &arguments.local {
+        Some(folder) => {
+            let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| format!("-local: {e}"))?;
+            Ok((store, arguments.namespace.clone().unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
+        }
+        None => {
+            let access = Access::find(arguments.kubeconfig.as_deref())?;
+            let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone());
+            Ok((Store::kubernetes(access)?, namespace.unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
+        }
+    }
+}
+
+/// The further roots of trust for CAs, PEM.
+///
+/// # Errors
+/// When the file can not be read or holds none.
+pub fn read_roots(arguments: &Arguments) -> Result<Vec<u8>, String> {
+    let Some(path) = &arguments.acme_ca else { return Ok(Vec::new()) };
+    let roots_pem = std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?;
+    // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
+    let own = Trust { public_roots: false, roots_pem: roots_pem.clone(), client: None };
+    own.config().map_err(|e| format!("-acme-ca: {e}"))?;
+    Ok(roots_pem)
 }

@@ -37,7 +37,8 @@ impl World {
         let held: Vec<Held> = entry.secrets.iter().map(read).collect::<Result<_, _>>()?;
         // They cost a read of each key's Secret, and matter only while a wait may be cut short.
         let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
-        let inputs = if waiting { self.inputs(wanted, keys)? } else { String::new() };
+        let asked = asked(&held);
+        let inputs = if waiting { self.inputs(wanted, keys, asked)? } else { String::new() };
         let directory = self.context.cas.directory(wanted);
         let closed = self.closed(wanted, directory.url(), pass, now);
         let judgement = decide(&Input {
@@ -94,7 +95,7 @@ impl World {
             if matches!(task, Task::Tidy) {
                 self.tidied.insert(secret.clone(), now);
             }
-            let inputs = if waiting { inputs } else { self.inputs(wanted, keys)? };
+            let inputs = if waiting { inputs } else { self.inputs(wanted, keys, asked)? };
             let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
             pass.queue.push(Job { wanted, task, inputs, short_lived });
         }
@@ -186,4 +187,12 @@ impl World {
             Decision::Issue { finding, targets, counted, .. } => Some(Task::Issue { finding, targets, counted }),
         }
     }
+}
+
+/// A renewal that somebody asked for at one of the Secrets.
+fn asked(held: &[Held]) -> Option<&str> {
+    held.iter().find_map(|held| match held {
+        Held::Present(present) => present.renewal_asked.as_deref(),
+        Held::Missing => None,
+    })
 }

@@ -266,9 +266,14 @@ impl World {
     }
 
     /// What an attempt depends on: when it changes, a wait after a failure is over. The keys by a hash of their Secret's content.
-    pub(super) fn inputs(&self, wanted: &Wanted, keys: &mut HashMap<ObjectRef, String>) -> Result<String, StoreError> {
-        let accepted = wanted.accepted().fingerprint();
-        let mut parts = vec![accepted];
+    pub(super) fn inputs(
+        &self,
+        wanted: &Wanted,
+        keys: &mut HashMap<ObjectRef, String>,
+        asked: Option<&str>,
+    ) -> Result<String, StoreError> {
+        let mut parts = vec![wanted.accepted().fingerprint()];
+        parts.extend(asked.map(str::to_owned));
         let used = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
         for at in used {
             let hash = match keys.get(at) {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use super::{Backend, StoreError};
+use super::{Backend, Sharing, StoreError};
 use crate::cert::facts::hex;
 use crate::kube::client::Mode;
 use crate::kube::object::{SecretObject, TYPE_TLS, Version};
@@ -51,7 +51,7 @@ impl FileMode {
 pub(super) struct Directory {
     folder: PathBuf,
     mode: FileMode,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// The content of a folder by file name.
@@ -62,15 +62,19 @@ const LABELS: &str = "labels.json";
 const ANNOTATIONS: &str = "annotations.json";
 
 impl Directory {
-    pub(super) fn open(folder: &Path, mode: FileMode) -> Result<Directory, String> {
+    pub(super) fn open(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Directory, String> {
         if !folder.is_dir() {
             return Err(format!("{} is not a directory", folder.display()));
+        }
+        let folder = folder.to_owned();
+        if sharing == Sharing::Beside {
+            return Ok(Directory { folder, mode, _lock: None });
         }
         let path = folder.join(".lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.map_err(|e| format!("{} can not be opened: {e}", path.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Directory { folder: folder.to_owned(), mode, _lock: lock }),
+            Ok(()) => Ok(Directory { folder, mode, _lock: Some(lock) }),
             Err(fs::TryLockError::WouldBlock) => Err(format!("another notariat works on {}", folder.display())),
             Err(fs::TryLockError::Error(e)) => Err(format!("{} can not be locked: {e}", path.display())),
         }

@@ -52,6 +52,15 @@ trait Backend: Send + Sync + fmt::Debug {
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError>;
 }
 
+/// Whether a directory is ours alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// There is one notariat that works on it: this one, which holds its lock.
+    Alone,
+    /// A command that writes a wish beside the one that works on it.
+    Beside,
+}
+
 /// Secrets and ConfigMaps.
 #[derive(Debug)]
 pub struct Store {
@@ -112,12 +121,12 @@ impl Store {
         Ok(Store { backend: Box::new(kubernetes::Kubernetes::new(access)?) })
     }
 
-    /// The objects of a directory. Takes its lock: there is one writer.
+    /// The objects of a directory.
     ///
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
-    pub fn directory(folder: &Path, mode: FileMode) -> Result<Store, String> {
-        Ok(Store { backend: Box::new(directory::Directory::open(folder, mode)?) })
+    pub fn directory(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Store, String> {
+        Ok(Store { backend: Box::new(directory::Directory::open(folder, mode, sharing)?) })
     }
 
     /// The data of a ConfigMap; `None` when it does not exist.
@@ -181,6 +190,16 @@ impl Store {
         let chain = [&value("tls.crt")[..], b"\n"].concat();
         let secret = with_certificate(at, current, &chain, &Secret::new(value("tls.key")), marks);
         self.backend.write(&secret, Mode::DryRun).map(|_| ())
+    }
+
+    /// Sets one annotation of a Secret as it was read.
+    ///
+    /// # Errors
+    /// When it was not written; [`StoreError::Conflict`] when it has changed since.
+    pub fn annotate(&self, secret: &SecretObject, name: &str, value: &str) -> Result<(), StoreError> {
+        let mut secret = secret.clone();
+        secret.annotations.insert(name.to_owned(), value.to_owned());
+        self.backend.write(&secret, Mode::Real).map(|_| ())
     }
 
     /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.

@@ -21,7 +21,7 @@ impl Folder {
     }
 
     fn open(&self) -> Store {
-        Store::directory(&self.0, FileMode::PRIVATE).unwrap()
+        Store::directory(&self.0, FileMode::PRIVATE, Sharing::Alone).unwrap()
     }
 }
 
@@ -168,9 +168,13 @@ fn records_are_found_and_there_is_one_writer() {
     let found: Vec<String> = store.records("team").unwrap().iter().map(|r| r.reference.to_string()).collect();
     assert_eq!(found, ["team/notariat-record.team.web"]);
     assert!(store.records("nobody").unwrap().is_empty());
-    let second = Store::directory(&folder.0, FileMode::PRIVATE).unwrap_err();
+    let second = Store::directory(&folder.0, FileMode::PRIVATE, Sharing::Alone).unwrap_err();
     assert!(second.contains("another notariat works on"), "{second}");
-    assert!(Store::directory(&folder.0.join("none"), FileMode::PRIVATE).unwrap_err().contains("not a directory"));
+    assert!(
+        Store::directory(&folder.0.join("none"), FileMode::PRIVATE, Sharing::Alone)
+            .unwrap_err()
+            .contains("not a directory")
+    );
 }
 
 #[test]

@@ -38,6 +38,7 @@ const LAYERS: &[&[&str]] = &[
     &["work"],
     &["daemon"],
     &["cli", "start"],
+    &["commands"],
     &["main"],
 ];
 

@@ -6,6 +6,7 @@
 
 mod checks;
 mod command_line;
+mod commands;
 mod configuration;
 mod keys_and_gates;
 mod kubernetes;

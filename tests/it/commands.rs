@@ -1,0 +1,82 @@
+//! The commands: a renewal, a revocation, a new account key.
+
+use crate::support::run::notariat;
+use crate::support::{Run, Site, x509};
+
+fn command(site: &Site, arguments: &[&str]) -> Run {
+    Run::of(notariat().args(arguments).arg("-local").arg(site.store.path()).arg("-acme-ca").arg(site.pebble.ca_file()))
+}
+
+fn orders(site: &Site) -> usize {
+    site.pebble.request_lines().iter().filter(|line| line.contains("order-plz")).count()
+}
+
+#[test]
+fn renew_asks_the_running_notariat_which_serves_it_once() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    let daemon = site.daemon();
+    daemon.until_it_says("valid secret=default/web");
+    let serial = x509::serial(&site.folder("web"));
+    let run = command(&site, &["renew", "web"]).ends(0);
+    assert!(run.stdout.contains("default/web: a renewal is asked for"), "{}", run.stdout);
+    daemon.until_it_says("reason=RenewalRequested");
+    daemon.until("another certificate", || x509::serial(&site.folder("web")) != serial);
+    assert_eq!(daemon.terminate(), 0);
+    site.once().ends(0).never_says("issu");
+    command(&site, &["renew", "nothing"]).ends(1).says(&["the Secret default/nothing does not exist"]);
+}
+
+/// The cap is for loops; who says -force knows that.
+#[test]
+fn only_renew_with_force_goes_beyond_the_cap() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    site.once().ends(0);
+    for _ in 0..3 {
+        command(&site, &["renew", "web"]).ends(0);
+        // Two wishes within a second are the same one.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        site.once().ends(0).says(&["reason=RenewalRequested"]);
+    }
+    assert_eq!(orders(&site), 4);
+    command(&site, &["renew", "web"]).ends(0);
+    site.once().ends(1).says(&["waiting secret=default/web state=Capped"]);
+    assert_eq!(orders(&site), 4);
+    command(&site, &["renew", "-force", "web"]).ends(0);
+    site.once().ends(0).says(&["issued secret=default/web"]);
+    assert_eq!(orders(&site), 5);
+}
+
+#[test]
+fn an_account_gets_a_new_key_and_stays_the_same_account() {
+    let site = Site::new();
+    site.config(&site.entry("a", "a.site.test", ""));
+    let run = site.once().ends(0);
+    let account = run.log.split("account=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    let secret = run.log.split("secret=default/notariat-acme-").nth(1).unwrap().split_whitespace().next().unwrap();
+    let secret = format!("notariat-acme-{secret}");
+    let key = site.read(&secret, "key").unwrap();
+
+    let run = command(&site, &["account", "rollover", &secret]).ends(0);
+    assert!(run.stdout.contains(&format!("the account {account} has a new key")), "{}", run.stdout);
+    assert_ne!(site.read(&secret, "key").unwrap(), key);
+    assert!(site.read(&secret, "next.key").is_none());
+    site.config(&site.entry("b", "b.site.test", ""));
+    site.once().ends(0).says(&["issued secret=default/b", &format!("account={account}")]);
+    let registered = site.pebble.request_lines().iter().filter(|line| line.contains("sign-me-up")).count();
+    assert_eq!(registered, 1, "no second account");
+
+    // A crash after the CA took the new key and before that was written down: the CA knows which of the two is the account's.
+    let new = site.read(&secret, "key").unwrap();
+    for (key_file, next_file) in [(&key, &new), (&new, &key)] {
+        let folder = site.folder(&secret);
+        std::fs::write(folder.join("key"), key_file).unwrap();
+        std::fs::write(folder.join("next.key"), next_file).unwrap();
+        let (name, domain) = if key_file == &key { ("c", "c.site.test") } else { ("d", "d.site.test") };
+        site.config(&site.entry(name, domain, ""));
+        site.once().ends(0).says(&["account-key-settled", &format!("account={account}")]);
+        assert_eq!(site.read(&secret, "key").unwrap(), new);
+    }
+    command(&site, &["account", "rollover", "a"]).ends(1).says(&["is not the Secret of an ACME account"]);
+}
