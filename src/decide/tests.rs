@@ -1,3 +1,5 @@
+mod ca;
+
 use super::*;
 use crate::cert::facts::Facts;
 use crate::config::node;
@@ -21,6 +23,7 @@ struct World {
     directory: Directory,
     orders: Vec<Time>,
     closed: Option<Closed>,
+    profile: Option<&'static str>,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -74,6 +77,7 @@ fn world() -> World {
         directory: Directory::new(PEBBLE, true),
         orders: Vec::new(),
         closed: None,
+        profile: None,
     }
 }
 
@@ -87,7 +91,7 @@ impl World {
             record: &self.record,
             copy: self.copy.as_ref(),
             directory: &self.directory,
-            profile: None,
+            profile: self.profile,
             inputs: "inputs",
             orders: &orders,
             closed: self.closed.as_ref(),
