@@ -147,6 +147,15 @@ pub const REGISTRATIONS_MAX: usize = 5;
 /// See [`REGISTRATIONS_MAX`].
 pub const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(3 * 3600);
 
+/// Octets of the address of a page that explains a renewal window; a longer one is not kept.
+pub const EXPLANATION_OCTETS_MAX: usize = 512;
+
+/// Gates of one account that a CA can have closed at a time; those that open first are forgotten first.
+pub const CLOSED_GATES_MAX: usize = 100;
+
+/// Profiles of a CA that are named when a wrong one is wanted.
+pub const PROFILES_SHOWN_MAX: usize = 20;
+
 /// Other chains of one certificate that are looked at.
 pub const ALTERNATE_CHAINS_MAX: usize = 10;
 

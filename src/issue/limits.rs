@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Failed;
 use super::account::Office;
 use crate::decide::limits::{Closed, Scope, closed, failed_too_often};
+use crate::limits::CLOSED_GATES_MAX;
 use crate::log::event;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::sources::Wanted;
@@ -78,6 +79,8 @@ impl Limits {
             let gates = state.gates.entry(account.clone()).or_default();
             gates.retain(|gate| gate.until > now && gate.scope != new.scope);
             gates.push(new);
+            gates.sort_by_key(|gate| std::cmp::Reverse(gate.until));
+            gates.truncate(CLOSED_GATES_MAX);
             gates.clone()
         };
         if failed.limit.as_ref().is_none_or(|limit| !limit.passing)

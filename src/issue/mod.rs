@@ -15,8 +15,10 @@ pub mod publish;
 pub mod questions;
 pub mod send;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::acme::client::Account;
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
@@ -189,28 +191,24 @@ pub fn issue(
     let names = wanted.entry.order_names();
     let ca = &*context.cas.client(&context.store, wanted)?;
     let run = Run { context, ca, wanted, names: &names };
-    let result = attempt(&run, claim, counted, reuse, places);
-    if let Err(failed) = &result {
-        context.limits.learn(run.office(), wanted, &names, failed);
-    }
-    result
+    let account = run.account(None)?;
+    attempt(&run, account.clone(), claim, counted, reuse, places).map_err(|failed| {
+        context.limits.learn(run.office(), wanted, &names, &failed);
+        // The CA may have refused a key that the account had until a moment ago.
+        let is_old = run.account(None).is_ok_and(|now| now.key.thumbprint() != account.key.thumbprint());
+        Failed { severity: if is_old { Severity::Transient } else { failed.severity }, ..failed }
+    })
 }
 
 fn attempt<'a>(
     run: &Run<'a>,
+    account: Arc<Account>,
     claim: &mut Claim<'_>,
     counted: bool,
     reuse: Option<CertificateKey>,
     places: Option<Places<'a>>,
 ) -> Result<CheckedBundle, Failed> {
-    let Run { context, ca, wanted, names } = *run;
-    let account = run.account(None)?;
-    let office = run.office();
-    if let Some(closed) = context.limits.closed(&office.reference(wanted), names, time::now()) {
-        // It was closed before this process began, or while the job was waiting.
-        let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
-        return Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) });
-    }
+    let Run { ca, wanted, names, .. } = *run;
     let mut started = run.order(account, claim, reuse, places)?;
     let proved = match next(&started.answer.body, false) {
         Next::Authorize => Some(run.prove(&mut started, claim)?),

@@ -15,6 +15,7 @@ use crate::acme::requests::Wish;
 use crate::acme::wire::{Authorization, Order, Problem, Status};
 use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
+use crate::limits::PROFILES_SHOWN_MAX;
 use crate::log::event;
 use crate::name::{DnsName, Domain};
 use crate::record::{Body, InFlight, Published};
@@ -66,6 +67,7 @@ impl<'a> Run<'a> {
         if let Some((url, answer)) = self.resume(&account, claim)? {
             return Ok(Started { account, url, answer, places });
         }
+        self.check_gates()?;
         self.check_profile()?;
         // Before the CA is asked for anything: a name without a zone or a key must not cost an order.
         let places = places.map_or_else(|| self.places(), Ok)?;
@@ -114,9 +116,26 @@ impl<'a> Run<'a> {
                     event!(info, "ordered-without-replaces", secret = self.wanted.entry.main_secret(), error = problem);
                     wish.replaces = None;
                 }
+                Err(e) if e.word() == Some("unauthorized") => {
+                    let Failed { error, .. } = of_acme(Stage::Order, &e);
+                    let at = self.office().reference(self.wanted);
+                    let hint = "if the account was deactivated, delete that Secret to have another one";
+                    let error = format!("{error} (the account {} in the Secret {at}; {hint})", account.url);
+                    return Err(Failed { error, ..of_acme(Stage::Order, &e) });
+                }
                 other => return other.map_err(|e| of_acme(Stage::Order, &e)),
             }
         }
+    }
+
+    /// A gate that was closed before this process began, or while the job was waiting, costs no request.
+    fn check_gates(&self) -> Result<(), Failed> {
+        let Some(closed) = self.context.limits.closed(&self.office().reference(self.wanted), self.names, time::now())
+        else {
+            return Ok(());
+        };
+        let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
+        Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
     }
 
     /// A profile that the CA does not offer costs no order.
@@ -127,7 +146,7 @@ impl<'a> Run<'a> {
         if profiles.contains_key(profile) {
             return Ok(());
         }
-        let offered = profiles.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let offered = profiles.keys().take(PROFILES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
         let offered = if offered.is_empty() { "none".to_owned() } else { offered };
         let error = format!("the CA {} has no profile {profile:?}; it offers {offered}", self.ca.directory_url());
         Err(Failed::new(Stage::Order, Severity::Policy, error))
