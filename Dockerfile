@@ -7,7 +7,7 @@ COPY src src
 # --target keeps procedural macros dynamic, which a static build of them could not be. The remapping leaves no path of the
 # build in the binary, so that another build gives the same one.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \
- && RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=. --remap-path-prefix=${CARGO_HOME:-/usr/local/cargo}=cargo" \
+ && RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs --remap-path-prefix=/src=. --remap-path-prefix=${CARGO_HOME:-/usr/local/cargo}=cargo" \
     cargo build --release --locked --target "$target" \
  && cp "target/$target/release/notariat" /notariat
 

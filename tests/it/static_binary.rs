@@ -33,7 +33,9 @@ fn build() -> PathBuf {
         "--target",
         target,
     ]);
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_TARGET_DIR", &folder);
+    cargo
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
+        .env("CARGO_TARGET_DIR", &folder);
     output(&mut cargo);
     folder.join(target).join("release/notariat")
 }

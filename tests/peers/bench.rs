@@ -124,7 +124,11 @@ fn static_binary() -> PathBuf {
         "--target",
         target,
     ]);
-    output(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static").env("CARGO_TARGET_DIR", &folder));
+    output(
+        cargo
+            .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
+            .env("CARGO_TARGET_DIR", &folder),
+    );
     folder.join(target).join("release/notariat")
 }
 
