@@ -57,6 +57,26 @@ mod tests {
     }
 
     #[test]
+    fn email_and_profile_are_the_entrys_else_the_issuers() {
+        let data = [
+            ("issuers", "lab: {directory: 'https://ca.test/dir', email: ca@b.test, profile: long}"),
+            (
+                "certificates",
+                "- {secret: a, domains: [a.test], email: own@b.test, profile: short}
+- {secret: b, domains: [a.test], email: own@b.test, profile: short, issuer: lab}
+- {secret: c, domains: [a.test], issuer: lab}
+- {secret: d, domains: [a.test]}",
+            ),
+        ];
+        let config = config::read(&data.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), "team").unwrap();
+        let mut wishes = Wishes::default();
+        add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
+        let own = (Some("own@b.test"), Some("short"));
+        let found: Vec<_> = wishes.wanted.values().map(|w| (w.email(), w.profile())).collect();
+        assert_eq!(found, [own, own, (Some("ca@b.test"), Some("long")), (None, None)]);
+    }
+
+    #[test]
     fn a_refused_entry_goes_on_in_its_last_accepted_form() {
         let yaml = "- {secret: a, domains: ['a..test']}\n- {secret: b, domains: [b.test]}\n";
         let found = wishes(yaml, Some("{secret: a, domains: [old.test]}"));

@@ -29,12 +29,12 @@ pub struct Wanted {
 impl Wanted {
     /// The contact of the account.
     pub fn email(&self) -> Option<&str> {
-        self.entry.email.as_deref().or(self.issuer.as_ref()?.email.as_deref())
+        self.entry.email.as_deref().or_else(|| self.issuer.as_ref()?.email.as_deref())
     }
 
     /// The profile to order.
     pub fn profile(&self) -> Option<&str> {
-        self.entry.profile.as_deref().or(self.issuer.as_ref()?.profile.as_deref())
+        self.entry.profile.as_deref().or_else(|| self.issuer.as_ref()?.profile.as_deref())
     }
 
     /// The same for some of the names: of the rest of what is wanted nothing is given up.
