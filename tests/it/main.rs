@@ -14,6 +14,7 @@ mod layers;
 mod liars;
 mod main_job;
 mod probes;
+mod renewal_info;
 mod seeing;
 mod static_binary;
 mod support;

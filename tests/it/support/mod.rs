@@ -3,6 +3,7 @@
 pub mod liar;
 pub mod lies;
 pub mod run;
+pub mod signed;
 pub mod site;
 pub mod x509;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
+use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone, pebble};
 
 use super::run::{Daemon, Run, notariat};
 use super::x509;
@@ -22,6 +22,16 @@ pub const ZONE: &str = "site.test";
 /// Hosts in it.
 const HOSTS: [&str; 7] = ["www", "a", "b", "c", "d", "one", "three"];
 
+/// One with the zone `site.test`, and the key that may change TXT records in it.
+fn name_server(software: Software, hmac: Hmac) -> (NameServer, Key) {
+    let key = Key::new("notariat.key", hmac);
+    let zone = HOSTS.iter().fold(Zone::new(ZONE).grant(Grant::Zone(&key)), |zone, host| {
+        // A name that is certified is in use, as a rule.
+        zone.line(&format!("{host} A 127.0.0.1"))
+    });
+    (NameServer::setup(software).zone(zone).start(), key)
+}
+
 impl Site {
     /// BIND with the zone `site.test` and a key for TXT in it, stored as the Secret `tsigkey`.
     pub fn new() -> Site {
@@ -29,18 +39,24 @@ impl Site {
     }
 
     pub fn with(software: Software, hmac: Hmac) -> Site {
-        let key = Key::new("notariat.key", hmac);
-        let zone = HOSTS.iter().fold(Zone::new(ZONE).grant(Grant::Zone(&key)), |zone, host| {
-            // A name that is certified is in use, as a rule.
-            zone.line(&format!("{host} A 127.0.0.1"))
-        });
-        Site::on(NameServer::setup(software).zone(zone).start(), key)
+        let (dns, key) = name_server(software, hmac);
+        Site::on(dns, key)
     }
 
     /// On a name server that has the zone `site.test`, which a key may change.
     pub fn on(dns: NameServer, key: Key) -> Site {
+        Site::on_with_ca(dns, key, Pebble::setup())
+    }
+
+    /// With a CA that is not the usual one.
+    pub fn with_ca(ca: pebble::Setup) -> Site {
+        let (dns, key) = name_server(Software::Bind, Hmac::Sha256);
+        Site::on_with_ca(dns, key, ca)
+    }
+
+    fn on_with_ca(dns: NameServer, key: Key, ca: pebble::Setup) -> Site {
         let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
-        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
+        let pebble = ca.dns_server(resolver.addr()).start();
         let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
         site.secret("tsigkey", &[("key", &site.key.secret_text())]);
         site

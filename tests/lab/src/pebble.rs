@@ -65,6 +65,20 @@ impl Pebble {
         output(self.curl().arg(url))
     }
 
+    /// Sets what it answers from now on when it is asked for the renewal information of a certificate: any text, for a client must
+    /// bear any.
+    pub fn set_renewal_info(&self, certificate_pem: &str, answer: &str) {
+        let body = format!("{{\"Certificate\": {certificate_pem:?}, \"ARIResponse\": {answer:?}}}");
+        output(self.curl().args(["--data-binary", &body]).arg(format!("{}/set-renewal-info/", self.management())));
+    }
+
+    /// What it says of a certificate by its serial number in hexadecimal: `Valid` or `Revoked`.
+    pub fn certificate_status(&self, serial: &str) -> String {
+        let told = output(self.curl().arg(format!("{}/cert-status-by-serial/{serial}", self.management())));
+        let status = told.split("\"Status\":").nth(1).and_then(|rest| rest.split('"').nth(1));
+        status.unwrap_or_else(|| panic!("no status of {serial}: {told}")).to_owned()
+    }
+
     /// How many ACME requests it handled since it was created, restarts included, our own left out.
     pub fn requests(&self) -> u64 {
         self.request_lines().len() as u64
