@@ -122,8 +122,8 @@ impl Accounts {
                 let retry_after = Some(first + REGISTRATIONS_WINDOW);
                 return Err(Failed { retry_after, ..failed(&at, Severity::Transient, error) });
             }
-            known.registered.push((directory.to_owned(), now));
             kept = office.register(kept, wanted, email)?;
+            known.registered.push((directory.to_owned(), now));
         }
         let Kept { secret, key, url, email: kept_email, .. } = kept;
         let account = Account { key, url: url.unwrap_or_default() };
