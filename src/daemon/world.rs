@@ -13,10 +13,12 @@ use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
 use crate::decide::Orders;
 use crate::issue::Context;
+use crate::kube::object::SecretObject;
 use crate::limits::POLL_INTERVAL;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Accepted, Body, Form, Record};
+use crate::secret::Secret;
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::StoreError;
 use crate::time::Time;
@@ -265,7 +267,8 @@ impl World {
         orders
     }
 
-    /// What an attempt depends on: when it changes, a wait after a failure is over. The keys by a hash of their Secret's content.
+    /// What an attempt depends on: when it changes, a wait after a failure is over. Keys, roots and bindings by a hash of their Secret's
+    /// content.
     pub(super) fn inputs(
         &self,
         wanted: &Wanted,
@@ -275,13 +278,14 @@ impl World {
         let mut parts = vec![wanted.accepted().fingerprint()];
         parts.extend(asked.map(str::to_owned));
         let used = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
-        for at in used {
+        let issuer = wanted.issuer.as_deref().into_iter();
+        let of_issuer = issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten();
+        for at in used.chain(of_issuer) {
             let hash = match keys.get(at) {
                 Some(hash) => hash.clone(),
                 None => {
                     let secret = self.context.store.secret(at)?;
-                    let value = secret.as_ref().and_then(|s| s.value("key")).map(|v| digest(&SHA256, v.expose()));
-                    let hash = value.map_or_else(|| "none".to_owned(), |h| hex(&h.as_ref()[..8]));
+                    let hash = secret.as_ref().map_or_else(|| "none".to_owned(), content_hash);
                     keys.insert(at.clone(), hash.clone());
                     hash
                 }
@@ -299,6 +303,14 @@ impl World {
         }
         self.said.insert(subject, (text, true));
     }
+}
+
+/// A hash of all that a Secret holds.
+fn content_hash(secret: &SecretObject) -> String {
+    let hashed =
+        |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));
+    let parts: Vec<String> = secret.data.iter().map(hashed).collect();
+    record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The next moment at which the world is looked at again, as a pause.
