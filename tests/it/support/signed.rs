@@ -6,7 +6,7 @@ use notariat::acme::jws::{AccountKey, Identity, Payload};
 use notariat_lab::Pebble;
 use notariat_lab::tools::{output, tool};
 
-/// Sends a request to Pebble and returns the body of the answer.
+/// Sends a request to Pebble and returns the answer: headers and body.
 #[track_caller]
 pub fn ask(pebble: &Pebble, key_pem: &str, identity: Identity<'_>, url: &str, payload: &Payload) -> String {
     let curl = || {
@@ -21,7 +21,7 @@ pub fn ask(pebble: &Pebble, key_pem: &str, identity: Identity<'_>, url: &str, pa
     let nonce = nonce.unwrap_or_else(|| panic!("no nonce: {head}")).1.trim();
     let body = AccountKey::from_pem(key_pem.as_bytes()).unwrap().sign(identity, nonce, url, payload).unwrap();
     let body = String::from_utf8(body).unwrap();
-    output(curl().args(["--header", "Content-Type: application/jose+json", "--data-binary", &body, url]))
+    output(curl().args(["--include", "--header", "Content-Type: application/jose+json", "--data-binary", &body, url]))
 }
 
 /// The URL of one of Pebble's services, such as `revoke-cert`.
