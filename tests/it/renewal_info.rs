@@ -96,7 +96,7 @@ fn short_lives_are_renewed_in_time_and_a_client_always_sees_a_valid_certificate(
     let (ran, made) = (started.elapsed(), secrets.map(issued));
     assert!(!daemon.log().contains("failed"), "{}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
-    for ((watch, made), due) in watches.into_iter().zip(made).zip([9.0, 28.0]) {
+    for ((watch, made), due) in watches.into_iter().zip(made).zip([8.0, 25.0]) {
         let seen = watch.end();
         assert_eq!(seen.faults, [""; 0], "at {} looks", seen.looks);
         assert_eq!(seen.certificates.len(), made);
