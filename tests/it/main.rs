@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod issuers;
 mod keys_and_gates;
+mod killed;
 mod kubernetes;
 mod layers;
 mod liars;

@@ -220,7 +220,7 @@ pub fn is_update(message: &[u8]) -> bool {
     message[2] >> 3 & 0xf == 5
 }
 
-fn listening() -> (Port, UdpSocket, TcpListener) {
+pub fn listening() -> (Port, UdpSocket, TcpListener) {
     // A program that is just being started has copies of our sockets for a moment, also of those that found the port free.
     for _ in 0..10 {
         let port = Port::new();
@@ -239,7 +239,7 @@ fn ask(server: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
     read_framed(&mut stream)
 }
 
-fn read_framed(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+pub fn read_framed(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 2];
     stream.read_exact(&mut length)?;
     let mut message = vec![0; usize::from(u16::from_be_bytes(length))];

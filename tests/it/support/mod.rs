@@ -1,5 +1,6 @@
 //! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
+pub mod kill_proxy;
 pub mod liar;
 pub mod lies;
 pub mod run;

@@ -93,6 +93,16 @@ impl Daemon {
         Daemon { child, err, _scratch: scratch }
     }
 
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it ends, whatever ends it. There is no standard output.
+    pub fn wait(mut self) -> Run {
+        Run { code: ended(&mut self.child, DEADLINE), stdout: String::new(), log: self.log() }
+    }
+
     /// The log so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.err).unwrap()).into_owned()

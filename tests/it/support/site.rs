@@ -57,9 +57,15 @@ impl Site {
     fn on_with_ca(dns: NameServer, key: Key, ca: pebble::Setup) -> Site {
         let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
         let pebble = ca.dns_server(resolver.addr()).start();
-        let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
-        site.secret("tsigkey", &[("key", &site.key.secret_text())]);
+        let mut site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
+        site.start_over();
         site
+    }
+
+    /// Another store, which has nothing but the key.
+    pub fn start_over(&mut self) {
+        self.store = Scratch::new("store");
+        self.secret("tsigkey", &[("key", &self.key.secret_text())]);
     }
 
     /// Writes the ConfigMap `certs`: its key `certificates`.
