@@ -102,8 +102,15 @@ impl Backend for Directory {
     }
 
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        let folder = self.secrets(&at.namespace).join(&at.name);
-        let Some(mut files) = read_files(&folder)? else {
+        let parent = self.secrets(&at.namespace);
+        let mut folder = parent.join(&at.name);
+        let mut read = read_files(&folder)?;
+        if read.is_none() {
+            // A process that was killed was about to replace it.
+            folder = aside(&parent, &at.name);
+            read = read_files(&folder)?;
+        }
+        let Some(mut files) = read else {
             return Ok(None);
         };
         let version = version(&files);
@@ -145,6 +152,7 @@ impl Backend for Directory {
     }
 
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+        let _writing = self.writing()?;
         let at = &secret.reference;
         let now = self.secret(at)?.and_then(|s| s.version);
         if now != secret.version {
@@ -171,15 +179,29 @@ impl Backend for Directory {
 }
 
 impl Directory {
+    /// Held while something is written, also by a command beside us: what a write finds half done is then nobody's any more.
+    fn writing(&self) -> Result<File, StoreError> {
+        let path = self.folder.join(".writing");
+        let denied = |e: io::Error| StoreError::Denied(format!("{} can not be locked: {e}", path.display()));
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let lock = lock.map_err(denied)?;
+        lock.lock().map_err(denied)?;
+        Ok(lock)
+    }
+
     /// The whole Secret in a new folder beside the old one; on disk when this returns, unless it is a trial.
     fn write_folder(&self, parent: &Path, secret: &SecretObject, mode: Mode) -> io::Result<PathBuf> {
         let name = &secret.reference.name;
+        let in_use = fs::read_link(parent.join(name)).ok();
         let mut number: u64 = 0;
         let folder = loop {
-            let folder = parent.join(format!(".{name}.{number}"));
+            let own = format!(".{name}.{number}");
+            let folder = parent.join(&own);
             match fs::DirBuilder::new().mode(self.mode.folder()).create(&folder) {
                 Ok(()) => break folder,
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists && in_use == Some(PathBuf::from(own)) => number += 1,
+                // A process that was killed left it behind.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::remove_dir_all(&folder)?,
                 Err(e) => return Err(e),
             }
         };
@@ -211,15 +233,17 @@ impl Directory {
 
 /// Makes `parent/name` lead to `fresh` in one step, then removes what it led to before.
 fn swap(parent: &Path, name: &str, fresh: &Path) -> io::Result<()> {
-    let (path, link) = (parent.join(name), parent.join(format!(".{name}.new")));
+    let (path, link, aside) = (parent.join(name), parent.join(format!(".{name}.new")), aside(parent, name));
     let target = fresh.file_name().ok_or_else(|| io::Error::other("a folder without a name"))?;
     let old = match fs::symlink_metadata(&path) {
         Ok(meta) if meta.is_symlink() => Some(parent.join(fs::read_link(&path)?)),
         Ok(_) => {
-            // A plain folder can not be replaced in one step; for a moment the Secret is not there.
-            let aside = parent.join(format!(".{name}.plain"));
+            // A plain folder can not be replaced in one step; for a moment others do not find the Secret.
+            if aside.symlink_metadata().is_ok() {
+                fs::remove_dir_all(&aside)?;
+            }
             fs::rename(&path, &aside)?;
-            Some(aside)
+            None
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => return Err(e),
@@ -236,7 +260,15 @@ fn swap(parent: &Path, name: &str, fresh: &Path) -> io::Result<()> {
     {
         fs::remove_dir_all(old)?;
     }
+    if aside.symlink_metadata().is_ok() {
+        fs::remove_dir_all(aside)?;
+    }
     Ok(())
+}
+
+/// Where a plain folder is while it is replaced.
+fn aside(parent: &Path, name: &str) -> PathBuf {
+    parent.join(format!(".{name}.plain"))
 }
 
 /// The files of a folder; `None` when there is no such folder. Hidden ones are not data (a mounted ConfigMap has `..data`).

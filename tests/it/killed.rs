@@ -1,10 +1,11 @@
 //! notariat is ended at each step of an issuance and started again: nothing is ordered twice, nothing is left behind.
 //!
-//! Where it dies is chosen from outside, by a proxy before the CA, and one before the name server.
+//! Where it dies is chosen from outside, by a proxy before the CA, one before the name server, and by the system calls that it makes.
 
 use std::process::Command;
 use std::sync::Arc;
 
+use notariat_lab::tools::tool;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Software, Zone, process};
 use serde_json::Value;
 
@@ -76,6 +77,11 @@ impl<'s> Case<'s> {
         assert!(record["inFlight"].is_null() && record["leftovers"].is_null(), "{after}: {record:#}");
         assert!(record["stored"].is_object() && self.key_in_flight().is_none(), "{after}: {record:#}");
         assert_eq!(record["histories"][0]["orders"].as_array().map(Vec::len), Some(1), "{after}: {record:#}");
+        let names = std::fs::read_dir(self.site.folder("web").parent().unwrap()).unwrap();
+        let names: Vec<_> = names.map(|name| name.unwrap().file_name().into_string().unwrap()).collect();
+        // A Secret is a link to a hidden folder.
+        let hidden = names.iter().filter(|name| name.starts_with('.')).count();
+        assert_eq!((hidden, names.len()), (3, 7), "{after}: {names:?}");
     }
 }
 
@@ -155,6 +161,56 @@ fn killed_around_an_update_it_withdraws_what_is_published() {
         case.assert_clean(1, &after);
         assert_eq!(case.site.read("web", "tls.key"), key, "{after}");
     }
+}
+
+/// Every write of a Secret, of the record and of the account takes effect with one rename; where a Secret was a plain folder, which
+/// is moved out of the way, with two.
+#[test]
+fn killed_before_each_write_takes_effect_it_goes_on() {
+    let mut site = site();
+    let ca = KillProxy::before_ca(&site.pebble);
+    let (mut killed, mut without_record) = (0, 0);
+    for number in 1.. {
+        let case = Case::new(&mut site, &ca, number);
+        let (chain, key) = x509::make(&[&case.host], "somebody", -90, -1);
+        case.site.secret("web", &[("tls.crt", &chain), ("tls.key", &key), ("ca.crt", "theirs")]);
+        ca.trap.set(|_| Then::GoOn);
+        let notariat = case.command();
+        let mut traced = Command::new(tool("strace"));
+        // Killed when it makes the call, before the system does it. On some machines the call has a longer name.
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=/^rename", "-e"]);
+        traced.arg(format!("inject=/^rename:signal=KILL:when={number}"));
+        let first = Run::of(traced.arg(notariat.get_program()).args(notariat.get_args()));
+        if first.code == 0 {
+            case.assert_clean(1, "undisturbed");
+            break;
+        }
+        first.ends(KILLED);
+        killed = number;
+        let requests = ca.trap.asked();
+        let (key_in_flight, record) = (case.key_in_flight(), case.record());
+        let ordered = requests.contains(&"order-plz".to_owned());
+        let (now, stored) = (case.site.read("web", "tls.key"), record["stored"].is_object());
+        // Whoever reads the Secret finds the old pair or the new one, but for the moment between the two renames.
+        if !stored && now.as_ref().is_none_or(|now| *now != key) {
+            let hidden = case.site.read(".web.plain", "tls.key");
+            assert!(now == key_in_flight || now.is_none() && hidden == Some(key), "rename {number}: {now:?}");
+        }
+        let after = format!("killed before rename {number}, after {requests:?}");
+        let second = case.run().ends(0);
+        case.assert_clean(if ordered && key_in_flight.is_none() { 2 } else { 1 }, &after);
+        assert_eq!(case.site.read("web", "ca.crt").as_deref(), Some("theirs"), "{after}: what others keep stays");
+        if key_in_flight.is_some() {
+            assert_eq!(case.site.read("web", "tls.key"), key_in_flight, "{after}");
+        }
+        // The Secret was written and the record not: nobody is asked for what is there.
+        if now == key_in_flight && now.is_some() && !stored {
+            without_record += 1;
+            second.never_says("issu");
+        }
+    }
+    assert!(killed >= 8, "account twice, record four times, Secret twice: {killed}");
+    assert_eq!(without_record, 1);
 }
 
 /// The CA's resolver stands still, so that the CA is looking when notariat is told to stop.

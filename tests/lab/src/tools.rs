@@ -34,6 +34,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("rndc", "bind9-utils"),
     ("setpriv", "util-linux"),
     ("sqlite3", "sqlite3"),
+    ("strace", "strace"),
     ("time", "time"),
     ("unbound", "unbound"),
 ];
