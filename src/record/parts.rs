@@ -111,6 +111,9 @@ pub struct ToRevoke {
     pub certificate: String,
     /// A CRLReason of RFC 5280 section 5.3.1.
     pub reason: u8,
+    /// It is, and stands here until the certificate is replaced.
+    #[serde(default)]
+    pub done: bool,
 }
 
 /// Values in one zone, and how to withdraw them.

@@ -28,34 +28,37 @@ impl Work<'_> {
             return Ok(());
         };
         let to_revoke = &mut claim.record.body.to_revoke;
-        if !to_revoke.iter().any(|r| r.serial == facts.serial) {
-            let certificate = certificates.first().map(|der| URL_SAFE_NO_PAD.encode(der)).unwrap_or_default();
-            to_revoke.push(ToRevoke { serial: facts.serial, certificate, reason: code(&reason).unwrap_or_default() });
+        if to_revoke.iter().any(|r| r.serial == facts.serial) {
+            return Ok(());
         }
+        let certificate = certificates.first().map(|der| URL_SAFE_NO_PAD.encode(der)).unwrap_or_default();
+        let reason = code(&reason).unwrap_or_default();
+        to_revoke.push(ToRevoke { serial: facts.serial, certificate, reason, done: false });
         // Whoever has the key has the certificate: it is no loss to anybody else.
         self.revoke(claim, |r| r.reason == KEY_COMPROMISE);
-        Ok(())
+        claim.save()
     }
 
-    /// Revokes what is remembered and not held any more. What the CA refuses for good is said and forgotten.
+    /// Revokes what is remembered and not held any more, and forgets it.
     pub(super) fn revoke_replaced(&self, claim: &mut Claim<'_>, held_serial: Option<&str>) {
-        self.revoke(claim, |r| held_serial.is_some_and(|held| held != r.serial));
+        let is_replaced = |r: &ToRevoke| held_serial.is_some_and(|held| held != r.serial);
+        self.revoke(claim, is_replaced);
+        claim.record.body.to_revoke.retain(|r| !(r.done && is_replaced(r)));
     }
 
+    /// What the CA refuses for good is said and counts as done.
     fn revoke(&self, claim: &mut Claim<'_>, which: impl Fn(&ToRevoke) -> bool) {
         let secret = self.entry().main_secret();
-        let (now, later): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut claim.record.body.to_revoke).into_iter().partition(which);
-        claim.record.body.to_revoke = later;
-        for to_revoke in now {
-            let ToRevoke { serial, certificate, reason } = &to_revoke;
+        for to_revoke in claim.record.body.to_revoke.iter_mut().filter(|r| !r.done && which(r)) {
+            let ToRevoke { serial, certificate, reason, done } = to_revoke;
             match self.revoke_one(certificate, *reason) {
-                Ok(()) => event!(info, "revoked", secret = secret, serial = serial, reason = reason),
+                Ok(()) => {
+                    event!(info, "revoked", secret = secret, serial = serial, reason = reason);
+                    *done = true;
+                }
                 Err(failed) => {
                     event!(error, "not-revoked", secret = secret, serial = serial, error = failed.error);
-                    if failed.severity == Severity::Transient {
-                        claim.record.body.to_revoke.push(to_revoke);
-                    }
+                    *done = failed.severity != Severity::Transient;
                 }
             }
         }
