@@ -147,9 +147,6 @@ pub const REGISTRATIONS_MAX: usize = 5;
 /// See [`REGISTRATIONS_MAX`].
 pub const REGISTRATIONS_WINDOW: Duration = Duration::from_secs(3 * 3600);
 
-/// Octets of the address of a page that explains a renewal window; a longer one is not kept.
-pub const EXPLANATION_OCTETS_MAX: usize = 512;
-
 /// Gates of one account that a CA can have closed at a time; those that open first are forgotten first.
 pub const CLOSED_GATES_MAX: usize = 100;
 

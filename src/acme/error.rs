@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::wire::Problem;
 use crate::http::HttpError;
+use crate::text::one_line;
 use crate::time::Time;
 
 /// Why the CA did not do what was asked.
@@ -43,15 +44,16 @@ impl AcmeError {
     }
 }
 
+/// What the CA sent is in it, as one line of bounded length.
 impl fmt::Display for AcmeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcmeError::Network(e) => e.fmt(f),
+            AcmeError::Network(e) => f.write_str(&one_line(&e.to_string())),
             AcmeError::Problem { what, status, problem, .. } => {
                 write!(f, "{what}: the CA refused ({status} {problem})")
             }
             AcmeError::Unusable { what, why } => {
-                write!(f, "{what}: the CA's answer can not be used: {why}")
+                write!(f, "{what}: the CA's answer can not be used: {}", one_line(why))
             }
             AcmeError::Stopped => f.write_str("stopped"),
         }

@@ -229,15 +229,15 @@ impl Problem {
 /// The CA's own words, with those of each part and the name it is about.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let detail = one_line(&self.detail);
-        match (self.word(), detail.as_str()) {
+        let (word, detail) = (one_line(self.word()), one_line(&self.detail));
+        match (word.as_str(), detail.as_str()) {
             ("", "") => f.write_str("no reason given")?,
             ("", detail) => f.write_str(detail)?,
             (word, "") => f.write_str(word)?,
             (word, detail) => write!(f, "{word}: {detail}")?,
         }
         for part in self.subproblems.iter().take(SUBPROBLEMS_SHOWN_MAX) {
-            let about = part.identifier.as_ref().map_or("", |i| i.value.as_str());
+            let about = part.identifier.as_ref().map(|i| one_line(&i.value)).unwrap_or_default();
             write!(f, "; {about}{}{}", if about.is_empty() { "" } else { ": " }, one_line(&part.detail))?;
         }
         Ok(())

@@ -20,6 +20,7 @@ use crate::log::event;
 use crate::name::{DnsName, Domain};
 use crate::record::{Body, InFlight, Published};
 use crate::sources::Wanted;
+use crate::text::one_line;
 use crate::time;
 
 /// An order that is there to be worked on.
@@ -292,7 +293,7 @@ impl<'a> Run<'a> {
                 if problem.word() == "caa" {
                     severity = Severity::Policy;
                 }
-                reasons.push(format!("{}: {problem}", authorization.name()));
+                reasons.push(format!("{}: {problem}", one_line(&authorization.name())));
                 not_validated.extend(DnsName::parse(&authorization.identifier.value).ok());
             }
         }
@@ -330,11 +331,11 @@ fn same_names(order: &Order, names: &[Domain]) -> bool {
 /// The name, the token and the URL of the dns-01 challenge of an authorization.
 fn dns01<'a>(authorization: &'a Authorization, names: &[Domain]) -> Result<(Domain, &'a str, &'a str), Failed> {
     let failed = |error| Failed::new(Stage::Order, Severity::Policy, error);
-    let text = authorization.name();
+    let text = one_line(&authorization.name());
     let name = names.iter().find(|n| n.to_string() == text).cloned();
     let name =
         name.ok_or_else(|| failed(format!("the CA wants an authorization for {text:?}, which was not ordered")))?;
-    let offered = || authorization.challenges.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>().join(", ");
+    let offered = || one_line(&authorization.challenges.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>().join(", "));
     let challenge = authorization.challenges.iter().find(|c| c.kind == "dns-01");
     let challenge =
         challenge.ok_or_else(|| failed(format!("the CA offers no dns-01 challenge for {name}, only {}", offered())))?;

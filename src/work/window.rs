@@ -5,8 +5,9 @@ use crate::acme::error::AcmeError;
 use crate::decide::window::{Window, answered, next_question};
 use crate::issue::Failed;
 use crate::issue::claim::Claim;
-use crate::limits::{EXPLANATION_OCTETS_MAX, RATE_LIMIT_WAIT};
+use crate::limits::RATE_LIMIT_WAIT;
 use crate::log::event;
+use crate::text::one_line;
 use crate::time;
 
 /// The question for one certificate.
@@ -33,7 +34,7 @@ impl Work<'_> {
             }
             Ok(Some(answer)) => {
                 let suggested = answer.body.suggested_window;
-                let explanation = answer.body.explanation_url.filter(|url| url.len() <= EXPLANATION_OCTETS_MAX);
+                let explanation = answer.body.explanation_url.map(|url| one_line(&url));
                 let window = answered(before.as_ref(), serial, (suggested.start, suggested.end), explanation, now);
                 if window.is_none() {
                     event!(warn, "window-ignored", secret = secret, start = suggested.start, end = suggested.end);
