@@ -126,6 +126,13 @@ impl Client {
         }
     }
 
+    /// The URL of what was made.
+    pub(super) fn location(&self, what: &'static str, location: Option<&str>) -> Result<String, AcmeError> {
+        let url = location.ok_or_else(|| AcmeError::Unusable { what, why: "it has no Location".to_owned() })?;
+        self.check_url(what, url)?;
+        Ok(url.to_owned())
+    }
+
     pub(super) fn post<T: DeserializeOwned>(
         &self,
         what: &'static str,

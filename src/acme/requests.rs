@@ -59,9 +59,7 @@ impl Client {
             payload["externalAccountBinding"] = external.binding(&url, key);
         }
         let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
-        let location = reply.header("location").unwrap_or_default().to_owned();
-        self.check_url(WHAT, &location)?;
-        Ok(location)
+        self.location(WHAT, reply.header("location"))
     }
 
     /// Asks what the CA knows of an account (section 7.3.3): that it does, under this key.
@@ -111,7 +109,7 @@ impl Client {
         }
         let url = self.directory()?.new_order.clone();
         let answer: Answer<Order> = self.post(WHAT, account, &url, &Payload::Json(payload))?;
-        self.check_url(WHAT, answer.location.as_deref().unwrap_or_default())?;
+        self.location(WHAT, answer.location.as_deref())?;
         Ok(answer)
     }
 
