@@ -20,7 +20,10 @@ pub struct Limits(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// As the accounts' Secrets have them.
     gates: HashMap<ObjectRef, Vec<Closed>>,
+    /// Those of CAs that are overloaded, which no Secret has.
+    passing: HashMap<ObjectRef, Closed>,
     /// When the validation of a name failed, within the last hour.
     failures: HashMap<DnsName, Vec<Time>>,
     /// The last refusal that was not understood: when, and of which names.
@@ -45,12 +48,15 @@ impl Limits {
     /// The gate that is closed for an order of these names with this account.
     pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<Closed> {
         let state = self.state();
-        state.gates.get(account).and_then(|gates| closed(gates, names, now)).cloned()
+        let kept = state.gates.get(account).and_then(|gates| closed(gates, names, now));
+        let passing = state.passing.get(account).filter(|gate| gate.until > now);
+        kept.into_iter().chain(passing).max_by_key(|gate| gate.until).cloned()
     }
 
     /// Whether no gate is closed at all.
     pub fn is_open(&self) -> bool {
-        self.state().gates.is_empty()
+        let state = self.state();
+        state.gates.is_empty() && state.passing.is_empty()
     }
 
     /// Takes note of what the account's Secret says.
@@ -76,6 +82,10 @@ impl Limits {
         );
         let gates = {
             let mut state = self.state();
+            if failed.limit.as_ref().is_some_and(|limit| limit.passing) {
+                state.passing.insert(account, new);
+                return;
+            }
             let gates = state.gates.entry(account.clone()).or_default();
             gates.retain(|gate| gate.until > now && gate.scope != new.scope);
             gates.push(new);
@@ -83,9 +93,7 @@ impl Limits {
             gates.truncate(CLOSED_GATES_MAX);
             gates.clone()
         };
-        if failed.limit.as_ref().is_none_or(|limit| !limit.passing)
-            && let Err(e) = office.keep_gates(&account, &gates)
-        {
+        if let Err(e) = office.keep_gates(&account, &gates) {
             event!(warn, "gates-not-kept", account = account, error = e.error);
         }
     }

@@ -18,7 +18,7 @@ pub mod send;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::acme::client::Account;
+use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
@@ -37,7 +37,7 @@ use crate::sources::Wanted;
 use crate::stop::Stop;
 use crate::store::Store;
 use crate::time::{self, Time};
-use account::Accounts;
+use account::{Accounts, Office};
 use cas::Cas;
 use claim::Claim;
 use gates::GateKeeper;
@@ -198,6 +198,30 @@ pub fn issue(
         let is_old = run.account(None).is_ok_and(|now| now.key.thumbprint() != account.key.thumbprint());
         Failed { severity: if is_old { Severity::Transient } else { failed.severity }, ..failed }
     })
+}
+
+/// Asks for the directory. An overloaded CA says so here first. A gate that was closed while the job was waiting keeps a new order from
+/// being made (`is_new`); one that is under way goes on.
+///
+/// # Errors
+/// When it can not be had, or the gate is closed.
+pub fn reach(context: &Context, wanted: &Wanted, ca: &Client, names: &[Domain], is_new: bool) -> Result<(), Failed> {
+    let office = Office { store: &context.store, ca, own_namespace: &context.namespace };
+    if is_new {
+        check_gate(context, office, wanted, names)?;
+    }
+    let failed = match ca.directory() {
+        Ok(_) => return Ok(()),
+        Err(e) => of_acme(Stage::Order, &e),
+    };
+    context.limits.learn(office, wanted, names, &failed);
+    Err(failed)
+}
+
+fn check_gate(context: &Context, office: Office<'_>, wanted: &Wanted, names: &[Domain]) -> Result<(), Failed> {
+    let Some(closed) = context.limits.closed(&office.reference(wanted), names, time::now()) else { return Ok(()) };
+    let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
+    Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
 }
 
 fn attempt<'a>(

@@ -6,7 +6,7 @@ use super::account::Office;
 use super::claim::Claim;
 use super::publish::{Batch, Places};
 use super::send::withdraw_each;
-use super::{Context, Failed, of_acme};
+use super::{Context, Failed, check_gate, of_acme};
 use crate::acme::client::{Account, Answer, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
@@ -68,7 +68,8 @@ impl<'a> Run<'a> {
         if let Some((url, answer)) = self.resume(&account, claim)? {
             return Ok(Started { account, url, answer, places });
         }
-        self.check_gates()?;
+        // It may have been closed before this process began.
+        check_gate(self.context, self.office(), self.wanted, self.names)?;
         self.check_profile()?;
         // Before the CA is asked for anything: a name without a zone or a key must not cost an order.
         let places = places.map_or_else(|| self.places(), Ok)?;
@@ -127,16 +128,6 @@ impl<'a> Run<'a> {
                 other => return other.map_err(|e| of_acme(Stage::Order, &e)),
             }
         }
-    }
-
-    /// A gate that was closed before this process began, or while the job was waiting, costs no request.
-    fn check_gates(&self) -> Result<(), Failed> {
-        let Some(closed) = self.context.limits.closed(&self.office().reference(self.wanted), self.names, time::now())
-        else {
-            return Ok(());
-        };
-        let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
-        Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
     }
 
     /// A profile that the CA does not offer costs no order.

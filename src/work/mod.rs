@@ -25,7 +25,7 @@ use crate::decide::{Directory, Finding, Reason, Source};
 use crate::issue::claim::Claim;
 use crate::issue::probe::probe;
 use crate::issue::publish::Places;
-use crate::issue::{Context, Failed, issue};
+use crate::issue::{Context, Failed, issue, reach};
 use crate::limits::CLOCK_OFFSET_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -202,7 +202,7 @@ impl<'a> Work<'a> {
             Some(_) | None => Some(Places::find(self.context, self.wanted, &names)?),
         };
         let ca = cas.client(store, self.wanted)?;
-        ca.directory().map_err(|e| crate::issue::of_acme(Stage::Order, &e))?;
+        reach(self.context, self.wanted, &ca, &names, places.is_some())?;
         check_clock(ca.clock_offset().unwrap_or(0), finding.reason)?;
         for target in self.targets(targets) {
             let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
