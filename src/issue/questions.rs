@@ -76,6 +76,11 @@ impl Questions {
         self.state().closed.insert(directory.to_owned(), until);
     }
 
+    /// Whether the CA wants no questions now.
+    pub fn is_closed(&self, directory: &str, now: Time) -> bool {
+        self.state().closed.get(directory).is_some_and(|until| *until > now)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

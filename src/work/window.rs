@@ -27,6 +27,10 @@ impl Work<'_> {
         let (secret, questions, now) = (self.entry().main_secret(), &self.context.questions, time::now());
         let ca = self.context.cas.client(&self.context.store, self.wanted)?;
         let Question { serial, cert_id, before } = question;
+        if questions.is_closed(ca.directory_url(), now) {
+            // Since this question was queued.
+            return Ok(());
+        }
         let (window, next) = match ca.renewal_info(cert_id) {
             Ok(None) => {
                 questions.answered(secret, next_question(None, now));
@@ -42,7 +46,7 @@ impl Work<'_> {
                 (window.or_else(|| before.clone()), next_question(answer.retry_after, now))
             }
             Err(AcmeError::Problem { status: 429 | 503, retry_after, .. }) => {
-                let until = retry_after.unwrap_or(now + RATE_LIMIT_WAIT);
+                let until = next_question(Some(retry_after.unwrap_or(now + RATE_LIMIT_WAIT)), now);
                 questions.close(ca.directory_url(), until);
                 event!(
                     info,
@@ -51,7 +55,7 @@ impl Work<'_> {
                     error = "the CA wants no such questions",
                     until = until
                 );
-                return Ok(());
+                (before.clone(), until)
             }
             Err(e @ (AcmeError::Problem { status: 500.., .. } | AcmeError::Network(_) | AcmeError::Stopped)) => {
                 let again = questions.failed(secret, None, now);
