@@ -256,7 +256,11 @@ fn attempt<'a>(
                 let csr = key.request(names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
-                ca.finalize(&account, &answer.body.finalize, &csr).map_err(told)?
+                match ca.finalize(&account, &answer.body.finalize, &csr) {
+                    // The answer to an earlier try was lost: the order says what became of it.
+                    Err(e) if e.word() == Some("orderNotReady") => ca.order(&account, &url).map_err(told)?,
+                    answer => answer.map_err(told)?,
+                }
             }
             Next::Wait => {
                 finalized = true;
