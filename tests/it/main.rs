@@ -17,6 +17,7 @@ mod liars;
 mod main_job;
 mod probes;
 mod renewal_info;
+mod scripted_ca;
 mod seeing;
 mod static_binary;
 mod support;

@@ -1,5 +1,7 @@
 //! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
+pub mod ca;
+mod https;
 pub mod kill_proxy;
 pub mod liar;
 pub mod lies;
