@@ -1,10 +1,14 @@
 //! Limits that a CA says it has: who waits, for how long, and who does not.
 
+use std::time::{Duration, SystemTime};
+
 use notariat::time::{Time, now};
 use notariat_lab::pebble::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 use serde_json::Value;
+use time::OffsetDateTime;
 
+use super::tolerated::date;
 use crate::main_job::annotate;
 use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::{Run, Site, x509};
@@ -176,10 +180,9 @@ fn refuse(limit: &Limit, reply: &mut Reply) {
         503 if limit.said.is_empty() => reply.html(503),
         status => reply.refuse(status, if status == 429 { "rateLimited" } else { "serverInternal" }, limit.said),
     }
-    let at = time::OffsetDateTime::from(std::time::SystemTime::now()) + time::Duration::seconds_f64(limit.holds as f64);
-    let date = at.format(&time::format_description::well_known::Rfc2822).unwrap().replace("+0000", "GMT");
+    let at = OffsetDateTime::from(SystemTime::now()) + Duration::from_secs(limit.holds);
     match limit.retry_after {
-        Some("date") => reply.set("Retry-After", date),
+        Some("date") => reply.set("Retry-After", date(at)),
         Some(seconds) => reply.set("Retry-After", seconds),
         None => {}
     }
@@ -235,7 +238,7 @@ fn one_name_set_that_is_refused_for_34_hours_delays_nobody() {
     }
     site.config(&config);
     let ca = Ca::start(&site.pebble, |asked, reply| {
-        if asked.orders("n7.site.test") {
+        if asked.orders("n0.site.test") {
             reply.refuse(
                 429,
                 "rateLimited",
@@ -246,15 +249,15 @@ fn one_name_set_that_is_refused_for_34_hours_delays_nobody() {
     });
     for pass in ["first", "second"] {
         let run = Run::of(&mut ca.command(&site, &["-once"])).ends(1);
-        assert_until(pass, line(&run, "waiting secret=default/n7 "), 34 * HOURS);
+        assert_until(pass, line(&run, "waiting secret=default/n0 "), 34 * HOURS);
     }
     assert_eq!(ca.count(Kind::NewOrder), 21, "once for each");
-    for n in (0..21).filter(|n| *n != 7) {
+    for n in (0..21).filter(|n| *n != 0) {
         let name = format!("n{n}.site.test");
         x509::assert_valid(&site.folder(&format!("n{n}")), &site.pebble.root_pem(), &[&name]);
     }
-    assert_eq!(site.read("n7", "tls.crt").as_ref(), Some(&old));
-    let record: Value = serde_json::from_str(&site.record("n7").unwrap()).unwrap();
+    assert_eq!(site.read("n0", "tls.crt").as_ref(), Some(&old));
+    let record: Value = serde_json::from_str(&site.record("n0").unwrap()).unwrap();
     let history = &record["histories"][0];
     assert_eq!(history["failures"], 1, "{record:#}");
     let wait = Time::from_unix(history["nextAttempt"].as_i64().unwrap()).since(now()).as_secs() / HOURS;

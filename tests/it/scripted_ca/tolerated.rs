@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::{Due, Lie, forged};
@@ -97,8 +98,7 @@ fn cut_once(asked: &Asked, reply: &mut Reply) {
 
 /// Puts the clock of the CA so many minutes forward.
 fn shift(reply: &mut Reply, minutes: i64) {
-    let at = time::OffsetDateTime::from(SystemTime::now()) + time::Duration::minutes(minutes);
-    reply.set("Date", at.format(&Rfc2822).unwrap().replace("+0000", "GMT"));
+    reply.set("Date", date(OffsetDateTime::from(SystemTime::now()) + time::Duration::minutes(minutes)));
 }
 
 #[test]
@@ -132,37 +132,43 @@ fn a_clock_that_is_more_than_an_hour_off_renews_nothing() {
 #[test]
 fn looks_at_an_order_come_when_the_ca_says() {
     let mut due = Due::new();
-    let rows: [(&str, Lie); 2] = [
-        ("seconds", |a, r| later(a, r, |_| "2".to_owned())),
-        ("a date", |a, r| later(a, r, |at| at.format(&Rfc2822).unwrap().replace("+0000", "GMT"))),
+    // Where the pause is asked for, and which of the pauses after finalize it is.
+    let rows: [(&str, Kind, Lie, usize); 3] = [
+        ("at finalize", Kind::Finalize, |_, r| later(r, |_| "2".to_owned()), 0),
+        ("at a look", Kind::Order, |a, r| first_look(a, r, |_| "2".to_owned()), 1),
+        ("at a look, a date", Kind::Order, |a, r| first_look(a, r, date), 1),
     ];
-    for (name, lie) in rows {
-        let (run, ca) = due.pass(name, Kind::Any, lie);
+    for (name, kind, lie, place) in rows {
+        let (run, ca) = due.pass(name, kind, lie);
         due.assert_issued(name, &run);
         let asked = ca.asked();
         let finalized = asked.iter().position(|a| a.kind == Kind::Finalize).unwrap();
         let looks = || asked[finalized..].iter().filter(|a| matches!(a.kind, Kind::Finalize | Kind::Order));
         let pauses: Vec<Duration> = looks().zip(looks().skip(1)).map(|(a, b)| b.at - a.at).collect();
-        assert_eq!(pauses.len(), 2, "{name}: {pauses:?}");
+        assert_eq!(pauses.len(), place + 1, "{name}: {pauses:?}");
         // Whole seconds: a pause of 2 s is at least one of 1 s.
-        assert!(pauses.iter().all(|pause| *pause > Duration::from_millis(900)), "{name}: {pauses:?}");
+        assert!(pauses[place] > Duration::from_millis(900), "{name}: {pauses:?}");
     }
 }
 
-/// The order is processing when it is finalized and at the first look after that, and wants to be looked at two seconds later.
-fn later(asked: &Asked, reply: &mut Reply, when: fn(time::OffsetDateTime) -> String) {
-    if asked.csr.is_empty() || !matches!(asked.kind, Kind::Finalize | Kind::Order) {
-        return;
+/// The first look after finalize is told to look again two seconds later.
+fn first_look(asked: &Asked, reply: &mut Reply, when: fn(OffsetDateTime) -> String) {
+    if !asked.csr.is_empty() && asked.since_finalize == 0 {
+        later(reply, when);
     }
-    let again = asked.kind == Kind::Finalize || asked.since_finalize == 0;
-    if again {
-        reply.edit(|order| {
-            order["status"] = json!("processing");
-            order["certificate"] = Value::Null;
-        });
-        let at = time::OffsetDateTime::from(SystemTime::now()) + time::Duration::seconds(2);
-        reply.set("Retry-After", when(at));
-    }
+}
+
+fn later(reply: &mut Reply, when: fn(OffsetDateTime) -> String) {
+    reply.edit(|order| {
+        order["status"] = json!("processing");
+        order["certificate"] = Value::Null;
+    });
+    reply.set("Retry-After", when(OffsetDateTime::from(SystemTime::now()) + time::Duration::seconds(2)));
+}
+
+/// A time as HTTP writes it.
+pub fn date(at: OffsetDateTime) -> String {
+    at.format(&Rfc2822).unwrap().replace("+0000", "GMT")
 }
 
 #[test]
