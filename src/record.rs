@@ -250,6 +250,7 @@ impl Body {
                 failures: 0,
                 stage: None,
                 error: None,
+                limited: false,
                 next_attempt: None,
                 inputs: String::new(),
                 orders: Vec::new(),

@@ -187,10 +187,15 @@ pub struct Challenge {
     pub url: String,
     #[serde(default)]
     pub status: Option<Status>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub token: Option<String>,
     #[serde(default)]
     pub error: Option<Problem>,
+}
+
+/// A text, or nothing: what a challenge of an unknown type has in this place does not spoil the others.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(serde_json::Value::deserialize(deserializer)?.as_str().map(str::to_owned))
 }
 
 /// An error in the CA's words (RFC 7807, RFC 8555 section 6.7).
@@ -259,11 +264,11 @@ mod tests {
         assert_eq!((order.status, order.authorizations.len()), (Status::Pending, 1));
         let authorization: Authorization = serde_json::from_str(
             r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"expires":"2026-11-22T15:33:00Z","challenges":[
-            {"type":"dns-persist-01","url":"https://ca/c/3","issuer-domain-names":["ca"],"status":"pending"},
+            {"type":"dns-persist-01","url":"https://ca/c/3","issuer-domain-names":["ca"],"status":"pending"},{"type":"odd-01","token":{"a":1}},
             {"type":"dns-01","url":"https://ca/c/1","token":"t","status":"pending"}]}"#,
         )
         .unwrap();
-        assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 2));
+        assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 3));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
         assert_eq!(odd.status, Status::Unknown("contemplating".into()));
     }

@@ -64,6 +64,14 @@ pub struct Finding {
     pub detail: String,
 }
 
+impl Finding {
+    /// The same, with what a CA said besides.
+    pub(super) fn with(self, said: Option<&str>) -> Finding {
+        let said = said.map(|said| format!("; {said}")).unwrap_or_default();
+        Finding { detail: self.detail + &said, ..self }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.reason, self.detail)

@@ -220,7 +220,9 @@ fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) ->
     let names = input.entry.order_names();
     let counted = !is_regular_renewal(input, &finding, first);
     let forced = usable.iter().any(|place| is_forced(&input.held[*place]));
-    let wait = backing_off(input, &names).map(|until| (Waiting::BackingOff, until));
+    let limit = input.record.history(&names, input.directory.url()).filter(|history| history.limited);
+    let backing = if limit.is_some() { Waiting::RateLimited } else { Waiting::BackingOff };
+    let wait = backing_off(input, &names).map(|until| (backing, until));
     let wait = wait.or_else(|| {
         let capped = capped(input.orders_of(&names), input.now).filter(|_| counted && !forced);
         capped.map(|until| (Waiting::Capped, until))
@@ -228,14 +230,24 @@ fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) ->
     if let Some((waiting, until)) = wait {
         return match partial(input, &finding, first) {
             Some(names) => Decision::Issue { finding, targets: usable.to_vec(), counted: true, names: Some(names) },
-            None => Decision::Wait { finding, waiting, until },
+            None => {
+                let said = limit.and_then(|history| history.error.as_deref());
+                Decision::Wait { finding: finding.with(said), waiting, until }
+            }
         };
     }
-    if let Some(closed) = input.closed {
-        let finding = Finding { detail: format!("{}; {}", finding.detail, closed.said), ..finding };
+    if let Some(closed) = input.closed.filter(|_| !is_under_way(input, &names)) {
+        let finding = finding.with(Some(&closed.said));
         return Decision::Wait { finding, waiting: Waiting::RateLimited, until: closed.until };
     }
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
+}
+
+/// Whether an order of these names is there to be continued: the CA's limits are for new ones.
+fn is_under_way(input: &Input<'_>, names: &[Domain]) -> bool {
+    let (directory, key_type) = (input.directory.url(), input.entry.key_type);
+    let flight = input.record.in_flight.as_ref().filter(|flight| flight.order.is_some());
+    flight.is_some_and(|flight| flight.is_for(names, directory, key_type, input.profile))
 }
 
 /// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.

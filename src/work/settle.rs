@@ -73,6 +73,7 @@ impl Work<'_> {
             history.failures = history.failures.saturating_add(1);
             history.stage = Some(failed.stage);
             history.error = Some(failed.error.chars().take(ERROR_KEPT_OCTETS).collect());
+            history.limited = failed.limit.is_some();
             history.inputs = self.job.inputs.clone();
             let next =
                 next_attempt(now, failed.severity, history.failures, self.job.short_lived, failed.retry_after, &seed);

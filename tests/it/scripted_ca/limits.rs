@@ -150,11 +150,8 @@ fn a_limit_holds_for_those_whom_it_is_for_also_after_a_restart() {
                 continue;
             }
             let waiting = line(&run, &format!("waiting secret=default/{secret} "));
-            // Those that were refused themselves wait by their own record, a fifth longer at most.
-            let refused = run.log.contains(&format!("failed secret=default/{secret} "));
-            let state = if refused { "state=BackingOff" } else { "state=RateLimited" };
-            assert!(waiting.contains(state), "{what}: {waiting}");
-            assert!(refused || waiting.contains("the CA refused"), "{what}: in the CA's words: {waiting}");
+            assert!(waiting.contains("state=RateLimited"), "{what}: {waiting}");
+            assert!(waiting.contains("the CA refused"), "{what}: in the CA's words: {waiting}");
             assert_until(&what, waiting, limit.holds);
         }
         let refusals = run.log.matches("failed secret=default/").count();
