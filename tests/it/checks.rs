@@ -173,3 +173,24 @@ fn without_a_copy_a_lost_secret_is_obtained_again() {
     site.once().ends(0).says(&["reason=SecretMissing"]);
     assert_ne!(x509::serial(&site.folder("web")), serial);
 }
+
+/// One broken new name must not take down what works, and that is renewed once, not again and again.
+#[test]
+fn held_names_are_renewed_alone_when_a_new_name_fails() {
+    let site = Site::new();
+    let (chain, key) = x509::make(&["a.site.test"], "somebody", -70, 20);
+    site.secret("web", &[("tls.crt", &chain), ("tls.key", &key)]);
+    site.config(&site.entry("web", "a.site.test, www.elsewhere.test", ""));
+    site.once()
+        .ends(1)
+        .says(&["issuing secret=default/web reason=NameMissing", "failed secret=default/web stage=zone"]);
+    let run = site.once().ends(1).says(&["issued secret=default/web names=a.site.test"]);
+    run.says(&["state=BackingOff", "reason=NameMissing"]);
+    site.assert_valid("web", &["a.site.test"]);
+    site.once().ends(1).never_says("issuing");
+    let accepted = site.record("web").unwrap();
+    assert!(accepted.contains("www.elsewhere.test"), "what is wanted stays remembered: {accepted}");
+
+    site.config(&site.entry("web", "a.site.test, b.site.test", ""));
+    site.once().ends(0).says(&["issued secret=default/web names=a.site.test,b.site.test"]);
+}

@@ -238,3 +238,13 @@ fn the_staging_directory_is_the_default_and_is_said_loudly() {
         .says(&["staging directory=https://acme-staging-v02.api.letsencrypt.org/directory", "no browser trusts"]);
     assert!(notariat().arg("-version").status().unwrap().success());
 }
+
+/// As a loaded CA does: the values stay until it has looked, however late.
+#[test]
+fn a_ca_that_looks_late_still_finds_the_values() {
+    let site = Site::with_ca(Pebble::setup().no_sleep(false).env("PEBBLE_VA_SLEEPTIME", "3"));
+    site.config(&site.entry("web", "site.test, '*.site.test'", ""));
+    site.once().ends(0);
+    site.assert_valid("web", &["site.test", "*.site.test"]);
+    assert!(site.dns.txt("_acme-challenge.site.test").is_empty());
+}
