@@ -7,7 +7,7 @@ use super::probing::is_due;
 use super::world::{Pass, Probing, World};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
-use crate::decide::limits::{Closed, Scope, exhausted, quotas};
+use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
 use crate::decide::{Decision, Finding, Input, Orders, decide};
 use crate::issue::{Context, account};
 use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
@@ -40,7 +40,8 @@ impl World {
         let asked = asked(&held);
         let inputs = if waiting { self.inputs(wanted, keys, asked)? } else { String::new() };
         let directory = self.context.cas.directory(wanted);
-        let closed = self.closed(wanted, directory.url(), pass, now);
+        let renewal = is_renewal(&held, &entry.order_names(), directory.url(), now);
+        let closed = self.closed(wanted, directory.url(), renewal, now);
         let judgement = decide(&Input {
             entry,
             held: &held,
@@ -89,7 +90,7 @@ impl World {
             false => None,
         };
         if let Some(Task::Issue { .. }) = task {
-            *pass.ordered.entry(directory.url().to_owned()).or_default() += 1;
+            self.made.entry(directory.url().to_owned()).or_default().add(now, renewal);
         }
         if let Some(task) = task.or(question.map(Task::Window)).or(probe.then_some(Task::Probe)) {
             if matches!(task, Task::Tidy) {
@@ -103,7 +104,7 @@ impl World {
     }
 
     /// The gate that keeps an order of this certificate from being made: one that the CA closed, or the quota of its directory.
-    fn closed(&self, wanted: &Wanted, directory: &str, pass: &Pass, now: Time) -> Option<Closed> {
+    fn closed(&self, wanted: &Wanted, directory: &str, renewal: bool, now: Time) -> Option<Closed> {
         let Context { limits, namespace, .. } = &*self.context;
         if !limits.is_open()
             && let Some(closed) =
@@ -112,13 +113,7 @@ impl World {
             return Some(closed);
         }
         let quotas = quotas(directory, wanted.issuer.as_ref().and_then(|issuer| issuer.orders_per_day));
-        if quotas.is_empty() {
-            return None;
-        }
-        let made = self.made.get(directory).map_or(&[][..], Vec::as_slice);
-        let mut orders = made.to_vec();
-        orders.resize(made.len() + pass.ordered.get(directory).copied().unwrap_or(0), now);
-        let until = exhausted(&quotas, &orders, now)?;
+        let until = self.made.get(directory)?.exhausted(&quotas, renewal, now)?;
         let said = format!("as many orders as {directory} is to get were made already");
         Some(Closed { scope: Scope::Account, until, said })
     }

@@ -12,6 +12,7 @@ use super::queue::Queue;
 use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config};
 use crate::decide::Orders;
+use crate::decide::limits::{Made, made_lately, turn};
 use crate::issue::Context;
 use crate::kube::object::SecretObject;
 use crate::limits::POLL_INTERVAL;
@@ -35,8 +36,8 @@ pub(super) struct World {
     said: HashMap<String, (String, bool)>,
     pub(super) tidied: HashMap<ObjectRef, Time>,
     pub(super) probing: Probing,
-    /// When orders were made lately, as far as the records tell, by directory.
-    pub(super) made: HashMap<String, Vec<Time>>,
+    /// When orders were made lately, with those that the pass under way wants, by directory.
+    pub(super) made: HashMap<String, Made>,
 }
 
 /// Which zones are probed.
@@ -66,8 +67,6 @@ pub(super) struct Pass {
     pub(super) wake: Option<Time>,
     /// Certificates that nobody wants any more.
     pub(super) gone: Vec<ObjectRef>,
-    /// Orders that this pass wants to be made, by directory.
-    pub(super) ordered: HashMap<String, usize>,
     /// Something could not be read.
     pub(super) unknown: bool,
     /// A ConfigMap is missing or unreadable.
@@ -113,12 +112,12 @@ impl World {
             }
         }
         let orders = self.orders();
-        self.made = self.made_lately(now);
+        self.made = made_lately(self.known.values().map(|known| &known.body), now);
         let mut keys = HashMap::new();
-        for (secret, wanted) in &wishes.wanted {
-            if busy.contains(secret) {
-                continue;
-            }
+        let mut wanted: Vec<(&ObjectRef, &Arc<Wanted>)> =
+            wishes.wanted.iter().filter(|(s, _)| !busy.contains(*s)).collect();
+        wanted.sort_by_cached_key(|(s, _)| self.known.get(*s).map(|known| turn(&known.body)));
+        for (secret, wanted) in wanted {
             if let Err(e) = self.judge(secret, wanted, now, &orders, &mut keys, &mut pass) {
                 pass.unknown = true;
                 self.say(secret.to_string(), format!("unread {e}"), || {
@@ -240,21 +239,6 @@ impl World {
                 });
             }
         }
-    }
-
-    /// When orders were made within the last day: those that gave a certificate, and those that failed since.
-    fn made_lately(&self, now: Time) -> HashMap<String, Vec<Time>> {
-        let mut made: HashMap<String, Vec<Time>> = HashMap::new();
-        let is_recent = |at: Time| at + Duration::from_secs(86_400) > now;
-        for body in self.known.values().map(|known| &known.body) {
-            if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
-                made.entry(stored.directory.clone()).or_default().push(stored.at);
-            }
-            for history in body.histories.iter().filter(|h| h.failures > 0 && is_recent(h.last_attempt)) {
-                made.entry(history.directory.clone()).or_default().push(history.last_attempt);
-            }
-        }
-        made
     }
 
     /// The times of counted orders by name set and directory, over all records.

@@ -2,11 +2,15 @@
 //!
 //! A problem says in its words which of the limits was met. Only what is known to reach beyond one name set closes a gate for others.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::directory::normalized;
+use super::held::Held;
 use crate::name::{DnsName, Domain};
+use crate::record::Body;
 use crate::time::Time;
 
 /// What a limit of a CA covers.
@@ -87,27 +91,90 @@ pub struct Quota {
     pub orders: usize,
     /// The window, which moves.
     pub window: Duration,
+    /// Whether renewals take from it, too.
+    pub renewals: bool,
 }
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The quotas of a directory: what an operator set for a day, and for Let's Encrypt nine tenths of the 300 orders that it takes from an
-/// account in three hours, so that many first certificates are spread and not refused.
+/// account in three hours, so that many first certificates are spread and not refused. That limit is not for renewals: were they to wait
+/// for it, too, what has to be renewed more often than it allows would expire.
 pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
-    let day = Duration::from_secs(86_400);
-    let own = orders_per_day.map(|orders| Quota { orders: orders as usize, window: day });
+    let own = orders_per_day.map(|orders| Quota { orders: orders as usize, window: DAY, renewals: true });
     let host = directory.strip_prefix("https://").unwrap_or_default().split('/').next().unwrap_or_default();
-    let known = (host == "acme-v02.api.letsencrypt.org").then_some(Quota { orders: 270, window: day / 8 });
-    own.into_iter().chain(known).collect()
+    let known = host == "acme-v02.api.letsencrypt.org";
+    own.into_iter().chain(known.then_some(Quota { orders: 270, window: DAY / 8, renewals: false })).collect()
 }
 
-/// Until when no further order may be made, given the times of those that were. `None`: there is room in every quota.
-pub fn exhausted(quotas: &[Quota], orders: &[Time], now: Time) -> Option<Time> {
-    let over = |quota: &Quota| {
-        let mut recent: Vec<Time> = orders.iter().copied().filter(|at| *at + quota.window > now).collect();
-        recent.sort();
-        let first = recent.len().checked_sub(quota.orders)?;
-        Some(recent[first] + quota.window)
-    };
-    quotas.iter().filter_map(over).max()
+/// Whether the CA takes an order of these names for a renewal: it has issued what is held, for exactly them. Let's Encrypt looks back
+/// for 120 days.
+pub fn is_renewal(held: &[Held], names: &[Domain], directory: &str, now: Time) -> bool {
+    held.iter().any(|held| match held {
+        Held::Present(present) => present.pair.facts().is_some_and(|facts| {
+            let same = facts.names.len() == names.len() && names.iter().all(|name| facts.names.contains(name));
+            let from = present.directory.as_deref().map(normalized);
+            same && now < facts.not_before + 120 * DAY && from.as_deref() == Some(directory)
+        }),
+        Held::Missing => false,
+    })
+}
+
+/// When orders were made lately at one directory.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    all: Vec<Time>,
+    /// Without renewals.
+    first: Vec<Time>,
+}
+
+impl Made {
+    /// One more.
+    pub fn add(&mut self, at: Time, renewal: bool) {
+        self.all.push(at);
+        if !renewal {
+            self.first.push(at);
+        }
+    }
+
+    /// Until when no further order may be made, a renewal or not. `None`: there is room.
+    pub fn exhausted(&self, quotas: &[Quota], renewal: bool, now: Time) -> Option<Time> {
+        let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
+        quotas.filter_map(|quota| exhausted(quota, if quota.renewals { &self.all } else { &self.first }, now)).max()
+    }
+}
+
+/// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
+/// since. The counted ones are no regular renewals.
+pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<String, Made> {
+    let mut made: HashMap<String, Made> = HashMap::new();
+    let is_recent = |at: Time| at + DAY > now;
+    for body in records {
+        if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
+            made.entry(stored.directory.clone()).or_default().all.push(stored.at);
+        }
+        for history in &body.histories {
+            let made = made.entry(history.directory.clone()).or_default();
+            made.first.extend(history.orders.iter().filter(|at| is_recent(**at)));
+            if history.failures > 0 && is_recent(history.last_attempt) {
+                made.add(history.last_attempt, false);
+            }
+        }
+    }
+    made
+}
+
+/// Whose turn it is first where a quota does not let all of them go: the oldest certificate's, so that what works goes on to work.
+pub fn turn(record: &Body) -> (bool, Option<Time>) {
+    (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
+}
+
+/// Until when no further order may be made, given the times of those that were. `None`: there is room.
+fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
+    let mut recent: Vec<Time> = orders.iter().copied().filter(|at| *at + quota.window > now).collect();
+    recent.sort();
+    let first = recent.len().checked_sub(quota.orders)?;
+    Some(recent[first] + quota.window)
 }
 
 /// Failed validations of one name that are risked within an hour, over all certificates; Let's Encrypt allows five.
@@ -115,12 +182,15 @@ pub const VALIDATION_FAILURES: usize = 4;
 
 /// Until when a name is not to be validated after failures at these times.
 pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
-    exhausted(&[Quota { orders: VALIDATION_FAILURES, window: Duration::from_secs(3600) }], failures, now)
+    let hour = Quota { orders: VALIDATION_FAILURES, window: Duration::from_secs(3600), renewals: true };
+    exhausted(&hour, failures, now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cert::facts::Facts;
+    use crate::decide::held::{Owner, Pair, Present};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
@@ -185,15 +255,65 @@ mod tests {
     }
 
     #[test]
+    fn a_renewal_is_for_the_names_of_what_is_held_and_at_the_ca_that_issued_it() {
+        let held = |names: &[&str], age_days: u32, directory: Option<&str>| {
+            let facts = Facts {
+                names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
+                not_before: NOW - DAY * age_days,
+                not_after: NOW + DAY,
+                serial: String::new(),
+                public_key: Vec::new(),
+                issuer: String::new(),
+                fingerprint: String::new(),
+                cert_id: None,
+            };
+            Held::Present(Box::new(Present {
+                kind: String::new(),
+                owner: Owner::Us,
+                pair: Pair::Sound(facts),
+                directory: directory.map(str::to_owned),
+                key_type: None,
+                profile: None,
+                renewal_asked: None,
+                revocation_asked: None,
+            }))
+        };
+        let (ca, names) = ("https://ca.test/dir", [Domain::parse("a.test").unwrap(), Domain::parse("b.test").unwrap()]);
+        for (held, renewal) in [
+            (held(&["b.test", "a.test"], 60, Some("https://CA.test/dir/")), true),
+            (held(&["b.test", "a.test"], 60, Some("https://other.test/dir")), false),
+            (held(&["b.test", "a.test"], 60, None), false),
+            (held(&["b.test", "a.test"], 120, Some(ca)), false),
+            (held(&["a.test"], 60, Some(ca)), false),
+            (held(&["a.test", "b.test", "c.test"], 60, Some(ca)), false),
+            (Held::Missing, false),
+        ] {
+            assert_eq!(is_renewal(std::slice::from_ref(&held), &names, ca, NOW), renewal, "{held:?}");
+        }
+    }
+
+    #[test]
     fn quotas_move_with_the_time() {
         let quotas = quotas("https://acme-v02.api.letsencrypt.org/directory", Some(300));
         assert_eq!(quotas.len(), 2);
         assert!(super::quotas("https://ca.test/dir", None).is_empty());
         let at = |minutes: u64| NOW - Duration::from_secs(60 * minutes);
-        assert_eq!(exhausted(&quotas, &vec![at(1); 269], NOW), None);
-        assert_eq!(exhausted(&quotas, &vec![at(1); 270], NOW), Some(at(1) + Duration::from_secs(3 * 3600)));
-        assert_eq!(exhausted(&quotas, &vec![at(181); 299], NOW), None);
-        assert_eq!(exhausted(&quotas, &vec![at(181); 300], NOW), Some(at(181) + Duration::from_secs(86_400)));
+        let exhausted = |n: usize, minutes: u64, (made, wanted): (bool, bool)| {
+            let mut orders = Made::default();
+            (0..n).for_each(|_| orders.add(at(minutes), made));
+            orders.exhausted(&quotas, wanted, NOW).map(|until| until.since(at(minutes)).as_secs() / 3600)
+        };
+        for (n, minutes, renewals, hours) in [
+            (269, 1, (false, false), None),
+            (270, 1, (false, false), Some(3)),
+            (270, 1, (false, true), None),
+            (299, 1, (true, false), None),
+            (299, 181, (false, false), None),
+            (300, 181, (false, false), Some(24)),
+            (300, 181, (true, true), Some(24)),
+        ] {
+            assert_eq!(exhausted(n, minutes, renewals), hours, "{n} {minutes} {renewals:?}");
+        }
         assert_eq!(failed_too_often(&[at(50), at(40), at(30)], NOW), None);
         assert_eq!(
             failed_too_often(&[at(70), at(50), at(40), at(30), at(1)], NOW),
