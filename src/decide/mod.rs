@@ -224,7 +224,8 @@ fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) ->
     let backing = if limit.is_some() { Waiting::RateLimited } else { Waiting::BackingOff };
     let wait = backing_off(input, &names).map(|until| (backing, until));
     let wait = wait.or_else(|| {
-        let capped = capped(input.orders_of(&names), input.now).filter(|_| counted && !forced);
+        let cap_holds = counted && !forced && !was_counted(input, &names);
+        let capped = capped(input.orders_of(&names), input.now).filter(|_| cap_holds);
         capped.map(|until| (Waiting::Capped, until))
     });
     if let Some((waiting, until)) = wait {
@@ -254,6 +255,12 @@ fn is_under_way(input: &Input<'_>, names: &[Domain]) -> bool {
 fn backing_off(input: &Input<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
     history.next_attempt.filter(|next| *next > input.now && history.inputs == input.inputs)
+}
+
+/// The order in flight was counted already, so it may be a certificate by now that is only to be fetched.
+fn was_counted(input: &Input<'_>, names: &[Domain]) -> bool {
+    let flight = input.record.in_flight.as_ref().filter(|f| f.counted && f.order.is_some());
+    flight.is_some_and(|f| f.is_for(names, input.directory.url(), input.entry.key_type, input.profile))
 }
 
 /// Somebody asked with `notariat renew -force`, who knows what the cap is for.

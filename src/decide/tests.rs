@@ -6,7 +6,7 @@ use crate::config::node;
 use crate::decide::held::{Owner, Present};
 use crate::kube::object::TYPE_TLS;
 use crate::name::Domain;
-use crate::record::{History, Stored};
+use crate::record::{History, InFlight, Stored};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -328,6 +328,32 @@ fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
     let foreign_serial =
         World { record: Body::default(), orders, ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
     assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
+}
+
+#[test]
+fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
+    for (counted, order, names, word) in [
+        (true, true, "*.a.test", "Issue Expired"),
+        (false, true, "*.a.test", "Wait Capped Expired"),
+        (true, false, "*.a.test", "Wait Capped Expired"),
+        (true, true, "b.test", "Wait Capped Expired"),
+    ] {
+        let mut world = World { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..world() };
+        world.entry = entry("{secret: web, domains: ['*.a.test']}");
+        world.record.in_flight = Some(InFlight {
+            holder: String::new(),
+            at: NOW - DAY,
+            directory: PEBBLE.to_owned(),
+            names: vec![Domain::parse(names).unwrap()],
+            key_type: "ecdsa-p256".to_owned(),
+            profile: None,
+            account: None,
+            order: order.then(|| "https://ca.example/order/1".to_owned()),
+            counted,
+            published: Vec::new(),
+        });
+        assert_eq!(world.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
+    }
 }
 
 #[test]
