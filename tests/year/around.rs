@@ -1,0 +1,198 @@
+//! What happens around an attempt: it failed, the process crashed and starts again, the record is tidied, a Secret restored, and what
+//! other people do.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use notariat::decide::attempts::next_attempt;
+use notariat::decide::gate::Gates;
+use notariat::decide::held::Held;
+use notariat::decide::limits::{Closed, Scope, failed_too_often};
+use notariat::decide::window::Window;
+use notariat::issue::Failed;
+use notariat::issue::limits::Limits;
+use notariat::issue::questions::Questions;
+use notariat::limits::SHORT_LIVED;
+use notariat::name::DnsName;
+use notariat::record::Record;
+use notariat::time::Time;
+
+use crate::attempt::End;
+use crate::ca::{DIRECTORY, HOUR};
+use crate::daemon::{Event, World};
+use crate::trouble::Trouble;
+
+/// What the process learned of limits (`State` in issue/limits.rs); a crash forgets it.
+#[derive(Default)]
+pub struct Learned {
+    failures: HashMap<DnsName, Vec<Time>>,
+    not_understood: Option<(Time, usize)>,
+}
+
+impl World {
+    /// Mirrors `failed` in work/settle.rs.
+    pub fn failed(&mut self, i: usize, claim: &mut Record, failed: Failed) -> Result<Failed, End> {
+        let now = self.now;
+        let taken = claim.body.in_flight.as_ref().is_some_and(|f| f.holder == self.holder);
+        if failed.barred.is_some() && !taken {
+            return Ok(failed);
+        }
+        match &mut claim.body.in_flight {
+            Some(flight) => flight.holder.clear(),
+            None => claim.next_key = None,
+        }
+        if !failed.uncounted {
+            self.tally.failures += 1;
+            let certificate = &self.certificates[i];
+            let short_lived = certificate.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED);
+            let history = claim.body.history_mut(&certificate.names, DIRECTORY, now);
+            history.failures = history.failures.saturating_add(1);
+            (history.stage, history.error) = (Some(failed.stage), Some(failed.error.clone()));
+            history.inputs = "inputs".to_owned();
+            let seed = certificate.entry.main_secret().to_string();
+            let next = next_attempt(now, failed.severity, history.failures, short_lived, failed.retry_after, &seed);
+            history.next_attempt = Some(next);
+        }
+        match self.save(i, claim) {
+            Err(End::Crashed) => Err(End::Crashed),
+            Err(End::Failed(_)) | Ok(()) => Ok(failed),
+        }
+    }
+
+    /// Mirrors `learn` and, below, `judge` in issue/limits.rs.
+    pub fn learn(&mut self, i: usize, failed: &Failed) {
+        let now = self.now;
+        let Some(new) = self.gate_of(i, failed) else { return };
+        let mut gates: Vec<Closed> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
+        gates.retain(|gate| gate.until > now && gate.scope != new.scope);
+        gates.push(new);
+        if failed.limit.as_ref().is_none_or(|limit| !limit.passing) {
+            self.kept_gates = serde_json::to_vec(&gates).expect("gates are plain data");
+        }
+        self.limits.remember(&self.account, gates);
+    }
+
+    fn gate_of(&mut self, i: usize, failed: &Failed) -> Option<Closed> {
+        let now = self.now;
+        for name in &failed.not_validated {
+            let times = self.learned.failures.entry(name.clone()).or_default();
+            times.retain(|at| *at + HOUR > now);
+            times.push(now);
+            if let Some(until) = failed_too_often(times, now) {
+                return Some(Closed { scope: Scope::Name(name.clone()), until, said: String::new() });
+            }
+        }
+        let limit = failed.limit.as_ref()?;
+        let scope = match &limit.scope {
+            Scope::NameSet => {
+                let before = self.learned.not_understood.replace((now, i));
+                let (at, other) = before.filter(|_| !limit.passing)?;
+                let same = at + Duration::from_secs(600) > now && other != i && !failed.error.contains("exact set");
+                same.then_some(Scope::Account)?
+            }
+            known => known.clone(),
+        };
+        Some(Closed { scope, until: limit.until, said: failed.error.clone() })
+    }
+
+    /// Everything in memory is gone; what was written is read back. Half of the starts are on another host.
+    pub fn crash(&mut self) {
+        self.tally.crashes += 1;
+        let trouble = self.trouble.as_mut().expect("nothing crashes without trouble");
+        let down = match trouble.rng.below(20) {
+            0 => trouble.rng.within(HOUR, HOUR * 12),
+            _ => trouble.rng.within(Duration::from_secs(1), Duration::from_secs(600)),
+        };
+        let start = self.now + down;
+        let host = if trouble.rng.below(2) == 0 { 0 } else { self.tally.crashes };
+        self.holder = format!("pod-{host}/{}", self.tally.crashes + 1);
+        self.questions = Questions::new(start, true);
+        (self.limits, self.learned, self.gates) = (Limits::default(), Learned::default(), Gates::default());
+        self.forget_queue(start);
+        for i in 0..self.certificates.len() {
+            let record = self.open(i);
+            let form = record.body.accepted.as_ref().and_then(|accepted| accepted.read("notariat"));
+            assert_eq!(form.map(|form| form.entry).as_ref(), Some(&self.certificates[i].entry), "it reads back");
+            self.certificates[i].record = record;
+            self.look_at(i, start);
+        }
+    }
+
+    /// Mirrors `tidy` and `adopt_stored` in work/tidy.rs.
+    pub fn tidy(&mut self, i: usize) {
+        let mut claim = self.begin(i);
+        if let Some(until) = self.held_by_another(&claim) {
+            self.close(i, claim);
+            return self.look_at(i, until);
+        }
+        let key = claim.next_key.take();
+        let held = self.certificates[i].facts().map(|f| &f.public_key);
+        if key.is_some_and(|key| Some(key.expose()) == held) {
+            self.remember(i, &mut claim);
+        }
+        claim.body.in_flight = None;
+        let saved = self.save(i, &mut claim);
+        self.after(i, claim, saved);
+    }
+
+    /// Mirrors `restore` in work/mod.rs.
+    pub fn restore(&mut self, i: usize) {
+        let mut claim = self.begin(i);
+        if let Some(until) = self.held_by_another(&claim) {
+            self.close(i, claim);
+            return self.look_at(i, until);
+        }
+        let now = self.now;
+        let serial = claim.copy.as_ref().map(|copy| String::from_utf8_lossy(&copy.chain).into_owned());
+        claim.body.restores.retain(|t| *t + HOUR > now);
+        claim.body.restores.push(now);
+        let saved = self.save(i, &mut claim);
+        let stored = saved.and_then(|()| self.store(i, &serial.unwrap_or_default()));
+        self.tally.restores += u64::from(stored.is_ok());
+        self.after(i, claim, stored);
+    }
+
+    pub fn save_window(&mut self, i: usize, window: Option<Window>) {
+        let mut claim = self.begin(i);
+        claim.body.window = window;
+        let saved = self.save(i, &mut claim);
+        self.after(i, claim, saved);
+    }
+
+    fn after(&mut self, i: usize, claim: Record, result: Result<(), End>) {
+        self.close(i, claim);
+        let cut = self.trouble.as_mut().is_some_and(Trouble::left_over);
+        match result {
+            _ if cut => self.crash(),
+            Err(End::Crashed) => self.crash(),
+            Err(End::Failed(_)) => self.look_at(i, self.now + Duration::from_secs(30)),
+            Ok(()) => self.look_at(i, self.now + Duration::from_secs(1)),
+        }
+    }
+
+    pub fn delete(&mut self, i: usize) {
+        self.certificates[i].held = [Held::Missing];
+        self.notice(i);
+    }
+
+    /// Somebody puts an expired certificate back, whatever is there.
+    pub fn overwrite(&mut self, i: usize) {
+        let Some((facts, period, _)) = self.certificates[i].enemy.clone().filter(|h| h.2 > self.now) else {
+            return;
+        };
+        self.at(self.now + period, Event::Overwrite(i));
+        if self.certificates[i].facts().is_some_and(|held| held.serial == facts.serial) {
+            return;
+        }
+        self.certificates[i].hold(facts);
+        self.notice(i);
+    }
+
+    /// The loop looks at everything at least each 30 s.
+    fn notice(&mut self, i: usize) {
+        if !self.certificates[i].reserved && !self.is_down() {
+            let pause = self.rng.within(Duration::from_secs(1), Duration::from_secs(30));
+            self.look_at(i, self.now + pause);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What is decided about a certificate, and what follows at once.
+//!
+//! Mirrors daemon/judge.rs, the order of a pass in daemon/world.rs, and work/window.rs.
+
+use std::time::Duration;
+
+use notariat::decide::held::Held;
+use notariat::decide::limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
+use notariat::decide::window::{answered, next_question};
+use notariat::decide::{Decision, Input, Orders, Waiting, decide};
+use notariat::time::Time;
+
+use crate::ca::{DIRECTORY, HOUR};
+use crate::daemon::{Event, World};
+use crate::trouble::Part;
+
+impl World {
+    /// Mirrors `judge` in daemon/judge.rs. Returns whether the quota stood in the way.
+    pub fn look(&mut self, i: usize) -> bool {
+        self.certificates[i].next = Time::from_unix(i64::MAX);
+        if let Some(until) = self.trouble.as_ref().and_then(|t| t.out(Part::Store, self.now)) {
+            // Nothing is known, so nothing is done.
+            let pause = self.rng.within(Duration::ZERO, Duration::from_secs(30));
+            self.look_at(i, until + pause);
+            return false;
+        }
+        let had_slot = std::mem::take(&mut self.certificates[i].reserved);
+        let (closed, by_quota) = self.closed(i, had_slot);
+        let certificate = &self.certificates[i];
+        let copy = match (&certificate.held[0], &certificate.record.copy) {
+            (Held::Missing, Some(copy)) => {
+                self.ca.sets[i].issued.iter().find(|f| f.serial.as_bytes() == copy.chain.as_slice())
+            }
+            _ => None,
+        };
+        let judgement = decide(&Input {
+            entry: &certificate.entry,
+            held: &certificate.held,
+            record: &certificate.record.body,
+            copy,
+            directory: &self.directory,
+            profile: None,
+            inputs: "inputs",
+            orders: &self.counted_orders(i),
+            closed: closed.as_ref(),
+            now: self.now,
+        });
+        match judgement.decision {
+            Decision::Keep { until } => self.keep(i, until),
+            Decision::Wait { waiting: Waiting::RateLimited, until, .. } if by_quota => {
+                self.rationed.insert((turn(&self.certificates[i].record.body), i));
+                if self.quota_at != until {
+                    self.quota_at = until;
+                    self.at(until, Event::Quota);
+                }
+                return true;
+            }
+            Decision::Wait { until, .. } => self.look_at(i, until.max(self.now + Duration::from_secs(1))),
+            Decision::Refuse { finding } => panic!("a simulated Secret is refused: {finding}"),
+            Decision::Restore { .. } => self.restore(i),
+            Decision::Issue { counted, .. } => {
+                let slot = if had_slot { self.now } else { self.slot() };
+                if slot > self.now {
+                    self.certificates[i].reserved = true;
+                    self.look_at(i, slot);
+                } else {
+                    self.issue(i, counted);
+                }
+            }
+        }
+        false
+    }
+
+    /// The times of counted orders (`orders` in daemon/world.rs); no two certificates here have one exact set.
+    fn counted_orders(&self, i: usize) -> Orders {
+        let mut orders = Orders::new();
+        for history in self.certificates[i].record.body.histories.iter().filter(|h| !h.orders.is_empty()) {
+            let of = orders.entry(history.directory.clone()).or_default();
+            of.entry(history.names.clone()).or_default().extend(&history.orders);
+        }
+        orders
+    }
+
+    fn keep(&mut self, i: usize, until: Time) {
+        if self.certificates[i].record.body.in_flight.is_some() {
+            return self.tidy(i);
+        }
+        let secret = self.certificates[i].entry.main_secret().clone();
+        let next = self.questions.next(&secret, DIRECTORY, self.certificates[i].record.body.next_question);
+        if next > self.now {
+            return self.look_at(i, until.min(next));
+        }
+        self.ask(i, until);
+    }
+
+    /// Mirrors `ask_window` in work/window.rs. Answers that say what the last one said change nothing and are only counted.
+    fn ask(&mut self, i: usize, until: Time) {
+        let secret = self.certificates[i].entry.main_secret().clone();
+        self.tally.questions += 1;
+        if let Some(out) = self.trouble.as_ref().and_then(|t| t.out(Part::Ca, self.now)) {
+            match self.rng.below(2) {
+                0 => {
+                    self.questions.failed(&secret, None, self.now);
+                }
+                _ => self.questions.close(DIRECTORY, out.min(self.now + HOUR)),
+            }
+            return self.look_at(i, self.now + Duration::from_secs(1));
+        }
+        let facts = self.certificates[i].facts().expect("what is kept is there").clone();
+        let Some(suggested) = self.ca.renewal_info(i, &facts.serial, self.now) else {
+            self.questions.answered(&secret, next_question(None, self.now));
+            return self.look_at(i, self.now + Duration::from_secs(1));
+        };
+        let before = self.certificates[i].record.body.window.clone().filter(|w| w.serial == facts.serial);
+        let window = answered(before.as_ref(), &facts.serial, suggested, None, self.now);
+        let mut asked = self.now;
+        let mut next = self.next_question(asked);
+        if window != before {
+            self.questions.answered(&secret, next);
+            return self.save_window(i, window);
+        }
+        let quiet = self.ca.is_revoked(i).map_or(until, |_| asked);
+        let out = self.trouble.as_ref().and_then(|t| t.next_out(Part::Ca, asked)).unwrap_or(until);
+        let planned = &self.certificates[i].planned;
+        let change = planned.iter().copied().filter(|at| *at > asked).min().unwrap_or(until);
+        while next < quiet.min(out).min(change) {
+            asked = next;
+            next = self.next_question(asked);
+            self.tally.questions += 1;
+        }
+        self.questions.answered(&secret, next);
+        self.look_at(i, asked + Duration::from_secs(1));
+    }
+
+    /// Let's Encrypt says six hours, a fifth more or less.
+    fn next_question(&mut self, now: Time) -> Time {
+        next_question(Some(now + self.rng.within(Duration::from_secs(17_280), Duration::from_secs(25_920))), now)
+    }
+
+    /// Mirrors `closed` in daemon/judge.rs. Returns also whether it is the quota that stands in the way.
+    fn closed(&self, i: usize, had_slot: bool) -> (Option<Closed>, bool) {
+        let certificate = &self.certificates[i];
+        if let Some(closed) = self.limits.closed(&self.account, &certificate.names, self.now) {
+            return (Some(closed), false);
+        }
+        let quotas = quotas(DIRECTORY, self.orders_per_day);
+        let renewal = is_renewal(&certificate.held, &certificate.names, DIRECTORY, self.now);
+        if renewal && quotas.iter().all(|quota| !quota.renewals) {
+            // What was made is not asked for then.
+            return (None, false);
+        }
+        let closed = |until| Closed { scope: Scope::Account, until, said: "the quota".to_owned() };
+        if !renewal && !had_slot && self.quota_at > self.now {
+            // Another one was told so, and nothing leaves the window before.
+            return (Some(closed(self.quota_at)), true);
+        }
+        let mut made = made_lately(self.certificates.iter().map(|c| &c.record.body), self.now);
+        let made = made.entry(DIRECTORY.to_owned()).or_default();
+        for other in self.certificates.iter().filter(|c| c.reserved) {
+            made.add(self.now, is_renewal(&other.held, &other.names, DIRECTORY, self.now));
+        }
+        let until = made.exhausted(&quotas, renewal, self.now);
+        (until.map(closed), until.is_some())
+    }
+
+    /// Those who wait for the quota in the order in which a pass judges them: the first who is told to wait ends it for all.
+    pub fn serve_rationed(&mut self) {
+        while let Some((_, i)) = self.rationed.pop_first() {
+            if self.look(i) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! An order from newOrder to the certificate, and what is written into the record then. See [`crate::attempt`] for what is mirrored.
+
+use std::time::Duration;
+
+use notariat::decide::attempts::{Severity, Stage};
+use notariat::decide::limits::scope_of;
+use notariat::issue::Failed;
+use notariat::issue::limits::Limit;
+use notariat::record::{Copy, Record, Stored};
+use notariat::secret::Secret;
+use notariat::time::Time;
+
+use crate::attempt::{End, failed};
+use crate::buckets::words;
+use crate::ca::{DIRECTORY, HOUR, Refused, Status};
+use crate::daemon::World;
+use crate::trouble::Part;
+
+const ACCOUNT: &str = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
+
+pub fn url(id: u64) -> String {
+    format!("https://acme-v02.api.letsencrypt.org/acme/order/1/{id}")
+}
+
+impl World {
+    /// Returns the serial number of the certificate.
+    pub fn order(&mut self, i: usize, claim: &mut Record, counted: bool) -> Result<String, End> {
+        let id = match self.resume(i, claim)? {
+            Some(id) => id,
+            None => self.new_order(i, claim)?,
+        };
+        if self.ca.orders[&id].status == Status::Pending {
+            self.prove(i, claim, id)?;
+        }
+        if self.ca.orders[&id].status == Status::Ready {
+            let now = self.now;
+            let flight = claim.body.in_flight.as_mut().expect("it was taken");
+            flight.at = now;
+            if counted && !flight.counted {
+                flight.counted = true;
+                let names = self.certificates[i].names.clone();
+                claim.body.history_mut(&names, DIRECTORY, now).orders.push(now);
+            }
+            self.save(i, claim)?;
+            self.try_to(Stage::Finalize, Part::Ca)?;
+            let names = &self.certificates[i].names;
+            let history =
+                claim.body.history(names, DIRECTORY).filter(|_| claim.body.in_flight.as_ref().unwrap().counted);
+            let counted = history.and_then(|history| history.orders.last().copied());
+            let key = claim.next_key.as_ref().expect("it is saved with the order").expose();
+            self.ca.finalize(id, &self.certificates[i].names, key, counted, now);
+            self.try_to(Stage::Finalize, Part::Ca)?;
+        }
+        self.try_to(Stage::Download, Part::Ca)?;
+        Ok(self.ca.orders[&id].serial.clone())
+    }
+
+    fn resume(&mut self, i: usize, claim: &Record) -> Result<Option<u64>, End> {
+        let Some(flight) = claim.body.in_flight.as_ref().filter(|f| self.is_for(i, f)) else { return Ok(None) };
+        let Some(url) = flight.order.as_ref().filter(|_| claim.next_key.is_some()) else { return Ok(None) };
+        self.try_to(Stage::Order, Part::Ca)?;
+        let found = self.ca.order(url, self.now);
+        Ok(found.filter(|(_, order)| order.status != Status::Invalid).map(|(id, _)| id))
+    }
+
+    fn new_order(&mut self, i: usize, claim: &mut Record) -> Result<u64, End> {
+        self.try_to(Stage::Order, Part::Ca)?;
+        self.refuse_at_random(i)?;
+        let stored = claim.body.stored.as_ref();
+        let stored = stored.filter(|s| s.directory == DIRECTORY && s.account.as_deref() == Some(ACCOUNT));
+        let replaces = stored.and_then(|s| s.cert_id.as_deref());
+        let made = match self.ca.new_order(i, replaces, self.now) {
+            Err(Refused::Replaces) => self.ca.new_order(i, None, self.now),
+            other => other,
+        };
+        let id = match made {
+            Ok(id) => id,
+            Err(Refused::Limit(words, until)) => return self.refused(&words, until),
+            Err(Refused::Replaces) => unreachable!("it replaced nothing"),
+        };
+        self.unsaved = Some(id);
+        self.try_to(Stage::Order, Part::Ca)?;
+        let key = format!("key {}", self.rng.next());
+        claim.next_key = Some(Secret::new(key.into_bytes()));
+        let flight = claim.body.in_flight.as_mut().expect("it was taken");
+        (flight.order, flight.counted, flight.account) = (Some(url(id)), false, Some(ACCOUNT.to_owned()));
+        Ok(id)
+    }
+
+    fn refused<T>(&mut self, words: &str, until: Time) -> Result<T, End> {
+        self.tally.refused += 1;
+        let scope = scope_of(429, words).expect("429 is for somebody");
+        let limit = Some(Box::new(Limit { scope, until, passing: false }));
+        let failed = Failed::new(Stage::Order, Severity::Transient, words.to_owned());
+        Err(End::Failed(Box::new(Failed { retry_after: Some(until), limit, ..failed })))
+    }
+
+    /// A limit that the model does not have, or a mistake of the CA.
+    fn refuse_at_random(&mut self, i: usize) -> Result<(), End> {
+        let (now, set) = (self.now, &self.ca.sets[i]);
+        let Some(trouble) = &mut self.trouble else { return Ok(()) };
+        if !trouble.fails() {
+            return Ok(());
+        }
+        let (limit, most) = [
+            ("new orders", HOUR * 3),
+            ("registered domain", HOUR * 4),
+            ("exact set", HOUR * 34),
+            ("failed validations", HOUR),
+        ][trouble.rng.below(4) as usize];
+        let words = match trouble.rng.below(5) {
+            0 => "the moon is full".to_owned(),
+            _ => words(limit, set.registered, set.name),
+        };
+        let until = now + trouble.rng.within(Duration::from_secs(60), most);
+        self.refused(&words, until)
+    }
+
+    fn prove(&mut self, i: usize, claim: &mut Record, id: u64) -> Result<(), End> {
+        claim.body.in_flight.as_mut().expect("it was taken").at = self.now;
+        self.save(i, claim)?;
+        let server = Part::Dns(self.certificates[i].server);
+        self.try_to(Stage::Publish, server)?;
+        self.try_to(Stage::Propagation, server)?;
+        self.try_to(Stage::Order, Part::Ca)?;
+        let name = self.ca.sets[i].name;
+        let found = match &mut self.trouble {
+            Some(trouble) => trouble.out(Part::Name(name), self.now).is_none() && !trouble.fails(),
+            None => true,
+        };
+        self.ca.validate(id, found, self.now);
+        self.try_to(Stage::Validation, Part::Ca)?;
+        if found {
+            return Ok(());
+        }
+        claim.body.in_flight = None;
+        self.unsaved = None;
+        let not_validated = vec![self.certificates[i].names[0].base().clone()];
+        let failed = Failed::new(Stage::Validation, Severity::Validation, "no TXT record".to_owned());
+        Err(End::Failed(Box::new(Failed { not_validated, ..failed })))
+    }
+
+    /// Mirrors `store_one` in work/put.rs.
+    pub fn store(&mut self, i: usize, serial: &str) -> Result<(), End> {
+        self.try_to(Stage::Store, Part::Store)?;
+        let facts = self.ca.sets[i].issued.iter().find(|f| f.serial == serial).cloned();
+        let Some(facts) = facts else { return failed(Stage::Download, Severity::Policy, "it is gone") };
+        let certificate = &mut self.certificates[i];
+        let held = certificate.facts();
+        let expired = certificate.enemy.is_none() && held.is_some_and(|held| held.not_after <= self.now);
+        self.tally.expired += u64::from(expired);
+        self.stored.extend(self.trouble.is_some().then(|| serial.to_owned()));
+        certificate.hold(facts);
+        Ok(self.point()?)
+    }
+
+    /// Mirrors `succeeded` in work/settle.rs.
+    pub fn succeeded(&mut self, i: usize, claim: &mut Record) {
+        let (now, names) = (self.now, self.certificates[i].names.clone());
+        let history = claim.body.history_mut(&names, DIRECTORY, now);
+        (history.failures, history.stage, history.error, history.next_attempt) = (0, None, None, None);
+        self.remember(i, claim);
+        self.questions.ask_soon(self.certificates[i].entry.main_secret(), now);
+        (claim.body.window, claim.body.next_question, claim.body.in_flight) = (None, None, None);
+        claim.next_key = None;
+        self.unsaved = None;
+    }
+
+    /// Mirrors `remember` there.
+    pub fn remember(&self, i: usize, claim: &mut Record) {
+        let account = claim.body.in_flight.as_ref().and_then(|f| f.account.clone());
+        self.remember_at(i, claim, account, self.now);
+    }
+
+    /// What stands in a record from before the simulation.
+    pub fn remember_before(&self, i: usize, claim: &mut Record, at: Time) {
+        self.remember_at(i, claim, Some(ACCOUNT.to_owned()), at);
+    }
+
+    fn remember_at(&self, i: usize, claim: &mut Record, account: Option<String>, at: Time) {
+        let certificate = &self.certificates[i];
+        let facts = certificate.facts().expect("it was stored");
+        claim.body.stored = Some(Stored {
+            serial: facts.serial.clone(),
+            at,
+            directory: DIRECTORY.to_owned(),
+            key_type: certificate.entry.key_type.name().to_owned(),
+            profile: None,
+            account,
+            cert_id: facts.cert_id.clone(),
+        });
+        // The simulated chain is the serial number of its certificate.
+        let copy = || Copy { chain: facts.serial.clone().into_bytes(), key: Secret::new(facts.public_key.clone()) };
+        claim.copy = certificate.entry.keep_copy.then(copy);
+    }
+}

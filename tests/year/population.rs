@@ -1,0 +1,119 @@
+//! Populations, and what goes wrong with them from a seed.
+
+use std::time::Duration;
+
+use notariat::cert::facts::Facts;
+use notariat::config::entry::Entry;
+use notariat::config::node;
+use notariat::record::{Accepted, Record};
+use notariat::time::Time;
+
+use crate::ca::{DAY, HOUR, window};
+use crate::daemon::{Event, World};
+use crate::state::Certificate;
+use crate::trouble::{DNS_SERVERS, Rng, Trouble};
+
+pub const START: Time = Time::from_unix(1_800_000_000);
+pub const YEAR: Duration = Duration::from_secs(365 * 86_400);
+pub const LIVES: [Duration; 4] = [
+    Duration::from_secs(90 * 86_400),
+    Duration::from_secs(64 * 86_400),
+    Duration::from_secs(45 * 86_400),
+    Duration::from_secs(160 * 3600),
+];
+
+/// How the year begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Issued evenly over the time between two renewals.
+    Steady,
+    /// Issued within one day.
+    Herd,
+    /// Not issued yet.
+    First,
+}
+
+/// The least possible number of orders in a year: from each issue to the end of the window that the CA suggests for what it issued.
+pub fn least(life: Duration) -> f64 {
+    YEAR.as_secs_f64() / (window(START, START + life).1.since(START) - HOUR).as_secs_f64()
+}
+
+fn entry(i: usize, domains: usize, keep_copy: bool) -> Entry {
+    let text = format!("{{secret: c{i:05}, domains: [w{i}.d{}.test], keepCopy: {keep_copy}}}", i % domains);
+    Entry::read(&node::read(&text).unwrap(), "team").unwrap()
+}
+
+/// So many certificates over so many registered domains.
+pub fn populate(lives: &[Duration], n: usize, domains: usize, start: Start, seed: u64) -> World {
+    let mut world = World::new(START, seed);
+    for i in 0..n {
+        let life = lives[i % lives.len()];
+        world.ca.add_set(i % domains, i, life);
+        let keep_copy = seed == 0 || world.rng.below(4) > 0;
+        world.certificates.push(Certificate::new(entry(i, domains, keep_copy), i % DNS_SERVERS));
+        // From the issue, an hour after the certificate begins, to the window.
+        let cycle = window(START, START + life).0.since(START) - HOUR;
+        match start {
+            Start::Steady => hold(&mut world, i, START - cycle.mul_f64((i as f64 + 0.5) / n as f64)),
+            Start::Herd => hold(&mut world, i, START - DAY.mul_f64(i as f64 / n as f64)),
+            Start::First => {}
+        }
+        world.look_at(i, START);
+    }
+    world
+}
+
+/// A certificate from before.
+fn hold(world: &mut World, i: usize, at: Time) {
+    let certificate = &mut world.certificates[i];
+    world.ca.issued_before(i, &certificate.names, format!("key {i} before").as_bytes(), at);
+    certificate.hold(world.ca.sets[i].issued[0].clone());
+    let mut record = Record::default();
+    world.remember_before(i, &mut record, at);
+    world.certificates[i].record = record;
+}
+
+/// A world in which everything goes wrong now and then. The last certificate has an enemy who puts an expired one in its place.
+pub fn troubled(seed: u64, n: usize) -> World {
+    let start = if seed.is_multiple_of(4) { Start::First } else { Start::Steady };
+    let mut world = populate(&LIVES, n, 3, start, seed);
+    world.ca.hands_back = seed.is_multiple_of(2);
+    let mut trouble = Trouble::new(seed, n, START);
+    let rng = &mut trouble.rng;
+    for i in 0..n {
+        for _ in 0..rng.below(4) {
+            let at = START + rng.within(Duration::ZERO, YEAR);
+            let event = if rng.below(2) == 0 { Event::Revoke(i) } else { Event::Delete(i) };
+            world.certificates[i].planned.push(at);
+            world.at(at, event);
+        }
+    }
+    let enemy = n - 1;
+    let at = START + rng.within(Duration::ZERO, YEAR - DAY * 30);
+    let period = [Duration::from_secs(300), HOUR, DAY][rng.below(3) as usize];
+    world.certificates[enemy].enemy = Some((expired(&world, enemy, rng), period, at + DAY * 30));
+    world.certificates[enemy].planned.push(at);
+    world.at(at, Event::Overwrite(enemy));
+    world.trouble = Some(trouble);
+    for i in 0..n {
+        let mut record = std::mem::take(&mut world.certificates[i].record);
+        record.body.accepted = Some(Accepted::new(&world.certificates[i].entry, &[], None));
+        world.write(i, &mut record);
+        let record = world.open(i);
+        world.certificates[i].record = record;
+    }
+    world
+}
+
+fn expired(world: &World, i: usize, rng: &mut Rng) -> Facts {
+    Facts {
+        names: world.certificates[i].names.clone(),
+        not_before: START - DAY * 100,
+        not_after: START - DAY * 10,
+        serial: format!("ff{:08x}", rng.below(1 << 32)),
+        public_key: b"key of long ago".to_vec(),
+        issuer: "YE1".to_owned(),
+        fingerprint: "ff".to_owned(),
+        cert_id: Some("aki.ff".to_owned()),
+    }
+}

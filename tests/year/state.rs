@@ -1,0 +1,103 @@
+//! One certificate of the simulation, and what is counted.
+
+use std::fmt;
+use std::time::Duration;
+
+use notariat::cert::facts::Facts;
+use notariat::config::entry::Entry;
+use notariat::decide::held::{Held, Owner, Pair, Present};
+use notariat::kube::object::{SecretObject, TYPE_TLS};
+use notariat::name::Domain;
+use notariat::record::Record;
+use notariat::time::Time;
+
+use crate::ca::DIRECTORY;
+
+/// One certificate: what is wanted, what its Secret holds, its record as it is known and as it is stored.
+pub struct Certificate {
+    pub entry: Entry,
+    pub names: Vec<Domain>,
+    pub held: [Held; 1],
+    pub record: Record,
+    pub disk: Option<SecretObject>,
+    /// Somebody puts this one back for as long as they live.
+    pub enemy: Option<(Facts, Duration, Time)>,
+    pub server: usize,
+    /// When somebody does something to it.
+    pub planned: Vec<Time>,
+    /// When it is looked at next.
+    pub next: Time,
+    /// A worker will take it then.
+    pub reserved: bool,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub expired: u64,
+    pub attempts: u64,
+    pub failures: u64,
+    pub crashes: u64,
+    pub restores: u64,
+    pub questions: u64,
+    /// Orders whose URL never came into a record.
+    pub lost: u64,
+    pub refused: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: &Tally) {
+        self.expired += other.expired;
+        self.attempts += other.attempts;
+        self.failures += other.failures;
+        self.crashes += other.crashes;
+        self.restores += other.restores;
+        self.questions += other.questions;
+        self.lost += other.lost;
+        self.refused += other.refused;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { attempts, failures, crashes, restores, questions, lost, refused, .. } = self;
+        write!(
+            f,
+            "{attempts} attempts, {failures} failures, {refused} refused at random, {crashes} crashes, {restores} restores, {lost} orders lost, {questions} questions"
+        )
+    }
+}
+
+impl Certificate {
+    pub fn new(entry: Entry, server: usize) -> Certificate {
+        let names = entry.order_names();
+        let (next, disk, enemy) = (Time::from_unix(i64::MAX), None, None);
+        let (held, record) = ([Held::Missing], Record::default());
+        Certificate { entry, names, held, record, disk, enemy, server, planned: Vec::new(), next, reserved: false }
+    }
+
+    pub fn facts(&self) -> Option<&Facts> {
+        match &self.held[0] {
+            Held::Present(present) => present.pair.facts(),
+            Held::Missing => None,
+        }
+    }
+
+    /// What the Secret holds from now on.
+    pub fn hold(&mut self, facts: Facts) {
+        if let Held::Present(present) = &mut self.held[0] {
+            present.pair = Pair::Sound(facts);
+            return;
+        }
+        self.held[0] = Held::Present(Box::new(Present {
+            kind: TYPE_TLS.to_owned(),
+            owner: Owner::Us,
+            pair: Pair::Sound(facts),
+            directory: Some(DIRECTORY.to_owned()),
+            key_type: Some(self.entry.key_type.name().to_owned()),
+            profile: None,
+            renewal_asked: None,
+            revocation_asked: None,
+        }));
+    }
+}
