@@ -180,7 +180,8 @@ fn killed_before_each_write_takes_effect_it_goes_on() {
         // Killed when it makes the call, before the system does it. On some machines the call has a longer name.
         traced.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=/^rename", "-e"]);
         traced.arg(format!("inject=/^rename:signal=KILL:when={number}"));
-        let first = Run::of(traced.arg(notariat.get_program()).args(notariat.get_args()));
+        // Each thread's calls are counted by themselves: one worker makes all writes.
+        let first = Run::of(traced.arg(notariat.get_program()).args(notariat.get_args()).args(["-workers", "1"]));
         if first.code == 0 {
             case.assert_clean(1, "undisturbed");
             break;
@@ -198,7 +199,7 @@ fn killed_before_each_write_takes_effect_it_goes_on() {
         }
         let after = format!("killed before rename {number}, after {requests:?}");
         let second = case.run().ends(0);
-        case.assert_clean(if ordered && key_in_flight.is_none() { 2 } else { 1 }, &after);
+        case.assert_clean(if ordered && key_in_flight.is_none() && !stored { 2 } else { 1 }, &after);
         assert_eq!(case.site.read("web", "ca.crt").as_deref(), Some("theirs"), "{after}: what others keep stays");
         if key_in_flight.is_some() {
             assert_eq!(case.site.read("web", "tls.key"), key_in_flight, "{after}");
