@@ -253,16 +253,15 @@ fn swap(parent: &Path, name: &str, fresh: &Path) -> io::Result<()> {
     }
     symlink(target, &link)?;
     fs::rename(&link, &path)?;
-    File::open(parent)?.sync_all()?;
+    // From here on the Secret is written: what can not be cleaned up (another user's, gone already) is left to the next write, for an
+    // error would have the new folder removed.
+    File::open(parent).and_then(|folder| folder.sync_all()).ok();
     // Only a folder that we made is removed, wherever an operator's own symlink may have led.
-    if let Some(old) = old
-        .filter(|o| o.parent() == Some(parent) && o.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')))
-    {
-        fs::remove_dir_all(old)?;
+    let is_own = |o: &PathBuf| o.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+    if let Some(old) = old.filter(|o| o.parent() == Some(parent) && is_own(o)) {
+        fs::remove_dir_all(old).ok();
     }
-    if aside.symlink_metadata().is_ok() {
-        fs::remove_dir_all(aside)?;
-    }
+    fs::remove_dir_all(aside).ok();
     Ok(())
 }
 
@@ -285,12 +284,14 @@ fn read_files(folder: &Path) -> Result<Option<Files>, StoreError> {
             continue;
         };
         let path = entry.path();
-        let size = fs::metadata(&path).map_err(|e| unreadable(&path, &e))?.len();
-        if size > LOCAL_FILE_OCTETS_MAX {
-            return Err(StoreError::Unreachable(format!(
-                "{} is larger than {LOCAL_FILE_OCTETS_MAX} octets",
-                path.display()
-            )));
+        let refused = |why: String| StoreError::Unreachable(format!("{} {why}", path.display()));
+        let meta = fs::metadata(&path).map_err(|e| unreadable(&path, &e))?;
+        // To open a pipe would wait for its writer.
+        if !meta.is_file() {
+            return Err(refused("is no plain file".to_owned()));
+        }
+        if meta.len() > LOCAL_FILE_OCTETS_MAX {
+            return Err(refused(format!("is larger than {LOCAL_FILE_OCTETS_MAX} octets")));
         }
         files.insert(name, Secret::new(fs::read(&path).map_err(|e| unreadable(&path, &e))?));
     }
