@@ -191,7 +191,10 @@ impl Office<'_> {
                 self.ca.directory_url()
             );
             // An account that exists already needs none.
-            let url = self.ca.new_account(&kept.key, email, None).map_err(|_| failed(at, Severity::Policy, error))?;
+            let url = self.ca.new_account(&kept.key, email, None).map_err(|e| match e.word() {
+                Some("externalAccountRequired") => failed(at, Severity::Policy, error),
+                _ => told(e),
+            })?;
             return self.keep(kept, url, wanted, email);
         }
         let url = self.ca.new_account(&kept.key, email, external.as_ref()).map_err(told)?;
@@ -233,14 +236,17 @@ impl Office<'_> {
         let took = match self.ca.account(&next) {
             Ok(standing) => standing.status == Status::Valid,
             // It knows the account and not the key.
-            Err(AcmeError::Problem { status: 400..=499, .. }) => false,
+            Err(e) if matches!(e.word(), Some("unauthorized" | "malformed" | "accountDoesNotExist")) => false,
             Err(e) => return Err(of_acme(Stage::Account, &e)),
         };
         let Account { key: next_key, url } = next;
-        let key = if took { next_key } else { key };
-        let data = data(&key, None, Some(&url), self.ca.directory_url(), email.as_deref());
-        let secret = self.write(&secret, &data)?;
-        event!(info, "account-key-settled", account = url, changed = took);
+        if !took {
+            // The change may be under way in another process at this moment: only `roll_over` puts another key in its place.
+            return Ok(Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates });
+        }
+        let data = data(&next_key, None, Some(&url), self.ca.directory_url(), email.as_deref());
+        let (secret, key) = (self.write(&secret, &data)?, next_key);
+        event!(info, "account-key-settled", account = url);
         Ok(Kept { secret, key, next_key: None, url: Some(url), email, gates })
     }
 
