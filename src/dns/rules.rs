@@ -55,8 +55,9 @@ impl<'a> Rules<'a> {
     pub fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
         let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
         let rule = rules.max_by_key(|r| r.zone.as_str().len());
-        let configured = rule.is_some() || self.entry.dns.zone.as_ref() == Some(zone);
         let own = self.entry.domains.iter().any(|d| d.base().is_within(zone));
+        // A zone below one that stands there may have been delegated to anybody.
+        let configured = self.zones.iter().any(|r| r.zone == *zone) || self.entry.dns.zone.as_ref() == Some(zone);
         if !own && !configured {
             return Err(format!(
                 "{} leads to the zone {zone}, which is not configured: add `- zone: {zone}` to the key `zones` if its key may be used",
@@ -106,6 +107,7 @@ mod tests {
                 Err("leads to the zone elsewhere.test, which is not configured"),
             ),
             ("ba.test", own, "[]", Err("which is not configured")),
+            ("child.elsewhere.test", own, "[{zone: elsewhere.test}]", Err("which is not configured")),
             ("d.www.a.test", own, "[]", Err("which is not configured")),
             (
                 "a.test",

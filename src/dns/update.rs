@@ -1,7 +1,7 @@
 //! DNS UPDATE messages (RFC 2136) that add and delete exact TXT values. Pure: bytes out, nothing sent.
 //!
 //! Written by hand, uncompressed, so that the bytes can be compared with those of other implementations. Signed by `dns::tsig`.
-//! Tested against lab/results/tsig-vectors (made with Python) in `dns::tsig`, and by the real servers.
+//! Tested against tests/vectors/tsig-requests.txt (made with Python) in `dns::tsig`, and by the real servers.
 
 use crate::name::DnsName;
 
