@@ -98,6 +98,9 @@ pub struct Accepted {
     zones: Vec<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer: Option<serde_json::Value>,
+    /// The object that wanted it: only who reads that one may say that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// What an entry was accepted as: itself and what it stood on.
@@ -113,8 +116,9 @@ pub struct Form {
 
 impl Accepted {
     /// The form to remember.
-    pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>) -> Accepted {
-        Accepted { entry: json(entry), zones: zones.iter().map(json).collect(), issuer: issuer.map(json) }
+    pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
+        let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
+        Accepted { entry: json(entry), zones, issuer, source: Some(source.to_owned()) }
     }
 
     /// Reads it back through the checks of the configuration; `None` when a newer program's rules do not take it any more.

@@ -144,11 +144,15 @@ impl World {
             // Without the permission to list, what went while we were away is not noticed; nothing else depends on it.
             Err(e) => return event!(debug, "records-not-listed", error = e),
         };
+        let sources: Vec<String> = self.configs.keys().map(configmap::source).collect();
         for secret in records {
             let Ok(record) = Record::read(Some(&secret)) else {
                 continue;
             };
-            let accepted = record.body.accepted.as_ref().and_then(|a| a.read(&self.context.namespace));
+            // Those of another instance in this namespace are not ours to miss.
+            let accepted = record.body.accepted.as_ref();
+            let ours = |a: &&Accepted| a.source.as_ref().is_none_or(|source| sources.contains(source));
+            let accepted = accepted.filter(ours).and_then(|a| a.read(&self.context.namespace));
             if let Some(Form { entry, .. }) = accepted {
                 let copy = copy_facts(record.copy.as_ref());
                 self.known.insert(entry.main_secret().clone(), Known { body: record.body, copy });

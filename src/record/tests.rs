@@ -28,7 +28,11 @@ fn published() -> Published {
 fn full() -> Record {
     let (entry, zones) = entry();
     let names = vec![Domain::parse("a.test").unwrap()];
-    let mut body = Body { accepted: Some(Accepted::new(&entry, &zones, None)), restores: vec![NOW], ..Body::default() };
+    let mut body = Body {
+        accepted: Some(Accepted::new(&entry, &zones, None, "ConfigMap a/b")),
+        restores: vec![NOW],
+        ..Body::default()
+    };
     body.stored = Some(Stored {
         serial: "00ab".into(),
         at: NOW,
@@ -141,9 +145,9 @@ fn records_have_predictable_names() {
 #[test]
 fn the_accepted_form_changes_with_what_is_wanted() {
     let (mut entry, zones) = entry();
-    let first = Accepted::new(&entry, &zones, None).fingerprint();
-    assert_eq!(first, Accepted::new(&entry, &zones, None).fingerprint());
-    assert_ne!(first, Accepted::new(&entry, &[], None).fingerprint());
+    let first = Accepted::new(&entry, &zones, None, "ConfigMap a/b").fingerprint();
+    assert_eq!(first, Accepted::new(&entry, &zones, None, "ConfigMap a/b").fingerprint());
+    assert_ne!(first, Accepted::new(&entry, &[], None, "ConfigMap a/b").fingerprint());
     entry.reuse_key = true;
-    assert_ne!(first, Accepted::new(&entry, &zones, None).fingerprint());
+    assert_ne!(first, Accepted::new(&entry, &zones, None, "ConfigMap a/b").fingerprint());
 }

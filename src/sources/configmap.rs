@@ -7,9 +7,14 @@ use crate::config::{Config, ZoneRule};
 use crate::name::ObjectRef;
 use crate::record::Form;
 
+/// What wishes of the ConfigMap `name` say that they come from.
+pub fn source(name: &ObjectRef) -> String {
+    format!("ConfigMap {name}")
+}
+
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
 pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
-    let source = format!("ConfigMap {name}");
+    let source = source(name);
     let zones: Arc<[ZoneRule]> = config.zones.clone().into();
     wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
     for entry in &config.entries {

@@ -46,7 +46,7 @@ impl Wanted {
 
     /// The form to remember.
     pub fn accepted(&self) -> Accepted {
-        Accepted::new(&self.entry, &self.zones, self.issuer.as_deref())
+        Accepted::new(&self.entry, &self.zones, self.issuer.as_deref(), &self.source)
     }
 }
 

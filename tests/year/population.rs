@@ -97,7 +97,7 @@ pub fn troubled(seed: u64, n: usize) -> World {
     world.trouble = Some(trouble);
     for i in 0..n {
         let mut record = std::mem::take(&mut world.certificates[i].record);
-        record.body.accepted = Some(Accepted::new(&world.certificates[i].entry, &[], None));
+        record.body.accepted = Some(Accepted::new(&world.certificates[i].entry, &[], None, "ConfigMap year/year"));
         world.write(i, &mut record);
         let record = world.open(i);
         world.certificates[i].record = record;
