@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempts::Stage;
 use super::directory::normalized;
 use super::held::Held;
 use crate::name::{DnsName, Domain};
@@ -156,7 +157,9 @@ pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Ha
         for history in &body.histories {
             let made = made.entry(history.directory.clone()).or_default();
             made.first.extend(history.orders.iter().filter(|at| is_recent(**at)));
-            if history.failures > 0 && is_recent(history.last_attempt) {
+            // What failed before made no order.
+            let ordered = matches!(history.stage, Some(Stage::Validation | Stage::Finalize | Stage::Download));
+            if history.failures > 0 && ordered && is_recent(history.last_attempt) {
                 made.add(history.last_attempt, false);
             }
         }

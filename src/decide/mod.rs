@@ -27,7 +27,7 @@ use checks::check;
 pub use checks::{Finding, Reason, is_abandoned};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
-use held::{Held, Pair};
+use held::{Held, Owner, Pair};
 use limits::Closed;
 
 /// What is waited for.
@@ -170,12 +170,15 @@ pub fn decide(input: &Input<'_>) -> Judgement {
 /// Decides over the Secrets that are ours to write; there is at least one.
 fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: usize) -> Decision {
     // Asked for at one of its Secrets, a renewal is for the certificate.
-    if let Some(asked) = usable.iter().filter_map(|p| found[*p].as_ref()).find(|f| f.reason == Reason::RenewalRequested)
+    if let Some(asked) = usable
+        .iter()
+        .filter_map(|p| found[*p].as_ref())
+        .find(|f| matches!(f.reason, Reason::RenewalRequested | Reason::Revoked))
     {
         return issue(input, asked.clone(), usable, first);
     }
     let sound = |place: &&usize| found[**place].is_none();
-    let best = usable.iter().filter(sound).max_by_key(|p| facts_of(&input.held[**p]).map(|f| f.not_after)).copied();
+    let best = usable.iter().filter(sound).max_by_key(|p| worth(input, **p)).copied();
     if let Some(best) = best {
         // Several Secrets, one certificate: those that hold another one get the best.
         let print = |place: usize| facts_of(&input.held[place]).map(|f| &f.fingerprint);
@@ -195,6 +198,17 @@ fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: 
         return restore(input, finding, Source::Copy, usable.to_vec());
     }
     issue(input, finding, usable, first)
+}
+
+/// Which of several sound Secrets the others follow: the one with what we stored last, then one with a certificate of the wanted directory,
+/// then the one that lasts longest. Else whoever writes one of them could put into all of them what lasts for ever.
+fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
+    let Held::Present(present) = &input.held[place] else { return (false, false, None) };
+    let facts = present.pair.facts();
+    let stored = input.record.stored.as_ref().map(|s| &s.serial);
+    let is_stored = stored.is_some() && stored == facts.map(|f| &f.serial);
+    let is_ours = present.owner == Owner::Us && present.directory.as_deref() == Some(input.directory.url());
+    (is_stored, is_ours, facts.map(|f| f.not_after))
 }
 
 fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usize>) -> Decision {

@@ -192,9 +192,7 @@ impl<'a> Work<'a> {
         counted: bool,
     ) -> Result<CheckedBundle, Failed> {
         let Context { store, cas, .. } = self.context;
-        if finding.reason == Reason::Revoked {
-            self.note_revocation(claim)?;
-        }
+        self.note_revocations(claim)?;
         // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
         let names = self.entry().order_names();
         let places = match &claim.record.body.in_flight {
@@ -213,7 +211,8 @@ impl<'a> Work<'a> {
             })?;
         }
         // A certificate that is revoked takes its key with it.
-        let reuse = if finding.reason == Reason::Revoked { None } else { self.key_to_reuse(targets)? };
+        let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
+        let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };
         self.take(claim);
         claim.save()?;
         issue(self.context, self.wanted, claim, counted, reuse, places)

@@ -12,28 +12,35 @@ use crate::decide::revocation::{KEY_COMPROMISE, code};
 use crate::issue::account::Office;
 use crate::issue::claim::Claim;
 use crate::issue::{Failed, of_acme};
+use crate::limits::TO_REVOKE_MAX;
 use crate::log::event;
 use crate::record::ToRevoke;
 use crate::store::StoreError;
 
 impl Work<'_> {
-    /// Remembers the certificate that is to be revoked, before it is replaced, when its Secret asks for it.
-    pub(super) fn note_revocation(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
+    /// Remembers the certificates that are to be revoked, before they are replaced, where a Secret of the entry asks for it.
+    pub(super) fn note_revocations(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
         let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
-        let secret = self.context.store.secret(self.entry().main_secret()).map_err(told)?;
-        let Held::Present(present) = Held::of(secret.as_ref(), &self.context.instance) else { return Ok(()) };
-        let Some(reason) = present.revocation_asked else { return Ok(()) };
-        let chain = secret.as_ref().and_then(|s| s.value("tls.crt"));
-        let Some((certificates, facts)) = chain.and_then(|chain| facts::read(chain.expose()).ok()) else {
-            return Ok(());
-        };
-        let to_revoke = &mut claim.record.body.to_revoke;
-        if to_revoke.iter().any(|r| r.serial == facts.serial) {
+        let known = claim.record.body.to_revoke.len();
+        for at in &self.entry().secrets {
+            let secret = self.context.store.secret(at).map_err(told)?;
+            let Held::Present(present) = Held::of(secret.as_ref(), &self.context.instance) else { continue };
+            let Some(reason) = present.revocation_asked else { continue };
+            let chain = secret.as_ref().and_then(|s| s.value("tls.crt"));
+            let Some((certificates, facts)) = chain.and_then(|chain| facts::read(chain.expose()).ok()) else {
+                continue;
+            };
+            let to_revoke = &mut claim.record.body.to_revoke;
+            if to_revoke.len() >= TO_REVOKE_MAX || to_revoke.iter().any(|r| r.serial == facts.serial) {
+                continue;
+            }
+            let certificate = certificates.first().map(|der| URL_SAFE_NO_PAD.encode(der)).unwrap_or_default();
+            let reason = code(&reason).unwrap_or_default();
+            to_revoke.push(ToRevoke { serial: facts.serial, certificate, reason, done: false });
+        }
+        if claim.record.body.to_revoke.len() == known {
             return Ok(());
         }
-        let certificate = certificates.first().map(|der| URL_SAFE_NO_PAD.encode(der)).unwrap_or_default();
-        let reason = code(&reason).unwrap_or_default();
-        to_revoke.push(ToRevoke { serial: facts.serial, certificate, reason, done: false });
         // Whoever has the key has the certificate: it is no loss to anybody else.
         self.revoke(claim, |r| r.reason == KEY_COMPROMISE);
         claim.save()

@@ -38,6 +38,7 @@ pub fn forget(context: &Context, secret: &ObjectRef) -> Result<(), Failed> {
 impl Work<'_> {
     pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
         let now = time::now();
+        self.note_revocations(claim)?;
         let mut changed = self.accept(claim);
         if claim.record.body.in_flight.is_some() {
             self.adopt_stored(claim)?;

@@ -58,7 +58,8 @@ impl Work<'_> {
                 (before.clone(), until)
             }
             Err(e @ (AcmeError::Problem { status: 500.., .. } | AcmeError::Network(_) | AcmeError::Stopped)) => {
-                let again = questions.failed(secret, None, now);
+                let retry_after = if let AcmeError::Problem { retry_after, .. } = &e { *retry_after } else { None };
+                let again = questions.failed(secret, retry_after, now);
                 event!(debug, "window-unknown", secret = secret, error = e, again = again);
                 return Ok(());
             }

@@ -106,3 +106,37 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
         World { entry: entry("{secret: web, domains: [b.test, c.test]}"), ..broken_name(20, Body::default()) };
     assert_eq!(nothing_held.word(), "Issue NameMissing");
 }
+
+#[test]
+fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
+    let holds = |serial: &str, left_days, owner: Owner, directory: Option<&str>| {
+        let mut present = present(Pair::Sound(facts(&["a.test"], 10, left_days, serial)));
+        (present.owner, present.directory) = (owner, directory.map(str::to_owned));
+        Held::Present(Box::new(present))
+    };
+    let both = |a: Held, b: Held| World {
+        entry: entry("{secret: [web, b/web], domains: [a.test]}"),
+        held: vec![a, b],
+        record: Body::default(),
+        ..world()
+    };
+    let ours = || holds("07", 80, Owner::Us, Some(PEBBLE));
+    for (theirs, what) in [
+        (holds("09", 36_500, Owner::Nobody, None), "self-signed for a hundred years"),
+        (holds("09", 85, Owner::Us, None), "without a directory"),
+    ] {
+        let Decision::Restore { source: Source::Sibling(0), targets, .. } = both(ours(), theirs).decide().decision
+        else {
+            panic!("{what}")
+        };
+        assert_eq!(targets, [1], "{what}");
+    }
+    let mut stored = both(holds("01", 60, Owner::Us, None), ours());
+    stored.record = world().record;
+    let Decision::Restore { source: Source::Sibling(0), .. } = stored.decide().decision else { panic!() };
+
+    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "07")));
+    asked.revocation_asked = Some("superseded".to_owned());
+    let one_asks = both(ours(), Held::Present(Box::new(asked)));
+    assert_eq!(one_asks.word(), "Issue Revoked", "asked for at one of them, it is for both");
+}
