@@ -171,6 +171,9 @@ pub const BAD_NONCE_TRIES: u32 = 100;
 /// Tries after which there is a pause of [`BAD_NONCE_PAUSE`] before each further one.
 pub const BAD_NONCE_TRIES_AT_ONCE: u32 = 8;
 
+/// After this time no further nonce is tried: others may be waiting.
+pub const SIGNED_IN_ALL: Duration = Duration::from_secs(120);
+
 /// See [`BAD_NONCE_TRIES_AT_ONCE`].
 pub const BAD_NONCE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -222,6 +225,9 @@ pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// How far our clock may be from the CA's before renewals wait: beyond it the clock is wrong, below it the margins cover it.
 pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(3600);
+
+/// Certificates of one entry that are remembered to be revoked.
+pub const TO_REVOKE_MAX: usize = 10;
 
 /// Writes of one Secret that are tried over conflicts.
 pub const STORE_TRIES: u32 = 5;

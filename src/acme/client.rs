@@ -14,10 +14,10 @@ use super::wire::{Directory, Problem};
 use crate::http::{Ask, Http, Method, Reply};
 use crate::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
-    NONCE_AGE_MAX, NONCES_MAX,
+    NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
 };
 use crate::stop::Stop;
-use crate::time::{self, Stopwatch, Time};
+use crate::time::{self, Deadline, Stopwatch, Time};
 
 /// An account at the CA.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl Client {
         url: &str,
         payload: &Payload,
     ) -> Result<Reply, AcmeError> {
-        let (mut rejected, mut broken) = (0, false);
+        let (mut rejected, mut broken, deadline) = (0, false, Deadline::after(SIGNED_IN_ALL));
         loop {
             let nonce = self.nonce()?;
             let body = key.sign(identity, &nonce, url, payload).map_err(|why| AcmeError::Unusable { what, why })?;
@@ -177,7 +177,7 @@ impl Client {
             }
             let error = refused(what, &reply);
             rejected += 1;
-            if error.word() != Some("badNonce") || rejected >= BAD_NONCE_TRIES {
+            if error.word() != Some("badNonce") || rejected >= BAD_NONCE_TRIES || deadline.left().is_none() {
                 return Err(error);
             }
             if rejected >= BAD_NONCE_TRIES_AT_ONCE && self.stop.wait(BAD_NONCE_PAUSE) {

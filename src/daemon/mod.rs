@@ -18,11 +18,11 @@ use signal_hook::iterator::Signals;
 
 use crate::decide::gate::{Barred, Lane};
 use crate::issue::{Context, Failed};
-use crate::limits::{SHUTDOWN, SHUTDOWN_PATIENCE};
+use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
-use crate::time::{self, Deadline};
+use crate::time::{self, Deadline, Time};
 use crate::work::{Job, Outcome, Task, forget, run, settle_panic};
 use world::{World, pause_until};
 
@@ -101,7 +101,8 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     }
     drop(wake);
     let world = World::new(context.clone(), plan, time::now());
-    Ok(Loop { world, context, plan, jobs, woken, barred: HashMap::new(), probe_failed: false }.run())
+    Ok(Loop { world, context, plan, jobs, woken, barred: HashMap::new(), probe_failed: false, resting: HashMap::new() }
+        .run())
 }
 
 /// The first signal asks everything to stop; a second one ends the process at once.
@@ -145,6 +146,8 @@ struct Loop<'p> {
     barred: HashMap<ObjectRef, Lane>,
     /// A zone would not take an UPDATE.
     probe_failed: bool,
+    /// Certificates whose job failed, until when they are left alone: not every failure leaves a wait in the record.
+    resting: HashMap<ObjectRef, Time>,
 }
 
 impl Loop<'_> {
@@ -157,7 +160,9 @@ impl Loop<'_> {
         let mut change_proved = false;
         self.world.find_records();
         while !self.context.stop.is_set() {
-            let pass = self.world.pass(time::now(), &busy);
+            self.resting.retain(|_, until| *until > time::now());
+            let away: HashSet<ObjectRef> = busy.iter().chain(self.resting.keys()).cloned().collect();
+            let pass = self.world.pass(time::now(), &away);
             for secret in &pass.gone {
                 match forget(&self.context, secret) {
                     Ok(()) => self.world.forget_record(secret),
@@ -231,6 +236,10 @@ impl Loop<'_> {
         busy.remove(&outcome.secret);
         self.barred.remove(&outcome.secret);
         self.world.forget_record(&outcome.secret);
+        // A single pass serves each certificate once, and ends with a look at all.
+        if !self.once() && outcome.result.as_ref().is_err_and(|failed| failed.barred.is_none()) {
+            self.resting.insert(outcome.secret.clone(), time::now() + POLL_INTERVAL);
+        }
         match &outcome.result {
             Ok(()) => matches!(task, Task::Issue { finding, .. } if finding.reason.is_change()),
             Err(Failed { barred: Some(barred), error, .. }) => {
@@ -245,9 +254,12 @@ impl Loop<'_> {
                 event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 false
             }
-            // Said where it was written into the record, or probed.
-            Err(_) => {
+            Err(failed) => {
                 self.probe_failed |= matches!(task, Task::Probe);
+                // The others were said where they were written into the record, or probed.
+                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
+                    event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
+                }
                 false
             }
         }

@@ -4,14 +4,17 @@ use super::order::Run;
 use super::{Failed, of_acme};
 use crate::acme::client::Account;
 use crate::acme::requests::Download;
+use crate::cert::bundle::CheckedBundle;
 use crate::cert::facts::{parse, read};
 use crate::decide::attempts::Stage;
 use crate::log::event;
+use crate::secret::Secret;
+use crate::time;
 
 impl Run<'_> {
     /// Downloads the certificate with the chain that the issuer prefers, by the issuer of its last certificate; with the CA's own
     /// choice where there is no such chain. The root is not part of a chain, so its name is all that tells them apart.
-    pub(super) fn download(&self, account: &Account, url: &str) -> Result<Download, Failed> {
+    pub(super) fn download(&self, account: &Account, url: &str, key: &Secret<Vec<u8>>) -> Result<Download, Failed> {
         let download = self.ca.certificate(account, url).map_err(|e| of_acme(Stage::Download, &e))?;
         let preferred = self.wanted.issuer.as_ref().and_then(|issuer| issuer.preferred_chain.as_deref());
         let Some(preferred) = preferred else { return Ok(download) };
@@ -20,10 +23,12 @@ impl Run<'_> {
             return Ok(download);
         }
         for alternate in &download.alternates {
-            // One that fails is passed over: the CA's own choice is there already.
+            // One that fails, or could not be stored, is passed over: the CA's own choice is there already.
             let Ok(other) = self.ca.certificate(account, alternate) else { continue };
             let root = root_of(&other.chain);
-            if root.as_deref() == Some(preferred) {
+            let now = other.date.unwrap_or_else(time::now);
+            let is_sound = || CheckedBundle::check(&other.chain, key.clone(), &self.wanted.entry.domains, now).is_ok();
+            if root.as_deref() == Some(preferred) && is_sound() {
                 return Ok(other);
             }
             offered.push(root);

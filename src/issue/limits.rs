@@ -60,12 +60,14 @@ impl Limits {
     }
 
     /// Takes note of what the account's Secret says.
-    pub fn remember(&self, account: &ObjectRef, gates: Vec<Closed>) {
-        let mut state = self.state();
-        match gates.is_empty() {
-            true => state.gates.remove(account),
-            false => state.gates.insert(account.clone(), gates),
-        };
+    pub fn remember(&self, account: &ObjectRef, mut gates: Vec<Closed>) {
+        let (mut state, now) = (self.state(), time::now());
+        // What could not be written there holds all the same.
+        let known = state.gates.remove(account).unwrap_or_default();
+        gates.extend(known.into_iter().filter(|gate| gate.until > now && !gates.contains(gate)).collect::<Vec<_>>());
+        if !gates.is_empty() {
+            state.gates.insert(account.clone(), gates);
+        }
     }
 
     /// Learns from a failed attempt, and writes what it learned into the account's Secret.

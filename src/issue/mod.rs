@@ -191,9 +191,12 @@ pub fn issue(
     let names = wanted.entry.order_names();
     let ca = &*context.cas.client(&context.store, wanted)?;
     let run = Run { context, ca, wanted, names: &names };
-    let account = run.account(None)?;
-    attempt(&run, account.clone(), claim, counted, reuse, places).map_err(|failed| {
+    let learned = |failed: Failed| {
         context.limits.learn(run.office(), wanted, &names, &failed);
+        failed
+    };
+    let account = run.account(None).map_err(learned)?;
+    attempt(&run, account.clone(), claim, counted, reuse, places).map_err(learned).map_err(|failed| {
         // The CA may have refused a key that the account had until a moment ago.
         let is_old = run.account(None).is_ok_and(|now| now.key.thumbprint() != account.key.thumbprint());
         Failed { severity: if is_old { Severity::Transient } else { failed.severity }, ..failed }
@@ -277,8 +280,8 @@ fn attempt<'a>(
     };
 
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
-    let download = run.download(&account, &certificate)?;
     let key = claim.record.next_key.clone().unwrap_or_default();
+    let download = run.download(&account, &certificate, &key)?;
     CheckedBundle::check(&download.chain, key, &wanted.entry.domains, download.date.unwrap_or_else(time::now)).map_err(
         |e| {
             // The same order would give the same certificate again.

@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
                 .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
         };
         let answer = self.new_order(&mut account, &claim.record.body)?;
-        if !same_names(&answer.body, self.names) {
+        if !same_names(&answer.body, self.names) || answer.body.authorizations.len() > self.names.len() {
             let error = "the CA's order is not for the names that were asked for".to_owned();
             return Err(Failed::new(Stage::Order, Severity::Transient, error));
         }
@@ -164,7 +164,10 @@ impl<'a> Run<'a> {
                 Ok(Some((url, answer)))
             }
             // Expired, deleted, of an account that is gone, or over: a new one.
-            Ok(_) | Err(AcmeError::Problem { status: 400..=404, .. }) => Ok(None),
+            Ok(_) | Err(AcmeError::Problem { status: 400..=404, .. }) => {
+                self.flight(claim).order = None;
+                Ok(None)
+            }
             Err(e) => Err(of_acme(Stage::Order, &e)),
         }
     }
