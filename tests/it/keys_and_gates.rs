@@ -178,7 +178,7 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
 fn udp_only(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
     let (port, updates) = (Port::new(), Arc::new(AtomicUsize::new(0)));
     let (at, counted) = (port.at(Ipv4Addr::LOCALHOST), Arc::downgrade(&updates));
-    let (here, there) = (UdpSocket::bind(at).unwrap(), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let (here, there) = (port.hear(Ipv4Addr::LOCALHOST), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     here.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     there.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     there.connect(server).unwrap();
@@ -248,10 +248,9 @@ struct Dark {
 impl Dark {
     fn new() -> Dark {
         let port = Port::new();
-        let at = port.at(Ipv4Addr::LOCALHOST);
-        let udp = UdpSocket::bind(at).unwrap();
+        let (udp, tcp) = (port.hear(Ipv4Addr::LOCALHOST), port.listen(Ipv4Addr::LOCALHOST));
         udp.set_nonblocking(true).unwrap();
-        Dark { udp, _tcp: TcpListener::bind(at).unwrap(), _port: port }
+        Dark { udp, _tcp: tcp, _port: port }
     }
 
     fn addr(&self) -> SocketAddr {

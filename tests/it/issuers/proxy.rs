@@ -18,7 +18,7 @@ impl Proxy {
     /// Starts one that leads to `server` only.
     pub fn start(server: SocketAddr) -> Proxy {
         let port = Port::new();
-        let listener = TcpListener::bind(port.at([127, 0, 0, 1])).unwrap();
+        let listener = port.listen([127, 0, 0, 1]);
         let (address, asked) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let heard = asked.clone();
         thread::spawn(move || {

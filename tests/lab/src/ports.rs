@@ -8,6 +8,8 @@
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
+use std::time::Duration;
+
 use crate::bytes;
 use crate::process::reports_address_in_use;
 
@@ -43,6 +45,20 @@ impl Port {
     /// Its number.
     pub fn number(&self) -> u16 {
         self.number
+    }
+
+    /// Listens on it for connections.
+    #[track_caller]
+    pub fn listen(&self, ip: impl Into<IpAddr>) -> TcpListener {
+        let address = self.at(ip);
+        once_free(|| TcpListener::bind(address))
+    }
+
+    /// Hears datagrams on it.
+    #[track_caller]
+    pub fn hear(&self, ip: impl Into<IpAddr>) -> UdpSocket {
+        let address = self.at(ip);
+        once_free(|| UdpSocket::bind(address))
     }
 
     /// This port at an address.
@@ -82,6 +98,18 @@ fn is_free(number: u16) -> bool {
     let v6 = (Ipv6Addr::LOCALHOST, number);
     let v4_free = UdpSocket::bind(v4).is_ok() && TcpListener::bind(v4).is_ok();
     v4_free && !in_use(UdpSocket::bind(v6)) && !in_use(TcpListener::bind(v6))
+}
+
+/// A program that is being started holds copies of all our sockets for a moment, those that have just found the port free among them.
+#[track_caller]
+fn once_free<T>(bind: impl Fn() -> io::Result<T>) -> T {
+    for _ in 0..200 {
+        match bind() {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => std::thread::sleep(Duration::from_millis(10)),
+            other => return other.expect("a claimed port can be bound"),
+        }
+    }
+    panic!("a claimed port stays in use")
 }
 
 /// Some machines have no IPv6 at all: that is no reason against a port.
