@@ -44,7 +44,9 @@ fn a_wrong_command_line_is_one_sentence_and_exit_code_78() {
             (&["-config", "c"], "notariat: not in a pod"),
             (&["-config", "c", "-local", "/tmp", "-acme-ca", "/nowhere"], "-acme-ca /nowhere: "),
         ] {
-            let run = Run::of(Command::new(&binary).args(arguments).env_remove("KUBERNETES_SERVICE_HOST")).ends(78);
+            let mut command = Command::new(&binary);
+            command.args(arguments).env_remove("KUBERNETES_SERVICE_HOST").env_remove("KUBECONFIG");
+            let run = Run::of(&mut command).ends(78);
             assert!(run.log.contains(part), "{arguments:?}: {}", run.log);
             assert!(run.stdout.is_empty());
         }

@@ -1,7 +1,6 @@
 //! Named issuers: each entry from its own CA, with its profile, chain and quota, and the way there.
 
 mod accounts;
-mod proxy;
 
 use std::process::Command;
 
@@ -9,9 +8,9 @@ use notariat::time::now;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Pebble, Scratch};
 
+use crate::support::proxy::Proxy;
 use crate::support::run::notariat;
 use crate::support::{Run, Site, x509};
-use proxy::Proxy;
 
 const DAY: u64 = 86_400;
 

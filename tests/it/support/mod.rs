@@ -5,6 +5,7 @@ mod https;
 pub mod kill_proxy;
 pub mod liar;
 pub mod lies;
+pub mod proxy;
 pub mod run;
 pub mod signed;
 pub mod site;

@@ -36,6 +36,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// How often a tunnel was asked for.
+    pub fn tunnels(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
     /// Who was asked for so far, each once.
     pub fn asked(&self) -> Vec<String> {
         let mut asked = self.asked.lock().unwrap().clone();
