@@ -101,7 +101,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
                    refused, 75 could not find out, 78 command line or configuration unreadable
   -probe           ask each zone's server by a signed UPDATE that changes nothing whether it would take a
                    challenge, then exit in the same way; a daemon does so once a day
-  -kubeconfig F    kubeconfig (default: the service account of the pod)
+  -kubeconfig F    kubeconfig (default: those in KUBECONFIG, else the service account of the pod)
   -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
   -instance NAME   owner in the annotations of Secrets (default: the own namespace)
   -local DIR       no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>

@@ -200,8 +200,17 @@ pub const API_REQUEST: Duration = Duration::from_secs(30);
 /// Octets of an answer of the API server: ten times the largest object, for lists.
 pub const API_BODY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 
-/// How long a token is used before its file is read again, as client-go does.
+/// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
+
+/// How long a credential plugin may take. Those of clouds ask a server of theirs and need seconds.
+pub const EXEC_WITHIN: Duration = Duration::from_secs(20);
+
+/// The least time between two runs of a credential plugin that fails, or whose credentials are refused or expired.
+pub const EXEC_PAUSE: Duration = Duration::from_secs(5);
+
+/// Octets that a credential plugin may print: a token or a chain with its key is some 10,000.
+pub const EXEC_OCTETS_MAX: usize = 256 * 1024;
 
 // Directory store -------------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ use crate::issue::gates::GateKeeper;
 use crate::issue::limits::Limits;
 use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
-use crate::kube::auth::Access;
+use crate::kube::auth;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -81,7 +81,7 @@ pub fn open_store(arguments: &Arguments, sharing: Sharing) -> Result<(Store, Str
             Ok((store, arguments.namespace.clone().unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
         }
         None => {
-            let access = Access::find(arguments.kubeconfig.as_deref())?;
+            let access = auth::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone());
             Ok((Store::kubernetes(access)?, namespace.unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
         }
@@ -96,7 +96,7 @@ pub fn read_roots(arguments: &Arguments) -> Result<Vec<u8>, String> {
     let Some(path) = &arguments.acme_ca else { return Ok(Vec::new()) };
     let roots_pem = std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?;
     // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
-    let own = Trust { public_roots: false, roots_pem: roots_pem.clone(), client: None };
+    let own = Trust { roots_pem: roots_pem.clone(), ..Trust::default() };
     own.config().map_err(|e| format!("-acme-ca: {e}"))?;
     Ok(roots_pem)
 }

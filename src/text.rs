@@ -13,3 +13,22 @@ pub fn one_line(text: &str) -> String {
 pub fn excerpt(body: &[u8]) -> String {
     one_line(&String::from_utf8_lossy(&body[..body.len().min(EXCERPT_OCTETS)]))
 }
+
+/// RFC 3986 section 2.1, for a query's value or a part of a header's name.
+pub fn percent_encoded(text: &str) -> String {
+    let encode = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn query_values_are_encoded() {
+        assert_eq!(percent_encoded("app.kubernetes.io/component=record"), "app.kubernetes.io%2Fcomponent%3Drecord");
+    }
+}

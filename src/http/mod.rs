@@ -108,9 +108,7 @@ impl Http {
     pub fn new(trust: &Trust, proxy: Option<&str>) -> Result<Http, String> {
         let proxy = proxy.map(ureq::Proxy::new).transpose().map_err(|e| format!("the proxy: {}", plain(&e)))?;
         let connector =
-            ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(TlsConnector(trust.config()?));
+            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(TlsConnector::new(trust)?);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .https_only(true)
@@ -215,7 +213,9 @@ impl Resolver for LiteralFirst {
         match host.parse::<IpAddr>() {
             Ok(ip) => {
                 let mut found = self.0.empty();
-                found.push(SocketAddr::new(ip, uri.port_u16().unwrap_or(443)));
+                // Servers are reached by https only, proxies by http only.
+                let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+                found.push(SocketAddr::new(ip, uri.port_u16().unwrap_or(default)));
                 Ok(found)
             }
             Err(_) => self.0.resolve(uri, config, timeout),

@@ -7,9 +7,11 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
@@ -17,7 +19,7 @@ use ureq::unversioned::transport::{
 use crate::secret::Secret;
 
 /// Whom to trust, and who we are.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trust {
     /// Mozilla's roots, as built in.
     pub public_roots: bool,
@@ -25,6 +27,10 @@ pub struct Trust {
     pub roots_pem: Vec<u8>,
     /// A client certificate chain and its key in PEM.
     pub client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+    /// The name that the server must prove, where it is not the host of the URL.
+    pub name: Option<String>,
+    /// The server's certificate is not checked at all: whoever is in between can read everything.
+    pub unchecked: bool,
 }
 
 impl Trust {
@@ -41,14 +47,17 @@ impl Trust {
             let certificate = certificate.map_err(|e| format!("the certificates of the CA are not PEM: {e:?}"))?;
             roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
         }
-        if roots.is_empty() {
+        if roots.is_empty() && !self.unchecked {
             return Err("there is no certificate of a CA in it".to_owned());
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots);
+            .map_err(|e| e.to_string())?;
+        let builder = match self.unchecked {
+            false => builder.with_root_certificates(roots),
+            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))),
+        };
         let config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
@@ -66,8 +75,59 @@ impl Trust {
     }
 }
 
+/// Takes every certificate. Signatures are checked all the same, so that what is not TLS stays an error.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
 /// Wraps a connection in TLS.
-pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
+pub(super) struct TlsConnector {
+    config: Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
+}
+
+impl TlsConnector {
+    pub(super) fn new(trust: &Trust) -> Result<TlsConnector, String> {
+        let name = |name: &String| {
+            ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is no name that a certificate can have"))
+        };
+        Ok(TlsConnector { config: trust.config()?, name: trust.name.as_ref().map(name).transpose()? })
+    }
+}
 
 impl std::fmt::Debug for TlsConnector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -86,9 +146,12 @@ impl<In: Transport> Connector<In> for TlsConnector {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| ureq::Error::Tls("the host is no name that TLS can check"))?;
-        let mut connection = ClientConnection::new(self.0.clone(), name).map_err(io_error)?;
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned())
+                .map_err(|_| ureq::Error::Tls("the host is no name that TLS can check"))?,
+        };
+        let mut connection = ClientConnection::new(self.config.clone(), name).map_err(io_error)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
@@ -152,7 +215,7 @@ mod tests {
         let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
         let roots_pem = ca.cert.pem().into_bytes();
         let client = |key: String| Some((ca.cert.pem().into_bytes(), Secret::new(key.into_bytes())));
-        let with = |client| Trust { public_roots: false, roots_pem: roots_pem.clone(), client };
+        let with = |client| Trust { public_roots: false, roots_pem: roots_pem.clone(), client, ..Trust::default() };
         assert!(with(None).config().is_ok());
         assert!(with(client(ca.signing_key.serialize_pem())).config().is_ok());
         for (trust, part) in [
@@ -172,5 +235,12 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!(Trust { public_roots: true, ..Trust::default() }.config().is_ok());
+        assert!(
+            Trust { unchecked: true, ..Trust::default() }.config().is_ok(),
+            "nothing is checked, so no root is needed"
+        );
+        let named = |name: &str| Trust { name: Some(name.to_owned()), ..with(None) };
+        assert!(TlsConnector::new(&named("kubernetes.default")).is_ok() && TlsConnector::new(&named("::1")).is_ok());
+        assert!(TlsConnector::new(&named("a b")).unwrap_err().contains("no name that a certificate can have"));
     }
 }

@@ -70,7 +70,7 @@ impl Cas {
             return Ok(client.clone());
         }
         let roots_pem = [&self.roots_pem[..], b"\n", &roots].concat();
-        let trust = Trust { public_roots: true, roots_pem, client: None };
+        let trust = Trust { public_roots: true, roots_pem, ..Trust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
         let client = Arc::new(Client::new(http, directory, self.stop.clone()));
         clients.insert((directory.to_owned(), roots), client.clone());
@@ -89,7 +89,7 @@ fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
     let roots =
         secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;
     // Alone first: a text without a certificate would otherwise pass unnoticed beside the public roots.
-    let own = Trust { public_roots: false, roots_pem: roots.expose().clone(), client: None };
+    let own = Trust { roots_pem: roots.expose().clone(), ..Trust::default() };
     own.config().map_err(|e| format!("`caSecretName`: the data key `ca.crt` of the Secret {at}: {e}"))?;
     Ok(roots.expose().clone())
 }

@@ -1,25 +1,27 @@
 //! The REST client: reads and writes of single objects and lists. Every write carries the version it was decided on.
 //!
 //! Trusted: the API server, as far as TLS proves it. Its answers are bounded all the same. A proxy is never taken from the
-//! environment. One 401 is tried again with a fresh token; nothing else is retried here.
+//! environment. A 401 is tried again when there is a fresh credential, and a failed connection when the CA or the client certificate
+//! was exchanged; nothing else is retried here.
 
 use std::fmt;
 
 use serde_json::Value;
 
-use super::auth::{Access, TokenSource};
+use super::access::Access;
+use super::session::{Pass, Session, Why};
 use super::status::ApiError;
-use crate::http::{Ask, Http, HttpError, Method, Reply};
+use crate::http::{Ask, HttpError, Method, Reply};
 use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST};
 use crate::name::ObjectRef;
+use crate::secret::Secret;
+use crate::text::percent_encoded;
 use crate::time::Time;
 
 /// A client for one API server.
 #[derive(Debug)]
 pub struct Client {
-    http: Http,
-    server: String,
-    token: TokenSource,
+    session: Session,
 }
 
 /// Why the API server did not do what was asked.
@@ -31,6 +33,8 @@ pub enum KubeError {
     Api(ApiError),
     /// An answer that can not be used.
     Unusable(String),
+    /// Nothing was asked, because we can not say who we are.
+    Credential(String),
 }
 
 impl fmt::Display for KubeError {
@@ -39,6 +43,7 @@ impl fmt::Display for KubeError {
             KubeError::Network(e) => write!(f, "the API server does not answer: {e}"),
             KubeError::Api(e) => e.fmt(f),
             KubeError::Unusable(e) => write!(f, "the API server's answer can not be used: {e}"),
+            KubeError::Credential(e) => write!(f, "there is no credential for the API server: {e}"),
         }
     }
 }
@@ -86,13 +91,12 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificates.
     pub fn new(access: Access) -> Result<Client, String> {
-        let http = Http::new(&access.trust, None).map_err(|e| format!("the API server's CA: {e}"))?;
-        Ok(Client { http, server: access.server, token: TokenSource::new(access.token) })
+        Ok(Client { session: Session::new(access)? })
     }
 
     /// The server's URL, for messages.
     pub fn server(&self) -> &str {
-        &self.server
+        self.session.server()
     }
 
     /// Reads an object. `None` when it does not exist: only a 404 of the API server itself says so.
@@ -142,10 +146,22 @@ impl Client {
 
     fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(Value, Option<Time>), KubeError> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut reply = self.send(method, path, &body, false)?;
-        if reply.status == 401 {
-            reply = self.send(method, path, &body, true)?;
+        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
+        let first = pass(Why::Asked)?;
+        let mut reply = self.send(&first, method, path, &body);
+        let why = match &reply {
+            Ok(reply) if reply.status != 401 => None,
+            Ok(_) => Some(Why::Rejected(first.number)),
+            Err(_) => Some(Why::NoAnswer(first.number)),
+        };
+        if let Some(why) = why {
+            let second = pass(why)?;
+            // A write may be sent twice by this. It carries the version it was decided on, so it is done once.
+            if second.number != first.number {
+                reply = self.send(&second, method, path, &body);
+            }
         }
+        let reply = reply.map_err(KubeError::Network)?;
         if !reply.is_success() {
             return Err(KubeError::Api(ApiError::read(reply.status, &reply.body)));
         }
@@ -153,10 +169,9 @@ impl Client {
         Ok((value, reply.date()))
     }
 
-    fn send(&self, method: Method, path: &str, body: &str, fresh: bool) -> Result<Reply, KubeError> {
-        let url = format!("{}{path}", self.server);
-        let bearer =
-            self.token.get(fresh).map(|token| crate::secret::Secret::new(format!("Bearer {}", token.expose())));
+    fn send(&self, pass: &Pass, method: Method, path: &str, body: &str) -> Result<Reply, HttpError> {
+        let url = format!("{}{path}", self.server());
+        let bearer = pass.bearer.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
         let mut headers = vec![("accept", "application/json")];
         if !body.is_empty() {
             headers.push(("content-type", "application/json"));
@@ -164,6 +179,7 @@ impl Client {
         if let Some(bearer) = &bearer {
             headers.push(("authorization", bearer.expose()));
         }
+        headers.extend(self.session.impersonation());
         let ask = Ask {
             method,
             url: &url,
@@ -172,25 +188,6 @@ impl Client {
             within: API_REQUEST,
             body_max: API_BODY_OCTETS_MAX,
         };
-        self.http.send(&ask).map_err(KubeError::Network)
-    }
-}
-
-/// RFC 3986 section 2.1, for a query's value.
-fn percent_encoded(text: &str) -> String {
-    let encode = |b: u8| match b {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
-        b => format!("%{b:02X}"),
-    };
-    text.bytes().map(encode).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn query_values_are_encoded() {
-        assert_eq!(percent_encoded("app.kubernetes.io/component=record"), "app.kubernetes.io%2Fcomponent%3Drecord");
+        pass.http.send(&ask)
     }
 }

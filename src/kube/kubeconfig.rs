@@ -1,33 +1,39 @@
-//! Reads a kubeconfig file. Pure but for the files it names.
+//! Reads kubeconfig files: merging, the current context, and what its cluster and user say. Pure; files are only named.
 //!
-//! Input: a file of the operator's. Relative paths in it are relative to it; data beats a file of the same purpose, as in kubectl.
+//! Input: files of the operator's, understood as kubectl does. Of several files the first that has a name wins, with its whole entry;
+//! relative paths are relative to the file they stand in; data beats a file of the same purpose.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::auth::{Access, Token};
-use crate::http::tls::Trust;
+use super::access::{Access, Checks, Identity, Pem, Plugin, Token};
 use crate::secret::Secret;
+use crate::text::percent_encoded;
+
+/// The extension of a cluster that is for plugins.
+const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct File {
     current_context: Option<String>,
-    clusters: Option<Vec<NamedCluster>>,
-    users: Option<Vec<NamedUser>>,
-    contexts: Option<Vec<NamedContext>>,
+    clusters: Option<Vec<Entry<Cluster>>>,
+    users: Option<Vec<Entry<User>>>,
+    contexts: Option<Vec<Entry<Context>>>,
 }
 
 #[derive(Deserialize)]
-struct NamedCluster {
+struct Entry<T> {
     name: String,
-    cluster: Cluster,
+    #[serde(alias = "cluster", alias = "user", alias = "context")]
+    value: Option<T>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Cluster {
     server: Option<String>,
@@ -36,12 +42,13 @@ struct Cluster {
     insecure_skip_tls_verify: Option<bool>,
     tls_server_name: Option<String>,
     proxy_url: Option<String>,
+    extensions: Option<Vec<Extension>>,
 }
 
 #[derive(Deserialize)]
-struct NamedUser {
+struct Extension {
     name: String,
-    user: Option<User>,
+    extension: Option<serde_json::Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -54,166 +61,224 @@ struct User {
     client_certificate_data: Option<String>,
     client_key: Option<PathBuf>,
     client_key_data: Option<String>,
-    exec: Option<serde_yaml::Value>,
+    exec: Option<Exec>,
     auth_provider: Option<serde_yaml::Value>,
     username: Option<String>,
     #[serde(rename = "as")]
-    impersonate: Option<String>,
+    acts_as: Option<String>,
+    as_uid: Option<String>,
+    as_groups: Option<Vec<String>>,
+    as_user_extra: Option<BTreeMap<String, Vec<String>>>,
 }
 
 #[derive(Deserialize)]
-struct NamedContext {
+#[serde(rename_all = "camelCase")]
+struct Exec {
+    api_version: Option<String>,
+    command: Option<String>,
+    args: Option<Vec<String>>,
+    env: Option<Vec<Variable>>,
+    install_hint: Option<String>,
+    provide_cluster_info: Option<bool>,
+    interactive_mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Variable {
     name: String,
-    context: Context,
+    value: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Context {
-    cluster: String,
+    cluster: Option<String>,
     user: Option<String>,
     namespace: Option<String>,
 }
 
-/// Reads the current context of the kubeconfig at `path`.
+/// What the current context of these files says; each with its path, first the one that wins.
 ///
 /// # Errors
-/// One sentence that names the file and the field. Never holds a token or a key.
-pub fn load(path: &Path) -> Result<Access, String> {
-    let named = |e: String| format!("kubeconfig {}: {e}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|e| named(format!("can not be read: {e}")))?;
-    read(&text, path.parent().unwrap_or(Path::new("."))).map_err(named)
+/// One sentence that names the file and the field. Never holds a token, a key or another value that may be secret.
+pub fn read(files: &[(PathBuf, String)]) -> Result<Access, String> {
+    let all = files.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>().join(":");
+    let whole = |e: String| format!("kubeconfig {all}: {e}");
+    let mut parsed = Vec::new();
+    for (path, text) in files {
+        // The error of a YAML parser may quote a value, and values here are secrets: only the place is kept. An empty file is none.
+        let file: Option<File> = serde_yaml::from_str(text).map_err(|e| {
+            let place = e.location().map(|l| format!(" (line {})", l.line())).unwrap_or_default();
+            format!("kubeconfig {}: is not the YAML of a kubeconfig{place}", path.display())
+        })?;
+        parsed.extend(file.map(|file| (path.as_path(), file)));
+    }
+    let current = parsed.iter().find_map(|(_, file)| file.current_context.as_deref().filter(|name| !name.is_empty()));
+    let current = current.ok_or_else(|| whole("has no current-context".to_owned()))?;
+    let (_, context) = find(&parsed, |file| &file.contexts, "context", current).map_err(whole)?;
+    let cluster = context.cluster.as_deref().unwrap_or_default();
+    let (cluster_path, cluster) = find(&parsed, |file| &file.clusters, "cluster", cluster).map_err(whole)?;
+    let nobody = User::default();
+    let (user_path, user) = match context.user.as_deref().filter(|name| !name.is_empty()) {
+        None => (cluster_path, &nobody),
+        Some(name) => find(&parsed, |file| &file.users, "user", name).map_err(whole)?,
+    };
+    let named = |path: &Path, e: String| format!("kubeconfig {}: {e}", path.display());
+    let (server, checks, proxy) = way(cluster, folder(cluster_path)).map_err(|e| named(cluster_path, e))?;
+    let identity = identity(user, cluster, folder(user_path)).map_err(|e| named(user_path, e))?;
+    let impersonation = impersonation(user).map_err(|e| named(user_path, e))?;
+    let namespace = context.namespace.clone().filter(|n| !n.is_empty());
+    Ok(Access { server, checks, proxy, identity, impersonation, namespace })
 }
 
-fn read(text: &str, folder: &Path) -> Result<Access, String> {
-    // The error of a YAML parser may quote a value, and values here are secrets: only the place is kept.
-    let file: File = serde_yaml::from_str(text).map_err(|e| {
-        let place = e.location().map(|l| format!(" (line {})", l.line())).unwrap_or_default();
-        format!("is not the YAML of a kubeconfig{place}")
-    })?;
-    let context_name = file.current_context.filter(|c| !c.is_empty()).ok_or("has no current-context")?;
-    let contexts = file.contexts.unwrap_or_default();
-    let context = contexts.into_iter().find(|c| c.name == context_name);
-    let context = context.ok_or_else(|| format!("has no context {context_name:?}"))?.context;
-    let cluster = file.clusters.unwrap_or_default().into_iter().find(|c| c.name == context.cluster);
-    let cluster = cluster.ok_or_else(|| format!("has no cluster {:?}", context.cluster))?.cluster;
-    let user = match &context.user {
-        None => User::default(),
-        Some(name) => {
-            let user = file.users.unwrap_or_default().into_iter().find(|u| u.name == *name);
-            user.ok_or_else(|| format!("has no user {name:?}"))?.user.unwrap_or_default()
-        }
-    };
-    unsupported(&cluster, &user)?;
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
 
+/// The entry of the first file that has the name; later ones are not even looked at.
+fn find<'a, T>(
+    files: &'a [(&'a Path, File)],
+    list: impl Fn(&'a File) -> &'a Option<Vec<Entry<T>>>,
+    kind: &str,
+    name: &str,
+) -> Result<(&'a Path, &'a T), String> {
+    let found = files.iter().find_map(|(path, file)| {
+        let entry = list(file).iter().flatten().find(|entry| entry.name == name)?;
+        Some((*path, entry.value.as_ref()))
+    });
+    match found {
+        Some((path, Some(value))) => Ok((path, value)),
+        Some((_, None)) => Err(format!("its {kind} {name:?} is empty")),
+        None => Err(format!("has no {kind} {name:?}")),
+    }
+}
+
+/// The server, how it is checked, and the proxy on the way.
+fn way(cluster: &Cluster, folder: &Path) -> Result<(String, Checks, Option<Secret<String>>), String> {
     let server = cluster.server.as_deref().map(|s| s.trim_end_matches('/')).filter(|s| s.starts_with("https://"));
     let server = server.ok_or("its cluster has no server that begins with https://")?.to_owned();
-    let roots_pem =
-        octets(cluster.certificate_authority_data, cluster.certificate_authority, folder, "certificate-authority")?;
-    let chain = octets(user.client_certificate_data, user.client_certificate, folder, "client-certificate")?;
-    let key = octets(user.client_key_data, user.client_key, folder, "client-key")?.map(Secret::new);
+    let (data, file) = (&cluster.certificate_authority_data, &cluster.certificate_authority);
+    let authority = pem(data, file, folder, "certificate-authority")?;
+    let skipped = cluster.insecure_skip_tls_verify == Some(true);
+    if skipped && authority.is_some() {
+        return Err(
+            "its cluster has insecure-skip-tls-verify and a certificate-authority: remove one of them".to_owned()
+        );
+    }
+    let proxy = cluster.proxy_url.clone().filter(|url| !url.is_empty());
+    if let Some(url) = &proxy
+        && url.strip_prefix("http://").is_none_or(str::is_empty)
+    {
+        return Err("its cluster has a proxy-url that is not http://HOST:PORT: others are not supported".to_owned());
+    }
+    let name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
+    Ok((server, Checks { authority, name, skipped }, proxy.map(Secret::new)))
+}
+
+fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, String> {
+    for (used, field) in [(user.auth_provider.is_some(), "auth-provider"), (user.username.is_some(), "username")] {
+        if used {
+            return Err(format!(
+                "uses `{field}`, which is not supported: use a token, a tokenFile, a client certificate or exec"
+            ));
+        }
+    }
+    let (data, file) = (&user.client_certificate_data, &user.client_certificate);
+    let chain = pem(data, file, folder, "client-certificate")?;
+    let key = pem(&user.client_key_data, &user.client_key, folder, "client-key")?;
     let client = match (chain, key) {
         (Some(chain), Some(key)) => Some((chain, key)),
         (None, None) => None,
-        (Some(_), None) => {
-            return Err("its user has a client-certificate and no client-key".to_owned());
-        }
-        (None, Some(_)) => {
-            return Err("its user has a client-key and no client-certificate".to_owned());
-        }
+        (Some(_), None) => return Err("its user has a client-certificate and no client-key".to_owned()),
+        (None, Some(_)) => return Err("its user has a client-key and no client-certificate".to_owned()),
     };
-    let token = match (user.token_file, user.token) {
+    let token_file = user.token_file.as_ref().filter(|path| !path.as_os_str().is_empty());
+    let token = match (token_file, user.token.as_ref().filter(|token| !token.is_empty())) {
         (Some(path), _) => Token::File(folder.join(path)),
-        (None, Some(token)) => Token::Fixed(Secret::new(token)),
+        (None, Some(token)) => Token::Fixed(Secret::new(token.clone())),
         (None, None) => Token::None,
     };
-    // Without an authority of its own the cluster's certificate is from a public CA.
-    let trust = Trust { public_roots: roots_pem.is_none(), roots_pem: roots_pem.unwrap_or_default(), client };
-    Ok(Access { server, trust, token, namespace: context.namespace.filter(|n| !n.is_empty()) })
-}
-
-/// What kubectl would do and we do not: better said than ignored.
-fn unsupported(cluster: &Cluster, user: &User) -> Result<(), String> {
-    for (used, field, instead) in [
-        (cluster.insecure_skip_tls_verify == Some(true), "insecure-skip-tls-verify", "give certificate-authority"),
-        (cluster.tls_server_name.is_some(), "tls-server-name", "use a server name that is in the certificate"),
-        (cluster.proxy_url.is_some(), "proxy-url", "reach the API server directly"),
-        (user.exec.is_some(), "exec", "use a token, a tokenFile or a client certificate"),
-        (user.auth_provider.is_some(), "auth-provider", "use a token, a tokenFile or a client certificate"),
-        (user.username.is_some(), "username", "use a token, a tokenFile or a client certificate"),
-        (user.impersonate.is_some(), "as", "use the identity itself"),
-    ] {
-        if used {
-            return Err(format!("uses `{field}`, which is not supported: {instead}"));
-        }
+    let plugin = user.exec.as_ref().map(|exec| plugin(exec, cluster, folder)).transpose()?;
+    if plugin.is_some() && (client.is_some() || !matches!(token, Token::None)) {
+        // kubectl lets them win in a way that depends on which they are.
+        return Err("its user has exec beside a token or client certificate: keep one".to_owned());
     }
-    Ok(())
+    Ok(Identity { token, client, plugin })
 }
 
-fn octets(data: Option<String>, file: Option<PathBuf>, folder: &Path, field: &str) -> Result<Option<Vec<u8>>, String> {
-    match (data.filter(|d| !d.is_empty()), file.filter(|f| !f.as_os_str().is_empty())) {
-        (Some(data), _) => STANDARD.decode(data.trim()).map(Some).map_err(|_| format!("{field}-data is not base64")),
-        (None, Some(file)) => {
-            let path = folder.join(file);
-            std::fs::read(&path).map(Some).map_err(|e| format!("{field} {}: {e}", path.display()))
+fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<Plugin, String> {
+    let version = exec.api_version.clone().unwrap_or_default();
+    if !["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"].contains(&version.as_str()) {
+        return Err(format!(
+            "its exec has the apiVersion {version:?}: supported are client.authentication.k8s.io/v1 and .../v1beta1"
+        ));
+    }
+    if exec.interactive_mode.as_deref() == Some("Always") {
+        return Err("its exec has interactiveMode Always: there is nobody to answer its questions".to_owned());
+    }
+    let command = exec.command.as_deref().filter(|c| !c.is_empty()).ok_or("its exec has no command")?;
+    // A name without a slash is found in PATH.
+    let command = if command.contains('/') { folder.join(command) } else { PathBuf::from(command) };
+    let mut environment = Vec::new();
+    for Variable { name, value } in exec.env.iter().flatten() {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(format!("its exec has a variable {name:?} in env that no environment can hold"));
         }
+        environment.push((name.clone(), Secret::new(value.clone())));
+    }
+    let cluster = exec.provide_cluster_info.unwrap_or(false).then(|| {
+        let extension = cluster.extensions.iter().flatten().find(|e| e.name == EXEC_EXTENSION);
+        extension.and_then(|e| e.extension.clone()).unwrap_or_default()
+    });
+    let arguments = exec.args.clone().unwrap_or_default();
+    Ok(Plugin { version, command, arguments, environment, hint: exec.install_hint.clone(), cluster })
+}
+
+/// The headers of `as` and its companions.
+fn impersonation(user: &User) -> Result<Vec<(String, String)>, String> {
+    let mut headers = Vec::new();
+    let mut add = |field: &str, name: String, value: &str| {
+        // What HTTP can not carry would only fail later, and nameless.
+        let fits = !value.is_empty() && !value.chars().any(char::is_control);
+        fits.then(|| headers.push((name, value.to_owned())))
+            .ok_or(format!("its user's `{field}` has an empty value or one that no header can hold"))
+    };
+    let acts_as = user.acts_as.as_deref().unwrap_or_default();
+    if !acts_as.is_empty() {
+        add("as", "Impersonate-User".to_owned(), acts_as)?;
+    }
+    if let Some(uid) = user.as_uid.as_deref().filter(|uid| !uid.is_empty()) {
+        add("as-uid", "Impersonate-Uid".to_owned(), uid)?;
+    }
+    for group in user.as_groups.iter().flatten() {
+        add("as-groups", "Impersonate-Group".to_owned(), group)?;
+    }
+    for (key, value) in
+        user.as_user_extra.iter().flatten().flat_map(|(key, values)| values.iter().map(move |v| (key, v)))
+    {
+        add("as-user-extra", format!("Impersonate-Extra-{}", percent_encoded(key)), value)?;
+    }
+    if acts_as.is_empty() && !headers.is_empty() {
+        return Err("its user has as-uid, as-groups or as-user-extra without `as`: say as whom".to_owned());
+    }
+    Ok(headers)
+}
+
+fn pem(
+    data: &Option<String>,
+    file: &Option<PathBuf>,
+    folder: &Path,
+    field: &'static str,
+) -> Result<Option<Pem>, String> {
+    let data = data.as_deref().filter(|data| !data.is_empty());
+    match (data, file.as_ref().filter(|file| !file.as_os_str().is_empty())) {
+        (Some(data), _) => match STANDARD.decode(data.trim()) {
+            Ok(octets) => Ok(Some(Pem::Given(Secret::new(octets)))),
+            Err(_) => Err(format!("{field}-data is not base64")),
+        },
+        (None, Some(file)) => Ok(Some(Pem::File(field, folder.join(file)))),
         (None, None) => Ok(None),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "
-current-context: b
-clusters: [{name: x, cluster: {server: 'https://x'}}, {name: y, cluster: {server: 'https://y:6443/prefix/', certificate-authority-data: Y2E=}}]
-contexts: [{name: a, context: {cluster: x}}, {name: b, context: {cluster: y, user: u, namespace: team}}]
-users: [{name: u, user: {token: hunter2}}]
-preferences: {}
-";
-
-    #[test]
-    fn the_current_context_is_used() {
-        let access = read(GOOD, Path::new("/nowhere")).unwrap();
-        assert_eq!((access.server.as_str(), access.namespace.as_deref()), ("https://y:6443/prefix", Some("team")));
-        assert_eq!(access.trust.roots_pem, b"ca");
-        assert!(!access.trust.public_roots && access.trust.client.is_none());
-        assert!(matches!(&access.token, Token::Fixed(t) if t.expose() == "hunter2"));
-        let public = read(&GOOD.replace("current-context: b", "current-context: a"), Path::new("/nowhere")).unwrap();
-        assert!(public.trust.public_roots && matches!(public.token, Token::None));
-    }
-
-    #[test]
-    fn files_are_relative_to_the_kubeconfig_and_data_beats_them() {
-        let folder = Path::new("tests/vectors/keys");
-        let text = GOOD.replace(
-            "{token: hunter2}",
-            "{tokenFile: token, token: other, client-certificate: p256.pub, client-key: p256-pkcs8.pem, client-key-data: a2V5}",
-        );
-        let access = read(&text, folder).unwrap();
-        let (chain, key) = access.trust.client.unwrap();
-        assert!(chain.starts_with(b"-----BEGIN PUBLIC KEY") && key.expose() == b"key");
-        assert!(matches!(access.token, Token::File(path) if path == folder.join("token")));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_and_no_secret_repeated() {
-        for (from, to, part) in [
-            ("current-context: b", "", "no current-context"),
-            ("current-context: b", "current-context: c", "no context \"c\""),
-            ("cluster: y", "cluster: z", "no cluster \"z\""),
-            ("user: u,", "user: v,", "no user \"v\""),
-            ("https://y", "http://y", "begins with https://"),
-            ("Y2E=", "'%'", "certificate-authority-data is not base64"),
-            ("token: hunter2", "token: [hunter2]", "not the YAML of a kubeconfig"),
-            ("token: hunter2", "token: \"hunter2", "not the YAML of a kubeconfig (line"),
-            ("token: hunter2", "client-certificate-data: eA==", "no client-key"),
-            ("token: hunter2", "client-key: /nowhere/key", "client-key /nowhere/key: "),
-            ("token: hunter2", "exec: {command: x}", "uses `exec`, which is not supported"),
-            ("certificate-authority-data: Y2E=", "insecure-skip-tls-verify: true", "uses `insecure-skip-tls-verify`"),
-        ] {
-            let error = read(&GOOD.replace(from, to), Path::new("/nowhere")).map(|_| ()).unwrap_err();
-            assert!(error.contains(part) && !error.contains("hunter2"), "{to}: {error}");
-        }
-    }
-}
+mod tests;

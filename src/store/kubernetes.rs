@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{Backend, StoreError};
-use crate::kube::auth::Access;
+use crate::kube::access::Access;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, texts};
 use crate::kube::status::ApiError;
@@ -58,7 +58,7 @@ fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
 
 fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
     let e = match error {
-        KubeError::Network(_) | KubeError::Unusable(_) => {
+        KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) => {
             return StoreError::Unreachable(format!("{kind} {at}: {error}"));
         }
         KubeError::Api(e) => e,
@@ -144,6 +144,7 @@ mod tests {
             ("get", api(503, "ServiceUnavailable", "x", ""), "Unreachable", "503"),
             ("get", api(429, "", "Too many requests", ""), "Unreachable", "429"),
             ("get", KubeError::Network(HttpError("x".into())), "Unreachable", "does not answer"),
+            ("get", KubeError::Credential("x".into()), "Unreachable", "no credential for the API server: x"),
         ] {
             let error = told(verb, "Secret", &at, error);
             let shown = format!("{error:?}");

@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::cert::bundle::CheckedBundle;
 use crate::config::entry::Entry;
 use crate::decide::held::{annotation, owner_mark};
-use crate::kube::auth::Access;
+use crate::kube::access::Access;
 use crate::kube::client::Mode;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::name::ObjectRef;

@@ -1,0 +1,143 @@
+//! What a credential plugin is told and what it answers (client.authentication.k8s.io/v1 and v1beta1). Pure.
+//!
+//! Untrusted as far as a program of the operator's can be: it may crash, print too much, or print something else. Nothing of what it
+//! printed on standard output is ever repeated, because that is where secrets are.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::{Access, Plugin};
+use crate::secret::Secret;
+use crate::text::one_line;
+use crate::time::Time;
+
+/// A word of this length without anything that ends words in sentences and paths is taken for a secret.
+const SECRET_WORD: usize = 32;
+
+/// Characters of standard error that are told.
+const SAID_MAX: usize = 300;
+
+/// What a plugin answered.
+#[derive(Clone, Debug, Default)]
+pub struct Credential {
+    /// A bearer token.
+    pub token: Option<Secret<String>>,
+    /// A client certificate chain and its key, PEM.
+    pub client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+    /// When it is to be asked again; when nothing is said, never (until a 401).
+    pub expires: Option<Time>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ExecCredential {
+    kind: Option<String>,
+    api_version: Option<String>,
+    status: Option<Status>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    token: Option<String>,
+    client_certificate_data: Option<String>,
+    client_key_data: Option<String>,
+    expiration_timestamp: Option<String>,
+}
+
+/// Reads what the plugin printed.
+///
+/// # Errors
+/// What is wrong with it, without a word of it.
+pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
+    // The error of a JSON parser quotes values, and values here are secrets: only the place is kept.
+    let answer: ExecCredential =
+        serde_json::from_slice(printed).map_err(|e| match printed.trim_ascii().is_empty() {
+            true => "printed nothing: expected is an ExecCredential in JSON".to_owned(),
+            false => {
+                format!(
+                    "printed something that is not an ExecCredential in JSON (line {}, column {})",
+                    e.line(),
+                    e.column()
+                )
+            }
+        })?;
+    if answer.kind.as_deref() != Some("ExecCredential") {
+        return Err("printed JSON whose kind is not ExecCredential".to_owned());
+    }
+    if answer.api_version.as_deref() != Some(version) {
+        return Err(format!("answered in another apiVersion than {version}: set the one it speaks in the kubeconfig"));
+    }
+    let status = answer.status.ok_or("printed an ExecCredential without a status")?;
+    let token = status.token.filter(|t| !t.is_empty()).map(Secret::new);
+    let chain = status.client_certificate_data.filter(|c| !c.is_empty());
+    let key = status.client_key_data.filter(|k| !k.is_empty());
+    let client = match (chain, key) {
+        (Some(chain), Some(key)) => Some((chain.into_bytes(), Secret::new(key.into_bytes()))),
+        (None, None) => None,
+        (Some(_), None) => return Err("gave clientCertificateData without clientKeyData".to_owned()),
+        (None, Some(_)) => return Err("gave clientKeyData without clientCertificateData".to_owned()),
+    };
+    if token.is_none() && client.is_none() {
+        return Err("gave neither a token nor a client certificate".to_owned());
+    }
+    let expires = match status.expiration_timestamp {
+        None => None,
+        Some(text) => Some(
+            Time::parse_rfc3339(&text).ok_or("gave an expirationTimestamp that is not like 2026-01-31T12:00:00Z")?,
+        ),
+    };
+    Ok(Credential { token, client, expires })
+}
+
+/// The value of `KUBERNETES_EXEC_INFO`. `authority` is the cluster's CA in PEM.
+pub fn info(plugin: &Plugin, access: &Access, authority: &[u8]) -> String {
+    let mut spec = json!({"interactive": false});
+    if let Some(config) = &plugin.cluster {
+        let mut cluster = json!({"server": access.server});
+        if let Some(name) = &access.checks.name {
+            cluster["tls-server-name"] = json!(name);
+        }
+        if access.checks.skipped {
+            cluster["insecure-skip-tls-verify"] = json!(true);
+        }
+        if !authority.is_empty() {
+            cluster["certificate-authority-data"] = json!(STANDARD.encode(authority));
+        }
+        if let Some(proxy) = &access.proxy {
+            cluster["proxy-url"] = json!(proxy.expose());
+        }
+        if *config != Value::Null {
+            cluster["config"] = config.clone();
+        }
+        spec["cluster"] = cluster;
+    }
+    json!({"kind": "ExecCredential", "apiVersion": plugin.version, "spec": spec}).to_string()
+}
+
+/// The end of what a plugin said on standard error, without what looks like a secret: a script with `set -x` tells them all.
+pub fn said(standard_error: &[u8], plugin: &Plugin) -> String {
+    let text = String::from_utf8_lossy(standard_error);
+    let mut line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default().to_owned();
+    for (_, value) in &plugin.environment {
+        // One of few characters is none, and would tear holes into words.
+        if value.expose().len() > 3 {
+            line = line.replace(value.expose().as_str(), "(secret)");
+        }
+    }
+    let part_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '-' | '.');
+    let mut clean = String::new();
+    let mut rest = line.as_str();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| !part_of_word(c)).unwrap_or(rest.len());
+        let end = if end == 0 { first.len_utf8() } else { end };
+        clean.push_str(if end < SECRET_WORD { &rest[..end] } else { "(secret)" });
+        rest = &rest[end..];
+    }
+    one_line(&clean).chars().take(SAID_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests;

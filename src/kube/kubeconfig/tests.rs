@@ -1,0 +1,170 @@
+use super::*;
+
+const GOOD: &str = "
+current-context: b
+clusters: [{name: x, cluster: {server: 'https://x'}}, {name: y, cluster: {server: 'https://y:6443/prefix/', certificate-authority-data: Y2E=}}]
+contexts: [{name: a, context: {cluster: x}}, {name: b, context: {cluster: y, user: u, namespace: team}}]
+users: [{name: u, user: {token: hunter2}}]
+preferences: {}
+";
+
+const EXEC: &str = "exec: {apiVersion: client.authentication.k8s.io/v1, command: bin/plugin, args: [a, b], \
+                    env: [{name: N, value: hunter2}], interactiveMode: IfAvailable, installHint: get it, \
+                    provideClusterInfo: true}";
+
+fn one(text: &str) -> Result<Access, String> {
+    read(&[(PathBuf::from("/f/config"), text.to_owned())])
+}
+
+fn given(pem: &Option<Pem>) -> &[u8] {
+    match pem {
+        Some(Pem::Given(octets)) => octets.expose(),
+        _ => panic!("{pem:?}"),
+    }
+}
+
+#[test]
+fn the_current_context_is_used() {
+    let access = one(GOOD).unwrap();
+    assert_eq!((access.server.as_str(), access.namespace.as_deref()), ("https://y:6443/prefix", Some("team")));
+    assert_eq!(given(&access.checks.authority), b"ca");
+    assert!(!access.checks.skipped && access.checks.name.is_none() && access.proxy.is_none());
+    assert!(access.identity.client.is_none() && access.identity.plugin.is_none() && access.impersonation.is_empty());
+    assert!(matches!(&access.identity.token, Token::Fixed(t) if t.expose() == "hunter2"));
+    let public = one(&GOOD.replace("current-context: b", "current-context: a")).unwrap();
+    assert!(public.checks.authority.is_none() && matches!(public.identity.token, Token::None));
+}
+
+#[test]
+fn files_are_relative_to_the_file_they_are_named_in_and_data_beats_them() {
+    let text = GOOD.replace(
+        "{token: hunter2}",
+        "{tokenFile: t/token, token: other, client-certificate: crt, client-key: /abs/key, client-key-data: a2V5}",
+    );
+    let access = one(&text).unwrap();
+    let (chain, key) = access.identity.client.unwrap();
+    assert!(matches!(chain, Pem::File("client-certificate", path) if path == Path::new("/f/crt")));
+    assert_eq!(given(&Some(key)), b"key");
+    assert!(matches!(access.identity.token, Token::File(path) if path == Path::new("/f/t/token")));
+}
+
+/// As client-go merges: the current context of the first file that sets one; of each name the first entry, and all of it.
+#[test]
+fn of_several_files_the_first_that_has_a_name_wins_with_its_whole_entry() {
+    let first = "
+current-context: ''
+clusters: [{name: x, cluster: {server: 'https://first', certificate-authority: ca.crt}}]
+users: [{name: u, user: {tokenFile: token}}]
+";
+    let second = "
+current-context: c
+clusters: [{name: x, cluster: {server: 'https://second', tls-server-name: of.second}}]
+contexts: [{name: c, context: {cluster: x, user: u}}, {name: d, context: {cluster: x, user: v}}]
+users: [{name: u, user: {token: hunter2}}, {name: v, user: {tokenFile: token}}]
+";
+    let third = "{current-context: d, contexts: [{name: c, context: {cluster: nowhere}}]}";
+    let list = |texts: &[(&str, &str)]| {
+        read(&texts.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect::<Vec<_>>())
+    };
+    let token = |access: &Access| match &access.identity.token {
+        Token::File(path) => path.display().to_string(),
+        other => format!("{other:?}"),
+    };
+    let access = list(&[("/1/config", first), ("/2/config", second), ("/3/config", third)]).unwrap();
+    assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://first", "/1/token"));
+    assert!(access.checks.name.is_none(), "entries are not mixed");
+    assert!(matches!(access.checks.authority, Some(Pem::File(_, path)) if path == Path::new("/1/ca.crt")));
+    let access = list(&[("/3/config", third), ("/2/config", second), ("/1/config", first)]).unwrap();
+    assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://second", "/2/token"));
+    assert_eq!(access.checks.name.as_deref(), Some("of.second"));
+    for (texts, error) in [
+        (&[("/1/config", first), ("/3/config", "")][..], "kubeconfig /1/config:/3/config: has no current-context"),
+        (&[("/1/config", first), ("/3/config", third)], "kubeconfig /1/config:/3/config: has no context \"d\""),
+        (
+            &[("/1/config", first), ("/2/config", "- 1")],
+            "kubeconfig /2/config: is not the YAML of a kubeconfig (line 1)",
+        ),
+    ] {
+        assert_eq!(list(texts).map(|_| ()).unwrap_err(), error);
+    }
+    let broken = first.replace("https://first", "http://first");
+    let error = list(&[("/2/config", &broken), ("/1/config", second)]).map(|_| ()).unwrap_err();
+    assert!(error.starts_with("kubeconfig /2/config: its cluster has no server"), "the file of the entry: {error}");
+}
+
+#[test]
+fn a_plugin_is_described_with_everything_it_needs() {
+    let text = GOOD.replace("token: hunter2", EXEC).replace(
+        "certificate-authority-data: Y2E=",
+        "tls-server-name: kubernetes, proxy-url: 'http://p:1', insecure-skip-tls-verify: true, \
+         extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: a}}]",
+    );
+    let access = one(&text).unwrap();
+    assert!(access.checks.skipped && access.checks.name.as_deref() == Some("kubernetes"));
+    assert_eq!(access.proxy.unwrap().expose(), "http://p:1");
+    let plugin = access.identity.plugin.unwrap();
+    assert_eq!((plugin.command.to_str(), plugin.arguments.join(" ")), (Some("/f/bin/plugin"), "a b".to_owned()));
+    assert_eq!(plugin.version, "client.authentication.k8s.io/v1");
+    assert_eq!(plugin.cluster, Some(serde_json::json!({"audience": "a"})));
+    assert!(plugin.environment[0].0 == "N" && plugin.environment[0].1.expose() == "hunter2");
+    let found = one(&text.replace("bin/plugin", "plugin")).unwrap().identity.plugin.unwrap();
+    assert_eq!(found.command, Path::new("plugin"), "in PATH");
+}
+
+#[test]
+fn who_acts_as_another_says_so_in_headers() {
+    let acts = "as: anna, as-uid: '7', as-groups: [a, b], as-user-extra: {Some/Key: [x, y]}";
+    let access = one(&GOOD.replace("token: hunter2", acts)).unwrap();
+    let headers: Vec<String> = access.impersonation.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(
+        headers,
+        [
+            "Impersonate-User: anna",
+            "Impersonate-Uid: 7",
+            "Impersonate-Group: a",
+            "Impersonate-Group: b",
+            "Impersonate-Extra-Some%2FKey: x",
+            "Impersonate-Extra-Some%2FKey: y"
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named_and_no_secret_repeated() {
+    let token = "token: hunter2";
+    let ca = "certificate-authority-data: Y2E=";
+    let exec = |from: &str, to: &str| EXEC.replace(from, to);
+    for (from, to, part) in [
+        ("current-context: b", "", "no current-context"),
+        ("current-context: b", "current-context: c", "no context \"c\""),
+        ("cluster: y", "cluster: z", "no cluster \"z\""),
+        ("user: u,", "user: v,", "no user \"v\""),
+        ("user: {token: hunter2}", "user: ", "its user \"u\" is empty"),
+        ("https://y", "http://y", "begins with https://"),
+        ("Y2E=", "'%'", "certificate-authority-data is not base64"),
+        (token, "token: [hunter2]", "not the YAML of a kubeconfig"),
+        (token, "token: \"hunter2", "not the YAML of a kubeconfig (line"),
+        (token, "client-certificate-data: eA==", "no client-key"),
+        (token, "client-key: /nowhere/key", "no client-certificate"),
+        (token, "auth-provider: {name: gcp}", "uses `auth-provider`, which is not supported"),
+        (token, "username: u, password: hunter2", "uses `username`, which is not supported"),
+        (
+            token,
+            &exec("k8s.io/v1", "k8s.io/v1alpha1"),
+            "apiVersion \"client.authentication.k8s.io/v1alpha1\": supported",
+        ),
+        (token, &exec("IfAvailable", "Always"), "interactiveMode Always"),
+        (token, &exec("bin/plugin", "''"), "exec has no command"),
+        (token, &exec("name: N", "name: N="), "variable \"N=\" in env"),
+        (token, &format!("{token}, {EXEC}"), "exec beside a token or client certificate"),
+        (token, "as-groups: [a]", "without `as`"),
+        (token, "as: \"a\\nb\"", "`as` has an empty value or one that no header can hold"),
+        (ca, "certificate-authority-data: Y2E=, insecure-skip-tls-verify: true", "remove one of them"),
+        (ca, "proxy-url: 'socks5://u:hunter2@p'", "proxy-url that is not http://HOST:PORT"),
+        (ca, "proxy-url: 'https://u:hunter2@p'", "proxy-url that is not http://HOST:PORT"),
+    ] {
+        let error = one(&GOOD.replace(from, to)).map(|_| ()).unwrap_err();
+        assert!(error.starts_with("kubeconfig /f/config: ") && error.contains(part), "{to}: {error}");
+        assert!(!error.contains("hunter2"), "{to}: {error}");
+    }
+}
