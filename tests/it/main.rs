@@ -11,6 +11,7 @@ mod configuration;
 mod issuers;
 mod keys_and_gates;
 mod killed;
+mod kube_auth;
 mod kubernetes;
 mod layers;
 mod liars;
