@@ -129,13 +129,13 @@ fn a_plugin_that_gives_nothing_is_one_sentence_without_what_it_printed() {
         ("printf '%s' $GIVEN; kill -9 $$", "failed (signal: 9 (SIGKILL))"),
         ("echo $GIVEN", "not an ExecCredential in JSON (line 1"),
         ("printf '{\"status\":{\"token\":{\"%s\":1}}}' $GIVEN", "not an ExecCredential in JSON (line 1"),
-        ("printf '\\0%s' $GIVEN; sleep 100", "not an ExecCredential in JSON (it is no text)"),
+        ("printf '\\0%s' $GIVEN; sleep 60", "not an ExecCredential in JSON (it is no text)"),
         ("while :; do echo $GIVEN; done", "printed more than 262144 octets"),
         ("while :; do echo $GIVEN; done >&2", "printed more than 262144 octets"),
         (":", "printed nothing"),
         // Children that keep the output open are not waited for.
-        ("sleep 300 & echo $GIVEN", "not an ExecCredential in JSON (line 1"),
-        ("sleep 300 & sleep 300; echo $GIVEN", "did not end within 20 s and was killed"),
+        ("sleep 60 & echo $GIVEN", "not an ExecCredential in JSON (line 1"),
+        ("sleep 60 & sleep 60; echo $GIVEN", "did not end within 20 s and was killed"),
     ];
     std::thread::scope(|scope| {
         for (script, part) in rows {
