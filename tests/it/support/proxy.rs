@@ -1,7 +1,7 @@
 //! A proxy that tunnels to one server (CONNECT, RFC 9110 section 9.3.6), refuses all others and remembers who was asked for.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
