@@ -260,18 +260,9 @@ impl<'a> Run<'a> {
     }
 
     fn flight<'c>(&self, claim: &'c mut Claim<'_>) -> &'c mut InFlight {
-        claim.record.body.in_flight.get_or_insert_with(|| InFlight {
-            holder: self.context.holder.clone(),
-            at: time::now(),
-            directory: self.ca.directory_url().to_owned(),
-            names: self.names.to_vec(),
-            key_type: self.wanted.entry.key_type.name().to_owned(),
-            profile: self.wanted.profile().map(str::to_owned),
-            account: None,
-            order: None,
-            counted: false,
-            published: Vec::new(),
-        })
+        let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
+        let new = || InFlight::new(holder, time::now(), self.names, self.ca.directory_url(), way);
+        claim.record.body.in_flight.get_or_insert_with(new)
     }
 
     /// The reasons stand in the authorizations (RFC 8555 section 7.1.4).

@@ -97,6 +97,23 @@ pub struct InFlight {
 }
 
 impl InFlight {
+    /// An attempt that has nothing but a holder yet.
+    pub fn new(holder: &str, at: Time, names: &[Domain], directory: &str, way: (KeyType, Option<&str>)) -> InFlight {
+        let (key_type, profile) = way;
+        InFlight {
+            holder: holder.to_owned(),
+            at,
+            directory: directory.to_owned(),
+            names: names.to_vec(),
+            key_type: key_type.name().to_owned(),
+            profile: profile.map(str::to_owned),
+            account: None,
+            order: None,
+            counted: false,
+            published: Vec::new(),
+        }
+    }
+
     /// Whether it is an order for what is wanted now.
     pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType, profile: Option<&str>) -> bool {
         let same_way = self.key_type == key_type.name() && self.profile.as_deref() == profile;

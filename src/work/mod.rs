@@ -251,18 +251,8 @@ impl<'a> Work<'a> {
             claim.record.next_key = None;
         }
         let body = &mut claim.record.body;
-        let flight = body.in_flight.get_or_insert_with(|| record::InFlight {
-            holder: String::new(),
-            at: now,
-            directory: directory.to_owned(),
-            names: names.clone(),
-            key_type: self.entry().key_type.name().to_owned(),
-            profile: self.wanted.profile().map(str::to_owned),
-            account: None,
-            order: None,
-            counted: false,
-            published: Vec::new(),
-        });
+        let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
+        let flight = body.in_flight.get_or_insert_with(|| record::InFlight::new(holder, now, &names, directory, way));
         (flight.holder, flight.at) = (self.context.holder.clone(), now);
         let history = body.history_mut(&names, directory, now);
         (history.last_attempt, history.inputs) = (now, self.job.inputs.clone());
