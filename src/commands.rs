@@ -11,7 +11,7 @@ use crate::issue::account::{Office, directory_of};
 use crate::kube::object::SecretObject;
 use crate::limits::STORE_TRIES;
 use crate::name::ObjectRef;
-use crate::start::{open_store, read_roots};
+use crate::start::{Place, open, read_roots};
 use crate::stop::Stop;
 use crate::store::{Sharing, Store, StoreError};
 use crate::time;
@@ -21,7 +21,7 @@ use crate::time;
 /// # Errors
 /// One sentence that says what is wrong where.
 pub fn run(wish: &Wish, arguments: &Arguments) -> Result<String, String> {
-    let (store, namespace) = open_store(arguments, Sharing::Beside)?;
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside)?;
     let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
     match wish {
         Wish::Renew { secret, force } => renew(&store, &at(secret)?, *force),

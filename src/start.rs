@@ -1,5 +1,7 @@
 //! From arguments to everything that runs: store, CA client, resolver, plan.
 
+use std::sync::Arc;
+
 use crate::cli::Arguments;
 use crate::daemon::{Pass, Plan};
 use crate::decide::Directory;
@@ -14,7 +16,7 @@ use crate::issue::gates::GateKeeper;
 use crate::issue::limits::Limits;
 use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
-use crate::kube::auth;
+use crate::kube::{self, auth};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -46,7 +48,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
                     production is -acme https://acme-v02.api.letsencrypt.org/directory"
         );
     }
-    let (store, namespace) = open_store(arguments, Sharing::Alone)?;
+    let Place { store, kube, namespace } = open(arguments, Sharing::Alone)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
@@ -63,6 +65,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         runs_on,
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
         stop,
+        kube,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
         namespace,
         holder: holder(),
@@ -70,20 +73,33 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers }))
 }
 
-/// The objects, and the namespace that is ours.
+/// Where the objects are.
+#[derive(Debug)]
+pub struct Place {
+    /// Secrets and ConfigMaps.
+    pub store: Store,
+    /// The API server, unless the objects are files.
+    pub kube: Option<Arc<kube::client::Client>>,
+    /// The namespace that is ours.
+    pub namespace: String,
+}
+
+/// Opens the place that the arguments name.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn open_store(arguments: &Arguments, sharing: Sharing) -> Result<(Store, String), String> {
+pub fn open(arguments: &Arguments, sharing: Sharing) -> Result<Place, String> {
+    let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
         Some(folder) => {
             let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| format!("-local: {e}"))?;
-            Ok((store, arguments.namespace.clone().unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
+            Ok(Place { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
         }
         None => {
             let access = auth::find(arguments.kubeconfig.as_deref())?;
-            let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone());
-            Ok((Store::kubernetes(access)?, namespace.unwrap_or_else(|| LOCAL_NAMESPACE.to_owned())))
+            let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
+            let client = Arc::new(kube::client::Client::new(access)?);
+            Ok(Place { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::decide::gate::{Barred, Lane};
 use crate::decide::limits::scope_of;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
+use crate::kube;
 use crate::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::log::event;
 use crate::name::{DnsName, Domain};
@@ -52,6 +53,8 @@ use questions::Questions;
 pub struct Context {
     /// The objects.
     pub store: Store,
+    /// The API server they are on; none when they are files.
+    pub kube: Option<Arc<kube::client::Client>>,
     /// The CAs.
     pub cas: Cas,
     /// Their accounts.

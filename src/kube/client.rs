@@ -55,15 +55,37 @@ pub enum Resource {
     Secrets,
     /// core/v1 ConfigMap
     ConfigMaps,
+    /// core/v1 Event
+    Events,
+    /// coordination.k8s.io/v1 Lease
+    Leases,
 }
 
 impl Resource {
-    fn path(self, namespace: &str) -> String {
-        let plural = match self {
+    /// The plural in paths and Roles.
+    pub const fn plural(self) -> &'static str {
+        match self {
             Resource::Secrets => "secrets",
             Resource::ConfigMaps => "configmaps",
+            Resource::Events => "events",
+            Resource::Leases => "leases",
+        }
+    }
+
+    /// The API group in Roles; empty for core.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Resource::Secrets | Resource::ConfigMaps | Resource::Events => "",
+            Resource::Leases => "coordination.k8s.io",
+        }
+    }
+
+    fn path(self, namespace: &str) -> String {
+        let prefix = match self.group() {
+            "" => "/api/v1".to_owned(),
+            group => format!("/apis/{group}/v1"),
         };
-        format!("/api/v1/namespaces/{namespace}/{plural}")
+        format!("{prefix}/namespaces/{namespace}/{}", self.plural())
     }
 }
 

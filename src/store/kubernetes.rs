@@ -1,24 +1,18 @@
 //! The objects of an API server, and its refusals in words that say what to do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Backend, StoreError};
-use crate::kube::access::Access;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, texts};
 use crate::kube::status::ApiError;
 use crate::name::ObjectRef;
 
 #[derive(Debug)]
-pub(super) struct Kubernetes(Client);
-
-impl Kubernetes {
-    pub(super) fn new(access: Access) -> Result<Kubernetes, String> {
-        Client::new(access).map(Kubernetes)
-    }
-}
+pub(super) struct Kubernetes(pub(super) Arc<Client>);
 
 impl Backend for Kubernetes {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {

@@ -9,12 +9,12 @@ mod kubernetes;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::cert::bundle::CheckedBundle;
 use crate::config::entry::Entry;
 use crate::decide::held::{annotation, owner_mark};
-use crate::kube::access::Access;
-use crate::kube::client::Mode;
+use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
@@ -114,11 +114,8 @@ impl Component {
 
 impl Store {
     /// The objects of an API server.
-    ///
-    /// # Errors
-    /// What is wrong with the certificates of `access`.
-    pub fn kubernetes(access: Access) -> Result<Store, String> {
-        Ok(Store { backend: Box::new(kubernetes::Kubernetes::new(access)?) })
+    pub fn kubernetes(client: Arc<Client>) -> Store {
+        Store { backend: Box::new(kubernetes::Kubernetes(client)) }
     }
 
     /// The objects of a directory.
