@@ -1,104 +1,7 @@
 //! The main job on a real API server, with kubectl as judge.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use notariat_lab::{Kube, Scratch};
-
-use crate::support::run::notariat;
-use crate::support::{Run, Site, x509};
-
-/// Applies deploy/ to a namespace, without the Deployment: there is no kubelet here.
-pub fn deploy(kube: &Kube, namespace: &str) {
-    let overlay = Scratch::new("overlay");
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-    // kustomize wants relative paths.
-    for file in ["serviceaccount.yaml", "role.yaml", "rolebinding.yaml", "deployment.yaml", "kustomization.yaml"] {
-        let text = std::fs::read_to_string(deploy.join(file)).unwrap();
-        overlay.write(file, &text.replace("namespace: default", &format!("namespace: {namespace}")));
-    }
-    kube.kubectl(&["apply", "-k", overlay.path().to_str().unwrap()]);
-}
-
-/// A namespace with deploy/ in it, a TSIG key, and servers.
-struct Cluster {
-    kube: &'static Kube,
-    namespace: String,
-    site: Site,
-}
-
-impl Cluster {
-    fn new() -> Cluster {
-        let kube = Kube::shared();
-        let namespace = kube.namespace();
-        deploy(kube, &namespace);
-        let cluster = Cluster { kube, namespace, site: Site::new() };
-        let key = format!("--from-literal=key={}", cluster.site.key.secret_text());
-        cluster.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
-        cluster
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> String {
-        self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
-    }
-
-    fn config(&self, yaml: &str) {
-        let file = self.site.store.write("certificates", yaml);
-        let from = format!("--from-file=certificates={}", file.display());
-        let made = self.kubectl(&["create", "configmap", "notariat", &from, "--dry-run=client", "-o", "yaml"]);
-        self.kube.kubectl_stdin(&["-n", &self.namespace, "apply", "-f", "-"], &made);
-    }
-
-    /// The identity of the pod: a token of the ServiceAccount, with the Role of deploy/ and nothing else.
-    fn service_account(&self) -> PathBuf {
-        self.kube.kubeconfig_with_bearer(&self.kube.service_account_token(&self.namespace, "notariat"))
-    }
-
-    fn command(&self, kubeconfig: &Path) -> Command {
-        let mut command = notariat();
-        command
-            .args(["-config", "notariat", "-once", "-namespace", &self.namespace])
-            .arg("-kubeconfig")
-            .arg(kubeconfig);
-        command.arg("-acme").arg(self.site.pebble.directory()).arg("-acme-ca").arg(self.site.pebble.ca_file());
-        command.arg(format!("-resolver={}", self.site.resolver.addr()));
-        command
-    }
-
-    fn once(&self) -> Run {
-        Run::of(&mut self.command(&self.service_account()))
-    }
-
-    /// A field of a Secret.
-    fn get(&self, secret: &str, path: &str) -> String {
-        self.kubectl(&["get", "secret", secret, "-o", &format!("jsonpath={path}")])
-    }
-
-    fn version(&self, secret: &str) -> String {
-        self.get(secret, "{.metadata.uid} {.metadata.resourceVersion}")
-    }
-
-    /// Creates a kubernetes.io/tls Secret.
-    fn tls(&self, name: &str, (chain, key): &(String, String)) {
-        let scratch = Scratch::new("tls");
-        let (chain, key) = (scratch.write("crt", chain), scratch.write("key", key));
-        let (chain, key) = (format!("--cert={}", chain.display()), format!("--key={}", key.display()));
-        self.kubectl(&["create", "secret", "tls", name, &chain, &key]);
-    }
-
-    #[track_caller]
-    fn assert_valid(&self, secret: &str, names: &[&str]) {
-        let folder = Scratch::new("judged");
-        for file in ["tls.crt", "tls.key"] {
-            let encoded = self.get(secret, &format!("{{.data.{}}}", file.replace('.', "\\.")));
-            folder.write(file, std::str::from_utf8(&STANDARD.decode(encoded).unwrap()).unwrap());
-        }
-        x509::assert_valid(folder.path(), &self.site.pebble.root_pem(), names);
-        assert_eq!(self.get(secret, "{.type}"), "kubernetes.io/tls");
-    }
-}
+use crate::support::cluster::Cluster;
+use crate::support::{Run, x509};
 
 #[test]
 fn with_the_role_of_deploy_a_secret_ends_up_with_a_certificate() {
@@ -173,12 +76,14 @@ fn every_way_to_say_who_we_are_works() {
         kube.kubeconfig_with_client_cert_files("cert-user", "lab:certusers"),
         cluster.service_account(),
     ] {
-        Run::of(&mut cluster.command(&kubeconfig)).ends(0).says(&["configuration-read"]);
+        Run::of(&mut cluster.command(&kubeconfig, &["-once"])).ends(0).says(&["configuration-read"]);
     }
     let stranger = kube.kubeconfig_with_token("bob");
-    Run::of(&mut cluster.command(&stranger)).ends(75).says(&["the Role lacks the verb `get` on `configmaps`"]);
+    Run::of(&mut cluster.command(&stranger, &["-once"]))
+        .ends(75)
+        .says(&["the Role lacks the verb `get` on `configmaps`"]);
     let expired = kube.kubeconfig_with_bearer("no-such-token");
-    Run::of(&mut cluster.command(&expired)).ends(75).says(&["401", "has it expired?"]);
+    Run::of(&mut cluster.command(&expired, &["-once"])).ends(75).says(&["401", "has it expired?"]);
 }
 
 #[test]
@@ -279,7 +184,7 @@ fn a_label_added_while_the_certificate_is_obtained_costs_nothing() {
     cluster.config(&cluster.site.entry("web", "www.site.test", ""));
     let (kubeconfig, namespace) = (cluster.service_account(), cluster.namespace.clone());
     let run = std::thread::scope(|scope| {
-        let run = scope.spawn(|| Run::of(&mut cluster.command(&kubeconfig)));
+        let run = scope.spawn(|| Run::of(&mut cluster.command(&kubeconfig, &["-once"])));
         let mut count = 0;
         while !run.is_finished() {
             count += 1;

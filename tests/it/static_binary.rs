@@ -158,7 +158,7 @@ fn without_resolv_conf_the_message_says_what_to_do() {
 fn in_a_pod_the_service_account_is_used() {
     let kube = Kube::shared();
     let namespace = kube.namespace();
-    crate::kubernetes::deploy(kube, &namespace);
+    crate::support::cluster::deploy(kube, &namespace);
     let root = empty_root("nameserver 127.0.0.1\n");
     let folder = root.join("var/run/secrets/kubernetes.io/serviceaccount");
     std::fs::create_dir_all(&folder).unwrap();

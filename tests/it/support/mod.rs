@@ -1,6 +1,7 @@
 //! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
 pub mod ca;
+pub mod cluster;
 mod https;
 pub mod kill_proxy;
 pub mod liar;

@@ -1,0 +1,104 @@
+//! A namespace of the API server with deploy/ in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use notariat_lab::{Kube, Scratch};
+
+use super::run::{Daemon, Run, notariat};
+use super::{Site, x509};
+
+/// Applies deploy/ to a namespace, without the Deployment: there is no kubelet here.
+pub fn deploy(kube: &Kube, namespace: &str) {
+    let overlay = Scratch::new("overlay");
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    // kustomize wants relative paths.
+    for file in ["serviceaccount.yaml", "role.yaml", "rolebinding.yaml", "deployment.yaml", "kustomization.yaml"] {
+        let text = std::fs::read_to_string(deploy.join(file)).unwrap();
+        overlay.write(file, &text.replace("namespace: default", &format!("namespace: {namespace}")));
+    }
+    kube.kubectl(&["apply", "-k", overlay.path().to_str().unwrap()]);
+}
+
+/// A namespace with deploy/ in it, a TSIG key, and servers.
+pub struct Cluster {
+    pub kube: &'static Kube,
+    pub namespace: String,
+    pub site: Site,
+}
+
+impl Cluster {
+    pub fn new() -> Cluster {
+        let kube = Kube::shared();
+        let namespace = kube.namespace();
+        deploy(kube, &namespace);
+        let cluster = Cluster { kube, namespace, site: Site::new() };
+        let key = format!("--from-literal=key={}", cluster.site.key.secret_text());
+        cluster.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
+        cluster
+    }
+
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
+    }
+
+    pub fn config(&self, yaml: &str) {
+        let file = self.site.store.write("certificates", yaml);
+        let from = format!("--from-file=certificates={}", file.display());
+        let made = self.kubectl(&["create", "configmap", "notariat", &from, "--dry-run=client", "-o", "yaml"]);
+        self.kube.kubectl_stdin(&["-n", &self.namespace, "apply", "-f", "-"], &made);
+    }
+
+    /// The identity of the pod: a token of the ServiceAccount, with the Role of deploy/ and nothing else.
+    pub fn service_account(&self) -> PathBuf {
+        self.kube.kubeconfig_with_bearer(&self.kube.service_account_token(&self.namespace, "notariat"))
+    }
+
+    /// notariat on this namespace with a kubeconfig.
+    pub fn command(&self, kubeconfig: &Path, more: &[&str]) -> Command {
+        let mut command = notariat();
+        command.args(["-config", "notariat", "-namespace", &self.namespace]).arg("-kubeconfig").arg(kubeconfig);
+        command.arg("-acme").arg(self.site.pebble.directory()).arg("-acme-ca").arg(self.site.pebble.ca_file());
+        command.arg(format!("-resolver={}", self.site.resolver.addr())).args(more);
+        command
+    }
+
+    pub fn once(&self) -> Run {
+        Run::of(&mut self.command(&self.service_account(), &["-once"]))
+    }
+
+    /// Starts the daemon with the identity of the pod.
+    pub fn daemon(&self, more: &[&str]) -> Daemon {
+        Daemon::start(&mut self.command(&self.service_account(), more))
+    }
+
+    /// A field of a Secret.
+    pub fn get(&self, secret: &str, path: &str) -> String {
+        self.kubectl(&["get", "secret", secret, "-o", &format!("jsonpath={path}")])
+    }
+
+    pub fn version(&self, secret: &str) -> String {
+        self.get(secret, "{.metadata.uid} {.metadata.resourceVersion}")
+    }
+
+    /// Creates a kubernetes.io/tls Secret.
+    pub fn tls(&self, name: &str, (chain, key): &(String, String)) {
+        let scratch = Scratch::new("tls");
+        let (chain, key) = (scratch.write("crt", chain), scratch.write("key", key));
+        let (chain, key) = (format!("--cert={}", chain.display()), format!("--key={}", key.display()));
+        self.kubectl(&["create", "secret", "tls", name, &chain, &key]);
+    }
+
+    #[track_caller]
+    pub fn assert_valid(&self, secret: &str, names: &[&str]) {
+        let folder = Scratch::new("judged");
+        for file in ["tls.crt", "tls.key"] {
+            let encoded = self.get(secret, &format!("{{.data.{}}}", file.replace('.', "\\.")));
+            folder.write(file, std::str::from_utf8(&STANDARD.decode(encoded).unwrap()).unwrap());
+        }
+        x509::assert_valid(folder.path(), &self.site.pebble.root_pem(), names);
+        assert_eq!(self.get(secret, "{.type}"), "kubernetes.io/tls");
+    }
+}
