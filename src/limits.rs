@@ -200,6 +200,34 @@ pub const API_REQUEST: Duration = Duration::from_secs(30);
 /// Octets of an answer of the API server: ten times the largest object, for lists.
 pub const API_BODY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 
+/// Objects of a list that are read at once: at some 10,000 octets for a Secret one million octets, and 10,000 Secrets in 100 requests.
+pub const PAGE_OBJECTS: usize = 100;
+
+/// How long a watch lasts, between the two, before it is opened anew. A connection that died without a word is noticed at its end.
+pub const WATCH_LASTS: [Duration; 2] = [Duration::from_secs(180), Duration::from_secs(240)];
+
+/// How much later than that the server may end it before the connection counts as dead.
+pub const WATCH_GRACE: Duration = Duration::from_secs(15);
+
+/// After how long a list is read anew whatever the watch says, at the least and a quarter more at the most: after etcd was restored from a
+/// backup a watch may be silent for ever (measured with 1.20).
+pub const RELIST_AFTER: Duration = Duration::from_secs(4 * 3600);
+
+/// Octets of one line of a watch: five times the largest object.
+pub const WATCH_LINE_OCTETS_MAX: u64 = 8 * 1024 * 1024;
+
+/// The pause after the first failure of a list or a watch, as client-go has it; it doubles.
+pub const WATCH_PAUSE_FIRST: Duration = Duration::from_millis(800);
+
+/// The longest such pause.
+pub const WATCH_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A watch that ends sooner than this counts as a failure: else a server that ends each at once would be asked without a pause.
+pub const WATCH_SHORT: Duration = Duration::from_secs(1);
+
+/// How long to pause before a list is read anew because the version was too old, at most: all who watched are told so at once.
+pub const RELIST_PAUSE_MAX: Duration = Duration::from_secs(1);
+
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 

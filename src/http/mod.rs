@@ -4,10 +4,12 @@
 
 pub mod tls;
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, Request, Uri};
+use ureq::AsSendBody;
+use ureq::http::{HeaderMap, Request, Response, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, TcpConnector};
 
@@ -32,6 +34,17 @@ pub enum Method {
     Head,
     Post,
     Put,
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        }
+    }
 }
 
 /// A request.
@@ -136,31 +149,85 @@ impl Http {
     /// # Errors
     /// When no whole answer came in time or it is larger than allowed.
     pub fn send(&self, ask: &Ask<'_>) -> Result<Reply, HttpError> {
-        let method = match ask.method {
-            Method::Get => "GET",
-            Method::Head => "HEAD",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-        };
-        let mut request = Request::builder().method(method).uri(ask.url);
+        let (parts, mut body) = self.begin(ask, None)?.into_parts();
+        let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(|e| told(ask, &e))?;
+        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    /// Sends a request whose answer is read as it comes: its head within the time of the request, then with no silence longer than
+    /// `idle`.
+    ///
+    /// # Errors
+    /// When no answer begins in time.
+    pub fn stream(&self, ask: &Ask<'_>, idle: Duration) -> Result<Stream, HttpError> {
+        let (parts, body) = self.begin(ask, Some(idle))?.into_parts();
+        let lines = BufReader::with_capacity(HTTP_BUFFER_OCTETS, body.into_reader());
+        Ok(Stream { status: parts.status.as_u16(), lines })
+    }
+
+    fn begin(&self, ask: &Ask<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
+        let mut request = Request::builder().method(ask.method.name()).uri(ask.url);
         for (name, value) in ask.headers {
             request = request.header(*name, *value);
         }
-        let told = |e: ureq::Error| HttpError(format!("{} {}: {}", method, without_query(ask.url), plain(&e)));
         let answer = match ask.method {
-            Method::Get | Method::Head => {
-                let request = request.body(()).map_err(|e| told(e.into()))?;
-                self.agent.run(self.agent.configure_request(request).timeout_global(Some(ask.within)).build())
-            }
-            Method::Post | Method::Put => {
-                let request = request.body(ask.body).map_err(|e| told(e.into()))?;
-                self.agent.run(self.agent.configure_request(request).timeout_global(Some(ask.within)).build())
-            }
+            Method::Get | Method::Head => request.body(()).map(|r| self.run(r, ask.within, idle)),
+            Method::Post | Method::Put => request.body(ask.body).map(|r| self.run(r, ask.within, idle)),
         };
-        let (parts, mut body) = answer.map_err(told)?.into_parts();
-        let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(told)?;
-        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+        answer.map_err(ureq::Error::from).flatten().map_err(|e| told(ask, &e))
     }
+
+    fn run(
+        &self,
+        request: Request<impl AsSendBody>,
+        within: Duration,
+        idle: Option<Duration>,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        let settings = self.agent.configure_request(request);
+        let settings = match idle {
+            None => settings.timeout_global(Some(within)),
+            Some(_) => settings.timeout_recv_response(Some(within)).timeout_per_read(idle),
+        };
+        self.agent.run(settings.build())
+    }
+}
+
+/// An answer that is read as it comes.
+pub struct Stream {
+    /// The status code.
+    pub status: u16,
+    lines: BufReader<ureq::BodyReader<'static>>,
+}
+
+impl Stream {
+    /// The next line without its end, at most `most` octets; `None` at the end of the answer. What stands behind the last line end is no
+    /// line: it was cut off.
+    ///
+    /// # Errors
+    /// When the answer breaks off or is silent for too long, or a line is longer.
+    pub fn line(&mut self, most: u64) -> Result<Option<Vec<u8>>, HttpError> {
+        let mut line = Vec::new();
+        let read = self.lines.by_ref().take(most).read_until(b'\n', &mut line);
+        read.map_err(|e| HttpError(plain(&ureq::Error::from(e))))?;
+        match line.pop() {
+            Some(b'\n') => Ok(Some(line)),
+            Some(_) if line.len() as u64 + 1 >= most => Err(HttpError(format!("a line is longer than {most} octets"))),
+            Some(_) => Err(HttpError("the connection was closed in the middle of a line".to_owned())),
+            None => Ok(None),
+        }
+    }
+
+    /// The beginning of the answer, where it is an error and not what was hoped for.
+    pub fn beginning(self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        // What can be read of it is better than nothing.
+        self.lines.take(HTTP_HEAD_OCTETS_MAX as u64).read_to_end(&mut octets).ok();
+        octets
+    }
+}
+
+fn told(ask: &Ask<'_>, e: &ureq::Error) -> HttpError {
+    HttpError(format!("{} {}: {}", ask.method.name(), without_query(ask.url), plain(e)))
 }
 
 /// Queries of the API server are long and say nothing to people.

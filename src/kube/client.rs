@@ -5,13 +5,15 @@
 //! was exchanged; nothing else is retried here.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::access::Access;
+pub use super::object::Resource;
 use super::session::{Pass, Session, Why};
 use super::status::ApiError;
-use crate::http::{Ask, HttpError, Method, Reply};
+use crate::http::{Ask, HttpError, Method, Reply, Stream};
 use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
@@ -45,47 +47,6 @@ impl fmt::Display for KubeError {
             KubeError::Unusable(e) => write!(f, "the API server's answer can not be used: {e}"),
             KubeError::Credential(e) => write!(f, "there is no credential for the API server: {e}"),
         }
-    }
-}
-
-/// The kinds of object that are read and written, as their paths name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
-    /// core/v1 Secret
-    Secrets,
-    /// core/v1 ConfigMap
-    ConfigMaps,
-    /// core/v1 Event
-    Events,
-    /// coordination.k8s.io/v1 Lease
-    Leases,
-}
-
-impl Resource {
-    /// The plural in paths and Roles.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Resource::Secrets => "secrets",
-            Resource::ConfigMaps => "configmaps",
-            Resource::Events => "events",
-            Resource::Leases => "leases",
-        }
-    }
-
-    /// The API group in Roles; empty for core.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Resource::Secrets | Resource::ConfigMaps | Resource::Events => "",
-            Resource::Leases => "coordination.k8s.io",
-        }
-    }
-
-    fn path(self, namespace: &str) -> String {
-        let prefix = match self.group() {
-            "" => "/api/v1".to_owned(),
-            group => format!("/apis/{group}/v1"),
-        };
-        format!("{prefix}/namespaces/{namespace}/{}", self.plural())
     }
 }
 
@@ -166,7 +127,12 @@ impl Client {
         self.call(Method::Put, &path, Some(object)).map(|(value, _)| value)
     }
 
-    fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(Value, Option<Time>), KubeError> {
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(Value, Option<Time>), KubeError> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
         let first = pass(Why::Asked)?;
@@ -191,7 +157,30 @@ impl Client {
         Ok((value, reply.date()))
     }
 
+    /// Opens an answer that goes on: its lines come as they are sent. `idle` is the longest silence.
+    pub(super) fn open(&self, path: &str, idle: Duration) -> Result<Stream, KubeError> {
+        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
+        let first = pass(Why::Asked)?;
+        let open = |pass: &Pass| self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
+        let mut stream = open(&first).map_err(KubeError::Network)?;
+        if stream.status == 401 {
+            let second = pass(Why::Rejected(first.number))?;
+            if second.number != first.number {
+                stream = open(&second).map_err(KubeError::Network)?;
+            }
+        }
+        match stream.status {
+            200..300 => Ok(stream),
+            status => Err(KubeError::Api(ApiError::read(status, &stream.beginning()))),
+        }
+    }
+
     fn send(&self, pass: &Pass, method: Method, path: &str, body: &str) -> Result<Reply, HttpError> {
+        self.with(pass, method, path, body, |ask| pass.http.send(ask))
+    }
+
+    /// The request for a path, with who we are.
+    fn with<T>(&self, pass: &Pass, method: Method, path: &str, body: &str, send: impl FnOnce(&Ask<'_>) -> T) -> T {
         let url = format!("{}{path}", self.server());
         let bearer = pass.bearer.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
         let mut headers = vec![("accept", "application/json")];
@@ -210,6 +199,6 @@ impl Client {
             within: API_REQUEST,
             body_max: API_BODY_OCTETS_MAX,
         };
-        pass.http.send(&ask)
+        send(&ask)
     }
 }

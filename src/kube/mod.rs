@@ -12,3 +12,5 @@ pub mod object;
 pub mod plugin;
 pub mod session;
 pub mod status;
+pub mod watch;
+pub mod watch_state;

@@ -15,6 +15,48 @@ use crate::secret::Secret;
 /// The type of a Secret that holds a certificate.
 pub const TYPE_TLS: &str = "kubernetes.io/tls";
 
+/// The kinds of object that are read and written, as their paths name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// core/v1 Secret
+    Secrets,
+    /// core/v1 ConfigMap
+    ConfigMaps,
+    /// core/v1 Event
+    Events,
+    /// coordination.k8s.io/v1 Lease
+    Leases,
+}
+
+impl Resource {
+    /// The plural in paths and Roles.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Resource::Secrets => "secrets",
+            Resource::ConfigMaps => "configmaps",
+            Resource::Events => "events",
+            Resource::Leases => "leases",
+        }
+    }
+
+    /// The API group in Roles; empty for core.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Resource::Secrets | Resource::ConfigMaps | Resource::Events => "",
+            Resource::Leases => "coordination.k8s.io",
+        }
+    }
+
+    /// The path of those in a namespace.
+    pub(super) fn path(self, namespace: &str) -> String {
+        let prefix = match self.group() {
+            "" => "/api/v1".to_owned(),
+            group => format!("/apis/{group}/v1"),
+        };
+        format!("{prefix}/namespaces/{namespace}/{}", self.plural())
+    }
+}
+
 /// What a write must find unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {

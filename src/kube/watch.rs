@@ -1,0 +1,226 @@
+//! Follows objects: a list, then a watch, for ever; told as they are, are not any more, or can not be seen.
+//!
+//! Trusted: the API server, as far as TLS proves it. Its answers are bounded, and each silence has an end. What is told is complete after
+//! [`Told::Listed`]: whatever was not told since the list began is not there. A list that breaks off is never taken for a short one.
+
+use std::time::Duration;
+
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
+
+use super::client::{Client, KubeError};
+use super::watch_state::{Line, Page, Target, is_gone, pause};
+use crate::http::{HttpError, Method};
+use crate::limits::{
+    PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_SHORT,
+};
+use crate::name::ObjectRef;
+use crate::stop::Stop;
+use crate::time::{Deadline, Stopwatch};
+
+/// What is told about the objects that are followed.
+#[derive(Debug)]
+pub enum Told {
+    /// An object is there, or is otherwise.
+    Object(Value),
+    /// An object is not there any more.
+    Gone(ObjectRef),
+    /// A list begins: what is not told before [`Told::Listed`] is not there.
+    Listing,
+    /// All that is there was told, and is watched from now on.
+    Listed,
+    /// Nothing is known for the moment. It is tried again.
+    Lost(KubeError),
+    /// They are seen again, and nothing was missed.
+    Found,
+    /// It is not allowed, and no more is told.
+    Denied(KubeError),
+}
+
+/// Why a watch or a list ended.
+enum End {
+    /// The server ended it, as it does.
+    Served,
+    /// The version is too old: the list has to be read anew.
+    Gone,
+    /// Nobody listens any more, or the program stops.
+    Unwanted,
+    Failed(KubeError),
+}
+
+impl From<KubeError> for End {
+    fn from(e: KubeError) -> End {
+        match &e {
+            KubeError::Api(api) if is_gone(api) => End::Gone,
+            _ => End::Failed(e),
+        }
+    }
+}
+
+/// One who follows a target and tells what happens; `tell` returns whether anybody listens.
+pub struct Follower<'a, F> {
+    /// Where.
+    pub client: &'a Client,
+    /// What.
+    pub target: &'a Target,
+    /// Set when the program stops.
+    pub stop: &'a Stop,
+    /// Takes what is told.
+    pub tell: F,
+}
+
+impl<F: FnMut(Told) -> bool> Follower<'_, F> {
+    /// Follows until it is not allowed or not wanted any more.
+    pub fn run(mut self) {
+        let mut failures = 0;
+        while let Some(version) = self.list_again(&mut failures) {
+            match self.watch_on(version, &mut failures) {
+                End::Gone => {
+                    if self.stop.wait(RELIST_PAUSE_MAX.mul_f64(draw())) {
+                        return;
+                    }
+                }
+                End::Served => {}
+                End::Unwanted | End::Failed(_) => return,
+            }
+        }
+    }
+
+    /// Tells what is there, once.
+    ///
+    /// # Errors
+    /// When it can not be read.
+    pub fn list(&mut self) -> Result<(), KubeError> {
+        loop {
+            match self.pages() {
+                Ok(_) | Err(End::Served | End::Unwanted) => return Ok(()),
+                Err(End::Gone) => {}
+                Err(End::Failed(e)) => return Err(e),
+            }
+        }
+    }
+
+    /// Lists until that works. `None` when it is not allowed or not wanted.
+    fn list_again(&mut self, failures: &mut u32) -> Option<String> {
+        loop {
+            let failed = match self.pages() {
+                Ok(version) => {
+                    *failures = 0;
+                    return Some(version);
+                }
+                Err(End::Failed(e)) => e,
+                // Between two pages: the next list begins anew.
+                Err(End::Gone) => KubeError::Unusable("the list was too old before it was read".to_owned()),
+                Err(End::Served | End::Unwanted) => return None,
+            };
+            if !self.bear(failed, failures) {
+                return None;
+            }
+        }
+    }
+
+    /// Reads all pages; returns the version to watch from.
+    fn pages(&mut self) -> Result<String, End> {
+        let mut proceed: Option<String> = None;
+        self.say(Told::Listing)?;
+        loop {
+            if self.stop.is_set() {
+                return Err(End::Unwanted);
+            }
+            let path = self.target.list_path(PAGE_OBJECTS, proceed.as_deref());
+            let (body, _) = self.client.call(Method::Get, &path, None)?;
+            let page = Page::read(body).map_err(|e| End::Failed(KubeError::Unusable(e)))?;
+            for item in page.items {
+                self.say(Told::Object(item))?;
+            }
+            proceed = page.proceed;
+            if proceed.is_none() {
+                self.say(Told::Listed)?;
+                return Ok(page.version);
+            }
+        }
+    }
+
+    /// Watches again and again from where it was, until the list has to be read anew.
+    fn watch_on(&mut self, mut version: String, failures: &mut u32) -> End {
+        let relist = Deadline::after(RELIST_AFTER.mul_f64(1.0 + draw() / 4.0));
+        while let Some(left) = relist.left() {
+            let watch = Stopwatch::start();
+            let failed = match self.watch(&mut version, left, failures) {
+                End::Served if watch.elapsed() >= WATCH_SHORT => continue,
+                End::Served => KubeError::Unusable("it ends watches at once".to_owned()),
+                End::Failed(e) => e,
+                end @ (End::Gone | End::Unwanted) => return end,
+            };
+            if !self.bear(failed, failures) {
+                return End::Unwanted;
+            }
+        }
+        End::Served
+    }
+
+    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut u32) -> End {
+        let [shortest, longest] = WATCH_LASTS;
+        let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
+        let path = self.target.watch_path(version, lasts);
+        let mut lines = match self.client.open(&path, lasts + WATCH_GRACE) {
+            Ok(lines) => lines,
+            Err(e) => return e.into(),
+        };
+        if *failures > 0 {
+            *failures = 0;
+            if let Err(end) = self.say(Told::Found) {
+                return end;
+            }
+        }
+        loop {
+            let line = match lines.line(WATCH_LINE_OCTETS_MAX) {
+                Ok(Some(line)) => line,
+                Ok(None) => return End::Served,
+                Err(HttpError(e)) => {
+                    return End::Failed(KubeError::Network(HttpError(format!("a watch broke off: {e}"))));
+                }
+            };
+            let said = match Line::read(&line) {
+                Ok((Line::Failed(e), _)) => return KubeError::Api(e).into(),
+                Ok((Line::Object(object), reached)) => (Some(Told::Object(object)), reached),
+                Ok((Line::Gone(at), reached)) => (Some(Told::Gone(at)), reached),
+                Ok((Line::Bookmark, reached)) => (None, reached),
+                Err(e) => return End::Failed(KubeError::Unusable(e)),
+            };
+            let (told, reached) = said;
+            // Told first: what was not told must be told by the next watch.
+            if let Some(Err(end)) = told.map(|told| self.say(told)) {
+                return end;
+            }
+            *version = reached.unwrap_or_else(|| std::mem::take(version));
+        }
+    }
+
+    /// Bears a failure: says so, and pauses before the next try. Returns whether there is one.
+    fn bear(&mut self, failed: KubeError, failures: &mut u32) -> bool {
+        if let KubeError::Api(e) = &failed
+            && matches!(e.code, 403 | 404)
+        {
+            (self.tell)(Told::Denied(failed));
+            return false;
+        }
+        *failures = failures.saturating_add(1);
+        // The first may be a server that restarts: its successor answers at the next try.
+        let told = *failures == 1 || (self.tell)(Told::Lost(failed));
+        told && !self.stop.wait(pause(*failures, draw()))
+    }
+
+    fn say(&mut self, told: Told) -> Result<(), End> {
+        if (self.tell)(told) { Ok(()) } else { Err(End::Unwanted) }
+    }
+}
+
+/// A number in [0, 1], another each time.
+fn draw() -> f64 {
+    let mut octets = [0; 2];
+    match SystemRandom::new().fill(&mut octets) {
+        Ok(()) => f64::from(u16::from_be_bytes(octets)) / f64::from(u16::MAX),
+        Err(_) => 1.0,
+    }
+}
