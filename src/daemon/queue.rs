@@ -77,8 +77,7 @@ mod tests {
 
     fn job(name: &str, task: Task) -> Job {
         let entry = Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), "t").unwrap();
-        let wanted =
-            Wanted { entry, zones: Vec::new().into(), issuer: None, source: String::new(), last_accepted: false };
+        let wanted = Wanted::new(entry, Vec::new().into(), None, "".into());
         Job { wanted: Arc::new(wanted), task, inputs: String::new(), short_lived: false }
     }
 

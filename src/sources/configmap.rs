@@ -14,7 +14,7 @@ pub fn source(name: &ObjectRef) -> String {
 
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
 pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
-    let source = source(name);
+    let source: Arc<str> = source(name).into();
     let zones: Arc<[ZoneRule]> = config.zones.clone().into();
     wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
     for entry in &config.entries {
@@ -22,7 +22,7 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             Ok(entry) => {
                 let (entry, zones, source) = (entry.clone(), zones.clone(), source.clone());
                 let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name)).cloned();
-                wishes.add(Wanted { entry, zones, issuer, source, last_accepted: false });
+                wishes.add(Wanted::new(entry, zones, issuer, source));
                 continue;
             }
             Err(refused) => refused,
@@ -33,7 +33,7 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             Some(secret) => {
                 if let Some(Form { entry, zones, issuer }) = last_accepted(secret) {
                     let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
-                    wishes.add(Wanted { entry, zones, issuer, source, last_accepted: true });
+                    wishes.add(Wanted { last_accepted: true, ..Wanted::new(entry, zones, issuer, source) });
                 }
             }
         }

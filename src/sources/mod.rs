@@ -21,12 +21,20 @@ pub struct Wanted {
     /// The issuer that the entry names; none for the directory of the command line.
     pub issuer: Option<Arc<Issuer>>,
     /// The object that wants it: `ConfigMap ns/name`.
-    pub source: String,
+    pub source: Arc<str>,
     /// It stands differently in the source, in a form that was refused; this is the last accepted one.
     pub last_accepted: bool,
+    /// Of the form to remember; made once, because every decision compares it.
+    pub fingerprint: String,
 }
 
 impl Wanted {
+    /// A wish of `source`, as it stands there.
+    pub fn new(entry: Entry, zones: Arc<[ZoneRule]>, issuer: Option<Arc<Issuer>>, source: Arc<str>) -> Wanted {
+        let fingerprint = Accepted::new(&entry, &zones, issuer.as_deref(), &source).fingerprint();
+        Wanted { entry, zones, issuer, source, last_accepted: false, fingerprint }
+    }
+
     /// The contact of the account.
     pub fn email(&self) -> Option<&str> {
         self.entry.email.as_deref().or_else(|| self.issuer.as_ref()?.email.as_deref())
@@ -40,8 +48,8 @@ impl Wanted {
     /// The same for some of the names: of the rest of what is wanted nothing is given up.
     pub fn only(&self, domains: Vec<Domain>) -> Wanted {
         let mut wanted = self.clone();
-        (wanted.entry.domains, wanted.last_accepted) = (domains, true);
-        wanted
+        wanted.entry.domains = domains;
+        Wanted { last_accepted: true, ..Wanted::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source) }
     }
 
     /// The form to remember.
