@@ -39,9 +39,11 @@ impl Reason {
         matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
     }
 
-    /// Whether the last stored pair mends it without the CA.
+    /// Whether the last stored pair mends it without the CA, where it serves all that is wanted: somebody deleted, emptied or overwrote what
+    /// we stored. A missing name is one of these: else whoever writes other certificates here again and again would use up the cap.
     pub(super) fn is_restorable(self) -> bool {
-        matches!(self, Reason::SecretMissing | Reason::Unparsable | Reason::KeyMismatch)
+        use Reason::{KeyMismatch, NameMissing, SecretMissing, Unparsable};
+        matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
     }
 
     pub(super) fn is_refusal(self) -> bool {

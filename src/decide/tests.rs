@@ -122,6 +122,10 @@ impl World {
     }
 }
 
+fn without_copy(world: World) -> World {
+    World { copy: None, ..world }
+}
+
 #[test]
 fn each_check_finds_its_fault_and_what_follows_is_decided() {
     let aged = |age, left| facts(&["a.test", "*.a.test"], age, left, "01");
@@ -182,10 +186,19 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             "Issue Unparsable",
         ),
         ("key of another", world().with(|p| p.pair = Pair::Mismatch), "Restore KeyMismatch Copy"),
-        ("a name is missing", world().pair(facts(&["a.test"], 10, 80, "01")), "Issue NameMissing"),
+        ("a name is missing", without_copy(world().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
+        (
+            "what we stored had the names: somebody overwrote it",
+            world().pair(facts(&["a.test"], 10, 80, "01")),
+            "Restore NameMissing Copy",
+        ),
         ("more names than wanted", world().pair(facts(&["a.test", "*.a.test", "b.test"], 10, 80, "01")), "Keep"),
         ("expired", world().pair(aged(90, 0)), "Issue Expired"),
-        ("expired and a name missing", world().pair(facts(&["b.test"], 90, 0, "01")), "Issue NameMissing"),
+        (
+            "expired and a name missing",
+            without_copy(world().pair(facts(&["b.test"], 90, 0, "01"))),
+            "Issue NameMissing",
+        ),
         (
             "not valid for six minutes",
             World { record: Body::default(), ..world() }.pair(later(360)),
