@@ -225,6 +225,27 @@ pub const WATCH_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A watch that ends sooner than this counts as a failure: else a server that ends each at once would be asked without a pause.
 pub const WATCH_SHORT: Duration = Duration::from_secs(1);
 
+/// Objects that are watched by their name, each by a thread and a connection: 165 KiB each (measured).
+pub const WATCHES_BY_NAME_MAX: usize = 50;
+
+/// How long what the Role did not allow is taken for granted before it is tried again.
+pub const DENIED_AGAIN: Duration = Duration::from_secs(600);
+
+/// How often a Secret is read that can not be watched, at the least.
+pub const READ_AGAIN: Duration = Duration::from_secs(60);
+
+/// How many such readings a second there are at the most, whatever their number.
+pub const READINGS_A_SECOND: u32 = 5;
+
+/// How long the watch may take to show what we wrote before it is read.
+pub const SHOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// What watches have seen and the loop has not looked at yet: a page of a list, so that they wait for it.
+pub const CHANGES_WAITING_MAX: usize = 100;
+
+/// How often everything is decided anew although nothing happened.
+pub const LOOK_AT_ALL: Duration = Duration::from_secs(3600);
+
 /// How long to pause before a list is read anew because the version was too old, at most: all who watched are told so at once.
 pub const RELIST_PAUSE_MAX: Duration = Duration::from_secs(1);
 

@@ -171,14 +171,28 @@ impl fmt::Display for Unusable {
     }
 }
 
+const NAME: &str = "notariat-record.";
+
 /// The name of the record of the certificate in `secret`.
 pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
-    let plain = format!("notariat-record.{}.{}", secret.namespace, secret.name);
+    let plain = format!("{NAME}{}.{}", secret.namespace, secret.name);
     let name = match plain.len() {
         0..=253 => plain,
-        _ => format!("notariat-record.{}", fingerprint(&[&secret.namespace, &secret.name])),
+        _ => format!("{NAME}{}", fingerprint(&[&secret.namespace, &secret.name])),
     };
     ObjectRef { namespace: own_namespace.to_owned(), name }
+}
+
+/// Whether an object is a record by its name.
+pub fn is_one(at: &ObjectRef) -> bool {
+    at.name.starts_with(NAME)
+}
+
+/// The Secret of the certificate whose record has this name; `None` for other names, and for one that is a hash.
+pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
+    // No namespace has a dot in it.
+    let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
+    Some(ObjectRef { namespace: namespace.to_owned(), name: name.to_owned() })
 }
 
 /// The first 32 hexadecimal digits of SHA-256 over the parts.

@@ -16,7 +16,8 @@ use crate::issue::gates::GateKeeper;
 use crate::issue::limits::Limits;
 use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
-use crate::kube::{self, auth};
+use crate::kube::auth;
+use crate::kube::client::Client;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -79,7 +80,7 @@ pub struct Place {
     /// Secrets and ConfigMaps.
     pub store: Store,
     /// The API server, unless the objects are files.
-    pub kube: Option<Arc<kube::client::Client>>,
+    pub kube: Option<Arc<Client>>,
     /// The namespace that is ours.
     pub namespace: String,
 }
@@ -98,7 +99,7 @@ pub fn open(arguments: &Arguments, sharing: Sharing) -> Result<Place, String> {
         None => {
             let access = auth::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
-            let client = Arc::new(kube::client::Client::new(access)?);
+            let client = Arc::new(Client::new(access)?);
             Ok(Place { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
         }
     }

@@ -1,44 +1,50 @@
-//! Decides about one certificate in a pass: reads what its Secrets hold, says what was found, makes a job of what is to be done.
+//! Decides about one certificate: looks at what its Secrets hold, says what was found, makes a job of what is to be done.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::probing::is_due;
-use super::world::{Pass, Probing, World};
+use super::probing::next_probe;
+use super::world::{Look, Probing, Verdict, World, inputs};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
-use crate::decide::{Decision, Finding, Input, Orders, decide};
+use crate::decide::{Decision, Finding, Input, decide};
 use crate::issue::{Context, account};
 use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
+use crate::record::{self, Body};
 use crate::sources::Wanted;
-use crate::store::StoreError;
 use crate::time::Time;
-use crate::work::{Job, Question, Task};
+use crate::work::{Basis, Job, Question, Task};
 
 impl World {
+    /// Decides about one certificate.
+    ///
+    /// # Errors
+    /// What could not be read.
     pub(super) fn judge(
         &mut self,
         secret: &ObjectRef,
         wanted: &Arc<Wanted>,
-        now: Time,
-        orders: &Orders,
-        keys: &mut HashMap<ObjectRef, String>,
-        pass: &mut Pass,
-    ) -> Result<(), StoreError> {
-        let Some(known) = self.known.get(secret) else {
-            pass.unsound = true;
-            return Ok(());
-        };
-        let entry = &wanted.entry;
-        let read = |s| self.context.store.secret(s).map(|o| Held::of(o.as_ref(), &self.context.instance));
-        let held: Vec<Held> = entry.secrets.iter().map(read).collect::<Result<_, _>>()?;
+        look: &mut Look,
+    ) -> Result<Verdict, String> {
+        let (entry, now) = (&wanted.entry, look.now);
+        let mut verdict = Verdict::default();
+        let at = record::reference(secret, &self.context.namespace);
+        let mut held = Vec::with_capacity(entry.secrets.len());
+        for secret in &entry.secrets {
+            let (holds, until) = self.objects.held(secret, now).map_err(|e| e.to_string())?;
+            held.push(holds);
+            verdict.due = sooner(verdict.due, until);
+        }
         // They cost a read of each key's Secret, and matter only while a wait may be cut short.
+        let until = self.objects.read_record(&at, now)?;
+        verdict.due = sooner(verdict.due, until);
+        let (known, _) = self.objects.record(&at, now);
         let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
         let asked = asked(&held);
-        let inputs = if waiting { self.inputs(wanted, keys, asked)? } else { String::new() };
+        let inputs = if waiting { self.inputs(wanted, look, asked)? } else { String::new() };
+        let (known, version) = self.objects.record(&at, now);
         let directory = self.context.cas.directory(wanted);
         let renewal = is_renewal(&held, &entry.order_names(), directory.url(), now);
         let closed = self.closed(wanted, directory.url(), renewal, now);
@@ -50,57 +56,98 @@ impl World {
             directory: &directory,
             profile: wanted.profile(),
             inputs: &inputs,
-            orders,
+            orders: &look.orders,
             closed: closed.as_ref(),
             now,
         });
         let body = &known.body;
         let untidy = body.in_flight.is_some() || !body.leftovers.is_empty() || !body.to_revoke.is_empty();
-        let accepted = wanted.last_accepted || known.body.accepted.as_ref() == Some(&wanted.accepted());
+        let is_accepted = |a: &super::facts::Accepted| {
+            a.fingerprint == wanted.fingerprint && a.source.as_deref() == Some(&*wanted.source)
+        };
+        let accepted = wanted.last_accepted || known.accepted.as_ref().is_some_and(is_accepted);
+        let question = match judgement.decision {
+            Decision::Keep { .. } => self.question(secret, &held, body, directory.url(), now, &mut verdict),
+            _ => None,
+        };
+        let basis = Basis { held: Vec::new(), record: version.to_owned() };
         let short_lived = held
             .iter()
             .any(|h| matches!(h, Held::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)));
 
         for warning in &judgement.warnings {
-            self.say(format!("warning {secret} {warning}"), String::new(), || {
-                event!(warn, "certificate", secret = secret, warning = warning)
-            });
+            if self.said.is_news("warning", warning) {
+                event!(warn, "certificate", secret = secret, warning = warning);
+            }
         }
         for (place, finding) in &judgement.refused {
-            pass.unsound = true;
+            verdict.unsound = true;
             let target = &entry.secrets[*place];
-            self.say(format!("left-alone {target}"), finding.detail.clone(), || {
+            if self.said.is_news(&target.to_string(), &finding.detail) {
                 event!(error, "left-alone", secret = target, reason = finding.reason, error = finding.detail);
-            });
+            }
         }
-        let keep_tidy =
-            !accepted || (untidy && self.tidied.get(secret).is_none_or(|last| *last + TIDY_INTERVAL <= now));
+        let tidied = self.tidied.get(secret).map(|last| *last + TIDY_INTERVAL);
+        let keep_tidy = !accepted || (untidy && tidied.is_none_or(|next| next <= now));
+        if untidy && !keep_tidy {
+            verdict.due = sooner(verdict.due, tidied);
+        }
         let partial = match &judgement.decision {
             Decision::Issue { names, .. } => names.clone(),
             _ => None,
         };
         let kept = matches!(judgement.decision, Decision::Keep { .. });
-        let task = self.act(secret, judgement.decision, keep_tidy, pass);
-        let probe = match self.probing {
-            Probing::Daily { started, last_pass } if kept => is_due(secret, started, last_pass, now),
-            Probing::Daily { .. } | Probing::Never | Probing::Only => false,
-        };
-        let question = match kept {
-            true => self.question(secret, &held, directory.url(), now, pass),
-            false => None,
-        };
-        if let Some(Task::Issue { .. }) = task {
-            self.made.entry(directory.url().to_owned()).or_default().add(now, renewal);
-        }
-        if let Some(task) = task.or(question.map(Task::Window)).or(probe.then_some(Task::Probe)) {
-            if matches!(task, Task::Tidy) {
+        let task = self.act(secret, judgement.decision, keep_tidy, &mut verdict);
+        let task = task.or(question.map(Task::Window)).or_else(|| self.probe(secret, kept, now, &mut verdict));
+        let Some(task) = task else { return Ok(verdict) };
+        match &task {
+            Task::Issue { .. } => {
+                let made = self.made.entry(directory.url().to_owned()).or_default();
+                made.add(now, renewal);
+                verdict.order = Some((directory.url().to_owned(), renewal));
+            }
+            Task::Tidy => {
                 self.tidied.insert(secret.clone(), now);
             }
-            let inputs = if waiting { inputs } else { self.inputs(wanted, keys, asked)? };
-            let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
-            pass.queue.push(Job { wanted, task, inputs, short_lived });
+            Task::Restore { .. } | Task::Window(_) | Task::Probe => {}
         }
-        Ok(())
+        let inputs = if waiting { inputs } else { self.inputs(wanted, look, asked)? };
+        let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
+        verdict.job = Some(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } });
+        Ok(verdict)
+    }
+
+    /// What an attempt depends on: when it changes, a wait after a failure is over. Keys, roots and bindings by a hash of their Secret's
+    /// content.
+    fn inputs(&mut self, wanted: &Wanted, look: &mut Look, asked: Option<&str>) -> Result<String, String> {
+        let mut parts = vec![wanted.fingerprint.clone()];
+        parts.extend(asked.map(str::to_owned));
+        for at in inputs(wanted) {
+            let hash = match look.contents.get(at) {
+                Some(hash) => hash.clone(),
+                None => self.objects.content(at, look.now).map_err(|e| e.to_string())?,
+            };
+            parts.push(format!("{at} {hash}"));
+            look.contents.insert(at.clone(), hash);
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok(record::fingerprint(&parts))
+    }
+
+    /// A probe of the certificate's zones, when its turn has come.
+    fn probe(&mut self, secret: &ObjectRef, kept: bool, now: Time, verdict: &mut Verdict) -> Option<Task> {
+        let Probing::Daily { started } = self.probing else { return None };
+        if !kept {
+            return None;
+        }
+        let last = self.probed.get(secret).copied().unwrap_or(started);
+        let next = next_probe(secret, started, last);
+        if next > now {
+            verdict.due = sooner(verdict.due, Some(next));
+            return None;
+        }
+        self.probed.insert(secret.clone(), now);
+        Some(Task::Probe)
     }
 
     /// The gate that keeps an order of this certificate from being made: one that the CA closed, or the quota of its directory.
@@ -123,9 +170,10 @@ impl World {
         &self,
         secret: &ObjectRef,
         held: &[Held],
+        body: &Body,
         directory: &str,
         now: Time,
-        pass: &mut Pass,
+        verdict: &mut Verdict,
     ) -> Option<Question> {
         let facts = held.iter().find_map(|held| match held {
             Held::Present(present) if present.directory.as_deref().map(normalized).as_deref() == Some(directory) => {
@@ -133,10 +181,10 @@ impl World {
             }
             Held::Present(_) | Held::Missing => None,
         })?;
-        let (body, cert_id) = (&self.known.get(secret)?.body, facts.cert_id.clone()?);
+        let cert_id = facts.cert_id.clone()?;
         let at = self.context.questions.next(secret, directory, body.next_question);
         if at > now {
-            pass.wake = pass.wake.min(Some(at));
+            verdict.due = sooner(verdict.due, Some(at));
             return None;
         }
         let before = body.window.clone().filter(|w| w.serial == facts.serial);
@@ -144,22 +192,21 @@ impl World {
     }
 
     /// Says what was decided, and makes it a task where there is something to do.
-    fn act(&mut self, secret: &ObjectRef, decision: Decision, keep_tidy: bool, pass: &mut Pass) -> Option<Task> {
-        let subject = secret.to_string();
-        pass.unsound |= !matches!(decision, Decision::Keep { .. });
+    fn act(&mut self, secret: &ObjectRef, decision: Decision, keep_tidy: bool, verdict: &mut Verdict) -> Option<Task> {
+        verdict.unsound |= !matches!(decision, Decision::Keep { .. });
         match decision {
             Decision::Keep { until } => {
-                pass.wake = pass.wake.min(Some(until));
-                self.say(subject, format!("valid {until}"), || event!(info, "valid", secret = secret, renewal = until));
+                verdict.due = sooner(verdict.due, Some(until));
+                if self.said.is_news("valid", &until.to_string()) {
+                    event!(info, "valid", secret = secret, renewal = until);
+                }
                 keep_tidy.then_some(Task::Tidy)
             }
             Decision::Wait { finding, waiting, until } => {
-                pass.wake = pass.wake.min(Some(until));
-                if finding.reason.is_change() {
-                    pass.queue.hold_changes();
-                }
+                verdict.due = sooner(verdict.due, Some(until));
+                verdict.change_waits = finding.reason.is_change();
                 let Finding { reason, detail } = finding;
-                self.say(subject, format!("waiting {waiting} {until} {reason}"), || {
+                if self.said.is_news("waiting", &format!("{waiting} {until} {reason}")) {
                     event!(
                         warn,
                         "waiting",
@@ -169,19 +216,23 @@ impl World {
                         reason = reason,
                         detail = detail
                     );
-                });
+                }
                 None
             }
             Decision::Refuse { finding } => {
-                self.say(subject, format!("refuse {finding}"), || {
+                if self.said.is_news("refuse", &finding.to_string()) {
                     event!(error, "left-alone", secret = secret, reason = finding.reason, error = finding.detail);
-                });
+                }
                 None
             }
             Decision::Restore { finding, source, targets } => Some(Task::Restore { finding, source, targets }),
             Decision::Issue { finding, targets, counted, .. } => Some(Task::Issue { finding, targets, counted }),
         }
     }
+}
+
+fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    one.into_iter().chain(other).min()
 }
 
 /// A renewal that somebody asked for at one of the Secrets.

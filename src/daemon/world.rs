@@ -1,43 +1,45 @@
-//! What is known of the world: the ConfigMaps as last accepted, the records, what was said about each. One pass reads, decides for
-//! every entry, and returns what is to be done.
+//! What is known of the world, and what is decided about it: the ConfigMaps as last accepted, the wishes they make, facts of the objects.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-
 use super::Plan;
-use super::queue::Queue;
-use crate::cert::facts::{Facts, hex};
-use crate::config::{self, Config};
+use super::configs::{Configs, Overall};
+use super::facts::Seen;
+use super::objects::{News, Objects};
+use super::said::Said;
+use super::watching::{Change, Interest, Watching, named};
 use crate::decide::Orders;
 use crate::decide::limits::{Made, made_lately, turn};
 use crate::issue::Context;
-use crate::kube::object::SecretObject;
-use crate::limits::POLL_INTERVAL;
+use crate::kube::client::Resource;
+use crate::kube::watch_state::Selector;
+use crate::limits::{LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::{self, Accepted, Body, Form, Record};
-use crate::secret::Secret;
+use crate::record;
 use crate::sources::{Wanted, Wishes, configmap};
-use crate::store::StoreError;
 use crate::time::Time;
-use crate::work::{Job, Task, copy_facts};
+use crate::work::{Job, Task};
 
-/// What is known between two passes.
+/// What is known between two looks.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) context: Arc<Context>,
-    /// The ConfigMaps, each as last accepted; `None` until it was readable once.
-    configs: BTreeMap<ObjectRef, Option<Config>>,
-    pub(super) known: HashMap<ObjectRef, Known>,
-    /// What was said last about each subject, and whether it was this time: it is said again only when it changes or comes back.
-    said: HashMap<String, (String, bool)>,
+    configs: Configs,
+    pub(super) objects: Objects,
+    /// What the ConfigMaps say, all together.
+    wishes: Wishes,
+    pub(super) said: Said,
     pub(super) tidied: HashMap<ObjectRef, Time>,
     pub(super) probing: Probing,
-    /// When orders were made lately, with those that the pass under way wants, by directory.
+    /// When each certificate's zones were probed last.
+    pub(super) probed: HashMap<ObjectRef, Time>,
+    /// When orders were made lately, with those that are wanted now, by directory.
     pub(super) made: HashMap<String, Made>,
+    /// Why nothing is seen for the moment.
+    blind: BTreeMap<usize, String>,
 }
 
 /// Which zones are probed.
@@ -48,257 +50,266 @@ pub(super) enum Probing {
     /// All, and nothing else is done.
     Only,
     /// Those of certificates whose turn it is.
-    Daily { started: Time, last_pass: Time },
+    Daily { started: Time },
 }
 
-/// A record as it was read last.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) body: Body,
-    pub(super) copy: Option<Facts>,
-}
-
-/// What a pass found.
+/// What was found out about one certificate.
 #[derive(Debug, Default)]
-pub(super) struct Pass {
-    /// What is to be done.
-    pub(super) queue: Queue,
-    /// When something is due, at the latest.
-    pub(super) wake: Option<Time>,
-    /// Certificates that nobody wants any more.
-    pub(super) gone: Vec<ObjectRef>,
+pub(super) struct Verdict {
+    /// What is to be done, if anything.
+    pub(super) job: Option<Job>,
+    /// When it has to be looked at again, at the latest.
+    pub(super) due: Option<Time>,
     /// Something could not be read.
     pub(super) unknown: bool,
-    /// A ConfigMap is missing or unreadable.
-    pub(super) unreadable: bool,
-    /// An entry was refused, or a Secret is not as it should be.
+    /// A Secret is not as it should be.
     pub(super) unsound: bool,
+    /// What is to be done makes an order at this directory; whether it is a renewal.
+    pub(super) order: Option<(String, bool)>,
+    /// It is to be made in another way, which failed: it waits.
+    pub(super) change_waits: bool,
+}
+
+/// What one look shares over all certificates.
+pub(super) struct Look {
+    pub(super) now: Time,
+    pub(super) orders: Orders,
+    /// Hashes of what the inputs hold.
+    pub(super) contents: HashMap<ObjectRef, String>,
 }
 
 impl World {
     /// Nothing is known yet.
-    pub(super) fn new(context: Arc<Context>, plan: &Plan, now: Time) -> World {
+    pub(super) fn new(context: Arc<Context>, plan: &Plan, watching: Option<Watching>, now: Time) -> World {
         let probing = match plan.pass {
-            super::Pass::Forever => Probing::Daily { started: now, last_pass: now },
+            super::Pass::Forever => Probing::Daily { started: now },
             super::Pass::Once => Probing::Never,
             super::Pass::Probe => Probing::Only,
         };
         World {
+            objects: Objects::new(context.clone(), watching),
             context,
-            configs: plan.config_maps.iter().map(|name| (name.clone(), None)).collect(),
-            known: HashMap::new(),
-            said: HashMap::new(),
+            configs: Configs::new(&plan.config_maps),
+            wishes: Wishes::default(),
+            said: Said::default(),
             tidied: HashMap::new(),
             probing,
+            probed: HashMap::new(),
             made: HashMap::new(),
+            blind: BTreeMap::new(),
         }
     }
 
-    /// Reads everything and decides. Certificates in `busy` are being worked on and left out.
-    pub(super) fn pass(&mut self, now: Time, busy: &HashSet<ObjectRef>) -> Pass {
-        let mut pass = Pass { wake: Some(now + POLL_INTERVAL), ..Pass::default() };
-        self.read_configs(&mut pass);
-        let wishes = self.wishes(&mut pass);
-        if let Probing::Only = self.probing {
-            for (_, wanted) in wishes.wanted.iter().filter(|(secret, _)| !busy.contains(*secret)) {
-                let (task, inputs) = (Task::Probe, String::new());
-                pass.queue.push(Job { wanted: wanted.clone(), task, inputs, short_lived: false });
-            }
-            return pass;
-        }
-        for secret in wishes.wanted.keys().filter(|s| !busy.contains(*s)) {
-            if !self.known.contains_key(secret) {
-                self.reload(secret, &mut pass);
-            }
-        }
-        let orders = self.orders();
-        self.made = made_lately(self.known.values().map(|known| &known.body), now);
-        let mut keys = HashMap::new();
-        let mut wanted: Vec<(&ObjectRef, &Arc<Wanted>)> =
-            wishes.wanted.iter().filter(|(s, _)| !busy.contains(*s)).collect();
-        wanted.sort_by_cached_key(|(s, _)| self.known.get(*s).map(|known| turn(&known.body)));
-        for (secret, wanted) in wanted {
-            if let Err(e) = self.judge(secret, wanted, now, &orders, &mut keys, &mut pass) {
-                pass.unknown = true;
-                self.say(secret.to_string(), format!("unread {e}"), || {
-                    event!(warn, "unread", secret = secret, error = e)
-                });
-            }
-        }
-        if !wishes.incomplete && !pass.unreadable {
-            pass.gone =
-                self.known.keys().filter(|s| !wishes.wanted.contains_key(*s) && !busy.contains(*s)).cloned().collect();
-        }
-        if let Probing::Daily { last_pass, .. } = &mut self.probing {
-            *last_pass = now;
-        }
-        let at_work = |subject: &String| busy.iter().any(|s| s.to_string() == *subject);
-        self.said.retain(|subject, (_, this_time)| *this_time || at_work(subject));
-        pass
+    /// Whether changes are told to us; else everything is read now and then.
+    pub(super) fn is_watching(&self) -> bool {
+        self.objects.watching.is_some()
     }
 
-    /// Takes note of the records that are there although nothing here asked for them yet: of entries that went while we were away.
-    pub(super) fn find_records(&mut self) {
-        let records = match self.context.store.records(&self.context.namespace) {
-            Ok(records) => records,
-            // Without the permission to list, what went while we were away is not noticed; nothing else depends on it.
-            Err(e) => return event!(debug, "records-not-listed", error = e),
-        };
-        let sources: Vec<String> = self.configs.keys().map(configmap::source).collect();
-        for secret in records {
-            let Ok(record) = Record::read(Some(&secret)) else {
-                continue;
-            };
-            // Those of another instance in this namespace are not ours to miss.
-            let accepted = record.body.accepted.as_ref();
-            let ours = |a: &&Accepted| a.source.as_ref().is_none_or(|source| sources.contains(source));
-            let accepted = accepted.filter(ours).and_then(|a| a.read(&self.context.namespace));
-            if let Some(Form { entry, .. }) = accepted {
-                let copy = copy_facts(record.copy.as_ref());
-                self.known.insert(entry.main_secret().clone(), Known { body: record.body, copy });
-            }
-        }
+    /// Whether nothing can be decided now: the first lists are not complete, or nothing is seen.
+    pub(super) fn is_blind(&self) -> bool {
+        let watching = self.objects.watching.as_ref();
+        watching.is_some_and(|w| !w.is_complete()) || (self.is_watching() && !self.configs.are_known())
     }
 
-    /// Reads a record anew at the next pass: a worker has written it.
-    pub(super) fn forget_record(&mut self, secret: &ObjectRef) {
-        self.known.remove(secret);
-    }
-
-    fn read_configs(&mut self, pass: &mut Pass) {
-        let names: Vec<ObjectRef> = self.configs.keys().cloned().collect();
-        for name in names {
-            let problem = match self.context.store.config_map(&name) {
-                Ok(Some(data)) => match config::read(&data, &name.namespace) {
-                    Ok(config) => {
-                        self.configs.insert(name.clone(), Some(config));
-                        self.say(format!("ConfigMap {name}"), String::new(), || {
-                            event!(info, "configuration-read", config_map = name)
-                        });
-                        continue;
-                    }
-                    Err(e) => e.to_string(),
-                },
-                Ok(None) => "it does not exist".to_owned(),
-                Err(e) => {
-                    pass.unknown = true;
-                    e.to_string()
+    /// Takes note of what a watch saw. Returns what has to be looked at again.
+    ///
+    /// # Errors
+    /// When a thread for another watch can not be had.
+    pub(super) fn note(&mut self, change: Change, now: Time) -> Result<News, String> {
+        let watching = self.objects.watching.as_mut();
+        let Some((target, list)) = watching.and_then(|w| w.note(&change, now)) else { return Ok(News::Nothing) };
+        match &change.seen {
+            Seen::Lost(e) => {
+                if self.blind.insert(change.watch, e.clone()).is_none() && self.blind.len() == 1 {
+                    event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
                 }
-            };
-            pass.unreadable = true;
-            let in_force = match self.configs[&name] {
-                Some(_) => "the last accepted one stays in force",
-                None => "nothing is done for it until it can be read",
-            };
-            self.say(format!("ConfigMap {name}"), problem.clone(), || {
-                event!(error, "configuration-unreadable", config_map = name, error = problem, consequence = in_force);
-            });
+            }
+            Seen::Listed | Seen::Found => {
+                if self.blind.remove(&change.watch).is_some() && self.blind.is_empty() {
+                    event!(info, "api-server-back");
+                }
+            }
+            Seen::Denied(e) => {
+                self.blind.remove(&change.watch);
+                event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
+            }
+            _ => {}
         }
+        if target.resource != Resource::ConfigMaps {
+            let denied = matches!(change.seen, Seen::Denied(_));
+            let news = self.objects.note(change, &target, list);
+            if denied {
+                self.follow(now)?;
+            }
+            return Ok(news);
+        }
+        let Selector::Name(name) = target.selector else { return Ok(News::Nothing) };
+        let name = ObjectRef { namespace: target.namespace, name };
+        match change.seen {
+            Seen::Config(read) => self.configs.accept(&name, Ok(Some(read))),
+            Seen::Gone(_) => self.configs.accept(&name, Ok(None)),
+            Seen::Listed if !self.configs.is_known(&name) => self.configs.accept(&name, Ok(None)),
+            Seen::Denied(_) => self.configs.read(&self.context, &name),
+            _ => return Ok(News::Nothing),
+        }
+        self.follow(now)?;
+        Ok(News::All)
     }
 
-    fn wishes(&mut self, pass: &mut Pass) -> Wishes {
-        let mut wishes = Wishes::default();
-        for (name, config) in &self.configs {
-            match config {
-                None => wishes.incomplete = true,
-                Some(config) => configmap::add(&mut wishes, name, config, |secret| self.last_accepted(secret)),
+    /// Reads the ConfigMaps that no watch shows.
+    pub(super) fn read_configs(&mut self) {
+        for name in self.configs.names().cloned().collect::<Vec<_>>() {
+            let watched = |w: &Watching| w.has(&named(Resource::ConfigMaps, &name));
+            if !self.objects.watching.as_ref().is_some_and(watched) {
+                self.configs.read(&self.context, &name);
             }
         }
-        pass.unsound |= !wishes.refused.is_empty();
-        for refused in &wishes.refused {
-            self.say(format!("refused {refused}"), String::new(), || event!(error, "refused", error = refused));
-        }
-        for warning in &wishes.warnings {
-            self.say(format!("warning {warning}"), String::new(), || event!(warn, "configuration", warning = warning));
-        }
-        wishes
     }
 
-    fn last_accepted(&self, secret: &ObjectRef) -> Option<Form> {
+    /// Makes the wishes of the ConfigMaps.
+    pub(super) fn wish(&mut self) -> Overall {
+        let (wishes, overall) = self.configs.wishes(&self.context, &mut self.said);
+        self.wishes = wishes;
+        overall
+    }
+
+    /// Watches what the wishes need to be seen.
+    ///
+    /// # Errors
+    /// When a thread can not be had.
+    pub(super) fn follow(&mut self, now: Time) -> Result<(), String> {
+        if !self.is_watching() {
+            return Ok(());
+        }
+        let mut interest = Interest { config_maps: self.configs.names().cloned().collect(), ..Interest::default() };
+        if self.configs.are_known() {
+            self.wish();
+            for (secret, wanted) in &self.wishes.wanted {
+                interest.certificates.extend(wanted.entry.secrets.iter().cloned());
+                interest.records.insert(record::reference(secret, &self.context.namespace));
+                interest.contents.extend(inputs(wanted).cloned());
+            }
+        }
+        self.objects.follow(&interest, now)
+    }
+
+    /// Tries again what was not allowed.
+    ///
+    /// # Errors
+    /// When a thread can not be had.
+    pub(super) fn follow_again(&mut self, now: Time) -> Result<(), String> {
+        let again = self.objects.watching.as_ref().and_then(Watching::again);
+        if again.is_some_and(|at| at <= now) { self.follow(now) } else { Ok(()) }
+    }
+
+    /// Whether a certificate is wanted.
+    pub(super) fn is_wanted(&self, secret: &ObjectRef) -> bool {
+        self.wishes.wanted.contains_key(secret)
+    }
+
+    /// Certificates in the order in which their turn to be ordered comes.
+    pub(super) fn in_turn(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
         let namespace = &self.context.namespace;
-        let read = |accepted: Option<&Accepted>| accepted.and_then(|a| a.read(namespace));
-        match self.known.get(secret) {
-            Some(known) => read(known.body.accepted.as_ref()),
-            None => {
-                let stored = self.context.store.secret(&record::reference(secret, namespace)).ok()?;
-                read(Record::read(stored.as_ref()).ok()?.body.accepted.as_ref())
+        let mut wanted: Vec<&ObjectRef> = secrets.iter().filter(|secret| self.is_wanted(secret)).collect();
+        let records = &self.objects.records;
+        wanted.sort_by_cached_key(|secret| {
+            let slot = records.get(&record::reference(secret, namespace), now);
+            slot.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()).map(|known| turn(&known.body))
+        });
+        wanted.into_iter().cloned().collect()
+    }
+
+    /// The certificates that a change concerns.
+    pub(super) fn concerned(&self, news: &News) -> Vec<ObjectRef> {
+        match news {
+            News::Nothing => Vec::new(),
+            News::All => self.wishes.wanted.keys().cloned().collect(),
+            News::Object(at) => self.owner(at).into_iter().collect(),
+            News::Content(at) => {
+                let using = |(secret, wanted): (&ObjectRef, &Arc<Wanted>)| {
+                    inputs(wanted).any(|used| used == at).then(|| secret.clone())
+                };
+                self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
             }
         }
     }
 
-    /// Reads the record of a certificate. One that can not be read is not known: nothing is done without it.
-    fn reload(&mut self, secret: &ObjectRef, pass: &mut Pass) {
-        let at = record::reference(secret, &self.context.namespace);
-        let read = self.context.store.secret(&at).map_err(|e| e.to_string());
-        let read = read.and_then(|stored| Record::read(stored.as_ref()).map_err(|e| format!("the record {at} {e}")));
-        match read {
-            Ok(record) => {
-                let copy = copy_facts(record.copy.as_ref());
-                self.known.insert(secret.clone(), Known { body: record.body, copy });
+    /// The certificate that a Secret belongs to, or a record by its own name.
+    fn owner(&self, at: &ObjectRef) -> Option<ObjectRef> {
+        let by_name = self.wishes.holder(at);
+        by_name.cloned().or_else(|| {
+            let own = &self.context.namespace;
+            match record::subject(at) {
+                Some(secret) => self.wishes.wanted.contains_key(&secret).then_some(secret),
+                None => self.wishes.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
             }
-            Err(e) => {
-                pass.unknown = true;
-                self.say(format!("record {secret}"), e.clone(), || {
-                    event!(error, "record-unreadable", secret = secret, error = e)
-                });
-            }
-        }
+        })
     }
 
-    /// The times of counted orders by name set and directory, over all records.
-    fn orders(&self) -> Orders {
+    /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
+    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (String, bool)>, now: Time) -> Look {
+        let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
         let mut orders = Orders::new();
-        for history in self.known.values().flat_map(|k| &k.body.histories).filter(|h| !h.orders.is_empty()) {
+        for history in bodies().flat_map(|body| &body.histories).filter(|h| !h.orders.is_empty()) {
             let of = orders.entry(history.directory.clone()).or_default();
             of.entry(history.names.clone()).or_default().extend(&history.orders);
         }
-        orders
+        self.made = made_lately(bodies(), now);
+        for (directory, renewal) in under_way {
+            self.made.entry(directory.clone()).or_default().add(now, *renewal);
+        }
+        Look { now, orders, contents: HashMap::new() }
     }
 
-    /// What an attempt depends on: when it changes, a wait after a failure is over. Keys, roots and bindings by a hash of their Secret's
-    /// content.
-    pub(super) fn inputs(
-        &self,
-        wanted: &Wanted,
-        keys: &mut HashMap<ObjectRef, String>,
-        asked: Option<&str>,
-    ) -> Result<String, StoreError> {
-        let mut parts = vec![wanted.accepted().fingerprint()];
-        parts.extend(asked.map(str::to_owned));
-        let used = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
-        let issuer = wanted.issuer.as_deref().into_iter();
-        let of_issuer = issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten();
-        for at in used.chain(of_issuer) {
-            let hash = match keys.get(at) {
-                Some(hash) => hash.clone(),
-                None => {
-                    let secret = self.context.store.secret(at)?;
-                    let hash = secret.as_ref().map_or_else(|| "none".to_owned(), content_hash);
-                    keys.insert(at.clone(), hash.clone());
-                    hash
-                }
-            };
-            parts.push(format!("{at} {hash}"));
+    /// Decides about one certificate.
+    pub(super) fn decide(&mut self, secret: &ObjectRef, look: &mut Look) -> Verdict {
+        let Some(wanted) = self.wishes.wanted.get(secret).cloned() else { return Verdict::default() };
+        if let Probing::Only = self.probing {
+            return Verdict { job: Some(Job::new(wanted, Task::Probe)), ..Verdict::default() };
         }
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Ok(record::fingerprint(&parts))
+        self.said.begin(secret);
+        let mut verdict = self.judge(secret, &wanted, look).unwrap_or_else(|e| {
+            if self.said.is_news("unread", &e) {
+                event!(warn, "unread", secret = secret, error = e);
+            }
+            Verdict { unknown: true, due: Some(look.now + POLL_INTERVAL), ..Verdict::default() }
+        });
+        let latest = if self.is_watching() { LOOK_AT_ALL } else { POLL_INTERVAL };
+        verdict.due = Some(verdict.due.map_or(look.now + latest, |due| due.min(look.now + latest)));
+        verdict
     }
 
-    /// Says something about a subject when it is not what was said last.
-    pub(super) fn say(&mut self, subject: String, text: String, log: impl FnOnce()) {
-        if self.said.get(&subject).is_none_or(|(last, _)| *last != text) {
-            log();
+    /// Certificates that nobody wants any more and of which something is left.
+    pub(super) fn gone(&mut self, now: Time) -> Vec<ObjectRef> {
+        if self.wishes.incomplete || matches!(self.probing, Probing::Only) {
+            return Vec::new();
         }
-        self.said.insert(subject, (text, true));
+        let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
+        let wanted: BTreeSet<ObjectRef> =
+            self.wishes.wanted.keys().map(|secret| record::reference(secret, &self.context.namespace)).collect();
+        let mut gone = Vec::new();
+        for (at, known) in self.objects.records.facts().filter(|(at, _)| !wanted.contains(*at)) {
+            let Ok(known) = known else { continue };
+            // Those of another instance in this namespace are not ours to miss.
+            let ours = known.accepted.as_ref().is_some_and(|a| a.source.as_ref().is_none_or(|s| sources.contains(s)));
+            let left = known.accepted.is_none() && !known.body.leftovers.is_empty();
+            let rested = self.tidied.get(at).is_none_or(|last| *last + TIDY_INTERVAL <= now);
+            if (ours || left) && rested {
+                gone.push(at.clone());
+            }
+        }
+        for at in &gone {
+            self.tidied.insert(at.clone(), now);
+        }
+        gone
     }
 }
 
-/// A hash of all that a Secret holds.
-fn content_hash(secret: &SecretObject) -> String {
-    let hashed =
-        |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));
-    let parts: Vec<String> = secret.data.iter().map(hashed).collect();
-    record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+/// The Secrets that an attempt reads.
+pub(super) fn inputs(wanted: &Wanted) -> impl Iterator<Item = &ObjectRef> {
+    let keys = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
+    let issuer = wanted.issuer.as_deref().into_iter();
+    keys.chain(issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten())
 }
 
 /// The next moment at which the world is looked at again, as a pause.

@@ -31,12 +31,25 @@ impl<'s> Claim<'s> {
     /// # Errors
     /// When it can not be read, or was written by a newer program.
     pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, Failed> {
-        let at = record::reference(secret, own_namespace);
+        Claim::open_record(store, record::reference(secret, own_namespace))
+    }
+
+    /// The same by the record's own name.
+    ///
+    /// # Errors
+    /// When it can not be read, or was written by a newer program.
+    pub fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, Failed> {
         let failed = |severity, error| Failed::new(Stage::Store, severity, error);
         let current = store.secret(&at).map_err(|e| failed(Severity::Transient, e.to_string()))?;
         let record =
             Record::read(current.as_ref()).map_err(|e| failed(Severity::Policy, format!("the record {at} {e}")))?;
         Ok(Claim { store, at, current, record })
+    }
+
+    /// The version that was read or written last; empty where there is no record yet.
+    pub fn version(&self) -> &str {
+        let version = self.current.as_ref().and_then(|secret| secret.version.as_ref());
+        version.map_or("", |version| &version.resource_version)
     }
 
     /// Writes the record as it is now.

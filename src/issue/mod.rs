@@ -29,7 +29,7 @@ use crate::decide::gate::{Barred, Lane};
 use crate::decide::limits::scope_of;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
-use crate::kube;
+use crate::kube::client::Client as KubeClient;
 use crate::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::log::event;
 use crate::name::{DnsName, Domain};
@@ -54,7 +54,7 @@ pub struct Context {
     /// The objects.
     pub store: Store,
     /// The API server they are on; none when they are files.
-    pub kube: Option<Arc<kube::client::Client>>,
+    pub kube: Option<Arc<KubeClient>>,
     /// The CAs.
     pub cas: Cas,
     /// Their accounts.
@@ -109,6 +109,12 @@ impl Failed {
     pub fn new(stage: Stage, severity: Severity, error: String) -> Failed {
         let (limit, not_validated) = (None, Vec::new());
         Failed { stage, severity, error, retry_after: None, uncounted: false, barred: None, limit, not_validated }
+    }
+
+    /// A library panicked.
+    pub fn inside() -> Failed {
+        let sentence = "a fault inside notariat; please report it with the lines before".to_owned();
+        Failed::new(Stage::Order, Severity::Transient, sentence)
     }
 
     /// A DNS server failed lately, or enough are there already.

@@ -4,6 +4,7 @@
 //! end it at any moment. "Gone" comes in three shapes: HTTP 410 for a list or a continue token, HTTP 410 for a watch, and a line ERROR with
 //! code 410 in an answer of status 200. All of them mean that the list has to be read anew.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -33,6 +34,12 @@ pub enum Selector {
     Type(&'static str),
     /// One object, which need not exist.
     Name(String),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} {}", self.namespace, self.resource.plural(), self.field_selector())
+    }
 }
 
 impl Target {

@@ -74,6 +74,11 @@ pub struct Wishes {
 }
 
 impl Wishes {
+    /// The certificate that fills a Secret.
+    pub fn holder(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
+        self.filled.get(secret)
+    }
+
     /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
     pub fn add(&mut self, wanted: Wanted) {
         if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| self.filled.get_key_value(s)) {

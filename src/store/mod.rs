@@ -6,10 +6,10 @@
 mod directory;
 mod kubernetes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cert::bundle::CheckedBundle;
 use crate::config::entry::Entry;
@@ -65,6 +65,8 @@ pub enum Sharing {
 #[derive(Debug)]
 pub struct Store {
     backend: Box<dyn Backend>,
+    /// The version of each Secret as we wrote it last, until it is asked for.
+    written: Mutex<HashMap<ObjectRef, String>>,
 }
 
 /// How a certificate was ordered.
@@ -115,7 +117,7 @@ impl Component {
 impl Store {
     /// The objects of an API server.
     pub fn kubernetes(client: Arc<Client>) -> Store {
-        Store { backend: Box::new(kubernetes::Kubernetes(client)) }
+        Store::on(kubernetes::Kubernetes(client))
     }
 
     /// The objects of a directory.
@@ -123,7 +125,25 @@ impl Store {
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
     pub fn directory(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Store, String> {
-        Ok(Store { backend: Box::new(directory::Directory::open(folder, mode, sharing)?) })
+        directory::Directory::open(folder, mode, sharing).map(Store::on)
+    }
+
+    fn on(backend: impl Backend + 'static) -> Store {
+        Store { backend: Box::new(backend), written: Mutex::default() }
+    }
+
+    /// The version of a Secret as we wrote it last, if we did since this was asked last: what is older is not what is there.
+    pub fn take_written(&self, at: &ObjectRef) -> Option<String> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(at)
+    }
+
+    fn write(&self, secret: &SecretObject) -> Result<SecretObject, StoreError> {
+        let stored = self.backend.write(secret, Mode::Real)?;
+        if let Some(version) = &stored.version {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert(stored.reference.clone(), version.resource_version.clone());
+        }
+        Ok(stored)
     }
 
     /// The data of a ConfigMap; `None` when it does not exist.
@@ -168,7 +188,7 @@ impl Store {
         {
             return Ok(false);
         }
-        self.backend.write(&secret, Mode::Real).map(|_| true)
+        self.write(&secret).map(|_| true)
     }
 
     /// Tries the write that [`Store::put_certificate`] will do and stores nothing: a missing permission, a quota, an admission
@@ -196,7 +216,7 @@ impl Store {
     pub fn annotate(&self, secret: &SecretObject, name: &str, value: &str) -> Result<(), StoreError> {
         let mut secret = secret.clone();
         secret.annotations.insert(name.to_owned(), value.to_owned());
-        self.backend.write(&secret, Mode::Real).map(|_| ())
+        self.write(&secret).map(|_| ())
     }
 
     /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.
@@ -216,7 +236,7 @@ impl Store {
             None => created(at, kind, component.label()),
         };
         secret.data = data;
-        self.backend.write(&secret, Mode::Real)
+        self.write(&secret)
     }
 }
 

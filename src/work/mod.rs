@@ -20,7 +20,7 @@ use crate::cert::key::CertificateKey;
 use crate::config::dns::DnsSettings;
 use crate::config::entry::{Entry, KeyType};
 use crate::decide::attempts::{Severity, Stage};
-use crate::decide::held::annotation;
+use crate::decide::held::{Held, annotation};
 use crate::decide::{Directory, Finding, Reason, Source};
 use crate::issue::claim::Claim;
 use crate::issue::probe::probe;
@@ -48,6 +48,24 @@ pub struct Job {
     pub inputs: String,
     /// The certificate lives less than ten days: waits are shorter.
     pub short_lived: bool,
+    /// What the decision was made of.
+    pub basis: Basis,
+}
+
+/// What a decision was made of: while this is not what is there, it does not count.
+#[derive(Clone, Debug, Default)]
+pub struct Basis {
+    /// What the Secrets of the entry held, in its order.
+    pub held: Vec<Held>,
+    /// The version of the record; empty where there was none.
+    pub record: String,
+}
+
+impl Job {
+    /// A job for a certificate that nothing is known of.
+    pub fn new(wanted: Arc<Wanted>, task: Task) -> Job {
+        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Basis::default() }
+    }
 }
 
 /// What to do.
@@ -86,17 +104,27 @@ pub struct Outcome {
     pub secret: ObjectRef,
     /// How it ended.
     pub result: Result<(), Failed>,
+    /// What the Secrets of the entry hold, where the decision was made of something else: then nothing was done.
+    pub found: Option<Vec<Held>>,
 }
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
 pub fn run(context: &Context, job: &Job) -> Outcome {
     let wanted = &job.wanted;
     let secret = wanted.entry.main_secret().clone();
-    let claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
+    let mut found = None;
+    let mut claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
         claim.check_free(&context.holder, propagation_timeout + settle, time::now())?;
-        what(&Work::new(context, job), &mut claim)
+        let work = Work::new(context, job);
+        if matches!(job.task, Task::Issue { .. } | Task::Restore { .. }) {
+            found = work.changed_since(&claim)?;
+        }
+        match found {
+            Some(_) => Ok(()),
+            None => what(&work, &mut claim),
+        }
     };
     let result = match &job.task {
         Task::Issue { finding, targets, counted } => {
@@ -109,28 +137,22 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
         Task::Window(question) => Work::new(context, job).ask_window(question),
         Task::Probe => probe(context, wanted),
     };
-    Outcome {
-        secret,
-        result: result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed }),
-    }
+    let result = result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed });
+    Outcome { secret, result, found }
 }
 
 /// After a panic: the failure is written into the record, so that what made it happen is not met again at once.
 pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
     let secret = job.wanted.entry.main_secret().clone();
-    let failed = Failed::new(
-        Stage::Order,
-        Severity::Transient,
-        "a fault inside notariat; please report it with the lines before".to_owned(),
-    );
+    let (failed, found) = (Failed::inside(), None);
     if matches!(job.task, Task::Probe | Task::Window(_)) {
-        return Outcome { secret, result: Err(failed) };
+        return Outcome { secret, result: Err(failed), found };
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         Err(Work::new(context, job).failed(&mut claim, failed.clone()))
     }));
-    Outcome { secret, result: settled.unwrap_or(Err(failed)) }
+    Outcome { secret, result: settled.unwrap_or(Err(failed)), found }
 }
 
 struct Work<'a> {
@@ -160,6 +182,19 @@ impl<'a> Work<'a> {
             key_type: self.entry().key_type.name().to_owned(),
             profile: self.wanted.profile().map(str::to_owned),
         }
+    }
+
+    /// What the Secrets hold now, if that or the record is not what the decision was made of: a watch may be behind, and shows nothing of
+    /// another type.
+    fn changed_since(&self, claim: &Claim<'_>) -> Result<Option<Vec<Held>>, Failed> {
+        let mut found = Vec::with_capacity(self.entry().secrets.len());
+        for secret in &self.entry().secrets {
+            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+            let current = self.context.store.secret(secret).map_err(told)?;
+            found.push(Held::of(current.as_ref(), &self.context.instance));
+        }
+        let same = found == self.job.basis.held && claim.version() == self.job.basis.record;
+        Ok((!same).then_some(found))
     }
 
     fn issue(&self, claim: &mut Claim<'_>, finding: &Finding, targets: &[usize], counted: bool) -> Result<(), Failed> {

@@ -11,17 +11,17 @@ use crate::issue::{Context, Failed};
 use crate::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::Published;
+use crate::record::{Published, subject};
 use crate::store::StoreError;
 use crate::time;
 
-/// Withdraws and empties what is remembered of a certificate that nobody wants any more. The times of its orders stay, because the
-/// CA remembers them, too.
+/// Withdraws and empties what the record `at` remembers of a certificate that nobody wants any more. The times of its orders stay, because
+/// the CA remembers them, too.
 ///
 /// # Errors
 /// When its record can not be read or written.
-pub fn forget(context: &Context, secret: &ObjectRef) -> Result<(), Failed> {
-    let mut claim = Claim::open(&context.store, secret, &context.namespace)?;
+pub fn forget(context: &Context, at: &ObjectRef) -> Result<(), Failed> {
+    let mut claim = Claim::open_record(&context.store, at.clone())?;
     claim.check_free(&context.holder, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
     let now = time::now();
     let body = &mut claim.record.body;
@@ -31,7 +31,7 @@ pub fn forget(context: &Context, secret: &ObjectRef) -> Result<(), Failed> {
     (body.accepted, body.stored) = (None, None);
     (claim.record.copy, claim.record.next_key) = (None, None);
     claim.save()?;
-    event!(info, "forgotten", secret = secret);
+    event!(info, "forgotten", secret = subject(at).as_ref().unwrap_or(at));
     Ok(())
 }
 

@@ -72,16 +72,22 @@ fn a_key_is_exchanged_without_a_gap() {
                 site.config(&site.entry("web", "www.site.test", ""));
                 let daemon = site.daemon();
                 daemon.until_it_says("valid secret=default/web");
-                let serial = x509::serial(&site.folder("web"));
                 site.secret("tsigkey", &[("key", &text)]);
                 exchange(&site.dns, old, &new);
                 assert!(
                     site.dns.nsupdate(old, "site.test", "add x 60 TXT x").is_err(),
                     "the server forgot the old one"
                 );
-                annotate(&site.folder("web"), "notariat/renew", "please");
-                daemon.until("renewed", || x509::serial(&site.folder("web")) != serial);
-                daemon.until_it_says("key-used");
+                // Pebble may use an authorization again, and then nothing is published.
+                for please in 1.. {
+                    let serial = x509::serial(&site.folder("web"));
+                    annotate(&site.folder("web"), "notariat/renew", &format!("please {please}"));
+                    daemon.until("renewed", || x509::serial(&site.folder("web")) != serial);
+                    if daemon.log().contains("key-used") {
+                        break;
+                    }
+                    assert!(please < 4, "{}", daemon.log());
+                }
                 assert!(!daemon.log().contains("failed"), "{}", daemon.log());
                 site.assert_valid("web", &["www.site.test"]);
                 daemon.until("withdrawn", || site.dns.txt("_acme-challenge.www.site.test").is_empty());

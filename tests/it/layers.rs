@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::object",
         "kube::status",
     ],
-    &["acme::order", "acme::pace", "decide", "dns::rules", "record", "sources"],
+    &["acme::order", "acme::pace", "decide", "dns::rules", "kube::watch_state", "record", "sources"],
     &[
         "acme::client",
         "acme::error",
@@ -37,6 +37,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::client",
         "kube::plugin",
         "kube::session",
+        "kube::watch",
     ],
     &["issue", "store"],
     &["work"],

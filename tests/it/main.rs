@@ -23,4 +23,5 @@ mod seeing;
 mod static_binary;
 mod support;
 mod update_errors;
+mod watching;
 mod zones;

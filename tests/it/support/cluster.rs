@@ -91,6 +91,16 @@ impl Cluster {
         self.kubectl(&["create", "secret", "tls", name, &chain, &key]);
     }
 
+    /// Puts another pair into a Secret, as somebody would by hand.
+    pub fn overwrite(&self, name: &str, chain: &str, key: &str) {
+        let data = format!(
+            r#"{{"data": {{"tls.crt": "{}", "tls.key": "{}"}}}}"#,
+            STANDARD.encode(chain),
+            STANDARD.encode(key)
+        );
+        self.kubectl(&["patch", "secret", name, "-p", &data]);
+    }
+
     #[track_caller]
     pub fn assert_valid(&self, secret: &str, names: &[&str]) {
         let folder = Scratch::new("judged");

@@ -1,0 +1,149 @@
+//! The ConfigMaps, each as last accepted, and the wishes that they make together.
+
+use std::collections::BTreeMap;
+
+use super::said::Said;
+use crate::config::{self, Config};
+use crate::issue::Context;
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::record::{self, Form, Record};
+use crate::sources::{Wishes, configmap};
+use crate::store::StoreError;
+
+/// The ConfigMaps by their names.
+#[derive(Debug)]
+pub(super) struct Configs {
+    sources: BTreeMap<ObjectRef, Source>,
+}
+
+/// A ConfigMap.
+#[derive(Debug, Default)]
+struct Source {
+    /// As last accepted; none until it was readable once.
+    config: Option<Config>,
+    /// What is wrong with it now.
+    problem: Option<Problem>,
+    /// It was looked for.
+    known: bool,
+}
+
+#[derive(Debug)]
+struct Problem {
+    said: String,
+    /// It could not be found out, and may be well.
+    unread: bool,
+}
+
+/// What a ConfigMap was read as; `None` where it does not exist.
+pub(super) type Read = Result<Option<Result<Config, config::Unreadable>>, StoreError>;
+
+/// What concerns no single certificate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Overall {
+    /// A ConfigMap could not be read.
+    pub(super) unknown: bool,
+    /// A ConfigMap is missing or unreadable.
+    pub(super) unreadable: bool,
+    /// An entry was refused.
+    pub(super) unsound: bool,
+}
+
+impl Configs {
+    /// Nothing is known of them yet.
+    pub(super) fn new(names: &[ObjectRef]) -> Configs {
+        Configs { sources: names.iter().map(|name| (name.clone(), Source::default())).collect() }
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.sources.keys()
+    }
+
+    /// Whether this one was looked for.
+    pub(super) fn is_known(&self, name: &ObjectRef) -> bool {
+        self.sources.get(name).is_some_and(|source| source.known)
+    }
+
+    /// Whether each was looked for.
+    pub(super) fn are_known(&self) -> bool {
+        self.sources.values().all(|source| source.known)
+    }
+
+    /// Reads one.
+    pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
+        let data = context.store.config_map(name);
+        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &name.namespace))));
+    }
+
+    /// Takes one, or what is wrong with it: then the last accepted one stays in force.
+    pub(super) fn accept(&mut self, name: &ObjectRef, read: Read) {
+        let source = self.sources.entry(name.clone()).or_default();
+        source.known = true;
+        let (said, unread) = match read {
+            Ok(Some(Ok(config))) => {
+                (source.config, source.problem) = (Some(config), None);
+                return;
+            }
+            Ok(Some(Err(e))) => (e.to_string(), false),
+            Ok(None) => ("it does not exist".to_owned(), false),
+            Err(e) => (e.to_string(), true),
+        };
+        source.problem = Some(Problem { said, unread });
+    }
+
+    /// The wishes of all, and what is to be said of them. What is refused is served in its last accepted form.
+    pub(super) fn wishes(&self, context: &Context, said: &mut Said) -> (Wishes, Overall) {
+        let (mut wishes, mut overall) = (Wishes::default(), Overall::default());
+        said.begin(&"ConfigMaps");
+        for (name, source) in &self.sources {
+            match &source.problem {
+                None => {
+                    if said.is_news(&name.to_string(), "") {
+                        event!(info, "configuration-read", config_map = name);
+                    }
+                }
+                Some(problem) => {
+                    wishes.incomplete = true;
+                    (overall.unreadable, overall.unknown) = (true, overall.unknown || problem.unread);
+                    let in_force = match source.config {
+                        Some(_) => "the last accepted one stays in force",
+                        None => "nothing is done for it until it can be read",
+                    };
+                    let error = &problem.said;
+                    if said.is_news(&name.to_string(), error) {
+                        event!(
+                            error,
+                            "configuration-unreadable",
+                            config_map = name,
+                            error = error,
+                            consequence = in_force
+                        );
+                    }
+                }
+            }
+            match &source.config {
+                None => wishes.incomplete = true,
+                Some(config) => configmap::add(&mut wishes, name, config, |secret| last_accepted(context, secret)),
+            }
+        }
+        overall.unsound = !wishes.refused.is_empty();
+        for refused in &wishes.refused {
+            if said.is_news("refused", refused) {
+                event!(error, "refused", error = refused);
+            }
+        }
+        for warning in &wishes.warnings {
+            if said.is_news("warning", warning) {
+                event!(warn, "configuration", warning = warning);
+            }
+        }
+        (wishes, overall)
+    }
+}
+
+/// The form in which an entry was last accepted. Read when it is asked for, which is seldom: it is large.
+fn last_accepted(context: &Context, secret: &ObjectRef) -> Option<Form> {
+    let stored = context.store.secret(&record::reference(secret, &context.namespace)).ok()?;
+    Record::read(stored.as_ref()).ok()?.body.accepted?.read(&context.namespace)
+}

@@ -1,0 +1,117 @@
+//! What is kept of an object: facts, never its body. Pure.
+
+use ring::digest::{SHA256, digest};
+use serde_json::Value;
+
+use crate::cert::facts::{Facts, hex};
+use crate::config::{self, Config, Unreadable};
+use crate::decide::held::Held;
+use crate::kube::object::Resource;
+use crate::kube::object::{SecretObject, texts};
+use crate::kube::watch::Told;
+use crate::kube::watch_state::{Selector, Target};
+use crate::name::ObjectRef;
+use crate::record::{self, Body, Record, Unusable};
+use crate::secret::Secret;
+use crate::work::copy_facts;
+
+/// A record, as far as decisions look at it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Without the accepted form, which is large and seldom asked for.
+    pub(super) body: Body,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) copy: Option<Facts>,
+}
+
+/// What is kept of an accepted form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) fingerprint: String,
+    pub(super) source: Option<String>,
+}
+
+impl Known {
+    /// What a record's Secret, which was read successfully, says.
+    pub(super) fn of(secret: Option<&SecretObject>) -> Result<Known, Unusable> {
+        let Record { mut body, copy, .. } = Record::read(secret)?;
+        let accepted = body.accepted.take();
+        let accepted = accepted.map(|a| Accepted { fingerprint: a.fingerprint(), source: a.source });
+        Ok(Known { body, accepted, copy: copy_facts(copy.as_ref()) })
+    }
+}
+
+/// What was seen of the objects that one watch follows.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A ConfigMap, read as configuration.
+    Config(Result<Config, Unreadable>),
+    /// A Secret that may hold a certificate.
+    Certificate(ObjectRef, String, Held),
+    /// A record, by its own name.
+    Record(ObjectRef, String, Result<Known, String>),
+    /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
+    Named(ObjectRef, String, Held, String),
+    /// An object is not there any more.
+    Gone(ObjectRef),
+    /// A list begins.
+    Listing,
+    /// A list is complete.
+    Listed,
+    /// Nothing is seen for the moment, and why.
+    Lost(String),
+    /// All is seen again.
+    Found,
+    /// It is not allowed: the API server's words.
+    Denied(String),
+    /// An object that does not read, and why.
+    Unreadable(ObjectRef, String),
+}
+
+/// Makes facts of what a watch tells.
+pub(super) fn seen(target: &Target, told: Told, instance: &str) -> Seen {
+    match told {
+        Told::Object(object) => object_seen(target, object, instance),
+        Told::Gone(at) => Seen::Gone(at),
+        Told::Listing => Seen::Listing,
+        Told::Listed => Seen::Listed,
+        Told::Found => Seen::Found,
+        Told::Lost(e) => Seen::Lost(e.to_string()),
+        Told::Denied(e) => Seen::Denied(e.to_string()),
+    }
+}
+
+fn object_seen(target: &Target, object: Value, instance: &str) -> Seen {
+    let metadata = |field: &str| {
+        object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let at = ObjectRef { namespace: metadata("namespace"), name: metadata("name") };
+    if target.resource == Resource::ConfigMaps {
+        let config = config::read(&texts(object.get("data")), &at.namespace);
+        return Seen::Config(config);
+    }
+    let secret = match SecretObject::from_json(object) {
+        Ok(secret) => secret,
+        Err(e) => return Seen::Unreadable(at, e),
+    };
+    let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
+    match &target.selector {
+        Selector::Type(record::TYPE) => {
+            let known = Known::of(Some(&secret)).map_err(|e| e.to_string());
+            Seen::Record(at, version, known)
+        }
+        Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), instance)),
+        Selector::Name(_) if secret.kind == record::TYPE => {
+            Seen::Record(at, version, Known::of(Some(&secret)).map_err(|e| e.to_string()))
+        }
+        Selector::Name(_) => Seen::Named(at, version, Held::of(Some(&secret), instance), content_hash(&secret)),
+    }
+}
+
+/// A hash of all that a Secret holds.
+pub(super) fn content_hash(secret: &SecretObject) -> String {
+    let hashed =
+        |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));
+    let parts: Vec<String> = secret.data.iter().map(hashed).collect();
+    record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}

@@ -1,0 +1,258 @@
+//! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+
+use super::board::Board;
+use super::configs::Overall;
+use super::objects::News;
+use super::world::{World, pause_until};
+use super::{Done, End, Errand, Pass, Plan, Wake};
+use crate::decide::gate::Barred;
+use crate::issue::{Context, Failed};
+use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
+use crate::log::event;
+use crate::name::ObjectRef;
+use crate::record;
+use crate::time::{self, Deadline, Time};
+use crate::work::{Outcome, Task};
+
+pub(super) struct Loop<'p> {
+    pub(super) world: World,
+    pub(super) context: Arc<Context>,
+    pub(super) plan: &'p Plan,
+    pub(super) errands: Sender<Errand>,
+    pub(super) woken: Receiver<Wake>,
+    pub(super) board: Board,
+    /// Records of certificates that nobody wants any more, to be emptied; and those that are being emptied.
+    pub(super) gone: Vec<ObjectRef>,
+    pub(super) forgetting: HashSet<ObjectRef>,
+    /// A change was stored: the others of its kind may follow.
+    pub(super) change_proved: bool,
+    /// A zone would not take an UPDATE.
+    pub(super) probe_failed: bool,
+    /// When the sources are read again that nothing tells us about.
+    pub(super) read_again: Time,
+    pub(super) overall: Overall,
+}
+
+impl Loop<'_> {
+    fn once(&self) -> bool {
+        self.plan.pass != Pass::Forever
+    }
+
+    pub(super) fn run(mut self) -> Result<End, String> {
+        if self.world.is_watching() {
+            self.world.follow(time::now())?;
+        } else {
+            self.world.objects.find_records(time::now());
+        }
+        while !self.context.stop.is_set() {
+            let now = time::now();
+            if self.read_again <= now {
+                self.read(now)?;
+            }
+            for late in self.board.settle(|at, version| self.world.objects.shows(at, version), now) {
+                self.world.objects.doubt(&late);
+            }
+            if !self.world.is_blind() {
+                self.decide(now);
+                self.start();
+                if self.once() && self.board.busy() == 0 && self.forgetting.is_empty() {
+                    return Ok(self.end());
+                }
+            }
+            let wake = self.board.due(now).into_iter().chain([self.read_again]).min();
+            match self.woken.recv_timeout(pause_until(wake, now)) {
+                Ok(woken) => self.take(woken)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(End::Broken),
+            }
+            // What came meanwhile is decided about together.
+            while let Ok(woken) = self.woken.try_recv() {
+                self.take(woken)?;
+            }
+        }
+        Ok(self.wind_down())
+    }
+
+    /// Reads what no watch tells.
+    fn read(&mut self, now: Time) -> Result<(), String> {
+        self.read_again = now + POLL_INTERVAL;
+        self.world.read_configs();
+        if self.world.is_watching() {
+            return self.world.follow_again(now);
+        }
+        self.overall = self.world.wish();
+        self.board.mark(self.world.concerned(&News::All));
+        Ok(())
+    }
+
+    fn decide(&mut self, now: Time) {
+        let taken = self.board.take(now);
+        if taken.is_empty() {
+            return;
+        }
+        let everything = taken.len() > 1;
+        if everything {
+            self.board.retain(|secret| self.world.is_wanted(secret));
+        }
+        let set: HashSet<&ObjectRef> = taken.iter().collect();
+        let mut look = self.world.look(self.board.orders(&set), now);
+        for secret in self.world.in_turn(&taken, now) {
+            let verdict = self.world.decide(&secret, &mut look);
+            self.board.put(secret, verdict, self.once());
+        }
+        for at in self.world.gone(now) {
+            if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
+                self.gone.push(at);
+            }
+        }
+        self.change_proved &= self.board.has_changes();
+    }
+
+    /// Hands out as many jobs as there are idle workers.
+    fn start(&mut self) {
+        while self.board.busy() + self.forgetting.len() < self.plan.workers {
+            let gates = &self.context.gates;
+            let errand = match self.gone.pop() {
+                Some(at) => {
+                    self.forgetting.insert(at.clone());
+                    Errand::Forget(at)
+                }
+                None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
+                    Some(job) => Errand::Do(Box::new(job)),
+                    None => return,
+                },
+            };
+            // There is a place in the queue for each worker, so this does not fail while the workers live.
+            if self.errands.try_send(errand).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Takes note of what happened.
+    fn take(&mut self, woken: Wake) -> Result<(), String> {
+        match woken {
+            Wake::Done(done) => self.finish(*done),
+            Wake::Change(change) => {
+                let news = self.world.note(*change, time::now())?;
+                for secret in self.world.concerned(&news) {
+                    match &news {
+                        // Other replicas write records, and so do we.
+                        News::Object(at) if record::is_one(at) => self.board.mark([secret]),
+                        _ => self.board.wake(&secret),
+                    }
+                }
+            }
+            Wake::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, done: Done) {
+        let now = time::now();
+        let (outcome, job) = match done {
+            Done::Job(outcome, job) => (outcome, job),
+            Done::Forgotten(at, result) => {
+                self.forgetting.remove(&at);
+                self.world.objects.doubt(&at);
+                if let Err(failed) = result {
+                    event!(warn, "not-forgotten", record = at, error = failed.error);
+                }
+                return;
+            }
+        };
+        let secret = &outcome.secret;
+        if let Err(Failed { barred: Some(barred), error, .. }) = &outcome.result {
+            let (lane, why) = &**barred;
+            if let Barred::Closed(_) = why {
+                event!(info, "put-off", secret = secret, error = error);
+            }
+            return self.board.bar(*job, lane.clone());
+        }
+        let entry = &job.wanted.entry;
+        for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
+            self.world.objects.found(at, held.clone(), now);
+        }
+        let record = record::reference(secret, &self.context.namespace);
+        if outcome.found.is_some() {
+            self.world.objects.doubt(&record);
+        }
+        let mut unseen = Vec::new();
+        for at in entry.secrets.iter().chain([&record]) {
+            match (self.world.objects.is_shown(at), self.context.store.take_written(at)) {
+                (true, Some(version)) => unseen.push((at.clone(), version)),
+                (true, None) => {}
+                (false, _) => self.world.objects.doubt(at),
+            }
+        }
+        unseen.retain(|(at, version)| !self.world.objects.shows(at, version));
+        // A single pass serves each certificate once, and ends with a look at all.
+        let rest = (!self.once() && outcome.result.is_err()).then_some(now + POLL_INTERVAL);
+        self.board.done(secret, unseen, rest, now);
+        self.change_proved |= self.tell(&outcome, &job.task);
+        if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
+            // It may be for others, too, whose jobs wait.
+            self.board.mark(self.world.concerned(&News::All));
+        }
+    }
+
+    /// Says how a job went where nobody else did. Returns whether it proved that changed certificates can be made.
+    fn tell(&mut self, outcome: &Outcome, task: &Task) -> bool {
+        match &outcome.result {
+            Ok(()) => {
+                outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
+            }
+            Err(failed) if failed.uncounted => {
+                event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
+                false
+            }
+            Err(failed) => {
+                self.probe_failed |= matches!(task, Task::Probe);
+                // The others were said where they were written into the record, or probed.
+                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
+                    event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
+                }
+                false
+            }
+        }
+    }
+
+    /// How a single pass ends.
+    fn end(&self) -> End {
+        let (unknown, unsound) = self.board.found();
+        let Overall { unreadable, .. } = self.overall;
+        match (unreadable, unknown || self.overall.unknown, unsound || self.overall.unsound || self.probe_failed) {
+            (true, false, _) => End::Unreadable,
+            (_, true, _) => End::Unknown,
+            (false, false, true) => End::Unsound,
+            (false, false, false) => End::Good,
+        }
+    }
+
+    /// No new jobs; those under way get a while to end at a point from which they can be continued.
+    fn wind_down(self) -> End {
+        let once = self.once();
+        let mut busy = self.board.busy() + self.forgetting.len();
+        drop(self.errands);
+        let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
+        let mut cut = false;
+        while let Some(left) = deadline.left().filter(|_| busy > 0) {
+            match self.woken.recv_timeout(patience.left().unwrap_or(left)) {
+                Ok(Wake::Done(_)) => busy -= 1,
+                Ok(Wake::Stop | Wake::Change(_)) => {}
+                Err(RecvTimeoutError::Timeout) if !cut => {
+                    // Then there is time left to write the records: the orders are continued by their URL.
+                    self.context.cas.shut_down();
+                    cut = true;
+                }
+                Err(_) => break,
+            }
+        }
+        if once { End::Unknown } else { End::Good }
+    }
+}

@@ -1,0 +1,247 @@
+//! Which objects are watched, by which threads, and what each watch can vouch for.
+//!
+//! Of Secrets those of a type are watched, all at once. Where the Role allows that for single ones only, each is watched by its name, up
+//! to a bound; where it allows none of it, they are read now and then. What was not allowed is tried again later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::Sender;
+
+use super::Wake;
+use super::facts::{Seen, seen};
+use crate::issue::Context;
+use crate::kube::client::{Client, Resource};
+use crate::kube::object::TYPE_TLS;
+use crate::kube::watch::Follower;
+use crate::kube::watch_state::{Selector, Target};
+use crate::limits::{DENIED_AGAIN, WATCHES_BY_NAME_MAX};
+use crate::name::ObjectRef;
+use crate::record;
+use crate::stop::Stop;
+use crate::time::Time;
+
+/// Something that a watch saw; the number is the watch's.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) watch: usize,
+    pub(super) seen: Seen,
+}
+
+/// The watches.
+#[derive(Debug)]
+pub(super) struct Watching {
+    client: Arc<Client>,
+    context: Arc<Context>,
+    changes: Sender<Wake>,
+    watches: BTreeMap<Target, Watch>,
+    /// What is not allowed, until when that is taken for granted.
+    denied: BTreeMap<Target, Time>,
+    count: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    number: usize,
+    /// Lists that it began.
+    pub(super) list: u32,
+    state: State,
+    stop: Stop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its first list is not complete.
+    Starting,
+    /// It vouches for what it saw and for what it did not see.
+    Live,
+    /// It sees nothing for the moment.
+    Lost,
+}
+
+/// What is to be seen, whatever way leads there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interest {
+    /// The ConfigMaps.
+    pub(super) config_maps: BTreeSet<ObjectRef>,
+    /// The Secrets that hold certificates.
+    pub(super) certificates: BTreeSet<ObjectRef>,
+    /// Their records.
+    pub(super) records: BTreeSet<ObjectRef>,
+    /// The Secrets that are only read: keys, roots, bindings.
+    pub(super) contents: BTreeSet<ObjectRef>,
+}
+
+/// The Secrets of a type in a namespace.
+pub(super) fn of_type(namespace: &str, kind: &'static str) -> Target {
+    Target { resource: Resource::Secrets, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
+}
+
+/// One object.
+pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
+    Target { resource, namespace: at.namespace.clone(), selector: Selector::Name(at.name.clone()) }
+}
+
+/// The watches that show what is of interest, given what is not allowed.
+fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
+    let mut wanted: BTreeSet<Target> = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at)).collect();
+    let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
+    let mut add = |kind: &'static str, namespace: &str, objects: &BTreeSet<ObjectRef>| {
+        let all = of_type(namespace, kind);
+        if denied(&all) {
+            let here = objects.iter().filter(|at| at.namespace == namespace);
+            single.extend(here.map(|at| named(Resource::Secrets, at)));
+        } else {
+            wanted.insert(all);
+        }
+    };
+    let namespaces: BTreeSet<&str> = interest.certificates.iter().map(|at| at.namespace.as_str()).collect();
+    for namespace in namespaces {
+        add(TYPE_TLS, namespace, &interest.certificates);
+    }
+    add(record::TYPE, own, &interest.records);
+    let allowed = single.into_iter().filter(|target| !denied(target));
+    wanted.extend(allowed.take(WATCHES_BY_NAME_MAX));
+    wanted
+}
+
+impl Watching {
+    /// Nothing is watched yet.
+    pub(super) fn new(client: Arc<Client>, context: Arc<Context>, changes: Sender<Wake>) -> Watching {
+        Watching { client, context, changes, watches: BTreeMap::new(), denied: BTreeMap::new(), count: 0 }
+    }
+
+    /// Starts and ends watches so that they show what is of interest. Returns those that ended.
+    ///
+    /// # Errors
+    /// When a thread can not be had.
+    pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<Vec<usize>, String> {
+        self.denied.retain(|_, until| *until > now);
+        let wanted = targets(interest, &self.context.namespace, |target| self.denied.contains_key(target));
+        let mut ended = Vec::new();
+        self.watches.retain(|target, watch| {
+            let stays = wanted.contains(target);
+            if !stays {
+                watch.stop.set();
+                ended.push(watch.number);
+            }
+            stays
+        });
+        for target in wanted {
+            if !self.watches.contains_key(&target) {
+                self.start(target)?;
+            }
+        }
+        Ok(ended)
+    }
+
+    fn start(&mut self, target: Target) -> Result<(), String> {
+        self.count += 1;
+        let (number, stop) = (self.count, Stop::new());
+        let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
+        let (client, changes, instance) = (self.client.clone(), self.changes.clone(), self.context.instance.clone());
+        let followed = target.clone();
+        let run = move || {
+            let tell = |told| {
+                changes
+                    .send(Wake::Change(Box::new(Change { watch: number, seen: seen(&followed, told, &instance) })))
+                    .is_ok()
+            };
+            Follower { client: &client, target: &followed, stop: &stop, tell }.run();
+        };
+        // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
+        let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
+        spawned.map_err(|e| format!("a thread for a watch can not be started: {e}"))?;
+        self.watches.insert(target, watch);
+        Ok(())
+    }
+
+    /// Takes note of what a watch says about itself. Returns its target, while it is wanted.
+    pub(super) fn note(&mut self, change: &Change, now: Time) -> Option<(Target, u32)> {
+        let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
+        let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
+        match &change.seen {
+            Seen::Listing => watch.list += 1,
+            Seen::Listed | Seen::Found => watch.state = State::Live,
+            Seen::Lost(_) if watch.state == State::Live => watch.state = State::Lost,
+            Seen::Denied(_) => {
+                let list = watch.list;
+                self.watches.remove(&target);
+                self.denied.insert(target.clone(), now + DENIED_AGAIN);
+                return Some((target, list));
+            }
+            _ => {}
+        }
+        Some((target, watch.list))
+    }
+
+    /// Whether something is watched, whatever is seen of it.
+    pub(super) fn has(&self, target: &Target) -> bool {
+        self.watches.contains_key(target)
+    }
+
+    /// Whether a watch says what there is, and what there is not.
+    pub(super) fn vouches(&self, target: &Target) -> bool {
+        self.watches.get(target).is_some_and(|watch| watch.state == State::Live)
+    }
+
+    /// Whether every watch has seen all there is. Until then nothing is known to be missing.
+    pub(super) fn is_complete(&self) -> bool {
+        self.watches.values().all(|watch| watch.state == State::Live)
+    }
+
+    /// When something that was not allowed is tried again.
+    pub(super) fn again(&self) -> Option<Time> {
+        self.denied.values().min().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(names: &[&str]) -> BTreeSet<ObjectRef> {
+        names.iter().map(|name| ObjectRef::parse(name, "own").unwrap()).collect()
+    }
+
+    fn wanted(denied: &[&str]) -> Vec<String> {
+        let interest = Interest {
+            config_maps: refs(&["certs"]),
+            certificates: refs(&["a", "b", "team/c"]),
+            records: refs(&["notariat-record.own.a", "notariat-record.own.b", "notariat-record.team.c"]),
+            contents: refs(&["tsigkey"]),
+        };
+        let text = |t: &Target| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());
+        targets(&interest, "own", |t| denied.contains(&text(t).as_str())).iter().map(text).collect()
+    }
+
+    #[test]
+    fn secrets_are_watched_by_type_else_by_name_else_not() {
+        let records = "own/secrets type=notariat/record";
+        let all = [
+            "own/secrets type=kubernetes.io/tls",
+            records,
+            "own/secrets metadata.name=tsigkey",
+            "team/secrets type=kubernetes.io/tls",
+            "own/configmaps metadata.name=certs",
+        ];
+        assert_eq!(wanted(&[]), all);
+        let narrow = wanted(&["own/secrets type=kubernetes.io/tls"]);
+        assert!(narrow.contains(&"own/secrets metadata.name=a".to_owned()), "{narrow:?}");
+        assert!(narrow.contains(&"team/secrets type=kubernetes.io/tls".to_owned()), "another namespace, another Role");
+        let nothing = wanted(&["own/secrets type=kubernetes.io/tls", "own/secrets metadata.name=a"]);
+        assert!(!nothing.contains(&"own/secrets metadata.name=a".to_owned()), "{nothing:?}");
+        let by_name = wanted(&[records]);
+        assert!(by_name.contains(&"own/secrets metadata.name=notariat-record.team.c".to_owned()), "{by_name:?}");
+    }
+
+    #[test]
+    fn not_more_are_watched_by_name_than_threads_are_cheap() {
+        let names: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let interest = Interest { certificates: refs(&names), ..Interest::default() };
+        let found = targets(&interest, "own", |t| matches!(t.selector, Selector::Type(_)));
+        assert_eq!(found.len(), WATCHES_BY_NAME_MAX);
+    }
+}
