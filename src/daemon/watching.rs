@@ -14,7 +14,7 @@ use super::facts::{Seen, seen};
 use crate::issue::Context;
 use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
-use crate::kube::watch::Follower;
+use crate::kube::watch::{Follower, Patience};
 use crate::kube::watch_state::{Selector, Target};
 use crate::limits::{DENIED_AGAIN, WATCHES_BY_NAME_MAX};
 use crate::name::ObjectRef;
@@ -148,7 +148,7 @@ impl Watching {
                     .send(Wake::Change(Box::new(Change { watch: number, seen: seen(&followed, told, &instance) })))
                     .is_ok()
             };
-            Follower { client: &client, target: &followed, stop: &stop, tell }.run();
+            Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
         };
         // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
         let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);

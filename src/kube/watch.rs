@@ -57,14 +57,31 @@ impl From<KubeError> for End {
     }
 }
 
+/// How long watches last and silence is borne.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// The shortest and the longest time for which the server is asked to let a watch last.
+    pub lasts: [Duration; 2],
+    /// How much later than that the connection counts as dead.
+    pub grace: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { lasts: WATCH_LASTS, grace: WATCH_GRACE }
+    }
+}
+
 /// One who follows a target and tells what happens; `tell` returns whether anybody listens.
 pub struct Follower<'a, F> {
     /// Where.
     pub client: &'a Client,
     /// What.
     pub target: &'a Target,
-    /// Set when the program stops.
+    /// Set when nobody listens any more.
     pub stop: &'a Stop,
+    /// How long watches last.
+    pub patience: Patience,
     /// Takes what is told.
     pub tell: F,
 }
@@ -82,20 +99,6 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                 }
                 End::Served => {}
                 End::Unwanted | End::Failed(_) => return,
-            }
-        }
-    }
-
-    /// Tells what is there, once.
-    ///
-    /// # Errors
-    /// When it can not be read.
-    pub fn list(&mut self) -> Result<(), KubeError> {
-        loop {
-            match self.pages() {
-                Ok(_) | Err(End::Served | End::Unwanted) => return Ok(()),
-                Err(End::Gone) => {}
-                Err(End::Failed(e)) => return Err(e),
             }
         }
     }
@@ -160,10 +163,10 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     }
 
     fn watch(&mut self, version: &mut String, left: Duration, failures: &mut u32) -> End {
-        let [shortest, longest] = WATCH_LASTS;
+        let [shortest, longest] = self.patience.lasts;
         let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
         let path = self.target.watch_path(version, lasts);
-        let mut lines = match self.client.open(&path, lasts + WATCH_GRACE) {
+        let mut lines = match self.client.open(&path, lasts + self.patience.grace) {
             Ok(lines) => lines,
             Err(e) => return e.into(),
         };

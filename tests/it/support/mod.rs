@@ -2,7 +2,7 @@
 
 pub mod ca;
 pub mod cluster;
-mod https;
+pub mod https;
 pub mod kill_proxy;
 pub mod liar;
 pub mod lies;
