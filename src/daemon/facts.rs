@@ -49,7 +49,7 @@ pub(super) enum Seen {
     /// A Secret that may hold a certificate.
     Certificate(ObjectRef, String, Held),
     /// A record, by its own name.
-    Record(ObjectRef, String, Result<Known, String>),
+    Record(ObjectRef, String, Result<Box<Known>, String>),
     /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
     Named(ObjectRef, String, Held, String),
     /// An object is not there any more.
@@ -96,16 +96,15 @@ fn object_seen(target: &Target, object: Value, instance: &str) -> Seen {
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
-        Selector::Type(record::TYPE) => {
-            let known = Known::of(Some(&secret)).map_err(|e| e.to_string());
-            Seen::Record(at, version, known)
-        }
+        Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret)),
         Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), instance)),
-        Selector::Name(_) if secret.kind == record::TYPE => {
-            Seen::Record(at, version, Known::of(Some(&secret)).map_err(|e| e.to_string()))
-        }
+        Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret)),
         Selector::Name(_) => Seen::Named(at, version, Held::of(Some(&secret), instance), content_hash(&secret)),
     }
+}
+
+fn known(secret: &SecretObject) -> Result<Box<Known>, String> {
+    Known::of(Some(secret)).map(Box::new).map_err(|e| e.to_string())
 }
 
 /// A hash of all that a Secret holds.

@@ -96,8 +96,9 @@ impl World {
             Decision::Issue { names, .. } => names.clone(),
             _ => None,
         };
+        let told = judgement.refused;
         let kept = matches!(judgement.decision, Decision::Keep { .. });
-        let task = self.act(secret, judgement.decision, keep_tidy, &mut verdict);
+        let task = self.act(secret, judgement.decision, &told, keep_tidy, &mut verdict);
         let task = task.or(question.map(Task::Window)).or_else(|| self.probe(secret, kept, now, &mut verdict));
         let Some(task) = task else { return Ok(verdict) };
         match &task {
@@ -192,7 +193,14 @@ impl World {
     }
 
     /// Says what was decided, and makes it a task where there is something to do.
-    fn act(&mut self, secret: &ObjectRef, decision: Decision, keep_tidy: bool, verdict: &mut Verdict) -> Option<Task> {
+    fn act(
+        &mut self,
+        secret: &ObjectRef,
+        decision: Decision,
+        told: &[(usize, Finding)],
+        keep_tidy: bool,
+        verdict: &mut Verdict,
+    ) -> Option<Task> {
         verdict.unsound |= !matches!(decision, Decision::Keep { .. });
         match decision {
             Decision::Keep { until } => {
@@ -220,7 +228,8 @@ impl World {
                 None
             }
             Decision::Refuse { finding } => {
-                if self.said.is_news("refuse", &finding.to_string()) {
+                let is_told = told.iter().any(|(_, refused)| *refused == finding);
+                if !is_told && self.said.is_news("refuse", &finding.to_string()) {
                     event!(error, "left-alone", secret = secret, reason = finding.reason, error = finding.detail);
                 }
                 None

@@ -140,6 +140,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         board: Board::default(),
         gone: Vec::new(),
         forgetting: HashSet::new(),
+        all_changed: true,
         change_proved: false,
         probe_failed: false,
         read_again: now,

@@ -27,7 +27,7 @@ pub(super) struct Objects {
     /// None where objects are files, and for a single pass.
     pub(super) watching: Option<Watching>,
     held: Shelf<Held>,
-    pub(super) records: Shelf<Result<Known, String>>,
+    pub(super) records: Shelf<Result<Box<Known>, String>>,
     contents: Shelf<String>,
     /// The record of what has none.
     nothing: Known,
@@ -135,9 +135,8 @@ impl Objects {
     /// # Errors
     /// When it could not be read.
     pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<Held>, StoreError> {
-        let of = |slot: &Slot<Held>| (slot.fact.clone().unwrap_or(Held::Missing), ends(slot, now));
         if let Some(slot) = self.held.get(at, now) {
-            return Ok(of(slot));
+            return Ok((slot.fact.clone().unwrap_or(Held::Missing), self.ends(slot)));
         }
         // One that has another type is not shown by the watch of its type: once seen, it is read.
         let watched = self.is_watched(TYPE_TLS, at);
@@ -150,8 +149,9 @@ impl Objects {
             return Ok((Held::Missing, None));
         }
         let held = secret.as_ref().map(|secret| Held::of(Some(secret), &self.context.instance));
-        let slot = self.held.read(at.clone(), &version(secret.as_ref()), held, self.until(now));
-        Ok(of(slot))
+        self.held.read(at.clone(), &version(secret.as_ref()), held.clone(), self.until(now));
+        let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
+        Ok((held.unwrap_or(Held::Missing), again))
     }
 
     /// What a worker has just read of a certificate's Secret.
@@ -181,20 +181,20 @@ impl Objects {
                 self.records.remove(at);
                 return Ok(None);
             }
-            let known = Known::of(secret.as_ref()).map_err(|e| e.to_string());
+            let known = Known::of(secret.as_ref()).map(Box::new).map_err(|e| e.to_string());
             self.records.read(at.clone(), &version(secret.as_ref()), Some(known), self.until(now));
         }
         let slot = self.records.get(at, now);
         match slot.and_then(|slot| slot.fact.as_ref()) {
             Some(Err(e)) => Err(format!("the record {at} {e}")),
-            Some(Ok(_)) | None => Ok(slot.and_then(|slot| ends(slot, now))),
+            Some(Ok(_)) | None => Ok(slot.and_then(|slot| self.ends(slot))),
         }
     }
 
     /// What was read of a record, and its version; nothing and no version where there is none.
     pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&Known, &str) {
         let slot = self.records.get(at, now);
-        let known = slot.and_then(|slot| Some((slot.fact.as_ref()?.as_ref().ok()?, slot.version.as_str())));
+        let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, slot.version.as_str())));
         known.unwrap_or((&self.nothing, ""))
     }
 
@@ -228,7 +228,7 @@ impl Objects {
             Err(e) => return event!(debug, "records-not-listed", error = e),
         };
         for secret in records {
-            let known = Known::of(Some(&secret)).map_err(|e| e.to_string());
+            let known = Known::of(Some(&secret)).map(Box::new).map_err(|e| e.to_string());
             let version = version(Some(&secret));
             self.records.read(secret.reference, &version, Some(known), self.until(now));
         }
@@ -253,14 +253,14 @@ impl Objects {
         self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))
     }
 
+    /// When a fact does not count any more, if it counts longer than for one look.
+    fn ends<T>(&self, slot: &Slot<T>) -> Option<Time> {
+        slot.until().filter(|_| !self.holds.is_zero()).map(|until| until + Duration::from_secs(1))
+    }
+
     fn until(&self, now: Time) -> Time {
         now + self.holds
     }
-}
-
-/// Until when a fact counts, if it counts longer than for this look.
-fn ends<T>(slot: &Slot<T>, now: Time) -> Option<Time> {
-    slot.until().filter(|until| *until > now)
 }
 
 fn news(is_news: bool, at: ObjectRef) -> News {

@@ -29,6 +29,8 @@ pub(super) struct Loop<'p> {
     /// Records of certificates that nobody wants any more, to be emptied; and those that are being emptied.
     pub(super) gone: Vec<ObjectRef>,
     pub(super) forgetting: HashSet<ObjectRef>,
+    /// Certificates may have come or gone.
+    pub(super) all_changed: bool,
     /// A change was stored: the others of its kind may follow.
     pub(super) change_proved: bool,
     /// A zone would not take an UPDATE.
@@ -81,34 +83,42 @@ impl Loop<'_> {
     /// Reads what no watch tells.
     fn read(&mut self, now: Time) -> Result<(), String> {
         self.read_again = now + POLL_INTERVAL;
-        self.world.read_configs();
+        let read = self.world.read_configs();
         if self.world.is_watching() {
+            if read {
+                self.world.follow(now)?;
+                self.mark_all();
+            }
             return self.world.follow_again(now);
         }
         self.overall = self.world.wish();
-        self.board.mark(self.world.concerned(&News::All));
+        self.mark_all();
         Ok(())
     }
 
+    fn mark_all(&mut self) {
+        self.all_changed = true;
+        self.board.mark(self.world.concerned(&News::All));
+    }
+
     fn decide(&mut self, now: Time) {
+        if std::mem::take(&mut self.all_changed) {
+            self.board.retain(|secret| self.world.is_wanted(secret));
+            for at in self.world.gone(now) {
+                if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
+                    self.gone.push(at);
+                }
+            }
+        }
         let taken = self.board.take(now);
         if taken.is_empty() {
             return;
-        }
-        let everything = taken.len() > 1;
-        if everything {
-            self.board.retain(|secret| self.world.is_wanted(secret));
         }
         let set: HashSet<&ObjectRef> = taken.iter().collect();
         let mut look = self.world.look(self.board.orders(&set), now);
         for secret in self.world.in_turn(&taken, now) {
             let verdict = self.world.decide(&secret, &mut look);
             self.board.put(secret, verdict, self.once());
-        }
-        for at in self.world.gone(now) {
-            if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
-                self.gone.push(at);
-            }
         }
         self.change_proved &= self.board.has_changes();
     }
@@ -140,6 +150,7 @@ impl Loop<'_> {
             Wake::Done(done) => self.finish(*done),
             Wake::Change(change) => {
                 let news = self.world.note(*change, time::now())?;
+                self.all_changed |= news == News::All;
                 for secret in self.world.concerned(&news) {
                     match &news {
                         // Other replicas write records, and so do we.
@@ -159,6 +170,7 @@ impl Loop<'_> {
             Done::Job(outcome, job) => (outcome, job),
             Done::Forgotten(at, result) => {
                 self.forgetting.remove(&at);
+                self.all_changed = true;
                 self.world.objects.doubt(&at);
                 if let Err(failed) = result {
                     event!(warn, "not-forgotten", record = at, error = failed.error);
@@ -197,7 +209,7 @@ impl Loop<'_> {
         self.change_proved |= self.tell(&outcome, &job.task);
         if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
             // It may be for others, too, whose jobs wait.
-            self.board.mark(self.world.concerned(&News::All));
+            self.mark_all();
         }
     }
 

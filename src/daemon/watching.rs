@@ -85,7 +85,8 @@ pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
 
 /// The watches that show what is of interest, given what is not allowed.
 fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
-    let mut wanted: BTreeSet<Target> = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at)).collect();
+    let config_maps = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at));
+    let mut wanted: BTreeSet<Target> = config_maps.filter(|target| !denied(target)).collect();
     let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
     let mut add = |kind: &'static str, namespace: &str, objects: &BTreeSet<ObjectRef>| {
         let all = of_type(namespace, kind);
@@ -232,6 +233,7 @@ mod tests {
         assert!(narrow.contains(&"team/secrets type=kubernetes.io/tls".to_owned()), "another namespace, another Role");
         let nothing = wanted(&["own/secrets type=kubernetes.io/tls", "own/secrets metadata.name=a"]);
         assert!(!nothing.contains(&"own/secrets metadata.name=a".to_owned()), "{nothing:?}");
+        assert!(!wanted(&["own/configmaps metadata.name=certs"]).iter().any(|t| t.contains("certs")));
         let by_name = wanted(&[records]);
         assert!(by_name.contains(&"own/secrets metadata.name=notariat-record.team.c".to_owned()), "{by_name:?}");
     }

@@ -1,6 +1,6 @@
 //! What is known of the world, and what is decided about it: the ConfigMaps as last accepted, the wishes they make, facts of the objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ pub(super) struct World {
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// When orders were made lately, with those that are wanted now, by directory.
     pub(super) made: HashMap<String, Made>,
-    /// Why nothing is seen for the moment.
-    blind: BTreeMap<usize, String>,
+    /// The watches that see nothing for the moment.
+    blind: BTreeSet<usize>,
 }
 
 /// Which zones are probed.
@@ -96,7 +96,7 @@ impl World {
             probing,
             probed: HashMap::new(),
             made: HashMap::new(),
-            blind: BTreeMap::new(),
+            blind: BTreeSet::new(),
         }
     }
 
@@ -118,25 +118,27 @@ impl World {
     pub(super) fn note(&mut self, change: Change, now: Time) -> Result<News, String> {
         let watching = self.objects.watching.as_mut();
         let Some((target, list)) = watching.and_then(|w| w.note(&change, now)) else { return Ok(News::Nothing) };
+        let (was_blind, denied) = (!self.blind.is_empty(), matches!(change.seen, Seen::Denied(_)));
         match &change.seen {
-            Seen::Lost(e) => {
-                if self.blind.insert(change.watch, e.clone()).is_none() && self.blind.len() == 1 {
-                    event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
-                }
+            Seen::Lost(_) => {
+                self.blind.insert(change.watch);
             }
-            Seen::Listed | Seen::Found => {
-                if self.blind.remove(&change.watch).is_some() && self.blind.is_empty() {
-                    event!(info, "api-server-back");
-                }
-            }
-            Seen::Denied(e) => {
+            Seen::Listed | Seen::Found | Seen::Denied(_) => {
                 self.blind.remove(&change.watch);
-                event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
             }
             _ => {}
         }
+        match (&change.seen, was_blind, self.blind.is_empty()) {
+            (Seen::Lost(e), false, false) => {
+                event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
+            }
+            (Seen::Denied(e), ..) => {
+                event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
+            }
+            (_, true, true) => event!(info, "api-server-back"),
+            _ => {}
+        }
         if target.resource != Resource::ConfigMaps {
-            let denied = matches!(change.seen, Seen::Denied(_));
             let news = self.objects.note(change, &target, list);
             if denied {
                 self.follow(now)?;
@@ -156,14 +158,17 @@ impl World {
         Ok(News::All)
     }
 
-    /// Reads the ConfigMaps that no watch shows.
-    pub(super) fn read_configs(&mut self) {
+    /// Reads the ConfigMaps that no watch shows. Returns whether there are any.
+    pub(super) fn read_configs(&mut self) -> bool {
+        let mut any = false;
         for name in self.configs.names().cloned().collect::<Vec<_>>() {
             let watched = |w: &Watching| w.has(&named(Resource::ConfigMaps, &name));
             if !self.objects.watching.as_ref().is_some_and(watched) {
                 self.configs.read(&self.context, &name);
+                any = true;
             }
         }
+        any
     }
 
     /// Makes the wishes of the ConfigMaps.

@@ -31,7 +31,11 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn new() -> Cluster {
-        let kube = Kube::shared();
+        Cluster::on(Kube::shared())
+    }
+
+    /// On an API server of one's own.
+    pub fn on(kube: &'static Kube) -> Cluster {
         let namespace = kube.namespace();
         deploy(kube, &namespace);
         let cluster = Cluster { kube, namespace, site: Site::new() };

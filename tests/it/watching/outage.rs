@@ -1,0 +1,54 @@
+//! An API server that restarts under a watch, and one that is away.
+
+use notariat_lab::Kube;
+
+use super::says;
+use crate::support::cluster::Cluster;
+
+#[test]
+fn a_restart_is_survived_and_nothing_is_missed() {
+    // Ends when this process does: its like is shared as `static` elsewhere.
+    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let cluster = Cluster::on(kube);
+    cluster.config(&cluster.site.entry("web", "www.site.test", ""));
+    let daemon = cluster.daemon(&[]);
+    daemon.until_it_says("valid secret=");
+    let requests = cluster.site.pebble.requests();
+
+    kube.stop_api();
+    daemon.until_it_says("api-server-away");
+    assert_eq!(cluster.site.pebble.requests(), requests, "nothing is ordered meanwhile");
+    kube.start_api();
+    // What others do before the watch is there again: the version that it had is too old for the new server.
+    cluster.kubectl(&["delete", "secret", "web"]);
+    cluster
+        .config(&[cluster.site.entry("web", "www.site.test", ""), cluster.site.entry("a", "a.site.test", "")].concat());
+    daemon.until_it_says("api-server-back");
+    daemon.until_it_says("restored secret=");
+    daemon.until_it_says(&format!("issued secret={}/a ", cluster.namespace));
+
+    cluster.kubectl(&["delete", "secret", "web"]);
+    says(&daemon, "restored secret=", 2);
+    assert_eq!(daemon.log().matches("api-server-away").count(), 1, "{}", daemon.log());
+    assert_eq!(daemon.terminate(), 0);
+    for pid in kube.pids() {
+        notariat_lab::process::signal(pid, "TERM");
+    }
+}
+
+#[test]
+fn a_start_while_it_is_away_waits_for_it() {
+    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let cluster = Cluster::on(kube);
+    cluster.config(&cluster.site.entry("web", "www.site.test", ""));
+    let kubeconfig = cluster.service_account();
+    kube.stop_api();
+    let daemon = crate::support::run::Daemon::start(&mut cluster.command(&kubeconfig, &[]));
+    daemon.until_it_says("api-server-away");
+    kube.start_api();
+    daemon.until_it_says("valid secret=");
+    assert_eq!(daemon.terminate(), 0);
+    for pid in kube.pids() {
+        notariat_lab::process::signal(pid, "TERM");
+    }
+}
