@@ -26,7 +26,7 @@
 //! |---|---|
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, status}` |
-//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` |
+//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::lease` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client}` |
 //! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`] and [`commands`] |
 //!

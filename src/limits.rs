@@ -249,6 +249,17 @@ pub const LOOK_AT_ALL: Duration = Duration::from_secs(3600);
 /// How long to pause before a list is read anew because the version was too old, at most: all who watched are told so at once.
 pub const RELIST_PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How long a Lease is its holder's after the last renewal that others saw. Four times what client-go takes: a certificate can wait, and
+/// each renewal costs every cluster a write.
+pub const LEASE_DURATION: Duration = Duration::from_secs(60);
+
+/// How long the holder leads after it sent its last successful renewal. What it began until then gets the rest of
+/// [`LEASE_DURATION`] to end.
+pub const LEASE_RENEW_DEADLINE: Duration = Duration::from_secs(40);
+
+/// The longest duration that a Lease can ask others to wait. More is a mistake of whoever edited it.
+pub const LEASE_DURATION_TAKEN_MAX: Duration = Duration::from_secs(300);
+
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 

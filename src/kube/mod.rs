@@ -1,6 +1,6 @@
 //! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
 //!
-//! `access`, `kubeconfig`, `credential`, `object` and `status` are pure; `auth` finds out how the API server is reached and `plugin`
+//! `access`, `kubeconfig`, `credential`, `lease`, `object` and `status` are pure; `auth` finds out how the API server is reached and `plugin`
 //! runs credential plugins; `session` keeps what requests are sent with up to date; `client` talks to the API server.
 
 pub mod access;
@@ -8,6 +8,7 @@ pub mod auth;
 pub mod client;
 pub mod credential;
 pub mod kubeconfig;
+pub mod lease;
 pub mod object;
 pub mod plugin;
 pub mod session;

@@ -21,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::object",
         "kube::status",
     ],
-    &["acme::order", "acme::pace", "decide", "dns::rules", "kube::watch_state", "record", "sources"],
+    &["acme::order", "acme::pace", "decide", "dns::rules", "kube::lease", "kube::watch_state", "record", "sources"],
     &[
         "acme::client",
         "acme::error",

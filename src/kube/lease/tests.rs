@@ -1,0 +1,292 @@
+use super::*;
+
+const WALL: Time = Time::from_unix(1_800_000_000);
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn at() -> ObjectRef {
+    ObjectRef { namespace: "team".to_owned(), name: "notariat".to_owned() }
+}
+
+fn election() -> Election {
+    Election::new(at(), "me".to_owned())
+}
+
+fn lease(version: u32, holder: &str, duration: i64) -> Value {
+    json!({
+        "metadata": {"name": "notariat", "resourceVersion": version.to_string(), "labels": {"theirs": "x"}},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": duration, "leaseTransitions": 4, "theirs": [1],
+            "acquireTime": "2020-01-01T00:00:00.000000Z", "renewTime": "2020-01-01T00:00:00.000000Z"},
+    })
+}
+
+/// The Lease as the API server gives it back.
+fn stored(next: Next, version: u32) -> Value {
+    let (Next::Create(mut lease) | Next::Update(mut lease)) = next else { panic!("{next:?}") };
+    lease["metadata"]["resourceVersion"] = json!(version.to_string());
+    lease
+}
+
+/// One that leads since 100 s by version 7.
+fn leader() -> Election {
+    let mut election = election();
+    let mine = stored(election.read(None, secs(100), WALL), 7);
+    election.wrote(mine, secs(100), secs(101));
+    election
+}
+
+#[test]
+fn a_lease_that_is_not_there_is_made_and_one_of_nobody_is_taken() {
+    let mut election = election();
+    assert_eq!(election.begin(secs(0), WALL), Next::Read);
+    let Next::Create(made) = election.read(None, secs(0), WALL) else { panic!() };
+    let expected = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"namespace": "team", "name": "notariat"},
+        "spec": {"holderIdentity": "me", "leaseDurationSeconds": 60, "leaseTransitions": 0,
+            "acquireTime": "2027-01-15T08:00:00.000000Z", "renewTime": "2027-01-15T08:00:00.000000Z"},
+    });
+    assert_eq!(made, expected);
+    assert_eq!(election.leads_until(), None, "not before it is stored");
+    // Somebody else was faster and is gone again.
+    let Next::Update(taken) = election.read(Some(lease(3, "", 1)), secs(1), WALL) else { panic!() };
+    assert_eq!(taken["spec"]["leaseTransitions"], 5);
+    assert_eq!((&taken["metadata"]["labels"]["theirs"], &taken["spec"]["theirs"]), (&json!("x"), &json!([1])));
+    assert_eq!(taken["metadata"]["resourceVersion"], "3");
+    election.wrote(stored(Next::Update(taken), 4), secs(2), secs(9));
+    assert_eq!(election.leads_until(), Some(secs(42)), "from when it was sent, not from when it was answered");
+}
+
+#[test]
+fn a_holder_that_is_silent_for_as_long_as_its_lease_says_is_followed() {
+    // The duration in the Lease, and the first second in which it is taken over.
+    for (duration, taken_at) in [(60, 61), (15, 16), (1, 2), (300, 301), (3600, 301), (0, 61), (-5, 61)] {
+        let mut election = election();
+        for now in 0..taken_at {
+            assert_eq!(
+                election.read(Some(lease(3, "other", duration)), secs(now), WALL),
+                Next::Rest,
+                "{duration} {now}"
+            );
+        }
+        let Next::Update(taken) = election.read(Some(lease(3, "other", duration)), secs(taken_at), WALL) else {
+            panic!("{duration}")
+        };
+        assert_eq!((&taken["spec"]["holderIdentity"], &taken["spec"]["leaseTransitions"]), (&json!("me"), &json!(5)));
+        assert_eq!(taken["spec"]["acquireTime"], "2027-01-15T08:00:00.000000Z");
+    }
+}
+
+#[test]
+fn every_change_of_the_version_is_a_sign_of_life_and_the_times_in_it_are_none() {
+    let mut election = election();
+    for round in 0..100 {
+        // Its clock stands in the year 2020.
+        let next = election.read(Some(lease(round, "other", 60)), secs(u64::from(round) * 59), WALL);
+        assert_eq!(next, Next::Rest);
+    }
+    let mut future = lease(99, "other", 60);
+    future["spec"]["renewTime"] = json!("2999-01-01T00:00:00.000000Z");
+    assert!(
+        matches!(election.read(Some(future), secs(99 * 59 + 61), WALL), Next::Update(_)),
+        "the version is the same"
+    );
+}
+
+#[test]
+fn a_leader_renews_without_reading_and_gives_up_when_it_can_not() {
+    let mut election = leader();
+    let Next::Update(renewed) = election.begin(secs(110), WALL + secs(10)) else { panic!() };
+    assert_eq!(renewed["metadata"]["resourceVersion"], "7");
+    assert_eq!((&renewed["spec"]["leaseTransitions"], &renewed["spec"]["holderIdentity"]), (&json!(0), &json!("me")));
+    assert_eq!(renewed["spec"]["acquireTime"], "2027-01-15T08:00:00.000000Z", "held since");
+    assert_eq!(renewed["spec"]["renewTime"], "2027-01-15T08:00:10.000000Z");
+    election.wrote(stored(Next::Update(renewed), 8), secs(110), secs(111));
+    assert_eq!(election.leads_until(), Some(secs(150)));
+    // No answer any more.
+    assert!(matches!(election.begin(secs(149), WALL), Next::Update(_)));
+    assert_eq!(election.begin(secs(150), WALL), Next::Read);
+    assert_eq!(election.leads_until(), None);
+    // Nobody came in the meantime: the same holder as before.
+    let Next::Update(again) = election.read(Some(stored(Next::Update(lease(8, "me", 60)), 8)), secs(151), WALL) else {
+        panic!()
+    };
+    assert_eq!(again["spec"]["leaseTransitions"], 4, "no other one led in between");
+}
+
+#[test]
+fn a_refused_renewal_is_a_lost_answer_or_the_end() {
+    let mut election = leader();
+    // The write before was done, and nobody said so.
+    let Next::Update(again) = election.read(Some(lease(8, "me", 60)), secs(112), WALL) else { panic!() };
+    assert_eq!(again["metadata"]["resourceVersion"], "8");
+    assert_eq!(election.leads_until(), Some(secs(140)), "from the last one that was answered");
+    // Somebody else holds it.
+    assert_eq!(election.read(Some(lease(9, "other", 60)), secs(113), WALL), Next::Rest);
+    assert_eq!((election.leads_until(), election.holder()), (None, "other"));
+    assert_eq!(election.begin(secs(120), WALL), Next::Read);
+}
+
+#[test]
+fn a_deleted_lease_is_made_again_by_who_leads_and_left_to_it_by_the_others() {
+    let mut election = leader();
+    let Next::Create(again) = election.read(None, secs(112), WALL) else { panic!() };
+    assert!(again["metadata"].get("resourceVersion").is_none() && again["spec"]["leaseTransitions"] == 0, "{again}");
+    assert_eq!(election.leads_until(), Some(secs(140)));
+
+    let mut other = Election::new(at(), "other".to_owned());
+    assert_eq!(other.read(Some(lease(7, "me", 60)), secs(5), WALL), Next::Rest);
+    // It was not looked at for long, and its holder may have renewed it just before.
+    assert_eq!(other.read(None, secs(900), WALL), Next::Rest);
+    assert_eq!(other.read(None, secs(960), WALL), Next::Rest);
+    let Next::Create(made) = other.read(None, secs(961), WALL) else { panic!() };
+    assert_eq!(made["spec"]["leaseTransitions"], 5);
+    assert!(made["metadata"].get("resourceVersion").is_none(), "{made}");
+
+    // It was ours when we saw it last, and may have been another one's since.
+    let mut former = leader();
+    assert_eq!(former.begin(secs(300), WALL), Next::Read);
+    assert_eq!(former.read(None, secs(300), WALL), Next::Rest);
+}
+
+#[test]
+fn only_a_holder_gives_it_back() {
+    let released = leader().release(WALL).unwrap();
+    assert_eq!(
+        (&released["spec"]["holderIdentity"], &released["spec"]["leaseDurationSeconds"]),
+        (&json!(""), &json!(1))
+    );
+    assert_eq!(released["metadata"]["resourceVersion"], "7");
+    assert_eq!(election().release(WALL), None);
+    let mut ousted = leader();
+    assert_eq!(ousted.read(Some(lease(9, "other", 60)), secs(113), WALL), Next::Rest);
+    assert_eq!(ousted.release(WALL), None);
+}
+
+#[test]
+fn whatever_stands_in_it_nothing_panics_and_it_is_mended() {
+    for odd in [
+        json!({}),
+        json!({"spec": null}),
+        json!({"spec": 7, "metadata": []}),
+        json!({"spec": {"holderIdentity": 7, "leaseTransitions": "x", "leaseDurationSeconds": {}}}),
+        json!({"spec": {"holderIdentity": null, "leaseTransitions": i64::MAX}}),
+    ] {
+        let mut election = election();
+        let Next::Update(mended) = election.read(Some(odd.clone()), secs(0), WALL) else { panic!("{odd}") };
+        assert_eq!(mended["spec"]["holderIdentity"], "me");
+        let transitions = mended["spec"]["leaseTransitions"].as_i64().unwrap();
+        assert!((1..=i64::from(i32::MAX)).contains(&transitions), "{transitions}");
+        election.wrote(odd, secs(1), secs(1));
+        assert_eq!(election.leads_until(), None, "somebody changed what we wrote");
+    }
+    let mut election = election();
+    assert!(!matches!(election.read(Some(json!("a text")), secs(0), WALL), Next::Read));
+}
+
+/// An API server that does what it is told, at most once for each version.
+#[derive(Default)]
+struct Server {
+    lease: Option<Value>,
+    version: u64,
+}
+
+impl Server {
+    fn write(&mut self, next: &Next) -> Option<Value> {
+        let stored = self.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
+        let mut lease = match next {
+            Next::Create(lease) if stored.is_none() => lease.clone(),
+            Next::Update(lease) if stored.is_some_and(|v| v == lease["metadata"]["resourceVersion"]) => lease.clone(),
+            Next::Create(_) | Next::Update(_) => return None,
+            Next::Read | Next::Rest => panic!("not a write"),
+        };
+        self.version += 1;
+        lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.lease = Some(lease.clone());
+        Some(lease)
+    }
+}
+
+/// A replica whose clocks are its own: the monotonic one began some time before, the wall clock is hours off.
+struct Replica {
+    election: Election,
+    started: Duration,
+    wall: i64,
+    /// The second of the next round; it may be late by any time.
+    next: u64,
+}
+
+impl Replica {
+    fn round(&mut self, server: &mut Server, second: u64, chance: &mut impl FnMut(u64) -> bool) {
+        let now = self.started + secs(second);
+        let wall = Time::from_unix(WALL.unix() + self.wall);
+        let mut next = self.election.begin(now, wall);
+        for _ in 0..4 {
+            next = match next {
+                Next::Rest => return,
+                _ if chance(10) => return,
+                Next::Read => self.election.read(server.lease.clone(), now, wall),
+                write => match server.write(&write) {
+                    // The answer is lost.
+                    Some(_) if chance(5) => return,
+                    Some(lease) => {
+                        self.election.wrote(lease, now, now);
+                        return;
+                    }
+                    None => Next::Read,
+                },
+            }
+        }
+    }
+}
+
+#[test]
+fn replicas_with_clocks_hours_apart_that_stall_and_lose_answers_never_lead_together() {
+    let (mut together, mut led, mut changes) = (0, 0, 0);
+    for seed in 1..=40_u64 {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        let replica = |name: &str, started, wall| Replica {
+            election: Election::new(at(), name.to_owned()),
+            started: secs(started),
+            wall,
+            next: 0,
+        };
+        let mut replicas = [replica("a", 0, -7200), replica("b", 1_000_000, 7200), replica("c", 77, 0)];
+        let (mut server, mut last) = (Server::default(), None);
+        for second in 0..3_000 {
+            // Who has never seen it would take one that is deleted for one that nobody has.
+            if second > 200 && random() % 1_000 == 0 {
+                server.lease = None;
+            }
+            for replica in &mut replicas {
+                if replica.next > second {
+                    continue;
+                }
+                // Now and then one stands still, for a minute or two.
+                let stall = if random() % 30 == 0 { random() % 120 } else { 0 };
+                replica.next = second + 10 + stall;
+                replica.round(&mut server, second, &mut |one_in| random() % one_in == 0);
+            }
+            let leads = |r: &&Replica| r.election.leads_until().is_some_and(|until| r.started + secs(second) < until);
+            let leaders: Vec<&str> = replicas.iter().filter(leads).map(|r| r.election.identity.as_str()).collect();
+            together += usize::from(leaders.len() > 1);
+            led += usize::from(!leaders.is_empty());
+            if let Some(leader) = leaders.first().map(|l| (*l).to_owned()).filter(|l| last.as_ref() != Some(l)) {
+                changes += 1;
+                last = Some(leader);
+            }
+        }
+    }
+    assert_eq!(together, 0);
+    assert!(led > 40 * 3_000 * 3 / 4, "{led}");
+    assert!(changes > 200, "{changes}");
+}
