@@ -72,6 +72,8 @@ pub struct Arguments {
     pub local: Option<PathBuf>,
     /// `-local-mode`
     pub local_mode: FileMode,
+    /// `-lease`, `-lease-name`: the Lease that decides which replica leads.
+    pub lease: Option<String>,
     /// `-once`, `-probe`
     pub pass: Pass,
     /// `-resolver`
@@ -104,6 +106,9 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -kubeconfig F    kubeconfig (default: those in KUBECONFIG, else the service account of the pod)
   -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
   -instance NAME   owner in the annotations of Secrets (default: the own namespace)
+  -lease on|off    whether replicas elect by a Lease the one that works (default on; never with -local, -once, -probe)
+  -lease-name NAME the Lease, in the own namespace (default: notariat). Daemons in one namespace that are no replicas of
+                   each other each need another one
   -local DIR       no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>
   -local-mode M    file mode of Secrets there: 0600 (default), 0640, 0660
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
@@ -132,6 +137,16 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     let mut flags = Flags(pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect()));
     let word = flags.0.subcommand().map_err(|e| e.to_string())?;
     let wish = word.map(|word| flags.wish(&word)).transpose()?;
+    let is_elected = flags.value("lease", |v| match v {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("is neither on nor off".to_owned()),
+    })?;
+    let lease = flags.value("lease-name", |v| match ObjectRef::parse(v, "x") {
+        Ok(_) if !v.contains('/') => Ok(v.to_owned()),
+        Ok(_) => Err("names a namespace; the Lease is in notariat's own (-namespace)".to_owned()),
+        Err(e) => Err(e.to_string()),
+    })?;
     let config = flags.value("config", |v| {
         let names: Vec<String> = v.split(',').map(|n| n.trim().to_owned()).collect();
         names.iter().try_for_each(|name| ObjectRef::parse(name, "x").map(|_| ()).map_err(|e| e.to_string()))?;
@@ -158,6 +173,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         })?,
         local: flags.value("local", |v| Ok(PathBuf::from(v)))?,
         local_mode: flags.value("local-mode", FileMode::parse)?.unwrap_or(FileMode::PRIVATE),
+        lease: is_elected.unwrap_or(true).then(|| lease.unwrap_or_else(|| "notariat".to_owned())),
         pass: match (flags.switch("probe"), flags.switch("once")) {
             (true, _) => Pass::Probe,
             (false, true) => Pass::Once,
@@ -277,7 +293,7 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 16] = [
+    const WORDS: [&str; 18] = [
         "--acme",
         "--acme-ca",
         "--acme-proxy",
@@ -285,6 +301,8 @@ fn long(word: &str) -> &'static str {
         "--kubeconfig",
         "--namespace",
         "--instance",
+        "--lease",
+        "--lease-name",
         "--local",
         "--local-mode",
         "--force",
@@ -329,6 +347,13 @@ mod tests {
         assert_eq!(query.acme.as_deref(), Some("https://ca/dir?a=b"));
         let least = run("-config c").unwrap();
         assert_eq!((least.workers, least.pass, least.log_level), (4, Pass::Forever, log::LevelFilter::Info));
+        for (line, lease) in [
+            ("-config c", Some("notariat")),
+            ("-config c -lease=on -lease-name mine", Some("mine")),
+            ("-config c -lease=off", None),
+        ] {
+            assert_eq!(run(line).unwrap().lease.as_deref(), lease, "{line}");
+        }
     }
 
     #[test]
@@ -347,6 +372,9 @@ mod tests {
             ("-config c -log-level loud", "none of error, warn, info, debug"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
             ("-config c -namespace a.b", "dot in it"),
+            ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),
+            ("-config c -lease-name a/b", "names a namespace"),
+            ("-config c -lease-name A", "lower-case"),
             ("-config c -local-mode 0644", "private keys are not for everybody"),
             ("-config c -config d", "-config is given twice"),
             ("-config c -foo", "-foo is not a flag"),
@@ -413,6 +441,8 @@ mod tests {
             "kubeconfig",
             "namespace",
             "instance",
+            "lease",
+            "lease-name",
             "local",
             "local-mode",
             "resolver",

@@ -6,7 +6,7 @@
 //!   config: text -> entries, each valid or refused       sources: entries -> Wanted
 //!      |
 //!      v
-//!   daemon: reads what Secrets and records hold, decides for each, hands out jobs       [threads: loop, workers, signals]
+//!   daemon: reads what Secrets and records hold, decides for each, hands out jobs       [threads: loop, workers, signals, election]
 //!      |          decide(wanted, held, record, now) -> Keep | Wait | Refuse | Restore | Issue
 //!      v
 //!   work:  claims the record -> issue: order, publish, see, prove, finalize, download, check, withdraw

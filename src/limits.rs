@@ -257,8 +257,20 @@ pub const LEASE_DURATION: Duration = Duration::from_secs(60);
 /// [`LEASE_DURATION`] to end.
 pub const LEASE_RENEW_DEADLINE: Duration = Duration::from_secs(40);
 
+/// The pause between two renewals, and between two looks of a replica that stands by.
+pub const LEASE_RETRY: Duration = Duration::from_secs(10);
+
+/// How long a request for the Lease may take: two without an answer fit into [`LEASE_RENEW_DEADLINE`], with the pauses between.
+pub const LEASE_REQUEST: Duration = Duration::from_secs(5);
+
+/// Requests in one round: a renewal whose answer was lost costs three (refused, read, written), each further one is a lost race.
+pub const LEASE_STEPS_MAX: u32 = 4;
+
 /// The longest duration that a Lease can ask others to wait. More is a mistake of whoever edited it.
 pub const LEASE_DURATION_TAKEN_MAX: Duration = Duration::from_secs(300);
+
+/// How long giving the Lease back may take at the end: what [`SHUTDOWN`] leaves of ten seconds, with some to spare.
+pub const LEASE_RELEASE: Duration = Duration::from_millis(1_500);
 
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);

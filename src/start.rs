@@ -13,6 +13,7 @@ use crate::issue::account::Accounts;
 use crate::issue::cas::Cas;
 use crate::issue::claim::holder;
 use crate::issue::gates::GateKeeper;
+use crate::issue::lead::Leadership;
 use crate::issue::limits::Limits;
 use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
@@ -54,6 +55,10 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let runs_on = arguments.pass == Pass::Forever;
+    // What runs once takes a moment, and is for somebody who waits for it.
+    let lease = arguments.lease.as_deref().filter(|_| runs_on && kube.is_some());
+    let lease = lease.map(|name| ObjectRef { namespace: namespace.clone(), name: name.to_owned() });
+    let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
     let context = Context {
         cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store,
@@ -69,9 +74,10 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         kube,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
         namespace,
-        holder: holder(),
+        holder: lead.sign(&holder()),
+        lead,
     };
-    Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers }))
+    Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers, lease }))
 }
 
 /// Where the objects are.

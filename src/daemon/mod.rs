@@ -5,6 +5,7 @@
 
 mod board;
 mod configs;
+mod election;
 mod facts;
 mod judge;
 mod objects;
@@ -33,6 +34,7 @@ use crate::time;
 use crate::work::{Job, Outcome, forget, run, settle_panic};
 use board::Board;
 use configs::Overall;
+use election::Candidacy;
 use turn::Loop;
 use watching::{Change, Watching};
 use world::World;
@@ -46,6 +48,8 @@ pub struct Plan {
     pub pass: Pass,
     /// Certificates obtained at the same time.
     pub workers: usize,
+    /// The Lease by which replicas elect the one that works.
+    pub lease: Option<ObjectRef>,
 }
 
 /// How much is done.
@@ -109,6 +113,8 @@ enum Wake {
     Change(Box<Change>),
     /// The program is to stop.
     Stop,
+    /// This replica leads, or does not any more.
+    Lead,
 }
 
 /// Runs until it is stopped, or with `once` until every entry was served once.
@@ -126,6 +132,14 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
             thread::Builder::new().name(format!("worker-{number}")).spawn(move || work(&context, &queue, &wake));
         spawned.map_err(|e| format!("a worker thread can not be started: {e}"))?;
     }
+    let candidacy = match (&context.kube, &plan.lease) {
+        (Some(client), Some(at)) => {
+            let wake = wake.clone();
+            // Where there is no room the loop does not sleep, and sees it by itself.
+            Some(Candidacy::start(context.clone(), client, at, move || drop(wake.try_send(Wake::Lead)))?)
+        }
+        (None, _) | (_, None) => None,
+    };
     // A single pass has no use for what comes later.
     let kube = context.kube.clone().filter(|_| plan.pass == Pass::Forever);
     let watching = kube.map(|client| Watching::new(client, context.clone(), wake));
@@ -145,6 +159,8 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         probe_failed: false,
         read_again: now,
         overall: Overall::default(),
+        led: false,
+        candidacy,
     };
     daemon.run()
 }

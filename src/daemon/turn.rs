@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::board::Board;
 use super::configs::Overall;
+use super::election::Candidacy;
 use super::objects::News;
 use super::world::{World, pause_until};
 use super::{Done, End, Errand, Pass, Plan, Wake};
@@ -38,6 +39,10 @@ pub(super) struct Loop<'p> {
     /// When the sources are read again that nothing tells us about.
     pub(super) read_again: Time,
     pub(super) overall: Overall,
+    /// Whether this replica led when that was looked at last.
+    pub(super) led: bool,
+    /// Our part in the election, where there is one.
+    pub(super) candidacy: Option<Candidacy>,
 }
 
 impl Loop<'_> {
@@ -59,14 +64,22 @@ impl Loop<'_> {
             for late in self.board.settle(|at, version| self.world.objects.shows(at, version), now) {
                 self.world.objects.doubt(&late);
             }
-            if !self.world.is_blind() {
+            let leads = self.context.lead.leading();
+            if leads && !self.led {
+                // Who led before may have left anything half done.
+                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+            }
+            self.led = leads;
+            if leads && !self.world.is_blind() {
                 self.decide(now);
                 self.start();
                 if self.once() && self.board.busy() == 0 && self.forgetting.is_empty() {
                     return Ok(self.end());
                 }
             }
-            let wake = self.board.due(now).into_iter().chain([self.read_again]).min();
+            // Whoever stands by only keeps what it knows up to date.
+            let due = if leads { self.board.due(now) } else { None };
+            let wake = due.into_iter().chain([self.read_again]).min();
             match self.woken.recv_timeout(pause_until(wake, now)) {
                 Ok(woken) => self.take(woken)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -159,7 +172,7 @@ impl Loop<'_> {
                     }
                 }
             }
-            Wake::Stop => {}
+            Wake::Stop | Wake::Lead => {}
         }
         Ok(())
     }
@@ -256,7 +269,7 @@ impl Loop<'_> {
         while let Some(left) = deadline.left().filter(|_| busy > 0) {
             match self.woken.recv_timeout(patience.left().unwrap_or(left)) {
                 Ok(Wake::Done(_)) => busy -= 1,
-                Ok(Wake::Stop | Wake::Change(_)) => {}
+                Ok(Wake::Stop | Wake::Lead | Wake::Change(_)) => {}
                 Err(RecvTimeoutError::Timeout) if !cut => {
                     // Then there is time left to write the records: the orders are continued by their URL.
                     self.context.cas.shut_down();
@@ -264,6 +277,10 @@ impl Loop<'_> {
                 }
                 Err(_) => break,
             }
+        }
+        // Whoever takes it begins at once.
+        if let Some(candidacy) = self.candidacy.filter(|_| busy == 0) {
+            candidacy.release();
         }
         if once { End::Unknown } else { End::Good }
     }

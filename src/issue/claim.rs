@@ -10,7 +10,7 @@ use crate::record::{self, InFlight, Record};
 use crate::store::{Component, Store, StoreError};
 use crate::time::{self, Time};
 
-use super::Failed;
+use super::{Context, Failed};
 use crate::decide::attempts::{Severity, Stage};
 use crate::kube::object::SecretObject;
 use crate::limits::CLAIM_KEPT;
@@ -69,14 +69,16 @@ impl<'s> Claim<'s> {
         }
     }
 
-    /// Whether `holder` may work on the certificate: nobody else holds it who was seen lately. `longest_step` is the longest that a
-    /// holder may be silent by configuration.
+    /// Whether we may work on the certificate: nobody else holds it who was seen lately and may still be at it. `longest_step` is the
+    /// longest that a holder may be silent by configuration.
     ///
     /// # Errors
     /// Who holds it.
-    pub fn check_free(&self, holder: &str, longest_step: Duration, now: Time) -> Result<(), Failed> {
+    pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), Failed> {
         match &self.record.body.in_flight {
-            Some(flight) if !is_free(flight, holder, longest_step, now) => {
+            Some(flight)
+                if !is_free(flight, &context.holder, longest_step, now) && !context.lead.succeeds(&flight.holder) =>
+            {
                 Err(Failed::busy(format!("{} works on it since {}", flight.holder, flight.at)))
             }
             Some(_) | None => Ok(()),
@@ -92,11 +94,12 @@ fn is_free(flight: &InFlight, holder: &str, longest_step: Duration, now: Time) -
         || now > flight.at + CLAIM_KEPT + longest_step
 }
 
-/// A holder is `host/pid`. On our own host we can see whether the process is gone: after a crash nothing has to be waited for.
+/// A holder is `host/pid`, with `@` and the Lease that it leads by. On our own host we can see whether the process is gone: after a crash nothing has to be waited for.
 fn is_dead_process_here(other: &str, ours: &str) -> bool {
     let (Some((host, pid)), Some((our_host, _))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
         return false;
     };
+    let pid = pid.split('@').next().unwrap_or_default();
     host == our_host && pid.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(pid).exists()
 }
 
@@ -132,6 +135,8 @@ mod tests {
             (me.clone(), true),
             (format!("{host}/1"), false),
             (format!("{host}/4194305"), true),
+            (format!("{host}/4194305@notariat"), true),
+            (format!("{host}/1@notariat"), false),
             (format!("{host}/x"), false),
             ("elsewhere/4194305".to_owned(), false),
         ] {

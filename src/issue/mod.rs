@@ -8,6 +8,7 @@ pub mod cas;
 mod chain;
 pub mod claim;
 pub mod gates;
+pub mod lead;
 pub mod limits;
 mod order;
 pub mod probe;
@@ -42,6 +43,7 @@ use account::{Accounts, Office};
 use cas::Cas;
 use claim::Claim;
 use gates::GateKeeper;
+use lead::Leadership;
 use limits::{Limit, Limits};
 use order::{Run, Started};
 use probe::Probes;
@@ -81,6 +83,8 @@ pub struct Context {
     pub instance: String,
     /// This process, in claims.
     pub holder: String,
+    /// Whether this replica may do anything outside.
+    pub lead: Leadership,
 }
 
 /// Why an attempt ended without a certificate.
@@ -263,6 +267,7 @@ fn attempt<'a>(
                 return Err(Failed::new(Stage::Finalize, Severity::Transient, error));
             }
             Next::Finalize => {
+                run.context.lead.check()?;
                 count(claim, names, ca.directory_url(), counted)?;
                 let key = key_in(claim)?;
                 let csr = key.request(names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;

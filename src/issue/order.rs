@@ -107,6 +107,7 @@ impl<'a> Run<'a> {
             Wish { names: self.names, profile: self.wanted.profile(), replaces: replaces.filter(|_| offered) };
         let mut registered = false;
         loop {
+            self.context.lead.check()?;
             match self.ca.new_order(account, &wish) {
                 Err(e) if e.word() == Some("accountDoesNotExist") && !registered => {
                     *account = self.account(Some(account))?;
@@ -209,7 +210,10 @@ impl<'a> Run<'a> {
         let secret = self.wanted.entry.main_secret();
         // From here on the CA may be looking. Withdrawing under a validation that runs would fail the order, so unless the order is
         // known to have left `pending` the values stay, and the next attempt goes on.
-        challenges.iter().try_for_each(|c| ca.answer_challenge(account, c).map_err(told))?;
+        for challenge in &challenges {
+            self.context.lead.check()?;
+            ca.answer_challenge(account, challenge).map_err(told)?;
+        }
         event!(debug, "answered", secret = secret, challenges = challenges.len());
         let told = |e: AcmeError| of_acme(Stage::Validation, &e);
         let answer = ca.wait(account, url, Phase::Validation, None).map_err(told)?;

@@ -202,6 +202,7 @@ impl<'c> Places<'c> {
     /// Adds the values at the first server that takes them under the first key that it knows. Another server is tried only when one
     /// does not answer or is not primary: the key's signature goes to no more servers than needed.
     fn add(&self, batch: &mut Batch, settings: &DnsSettings, in_use: &[DnsName]) -> Result<(), NotAdded> {
+        self.context.lead.check().map_err(|failed| NotAdded { is_unused_name: false, failed })?;
         let Published { zone, values, .. } = &batch.published;
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
         let done =

@@ -114,6 +114,8 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
 
 /// Deletes exactly these values.
 fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
+    // They may be what another replica waits for the CA to see.
+    context.lead.check().map_err(|failed| failed.error)?;
     let keys = read_keys(&context.store, &published.key)?;
     let Published { zone, server, address, transport, values, .. } = published;
     let server = Server { label: server.clone(), address: *address };

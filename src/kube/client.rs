@@ -5,6 +5,7 @@
 //! was exchanged; nothing else is retried here.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -21,9 +22,10 @@ use crate::text::percent_encoded;
 use crate::time::Time;
 
 /// A client for one API server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client {
-    session: Session,
+    session: Arc<Session>,
+    within: Duration,
 }
 
 /// Why the API server did not do what was asked.
@@ -74,7 +76,12 @@ impl Client {
     /// # Errors
     /// What is wrong with the certificates.
     pub fn new(access: Access) -> Result<Client, String> {
-        Ok(Client { session: Session::new(access)? })
+        Ok(Client { session: Arc::new(Session::new(access)?), within: API_REQUEST })
+    }
+
+    /// The same client for requests that are of no use when they take longer than `within`.
+    pub fn hurried(&self, within: Duration) -> Client {
+        Client { within, ..self.clone() }
     }
 
     /// The server's URL, for messages.
@@ -196,7 +203,7 @@ impl Client {
             url: &url,
             headers: &headers,
             body: body.as_bytes(),
-            within: API_REQUEST,
+            within: self.within,
             body_max: API_BODY_OCTETS_MAX,
         };
         send(&ask)

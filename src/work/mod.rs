@@ -116,7 +116,7 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
     let mut claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
-        claim.check_free(&context.holder, propagation_timeout + settle, time::now())?;
+        claim.check_free(context, propagation_timeout + settle, time::now())?;
         let work = Work::new(context, job);
         if matches!(job.task, Task::Issue { .. } | Task::Restore { .. }) {
             found = work.changed_since(&claim)?;
@@ -126,7 +126,8 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
             None => what(&work, &mut claim),
         }
     };
-    let result = match &job.task {
+    // It may have been waiting in the queue since we led.
+    let result = context.lead.check().and_then(|()| match &job.task {
         Task::Issue { finding, targets, counted } => {
             claimed(&|work, claim| work.issue(claim, finding, targets, *counted))
         }
@@ -136,7 +137,7 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
         Task::Tidy => claimed(&|work, claim| work.tidy(claim)),
         Task::Window(question) => Work::new(context, job).ask_window(question),
         Task::Probe => probe(context, wanted),
-    };
+    });
     let result = result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed });
     Outcome { secret, result, found }
 }

@@ -48,6 +48,8 @@ impl Work<'_> {
         for attempt in 0..STORE_TRIES {
             let current = self.context.store.secret(target).map_err(told)?;
             self.check_ours(target, current.as_ref())?;
+            // The certificate is not lost: who leads now has the order's URL and the key in the record.
+            self.context.lead.check()?;
             match self.context.store.put_certificate(target, current.as_ref(), bundle, &self.marks(origin)) {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Conflict) => {

@@ -22,7 +22,7 @@ use crate::time;
 /// When its record can not be read or written.
 pub fn forget(context: &Context, at: &ObjectRef) -> Result<(), Failed> {
     let mut claim = Claim::open_record(&context.store, at.clone())?;
-    claim.check_free(&context.holder, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
+    claim.check_free(context, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
     let now = time::now();
     let body = &mut claim.record.body;
     let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();

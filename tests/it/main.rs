@@ -15,6 +15,7 @@ mod killed;
 mod kube_auth;
 mod kubernetes;
 mod layers;
+mod lease;
 mod liars;
 mod main_job;
 mod probes;

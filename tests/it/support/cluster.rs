@@ -62,9 +62,15 @@ impl Cluster {
 
     /// notariat on this namespace with a kubeconfig.
     pub fn command(&self, kubeconfig: &Path, more: &[&str]) -> Command {
+        let mut command = self.command_without_ca(kubeconfig, more);
+        command.arg("-acme").arg(self.site.pebble.directory());
+        command
+    }
+
+    pub fn command_without_ca(&self, kubeconfig: &Path, more: &[&str]) -> Command {
         let mut command = notariat();
         command.args(["-config", "notariat", "-namespace", &self.namespace]).arg("-kubeconfig").arg(kubeconfig);
-        command.arg("-acme").arg(self.site.pebble.directory()).arg("-acme-ca").arg(self.site.pebble.ca_file());
+        command.arg("-acme-ca").arg(self.site.pebble.ca_file());
         command.arg(format!("-resolver={}", self.site.resolver.addr())).args(more);
         command
     }
