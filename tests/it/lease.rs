@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::support::Site;
 use crate::support::cluster::Cluster;
 use crate::support::kill_proxy::{KillProxy, Side, Then, Victim};
 use crate::support::run::Daemon;
@@ -281,4 +282,31 @@ fn without_the_permission_it_works_alone_unless_there_is_a_lease() {
     grant("update", "update");
     daemon.until_it_says("leading lease=");
     daemon.until_it_says("valid secret=");
+}
+
+/// While versions change one after the other, an old replica may come to lead where a new one did.
+#[test]
+fn the_record_of_a_newer_version_is_left_alone_whatever_is_to_be_done() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    site.once().ends(0);
+    let at = site.folder("notariat-record.default.web").join("record");
+    let newer = site.record("web").unwrap().replacen("\"version\":1", "\"version\":2,\"later\":{\"x\":1}", 1);
+    std::fs::write(&at, &newer).unwrap();
+    let requests = site.pebble.requests();
+    let unchanged = |when: &str| {
+        assert_eq!(site.record("web").as_deref(), Some(&*newer), "{when}");
+        assert_eq!(site.pebble.requests(), requests, "{when}");
+    };
+    site.once().ends(75).says(&["of version 2, written by a newer notariat; this one leaves it alone"]);
+    unchanged("nothing is to be done");
+    std::fs::remove_file(site.folder("web")).unwrap();
+    site.once().ends(75);
+    unchanged("to be restored or obtained");
+    site.config(&site.entry("web", "a.site.test, b.site.test", ""));
+    site.once().ends(75);
+    unchanged("another form is wanted");
+    site.config("[]");
+    site.once().ends(0);
+    unchanged("nobody wants it");
 }
