@@ -72,6 +72,17 @@ impl Finding {
         let said = said.map(|said| format!("; {said}")).unwrap_or_default();
         Finding { detail: self.detail + &said, ..self }
     }
+
+    /// The same with the name of whoever put into `held` what is wrong with it.
+    pub(super) fn written_by(mut self, held: &Held) -> Finding {
+        if let Held::Present(present) = held
+            && let Some(writer) = &present.writer
+            && (Reason::Unparsable..=Reason::NotYetValid).contains(&self.reason)
+        {
+            self.detail += &format!("; last written by {writer}");
+        }
+        self
+    }
 }
 
 impl fmt::Display for Finding {
@@ -111,7 +122,7 @@ pub(super) fn check(input: &Input<'_>, held: &Held) -> Option<Finding> {
         Held::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
         Held::Present(present) => {
             let view = View { input, present };
-            CHECKS.iter().find_map(|check| check(&view))
+            CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
         }
     }
 }

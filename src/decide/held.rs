@@ -34,6 +34,8 @@ pub struct Present {
     pub renewal_asked: Option<String>,
     /// The certificate is to be replaced and revoked: the reason.
     pub revocation_asked: Option<String>,
+    /// Who wrote certificate or key last, when that was not us, in words.
+    pub writer: Option<String>,
 }
 
 /// The owner of a Secret.
@@ -120,6 +122,7 @@ impl Held {
             key_type: annotation(annotation::KEY_TYPE),
             profile: annotation(annotation::PROFILE),
             renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
+            writer: secret.writer(),
         }))
     }
 }

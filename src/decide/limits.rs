@@ -279,6 +279,7 @@ mod tests {
                 profile: None,
                 renewal_asked: None,
                 revocation_asked: None,
+                writer: None,
             }))
         };
         let (ca, names) = ("https://ca.test/dir", [Domain::parse("a.test").unwrap(), Domain::parse("b.test").unwrap()]);

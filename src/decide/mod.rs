@@ -186,9 +186,9 @@ fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: 
         let Some(target) = targets.first() else {
             return Decision::Keep { until: due(input, best) };
         };
-        let finding = found[*target].clone().unwrap_or_else(|| Finding {
-            reason: Reason::KeyMismatch,
-            detail: format!("it holds another certificate than {}", input.entry.secrets[best]),
+        let finding = found[*target].clone().unwrap_or_else(|| {
+            let detail = format!("it holds another certificate than {}", input.entry.secrets[best]);
+            Finding { reason: Reason::KeyMismatch, detail }.written_by(&input.held[*target])
         });
         return restore(input, finding, Source::Sibling(best), targets);
     }

@@ -53,6 +53,7 @@ fn present(pair: Pair) -> Present {
         profile: None,
         renewal_asked: None,
         revocation_asked: None,
+        writer: None,
     }
 }
 
@@ -388,6 +389,19 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
         broken(vec![NOW - 20 * minute, NOW - 21 * minute, NOW - 22 * minute]).word(),
         "Wait Contested KeyMismatch"
     );
+}
+
+#[test]
+fn who_wrote_what_is_wrong_is_named() {
+    let written = |change: fn(&mut Present)| {
+        world().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
+    };
+    let Decision::Restore { finding, .. } = written(|p| p.pair = Pair::Mismatch) else { panic!("it is restored") };
+    assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");
+    let Decision::Issue { finding, .. } = written(|p| p.renewal_asked = Some("now".into())) else {
+        panic!("asked for")
+    };
+    assert!(!finding.detail.contains("kubectl"), "nothing is wrong with what it holds: {}", finding.detail);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+use super::writer::last_writer;
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 
@@ -107,6 +108,11 @@ impl SecretObject {
     /// The value of a data key, where it is not empty.
     pub fn value(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
         self.data.get(key).filter(|value| !value.expose().is_empty())
+    }
+
+    /// Who wrote the certificate or its key last, when that was not us: a name and a time, for messages.
+    pub fn writer(&self) -> Option<String> {
+        last_writer(self.rest.get("metadata")?.get("managedFields")?)
     }
 
     /// Reads a Secret from the API server's JSON. Go sends nothing as `null`, so every map and list may be that.

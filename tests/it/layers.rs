@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::kubeconfig",
         "kube::object",
         "kube::status",
+        "kube::writer",
     ],
     &["acme::order", "acme::pace", "decide", "dns::rules", "kube::lease", "kube::watch_state", "record", "sources"],
     &[

@@ -18,6 +18,7 @@ mod layers;
 mod lease;
 mod liars;
 mod main_job;
+mod owners;
 mod probes;
 mod renewal_info;
 mod scripted_ca;
