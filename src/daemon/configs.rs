@@ -129,7 +129,7 @@ impl Configs {
         }
         overall.unsound = !wishes.refused.is_empty();
         for refused in &wishes.refused {
-            if said.is_news("refused", refused) {
+            if said.is_news("refused", &refused.to_string()) {
                 event!(error, "refused", error = refused);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Wanted, Wishes};
+use super::{Refused, Wanted, Wishes};
 use crate::config::{Config, ZoneRule};
 use crate::name::ObjectRef;
 use crate::record::Form;
@@ -27,7 +27,7 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             }
             Err(refused) => refused,
         };
-        wishes.refused.push(format!("{source}: {refused}"));
+        wishes.refused.push(Refused { source: source.clone(), sentence: refused.to_string() });
         match &refused.secret {
             None => wishes.incomplete = true,
             Some(secret) => {
@@ -88,7 +88,9 @@ mod tests {
         assert_eq!(names(&found), ["team/a old.test", "team/b b.test"]);
         assert!(found.wanted.values().next().unwrap().last_accepted);
         assert!(
-            found.refused[0].starts_with("ConfigMap team/c: certificates entry 1 (team/a): domains[0]: \"a..test\"")
+            found.refused[0]
+                .to_string()
+                .starts_with("ConfigMap team/c: certificates entry 1 (team/a): domains[0]: \"a..test\"")
         );
         assert!(!found.incomplete);
         assert_eq!(names(&wishes(yaml, None)), ["team/b b.test"]);
@@ -110,7 +112,9 @@ mod tests {
         assert_eq!(names(&found), ["team/a one.test", "team/c three.test"]);
         assert_eq!(found.refused.len(), 2);
         assert!(
-            found.refused[0].contains("(team/b): the Secret team/b is already filled by the entry for team/a"),
+            found.refused[0]
+                .to_string()
+                .contains("(team/b): the Secret team/b is already filled by the entry for team/a"),
             "{}",
             found.refused[0]
         );

@@ -3,6 +3,7 @@
 pub mod configmap;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::config::ZoneRule;
@@ -58,6 +59,21 @@ impl Wanted {
     }
 }
 
+/// What is not served as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The object it stands in, as in [`Wanted::source`].
+    pub source: Arc<str>,
+    /// What is wrong where.
+    pub sentence: String,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.source, self.sentence)
+    }
+}
+
 /// What the sources say, all together.
 #[derive(Clone, Debug, Default)]
 pub struct Wishes {
@@ -65,8 +81,8 @@ pub struct Wishes {
     pub wanted: BTreeMap<ObjectRef, Arc<Wanted>>,
     /// Which entry fills a Secret.
     filled: BTreeMap<ObjectRef, ObjectRef>,
-    /// What is not served as it stands, a sentence each.
-    pub refused: Vec<String>,
+    /// What is not served as it stands.
+    pub refused: Vec<Refused>,
     /// What a person should look at, a sentence each.
     pub warnings: Vec<String>,
     /// A refused entry does not say which Secret it is for: then nothing is known to be gone.
@@ -82,12 +98,11 @@ impl Wishes {
     /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
     pub fn add(&mut self, wanted: Wanted) {
         if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| self.filled.get_key_value(s)) {
-            self.refused.push(format!(
-                "{} ({}): the Secret {secret} is already filled by the entry for {}; one Secret holds one certificate",
-                wanted.source,
+            let sentence = format!(
+                "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",
                 wanted.entry.main_secret(),
-                holder,
-            ));
+            );
+            self.refused.push(Refused { source: wanted.source, sentence });
             return;
         }
         let main = wanted.entry.main_secret().clone();
