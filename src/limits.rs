@@ -284,6 +284,39 @@ pub const EXEC_PAUSE: Duration = Duration::from_secs(5);
 /// Octets that a credential plugin may print: a token or a chain with its key is some 10,000.
 pub const EXEC_OCTETS_MAX: usize = 256 * 1024;
 
+/// Octets of an Event's message: events.k8s.io allows no more, and it is one line.
+pub const EVENT_MESSAGE_OCTETS_MAX: usize = 1_024;
+
+/// Events that an object may have at once, as client-go's.
+pub const EVENT_BURST: u32 = 25;
+
+/// After that one more each time this has passed, as client-go's.
+pub const EVENT_REFILL: Duration = Duration::from_secs(300);
+
+/// Events that are remembered to be counted up: more than an object has within the hour that the API server keeps them.
+pub const EVENT_SERIES_MAX: usize = 128;
+
+/// Objects with Events of late, each twice (those that warn and the others); there is one for each `-config` as a rule.
+pub const EVENT_OBJECTS_MAX: usize = 64;
+
+/// Events that wait to be sent; what is more is dropped. A burst at two objects.
+pub const EVENT_QUEUE: usize = 64;
+
+/// How often an Event is tried to be sent while the API server does not answer: over its restart.
+pub const EVENT_TRIES: u32 = 3;
+
+/// See [`EVENT_TRIES`].
+pub const EVENT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long no Event is tried after the API server refused one.
+pub const EVENT_OFF: Duration = Duration::from_secs(600);
+
+/// How long a ConfigMap is taken for the one it was: deleted and made again it has another uid.
+pub const EVENT_UID_KEPT: Duration = Duration::from_secs(60);
+
+/// How long the end of the program waits for Events. With [`SHUTDOWN`] less than the ten seconds that are promised.
+pub const EVENT_FLUSH: Duration = Duration::from_millis(1_500);
+
 // Directory store -------------------------------------------------------------------------------------------------------------
 
 /// Octets of one file: what Kubernetes allows for a whole object.

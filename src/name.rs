@@ -27,8 +27,8 @@ fn bad<T>(why: impl Into<String>) -> Result<T, NameError> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsName(String);
 
-/// The longest name in text form, RFC 1035 section 2.3.4: 255 octets on the wire.
-const NAME_MAX: usize = 253;
+/// The longest name in text form, RFC 1035 section 2.3.4: 255 octets on the wire. Kubernetes allows its names as much.
+pub const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 const CHALLENGE_LABEL: &str = "_acme-challenge";
 

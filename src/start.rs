@@ -19,6 +19,7 @@ use crate::issue::probe::Probes;
 use crate::issue::questions::Questions;
 use crate::kube::auth;
 use crate::kube::client::Client;
+use crate::kube::reporter::Reporter;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -59,6 +60,12 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let lease = arguments.lease.as_deref().filter(|_| runs_on && kube.is_some());
     let lease = lease.map(|name| ObjectRef { namespace: namespace.clone(), name: name.to_owned() });
     let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
+    let holder = lead.sign(&holder());
+    // Probing is for whoever started it.
+    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe) {
+        Some(client) => Reporter::start(client.clone(), holder.clone(), stop.clone())?,
+        None => Reporter::default(),
+    };
     let context = Context {
         cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store,
@@ -70,11 +77,12 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         questions: Questions::new(time::now(), runs_on),
         runs_on,
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
+        report,
         stop,
         kube,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
         namespace,
-        holder: lead.sign(&holder()),
+        holder,
         lead,
     };
     Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers, lease }))

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::said::Said;
 use crate::config::{self, Config};
 use crate::issue::Context;
+use crate::kube::event::EventReason;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Form, Record};
@@ -119,6 +120,11 @@ impl Configs {
                             error = error,
                             consequence = in_force
                         );
+                        // What could not be read may well be sound.
+                        if !problem.unread {
+                            let text = format!("{error}; {in_force}");
+                            context.report.say(EventReason::ConfigInvalid, &configmap::source(name), None, text);
+                        }
                     }
                 }
             }
@@ -131,6 +137,7 @@ impl Configs {
         for refused in &wishes.refused {
             if said.is_news("refused", &refused.to_string()) {
                 event!(error, "refused", error = refused);
+                context.report.say(EventReason::Refused, &refused.source, None, refused.sentence.clone());
             }
         }
         for warning in &wishes.warnings {

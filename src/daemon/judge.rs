@@ -7,8 +7,9 @@ use super::world::{Look, Probing, Verdict, World, inputs};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
-use crate::decide::{Decision, Finding, Input, decide};
+use crate::decide::{Decision, Finding, Input, Waiting, decide};
 use crate::issue::{Context, account};
+use crate::kube::event::EventReason;
 use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -85,6 +86,7 @@ impl World {
             let target = &entry.secrets[*place];
             if self.said.is_news(&target.to_string(), &finding.detail) {
                 event!(error, "left-alone", secret = target, reason = finding.reason, error = finding.detail);
+                self.context.report.say(EventReason::Refused, &wanted.source, Some(target), finding.to_string());
             }
         }
         let tidied = self.tidied.get(secret).map(|last| *last + TIDY_INTERVAL);
@@ -98,7 +100,7 @@ impl World {
         };
         let told = judgement.refused;
         let kept = matches!(judgement.decision, Decision::Keep { .. });
-        let task = self.act(secret, judgement.decision, &told, keep_tidy, &mut verdict);
+        let task = self.act(secret, &wanted.source, judgement.decision, &told, keep_tidy, &mut verdict);
         let task = task.or(question.map(Task::Window)).or_else(|| self.probe(secret, kept, now, &mut verdict));
         let Some(task) = task else { return Ok(verdict) };
         match &task {
@@ -196,11 +198,13 @@ impl World {
     fn act(
         &mut self,
         secret: &ObjectRef,
+        source: &str,
         decision: Decision,
         told: &[(usize, Finding)],
         keep_tidy: bool,
         verdict: &mut Verdict,
     ) -> Option<Task> {
+        let report = &self.context.report;
         verdict.unsound |= !matches!(decision, Decision::Keep { .. });
         match decision {
             Decision::Keep { until } => {
@@ -224,6 +228,12 @@ impl World {
                         reason = reason,
                         detail = detail
                     );
+                    if waiting == Waiting::Contested {
+                        let text = format!(
+                            "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"
+                        );
+                        report.say(EventReason::Contested, source, Some(secret), text);
+                    }
                 }
                 None
             }
@@ -231,6 +241,10 @@ impl World {
                 let is_told = told.iter().any(|(_, refused)| *refused == finding);
                 if !is_told && self.said.is_news("refuse", &finding.to_string()) {
                     event!(error, "left-alone", secret = secret, reason = finding.reason, error = finding.detail);
+                    // Those that belong to others were told each.
+                    if !finding.reason.is_refusal() {
+                        report.say(EventReason::Refused, source, Some(secret), finding.to_string());
+                    }
                 }
                 None
             }

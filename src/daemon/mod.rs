@@ -145,6 +145,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let watching = kube.map(|client| Watching::new(client, context.clone(), wake));
     let now = time::now();
     let world = World::new(context.clone(), plan, watching, now);
+    let report = context.report.clone();
     let daemon = Loop {
         world,
         context,
@@ -162,7 +163,9 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         led: false,
         candidacy,
     };
-    daemon.run()
+    let end = daemon.run();
+    report.flush();
+    end
 }
 
 /// The first signal asks everything to stop; a second one ends the process at once.

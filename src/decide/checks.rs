@@ -46,7 +46,8 @@ impl Reason {
         matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
     }
 
-    pub(super) fn is_refusal(self) -> bool {
+    /// Whether the Secret is not ours to mend.
+    pub fn is_refusal(self) -> bool {
         matches!(self, Reason::WrongType | Reason::OwnedByAnother)
     }
 }

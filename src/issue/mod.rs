@@ -31,6 +31,7 @@ use crate::decide::limits::scope_of;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::kube::client::Client as KubeClient;
+use crate::kube::reporter::Reporter;
 use crate::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::log::event;
 use crate::name::{DnsName, Domain};
@@ -75,6 +76,8 @@ pub struct Context {
     pub limits: Limits,
     /// How the last probes of zones went.
     pub probes: Probes,
+    /// Takes what users of the cluster are told.
+    pub report: Reporter,
     /// Set when the program stops.
     pub stop: Stop,
     /// Our namespace: records and accounts are there.

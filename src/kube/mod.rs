@@ -1,17 +1,22 @@
 //! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
 //!
-//! `access`, `kubeconfig`, `credential`, `lease`, `object` and `status` are pure; `auth` finds out how the API server is reached and `plugin`
-//! runs credential plugins; `session` keeps what requests are sent with up to date; `client` talks to the API server.
+//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `writer`, `event`, `status`) and what decides (`watch_state`,
+//! `lease`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
+//! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events.
 
 pub mod access;
 pub mod auth;
 pub mod client;
+pub mod correlator;
 pub mod credential;
+pub mod event;
 pub mod kubeconfig;
 pub mod lease;
 pub mod object;
 pub mod plugin;
+pub mod reporter;
 pub mod session;
 pub mod status;
 pub mod watch;
 pub mod watch_state;
+pub mod writer;

@@ -9,8 +9,15 @@ use crate::record::Form;
 
 /// What wishes of the ConfigMap `name` say that they come from.
 pub fn source(name: &ObjectRef) -> String {
-    format!("ConfigMap {name}")
+    format!("{KIND}{name}")
 }
+
+/// The ConfigMap that a wish comes from, when it comes from one.
+pub fn named(source: &str) -> Option<ObjectRef> {
+    ObjectRef::parse(source.strip_prefix(KIND)?, "").ok()
+}
+
+const KIND: &str = "ConfigMap ";
 
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
 pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {

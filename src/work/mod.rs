@@ -26,6 +26,7 @@ use crate::issue::claim::Claim;
 use crate::issue::probe::probe;
 use crate::issue::publish::Places;
 use crate::issue::{Context, Failed, issue, reach};
+use crate::kube::event::EventReason;
 use crate::limits::CLOCK_OFFSET_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -349,7 +350,9 @@ impl<'a> Work<'a> {
         self.accept(claim);
         // Counted before it is done: a writer that makes us fail in between must not make us write for ever.
         claim.save()?;
-        self.store_all(&self.targets(targets), &bundle, &origin)?;
+        self.store_all(&self.targets(targets), &bundle, &origin).inspect_err(|failed| {
+            self.tell(EventReason::StoreFailed, self.entry().main_secret(), failed.error.clone());
+        })?;
         let names: Vec<String> = self.targets(targets).iter().map(ToString::to_string).collect();
         event!(
             info,
@@ -359,7 +362,15 @@ impl<'a> Work<'a> {
             detail = finding.detail,
             serial = bundle.facts().serial
         );
+        for target in self.targets(targets) {
+            self.tell(EventReason::Restored, target, format!("restored without the CA: {finding}"));
+        }
         Ok(())
+    }
+
+    /// Tells users of the cluster what became of a Secret.
+    fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
+        self.context.report.say(reason, &self.wanted.source, Some(secret), text);
     }
 }
 

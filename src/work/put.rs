@@ -9,6 +9,7 @@ use crate::decide::held::{Held, Owner};
 use crate::decide::is_abandoned;
 use crate::decide::renewal::scaled;
 use crate::issue::Failed;
+use crate::kube::event::EventReason;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::limits::STORE_TRIES;
 use crate::log::event;
@@ -34,6 +35,7 @@ impl Work<'_> {
             Some(failed) if failures.len() + 1 == targets.len() => Err(failed),
             Some(failed) => {
                 event!(warn, "store-failed", secret = self.entry().main_secret(), error = failed.error);
+                self.tell(EventReason::StoreFailed, self.entry().main_secret(), failed.error);
                 Ok(())
             }
             None => Ok(()),

@@ -2,10 +2,11 @@
 
 use super::Work;
 use crate::cert::bundle::CheckedBundle;
-use crate::decide::Finding;
-use crate::decide::attempts::next_attempt;
+use crate::decide::attempts::{Stage, next_attempt};
+use crate::decide::{Finding, Reason};
 use crate::issue::Failed;
 use crate::issue::claim::Claim;
+use crate::kube::event::EventReason;
 use crate::limits::ERROR_KEPT_OCTETS;
 use crate::log::event;
 use crate::record::{Copy, Stored};
@@ -39,6 +40,14 @@ impl Work<'_> {
             order = order,
             reason = finding.reason
         );
+        let replaced = [Reason::Expired, Reason::Revoked, Reason::RenewalDue, Reason::RenewalRequested];
+        let word = if replaced.contains(&finding.reason) { EventReason::Renewed } else { EventReason::Issued };
+        let text = format!(
+            "a certificate that is valid until {} is stored: {finding}; it is for {}",
+            facts.not_after,
+            names.join(", ")
+        );
+        self.tell(word, self.entry().main_secret(), text);
     }
 
     /// Remembers what was stored. What is in flight ordered it.
@@ -87,10 +96,25 @@ impl Work<'_> {
                 attempt = history.failures,
                 next_attempt = next
             );
+            let text = format!("{}; next attempt at {next}", failed.error);
+            self.tell(event_reason(failed.stage), self.entry().main_secret(), text);
         }
         if let Err(e) = claim.save() {
             event!(warn, "record-not-written", secret = seed, error = e.error);
         }
         Failed { uncounted, ..failed }
+    }
+}
+
+/// The word for a failure in what users of the cluster are told.
+fn event_reason(stage: Stage) -> EventReason {
+    match stage {
+        Stage::Store => EventReason::StoreFailed,
+        Stage::Publish => EventReason::UpdateRefused,
+        Stage::Propagation => EventReason::NotPropagated,
+        Stage::Validation => EventReason::ValidationFailed,
+        Stage::Clock | Stage::Zone | Stage::Account | Stage::Order | Stage::Finalize | Stage::Download => {
+            EventReason::OrderFailed
+        }
     }
 }
