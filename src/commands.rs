@@ -21,7 +21,7 @@ use crate::time;
 /// # Errors
 /// One sentence that says what is wrong where.
 pub fn run(wish: &Wish, arguments: &Arguments) -> Result<String, String> {
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside)?;
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
     let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
     match wish {
         Wish::Renew { secret, force } => renew(&store, &at(secret)?, *force),

@@ -271,6 +271,27 @@ pub const LEASE_DURATION_TAKEN_MAX: Duration = Duration::from_secs(300);
 
 /// How long giving the Lease back may take at the end: what [`SHUTDOWN`] leaves of ten seconds, with some to spare.
 pub const LEASE_RELEASE: Duration = Duration::from_millis(1_500);
+/// Requests to the API server in a second, over all threads: ten times what client-go allows, which is made for many small programs.
+pub const API_RATE: u32 = 50;
+
+/// Requests that may be sent at once after a rest.
+pub const API_BURST: u32 = 100;
+
+/// Tries of one request that the API server answers by 429, 500, 502, 503 or 504, or not at all: enough for a load balancer that goes on
+/// to the next of several servers. What fails is done again later as a whole.
+pub const API_TRIES: u32 = 5;
+
+/// How long all tries of one request may take before no further one is begun. It holds a worker, or the loop.
+pub const API_TRIES_IN_ALL: Duration = Duration::from_secs(20);
+
+/// The longest pause before the second try; it doubles with each further one.
+pub const API_RETRY_FIRST: Duration = Duration::from_millis(200);
+
+/// The shortest pause after a 429: the API server itself always asks for a second.
+pub const API_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause that the API server can ask for. It asks for seconds; hours would be a mistake of something in between.
+pub const API_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);

@@ -51,7 +51,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
                     production is -acme https://acme-v02.api.letsencrypt.org/directory"
         );
     }
-    let Place { store, kube, namespace } = open(arguments, Sharing::Alone)?;
+    let Place { store, kube, namespace } = open(arguments, Sharing::Alone, &stop)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
@@ -99,11 +99,11 @@ pub struct Place {
     pub namespace: String,
 }
 
-/// Opens the place that the arguments name.
+/// Opens the place that the arguments name. Pauses on the way to an API server end when `stop` is set.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn open(arguments: &Arguments, sharing: Sharing) -> Result<Place, String> {
+pub fn open(arguments: &Arguments, sharing: Sharing, stop: &Stop) -> Result<Place, String> {
     let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
         Some(folder) => {
@@ -113,7 +113,7 @@ pub fn open(arguments: &Arguments, sharing: Sharing) -> Result<Place, String> {
         None => {
             let access = auth::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
-            let client = Arc::new(Client::new(access)?);
+            let client = Arc::new(Client::new(access, stop.clone())?);
             Ok(Place { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
         }
     }

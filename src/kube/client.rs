@@ -2,29 +2,35 @@
 //!
 //! Trusted: the API server, as far as TLS proves it. Its answers are bounded all the same. A proxy is never taken from the
 //! environment. A 401 is tried again when there is a fresh credential, and a failed connection when the CA or the client certificate
-//! was exchanged; nothing else is retried here.
+//! was exchanged. 429, 500, 502, 503, 504 and no answer are tried again as [`super::pace`] says, writes as well: they carry the version
+//! that they were decided on, and creating again what was created is a conflict.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::access::Access;
 pub use super::object::Resource;
+use super::pace::{Ended, Pace};
 use super::session::{Pass, Session, Why};
-use super::status::ApiError;
+use super::status::{self, ApiError};
 use crate::http::{Ask, HttpError, Method, Reply, Stream};
-use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST};
+use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
+use crate::stop::Stop;
 use crate::text::percent_encoded;
-use crate::time::Time;
+use crate::time::{self, Deadline, Stopwatch, Time};
 
 /// A client for one API server.
 #[derive(Clone, Debug)]
 pub struct Client {
     session: Arc<Session>,
+    pace: Arc<Mutex<Pace>>,
+    age: Stopwatch,
+    stop: Stop,
     within: Duration,
 }
 
@@ -39,6 +45,8 @@ pub enum KubeError {
     Unusable(String),
     /// Nothing was asked, because we can not say who we are.
     Credential(String),
+    /// Nothing was asked, because it is not the time for it.
+    NotNow(String),
 }
 
 impl fmt::Display for KubeError {
@@ -48,6 +56,7 @@ impl fmt::Display for KubeError {
             KubeError::Api(e) => e.fmt(f),
             KubeError::Unusable(e) => write!(f, "the API server's answer can not be used: {e}"),
             KubeError::Credential(e) => write!(f, "there is no credential for the API server: {e}"),
+            KubeError::NotNow(e) => write!(f, "the API server was not asked: {e}"),
         }
     }
 }
@@ -71,15 +80,17 @@ impl Mode {
 }
 
 impl Client {
-    /// A client for what `access` describes.
+    /// A client for what `access` describes, whose pauses end when `stop` is set.
     ///
     /// # Errors
     /// What is wrong with the certificates.
-    pub fn new(access: Access) -> Result<Client, String> {
-        Ok(Client { session: Arc::new(Session::new(access)?), within: API_REQUEST })
+    pub fn new(access: Access, stop: Stop) -> Result<Client, String> {
+        let session = Arc::new(Session::new(access)?);
+        Ok(Client { session, pace: Arc::default(), age: Stopwatch::start(), stop, within: API_REQUEST })
     }
 
-    /// The same client for requests that are of no use when they take longer than `within`.
+    /// The same client for requests that are of no use when they take longer than `within`: no try takes longer or begins
+    /// later.
     pub fn hurried(&self, within: Duration) -> Client {
         Client { within, ..self.clone() }
     }
@@ -141,22 +152,15 @@ impl Client {
         body: Option<&Value>,
     ) -> Result<(Value, Option<Time>), KubeError> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
-        let first = pass(Why::Asked)?;
-        let mut reply = self.send(&first, method, path, &body);
-        let why = match &reply {
-            Ok(reply) if reply.status != 401 => None,
-            Ok(_) => Some(Why::Rejected(first.number)),
-            Err(_) => Some(Why::NoAnswer(first.number)),
-        };
-        if let Some(why) = why {
-            let second = pass(why)?;
-            // A write may be sent twice by this. It carries the version it was decided on, so it is done once.
-            if second.number != first.number {
-                reply = self.send(&second, method, path, &body);
+        let patience = Deadline::after(API_TRIES_IN_ALL.min(self.within));
+        let mut made = 1;
+        let reply = loop {
+            let outcome = self.exchange(method, path, &body, patience);
+            match self.pause(&outcome, made, patience, path) {
+                Some(pause) if !self.stop.wait(pause) => made += 1,
+                Some(_) | None => break outcome?,
             }
-        }
-        let reply = reply.map_err(KubeError::Network)?;
+        };
         if !reply.is_success() {
             return Err(KubeError::Api(ApiError::read(reply.status, &reply.body)));
         }
@@ -164,8 +168,53 @@ impl Client {
         Ok((value, reply.date()))
     }
 
+    /// The pause before another try; `None` when there is none.
+    fn pause(&self, outcome: &Result<Reply, KubeError>, made: u32, patience: Deadline, path: &str) -> Option<Duration> {
+        let ended = match outcome {
+            Ok(reply) if reply.is_success() => Ended::Answered(reply.status, None),
+            Ok(reply) => {
+                let now = time::now();
+                let asked = reply.retry_after(now).map(|until| until.since(now));
+                Ended::Answered(reply.status, asked.or_else(|| status::retry_after(&reply.body)))
+            }
+            Err(KubeError::Network(_)) => Ended::Silent,
+            Err(_) => return None,
+        };
+        let (now, left) = (self.age.elapsed(), patience.left().unwrap_or_default());
+        self.pace().again(ended, made, now, left, &format!("{path} {now:?}"))
+    }
+
+    fn exchange(&self, method: Method, path: &str, body: &str, patience: Deadline) -> Result<Reply, KubeError> {
+        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
+        let first = pass(Why::Asked)?;
+        let reply = self.send(&first, method, path, body, patience);
+        let why = match &reply {
+            Ok(reply) if reply.status == 401 => Why::Rejected(first.number),
+            Err(KubeError::Network(_)) => Why::NoAnswer(first.number),
+            Ok(_) | Err(_) => return reply,
+        };
+        let second = pass(why)?;
+        if second.number == first.number {
+            return reply;
+        }
+        self.send(&second, method, path, body, patience)
+    }
+
+    fn send(
+        &self,
+        pass: &Pass,
+        method: Method,
+        path: &str,
+        body: &str,
+        patience: Deadline,
+    ) -> Result<Reply, KubeError> {
+        self.admit(method, patience)?;
+        self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)
+    }
+
     /// Opens an answer that goes on: its lines come as they are sent. `idle` is the longest silence.
     pub(super) fn open(&self, path: &str, idle: Duration) -> Result<Stream, KubeError> {
+        self.admit(Method::Get, Deadline::after(API_TRIES_IN_ALL))?;
         let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
         let first = pass(Why::Asked)?;
         let open = |pass: &Pass| self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
@@ -178,12 +227,14 @@ impl Client {
         }
         match stream.status {
             200..300 => Ok(stream),
-            status => Err(KubeError::Api(ApiError::read(status, &stream.beginning()))),
+            code => {
+                let body = stream.beginning();
+                // Whoever watches pauses by himself; the others learn of a 429.
+                let ended = Ended::Answered(code, status::retry_after(&body));
+                self.pace().again(ended, API_TRIES, self.age.elapsed(), Duration::ZERO, path);
+                Err(KubeError::Api(ApiError::read(code, &body)))
+            }
         }
-    }
-
-    fn send(&self, pass: &Pass, method: Method, path: &str, body: &str) -> Result<Reply, HttpError> {
-        self.with(pass, method, path, body, |ask| pass.http.send(ask))
     }
 
     /// The request for a path, with who we are.
@@ -207,5 +258,33 @@ impl Client {
             body_max: API_BODY_OCTETS_MAX,
         };
         send(&ask)
+    }
+
+    /// Waits until a request may be sent.
+    pub(super) fn admit(&self, method: Method, patience: Deadline) -> Result<(), KubeError> {
+        let stopping = || KubeError::NotNow("notariat is stopping".to_owned());
+        loop {
+            let closed = self.pace().closed_for(self.age.elapsed());
+            if closed.is_zero() {
+                break;
+            }
+            if patience.at_most(closed) != Some(closed) {
+                let left = time::human(closed);
+                return Err(KubeError::NotNow(format!("it asked for a pause, of which {left} are left")));
+            }
+            if self.stop.wait(closed) {
+                return Err(stopping());
+            }
+        }
+        let wait = self.pace().enter(self.age.elapsed());
+        // Whoever stops still writes down what is under way, and reads nothing more for which he would have to wait.
+        if !wait.is_zero() && self.stop.wait(wait) && method == Method::Get {
+            return Err(stopping());
+        }
+        Ok(())
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

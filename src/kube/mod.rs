@@ -13,6 +13,7 @@ pub mod event;
 pub mod kubeconfig;
 pub mod lease;
 pub mod object;
+pub mod pace;
 pub mod plugin;
 pub mod reporter;
 pub mod session;

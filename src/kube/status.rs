@@ -4,8 +4,10 @@
 //! path and 429 answer in plain text.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::text::{excerpt, one_line};
 
@@ -54,6 +56,12 @@ impl ApiError {
     }
 }
 
+/// How long the Status asks to wait: `details.retryAfterSeconds`.
+pub fn retry_after(body: &[u8]) -> Option<Duration> {
+    let status = serde_json::from_slice::<Value>(body).ok()?;
+    status.pointer("/details/retryAfterSeconds")?.as_u64().map(Duration::from_secs)
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.message.as_str(), self.reason.as_str()) {
@@ -83,5 +91,15 @@ mod tests {
         let nulls = br#"{"kind":"Status","message":null,"reason":"Conflict","details":null}"#;
         assert_eq!(ApiError::read(409, nulls).to_string(), "the API server answers 409 Conflict");
         assert_eq!(ApiError::read(404, b"{\"kind\":\"Other\"}").reason, "");
+    }
+
+    #[test]
+    fn a_status_can_say_how_long_to_wait() {
+        let seconds = |body: &str| retry_after(body.as_bytes()).map(|d| d.as_secs());
+        assert_eq!(seconds(r#"{"kind":"Status","details":{"retryAfterSeconds":3}}"#), Some(3));
+        for without in ["", "Too many requests", "{}", r#"{"details":null}"#, r#"{"details":{"retryAfterSeconds":-1}}"#]
+        {
+            assert_eq!(seconds(without), None, "{without}");
+        }
     }
 }

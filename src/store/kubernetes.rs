@@ -52,7 +52,7 @@ fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
 
 fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
     let e = match error {
-        KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) => {
+        KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) | KubeError::NotNow(_) => {
             return StoreError::Unreachable(format!("{kind} {at}: {error}"));
         }
         KubeError::Api(e) => e,

@@ -68,7 +68,7 @@ impl Play {
                  clusters: [{{name: c, cluster: {{server: 'https://{server}', insecure-skip-tls-verify: true}}}}]}}\n"
             ),
         );
-        let client = Client::new(auth::find(Some(&kubeconfig)).unwrap()).unwrap();
+        let client = Client::new(auth::find(Some(&kubeconfig)).unwrap(), Stop::new()).unwrap();
         let (tell, told) = unbounded();
         let stop = Stop::new();
         let stopped = stop.clone();

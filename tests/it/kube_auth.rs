@@ -10,6 +10,7 @@ use std::process::Command;
 use notariat::kube::auth;
 use notariat::kube::client::{Client, KubeError, Resource};
 use notariat::name::ObjectRef;
+use notariat::stop::Stop;
 use notariat_lab::{Kube, Scratch};
 
 use crate::support::Run;
@@ -43,7 +44,7 @@ impl Place {
     }
 
     fn client(&self, cluster: &str, user: &str) -> Client {
-        Client::new(auth::find(Some(&self.kubeconfig(cluster, user))).unwrap()).unwrap()
+        Client::new(auth::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Stop::new()).unwrap()
     }
 
     /// The token of one of the lab's users.

@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
         "record",
         "sources",
     ],
+    &["acme::order", "acme::pace", "decide", "dns::rules", "kube::pace", "kube::watch_state", "record", "sources"],
     &[
         "acme::client",
         "acme::error",

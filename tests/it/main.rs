@@ -14,6 +14,7 @@ mod issuers;
 mod keys_and_gates;
 mod killed;
 mod kube_auth;
+mod kube_faults;
 mod kubernetes;
 mod layers;
 mod lease;

@@ -1,5 +1,6 @@
 //! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
+pub mod api;
 pub mod ca;
 pub mod cluster;
 pub mod https;
