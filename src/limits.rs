@@ -364,8 +364,8 @@ pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(3600);
 /// Certificates of one entry that are remembered to be revoked.
 pub const TO_REVOKE_MAX: usize = 10;
 
-/// Writes of one Secret that are tried over conflicts.
-pub const STORE_TRIES: u32 = 5;
+/// Writes of one Secret that are tried over conflicts. Of five, twenty others that write it all the time win all, at times.
+pub const STORE_TRIES: u32 = 20;
 
 /// How long values that could not be withdrawn are tried again before a person is told how to remove them.
 pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);

@@ -239,14 +239,7 @@ impl<'a> Work<'a> {
         let ca = cas.client(store, self.wanted)?;
         reach(self.context, self.wanted, &ca, &names, places.is_some())?;
         check_clock(ca.clock_offset().unwrap_or(0), finding.reason)?;
-        for target in self.targets(targets) {
-            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
-            let current = store.secret(target).map_err(told)?;
-            store.try_certificate(target, current.as_ref(), &self.marks(&self.origin())).map_err(|e| Failed {
-                error: format!("{target} can not be written, so nothing was ordered: {e}"),
-                ..told(e)
-            })?;
-        }
+        self.try_all(&self.targets(targets), &self.origin())?;
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };

@@ -1,4 +1,4 @@
-//! Stores a bundle in the Secrets of an entry, over whatever they hold by then, as long as they are ours to write.
+//! Stores a bundle in the Secrets of an entry, over whatever they hold by then, as long as they are ours to write; and tries that before.
 
 use std::time::Duration;
 
@@ -42,18 +42,44 @@ impl Work<'_> {
         }
     }
 
-    /// Stores the bundle in one Secret, over whatever it holds by now, as long as it is still ours to write. A conflict is read
-    /// again: the certificate is not dropped because somebody added a label.
+    /// Stores the bundle in one Secret, over whatever it holds by now, as long as it is still ours to write: the certificate is not
+    /// dropped because somebody added a label.
     pub(super) fn store_one(&self, target: &ObjectRef, bundle: &CheckedBundle, origin: &Origin) -> Result<(), Failed> {
         let told =
             |e: StoreError| Failed::new(Stage::Store, Severity::Transient, format!("{target} was not written: {e}"));
-        for attempt in 0..STORE_TRIES {
-            let current = self.context.store.secret(target).map_err(told)?;
-            self.check_ours(target, current.as_ref())?;
+        self.over_conflicts(target, told, |current| {
+            self.check_ours(target, current)?;
             // The certificate is not lost: who leads now has the order's URL and the key in the record.
             self.context.lead.check()?;
-            match self.context.store.put_certificate(target, current.as_ref(), bundle, &self.marks(origin)) {
-                Ok(_) => return Ok(()),
+            Ok(self.context.store.put_certificate(target, current, bundle, &self.marks(origin)).map(|_| ()))
+        })
+    }
+
+    /// Tries the write of each Secret and stores nothing.
+    pub(super) fn try_all(&self, targets: &[&ObjectRef], origin: &Origin) -> Result<(), Failed> {
+        for target in targets {
+            let told = |e: StoreError| {
+                let error = format!("{target} can not be written, so nothing was ordered: {e}");
+                Failed::new(Stage::Store, Severity::Transient, error)
+            };
+            self.over_conflicts(target, told, |current| {
+                Ok(self.context.store.try_certificate(target, current, &self.marks(origin)))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes over what a Secret holds by now. A conflict is read again.
+    fn over_conflicts(
+        &self,
+        target: &ObjectRef,
+        told: impl Fn(StoreError) -> Failed,
+        write: impl Fn(Option<&SecretObject>) -> Result<Result<(), StoreError>, Failed>,
+    ) -> Result<(), Failed> {
+        for attempt in 0..STORE_TRIES {
+            let current = self.context.store.secret(target).map_err(&told)?;
+            match write(current.as_ref())? {
+                Ok(()) => return Ok(()),
                 Err(StoreError::Conflict) => {
                     let pause =
                         scaled(Duration::from_millis(200), &format!("{target} {attempt} {}", self.context.holder));

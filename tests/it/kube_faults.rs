@@ -13,10 +13,10 @@ use notariat::stop::Stop;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
 
-use crate::support::Run;
 use crate::support::api::{Api, Asked, Then, status, text};
 use crate::support::cluster::Cluster;
 use crate::support::run::Daemon;
+use crate::support::{Run, x509};
 
 /// How often the CA was asked for something, by Pebble's own paths.
 fn count(cluster: &Cluster, what: &str) -> usize {
@@ -311,4 +311,52 @@ fn a_token_that_expires_in_the_middle_of_an_order_costs_nothing() {
     daemon.until_it_says("issued secret=");
     assert_eq!(daemon.terminate(), 0);
     assert_one_order(&cluster);
+}
+
+/// Ends what others do, also when a test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// They read, change a label and write; before there is an order half of them write over whatever is there by then.
+#[test]
+fn twenty_others_that_write_the_secret_cost_no_certificate() {
+    let cluster = one_entry(Kube::shared());
+    cluster.tls("web", &x509::make(&["www.site.test"], "somebody", -90, -1));
+    let web = ObjectRef::parse("web", &cluster.namespace).unwrap();
+    let (ordered, over, writes) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
+    let write = |number: usize| {
+        let client = Client::new(auth::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Stop::new()).unwrap();
+        while !over.load(SeqCst) {
+            let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
+            secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());
+            if number.is_multiple_of(2) && !ordered.load(SeqCst) {
+                secret["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+            }
+            if client.update(Resource::Secrets, &web, &secret, Mode::Real).is_ok() {
+                writes.fetch_add(1, SeqCst);
+            }
+            thread::sleep(Duration::from_millis(300));
+        }
+    };
+    let daemon = thread::scope(|scope| {
+        let _over = Over(&over);
+        (0..20).for_each(|number| {
+            let write = &write;
+            scope.spawn(move || write(number));
+        });
+        let daemon = cluster.daemon(&[]);
+        daemon.until("it is ordered", || count(&cluster, "order-plz") > 0);
+        ordered.store(true, SeqCst);
+        daemon.until_it_says("issued secret=");
+        daemon
+    });
+    assert!(writes.load(SeqCst) > 20);
+    assert_eq!(daemon.terminate(), 0);
+    assert_one_order(&cluster);
+    assert!(cluster.get("web", "{.metadata.labels}").contains("writer-1"));
 }
