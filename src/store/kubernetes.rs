@@ -50,6 +50,8 @@ fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
     SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))
 }
 
+const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
+
 fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
     let e = match error {
         KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) | KubeError::NotNow(_) => {
@@ -70,9 +72,15 @@ fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError 
         // Deleted since it was read.
         (404, "update") | (409, _) => StoreError::Conflict,
         (401 | 403, _) => StoreError::Denied(sentence),
+        (400, _) if is_denied(&e) => StoreError::Denied(sentence),
         (400 | 404 | 413 | 422, _) => StoreError::Invalid(sentence),
         _ => StoreError::Unreachable(sentence),
     }
+}
+
+/// A webhook chooses the code of its denial; without one it is 400.
+fn is_denied(e: &ApiError) -> bool {
+    e.message.contains("denied the request")
 }
 
 fn hint(verb: &str, resource: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
@@ -83,14 +91,23 @@ fn hint(verb: &str, resource: &str, at: &ObjectRef, e: &ApiError) -> Option<Stri
             format!("the namespace {namespace} is being deleted")
         }
         403 if e.message.contains("exceeded quota") => {
-            format!("raise the ResourceQuota of the namespace {namespace}")
+            format!("raise the ResourceQuota of the namespace {namespace}, or remove what it counts")
         }
         403 if e.message.contains("cannot ") => {
             format!("the Role lacks the verb `{verb}` on `{resource}` in the namespace {namespace}")
         }
-        403 => "an admission rule of the cluster denies it".to_owned(),
+        400 if e.message.contains("does not support dry run") => {
+            "declare `sideEffects: None` in the configuration of that admission webhook: every write is tried before an order".to_owned()
+        }
+        _ if is_denied(e) => "an admission webhook of the cluster denies it; its owner knows why".to_owned(),
+        403 => "an admission rule or policy of the cluster denies it".to_owned(),
         404 => format!("does the namespace {namespace} exist?"),
+        413 => TOO_LARGE.to_owned(),
+        422 if e.message.contains("Too long") => TOO_LARGE.to_owned(),
         422 if e.message.contains("immutable") => "delete the Secret, or make it without `immutable: true`".to_owned(),
+        500 if e.message.contains("failed calling webhook") => {
+            "that admission webhook of the cluster does not answer; with `failurePolicy: Fail` nothing is written until it does".to_owned()
+        }
         _ => return None,
     })
 }
@@ -120,7 +137,39 @@ mod tests {
                 "create",
                 api(403, "Forbidden", "admission webhook \"p\" denied the request", ""),
                 "Denied",
-                "an admission rule",
+                "an admission webhook of the cluster denies it",
+            ),
+            (
+                "update",
+                api(400, "", "admission webhook \"p\" denied the request: no", ""),
+                "Denied",
+                "an admission webhook of the cluster denies it",
+            ),
+            (
+                "create",
+                api(403, "Forbidden", "secrets \"web\" is forbidden: x", ""),
+                "Denied",
+                "an admission rule or policy",
+            ),
+            (
+                "update",
+                api(400, "BadRequest", "admission webhook \"p\" does not support dry run", ""),
+                "Invalid",
+                "declare `sideEffects: None`",
+            ),
+            ("update", api(400, "BadRequest", "x", ""), "Invalid", "400: x"),
+            ("update", api(413, "RequestEntityTooLarge", "limit is 3145728", ""), "Invalid", "at most 1 MiB"),
+            (
+                "update",
+                api(422, "Invalid", "data: Too long: must have at most 1048576 bytes", ""),
+                "Invalid",
+                "at most 1 MiB",
+            ),
+            (
+                "create",
+                api(500, "InternalError", "Internal error occurred: failed calling webhook \"p\": x", ""),
+                "Unreachable",
+                "does not answer; with `failurePolicy: Fail`",
             ),
             ("get", api(401, "Unauthorized", "Unauthorized", ""), "Denied", "expired"),
             (

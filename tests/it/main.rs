@@ -29,4 +29,5 @@ mod static_binary;
 mod support;
 mod update_errors;
 mod watching;
+mod writing;
 mod zones;
