@@ -211,7 +211,7 @@ mod tests {
             impersonation: Vec::new(),
             namespace: None,
         };
-        let client = Arc::new(Client::new(access).unwrap());
+        let client = Arc::new(Client::new(access, Stop::new()).unwrap());
         let (reporter, watch) = (Reporter::start(client, "pod".to_owned(), Stop::new()).unwrap(), Stopwatch::start());
         for _ in 0..2 * EVENT_QUEUE {
             reporter.say(EventReason::Issued, "ConfigMap team/certs", None, "x".to_owned());
