@@ -10,7 +10,7 @@ use crate::address::ServerAddress;
 use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
 use crate::decide::revocation::{REASONS, code};
-use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
+use crate::limits::{ALLOWED_NAMESPACES_MAX, WORKERS_DEFAULT, WORKERS_MAX};
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
 
@@ -66,6 +66,8 @@ pub struct Arguments {
     pub kubeconfig: Option<PathBuf>,
     /// `-namespace`
     pub namespace: Option<String>,
+    /// `-allow-namespaces`: those besides the own one.
+    pub allow_namespaces: Vec<String>,
     /// `-instance`
     pub instance: Option<String>,
     /// `-local`
@@ -105,6 +107,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
                    challenge, then exit in the same way; a daemon does so once a day
   -kubeconfig F    kubeconfig (default: those in KUBECONFIG, else the service account of the pod)
   -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
+  -allow-namespaces NS,NS   namespaces besides the own one whose Secrets entries may name (default: none)
   -instance NAME   owner in the annotations of Secrets (default: the own namespace)
   -lease on|off    whether replicas elect by a Lease the one that works (default on; never with -local, -once, -probe)
   -lease-name NAME the Lease, in the own namespace (default: notariat). Daemons in one namespace that are no replicas of
@@ -166,6 +169,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         kubeconfig: flags.value("kubeconfig", |v| Ok(PathBuf::from(v)))?,
         namespace: flags
             .value("namespace", |v| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string()))?,
+        allow_namespaces: flags.value("allow-namespaces", namespaces)?.unwrap_or_default(),
         instance: flags.value("instance", |v| {
             check_namespace(v)
                 .map(|()| v.to_owned())
@@ -202,6 +206,15 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         }
         (None, _) => Ok(Command::Run(Box::new(arguments))),
     }
+}
+
+fn namespaces(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
+    if names.len() > ALLOWED_NAMESPACES_MAX {
+        return Err(format!("has {} namespaces; {ALLOWED_NAMESPACES_MAX} are possible", names.len()));
+    }
+    names.iter().try_for_each(|name| check_namespace(name).map_err(|e| format!("{e}: {name:?}")))?;
+    Ok(names)
 }
 
 fn log_level(text: &str) -> Result<log::LevelFilter, String> {
@@ -293,7 +306,8 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 18] = [
+    const WORDS: [&str; 19] = [
+        "--allow-namespaces",
         "--acme",
         "--acme-ca",
         "--acme-proxy",
@@ -375,6 +389,8 @@ mod tests {
             ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),
             ("-config c -lease-name a/b", "names a namespace"),
             ("-config c -lease-name A", "lower-case"),
+            ("-config c -allow-namespaces a,B", "is not a namespace Kubernetes allows"),
+            ("-config c -allow-namespaces a,,b", "lacks a namespace"),
             ("-config c -local-mode 0644", "private keys are not for everybody"),
             ("-config c -config d", "-config is given twice"),
             ("-config c -foo", "-foo is not a flag"),
@@ -440,6 +456,7 @@ mod tests {
             "probe",
             "kubeconfig",
             "namespace",
+            "allow-namespaces",
             "instance",
             "lease",
             "lease-name",

@@ -292,6 +292,8 @@ pub const API_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// The longest pause that the API server can ask for. It asks for seconds; hours would be a mistake of something in between.
 pub const API_PAUSE_MAX: Duration = Duration::from_secs(300);
+/// Namespaces besides the own one that may be allowed. Each costs a review of the permissions at the start, and watches.
+pub const ALLOWED_NAMESPACES_MAX: usize = 100;
 
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);

@@ -17,6 +17,7 @@ use crate::cert::facts::hex;
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
+use crate::config::namespaces::Namespaces;
 use crate::config::node::Node;
 use crate::decide::attempts::CAP_WINDOW;
 use crate::decide::window::Window;
@@ -121,14 +122,15 @@ impl Accepted {
         Accepted { entry: json(entry), zones, issuer, source: Some(source.to_owned()) }
     }
 
-    /// Reads it back through the checks of the configuration; `None` when a newer program's rules do not take it any more.
-    pub fn read(&self, namespace: &str) -> Option<Form> {
+    /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
+    /// namespace that is no longer allowed.
+    pub fn read(&self, namespaces: &Namespaces) -> Option<Form> {
         let node = |value: &serde_json::Value| serde_json::from_value::<Node>(value.clone()).ok();
-        let entry = Entry::read(&node(&self.entry)?, namespace).ok()?;
+        let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
         let zones =
-            crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespace).ok()?;
+            crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
         let issuer = match (&entry.issuer, &self.issuer) {
-            (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespace).ok()?),
+            (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespaces).ok()?),
             (Some(_), None) => return None,
             (None, _) => None,
         };

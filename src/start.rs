@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::Arguments;
+use crate::config::namespaces::Namespaces;
 use crate::daemon::{Pass, Plan};
 use crate::decide::Directory;
 use crate::dns::client;
@@ -66,9 +67,10 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         Some(client) => Reporter::start(client.clone(), holder.clone(), stop.clone())?,
         None => Reporter::default(),
     };
+    let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
     let context = Context {
         cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
-        store,
+        store: store.within(namespaces.clone()),
         accounts: Accounts::default(),
         dns: client::Client::default(),
         gates: GateKeeper::new(arguments.workers),
@@ -84,6 +86,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         namespace,
         holder,
         lead,
+        namespaces,
     };
     Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers, lease }))
 }

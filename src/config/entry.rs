@@ -9,6 +9,7 @@ use super::dns::DnsSettings;
 use super::fields::{Fault, Fields, duration, duration_text, text};
 use super::issuers::profile;
 use super::metadata::{check_annotation, check_label};
+use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
 use crate::name::{DnsName, Domain, ObjectRef};
@@ -83,19 +84,19 @@ fn optional_duration<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok,
 }
 
 impl Entry {
-    /// Reads an entry; names without a namespace are in `namespace`.
+    /// Reads an entry; names without a namespace are in notariat's own.
     ///
     /// # Errors
     /// Every fault, in the order of the fields.
-    pub fn read(node: &Node, namespace: &str) -> Result<Entry, Vec<Fault>> {
+    pub fn read(node: &Node, namespaces: &Namespaces) -> Result<Entry, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fields = Fields::of(node, "", &mut faults);
-        let secrets = secrets(fields.take("secret"), namespace, &mut faults);
+        let secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
         let domains = fields.list("domains", &mut faults, Domain::parse);
         let email = fields.text("email", &mut faults, email);
         let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(t.to_owned()));
         let profile = fields.text("profile", &mut faults, profile);
-        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespace));
+        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
             None => DnsSettings::default(),
@@ -177,17 +178,23 @@ fn require(field: &str, what: &str, node: &Node, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The first readable Secret of a node that is otherwise faulty: names the entry in messages and finds its record.
-pub fn main_secret_of(node: &Node, namespace: &str) -> Option<ObjectRef> {
+/// The first readable Secret of a node that is otherwise faulty, also one that may not be used: names the entry in messages and finds
+/// its record.
+pub fn main_secret_of(node: &Node, namespaces: &Namespaces) -> Option<ObjectRef> {
     let mut ignored = Vec::new();
     let Node::Map(pairs) = node else { return None };
     let named = |(key, _): &&(Node, Node)| *key == Node::Text("secret".to_owned());
     let value = pairs.iter().find(named).map(|(_, value)| value);
-    secrets(value, namespace, &mut ignored).into_iter().next()
+    secrets(value, &mut ignored, &|t| ObjectRef::parse(t, namespaces.own()).map_err(|e| e.to_string()))
+        .into_iter()
+        .next()
 }
 
-fn secrets(node: Option<&Node>, namespace: &str, faults: &mut Vec<Fault>) -> Vec<ObjectRef> {
-    let parse = |t: &str| ObjectRef::parse(t, namespace);
+fn secrets(
+    node: Option<&Node>,
+    faults: &mut Vec<Fault>,
+    parse: &impl Fn(&str) -> Result<ObjectRef, String>,
+) -> Vec<ObjectRef> {
     let mut found: Vec<ObjectRef> = Vec::new();
     let items: Vec<(String, &Node)> = match node {
         None => return found,
@@ -199,7 +206,7 @@ fn secrets(node: Option<&Node>, namespace: &str, faults: &mut Vec<Fault>) -> Vec
         Some(one) => vec![("secret".to_owned(), one)],
     };
     for (path, item) in items {
-        match text(item, &path, faults, &parse) {
+        match text(item, &path, faults, parse) {
             Some(secret) if found.contains(&secret) => {
                 faults.push(Fault { field: path, sentence: format!("names {secret} a second time") });
             }
@@ -215,11 +222,12 @@ fn secrets(node: Option<&Node>, namespace: &str, faults: &mut Vec<Fault>) -> Vec
 }
 
 /// The name of a Secret. The text itself is never repeated: some people put the key here.
-pub fn secret_name(text: &str, namespace: &str) -> Result<ObjectRef, String> {
-    ObjectRef::parse(text, namespace).map_err(|_| {
+pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, String> {
+    let at = ObjectRef::parse(text, namespaces.own()).map_err(|_| {
         "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
-            .to_owned()
-    })
+    })?;
+    namespaces.check(&at)?;
+    Ok(at)
 }
 
 pub(super) fn email(text: &str) -> Result<String, &'static str> {

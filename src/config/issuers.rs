@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::entry::{email, secret_name};
 use super::fields::{Fault, Fields};
+use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::ISSUERS_MAX;
 use crate::name::{DnsName, Domain, ObjectRef, check_namespace};
@@ -94,14 +95,14 @@ impl fmt::Display for Range {
 pub type Issuers = BTreeMap<String, Arc<Issuer>>;
 
 /// Reads the key `issuers`: a mapping from names to issuers, besides those that are built in. Faults begin with the key.
-pub(super) fn read(node: Option<&Node>, namespace: &str, errors: &mut Vec<String>) -> Issuers {
+pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Issuers {
     let mut all: Issuers = BUILT_IN
         .into_iter()
         .map(|(name, directory)| {
             let fields = vec![(Node::Text("directory".to_owned()), Node::Text(directory.to_owned()))];
             (
                 name.to_owned(),
-                Arc::new(Issuer::read(name, &Node::Map(fields), namespace).expect("a directory is enough")),
+                Arc::new(Issuer::read(name, &Node::Map(fields), namespaces).expect("a directory is enough")),
             )
         })
         .collect();
@@ -135,7 +136,7 @@ pub(super) fn read(node: Option<&Node>, namespace: &str, errors: &mut Vec<String
         }
         // What is built in may be given an email or a profile without its URL again.
         let whole = super::merged(item, all.get(name).map(|i| directory_of(i)).as_ref());
-        match whole.map_err(|f| vec![f]).and_then(|whole| Issuer::read(name, &whole, namespace)) {
+        match whole.map_err(|f| vec![f]).and_then(|whole| Issuer::read(name, &whole, namespaces)) {
             Ok(issuer) => {
                 all.insert(name.clone(), Arc::new(issuer));
             }
@@ -154,10 +155,10 @@ impl Issuer {
     ///
     /// # Errors
     /// Every fault.
-    pub fn read(name: &str, node: &Node, namespace: &str) -> Result<Issuer, Vec<Fault>> {
+    pub fn read(name: &str, node: &Node, namespaces: &Namespaces) -> Result<Issuer, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fields = Fields::of(node, "", &mut faults);
-        let secret = |t: &str| secret_name(t, namespace);
+        let secret = |t: &str| secret_name(t, namespaces);
         let directory = fields.text("directory", &mut faults, directory_url);
         let issuer = Issuer {
             name: name.to_owned(),
@@ -235,7 +236,7 @@ mod tests {
 
     fn issuers(yaml: &str) -> Result<Issuers, String> {
         let mut errors = Vec::new();
-        let found = read(Some(&node::read(yaml).unwrap()), "ns", &mut errors);
+        let found = read(Some(&node::read(yaml).unwrap()), &Namespaces::new("ns", &["x".to_owned()]), &mut errors);
         if errors.is_empty() { Ok(found) } else { Err(errors.join("; ")) }
     }
 
@@ -264,7 +265,7 @@ mod tests {
         assert_eq!(lab.domains.to_string(), "names at and below b.test but not no.b.test");
         // The record keeps it in the words of the configuration.
         let kept: Node = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
-        assert_eq!(Issuer::read("lab", &kept, "ns").unwrap(), **lab);
+        assert_eq!(Issuer::read("lab", &kept, &Namespaces::new("ns", &["x".to_owned()])).unwrap(), **lab);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod entry;
 pub mod fields;
 pub mod issuers;
 pub mod metadata;
+pub mod namespaces;
 pub mod node;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::name::{DnsName, ObjectRef};
 use entry::Entry;
 use fields::{Fault, Fields};
 use issuers::Issuers;
+use namespaces::Namespaces;
 use node::Node;
 
 /// What one ConfigMap says.
@@ -83,11 +85,11 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Reads the data of a ConfigMap in `namespace`.
+/// Reads the data of a ConfigMap. Names without a namespace are in notariat's own.
 ///
 /// # Errors
 /// When a key does not scan as YAML, or `defaults` or `zones` have a fault: every one, in one text.
-pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, Unreadable> {
+pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<Config, Unreadable> {
     let mut faults = Vec::new();
     let mut config = Config::default();
     let mut document = |key: &str| match data.get(key).map(|text| node::read(text)) {
@@ -110,19 +112,19 @@ pub fn read(data: &BTreeMap<String, String>, namespace: &str) -> Result<Config, 
         ]);
         match merged(&sample, Some(node)) {
             Ok(sample) => faults.extend(
-                Entry::read(&sample, namespace).err().into_iter().flatten().map(|f| format!("key `defaults`: {f}")),
+                Entry::read(&sample, namespaces).err().into_iter().flatten().map(|f| format!("key `defaults`: {f}")),
             ),
             Err(fault) => faults.push(format!("key `defaults`: {fault}")),
         }
     }
-    config.issuers = issuers::read(issuers.as_ref(), namespace, &mut faults);
-    config.zones = read_zones(zones.as_ref(), namespace, &mut faults);
+    config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
+    config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
     for (key, list) in lists {
         match list {
             None => {}
             Some(Node::List(items)) => {
                 let read = |(i, item)| {
-                    let entry = read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespace);
+                    let entry = read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespaces);
                     entry.and_then(|entry| with_issuer(&format!("{key} entry {}", i + 1), entry, &config.issuers))
                 };
                 config.entries.extend(items.iter().enumerate().map(read));
@@ -149,10 +151,10 @@ fn is_list(key: &str) -> bool {
     key == "certificates" || key.starts_with("certificates-")
 }
 
-fn read_entry(place: &str, item: &Node, defaults: Option<&Node>, namespace: &str) -> Result<Entry, Refused> {
-    let refused = |faults| Refused { place: place.to_owned(), secret: entry::main_secret_of(item, namespace), faults };
+fn read_entry(place: &str, item: &Node, defaults: Option<&Node>, namespaces: &Namespaces) -> Result<Entry, Refused> {
+    let refused = |faults| Refused { place: place.to_owned(), secret: entry::main_secret_of(item, namespaces), faults };
     let whole = merged(item, defaults).map_err(|f| refused(vec![f]))?;
-    Entry::read(&whole, namespace).map_err(refused)
+    Entry::read(&whole, namespaces).map_err(refused)
 }
 
 /// Refuses an entry whose issuer is not there, or not for one of its names.
@@ -206,13 +208,13 @@ fn merged(item: &Node, defaults: Option<&Node>) -> Result<Node, Fault> {
 ///
 /// # Errors
 /// Every fault.
-pub fn zones_of(node: &Node, namespace: &str) -> Result<Vec<ZoneRule>, Unreadable> {
+pub fn zones_of(node: &Node, namespaces: &Namespaces) -> Result<Vec<ZoneRule>, Unreadable> {
     let mut faults = Vec::new();
-    let rules = read_zones(Some(node), namespace, &mut faults);
+    let rules = read_zones(Some(node), namespaces, &mut faults);
     if faults.is_empty() { Ok(rules) } else { Err(Unreadable(faults.join("; "))) }
 }
 
-fn read_zones(node: Option<&Node>, namespace: &str, errors: &mut Vec<String>) -> Vec<ZoneRule> {
+fn read_zones(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Vec<ZoneRule> {
     let items = match node {
         None => return Vec::new(),
         Some(Node::List(items)) if items.len() <= ZONES_MAX => items,
@@ -234,7 +236,7 @@ fn read_zones(node: Option<&Node>, namespace: &str, errors: &mut Vec<String>) ->
         let mut fields = Fields::of(item, "", &mut faults);
         let zone = fields.text("zone", &mut faults, DnsName::parse);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
-        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespace));
+        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
         if matches!(item, Node::Map(_)) {
             fields.finish(&mut faults);
         }

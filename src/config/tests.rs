@@ -3,9 +3,14 @@ use crate::config::dns::Propagation;
 use crate::config::entry::KeyType;
 use std::time::Duration;
 
+/// Those that the tests name.
+fn namespaces(own: &str) -> Namespaces {
+    Namespaces::new(own, &["team", "b", "keys"].map(str::to_owned))
+}
+
 fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
     let data = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-    read(&data, "team").map_err(|e| e.to_string())
+    read(&data, &namespaces("team")).map_err(|e| e.to_string())
 }
 
 fn one(yaml: &str) -> Result<Entry, String> {
@@ -60,7 +65,7 @@ fn an_accepted_entry_reads_back_from_the_record() {
     for entry in [full, least] {
         let json = serde_json::to_string(&entry).unwrap();
         let node: Node = serde_json::from_str(&json).unwrap();
-        assert_eq!(Entry::read(&node, "elsewhere"), Ok(entry), "{json}");
+        assert_eq!(Entry::read(&node, &namespaces("elsewhere")), Ok(entry), "{json}");
     }
 }
 

@@ -209,7 +209,8 @@ mod tests {
     }
 
     fn verdict(name: &str, task: Task) -> Verdict {
-        let entry = Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), "t").unwrap();
+        let entry =
+            Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), &"t".into()).unwrap();
         let wanted = Arc::new(Wanted::new(entry, Vec::new().into(), None, "".into()));
         Verdict { job: Some(Job::new(wanted, task)), ..Verdict::default() }
     }

@@ -74,7 +74,7 @@ impl Configs {
     /// Reads one.
     pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
         let data = context.store.config_map(name);
-        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &name.namespace))));
+        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &context.namespaces))));
     }
 
     /// Takes one, or what is wrong with it: then the last accepted one stays in force.
@@ -152,5 +152,5 @@ impl Configs {
 /// The form in which an entry was last accepted. Read when it is asked for, which is seldom: it is large.
 fn last_accepted(context: &Context, secret: &ObjectRef) -> Option<Form> {
     let stored = context.store.secret(&record::reference(secret, &context.namespace)).ok()?;
-    Record::read(stored.as_ref()).ok()?.body.accepted?.read(&context.namespace)
+    Record::read(stored.as_ref()).ok()?.body.accepted?.read(&context.namespaces)
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::cert::facts::{Facts, hex};
 use crate::config::{self, Config, Unreadable};
 use crate::decide::held::Held;
+use crate::issue::Context;
 use crate::kube::object::Resource;
 use crate::kube::object::{SecretObject, texts};
 use crate::kube::watch::Told;
@@ -69,9 +70,9 @@ pub(super) enum Seen {
 }
 
 /// Makes facts of what a watch tells.
-pub(super) fn seen(target: &Target, told: Told, instance: &str) -> Seen {
+pub(super) fn seen(target: &Target, told: Told, context: &Context) -> Seen {
     match told {
-        Told::Object(object) => object_seen(target, object, instance),
+        Told::Object(object) => object_seen(target, object, context),
         Told::Gone(at) => Seen::Gone(at),
         Told::Listing => Seen::Listing,
         Told::Listed => Seen::Listed,
@@ -81,13 +82,13 @@ pub(super) fn seen(target: &Target, told: Told, instance: &str) -> Seen {
     }
 }
 
-fn object_seen(target: &Target, object: Value, instance: &str) -> Seen {
+fn object_seen(target: &Target, object: Value, context: &Context) -> Seen {
     let metadata = |field: &str| {
         object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let at = ObjectRef { namespace: metadata("namespace"), name: metadata("name") };
     if target.resource == Resource::ConfigMaps {
-        let config = config::read(&texts(object.get("data")), &at.namespace);
+        let config = config::read(&texts(object.get("data")), &context.namespaces);
         return Seen::Config(config);
     }
     let secret = match SecretObject::from_json(object) {
@@ -97,9 +98,11 @@ fn object_seen(target: &Target, object: Value, instance: &str) -> Seen {
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
         Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret)),
-        Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), instance)),
+        Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), &context.instance)),
         Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret)),
-        Selector::Name(_) => Seen::Named(at, version, Held::of(Some(&secret), instance), content_hash(&secret)),
+        Selector::Name(_) => {
+            Seen::Named(at, version, Held::of(Some(&secret), &context.instance), content_hash(&secret))
+        }
     }
 }
 

@@ -141,12 +141,12 @@ impl Watching {
         self.count += 1;
         let (number, stop) = (self.count, Stop::new());
         let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
-        let (client, changes, instance) = (self.client.clone(), self.changes.clone(), self.context.instance.clone());
+        let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
         let followed = target.clone();
         let run = move || {
             let tell = |told| {
                 changes
-                    .send(Wake::Change(Box::new(Change { watch: number, seen: seen(&followed, told, &instance) })))
+                    .send(Wake::Change(Box::new(Change { watch: number, seen: seen(&followed, told, &context) })))
                     .is_ok()
             };
             Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();

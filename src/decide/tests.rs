@@ -2,6 +2,7 @@ mod ca;
 
 use super::*;
 use crate::cert::facts::Facts;
+use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::decide::held::{Owner, Present};
 use crate::kube::object::TYPE_TLS;
@@ -27,7 +28,7 @@ struct World {
 }
 
 fn entry(yaml: &str) -> Entry {
-    Entry::read(&node::read(yaml).unwrap(), "team").unwrap()
+    Entry::read(&node::read(yaml).unwrap(), &Namespaces::new("team", &["b".to_owned()])).unwrap()
 }
 
 fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {

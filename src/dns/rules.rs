@@ -82,8 +82,8 @@ mod tests {
     use crate::config::{node, zones_of};
 
     fn key(zone: &str, entry: &str, zones: &str) -> Result<String, String> {
-        let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
-        let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
+        let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
+        let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
         let rules = Rules { entry: &entry, zones: &zones };
         let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
         rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name)
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn the_longest_configured_zone_is_taken_and_a_server_alone_counts_for_own_names() {
         let of = |entry: &str, zones: &str, owner: &str| {
-            let entry = Entry::read(&node::read(entry).unwrap(), "t").unwrap();
-            let zones = zones_of(&node::read(zones).unwrap(), "t").unwrap();
+            let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
+            let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
             let rules = Rules { entry: &entry, zones: &zones };
             let found = rules.configured(&owner.parse().unwrap());
             (found.zone.map(ToString::to_string), found.server.map(ToString::to_string))

@@ -25,6 +25,7 @@ use crate::acme::order::{Next, next};
 use crate::acme::pace::Phase;
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::key::CertificateKey;
+use crate::config::namespaces::Namespaces;
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::gate::{Barred, Lane};
 use crate::decide::limits::scope_of;
@@ -82,6 +83,8 @@ pub struct Context {
     pub stop: Stop,
     /// Our namespace: records and accounts are there.
     pub namespace: String,
+    /// Those whose Secrets may be used.
+    pub namespaces: Namespaces,
     /// The owner in our annotations.
     pub instance: String,
     /// This process, in claims.

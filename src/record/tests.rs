@@ -10,8 +10,8 @@ const NOW: Time = Time::from_unix(1_800_000_000);
 fn entry() -> (Entry, Vec<ZoneRule>) {
     let entry = "{secret: web, domains: [a.test], dns: {ttl: 5}, renewBefore: 20d}";
     let zones = "[{zone: a.test, server: 192.0.2.1, tsigSecretName: k}]";
-    let zones = crate::config::zones_of(&node::read(zones).unwrap(), "team").unwrap();
-    (Entry::read(&node::read(entry).unwrap(), "team").unwrap(), zones)
+    let zones = crate::config::zones_of(&node::read(zones).unwrap(), &"team".into()).unwrap();
+    (Entry::read(&node::read(entry).unwrap(), &"team".into()).unwrap(), zones)
 }
 
 fn published() -> Published {
@@ -77,7 +77,10 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
     assert_eq!(again.copy.as_ref().unwrap().key.expose(), b"S1");
     assert_eq!(again.next_key.as_ref().unwrap().expose(), b"S2");
     let (entry, zones) = entry();
-    assert_eq!(again.body.accepted.unwrap().read("elsewhere"), Some(Form { entry, zones, issuer: None }));
+    assert_eq!(
+        again.body.accepted.unwrap().read(&Namespaces::new("elsewhere", &["team".to_owned()])),
+        Some(Form { entry, zones, issuer: None })
+    );
     let json = String::from_utf8(secret.data[DATA_RECORD].expose().clone()).unwrap();
     assert!(json.starts_with("{\"version\":1,") && !json.contains("S1") && !json.contains("S2"), "{json}");
 }

@@ -54,11 +54,11 @@ mod tests {
     use crate::config::entry::Entry;
 
     fn wishes(yaml: &str, remembered: Option<&str>) -> Wishes {
-        let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), "team").unwrap();
+        let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
         let mut wishes = Wishes::default();
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
             let node = config::node::read(remembered?).unwrap();
-            let entry = Entry::read(&node, "team").unwrap();
+            let entry = Entry::read(&node, &"team".into()).unwrap();
             (entry.main_secret() == secret).then_some(Form { entry, zones: Vec::new(), issuer: None })
         });
         wishes
@@ -80,7 +80,7 @@ mod tests {
 - {secret: d, domains: [a.test]}",
             ),
         ];
-        let config = config::read(&data.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), "team").unwrap();
+        let config = config::read(&data.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), &"team".into()).unwrap();
         let mut wishes = Wishes::default();
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
         let own = (Some("own@b.test"), Some("short"));

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cert::bundle::CheckedBundle;
 use crate::config::entry::Entry;
+use crate::config::namespaces::Namespaces;
 use crate::decide::held::{annotation, owner_mark};
 use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
@@ -67,6 +68,8 @@ pub struct Store {
     backend: Box<dyn Backend>,
     /// The version of each Secret as we wrote it last, until it is asked for.
     written: Mutex<HashMap<ObjectRef, String>>,
+    /// Where everything else is refused; a command acts with the rights of who gives it.
+    within: Option<Namespaces>,
 }
 
 /// How a certificate was ordered.
@@ -129,7 +132,12 @@ impl Store {
     }
 
     fn on(backend: impl Backend + 'static) -> Store {
-        Store { backend: Box::new(backend), written: Mutex::default() }
+        Store { backend: Box::new(backend), written: Mutex::default(), within: None }
+    }
+
+    /// The same, that asks for nothing outside of some namespaces: whatever a ConfigMap or a record names.
+    pub fn within(self, namespaces: Namespaces) -> Store {
+        Store { within: Some(namespaces), ..self }
     }
 
     /// The version of a Secret as we wrote it last, if we did since this was asked last: what is older is not what is there.
@@ -137,20 +145,12 @@ impl Store {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(at)
     }
 
-    fn write(&self, secret: &SecretObject) -> Result<SecretObject, StoreError> {
-        let stored = self.backend.write(secret, Mode::Real)?;
-        if let Some(version) = &stored.version {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            written.insert(stored.reference.clone(), version.resource_version.clone());
-        }
-        Ok(stored)
-    }
-
     /// The data of a ConfigMap; `None` when it does not exist.
     ///
     /// # Errors
     /// When it could not be read.
     pub fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+        self.check(at)?;
         self.backend.config_map(at)
     }
 
@@ -159,6 +159,7 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
+        self.check(at)?;
         self.backend.secret(at)
     }
 
@@ -188,7 +189,7 @@ impl Store {
         {
             return Ok(false);
         }
-        self.write(&secret).map(|_| true)
+        self.write(&secret, Mode::Real).map(|_| true)
     }
 
     /// Tries the write that [`Store::put_certificate`] will do and stores nothing: a missing permission, a quota, an admission
@@ -206,7 +207,7 @@ impl Store {
         let value = |key: &str| current.and_then(|c| c.value(key)).map(|v| v.expose().clone()).unwrap_or_default();
         let chain = [&value("tls.crt")[..], b"\n"].concat();
         let secret = with_certificate(at, current, &chain, &Secret::new(value("tls.key")), marks);
-        self.backend.write(&secret, Mode::DryRun).map(|_| ())
+        self.write(&secret, Mode::DryRun).map(|_| ())
     }
 
     /// Sets one annotation of a Secret as it was read.
@@ -216,7 +217,7 @@ impl Store {
     pub fn annotate(&self, secret: &SecretObject, name: &str, value: &str) -> Result<(), StoreError> {
         let mut secret = secret.clone();
         secret.annotations.insert(name.to_owned(), value.to_owned());
-        self.write(&secret).map(|_| ())
+        self.write(&secret, Mode::Real).map(|_| ())
     }
 
     /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.
@@ -236,7 +237,22 @@ impl Store {
             None => created(at, kind, component.label()),
         };
         secret.data = data;
-        self.write(&secret)
+        self.write(&secret, Mode::Real)
+    }
+
+    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+        self.check(&secret.reference)?;
+        let stored = self.backend.write(secret, mode)?;
+        if let (Mode::Real, Some(version)) = (mode, &stored.version) {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert(stored.reference.clone(), version.resource_version.clone());
+        }
+        Ok(stored)
+    }
+
+    fn check(&self, at: &ObjectRef) -> Result<(), StoreError> {
+        let checked = self.within.as_ref().map_or(Ok(()), |namespaces| namespaces.check(at));
+        checked.map_err(|e| StoreError::Denied(format!("{at} {e}")))
     }
 }
 

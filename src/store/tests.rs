@@ -36,7 +36,7 @@ fn at(text: &str) -> ObjectRef {
 }
 
 fn entry(yaml: &str) -> Entry {
-    Entry::read(&node::read(yaml).unwrap(), "team").unwrap()
+    Entry::read(&node::read(yaml).unwrap(), &"team".into()).unwrap()
 }
 
 fn bundle() -> CheckedBundle {

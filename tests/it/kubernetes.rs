@@ -135,31 +135,6 @@ fn a_deleted_secret_is_restored_from_the_record() {
 }
 
 #[test]
-fn references_into_other_namespaces_need_their_own_permission() {
-    let cluster = Cluster::new();
-    let other = cluster.kube.namespace();
-    cluster.config(&cluster.site.entry(&format!("{other}/web"), "www.site.test", ""));
-    cluster.once().ends(75).says(&[&format!("the Role lacks the verb `get` on `secrets` in the namespace {other}")]);
-    assert_eq!(cluster.site.pebble.requests(), 0, "a failed read is never `missing`");
-    let account = format!("--serviceaccount={}:notariat", cluster.namespace);
-    cluster.kube.kubectl(&[
-        "-n",
-        &other,
-        "create",
-        "role",
-        "notariat",
-        "--verb=get,create,update",
-        "--resource=secrets",
-    ]);
-    cluster.kube.kubectl(&["-n", &other, "create", "rolebinding", "notariat", "--role=notariat", &account]);
-    cluster.once().ends(0).says(&[&format!("issued secret={other}/web")]);
-    assert!(cluster.kube.kubectl(&["-n", &other, "get", "secret", "web", "-o", "name"]).contains("secret/web"));
-    assert!(
-        cluster.kubectl(&["get", "secret", &format!("notariat-record.{other}.web"), "-o", "name"]).contains("record")
-    );
-}
-
-#[test]
 fn what_can_not_be_written_is_found_before_anything_is_ordered() {
     let cluster = Cluster::new();
     cluster.tls("fixed", &x509::make(&["fixed.site.test"], "somebody", -90, -1));

@@ -20,6 +20,7 @@ mod layers;
 mod lease;
 mod liars;
 mod main_job;
+mod namespaces;
 mod owners;
 mod probes;
 mod renewal_info;

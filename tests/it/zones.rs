@@ -61,7 +61,7 @@ fn once(site: &Site) -> Run {
 /// What the library finds for one name.
 fn find(client: &Client, resolver: SocketAddr, domain: &str, dns: &str) -> Result<Target, String> {
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
-    let entry = Entry::read(&node::read(&text).unwrap(), "default").unwrap();
+    let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
     let resolver = Asks::Server(resolver.into());
     let rules = Rules { entry: &entry, zones: &[] };
     let finder = Finder { client, resolver: &resolver, rules, admit: &|_| Ok(()), first_key: &|_| None };

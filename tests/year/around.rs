@@ -111,7 +111,7 @@ impl World {
         self.forget_queue(start);
         for i in 0..self.certificates.len() {
             let record = self.open(i);
-            let form = record.body.accepted.as_ref().and_then(|accepted| accepted.read("notariat"));
+            let form = record.body.accepted.as_ref().and_then(|accepted| accepted.read(&"team".into()));
             assert_eq!(form.map(|form| form.entry).as_ref(), Some(&self.certificates[i].entry), "it reads back");
             self.certificates[i].record = record;
             self.look_at(i, start);

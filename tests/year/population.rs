@@ -40,7 +40,7 @@ pub fn least(life: Duration) -> f64 {
 
 fn entry(i: usize, domains: usize, keep_copy: bool) -> Entry {
     let text = format!("{{secret: c{i:05}, domains: [w{i}.d{}.test], keepCopy: {keep_copy}}}", i % domains);
-    Entry::read(&node::read(&text).unwrap(), "team").unwrap()
+    Entry::read(&node::read(&text).unwrap(), &"team".into()).unwrap()
 }
 
 /// So many certificates over so many registered domains.
