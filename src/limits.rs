@@ -295,6 +295,12 @@ pub const API_PAUSE_MAX: Duration = Duration::from_secs(300);
 /// Namespaces besides the own one that may be allowed. Each costs a review of the permissions at the start, and watches.
 pub const ALLOWED_NAMESPACES_MAX: usize = 100;
 
+/// Questions about one permission each that are asked for one namespace at the start. Without an answer the first request gives one.
+pub const ACCESS_REVIEWS_MAX: usize = 100;
+
+/// Names of objects that one line of the log shows.
+pub const NAMES_SHOWN_MAX: usize = 5;
+
 /// How long a token, a client certificate and the CA are used before their files are read again, as client-go does for tokens.
 pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::probing::next_probe;
-use super::world::{Look, Probing, Verdict, World, inputs};
+use super::world::{Look, Probing, Verdict, World};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
@@ -125,7 +125,7 @@ impl World {
     fn inputs(&mut self, wanted: &Wanted, look: &mut Look, asked: Option<&str>) -> Result<String, String> {
         let mut parts = vec![wanted.fingerprint.clone()];
         parts.extend(asked.map(str::to_owned));
-        for at in inputs(wanted) {
+        for at in wanted.inputs() {
             let hash = match look.contents.get(at) {
                 Some(hash) => hash.clone(),
                 None => self.objects.content(at, look.now).map_err(|e| e.to_string())?,

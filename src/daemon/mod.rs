@@ -9,6 +9,7 @@ mod election;
 mod facts;
 mod judge;
 mod objects;
+mod permissions;
 mod probing;
 mod said;
 mod shelf;
@@ -26,6 +27,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::issue::{Context, Failed};
+use crate::kube::client::Resource;
 use crate::limits::CHANGES_WAITING_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -35,6 +37,7 @@ use crate::work::{Job, Outcome, forget, run, settle_panic};
 use board::Board;
 use configs::Overall;
 use election::Candidacy;
+use permissions::Permissions;
 use turn::Loop;
 use watching::{Change, Watching};
 use world::World;
@@ -142,8 +145,11 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     };
     // A single pass has no use for what comes later.
     let kube = context.kube.clone().filter(|_| plan.pass == Pass::Forever);
-    let watching = kube.map(|client| Watching::new(client, context.clone(), wake));
     let now = time::now();
+    let permissions = Permissions::find(&context, plan);
+    // A Role that names its Secrets has none to list them all by: what went while we were away is not noticed then.
+    let may_list = permissions.allow("list", Resource::Secrets, &context.namespace, None);
+    let watching = kube.map(|client| Watching::new(client, context.clone(), wake, permissions, now));
     let world = World::new(context.clone(), plan, watching, now);
     let report = context.report.clone();
     let daemon = Loop {
@@ -156,6 +162,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         gone: Vec::new(),
         forgetting: HashSet::new(),
         all_changed: true,
+        may_list,
         change_proved: false,
         probe_failed: false,
         read_again: now,

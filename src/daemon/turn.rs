@@ -32,6 +32,8 @@ pub(super) struct Loop<'p> {
     pub(super) forgetting: HashSet<ObjectRef>,
     /// Certificates may have come or gone.
     pub(super) all_changed: bool,
+    /// Whether all records may be listed.
+    pub(super) may_list: bool,
     /// A change was stored: the others of its kind may follow.
     pub(super) change_proved: bool,
     /// A zone would not take an UPDATE.
@@ -53,7 +55,7 @@ impl Loop<'_> {
     pub(super) fn run(mut self) -> Result<End, String> {
         if self.world.is_watching() {
             self.world.follow(time::now())?;
-        } else {
+        } else if self.may_list {
             self.world.objects.find_records(time::now());
         }
         while !self.context.stop.is_set() {

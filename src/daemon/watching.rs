@@ -3,6 +3,7 @@
 //! Of Secrets those of a type are watched, all at once. Where the Role allows that for single ones only, each is watched by its name, up
 //! to a bound; where it allows none of it, they are read now and then. What was not allowed is tried again later.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread;
@@ -11,6 +12,7 @@ use crossbeam_channel::Sender;
 
 use super::Wake;
 use super::facts::{Seen, seen};
+use super::permissions::Permissions;
 use crate::issue::Context;
 use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
@@ -38,6 +40,12 @@ pub(super) struct Watching {
     watches: BTreeMap<Target, Watch>,
     /// What is not allowed, until when that is taken for granted.
     denied: BTreeMap<Target, Time>,
+    /// What the API server says that is allowed.
+    permissions: Permissions,
+    /// When it was asked for that.
+    asked: Time,
+    /// Something that is of interest is not among them.
+    narrow: bool,
     count: usize,
 }
 
@@ -109,8 +117,15 @@ fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> 
 
 impl Watching {
     /// Nothing is watched yet.
-    pub(super) fn new(client: Arc<Client>, context: Arc<Context>, changes: Sender<Wake>) -> Watching {
-        Watching { client, context, changes, watches: BTreeMap::new(), denied: BTreeMap::new(), count: 0 }
+    pub(super) fn new(
+        client: Arc<Client>,
+        context: Arc<Context>,
+        changes: Sender<Wake>,
+        permissions: Permissions,
+        now: Time,
+    ) -> Watching {
+        let (watches, denied) = (BTreeMap::new(), BTreeMap::new());
+        Watching { client, context, changes, watches, denied, permissions, asked: now, narrow: false, count: 0 }
     }
 
     /// Starts and ends watches so that they show what is of interest. Returns those that ended.
@@ -119,7 +134,17 @@ impl Watching {
     /// When a thread can not be had.
     pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
-        let wanted = targets(interest, &self.context.namespace, |target| self.denied.contains_key(target));
+        if self.narrow && self.asked + DENIED_AGAIN <= now {
+            (self.permissions, self.asked) = (Permissions::ask(&self.context), now);
+        }
+        let narrow = Cell::new(false);
+        let is_denied = |target: &Target| {
+            let permitted = self.permissions.allow_watching(target);
+            narrow.set(narrow.get() || !permitted);
+            !permitted || self.denied.contains_key(target)
+        };
+        let wanted = targets(interest, &self.context.namespace, is_denied);
+        self.narrow = narrow.get();
         let mut ended = Vec::new();
         self.watches.retain(|target, watch| {
             let stays = wanted.contains(target);
@@ -194,7 +219,8 @@ impl Watching {
 
     /// When something that was not allowed is tried again.
     pub(super) fn again(&self) -> Option<Time> {
-        self.denied.values().min().copied()
+        let narrow = self.narrow.then(|| self.asked + DENIED_AGAIN);
+        self.denied.values().copied().chain(narrow).min()
     }
 }
 

@@ -192,7 +192,7 @@ impl World {
             for (secret, wanted) in &self.wishes.wanted {
                 interest.certificates.extend(wanted.entry.secrets.iter().cloned());
                 interest.records.insert(record::reference(secret, &self.context.namespace));
-                interest.contents.extend(inputs(wanted).cloned());
+                interest.contents.extend(wanted.inputs().cloned());
             }
         }
         self.objects.follow(&interest, now)
@@ -232,7 +232,7 @@ impl World {
             News::Object(at) => self.owner(at).into_iter().collect(),
             News::Content(at) => {
                 let using = |(secret, wanted): (&ObjectRef, &Arc<Wanted>)| {
-                    inputs(wanted).any(|used| used == at).then(|| secret.clone())
+                    wanted.inputs().any(|used| used == at).then(|| secret.clone())
                 };
                 self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
             }
@@ -308,13 +308,6 @@ impl World {
         }
         gone
     }
-}
-
-/// The Secrets that an attempt reads.
-pub(super) fn inputs(wanted: &Wanted) -> impl Iterator<Item = &ObjectRef> {
-    let keys = wanted.entry.tsig_secret.iter().chain(wanted.zones.iter().filter_map(|z| z.tsig_secret.as_ref()));
-    let issuer = wanted.issuer.as_deref().into_iter();
-    keys.chain(issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten())
 }
 
 /// The next moment at which the world is looked at again, as a pause.

@@ -10,6 +10,7 @@ pub mod claim;
 pub mod gates;
 pub mod lead;
 pub mod limits;
+pub mod objects;
 mod order;
 pub mod probe;
 pub mod publish;

@@ -145,6 +145,15 @@ impl Client {
         self.call(Method::Put, &path, Some(object)).map(|(value, _)| value)
     }
 
+    /// Asks what we may do: `reviews` is a resource of authorization.k8s.io/v1. Returns the review with its status.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn review(&self, reviews: &str, review: &Value) -> Result<Value, KubeError> {
+        let path = format!("/apis/authorization.k8s.io/v1/{reviews}");
+        self.call(Method::Post, &path, Some(review)).map(|(value, _)| value)
+    }
+
     pub(super) fn call(
         &self,
         method: Method,

@@ -1,8 +1,9 @@
 //! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
 //!
-//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `writer`, `event`, `status`) and what decides (`watch_state`,
-//! `lease`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
-//! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events.
+//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `writer`, `event`, `status`, `permission`) and what decides
+//! (`watch_state`, `lease`, `pace`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
+//! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events, `review` asks what is
+//! allowed.
 
 pub mod access;
 pub mod auth;
@@ -14,8 +15,10 @@ pub mod kubeconfig;
 pub mod lease;
 pub mod object;
 pub mod pace;
+pub mod permission;
 pub mod plugin;
 pub mod reporter;
+pub mod review;
 pub mod session;
 pub mod status;
 pub mod watch;

@@ -46,6 +46,13 @@ impl Wanted {
         self.entry.profile.as_deref().or_else(|| self.issuer.as_ref()?.profile.as_deref())
     }
 
+    /// The Secrets that are only read: keys, and what the issuer names.
+    pub fn inputs(&self) -> impl Iterator<Item = &ObjectRef> {
+        let keys = self.entry.tsig_secret.iter().chain(self.zones.iter().filter_map(|zone| zone.tsig_secret.as_ref()));
+        let issuer = self.issuer.as_deref().into_iter();
+        keys.chain(issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten())
+    }
+
     /// The same for some of the names: of the rest of what is wanted nothing is given up.
     pub fn only(&self, domains: Vec<Domain>) -> Wanted {
         let mut wanted = self.clone();

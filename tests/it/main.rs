@@ -24,6 +24,7 @@ mod namespaces;
 mod owners;
 mod probes;
 mod renewal_info;
+mod roles;
 mod scripted_ca;
 mod seeing;
 mod static_binary;
