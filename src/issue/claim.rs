@@ -52,6 +52,11 @@ impl<'s> Claim<'s> {
         version.map_or("", |version| &version.resource_version)
     }
 
+    /// Whether there was none.
+    pub fn is_new(&self) -> bool {
+        self.current.is_none()
+    }
+
     /// Writes the record as it is now.
     ///
     /// # Errors

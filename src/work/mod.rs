@@ -244,7 +244,12 @@ impl<'a> Work<'a> {
         let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };
         self.take(claim);
+        let is_new = claim.is_new();
         claim.save()?;
+        if is_new {
+            // Changes nothing. Who may create and not update would make an order in each attempt and never get further.
+            claim.save()?;
+        }
         issue(self.context, self.wanted, claim, counted, reuse, places)
     }
 

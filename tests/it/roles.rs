@@ -108,6 +108,21 @@ fn a_daemon_asks_for_nothing_that_the_role_of_deploy_does_not_grant() {
 }
 
 #[test]
+fn no_order_is_made_whose_record_could_not_be_continued() {
+    let cluster = Cluster::new();
+    cluster.config(&cluster.site.entry("web", "www.site.test", ""));
+    cluster.once().ends(0);
+    // The account is there, and the trial writes of what does not exist yet are creates.
+    let patch = r#"[{"op": "replace", "path": "/rules/1/verbs", "value": ["get", "list", "watch", "create"]}]"#;
+    cluster.kubectl(&["patch", "role", "notariat", "--type=json", "-p", patch]);
+    let orders = || cluster.site.pebble.request_lines().into_iter().filter(|l| l.contains("order-plz")).count();
+    let before = orders();
+    cluster.config(&cluster.site.entry("new", "b.site.test", ""));
+    cluster.once().ends(1).says(&["the Role lacks the verb `update` on `secrets`"]);
+    assert_eq!((before, orders()), (1, 1));
+}
+
+#[test]
 fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     // The authorizer of nodes lists no rules. To a node it allows Events, which no rule of RBAC does.
     let kube = Kube::start_with(&["--authorization-mode=Node"]);
