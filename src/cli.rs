@@ -21,6 +21,8 @@ pub enum Command {
     Run(Box<Arguments>),
     /// Write a wish, or change an account.
     Wish(Wish, Box<Arguments>),
+    /// Print the Role that is enough, for the ConfigMaps in a file or else for those that the arguments name.
+    Role(Option<PathBuf>, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
@@ -95,6 +97,8 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat revoke [-reason R] [NS/]SECRET   ask it to replace and revoke: unspecified (default), keyCompromise,
                                                  superseded, cessationOfOperation
        notariat account rollover SECRET          give an ACME account, by the name of its Secret, a new key
+       notariat role -config NAME | -f FILE      print the Role that is enough for a ConfigMap and names its Secrets; give
+                                                 the flags of the daemon; FILE is a manifest, - standard input
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
@@ -139,7 +143,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     }
     let mut flags = Flags(pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect()));
     let word = flags.0.subcommand().map_err(|e| e.to_string())?;
-    let wish = word.map(|word| flags.wish(&word)).transpose()?;
+    let is_role = word.as_deref() == Some("role");
+    let wish = word.filter(|_| !is_role).map(|word| flags.wish(&word)).transpose()?;
+    let manifest = if is_role { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -200,10 +206,17 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     match (wish, named) {
         (Some(wish), Some(name)) => Ok(Command::Wish(wish(name), Box::new(arguments))),
         (Some(_), None) => Err("the name of a Secret is missing (-h shows all commands)".to_owned()),
+        (None, _) if is_role && manifest.is_some() => match arguments.config.is_empty() {
+            true => Ok(Command::Role(manifest, Box::new(arguments))),
+            false => {
+                Err("-config and -f exclude each other: the ConfigMap is in the file or in the cluster".to_owned())
+            }
+        },
         (None, _) if arguments.config.is_empty() => {
             Err("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)"
                 .to_owned())
         }
+        (None, _) if is_role => Ok(Command::Role(None, Box::new(arguments))),
         (None, _) => Ok(Command::Run(Box::new(arguments))),
     }
 }
@@ -227,9 +240,11 @@ fn log_level(text: &str) -> Result<log::LevelFilter, String> {
     }
 }
 
-/// `-word` becomes `--word`, and `-word=value` two arguments. `-h` stays.
+/// `-word` becomes `--word`, and `-word=value` two arguments. `-h` and `-` stay.
 fn normalised(argument: &str) -> Vec<String> {
-    let Some(word) = argument.strip_prefix('-').map(|w| w.strip_prefix('-').unwrap_or(w)) else {
+    let Some(word) =
+        argument.strip_prefix('-').filter(|word| !word.is_empty()).map(|w| w.strip_prefix('-').unwrap_or(w))
+    else {
         return vec![argument.to_owned()];
     };
     let dashed = |word: &str| {
@@ -306,7 +321,8 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 19] = [
+    const WORDS: [&str; 20] = [
+        "-f",
         "--allow-namespaces",
         "--acme",
         "--acme-ca",
@@ -327,7 +343,7 @@ fn long(word: &str) -> &'static str {
         "--workers",
         "--log-level",
     ];
-    WORDS.into_iter().find(|w| w[2..] == *word).expect("every flag stands in the list above")
+    WORDS.into_iter().find(|w| w.trim_start_matches('-') == word).expect("every flag stands in the list above")
 }
 
 #[cfg(test)]
@@ -430,6 +446,34 @@ mod tests {
             ("obtain web", "\"obtain\" is neither a command nor a flag"),
         ] {
             let error = wish(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_for_a_config_map_of_the_cluster_or_of_a_file() {
+        let role = |line: &str| match parse(line.split_whitespace().map(OsString::from).collect()) {
+            Ok(Command::Role(file, arguments)) => Ok((file, arguments.config)),
+            Ok(other) => panic!("{line}: {other:?}"),
+            Err(e) => Err(e),
+        };
+        let file = |name: &str| Ok((Some(PathBuf::from(name)), Vec::new()));
+        for (line, expected) in [
+            ("role -config a,b", Ok((None, vec!["a".to_owned(), "b".to_owned()]))),
+            ("role -f a.yaml -acme https://ca/dir", file("a.yaml")),
+            ("role -f=a.yaml", file("a.yaml")),
+            ("role --namespace team -f -", file("-")),
+        ] {
+            assert_eq!(role(line), expected, "{line}");
+        }
+        for (line, part) in [
+            ("role", "-config is missing"),
+            ("role -config a -f b", "exclude each other"),
+            ("role -f", "-f lacks its value"),
+            ("-config a -f b", "-f is not a flag"),
+            ("role -config a b", "\"b\" is not a flag"),
+        ] {
+            let error = role(line).expect_err(line);
             assert!(error.contains(part), "{line}: {error}");
         }
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command};
 use notariat::daemon::{End, run_daemon};
-use notariat::{commands, log, start};
+use notariat::{commands, log, role, start};
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
@@ -13,6 +13,12 @@ fn main() -> ExitCode {
         Ok(Command::Wish(wish, arguments)) => {
             return match commands::run(&wish, &arguments) {
                 Ok(told) => print(&format!("{told}\n")),
+                Err(e) => fail(&e, End::Unsound),
+            };
+        }
+        Ok(Command::Role(file, arguments)) => {
+            return match role::run(file.as_deref(), &arguments) {
+                Ok(yaml) => print(&yaml),
                 Err(e) => fail(&e, End::Unsound),
             };
         }

@@ -39,10 +39,7 @@ const LOCAL_NAMESPACE: &str = "default";
 /// One sentence that says what is missing or wrong where.
 pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let stop = Stop::new();
-    let directory = match &arguments.acme {
-        Some(url) => Directory::new(url, true),
-        None => Directory::new(STAGING, false),
-    };
+    let directory = directory(arguments);
     if arguments.acme.is_none() {
         event!(
             warn,
@@ -89,6 +86,14 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         namespaces,
     };
     Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers, lease }))
+}
+
+/// The directory of entries that name no issuer.
+pub fn directory(arguments: &Arguments) -> Directory {
+    match &arguments.acme {
+        Some(url) => Directory::new(url, true),
+        None => Directory::new(STAGING, false),
+    }
 }
 
 /// Where the objects are.

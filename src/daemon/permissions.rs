@@ -101,7 +101,8 @@ fn say(namespace: &str, missing: &Missing<'_>) {
         resource = right.resource,
         namespace = namespace,
         names = names,
-        consequence = right.without
+        consequence = right.without,
+        hint = "`notariat role` prints a Role that is enough"
     );
 }
 

@@ -59,7 +59,7 @@ const LAYERS: &[&[&str]] = &[
     &["work"],
     &["daemon"],
     &["cli", "start"],
-    &["commands"],
+    &["commands", "role"],
     &["main"],
 ];
 

@@ -1,4 +1,4 @@
-//! What notariat needs of a Role, and what it says where that is missing.
+//! What notariat needs of a Role, what it says where that is missing, and the Role that `notariat role` prints.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,12 +7,13 @@ use notariat::kube::auth;
 use notariat::kube::client::Client;
 use notariat::kube::permission::{Kind, Names, RIGHTS, Rules};
 use notariat::kube::review;
-use notariat_lab::Kube;
 use notariat_lab::kube::Audited;
-use serde_json::Value;
+use notariat_lab::{Kube, Scratch};
+use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
-use crate::support::x509;
+use crate::support::run::{Daemon, notariat};
+use crate::support::{Run, x509};
 
 /// Group, resource and verb of each request.
 type Verbs = BTreeSet<(String, String, String)>;
@@ -105,6 +106,176 @@ fn a_daemon_asks_for_nothing_that_the_role_of_deploy_does_not_grant() {
     assert!(["get", "list", "create", "update"].iter().all(|verb| of(verb, "secrets") > 0), "{asked:#?}");
     assert_eq!(of("create", "selfsubjectrulesreviews"), 2, "one for each start");
     assert_eq!(of("create", "selfsubjectaccessreviews"), 0, "the rules are complete");
+}
+
+/// The Role that `notariat role` prints.
+fn printed(cluster: &Cluster, more: &[&str]) -> String {
+    let mut command = cluster.command(cluster.kube.admin_kubeconfig(), more);
+    let run = Run::of(notariat().arg("role").args(command.args([""; 0]).get_args().collect::<Vec<_>>())).ends(0);
+    assert_eq!(run.log, "");
+    run.stdout
+}
+
+/// A cluster with one certificate that is overdue and one that is not there, from an issuer with roots of its own.
+fn cluster() -> Cluster {
+    let cluster = Cluster::new();
+    let roots = format!("--from-file=ca.crt={}", cluster.site.pebble.ca_file().display());
+    cluster.kubectl(&["create", "secret", "generic", "roots", &roots]);
+    let file = cluster.site.store.write(
+        "certificates",
+        &[cluster.site.entry("old", "a.site.test", ", issuer: lab"), cluster.site.entry("new", "b.site.test", "")]
+            .concat(),
+    );
+    let issuers = format!(
+        "--from-literal=issuers=lab: {{directory: '{}', caSecretName: roots}}",
+        cluster.site.pebble.directory()
+    );
+    cluster.kubectl(&["create", "configmap", "notariat", &format!("--from-file={}", file.display()), &issuers]);
+    cluster
+}
+
+#[test]
+fn the_printed_role_is_enough() {
+    let cluster = cluster();
+    let yaml = printed(&cluster, &[]);
+    let manifest =
+        cluster.site.store.write("manifest", &cluster.kubectl(&["get", "configmap", "notariat", "-o", "yaml"]));
+    let from_file = ["role", "-acme", &cluster.site.pebble.directory(), "-f", manifest.to_str().unwrap()];
+    assert_eq!(Run::of(notariat().args(from_file)).ends(0).stdout, yaml, "a manifest says the same");
+    assert_eq!(granted(&rules(&yaml)), sent());
+    assert_eq!(rules(&yaml).iter().filter(|rule| texts(&rule["resourceNames"]).is_empty()).count(), 3, "{yaml}");
+
+    cluster.kube.kubectl_stdin(&["-n", &cluster.namespace, "apply", "-f", "-"], &yaml);
+    let daemon = cluster.daemon(&[]);
+    daemon.until("both are there", || daemon.log().matches("issued secret=").count() == 2);
+    assert!(!daemon.log().contains("permission-missing"), "{}", daemon.log());
+    assert_eq!(daemon.terminate(), 0);
+    cluster.once().ends(0).says(&["valid secret="]).never_says("permission-missing");
+    assert_granted(&audit(&cluster));
+    for secret in ["other", "tsigkey2"] {
+        let forbidden = cluster
+            .kube
+            .try_kubectl_as(&cluster.service_account(), &["-n", &cluster.namespace, "get", "secret", secret]);
+        assert!(forbidden.unwrap_err().contains("forbidden"), "{secret}");
+    }
+}
+
+#[test]
+fn no_role_is_printed_for_what_would_be_refused() {
+    let scratch = Scratch::new("role");
+    let role = |text: &str, more: &[&str]| {
+        let file = scratch.write("manifest", text);
+        Run::of(notariat().args(["role", "-f", file.to_str().unwrap()]).args(more))
+    };
+    let of = |entries: &str| {
+        format!("kind: ConfigMap\nmetadata: {{name: c, namespace: team}}\ndata:\n  certificates: |\n    {entries}\n")
+    };
+    let run = role(
+        &of("- {secret: a, domains: [a..test]}\n    - {secret: other/b, domains: [b.test], tsigSecretName: k}"),
+        &[],
+    )
+    .ends(1);
+    assert_eq!(run.stdout, "");
+    let run = run.says(&[
+        "certificates entry 1 (team/a): domains[0]",
+        "entry 2 (other/b): secret: \"other/b\" is in the namespace other",
+    ]);
+    run.says(&["-allow-namespaces"]);
+    role("[", &[]).ends(1).says(&["manifest: is not YAML"]);
+    let run =
+        role(&of("- {secret: other/b, domains: [b.test], tsigSecretName: keys/k}"), &["-allow-namespaces=keys,other"])
+            .ends(0);
+    let roles: Vec<&str> = run.stdout.split("---\n").collect();
+    assert_eq!(roles.len(), 3, "{}", run.stdout);
+    for (role, namespace, resources) in [(roles[0], "keys", 1), (roles[1], "other", 2), (roles[2], "team", 6)] {
+        assert!(role.contains(&format!("namespace: \"{namespace}\"")), "{role}");
+        assert_eq!(rules(role).len(), resources, "{role}");
+    }
+}
+
+/// What a pass ends with where a verb is missing, and how many orders were made. `None`: nothing else is different.
+fn outcome(resource: &str, names: &str, verb: &str) -> Option<(i32, usize)> {
+    match (resource, verb) {
+        ("configmaps", "get") => Some((75, 0)),
+        ("secrets", "get") => Some((75, 0)),
+        ("secrets", "create") => Some((1, 0)),
+        // The one that does not exist yet is made.
+        ("secrets", "update") if names.contains("old") && !names.contains("record") => Some((1, 1)),
+        ("secrets", "update") => Some((1, 0)),
+        _ => None,
+    }
+}
+
+#[test]
+fn each_verb_that_is_taken_away_is_named_with_what_follows() {
+    let cluster = cluster();
+    let yaml = printed(&cluster, &[]);
+    let whole: Value = serde_yaml::from_str(&yaml).unwrap();
+    let account = format!("--as=system:serviceaccount:{}:notariat", cluster.namespace);
+    let mut cases = 0;
+    for (number, rule) in rules(&yaml).iter().enumerate() {
+        for verb in texts(&rule["verbs"]) {
+            let mut role = whole.clone();
+            let verbs: Vec<_> = texts(&rule["verbs"]).into_iter().filter(|v| *v != verb).collect();
+            role["rules"][number]["verbs"] = json!(verbs);
+            if verbs.is_empty() {
+                role["rules"].as_array_mut().unwrap().remove(number);
+            }
+            cluster.kubectl(&[
+                "delete",
+                "secrets",
+                "--ignore-not-found",
+                "-l",
+                "app.kubernetes.io/managed-by=notariat",
+            ]);
+            cluster.kubectl(&["delete", "secret", "--ignore-not-found", "old"]);
+            cluster.tls("old", &x509::make(&["a.site.test"], "somebody", -90, -1));
+            cluster.kube.kubectl_stdin(&["apply", "-f", "-"], &role.to_string());
+            let (resource, names) = (rule["resources"][0].as_str().unwrap(), texts(&rule["resourceNames"]));
+            let (group, name) = (rule["apiGroups"][0].as_str().unwrap(), names.first());
+            let object = format!(
+                "{}{}",
+                if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") },
+                name.map(|n| format!("/{n}")).unwrap_or_default()
+            );
+            let can =
+                || cluster.kube.try_kubectl(&["-n", &cluster.namespace, "auth", "can-i", &verb, &object, &account]);
+            for _ in 0..100 {
+                if can().is_err() {
+                    break;
+                }
+            }
+            assert!(can().is_err(), "{verb} {object} is still allowed");
+
+            let right = RIGHTS.iter().find(|r| (r.resource, r.verb) == (resource, verb.as_str())).unwrap();
+            let named = if names.is_empty() { "all".to_owned() } else { names.join(",") };
+            let said = format!(
+                "permission-missing verb={verb} resource={resource} namespace={} names={named} consequence={:?}",
+                cluster.namespace, right.without
+            );
+            let orders = || cluster.site.pebble.request_lines().into_iter().filter(|l| l.contains("order-plz")).count();
+            let before = orders();
+            match outcome(resource, &named, &verb) {
+                Some((code, made)) => {
+                    let run = cluster.once().ends(code).says(&[&said]);
+                    run.says(&[&format!(
+                        "the Role lacks the verb `{verb}` on `{resource}` in the namespace {}",
+                        cluster.namespace
+                    )]);
+                    assert_eq!(orders() - before, made, "{verb} {resource} {named}");
+                }
+                None => {
+                    let daemon: Daemon = cluster.daemon(&[]);
+                    daemon.until_it_says(&said);
+                    daemon.until("both are there", || daemon.log().matches("issued secret=").count() == 2);
+                    assert_eq!(daemon.log().matches("permission-missing").count(), 1, "{}", daemon.log());
+                    assert_eq!(daemon.terminate(), 0);
+                }
+            }
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 20, "{yaml}");
 }
 
 #[test]
