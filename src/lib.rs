@@ -6,7 +6,8 @@
 //!   config: text -> entries, each valid or refused       sources: entries -> Wanted
 //!      |
 //!      v
-//!   daemon: reads what Secrets and records hold, decides for each, hands out jobs       [threads: loop, workers, signals, election]
+//!   daemon: watches Secrets and records, decides for each that changed, hands out jobs  [threads: loop, watches, workers, signals,
+//!      |                                                                                           election, Events]
 //!      |          decide(wanted, held, record, now) -> Keep | Wait | Refuse | Restore | Issue
 //!      v
 //!   work:  claims the record -> issue: order, publish, see, prove, finalize, download, check, withdraw
@@ -25,10 +26,10 @@
 //! | layer | modules |
 //! |---|---|
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
-//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, status}` |
-//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::lease` |
-//! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`] and [`commands`] |
+//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, writer, event, permission, status}` |
+//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
+//! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`] and [`role`] |
 //!
 //! # Reading order
 //!
@@ -52,6 +53,7 @@ pub mod limits;
 pub mod log;
 pub mod name;
 pub mod record;
+pub mod role;
 pub mod secret;
 pub mod sources;
 pub mod start;

@@ -48,7 +48,8 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
         configmap::add(&mut wishes, name, &config, |_| None);
     }
     if !wishes.refused.is_empty() {
-        return Err(wishes.refused.join("\nnotariat: "));
+        let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
+        return Err(refused.join("\nnotariat: "));
     }
     let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
     let mut all = objects(&wishes, &cas, &own);
@@ -111,7 +112,7 @@ fn comment(kind: Kind) -> &'static str {
 
 /// The ConfigMaps where the daemon reads them, and the own namespace.
 fn in_place(arguments: &Arguments) -> Result<(ConfigMaps, String), String> {
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside)?;
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
     let mut found = ConfigMaps::new();
     for name in &arguments.config {
         let at = ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"))?;
