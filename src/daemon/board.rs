@@ -1,6 +1,6 @@
 //! Whose turn it is: which certificates have to be looked at, which jobs wait, which are being done. Pure.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::world::Verdict;
 use crate::decide::Reason;
@@ -14,7 +14,7 @@ use crate::work::{Job, Task};
 #[derive(Debug, Default)]
 pub(super) struct Board {
     places: BTreeMap<ObjectRef, Place>,
-    marked: HashSet<ObjectRef>,
+    marked: BTreeSet<ObjectRef>,
     /// What certificates were worked on, each in a way: a single pass does that once.
     served: HashMap<ObjectRef, Vec<u8>>,
 }
@@ -86,7 +86,7 @@ impl Board {
         let is_due = |place: &Place| place.verdict.due.is_some_and(|due| due <= now);
         self.marked.extend(self.places.iter().filter(|(_, place)| is_due(place)).map(|(secret, _)| secret.clone()));
         let is_away = |secret: &ObjectRef| self.places.get(secret).is_some_and(|place| place.is_away(now));
-        let (away, taken): (Vec<_>, Vec<_>) = self.marked.drain().partition(is_away);
+        let (away, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut self.marked).into_iter().partition(is_away);
         self.marked.extend(away);
         taken
     }

@@ -290,8 +290,11 @@ impl World {
             return Vec::new();
         }
         let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
+        // What is refused is wanted all the same, though perhaps in no form that we may serve.
+        let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
+        let wanted = self.wishes.wanted.keys().chain(refused);
         let wanted: BTreeSet<ObjectRef> =
-            self.wishes.wanted.keys().map(|secret| record::reference(secret, &self.context.namespace)).collect();
+            wanted.map(|secret| record::reference(secret, &self.context.namespace)).collect();
         let mut gone = Vec::new();
         for (at, known) in self.objects.records.facts().filter(|(at, _)| !wanted.contains(*at)) {
             let Ok(known) = known else { continue };

@@ -66,9 +66,9 @@ pub const RIGHTS: [Right; 13] = [
         )
     },
     of_secrets("update", &[Kind::Certificate, Kind::Own], "nothing is renewed or restored, and nothing is ordered"),
-    of_leases("get", true),
-    of_leases("create", false),
-    of_leases("update", true),
+    of_leases("get", true, "no leader is elected; replicas are kept apart by the records alone"),
+    of_leases("create", false, "no leader is elected; replicas are kept apart by the records alone"),
+    of_leases("update", true, "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
     of_events("create", "there are no Events on the ConfigMap"),
     of_events("update", "an Event that happens again is not counted"),
 ];
@@ -86,8 +86,7 @@ const fn of_secrets(verb: &'static str, of: &'static [Kind], without: &'static s
     Right { group: "", resource: "secrets", verb, by_name: true, of, without }
 }
 
-const fn of_leases(verb: &'static str, by_name: bool) -> Right {
-    let without = "no leader is elected; replicas are kept apart by the records alone";
+const fn of_leases(verb: &'static str, by_name: bool, without: &'static str) -> Right {
     Right { group: "coordination.k8s.io", resource: "leases", verb, by_name, of: &[Kind::Lease], without }
 }
 

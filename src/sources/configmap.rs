@@ -34,7 +34,11 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             }
             Err(refused) => refused,
         };
-        wishes.refused.push(Refused { source: source.clone(), sentence: refused.to_string() });
+        wishes.refused.push(Refused {
+            source: source.clone(),
+            sentence: refused.to_string(),
+            secret: refused.secret.clone(),
+        });
         match &refused.secret {
             None => wishes.incomplete = true,
             Some(secret) => {

@@ -73,6 +73,8 @@ pub struct Refused {
     pub source: Arc<str>,
     /// What is wrong where.
     pub sentence: String,
+    /// The Secret that it is for, where that much can be read: what is remembered of its certificate is not forgotten.
+    pub secret: Option<ObjectRef>,
 }
 
 impl fmt::Display for Refused {
@@ -109,7 +111,8 @@ impl Wishes {
                 "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",
                 wanted.entry.main_secret(),
             );
-            self.refused.push(Refused { source: wanted.source, sentence });
+            let secret = Some(wanted.entry.main_secret().clone());
+            self.refused.push(Refused { source: wanted.source, sentence, secret });
             return;
         }
         let main = wanted.entry.main_secret().clone();

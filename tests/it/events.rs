@@ -134,7 +134,7 @@ fn what_repeats_is_counted_up_also_when_its_event_is_gone() {
 #[test]
 fn without_the_permission_everything_else_goes_on() {
     let cluster = Cluster::new();
-    cluster.kubectl(&["patch", "role", "notariat", "--type=json", "-p", r#"[{"op": "remove", "path": "/rules/2"}]"#]);
+    cluster.kubectl(&["patch", "role", "notariat", "--type=json", "-p", r#"[{"op": "remove", "path": "/rules/4"}]"#]);
     let entries = ["a", "b"].map(|name| cluster.site.entry(name, &format!("{name}.site.test"), ""));
     cluster.config(&entries.concat());
     let run =

@@ -228,7 +228,10 @@ fn a_server_that_ends_each_watch_at_once_is_not_asked_without_a_pause() {
 fn what_is_not_allowed_is_told_and_outages_are_borne() {
     let status = |code: u16, reason: &str| json!({"kind": "Status", "reason": reason, "message": reason, "code": code});
     let away = || Whole(503, status(503, "ServiceUnavailable").to_string());
-    let play = Play::of(vec![away(), away(), list(5, "", &["a"]), Whole(403, status(403, "Forbidden").to_string())]);
+    // The client tries five times; when that was of no use, once.
+    let outage = (0..6).map(|_| away());
+    let later = [list(5, "", &["a"]), Whole(403, status(403, "Forbidden").to_string())];
+    let play = Play::of(outage.chain(later).collect());
     play.tells(&[
         "listing",
         "listing",

@@ -153,7 +153,10 @@ fn second(cluster: &Cluster, yaml: &str) -> (String, PathBuf) {
 
 fn command(cluster: &Cluster, namespace: &str, identity: &Path) -> Command {
     let mut command = notariat();
-    command.args(["-once", "-config", "notariat", "-namespace", namespace]).arg("-kubeconfig").arg(identity);
+    command
+        .args(["-once", "-config", "notariat", "-namespace", namespace, "-allow-namespaces", &cluster.namespace])
+        .arg("-kubeconfig")
+        .arg(identity);
     command.arg("-acme").arg(cluster.site.pebble.directory()).arg("-acme-ca").arg(cluster.site.pebble.ca_file());
     command.arg(format!("-resolver={}", cluster.site.resolver.addr()));
     command

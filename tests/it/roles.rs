@@ -264,6 +264,13 @@ fn each_verb_that_is_taken_away_is_named_with_what_follows() {
                     )]);
                     assert_eq!(orders() - before, made, "{verb} {resource} {named}");
                 }
+                None if (resource, verb.as_str()) == ("leases", "update") => {
+                    let daemon: Daemon = cluster.daemon(&[]);
+                    daemon.until_it_says(&said);
+                    daemon.until_it_says("the Role lacks the verb `update` on `leases`");
+                    assert_eq!(daemon.terminate(), 0);
+                    assert_eq!(orders(), before, "who may not renew a Lease that is there does not lead");
+                }
                 None => {
                     let daemon: Daemon = cluster.daemon(&[]);
                     daemon.until_it_says(&said);

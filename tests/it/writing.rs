@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::Cluster;
 use crate::support::https::{Reply, read_request, server_config};
 use crate::support::liar::listening;
-use crate::support::x509;
+use crate::support::{Run, x509};
 
 /// Orders at the CA.
 fn orders(cluster: &Cluster) -> usize {
@@ -144,7 +144,10 @@ fn a_namespace_that_goes_is_found_before_anything_is_ordered() {
     cluster.kube.kubectl(&["-n", &other, "create", "rolebinding", "notariat", "--role=notariat", &account]);
     cluster.config(&cluster.site.entry(&format!("{other}/web"), "www.site.test", ""));
     cluster.kube.kubectl(&["delete", "namespace", &other, "--wait=false"]);
-    assert_found(&cluster, &[&format!("the namespace {other} is being deleted")]);
+    let run = Run::of(&mut cluster.command(&cluster.service_account(), &["-once", "-allow-namespaces", &other]));
+    run.ends(1)
+        .says(&["can not be written, so nothing was ordered", &format!("the namespace {other} is being deleted")]);
+    assert_eq!(orders(&cluster), 0);
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn the_secrets_of_one_entry_hold_one_certificate_without_the_ca() {
     cluster.once().ends(0);
     let data = cluster.get("web", "{.data}");
     assert_eq!(cluster.get("web-too", "{.data}"), data);
-    let requests = cluster.site.pebble.requests();
+    let requests = cluster.site.pebble.request_lines();
 
     cluster.kubectl(&["delete", "secret", "web"]);
     cluster.once().ends(0).says(&[&format!("restored secret={}/web reason=SecretMissing", cluster.namespace)]);
@@ -176,7 +179,7 @@ fn the_secrets_of_one_entry_hold_one_certificate_without_the_ca() {
     cluster.once().ends(0).says(&[&format!("restored secret={}/web reason=KeyMismatch", cluster.namespace)]);
 
     assert_eq!(["web", "web-too"].map(|secret| cluster.get(secret, "{.data}")), [data.clone(), data]);
-    assert_eq!(cluster.site.pebble.requests(), requests, "the CA was not asked");
+    assert_eq!(cluster.site.pebble.request_lines(), requests, "the CA was not asked");
 
     // Nothing differs, so nothing is written, as the API server saw it.
     let user = format!("system:serviceaccount:{}:notariat", cluster.namespace);
