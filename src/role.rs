@@ -16,7 +16,7 @@ use crate::config::node::Node;
 use crate::config::{self, Unreadable};
 use crate::issue::cas::Cas;
 use crate::issue::objects::objects;
-use crate::kube::permission::{Kind, LEASE, Names, RIGHTS, Right};
+use crate::kube::permission::{Kind, Names, RIGHTS, Right};
 use crate::limits::MANIFEST_OCTETS_MAX;
 use crate::name::ObjectRef;
 use crate::sources::{Wishes, configmap};
@@ -55,7 +55,9 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     let mut all = objects(&wishes, &cas, &own);
     let names = all.entry(own.clone()).or_default();
     names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.clone()).collect());
-    names.insert(Kind::Lease, [LEASE.to_owned()].into());
+    if let Some(lease) = &arguments.lease {
+        names.insert(Kind::Lease, [lease.clone()].into());
+    }
     names.insert(Kind::Event, BTreeSet::new());
     let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
     let roles: Vec<String> = all.iter().map(|(namespace, names)| role(namespace, &own, names)).collect();

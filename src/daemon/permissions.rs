@@ -8,7 +8,7 @@ use crate::config;
 use crate::issue::Context;
 use crate::issue::objects::objects;
 use crate::kube::client::{KubeError, Resource};
-use crate::kube::permission::{Kind, LEASE, Missing, Names, Rules};
+use crate::kube::permission::{Kind, Missing, Names, Rules};
 use crate::kube::review;
 use crate::kube::watch_state::{Selector, Target};
 use crate::limits::NAMES_SHOWN_MAX;
@@ -110,8 +110,8 @@ fn say(namespace: &str, missing: &Missing<'_>) {
 fn besides(plan: &Plan) -> Names {
     let config_maps = plan.config_maps.iter().map(|at| at.name.clone()).collect();
     let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
-    if plan.pass == Pass::Forever {
-        names.insert(Kind::Lease, [LEASE.to_owned()].into());
+    if let Some(lease) = &plan.lease {
+        names.insert(Kind::Lease, [lease.name.clone()].into());
     }
     names
 }

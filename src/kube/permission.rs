@@ -75,9 +75,6 @@ pub const RIGHTS: [Right; 13] = [
 
 const LATE: &str = "a change is noticed at the next look and not at once";
 
-/// The Lease where nothing else is said.
-pub const LEASE: &str = "notariat";
-
 const fn of_config_maps(verb: &'static str, without: &'static str) -> Right {
     Right { group: "", resource: "configmaps", verb, by_name: true, of: &[Kind::ConfigMap], without }
 }
