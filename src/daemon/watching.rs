@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
@@ -18,7 +19,7 @@ use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
 use crate::kube::watch::{Follower, Patience};
 use crate::kube::watch_state::{Selector, Target};
-use crate::limits::{DENIED_AGAIN, WATCHES_BY_NAME_MAX};
+use crate::limits::{DENIED_AGAIN, WATCH_PAUSE_MAX, WATCHES_BY_NAME_MAX};
 use crate::name::ObjectRef;
 use crate::record;
 use crate::stop::Stop;
@@ -115,6 +116,12 @@ fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> 
     wanted
 }
 
+/// Runs until that ends by itself. After a panic of a library `goes_on` says whether it begins anew: a watch that died without a word
+/// would vouch for ever for what it saw last.
+fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
+    while catch_unwind(AssertUnwindSafe(&run)).is_err() && goes_on() {}
+}
+
 impl Watching {
     /// Nothing is watched yet.
     pub(super) fn new(
@@ -169,12 +176,13 @@ impl Watching {
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
         let followed = target.clone();
         let run = move || {
-            let tell = |told| {
-                changes
-                    .send(Wake::Change(Box::new(Change { watch: number, seen: seen(&followed, told, &context) })))
-                    .is_ok()
+            let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
+            let follow = || {
+                let tell = |told| tell(seen(&followed, told, &context));
+                Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
             };
-            Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
+            let fault = "a fault inside notariat; please report it with the lines before";
+            again_after_panics(follow, || tell(Seen::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
         };
         // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
         let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
@@ -262,6 +270,22 @@ mod tests {
         assert!(!wanted(&["own/configmaps metadata.name=certs"]).iter().any(|t| t.contains("certs")));
         let by_name = wanted(&[records]);
         assert!(by_name.contains(&"own/secrets metadata.name=notariat-record.team.c".to_owned()), "{by_name:?}");
+    }
+
+    #[test]
+    fn a_watch_that_panics_begins_anew_while_it_is_wanted() {
+        let (runs, told) = (Cell::new(0), Cell::new(0));
+        let run = || {
+            runs.set(runs.get() + 1);
+            assert!(runs.get() > 2, "a library panics");
+        };
+        let goes_on = || {
+            told.set(told.get() + 1);
+            true
+        };
+        again_after_panics(run, goes_on);
+        assert_eq!((runs.get(), told.get()), (3, 2));
+        again_after_panics(|| panic!("a library panics"), || false);
     }
 
     #[test]
