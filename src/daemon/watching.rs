@@ -19,7 +19,7 @@ use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
 use crate::kube::watch::{Follower, Patience};
 use crate::kube::watch_state::{Selector, Target};
-use crate::limits::{DENIED_AGAIN, WATCH_PAUSE_MAX, WATCHES_BY_NAME_MAX};
+use crate::limits::{DENIED_AGAIN, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
 use crate::name::ObjectRef;
 use crate::record;
 use crate::stop::Stop;
@@ -48,6 +48,8 @@ pub(super) struct Watching {
     /// Something that is of interest is not among them.
     narrow: bool,
     count: usize,
+    /// One for each thread that has not ended yet, and this one.
+    alive: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -132,7 +134,18 @@ impl Watching {
         now: Time,
     ) -> Watching {
         let (watches, denied) = (BTreeMap::new(), BTreeMap::new());
-        Watching { client, context, changes, watches, denied, permissions, asked: now, narrow: false, count: 0 }
+        Watching {
+            client,
+            context,
+            changes,
+            watches,
+            denied,
+            permissions,
+            asked: now,
+            narrow: false,
+            count: 0,
+            alive: Arc::default(),
+        }
     }
 
     /// Starts and ends watches so that they show what is of interest. Returns those that ended.
@@ -162,9 +175,16 @@ impl Watching {
             stays
         });
         for target in wanted {
-            if !self.watches.contains_key(&target) {
-                self.start(target)?;
+            if self.watches.contains_key(&target) {
+                continue;
             }
+            let is_single_secret = target.resource == Resource::Secrets && matches!(target.selector, Selector::Name(_));
+            if is_single_secret && Arc::strong_count(&self.alive) > WATCH_THREADS_MAX {
+                // It is read now and then until there is room.
+                self.narrow = true;
+                continue;
+            }
+            self.start(target)?;
         }
         Ok(ended)
     }
@@ -174,7 +194,7 @@ impl Watching {
         let (number, stop) = (self.count, Stop::new());
         let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
-        let followed = target.clone();
+        let (followed, alive) = (target.clone(), self.alive.clone());
         let run = move || {
             let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
             let follow = || {
@@ -182,6 +202,7 @@ impl Watching {
                 Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
+            let _alive = alive;
             again_after_panics(follow, || tell(Seen::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
         };
         // Small stacks: there may be fifty of them, and certificates are parsed without recursion.

@@ -36,6 +36,10 @@ pub const WATCH_SHORT: Duration = Duration::from_secs(1);
 /// Objects that are watched by their name, each by a thread and a connection: 165 KiB each (measured).
 pub const WATCHES_BY_NAME_MAX: usize = 50;
 
+/// Threads of watches, with those that end, from which on no further Secret is watched by its name. One that is not wanted any more ends
+/// with its next line, four minutes later at the latest: whoever edits a ConfigMap all the time must not start them without bound.
+pub const WATCH_THREADS_MAX: usize = 4 * WATCHES_BY_NAME_MAX;
+
 /// How long what the Role did not allow is taken for granted before it is tried again.
 pub const DENIED_AGAIN: Duration = Duration::from_secs(600);
 
