@@ -12,7 +12,8 @@ use super::client::{Client, KubeError};
 use super::watch_state::{Line, Page, Target, is_gone, pause};
 use crate::http::{HttpError, Method};
 use crate::limits::{
-    PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_SHORT,
+    PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX,
+    WATCH_SHORT,
 };
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -89,11 +90,15 @@ pub struct Follower<'a, F> {
 impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     /// Follows until it is not allowed or not wanted any more.
     pub fn run(mut self) {
-        let mut failures = 0;
+        let (mut failures, mut gone) = (0, 0);
         while let Some(version) = self.list_again(&mut failures) {
+            let watch = Stopwatch::start();
             match self.watch_on(version, &mut failures) {
                 End::Gone => {
-                    if self.stop.wait(RELIST_PAUSE_MAX.mul_f64(draw())) {
+                    // A server that forgets at once what it just listed is not asked for it all the time.
+                    gone = if watch.elapsed() < WATCH_PAUSE_MAX { gone + 1 } else { 1 };
+                    let jitter = RELIST_PAUSE_MAX.mul_f64(draw());
+                    if self.stop.wait(if gone == 1 { jitter } else { pause(gone, draw()) }) {
                         return;
                     }
                 }
@@ -149,8 +154,13 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
         let relist = Deadline::after(RELIST_AFTER.mul_f64(1.0 + draw() / 4.0));
         while let Some(left) = relist.left() {
             let watch = Stopwatch::start();
-            let failed = match self.watch(&mut version, left, failures) {
-                End::Served if watch.elapsed() >= WATCH_SHORT => continue,
+            let end = self.watch(&mut version, left, failures);
+            let was_short = watch.elapsed() < WATCH_SHORT;
+            if !was_short {
+                *failures = 0;
+            }
+            let failed = match end {
+                End::Served if !was_short => continue,
                 End::Served => KubeError::Unusable("it ends watches at once".to_owned()),
                 End::Failed(e) => e,
                 end @ (End::Gone | End::Unwanted) => return end,
@@ -170,11 +180,11 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
             Ok(lines) => lines,
             Err(e) => return e.into(),
         };
-        if *failures > 0 {
-            *failures = 0;
-            if let Err(end) = self.say(Told::Found) {
-                return end;
-            }
+        // That it was opened is no success yet: only what comes of it is, or that it lasts.
+        if *failures > 0
+            && let Err(end) = self.say(Told::Found)
+        {
+            return end;
         }
         loop {
             let line = match lines.line(WATCH_LINE_OCTETS_MAX) {
@@ -191,6 +201,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                 Ok((Line::Bookmark, reached)) => (None, reached),
                 Err(e) => return End::Failed(KubeError::Unusable(e)),
             };
+            *failures = 0;
             let (told, reached) = said;
             // Told first: what was not told must be told by the next watch.
             if let Some(Err(end)) = told.map(|told| self.say(told)) {

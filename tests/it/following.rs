@@ -218,10 +218,19 @@ fn a_connection_that_died_without_a_word_is_noticed() {
 fn a_server_that_ends_each_watch_at_once_is_not_asked_without_a_pause() {
     let ends = || Lines(vec![]);
     let play = Play::of(std::iter::once(list(5, "", &[])).chain((0..200).map(|_| ends())).collect());
-    play.tells(&["listing", "listed"]);
+    play.tells(&["listing", "listed", "found", "lost", "found", "lost"]);
     thread::sleep(Duration::from_secs(4));
     let asked = play.asked().len();
-    assert!(asked < 40, "{asked} requests in 4 s");
+    assert!(asked < 20, "{asked} requests in 4 s and more");
+}
+
+#[test]
+fn a_server_that_forgets_at_once_what_it_listed_is_asked_less_and_less() {
+    let forgets = || Lines(vec![json!({"type": "ERROR", "object": gone()}).to_string()]);
+    let play = Play::of((0..200).flat_map(|n| [list(n, "", &[]), forgets()]).collect());
+    thread::sleep(Duration::from_secs(10));
+    let lists = play.asked().iter().filter(|asked| !asked.contains("watch=1")).count();
+    assert!((2..10).contains(&lists), "{lists} lists in 10 s");
 }
 
 #[test]
