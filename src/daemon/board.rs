@@ -114,7 +114,12 @@ impl Board {
 
     /// How many are being worked on.
     pub(super) fn busy(&self) -> usize {
-        self.places.values().filter(|place| place.busy).count()
+        self.worked_on().count()
+    }
+
+    /// Those that are being worked on.
+    pub(super) fn worked_on(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.places.iter().filter(|(_, place)| place.busy).map(|(secret, _)| secret)
     }
 
     /// The most urgent job that may be started now, which from then on is being done. Changes queue behind everything else, and one of

@@ -119,7 +119,7 @@ impl Loop<'_> {
     fn decide(&mut self, now: Time) {
         if std::mem::take(&mut self.all_changed) {
             self.board.retain(|secret| self.world.is_wanted(secret));
-            for at in self.world.gone(now) {
+            for at in self.world.gone(self.board.worked_on(), now) {
                 if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
                     self.gone.push(at);
                 }
@@ -186,14 +186,20 @@ impl Loop<'_> {
             Done::Forgotten(at, result) => {
                 self.forgetting.remove(&at);
                 self.all_changed = true;
+                // Nobody waits until it is shown.
+                self.context.store.take_written(&at);
                 self.world.objects.doubt(&at);
-                if let Err(failed) = result {
-                    event!(warn, "not-forgotten", record = at, error = failed.error);
+                match result {
+                    // Where no watch shows it, it would be found to be left once more, and again. A failure is no reason to wait.
+                    Ok(()) => drop(self.world.objects.read_record(&at, now)),
+                    Err(failed) => event!(warn, "not-forgotten", record = at, error = failed.error),
                 }
                 return;
             }
         };
         let secret = &outcome.secret;
+        // Its entry went meanwhile: now its place and its record can go, too.
+        self.all_changed |= !self.world.is_wanted(secret);
         if let Err(Failed { barred: Some(barred), error, .. }) = &outcome.result {
             let (lane, why) = &**barred;
             if let Barred::Closed(_) = why {

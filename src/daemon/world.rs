@@ -284,19 +284,20 @@ impl World {
         verdict
     }
 
-    /// Certificates that nobody wants any more and of which something is left.
-    pub(super) fn gone(&mut self, now: Time) -> Vec<ObjectRef> {
+    /// Records of certificates that nobody wants any more and of which something is left. Not those of `worked_on`: a job under way
+    /// would go on publishing what was withdrawn.
+    pub(super) fn gone<'s>(&mut self, worked_on: impl Iterator<Item = &'s ObjectRef>, now: Time) -> Vec<ObjectRef> {
         if self.wishes.incomplete || matches!(self.probing, Probing::Only) {
             return Vec::new();
         }
         let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
         // What is refused is wanted all the same, though perhaps in no form that we may serve.
         let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
-        let wanted = self.wishes.wanted.keys().chain(refused);
-        let wanted: BTreeSet<ObjectRef> =
-            wanted.map(|secret| record::reference(secret, &self.context.namespace)).collect();
+        let kept = self.wishes.wanted.keys().chain(refused);
+        let of = |secret: &ObjectRef| record::reference(secret, &self.context.namespace);
+        let kept: BTreeSet<ObjectRef> = kept.map(of).chain(worked_on.map(of)).collect();
         let mut gone = Vec::new();
-        for (at, known) in self.objects.records.facts().filter(|(at, _)| !wanted.contains(*at)) {
+        for (at, known) in self.objects.records.facts().filter(|(at, _)| !kept.contains(*at)) {
             let Ok(known) = known else { continue };
             // Those of another instance in this namespace are not ours to miss.
             let ours = known.accepted.as_ref().is_some_and(|a| a.source.as_ref().is_none_or(|s| sources.contains(s)));
