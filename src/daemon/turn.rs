@@ -132,6 +132,10 @@ impl Loop<'_> {
         let set: HashSet<&ObjectRef> = taken.iter().collect();
         let mut look = self.world.look(self.board.orders(&set), now);
         for secret in self.world.in_turn(&taken, now) {
+            // Each may have to be read, from a server that does not answer.
+            if self.context.stop.is_set() {
+                return;
+            }
             let verdict = self.world.decide(&secret, &mut look);
             self.board.put(secret, verdict, self.once());
         }
