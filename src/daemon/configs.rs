@@ -1,5 +1,6 @@
 //! The ConfigMaps, each as last accepted, and the wishes that they make together.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::said::Said;
@@ -48,6 +49,8 @@ pub(super) struct Overall {
     pub(super) unreadable: bool,
     /// An entry was refused.
     pub(super) unsound: bool,
+    /// The form in which an entry was last accepted could not be read.
+    pub(super) unread: bool,
 }
 
 impl Configs {
@@ -95,7 +98,7 @@ impl Configs {
 
     /// The wishes of all, and what is to be said of them. What is refused is served in its last accepted form.
     pub(super) fn wishes(&self, context: &Context, said: &mut Said) -> (Wishes, Overall) {
-        let (mut wishes, mut overall) = (Wishes::default(), Overall::default());
+        let (mut wishes, mut overall, unread) = (Wishes::default(), Overall::default(), Cell::new(false));
         said.begin(&"ConfigMaps");
         for (name, source) in &self.sources {
             match &source.problem {
@@ -130,9 +133,14 @@ impl Configs {
             }
             match &source.config {
                 None => wishes.incomplete = true,
-                Some(config) => configmap::add(&mut wishes, name, config, |secret| last_accepted(context, secret)),
+                Some(config) => configmap::add(&mut wishes, name, config, |secret| {
+                    let form = last_accepted(context, secret);
+                    unread.set(unread.get() || form.is_err());
+                    form.unwrap_or_default()
+                }),
             }
         }
+        (overall.unread, overall.unknown) = (unread.get(), overall.unknown || unread.get());
         overall.unsound = !wishes.refused.is_empty();
         for refused in &wishes.refused {
             if said.is_news("refused", &refused.to_string()) {
@@ -150,7 +158,12 @@ impl Configs {
 }
 
 /// The form in which an entry was last accepted. Read when it is asked for, which is seldom: it is large.
-fn last_accepted(context: &Context, secret: &ObjectRef) -> Option<Form> {
-    let stored = context.store.secret(&record::reference(secret, &context.namespace)).ok()?;
-    Record::read(stored.as_ref()).ok()?.body.accepted?.read(&context.namespaces)
+fn last_accepted(context: &Context, secret: &ObjectRef) -> Result<Option<Form>, StoreError> {
+    if context.stop.is_set() {
+        // There may be thousands of them, each with a server that does not answer.
+        return Err(StoreError::Unreachable("notariat is stopping".to_owned()));
+    }
+    let stored = context.store.secret(&record::reference(secret, &context.namespace))?;
+    let accepted = Record::read(stored.as_ref()).ok().and_then(|record| record.body.accepted);
+    Ok(accepted.and_then(|accepted| accepted.read(&context.namespaces)))
 }

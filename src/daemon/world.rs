@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) made: HashMap<String, Made>,
     /// The watches that see nothing for the moment.
     blind: BTreeSet<usize>,
+    /// The wishes lack something that could not be read.
+    wish_again: bool,
 }
 
 /// Which zones are probed.
@@ -97,6 +99,7 @@ impl World {
             probed: HashMap::new(),
             made: HashMap::new(),
             blind: BTreeSet::new(),
+            wish_again: false,
         }
     }
 
@@ -158,23 +161,24 @@ impl World {
         Ok(News::All)
     }
 
-    /// Reads the ConfigMaps that no watch shows. Returns whether there are any.
+    /// Reads the ConfigMaps that no watch shows. Returns whether the wishes have to be made again: for those, or because they lack
+    /// something.
     pub(super) fn read_configs(&mut self) -> bool {
-        let mut any = false;
+        let mut again = self.wish_again;
         for name in self.configs.names().cloned().collect::<Vec<_>>() {
             let watched = |w: &Watching| w.has(&named(Resource::ConfigMaps, &name));
             if !self.objects.watching.as_ref().is_some_and(watched) {
                 self.configs.read(&self.context, &name);
-                any = true;
+                again = true;
             }
         }
-        any
+        again
     }
 
     /// Makes the wishes of the ConfigMaps.
     pub(super) fn wish(&mut self) -> Overall {
         let (wishes, overall) = self.configs.wishes(&self.context, &mut self.said);
-        self.wishes = wishes;
+        (self.wishes, self.wish_again) = (wishes, overall.unread);
         overall
     }
 
