@@ -166,6 +166,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         change_proved: false,
         probe_failed: false,
         read_again: now,
+        looked: now,
         overall: Overall::default(),
         led: false,
         candidacy,

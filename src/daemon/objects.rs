@@ -248,6 +248,13 @@ impl Objects {
         self.records.doubt(at);
     }
 
+    /// What was read, and not seen by a watch, does not count any more.
+    pub(super) fn doubt_readings(&mut self) {
+        self.held.doubt_readings();
+        self.records.doubt_readings();
+        self.contents.doubt_readings();
+    }
+
     /// Whether a watch shows when this Secret changes.
     pub(super) fn is_shown(&self, at: &ObjectRef) -> bool {
         self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))

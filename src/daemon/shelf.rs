@@ -69,6 +69,11 @@ impl<T> Shelf<T> {
         slot.or_insert_with(|| Slot { fact: None, version: String::new(), vouched: DOUBTED }).vouched = DOUBTED;
     }
 
+    /// What was read does not count any more; what watches vouch for does.
+    pub(super) fn doubt_readings(&mut self) {
+        self.slots.values_mut().filter(|slot| slot.until().is_some()).for_each(|slot| slot.vouched = DOUBTED);
+    }
+
     /// Whether something was seen once that may not count any more.
     pub(super) fn is_in_doubt(&self, at: &ObjectRef, now: Time) -> bool {
         self.slots.contains_key(at) && self.get(at, now).is_none()
@@ -127,9 +132,11 @@ mod tests {
         shelf.put(at("d"), "1", Some("d".to_owned()), Vouched::Until(now));
         assert!(!shelf.put(at("a"), "1", Some("a".to_owned()), Vouched::Watch(7, 2)), "the same version is no news");
         assert_eq!(shelf.sweep(7, 2), [at("b")]);
-        let known = |name: &str, now: Time| shelf.get(&at(name), now).is_some();
-        assert!(known("a", now) && !known("b", now) && known("c", now) && known("d", now));
-        assert!(!known("d", now + std::time::Duration::from_secs(1)), "what was only read ages");
+        let known = |shelf: &Shelf<String>, name: &str, now: Time| shelf.get(&at(name), now).is_some();
+        assert!(["a", "c", "d"].iter().all(|name| known(&shelf, name, now)) && !known(&shelf, "b", now));
+        assert!(!known(&shelf, "d", now + std::time::Duration::from_secs(1)), "what was only read ages");
+        shelf.doubt_readings();
+        assert!(known(&shelf, "a", now) && !known(&shelf, "d", now) && shelf.is_in_doubt(&at("d"), now));
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Loop<'p> {
     pub(super) probe_failed: bool,
     /// When the sources are read again that nothing tells us about.
     pub(super) read_again: Time,
+    /// When it was looked last.
+    pub(super) looked: Time,
     pub(super) overall: Overall,
     /// Whether this replica led when that was looked at last.
     pub(super) led: bool,
@@ -60,6 +62,12 @@ impl Loop<'_> {
         }
         while !self.context.stop.is_set() {
             let now = time::now();
+            if now < self.looked {
+                self.read_again = now;
+                self.world.clock_set_back();
+                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+            }
+            self.looked = now;
             if self.read_again <= now {
                 self.read(now)?;
             }

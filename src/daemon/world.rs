@@ -211,6 +211,12 @@ impl World {
         if again.is_some_and(|at| at <= now) { self.follow(now) } else { Ok(()) }
     }
 
+    /// The clock was set back: what counts until a time by it would count until that time comes again.
+    pub(super) fn clock_set_back(&mut self) {
+        self.objects.doubt_readings();
+        self.tidied.clear();
+    }
+
     /// Whether a certificate is wanted.
     pub(super) fn is_wanted(&self, secret: &ObjectRef) -> bool {
         self.wishes.wanted.contains_key(secret)
