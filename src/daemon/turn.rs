@@ -17,7 +17,7 @@ use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
-use crate::time::{self, Deadline, Time};
+use crate::time::{self, Deadline, Stopwatch, Time};
 use crate::work::{Outcome, Task};
 
 pub(super) struct Loop<'p> {
@@ -125,7 +125,8 @@ impl Loop<'_> {
     }
 
     fn decide(&mut self, now: Time) {
-        if std::mem::take(&mut self.all_changed) {
+        let all = std::mem::take(&mut self.all_changed);
+        if all {
             self.board.retain(|secret| self.world.is_wanted(secret));
             for at in self.world.gone(self.board.worked_on(), now) {
                 if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
@@ -138,14 +139,21 @@ impl Loop<'_> {
             return;
         }
         let set: HashSet<&ObjectRef> = taken.iter().collect();
+        let watch = Stopwatch::start();
         let mut look = self.world.look(self.board.orders(&set), now);
-        for secret in self.world.in_turn(&taken, now) {
+        let secrets = self.world.in_turn(&taken, now);
+        let entries = secrets.len();
+        for secret in secrets {
             // Each may have to be read, from a server that does not answer.
             if self.context.stop.is_set() {
                 return;
             }
             let verdict = self.world.decide(&secret, &mut look);
             self.board.put(secret, verdict, self.once());
+        }
+        // Without watches everything is looked at again and again.
+        if all && self.world.is_watching() {
+            event!(info, "checked", entries = entries, milliseconds = watch.elapsed().as_millis());
         }
         self.change_proved &= self.board.has_changes();
     }

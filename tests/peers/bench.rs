@@ -5,10 +5,13 @@
 
 #![allow(missing_docs, clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
-use std::path::{Path, PathBuf};
+mod binary;
+
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use binary::static_binary;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 
@@ -107,29 +110,6 @@ fn certbot(servers: &Servers, count: usize) -> Vec<Command> {
         command
     };
     (0..count).map(one).collect()
-}
-
-/// The binary that is shipped: static.
-fn static_binary() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (target, folder) = ("x86_64-unknown-linux-gnu", root.join("target/static"));
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root).args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--package",
-        "notariat",
-        "--target",
-        target,
-    ]);
-    output(
-        cargo
-            .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
-            .env("CARGO_TARGET_DIR", &folder),
-    );
-    folder.join(target).join("release/notariat")
 }
 
 /// Runs the commands one after the other under time(1) and prints a line.

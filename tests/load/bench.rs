@@ -1,0 +1,247 @@
+//! What one instance costs at 10, 1,000 and 10,000 certificates: memory, requests, processor time, time to start.
+//!
+//! On a real API server, with the Role of deploy/ and the binary that is shipped. All certificates are valid and recorded, so that
+//! nothing is ordered. BIND and Pebble are there for what a daemon asks once all is well: probes of the zone and renewal information,
+//! both spread over the first hour. Pebble does not know the certificates and says so, which leaves no trace in a record.
+//! Times and processor time are those of one run on one machine, which others may use, too; counts and memory are not.
+
+#![allow(missing_docs, unreachable_pub, reason = "nobody uses this program as a library")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
+#![allow(clippy::unwrap_used, reason = "a measurement ends where a proof is missing")]
+
+#[path = "../peers/binary.rs"]
+mod binary;
+mod fixture;
+mod process;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use notariat_lab::kube::Audited;
+use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
+use process::Daemon;
+
+const ZONE: &str = "scale.test";
+
+/// What must hold at a number of certificates.
+struct Bounds {
+    count: usize,
+    memory_mib: f64,
+    peak_mib: f64,
+}
+
+const BOUNDS: [Bounds; 3] = [
+    Bounds { count: 10, memory_mib: 6.0, peak_mib: 8.0 },
+    Bounds { count: 1_000, memory_mib: 12.0, peak_mib: 15.0 },
+    Bounds { count: 10_000, memory_mib: 32.0, peak_mib: 40.0 },
+];
+
+/// The time of one decision pass over 10,000; others may use this machine, too.
+const PASS_MAX: Duration = Duration::from_millis(200);
+
+/// The number of certificates with which an instance is watched doing nothing.
+const IDLE_AT: usize = 1_000;
+
+/// The share of a core that it may take then.
+const IDLE_SHARE_MAX: f64 = 0.002;
+
+/// How often a watch is opened anew at the most; it has no other requests.
+const WATCH_LASTS: Duration = Duration::from_secs(180);
+
+struct Settings {
+    counts: Vec<usize>,
+    idle: Duration,
+    binary: Option<PathBuf>,
+}
+
+impl Settings {
+    fn read() -> Option<Settings> {
+        let mut settings = Settings { counts: Vec::new(), idle: Duration::from_secs(600), binary: None };
+        // cargo says `--bench` where it runs one.
+        let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--idle" => settings.idle = Duration::from_secs(arguments.next()?.parse().ok()?),
+                "--binary" => settings.binary = Some(arguments.next()?.into()),
+                count => settings.counts.push(count.parse().ok()?),
+            }
+        }
+        if settings.counts.is_empty() {
+            settings.counts = BOUNDS.iter().map(|b| b.count).collect();
+        }
+        Some(settings)
+    }
+}
+
+/// The servers of one measurement, and a namespace with deploy/ in it.
+struct Servers {
+    kube: Kube,
+    namespace: String,
+    _dns: NameServer,
+    resolver: Resolver,
+    pebble: Pebble,
+    scratch: Scratch,
+}
+
+impl Servers {
+    fn start() -> Servers {
+        let key = Key::new("scale.key", Hmac::Sha256);
+        let dns = NameServer::setup(Software::Bind).zone(Zone::new(ZONE).grant(Grant::Zone(&key))).start();
+        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
+        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
+        let kube = Kube::start();
+        let namespace = kube.namespace();
+        let servers = Servers { kube, namespace, _dns: dns, resolver, pebble, scratch: Scratch::new("scale") };
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        for file in ["serviceaccount.yaml", "role.yaml"] {
+            servers.kubectl(&["apply", "-f", deploy.join(file).to_str().unwrap()]);
+        }
+        let account = format!("--serviceaccount={}:notariat", servers.namespace);
+        servers.kubectl(&["create", "rolebinding", "notariat", "--role=notariat", &account]);
+        let key = format!("--from-literal=key={}", key.secret_text());
+        servers.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
+        servers
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
+    }
+
+    fn daemon(&self, binary: &Path) -> Daemon {
+        let token = self.kube.service_account_token(&self.namespace, "notariat");
+        let mut command = Command::new(binary);
+        command.args(["-config", "notariat", "-namespace", &self.namespace]);
+        command.arg("-kubeconfig").arg(self.kube.kubeconfig_with_bearer(&token));
+        command.arg("-acme").arg(self.pebble.directory()).arg("-acme-ca").arg(self.pebble.ca_file());
+        command.arg(format!("-resolver={}", self.resolver.addr()));
+        Daemon::start(&mut command, &self.scratch)
+    }
+
+    /// The requests of the daemon after the first so many.
+    fn requests(&self, after: usize) -> Vec<Audited> {
+        let user = format!("system:serviceaccount:{}:notariat", self.namespace);
+        self.kube.audit().into_iter().filter(|asked| asked.user == user).skip(after).collect()
+    }
+}
+
+/// Requests by verb and resource, most first.
+fn by_kind(requests: &[Audited]) -> String {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for asked in requests {
+        *kinds.entry(format!("{} {}", asked.verb, asked.resource)).or_default() += 1;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().map(|(kind, n)| (n, kind)).collect();
+    kinds.sort_by(|a, b| b.cmp(a));
+    kinds.iter().map(|(n, kind)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ")
+}
+
+/// What the last line of a decision about all certificates says.
+fn last_pass(log: &str) -> Duration {
+    let line = log.lines().rev().find_map(|line| line.split_once("checked ")).unwrap().1;
+    let millis = line.split_once("milliseconds=").unwrap().1;
+    Duration::from_millis(millis.trim().parse().unwrap())
+}
+
+/// Measures at one number of certificates and prints it. Returns what is not as it must be.
+fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
+    let servers = Servers::start();
+    let place = fixture::Place {
+        namespace: &servers.namespace,
+        zone: ZONE,
+        directory: &servers.pebble.directory(),
+        admin: servers.kube.admin_kubeconfig(),
+    };
+    let making = Instant::now();
+    let octets = fixture::populate(&place, count);
+    eprintln!("made {count} certificates and their records in {:.0} s", making.elapsed().as_secs_f64());
+
+    let mut daemon = servers.daemon(binary);
+    let valid = daemon.until(" valid secret=", count);
+    let checked = format!(" checked entries={count} ");
+    daemon.until(&checked, 1);
+    let (first, started) = (daemon.processor(), servers.requests(0));
+    // What is freed after the start is given back by now.
+    thread::sleep(Duration::from_secs(5));
+    let memory = daemon.memory();
+    println!("{count} certificates, ConfigMap of {octets} octets, {} threads", daemon.threads());
+    println!("  start to all checked   {:.2} s, {:.2} s of processor time", valid.as_secs_f64(), first.as_secs_f64());
+    println!("  requests until then    {}: {}", started.len(), by_kind(&started));
+    println!("  memory                 {:.1} MiB, {:.1} of it anonymous", memory.now, memory.anonymous);
+    println!("  peak                   {:.1} MiB", memory.peak);
+
+    let mut passes = vec![(last_pass(&daemon.log()), Duration::ZERO)];
+    for pass in 1..=3 {
+        let (before, passed) = (daemon.processor_of_loop(), daemon.count(&checked));
+        let change = format!(r#"{{"stringData": {{"note": "{pass}"}}}}"#);
+        servers.kubectl(&["patch", "secret", "tsigkey", "-p", &change]);
+        daemon.until(&checked, passed + 1);
+        passes.push((last_pass(&daemon.log()), daemon.processor_of_loop() - before));
+    }
+    let shown: Vec<String> = passes.iter().map(|(wall, _)| wall.as_millis().to_string()).collect();
+    let (least, work) = *passes[1..].iter().min().unwrap();
+    println!(
+        "  decision passes        {} ms (the first says each certificate in the log); {} ms of processor time",
+        shown.join(", "),
+        work.as_millis()
+    );
+    println!("  memory after them      {:.1} MiB", daemon.memory().now);
+
+    let mut faults = Vec::new();
+    let mut bound = |what: &str, is: f64, most: f64| {
+        if is > most {
+            faults.push(format!("{count} certificates: {what} is {is:.1}, more than {most}"));
+        }
+    };
+    if let Some(bounds) = BOUNDS.iter().find(|b| b.count == count) {
+        bound("memory in MiB", memory.now, bounds.memory_mib);
+        bound("peak memory in MiB", memory.peak, bounds.peak_mib);
+    }
+    bound("a decision pass in ms", work.min(least).as_secs_f64() * 1e3, PASS_MAX.as_secs_f64() * 1e3);
+    if count == IDLE_AT {
+        faults.extend(idle(&servers, &daemon, settings.idle));
+    }
+    faults
+}
+
+/// Lets the daemon be, and looks what it does meanwhile.
+fn idle(servers: &Servers, daemon: &Daemon, period: Duration) -> Vec<String> {
+    let (before, asked_before, ca_before) = (servers.requests(0).len(), daemon.processor(), servers.pebble.requests());
+    thread::sleep(period);
+    let requests = servers.requests(before);
+    let (watches, others): (Vec<_>, Vec<_>) = requests.iter().cloned().partition(|r| r.verb == "watch");
+    let share = (daemon.processor() - asked_before).as_secs_f64() / period.as_secs_f64();
+    println!("  {} s of doing nothing", period.as_secs());
+    println!("    requests             {}: {}", requests.len(), by_kind(&requests));
+    println!("    requests to the CA   {}", servers.pebble.requests() - ca_before);
+    println!("    processor time       {:.3} % of a core", share * 100.0);
+    println!("    memory               {:.1} MiB", daemon.memory().now);
+    let mut faults = Vec::new();
+    // ConfigMap, certificates, records and the key; each was opened before and is opened anew at its end.
+    let most = 4 * (period.as_secs() / WATCH_LASTS.as_secs() + 1);
+    if watches.len() as u64 > most {
+        faults.push(format!("{} watches were opened, more than {most}", watches.len()));
+    }
+    if !others.is_empty() {
+        faults.push(format!("there were other requests than watches: {}", by_kind(&others)));
+    }
+    if share > IDLE_SHARE_MAX {
+        faults.push(format!("{:.3} % of a core is more than {} %", share * 100.0, IDLE_SHARE_MAX * 100.0));
+    }
+    faults
+}
+
+fn main() -> ExitCode {
+    let Some(settings) = Settings::read() else {
+        eprintln!("usage: tests/scale [--idle SECONDS] [--binary FILE] [CERTIFICATES...]");
+        return ExitCode::from(2);
+    };
+    let binary = settings.binary.clone().unwrap_or_else(binary::static_binary);
+    let faults: Vec<String> = settings.counts.iter().flat_map(|count| measure(&settings, &binary, *count)).collect();
+    for fault in &faults {
+        eprintln!("scale: {fault}");
+    }
+    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,153 @@
+//! A namespace as notariat leaves it when all is done: certificates, their records, the ConfigMap that wants them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use notariat::cert::facts;
+use notariat::config;
+use notariat::decide::Directory;
+use notariat::decide::held::{annotation, owner_mark};
+use notariat::kube::auth;
+use notariat::kube::client::{Client, Mode, Resource};
+use notariat::kube::object::{SecretObject, TYPE_TLS};
+use notariat::name::ObjectRef;
+use notariat::record::{self, Copy, Record, Stored};
+use notariat::secret::Secret;
+use notariat::sources::{Wanted, Wishes, configmap};
+use notariat::time::{self, Time};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+/// Requests at a time. The API server and its disk are the bound, not these threads.
+const AT_ONCE: usize = 16;
+
+/// Octets that a public CA's certificates have and rcgen's lack (SCTs, policies, URLs; the root's RSA signature): chain and key then are
+/// some 4,000 octets of PEM.
+const LEAF_PADDING: usize = 500;
+const INTERMEDIATE_PADDING: usize = 700;
+
+/// Entries in one key of the ConfigMap.
+const ENTRIES_IN_A_KEY: usize = 1_000;
+
+/// Where everything is, and who is asked.
+pub struct Place<'a> {
+    pub namespace: &'a str,
+    pub zone: &'a str,
+    pub directory: &'a str,
+    pub admin: &'a Path,
+}
+
+/// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
+pub fn populate(place: &Place<'_>, count: usize) -> usize {
+    let client = Client::new(auth::find(Some(place.admin)).unwrap()).unwrap();
+    let data = config_map(place.zone, count);
+    let name = ObjectRef::parse("notariat", place.namespace).unwrap();
+    let config = config::read(&data, place.namespace).unwrap();
+    let mut wishes = Wishes::default();
+    configmap::add(&mut wishes, &name, &config, |_| None);
+    let wanted: Vec<_> = wishes.wanted.values().collect();
+    assert_eq!(wanted.len(), count);
+
+    let (issuer, next) = (intermediate(), AtomicUsize::new(0));
+    let create = |object: &Value| client.create(Resource::Secrets, place.namespace, object, Mode::Real).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(wanted) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let pair = pair(&issuer, wanted);
+                    create(&certificate(place, wanted, &pair));
+                    create(&record(place, wanted, pair));
+                }
+            });
+        }
+    });
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+        "metadata": {"name": name.name, "namespace": name.namespace}});
+    client.create(Resource::ConfigMaps, place.namespace, &object, Mode::Real).unwrap();
+    data.values().map(String::len).sum()
+}
+
+/// What all entries share stands in `defaults`, so that 10,000 of two names each fit into one object.
+fn config_map(zone: &str, count: usize) -> BTreeMap<String, String> {
+    let defaults = format!("{{email: admin@{zone}, tsigSecretName: tsigkey}}");
+    let mut data = BTreeMap::from([("defaults".to_owned(), defaults)]);
+    for i in 0..count {
+        let key = format!("certificates-{}", i / ENTRIES_IN_A_KEY);
+        let entry = format!("- {{secret: cert-{i:05}, domains: [w{i:05}.{zone}, www.w{i:05}.{zone}]}}\n");
+        data.entry(key).or_default().push_str(&entry);
+    }
+    data
+}
+
+fn padding(octets: usize) -> CustomExtension {
+    // An OID of nobody.
+    CustomExtension::from_oid_content(&[2, 25, 1], vec![4; octets])
+}
+
+fn intermediate() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.distinguished_name.push(DnType::CommonName, "Scale Intermediate");
+    params.custom_extensions.push(padding(INTERMEDIATE_PADDING));
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate of 90 days that is five days old.
+fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &Wanted) -> Copy {
+    let names: Vec<String> = wanted.entry.domains.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    let day = ::time::Duration::days(1);
+    params.not_before = ::time::OffsetDateTime::now_utc() - day * 5;
+    params.not_after = params.not_before + day * 90;
+    params.use_authority_key_identifier_extension = true;
+    params.custom_extensions.push(padding(LEAF_PADDING));
+    let key = KeyPair::generate().unwrap();
+    let leaf = params.signed_by(&key, issuer).unwrap();
+    let chain = leaf.pem() + &issuer.pem();
+    Copy { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
+}
+
+fn certificate(place: &Place<'_>, wanted: &Wanted, pair: &Copy) -> Value {
+    let at = wanted.entry.main_secret();
+    let mut secret = own(at, TYPE_TLS, "certificate");
+    secret.data.insert("tls.crt".to_owned(), Secret::new(pair.chain.clone()));
+    secret.data.insert("tls.key".to_owned(), pair.key.clone());
+    for (name, value) in [
+        (annotation::OWNER, owner_mark(place.namespace, at)),
+        (annotation::DIRECTORY, Directory::new(place.directory, true).url().to_owned()),
+        (annotation::KEY_TYPE, wanted.entry.key_type.name().to_owned()),
+        (annotation::SOURCE, wanted.source.to_string()),
+    ] {
+        secret.annotations.insert(name.to_owned(), value);
+    }
+    secret.to_json()
+}
+
+/// The record of a certificate that was ordered once, without trouble.
+fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
+    let (_, facts) = facts::read(&pair.chain).unwrap();
+    let directory = Directory::new(place.directory, true).url().to_owned();
+    let (now, issued) = (time::now(), Time::from_unix(facts.not_before.unix()));
+    let mut record = Record { copy: Some(pair), ..Record::default() };
+    let body = &mut record.body;
+    body.accepted = Some(wanted.accepted());
+    let history = body.history_mut(&wanted.entry.order_names(), &directory, issued);
+    history.orders.push(issued);
+    let account = Some(format!("{}/my-account/1", directory.trim_end_matches("/dir")));
+    let (key_type, cert_id) = (wanted.entry.key_type.name().to_owned(), facts.cert_id);
+    body.stored =
+        Some(Stored { serial: facts.serial, at: issued, directory, key_type, profile: None, account, cert_id });
+    let at = record::reference(wanted.entry.main_secret(), place.namespace);
+    let mut secret = own(&at, record::TYPE, "record");
+    secret.data = record.data(now);
+    secret.to_json()
+}
+
+fn own(at: &ObjectRef, kind: &str, component: &str) -> SecretObject {
+    let mut secret = SecretObject::new(at.clone(), kind);
+    secret.labels.insert("app.kubernetes.io/managed-by".to_owned(), "notariat".to_owned());
+    secret.labels.insert("app.kubernetes.io/component".to_owned(), component.to_owned());
+    secret
+}
