@@ -26,7 +26,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
-//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, writer, event, permission, status}` |
+//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
 //! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`] and [`role`] |

@@ -4,7 +4,7 @@
 
 pub mod tls;
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -215,6 +215,11 @@ impl Stream {
             Some(_) => Err(HttpError("the connection was closed in the middle of a line".to_owned())),
             None => Ok(None),
         }
+    }
+
+    /// The answer as it comes, at most `most` octets.
+    pub fn body(self, most: u64) -> impl Read {
+        self.lines.take(most)
     }
 
     /// The beginning of the answer, where it is an error and not what was hoped for.

@@ -221,19 +221,25 @@ impl Client {
         self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)
     }
 
-    /// Opens an answer that goes on: its lines come as they are sent. `idle` is the longest silence.
+    /// Opens an answer that is read as it comes: a watch, or a list that is large. `idle` is the longest silence.
     pub(super) fn open(&self, path: &str, idle: Duration) -> Result<Stream, KubeError> {
         self.admit(Method::Get, Deadline::after(API_TRIES_IN_ALL))?;
         let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
         let first = pass(Why::Asked)?;
         let open = |pass: &Pass| self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
-        let mut stream = open(&first).map_err(KubeError::Network)?;
-        if stream.status == 401 {
-            let second = pass(Why::Rejected(first.number))?;
+        let mut stream = open(&first);
+        let why = match &stream {
+            Ok(stream) if stream.status != 401 => None,
+            Ok(_) => Some(Why::Rejected(first.number)),
+            Err(_) => Some(Why::NoAnswer(first.number)),
+        };
+        if let Some(why) = why {
+            let second = pass(why)?;
             if second.number != first.number {
-                stream = open(&second).map_err(KubeError::Network)?;
+                stream = open(&second);
             }
         }
+        let stream = stream.map_err(KubeError::Network)?;
         match stream.status {
             200..300 => Ok(stream),
             code => {

@@ -9,11 +9,12 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 
 use super::client::{Client, KubeError};
-use super::watch_state::{Line, Page, Target, is_gone, pause};
-use crate::http::{HttpError, Method};
+use super::page::{Cut, Page};
+use super::watch_state::{Line, Target, is_gone, pause};
+use crate::http::HttpError;
 use crate::limits::{
-    PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX,
-    WATCH_SHORT,
+    API_BODY_OCTETS_MAX, API_REQUEST, PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS,
+    WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
 };
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -136,11 +137,12 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                 return Err(End::Unwanted);
             }
             let path = self.target.list_path(PAGE_OBJECTS, proceed.as_deref());
-            let (body, _) = self.client.call(Method::Get, &path, None)?;
-            let page = Page::read(body).map_err(|e| End::Failed(KubeError::Unusable(e)))?;
-            for item in page.items {
-                self.say(Told::Object(item))?;
-            }
+            let body = self.client.open(&path, API_REQUEST)?.body(API_BODY_OCTETS_MAX);
+            let page = Page::read(body, |item| (self.tell)(Told::Object(item))).map_err(|e| match e {
+                Cut::Unwanted => End::Unwanted,
+                Cut::Broken(e) => End::Failed(KubeError::Network(HttpError(format!("a list broke off: {e}")))),
+                Cut::Unusable(e) => End::Failed(KubeError::Unusable(e)),
+            })?;
             proceed = page.proceed;
             if proceed.is_none() {
                 self.say(Told::Listed)?;

@@ -68,33 +68,6 @@ impl Target {
     }
 }
 
-/// A page of a list.
-#[derive(Debug)]
-pub(super) struct Page {
-    pub(super) items: Vec<Value>,
-    /// Where a watch begins, once all pages are read.
-    pub(super) version: String,
-    /// The token of the next page.
-    pub(super) proceed: Option<String>,
-}
-
-impl Page {
-    /// Reads the body of a list. Go sends an empty list as `null`.
-    pub(super) fn read(mut list: Value) -> Result<Page, String> {
-        let items = match list.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => items,
-            Some(Value::Null) => Vec::new(),
-            Some(_) | None => return Err("a list without items".to_owned()),
-        };
-        let metadata = |field: &str| {
-            let text = list.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str);
-            text.filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        let version = metadata("resourceVersion").ok_or("a list without metadata.resourceVersion")?;
-        Ok(Page { items, version, proceed: metadata("continue") })
-    }
-}
-
 /// One line of a watch.
 #[derive(Debug, PartialEq)]
 pub(super) enum Line {
@@ -173,19 +146,6 @@ mod tests {
             "/api/v1/namespaces/team/secrets?watch=1&allowWatchBookmarks=true&timeoutSeconds=200&resourceVersion=17\
              &fieldSelector=metadata.name%3Dweb"
         );
-    }
-
-    #[test]
-    fn pages_bear_what_go_makes_of_nothing() {
-        let page = |json: Value| Page::read(json);
-        let empty = page(json!({"metadata": {"resourceVersion": "5"}, "items": null})).unwrap();
-        assert_eq!((empty.items.len(), empty.version.as_str(), empty.proceed), (0, "5", None));
-        let first = page(json!({"metadata": {"resourceVersion": "5", "continue": "t"}, "items": [{}]})).unwrap();
-        assert_eq!((first.items.len(), first.proceed.as_deref()), (1, Some("t")));
-        let last = page(json!({"metadata": {"resourceVersion": "5", "continue": ""}, "items": []})).unwrap();
-        assert_eq!(last.proceed, None);
-        assert!(page(json!({"metadata": {"resourceVersion": "5"}})).unwrap_err().contains("without items"));
-        assert!(page(json!({"metadata": {}, "items": []})).unwrap_err().contains("resourceVersion"));
     }
 
     /// Lines as kube-apiserver 1.20 sent them, shortened.
