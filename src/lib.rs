@@ -25,7 +25,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`log`] [`limits`] |
+//! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`word`] [`log`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
@@ -61,4 +61,5 @@ pub mod stop;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod word;
 pub mod work;

@@ -196,6 +196,11 @@ pub const POLL_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long an order is looked at in one go. It can be continued later by its URL.
 pub const POLL_IN_ALL: Duration = Duration::from_secs(600);
 
+// Memory ----------------------------------------------------------------------------------------------------------------------
+
+/// Different texts that are kept once for all who have them: namespaces, directories, accounts, issuers.
+pub const WORDS_KEPT_MAX: usize = 256;
+
 // Directory store -------------------------------------------------------------------------------------------------------------
 
 /// Octets of one file: what Kubernetes allows for a whole object.

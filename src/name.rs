@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::word::Word;
+
 /// Why a text is not a name. `Display` is one sentence without the text itself, which the caller puts before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError(String);
@@ -25,7 +27,7 @@ fn bad<T>(why: impl Into<String>) -> Result<T, NameError> {
 /// A domain name of letters, digits, `-` and `_`: an owner name, a zone, a host, a TSIG key or an algorithm.
 /// At most 253 characters, labels of 1 to 63 (RFC 1035 section 2.3.4). The root is not representable.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DnsName(String);
+pub struct DnsName(Box<str>);
 
 /// The longest name in text form, RFC 1035 section 2.3.4: 255 octets on the wire. Kubernetes allows its names as much.
 pub const NAME_MAX: usize = 253;
@@ -51,7 +53,7 @@ impl DnsName {
                 return bad(format!("has the character {c:?}, which no domain name here may have"));
             }
         }
-        Ok(DnsName(text.to_ascii_lowercase()))
+        Ok(DnsName(text.to_ascii_lowercase().into()))
     }
 
     /// The text, lower case, without the trailing dot.
@@ -66,7 +68,7 @@ impl DnsName {
 
     /// The name without its leftmost label, or `None` for a name of one label.
     pub fn parent(&self) -> Option<DnsName> {
-        self.0.split_once('.').map(|(_, rest)| DnsName(rest.to_owned()))
+        self.0.split_once('.').map(|(_, rest)| DnsName(rest.into()))
     }
 
     /// Whether this name is `zone` or lies below it.
@@ -216,9 +218,9 @@ impl fmt::Display for DnsName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
     /// The namespace, a DNS label of at most 63 characters.
-    pub namespace: String,
+    pub namespace: Word,
     /// The name, a DNS subdomain of at most 253 characters.
-    pub name: String,
+    pub name: Word,
 }
 
 impl ObjectRef {
@@ -230,7 +232,12 @@ impl ObjectRef {
         let (namespace, name) = text.split_once('/').unwrap_or((default_namespace, text));
         check_namespace(namespace)?;
         check_kubernetes_name(name, NAME_MAX, "a name")?;
-        Ok(ObjectRef { namespace: namespace.to_owned(), name: name.to_owned() })
+        Ok(ObjectRef::new(namespace, name))
+    }
+
+    /// A reference as the API server gave it, or made of parts that are names.
+    pub fn new(namespace: &str, name: &str) -> ObjectRef {
+        ObjectRef { namespace: Word::shared(namespace), name: Word::new(name) }
     }
 }
 

@@ -26,6 +26,7 @@ use crate::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
 use crate::name::{Domain, ObjectRef};
 use crate::secret::Secret;
 use crate::time::Time;
+use crate::word::Word;
 
 /// The type of a record's Secret.
 pub const TYPE: &str = "notariat/record";
@@ -64,7 +65,7 @@ pub struct Body {
     version: u32,
     /// The entry in its last accepted form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accepted: Option<Accepted>,
+    pub accepted: Option<Box<Accepted>>,
     /// What we stored last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<Stored>,
@@ -76,7 +77,7 @@ pub struct Body {
     pub histories: Vec<History>,
     /// The order that is being worked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<InFlight>,
+    pub in_flight: Option<Box<InFlight>>,
     /// When the CA suggests to renew the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -101,7 +102,7 @@ pub struct Accepted {
     issuer: Option<serde_json::Value>,
     /// The object that wanted it: only who reads that one may say that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
+    pub source: Option<Word>,
 }
 
 /// What an entry was accepted as: itself and what it stood on.
@@ -119,7 +120,7 @@ impl Accepted {
     /// The form to remember.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: json(entry), zones, issuer, source: Some(source.to_owned()) }
+        Accepted { entry: json(entry), zones, issuer, source: Some(Word::shared(source)) }
     }
 
     /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
@@ -182,7 +183,7 @@ pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
         0..=253 => plain,
         _ => format!("{NAME}{}", fingerprint(&[&secret.namespace, &secret.name])),
     };
-    ObjectRef { namespace: own_namespace.to_owned(), name }
+    ObjectRef::new(own_namespace, &name)
 }
 
 /// Whether an object is a record by its name.
@@ -194,7 +195,7 @@ pub fn is_one(at: &ObjectRef) -> bool {
 pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
     // No namespace has a dot in it.
     let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
-    Some(ObjectRef { namespace: namespace.to_owned(), name: name.to_owned() })
+    Some(ObjectRef::new(namespace, name))
 }
 
 /// The first 32 hexadecimal digits of SHA-256 over the parts.
@@ -266,7 +267,7 @@ impl Body {
         let at = at.unwrap_or_else(|| {
             self.histories.push(History {
                 names: names.to_vec(),
-                directory: directory.to_owned(),
+                directory: Word::shared(directory),
                 failures: 0,
                 stage: None,
                 error: None,

@@ -36,7 +36,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
         Some(file) => {
             let config_maps = in_manifest(&read(file)?, arguments.namespace.as_deref())
                 .map_err(|e| format!("-f {}: {e}", file.display()))?;
-            let own = config_maps.keys().next().map(|at| at.namespace.clone()).unwrap_or_default();
+            let own = config_maps.keys().next().map(|at| at.namespace.to_string()).unwrap_or_default();
             (config_maps, own)
         }
         None => in_place(arguments)?,
@@ -54,7 +54,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
     let mut all = objects(&wishes, &cas, &own);
     let names = all.entry(own.clone()).or_default();
-    names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.clone()).collect());
+    names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.to_string()).collect());
     if let Some(lease) = &arguments.lease {
         names.insert(Kind::Lease, [lease.clone()].into());
     }

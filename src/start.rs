@@ -56,7 +56,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let runs_on = arguments.pass == Pass::Forever;
     // What runs once takes a moment, and is for somebody who waits for it.
     let lease = arguments.lease.as_deref().filter(|_| runs_on && kube.is_some());
-    let lease = lease.map(|name| ObjectRef { namespace: namespace.clone(), name: name.to_owned() });
+    let lease = lease.map(|name| ObjectRef::new(&namespace, name));
     let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
     let holder = lead.sign(&holder());
     // Probing is for whoever started it.

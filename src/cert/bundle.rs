@@ -78,7 +78,7 @@ impl CheckedBundle {
     ) -> Result<CheckedBundle, BundleError> {
         let (certificates, facts) = facts::read(chain).map_err(BundleError::Chain)?;
         match key::public_of(key.expose()) {
-            Ok(public) if public == facts.public_key => {}
+            Ok(public) if facts::sha256(&public) == facts.public_key => {}
             Ok(_) => return Err(BundleError::KeyMismatch),
             Err(KeyError::Unparsable | KeyError::UnknownKind) => return Err(BundleError::Key),
         }

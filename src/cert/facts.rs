@@ -15,6 +15,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
 use crate::name::Domain;
 use crate::time::Time;
+use crate::word::Word;
 
 /// The facts of a leaf certificate: what deciding needs, and nothing that has to be kept secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,12 +28,12 @@ pub struct Facts {
     pub not_after: Time,
     /// The serial number in hexadecimal, as in DER (a leading 00 included).
     pub serial: String,
-    /// The SubjectPublicKeyInfo in DER.
-    pub public_key: Vec<u8>,
+    /// SHA-256 of the SubjectPublicKeyInfo in DER.
+    pub public_key: [u8; 32],
     /// The issuer's common name, or an empty text.
-    pub issuer: String,
-    /// SHA-256 of the leaf in hexadecimal.
-    pub fingerprint: String,
+    pub issuer: Word,
+    /// SHA-256 of the leaf.
+    pub fingerprint: [u8; 32],
     /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
     pub cert_id: Option<String>,
 }
@@ -96,13 +97,14 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
 
 fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
     let certificate = parse(der)?;
-    let names = match certificate.subject_alternative_name() {
+    let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
         Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),
         Ok(None) => Vec::new(),
         Err(e) => {
             return Err(ChainError(format!("its subjectAltName does not parse: {e}")));
         }
     };
+    names.shrink_to_fit();
     let key_identifier = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
         ParsedExtension::AuthorityKeyIdentifier(authority) => authority.key_identifier.as_ref().map(|id| id.0),
         _ => None,
@@ -115,9 +117,9 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
         not_before: Time::from_unix(certificate.validity().not_before.timestamp()),
         not_after: Time::from_unix(certificate.validity().not_after.timestamp()),
         serial: hex(certificate.raw_serial()),
-        public_key: certificate.public_key().raw.to_vec(),
-        issuer: issuer.to_owned(),
-        fingerprint: hex(digest(&SHA256, der).as_ref()),
+        public_key: sha256(certificate.public_key().raw),
+        issuer: Word::shared(issuer),
+        fingerprint: sha256(der),
         cert_id,
     })
 }
@@ -128,6 +130,11 @@ fn domain(name: &GeneralName<'_>) -> Option<Domain> {
         GeneralName::DNSName(text) => Domain::parse(text).ok(),
         _ => None,
     }
+}
+
+/// SHA-256.
+pub fn sha256(octets: &[u8]) -> [u8; 32] {
+    digest(&SHA256, octets).as_ref().try_into().expect("SHA-256 has 32 octets")
 }
 
 /// Lower-case hexadecimal.

@@ -1,6 +1,7 @@
 //! One entry of the list `certificates`: what a user wants, each field checked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -13,6 +14,7 @@ use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
 use crate::name::{DnsName, Domain, ObjectRef};
+use crate::word::Word;
 
 /// What a user wants: one certificate in one or several Secrets.
 ///
@@ -27,18 +29,19 @@ pub struct Entry {
     pub domains: Vec<Domain>,
     /// The contact of the ACME account, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
+    pub email: Option<Word>,
     /// The issuer by its name in the key `issuers`; the directory of the command line when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
+    pub issuer: Option<Word>,
     /// The profile to order; the issuer's when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
+    pub profile: Option<Word>,
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
     /// How the challenge is published.
-    pub dns: DnsSettings,
+    #[serde(serialize_with = "shared")]
+    pub dns: Arc<DnsSettings>,
     /// The kind of the certificate's key.
     pub key_type: KeyType,
     /// Whether a renewal keeps the key of the certificate that it replaces.
@@ -83,6 +86,10 @@ fn optional_duration<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok,
     s.collect_str(&d.map(duration_text).unwrap_or_default())
 }
 
+fn shared<S: Serializer>(dns: &Arc<DnsSettings>, s: S) -> Result<S::Ok, S::Error> {
+    dns.serialize(s)
+}
+
 impl Entry {
     /// Reads an entry; names without a namespace are in notariat's own.
     ///
@@ -91,11 +98,12 @@ impl Entry {
     pub fn read(node: &Node, namespaces: &Namespaces) -> Result<Entry, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fields = Fields::of(node, "", &mut faults);
-        let secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
+        let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
+        secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
-        let email = fields.text("email", &mut faults, email);
-        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(t.to_owned()));
-        let profile = fields.text("profile", &mut faults, profile);
+        let email = fields.text("email", &mut faults, |t| email(t).map(|t| Word::shared(&t)));
+        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(Word::shared(t)));
+        let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| Word::shared(&t)));
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
@@ -119,6 +127,7 @@ impl Entry {
         });
         domains.sort();
         domains.dedup();
+        domains.shrink_to_fit();
         if domains.is_empty() && faults.is_empty() {
             faults.push(Fault {
                 field: "domains".into(),
@@ -143,7 +152,7 @@ impl Entry {
             issuer,
             profile,
             tsig_secret,
-            dns,
+            dns: Arc::new(dns),
             key_type: key_type.unwrap_or(KeyType::EcdsaP256),
             reuse_key: reuse_key.unwrap_or(false),
             renew_before,
@@ -223,7 +232,8 @@ fn secrets(
 
 /// The name of a Secret. The text itself is never repeated: some people put the key here.
 pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, String> {
-    let at = ObjectRef::parse(text, namespaces.own()).map_err(|_| {
+    let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: Word::shared(&at.name), ..at });
+    let at = at.map_err(|_| {
         "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
     })?;
     namespaces.check(&at)?;

@@ -14,6 +14,7 @@ pub mod node;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -30,7 +31,7 @@ use node::Node;
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The entries in the order of the ConfigMap, good and bad.
-    pub entries: Vec<Result<Entry, Refused>>,
+    pub entries: Vec<Result<Arc<Entry>, Box<Refused>>>,
     /// The issuers that entries may name.
     pub issuers: Issuers,
     /// The rules of the key `zones`.
@@ -92,18 +93,9 @@ impl fmt::Display for Unreadable {
 pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<Config, Unreadable> {
     let mut faults = Vec::new();
     let mut config = Config::default();
-    let mut document = |key: &str| match data.get(key).map(|text| node::read(text)) {
-        None | Some(Ok(Node::Null)) => None,
-        Some(Ok(node)) => Some(node),
-        Some(Err(sentence)) => {
-            faults.push(format!("key `{key}`: {sentence}"));
-            None
-        }
-    };
-    let defaults = document("defaults");
-    let zones = document("zones");
-    let issuers = document("issuers");
-    let lists: Vec<(&String, Option<Node>)> = data.keys().filter(|k| is_list(k)).map(|k| (k, document(k))).collect();
+    let defaults = document(data, "defaults", &mut faults);
+    let zones = document(data, "zones", &mut faults);
+    let issuers = document(data, "issuers", &mut faults);
 
     if let Some(node) = &defaults {
         let sample = Node::Map(vec![
@@ -119,15 +111,18 @@ pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<
     }
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
-    for (key, list) in lists {
-        match list {
+    // One after the other: the tree of a large one takes many times the memory of its text.
+    for key in data.keys().filter(|key| is_list(key)) {
+        match document(data, key, &mut faults) {
             None => {}
             Some(Node::List(items)) => {
-                let read = |(i, item)| {
-                    let entry = read_entry(&format!("{key} entry {}", i + 1), item, defaults.as_ref(), namespaces);
-                    entry.and_then(|entry| with_issuer(&format!("{key} entry {}", i + 1), entry, &config.issuers))
-                };
-                config.entries.extend(items.iter().enumerate().map(read));
+                for (i, item) in items.iter().enumerate() {
+                    let place = format!("{key} entry {}", i + 1);
+                    let entry = read_entry(&place, item, defaults.as_ref(), namespaces);
+                    let entry = entry.and_then(|entry| with_issuer(&place, entry, &config.issuers));
+                    let last = config.entries.iter().rev().find_map(|last| last.as_ref().ok());
+                    config.entries.push(entry.map(|entry| Arc::new(alike(entry, last))).map_err(Box::new));
+                }
             }
             Some(other) => {
                 let kind = other.kind();
@@ -145,6 +140,26 @@ pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<
         .map(|k| format!("key `{k}` is none of certificates, certificates-*, defaults, issuers, zones and is ignored"))
         .collect();
     Ok(config)
+}
+
+/// One key as a tree; `None` where there is nothing in it, or a fault.
+fn document(data: &BTreeMap<String, String>, key: &str, faults: &mut Vec<String>) -> Option<Node> {
+    match node::read(data.get(key)?) {
+        Ok(Node::Null) => None,
+        Ok(node) => Some(node),
+        Err(sentence) => {
+            faults.push(format!("key `{key}`: {sentence}"));
+            None
+        }
+    }
+}
+
+/// The entry, with the settings of the one before it where they are the same: they are large, and mostly come from `defaults`.
+fn alike(entry: Entry, last: Option<&Arc<Entry>>) -> Entry {
+    match last.filter(|last| last.dns == entry.dns) {
+        Some(last) => Entry { dns: last.dns.clone(), ..entry },
+        None => entry,
+    }
 }
 
 fn is_list(key: &str) -> bool {
@@ -165,7 +180,7 @@ fn with_issuer(place: &str, entry: Entry, issuers: &Issuers) -> Result<Entry, Re
         secret: Some(entry.main_secret().clone()),
         faults: vec![Fault { field: field.to_owned(), sentence }],
     };
-    let Some(issuer) = issuers.get(name) else {
+    let Some(issuer) = issuers.get(name.as_str()) else {
         let known = issuers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         return Err(refused("issuer", format!("{name:?} is not in the key `issuers`; there are {known}")));
     };

@@ -55,7 +55,7 @@ impl Namespaces {
     /// That its namespace may not be, and what would allow it.
     pub fn check(&self, at: &ObjectRef) -> Result<(), String> {
         let ObjectRef { namespace, .. } = at;
-        match *namespace == self.own || self.others.contains(namespace) {
+        match *namespace == self.own || self.others.contains(&**namespace) {
             true => Ok(()),
             false => Err(format!(
                 "is in the namespace {namespace}, which is neither notariat's own ({}) nor among those of the flag -allow-namespaces",

@@ -16,7 +16,7 @@ fn config(pairs: &[(&str, &str)]) -> Result<Config, String> {
 fn one(yaml: &str) -> Result<Entry, String> {
     let mut config = config(&[("certificates", yaml)]).unwrap();
     assert_eq!(config.entries.len(), 1, "{yaml}");
-    config.entries.remove(0).map_err(|e| e.to_string())
+    config.entries.remove(0).map(|entry| (*entry).clone()).map_err(|e| e.to_string())
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::decide::gate::Lane;
 use crate::limits::SHOWN_WITHIN;
 use crate::name::ObjectRef;
 use crate::time::Time;
+use crate::word::Word;
 use crate::work::{Job, Task};
 
 /// All certificates that were looked at or have to be.
@@ -30,7 +31,7 @@ struct Place {
     unseen: Vec<(ObjectRef, String)>,
     unseen_since: Option<Time>,
     /// The DNS server that its job was turned away from.
-    barred: Option<Lane>,
+    barred: Option<Box<Lane>>,
 }
 
 impl Place {
@@ -107,7 +108,7 @@ impl Board {
 
     /// The orders that wait to be made or are being made: directory, and whether it is a renewal. Without those of `taken`, which are
     /// decided anew.
-    pub(super) fn orders<'b>(&'b self, taken: &'b HashSet<&ObjectRef>) -> impl Iterator<Item = &'b (String, bool)> {
+    pub(super) fn orders<'b>(&'b self, taken: &'b HashSet<&ObjectRef>) -> impl Iterator<Item = &'b (Word, bool)> {
         let places = self.places.iter().filter(|(secret, _)| !taken.contains(secret));
         places.filter_map(|(_, place)| place.verdict.order.as_ref())
     }
@@ -125,7 +126,7 @@ impl Board {
     /// The most urgent job that may be started now, which from then on is being done. Changes queue behind everything else, and one of
     /// them goes first: the others follow when it is stored (`proved`), so that a mistyped directory costs one attempt and not one for each
     /// certificate.
-    pub(super) fn start(&mut self, proved: bool, admits: impl Fn(&Lane) -> bool) -> Option<Job> {
+    pub(super) fn start(&mut self, proved: bool, admits: impl Fn(&Lane) -> bool) -> Option<Box<Job>> {
         let idle = self.busy() == 0;
         let jobs = || self.places.values().filter_map(|place| place.verdict.job.as_ref());
         let others = jobs().any(|job| matches!(job.task, Task::Issue { .. }) && !is_change(job));
@@ -133,7 +134,7 @@ impl Board {
         let changes = proved || (idle && !others && !waits);
         let may_start = |place: &&mut Place| {
             let job = place.verdict.job.as_ref().filter(|job| changes || !is_change(job));
-            job.is_some() && !place.busy && place.barred.as_ref().is_none_or(&admits)
+            job.is_some() && !place.busy && place.barred.as_deref().is_none_or(&admits)
         };
         let ranked = |place: &&mut Place| place.verdict.job.as_ref().map(|job| rank(&job.task));
         let place = self.places.values_mut().filter(may_start).min_by_key(ranked)?;
@@ -152,10 +153,10 @@ impl Board {
     }
 
     /// A DNS server turned a job away, which waits here, and not in a worker, until the gate lets it in.
-    pub(super) fn bar(&mut self, job: Job, lane: Lane) {
+    pub(super) fn bar(&mut self, job: Box<Job>, lane: Lane) {
         if let Some(place) = self.places.get_mut(job.wanted.entry.main_secret()) {
             self.served.entry(job.wanted.entry.main_secret().clone()).or_default().retain(|w| *w != way(&job.task));
-            (place.busy, place.barred, place.verdict.job) = (false, Some(lane), Some(job));
+            (place.busy, place.barred, place.verdict.job) = (false, Some(Box::new(lane)), Some(job));
         }
     }
 
@@ -184,7 +185,7 @@ impl Board {
 
     /// Whether any change is wanted or being made.
     pub(super) fn has_changes(&self) -> bool {
-        let wants = |p: &Place| p.verdict.change_waits || p.verdict.job.as_ref().is_some_and(is_change);
+        let wants = |p: &Place| p.verdict.change_waits || p.verdict.job.as_deref().is_some_and(is_change);
         self.places.values().any(|place| place.busy || wants(place))
     }
 
@@ -216,8 +217,8 @@ mod tests {
     fn verdict(name: &str, task: Task) -> Verdict {
         let entry =
             Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), &"t".into()).unwrap();
-        let wanted = Arc::new(Wanted::new(entry, Vec::new().into(), None, "".into()));
-        Verdict { job: Some(Job::new(wanted, task)), ..Verdict::default() }
+        let wanted = Arc::new(Wanted::new(Arc::new(entry), Vec::new().into(), None, "".into()));
+        Verdict { job: Some(Box::new(Job::new(wanted, task))), ..Verdict::default() }
     }
 
     fn issue(reason: Reason) -> Task {
@@ -235,7 +236,7 @@ mod tests {
     fn started(board: &mut Board, proved: bool) -> Vec<String> {
         let mut names = Vec::new();
         while let Some(job) = board.start(proved, |_| true) {
-            names.push(job.wanted.entry.main_secret().name.clone());
+            names.push(job.wanted.entry.main_secret().name.to_string());
         }
         names
     }

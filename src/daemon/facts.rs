@@ -1,5 +1,7 @@
 //! What is kept of an object: facts, never its body. Pure.
 
+use std::sync::Arc;
+
 use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
@@ -14,6 +16,7 @@ use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
 use crate::record::{self, Body, Record, Unusable};
 use crate::secret::Secret;
+use crate::word::Word;
 use crate::work::copy_facts;
 
 /// A record, as far as decisions look at it.
@@ -22,23 +25,29 @@ pub(super) struct Known {
     /// Without the accepted form, which is large and seldom asked for.
     pub(super) body: Body,
     pub(super) accepted: Option<Accepted>,
-    pub(super) copy: Option<Facts>,
+    pub(super) copy: Option<Arc<Facts>>,
 }
 
 /// What is kept of an accepted form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) fingerprint: String,
-    pub(super) source: Option<String>,
+    pub(super) source: Option<Word>,
 }
 
 impl Known {
     /// What a record's Secret, which was read successfully, says.
-    pub(super) fn of(secret: Option<&SecretObject>) -> Result<Known, Unusable> {
+    pub(super) fn of(secret: Option<&SecretObject>) -> Result<Box<Known>, Unusable> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
+        // A list that is read has room for more, and there are 10,000.
+        body.histories.shrink_to_fit();
+        for history in &mut body.histories {
+            history.names.shrink_to_fit();
+            history.orders.shrink_to_fit();
+        }
         let accepted = body.accepted.take();
         let accepted = accepted.map(|a| Accepted { fingerprint: a.fingerprint(), source: a.source });
-        Ok(Known { body, accepted, copy: copy_facts(copy.as_ref()) })
+        Ok(Box::new(Known { body, accepted, copy: copy_facts(copy.as_ref()) }))
     }
 }
 
@@ -83,10 +92,9 @@ pub(super) fn seen(target: &Target, told: Told, context: &Context) -> Seen {
 }
 
 fn object_seen(target: &Target, object: Value, context: &Context) -> Seen {
-    let metadata = |field: &str| {
-        object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let at = ObjectRef { namespace: metadata("namespace"), name: metadata("name") };
+    let metadata =
+        |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
+    let at = ObjectRef::new(metadata("namespace"), metadata("name"));
     if target.resource == Resource::ConfigMaps {
         let config = config::read(&texts(object.get("data")), &context.namespaces);
         return Seen::Config(config);
@@ -107,7 +115,7 @@ fn object_seen(target: &Target, object: Value, context: &Context) -> Seen {
 }
 
 fn known(secret: &SecretObject) -> Result<Box<Known>, String> {
-    Known::of(Some(secret)).map(Box::new).map_err(|e| e.to_string())
+    Known::of(Some(secret)).map_err(|e| e.to_string())
 }
 
 /// A hash of all that a Secret holds.

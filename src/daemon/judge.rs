@@ -16,6 +16,7 @@ use crate::name::ObjectRef;
 use crate::record::{self, Body};
 use crate::sources::Wanted;
 use crate::time::Time;
+use crate::word::Word;
 use crate::work::{Basis, Job, Question, Task};
 
 impl World {
@@ -53,7 +54,7 @@ impl World {
             entry,
             held: &held,
             record: &known.body,
-            copy: known.copy.as_ref(),
+            copy: known.copy.as_deref(),
             directory: &directory,
             profile: wanted.profile(),
             inputs: &inputs,
@@ -105,9 +106,9 @@ impl World {
         let Some(task) = task else { return Ok(verdict) };
         match &task {
             Task::Issue { .. } => {
-                let made = self.made.entry(directory.url().to_owned()).or_default();
-                made.add(now, renewal);
-                verdict.order = Some((directory.url().to_owned(), renewal));
+                let place = Word::shared(directory.url());
+                self.made.entry(place.clone()).or_default().add(now, renewal);
+                verdict.order = Some((place, renewal));
             }
             Task::Tidy => {
                 self.tidied.insert(secret.clone(), now);
@@ -116,7 +117,7 @@ impl World {
         }
         let inputs = if waiting { inputs } else { self.inputs(wanted, look, asked)? };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
-        verdict.job = Some(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } });
+        verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } }));
         Ok(verdict)
     }
 

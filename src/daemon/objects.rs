@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::facts::{Known, Seen, content_hash};
 use super::shelf::{Shelf, Slot, Vouched};
 use super::watching::{Change, Interest, Watching, named, of_type};
+use crate::cert::facts::Facts;
 use crate::decide::held::Held;
 use crate::issue::Context;
 use crate::kube::client::Resource;
@@ -77,8 +78,18 @@ impl Objects {
     pub(super) fn note(&mut self, change: Change, target: &Target, list: u32) -> News {
         let vouched = Vouched::Watch(change.watch, list);
         match change.seen {
-            Seen::Certificate(at, version, held) => news(self.held.put(at.clone(), &version, Some(held), vouched), at),
-            Seen::Record(at, version, known) => news(self.records.put(at.clone(), &version, Some(known), vouched), at),
+            Seen::Certificate(at, version, mut held) => {
+                let record = self.records.get(&record::reference(&at, &self.context.namespace), Time::from_unix(0));
+                let copy = record.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()?.copy.as_ref());
+                share(held.facts_mut(), copy);
+                news(self.held.put(at.clone(), &version, Some(held), vouched), at)
+            }
+            Seen::Record(at, version, mut known) => {
+                let secret = record::subject(&at).and_then(|secret| self.held.get(&secret, Time::from_unix(0)));
+                let facts = secret.and_then(|slot| slot.fact.as_ref()?.facts());
+                share(known.as_mut().ok().and_then(|known| known.copy.as_mut()), facts);
+                news(self.records.put(at.clone(), &version, Some(known), vouched), at)
+            }
             Seen::Named(at, version, held, content) => {
                 // Where all of its type are watched, they say what it holds.
                 if !self.vouches(TYPE_TLS, &at.namespace) {
@@ -181,7 +192,7 @@ impl Objects {
                 self.records.remove(at);
                 return Ok(None);
             }
-            let known = Known::of(secret.as_ref()).map(Box::new).map_err(|e| e.to_string());
+            let known = Known::of(secret.as_ref()).map_err(|e| e.to_string());
             self.records.read(at.clone(), &version(secret.as_ref()), Some(known), self.until(now));
         }
         let slot = self.records.get(at, now);
@@ -194,7 +205,7 @@ impl Objects {
     /// What was read of a record, and its version; nothing and no version where there is none.
     pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&Known, &str) {
         let slot = self.records.get(at, now);
-        let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, slot.version.as_str())));
+        let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, &*slot.version)));
         known.unwrap_or((&self.nothing, ""))
     }
 
@@ -228,7 +239,7 @@ impl Objects {
             Err(e) => return event!(debug, "records-not-listed", error = e),
         };
         for secret in records {
-            let known = Known::of(Some(&secret)).map(Box::new).map_err(|e| e.to_string());
+            let known = Known::of(Some(&secret)).map_err(|e| e.to_string());
             let version = version(Some(&secret));
             self.records.read(secret.reference, &version, Some(known), self.until(now));
         }
@@ -237,8 +248,8 @@ impl Objects {
     /// Whether what was written last is what is known.
     pub(super) fn shows(&self, at: &ObjectRef, version: &str) -> bool {
         let long_ago = Time::from_unix(0);
-        let held = self.held.get(at, long_ago).map(|slot| slot.version.as_str());
-        let record = self.records.get(at, long_ago).map(|slot| slot.version.as_str());
+        let held = self.held.get(at, long_ago).map(|slot| &*slot.version);
+        let record = self.records.get(at, long_ago).map(|slot| &*slot.version);
         held == Some(version) || record == Some(version)
     }
 
@@ -267,6 +278,15 @@ impl Objects {
 
     fn until(&self, now: Time) -> Time {
         now + self.holds
+    }
+}
+
+/// A certificate and the copy in its record are the same, as a rule: their facts are kept once.
+fn share(facts: Option<&mut Arc<Facts>>, known: Option<&Arc<Facts>>) {
+    if let (Some(facts), Some(known)) = (facts, known)
+        && facts == known
+    {
+        *facts = known.clone();
     }
 }
 

@@ -108,10 +108,10 @@ fn say(namespace: &str, missing: &Missing<'_>) {
 
 /// What is used besides Secrets.
 fn besides(plan: &Plan) -> Names {
-    let config_maps = plan.config_maps.iter().map(|at| at.name.clone()).collect();
+    let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
     let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
     if let Some(lease) = &plan.lease {
-        names.insert(Kind::Lease, [lease.name.clone()].into());
+        names.insert(Kind::Lease, [lease.name.to_string()].into());
     }
     names
 }

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-/// Hashes of subjects and of what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them.
+/// Hashes of subjects with what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    scopes: HashMap<u64, Vec<(u64, u64)>>,
+    scopes: HashMap<u64, Vec<u64>>,
     current: u64,
-    before: Vec<(u64, u64)>,
+    before: Vec<u64>,
 }
 
 impl Said {
@@ -20,7 +20,7 @@ impl Said {
 
     /// Whether to say `text` about `subject`: it is not what was said last.
     pub(super) fn is_news(&mut self, subject: &str, text: &str) -> bool {
-        let said = (hash(&subject), hash(&text));
+        let said = hash(&(subject, text));
         self.scopes.entry(self.current).or_default().push(said);
         !self.before.contains(&said)
     }

@@ -17,7 +17,7 @@ pub(super) struct Slot<T> {
     /// What it holds; `None` when it does not exist.
     pub(super) fact: Option<T>,
     /// Its resourceVersion.
-    pub(super) version: String,
+    pub(super) version: Box<str>,
     vouched: Vouched,
 }
 
@@ -52,21 +52,21 @@ impl<T> Shelf<T> {
     /// Puts what was seen in its place. Returns whether it is news: another version than before.
     pub(super) fn put(&mut self, at: ObjectRef, version: &str, fact: Option<T>, vouched: Vouched) -> bool {
         let known =
-            self.slots.get(&at).is_some_and(|slot| slot.version == version && slot.fact.is_some() == fact.is_some());
-        self.slots.insert(at, Slot { fact, version: version.to_owned(), vouched });
+            self.slots.get(&at).is_some_and(|slot| *slot.version == *version && slot.fact.is_some() == fact.is_some());
+        self.slots.insert(at, Slot { fact, version: version.into(), vouched });
         !known
     }
 
     /// Puts what was just read in its place, to count until then.
     pub(super) fn read(&mut self, at: ObjectRef, version: &str, fact: Option<T>, until: Time) -> &Slot<T> {
-        let slot = Slot { fact, version: version.to_owned(), vouched: Vouched::Until(until) };
+        let slot = Slot { fact, version: version.into(), vouched: Vouched::Until(until) };
         self.slots.entry(at).insert_entry(slot).into_mut()
     }
 
     /// What is known of an object does not count any more, and neither does that nothing is known.
     pub(super) fn doubt(&mut self, at: &ObjectRef) {
         let slot = self.slots.entry(at.clone());
-        slot.or_insert_with(|| Slot { fact: None, version: String::new(), vouched: DOUBTED }).vouched = DOUBTED;
+        slot.or_insert_with(|| Slot { fact: None, version: "".into(), vouched: DOUBTED }).vouched = DOUBTED;
     }
 
     /// What was read does not count any more; what watches vouch for does.

@@ -168,7 +168,7 @@ impl Loop<'_> {
                     Errand::Forget(at)
                 }
                 None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
-                    Some(job) => Errand::Do(Box::new(job)),
+                    Some(job) => Errand::Do(job),
                     None => return,
                 },
             };
@@ -225,7 +225,7 @@ impl Loop<'_> {
             if let Barred::Closed(_) = why {
                 event!(info, "put-off", secret = secret, error = error);
             }
-            return self.board.bar(*job, lane.clone());
+            return self.board.bar(job, lane.clone());
         }
         let entry = &job.wanted.entry;
         for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {

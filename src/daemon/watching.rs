@@ -91,7 +91,7 @@ pub(super) fn of_type(namespace: &str, kind: &'static str) -> Target {
 
 /// One object.
 pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
-    Target { resource, namespace: at.namespace.clone(), selector: Selector::Name(at.name.clone()) }
+    Target { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
 }
 
 /// The watches that show what is of interest, given what is not allowed.

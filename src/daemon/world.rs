@@ -21,6 +21,7 @@ use crate::name::ObjectRef;
 use crate::record;
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::time::Time;
+use crate::word::Word;
 use crate::work::{Job, Task};
 
 /// What is known between two looks.
@@ -37,7 +38,7 @@ pub(super) struct World {
     /// When each certificate's zones were probed last.
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// When orders were made lately, with those that are wanted now, by directory.
-    pub(super) made: HashMap<String, Made>,
+    pub(super) made: HashMap<Word, Made>,
     /// The watches that see nothing for the moment.
     blind: BTreeSet<usize>,
     /// The wishes lack something that could not be read.
@@ -59,7 +60,7 @@ pub(super) enum Probing {
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
     /// What is to be done, if anything.
-    pub(super) job: Option<Job>,
+    pub(super) job: Option<Box<Job>>,
     /// When it has to be looked at again, at the latest.
     pub(super) due: Option<Time>,
     /// Something could not be read.
@@ -67,7 +68,7 @@ pub(super) struct Verdict {
     /// A Secret is not as it should be.
     pub(super) unsound: bool,
     /// What is to be done makes an order at this directory; whether it is a renewal.
-    pub(super) order: Option<(String, bool)>,
+    pub(super) order: Option<(Word, bool)>,
     /// It is to be made in another way, which failed: it waits.
     pub(super) change_waits: bool,
 }
@@ -149,7 +150,7 @@ impl World {
             return Ok(news);
         }
         let Selector::Name(name) = target.selector else { return Ok(News::Nothing) };
-        let name = ObjectRef { namespace: target.namespace, name };
+        let name = ObjectRef::new(&target.namespace, &name);
         match change.seen {
             Seen::Config(read) => self.configs.accept(&name, Ok(Some(read))),
             Seen::Gone(_) => self.configs.accept(&name, Ok(None)),
@@ -262,7 +263,7 @@ impl World {
     }
 
     /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
-    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (String, bool)>, now: Time) -> Look {
+    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (Word, bool)>, now: Time) -> Look {
         let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
         let mut orders = Orders::new();
         for history in bodies().flat_map(|body| &body.histories).filter(|h| !h.orders.is_empty()) {
@@ -280,7 +281,7 @@ impl World {
     pub(super) fn decide(&mut self, secret: &ObjectRef, look: &mut Look) -> Verdict {
         let Some(wanted) = self.wishes.wanted.get(secret).cloned() else { return Verdict::default() };
         if let Probing::Only = self.probing {
-            return Verdict { job: Some(Job::new(wanted, Task::Probe)), ..Verdict::default() };
+            return Verdict { job: Some(Box::new(Job::new(wanted, Task::Probe))), ..Verdict::default() };
         }
         self.said.begin(secret);
         let mut verdict = self.judge(secret, &wanted, look).unwrap_or_else(|e| {
@@ -310,7 +311,10 @@ impl World {
         for (at, known) in self.objects.records.facts().filter(|(at, _)| !kept.contains(*at)) {
             let Ok(known) = known else { continue };
             // Those of another instance in this namespace are not ours to miss.
-            let ours = known.accepted.as_ref().is_some_and(|a| a.source.as_ref().is_none_or(|s| sources.contains(s)));
+            let ours = known
+                .accepted
+                .as_ref()
+                .is_some_and(|a| a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)));
             let left = known.accepted.is_none() && !known.body.leftovers.is_empty();
             let rested = self.tidied.get(at).is_none_or(|last| *last + TIDY_INTERVAL <= now);
             if (ours || left) && rested {

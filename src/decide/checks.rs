@@ -135,7 +135,7 @@ fn found(reason: Reason, detail: String) -> Option<Finding> {
 impl<'a> View<'a> {
     /// The facts of the certificate; the checks before these have found a Secret without.
     fn facts(&self) -> Option<&'a Facts> {
-        self.present.pair.facts()
+        self.present.pair.facts().map(|facts| &**facts)
     }
 }
 
@@ -213,7 +213,7 @@ fn directory_changed(view: &View<'_>) -> Option<Finding> {
     let (wanted, facts) = (view.input.directory, view.facts()?);
     let from = match &view.present.directory {
         Some(held) if normalized(held) == wanted.url() => return None,
-        Some(held) => held.clone(),
+        Some(held) => held.to_string(),
         None if from_staging(facts) && !wanted.is_staging() => {
             format!("a staging directory ({:?})", facts.issuer)
         }

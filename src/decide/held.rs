@@ -1,10 +1,13 @@
 //! What a Secret holds, read once so that the checks need not look at octets.
 
-use crate::cert::facts::{self, Facts};
+use std::sync::Arc;
+
+use crate::cert::facts::{self, Facts, sha256};
 use crate::cert::key::{KeyError, public_of};
 use crate::config::metadata::PREFIX;
 use crate::kube::object::SecretObject;
 use crate::name::ObjectRef;
+use crate::word::Word;
 
 /// A Secret as the checks see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,17 +22,17 @@ pub enum Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
     /// `type`
-    pub kind: String,
+    pub kind: Word,
     /// Who owns it, as far as the marks on it say.
     pub owner: Owner,
     /// Certificate and key.
     pub pair: Pair,
     /// The ACME directory we got it from.
-    pub directory: Option<String>,
+    pub directory: Option<Word>,
     /// The key type that was asked for.
-    pub key_type: Option<String>,
+    pub key_type: Option<Word>,
     /// The profile that was ordered.
-    pub profile: Option<String>,
+    pub profile: Option<Word>,
     /// A renewal somebody asked for and that was not yet served.
     pub renewal_asked: Option<String>,
     /// The certificate is to be replaced and revoked: the reason.
@@ -57,14 +60,14 @@ pub enum Pair {
     /// They do not belong together.
     Mismatch,
     /// They belong together.
-    Sound(Facts),
+    Sound(Arc<Facts>),
     /// The key is of a kind that can not be checked; taken for sound.
-    Unchecked(Facts),
+    Unchecked(Arc<Facts>),
 }
 
 impl Pair {
     /// The facts of a certificate that is taken for sound.
-    pub fn facts(&self) -> Option<&Facts> {
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
         match self {
             Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
             Pair::Broken(_) | Pair::Mismatch => None,
@@ -101,12 +104,32 @@ pub fn owner_mark(instance: &str, secret: &ObjectRef) -> String {
 }
 
 impl Held {
+    /// The facts of a certificate that is taken for sound.
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
+        match self {
+            Held::Present(present) => present.pair.facts(),
+            Held::Missing => None,
+        }
+    }
+
+    /// The same, to be kept elsewhere.
+    pub fn facts_mut(&mut self) -> Option<&mut Arc<Facts>> {
+        match self {
+            Held::Present(present) => match &mut present.pair {
+                Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
+                Pair::Broken(_) | Pair::Mismatch => None,
+            },
+            Held::Missing => None,
+        }
+    }
+
     /// What `secret`, which was read successfully, holds for this instance.
     pub fn of(secret: Option<&SecretObject>, instance: &str) -> Held {
         let Some(secret) = secret else {
             return Held::Missing;
         };
         let annotation = |name: &str| secret.annotations.get(name).cloned();
+        let word = |name: &str| secret.annotations.get(name).map(|text| Word::shared(text));
         let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
         let pair = pair(secret);
         let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
@@ -114,13 +137,13 @@ impl Held {
             (serial == pair.facts()?.serial).then(|| reason.to_owned())
         });
         Held::Present(Box::new(Present {
-            kind: secret.kind.clone(),
+            kind: Word::shared(&secret.kind),
             owner: owner(secret, instance),
             pair,
             revocation_asked,
-            directory: annotation(annotation::DIRECTORY),
-            key_type: annotation(annotation::KEY_TYPE),
-            profile: annotation(annotation::PROFILE),
+            directory: word(annotation::DIRECTORY),
+            key_type: word(annotation::KEY_TYPE),
+            profile: word(annotation::PROFILE),
             renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
             writer: secret.writer(),
         }))
@@ -165,9 +188,9 @@ fn pair(secret: &SecretObject) -> Pair {
         Err(e) => return Pair::Broken(format!("{TLS_CRT}: {e}")),
     };
     match public_of(key.expose()) {
-        Ok(public) if public == facts.public_key => Pair::Sound(facts),
+        Ok(public) if sha256(&public) == facts.public_key => Pair::Sound(Arc::new(facts)),
         Ok(_) => Pair::Mismatch,
         Err(KeyError::Unparsable) => Pair::Broken(format!("{TLS_KEY} is no private key in PEM")),
-        Err(KeyError::UnknownKind) => Pair::Unchecked(facts),
+        Err(KeyError::UnknownKind) => Pair::Unchecked(Arc::new(facts)),
     }
 }

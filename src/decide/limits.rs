@@ -13,6 +13,7 @@ use super::held::Held;
 use crate::name::{DnsName, Domain};
 use crate::record::Body;
 use crate::time::Time;
+use crate::word::Word;
 
 /// What a limit of a CA covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,8 +148,8 @@ impl Made {
 
 /// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
 /// since. The counted ones are no regular renewals.
-pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<String, Made> {
-    let mut made: HashMap<String, Made> = HashMap::new();
+pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<Word, Made> {
+    let mut made: HashMap<Word, Made> = HashMap::new();
     let is_recent = |at: Time| at + DAY > now;
     for body in records {
         if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
@@ -265,16 +266,16 @@ mod tests {
                 not_before: NOW - DAY * age_days,
                 not_after: NOW + DAY,
                 serial: String::new(),
-                public_key: Vec::new(),
-                issuer: String::new(),
-                fingerprint: String::new(),
+                public_key: [0; 32],
+                issuer: "".into(),
+                fingerprint: [0; 32],
                 cert_id: None,
             };
             Held::Present(Box::new(Present {
-                kind: String::new(),
+                kind: "".into(),
                 owner: Owner::Us,
-                pair: Pair::Sound(facts),
-                directory: directory.map(str::to_owned),
+                pair: Pair::Sound(facts.into()),
+                directory: directory.map(Word::from),
                 key_type: None,
                 profile: None,
                 renewal_asked: None,

@@ -22,6 +22,7 @@ use crate::config::entry::{Entry, order_names};
 use crate::name::Domain;
 use crate::record::Body;
 use crate::time::{Time, human};
+use crate::word::Word;
 use attempts::capped;
 use checks::check;
 pub use checks::{Finding, Reason, is_abandoned};
@@ -147,7 +148,7 @@ impl Input<'_> {
 }
 
 /// The times of orders that count against the cap, by directory and name set.
-pub type Orders = HashMap<String, HashMap<Vec<Domain>, Vec<Time>>>;
+pub type Orders = HashMap<Word, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// Decides about one entry.
 pub fn decide(input: &Input<'_>) -> Judgement {
@@ -332,10 +333,7 @@ fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
 }
 
 fn facts_of(held: &Held) -> Option<&Facts> {
-    match held {
-        Held::Missing => None,
-        Held::Present(present) => present.pair.facts(),
-    }
+    held.facts().map(|facts| &**facts)
 }
 
 fn serves(facts: &Facts, input: &Input<'_>) -> bool {

@@ -71,9 +71,9 @@ mod tests {
             not_before,
             not_after: not_before + lifetime,
             serial: serial.to_owned(),
-            public_key: Vec::new(),
-            issuer: String::new(),
-            fingerprint: String::new(),
+            public_key: [0; 32],
+            issuer: "".into(),
+            fingerprint: [0; 32],
             cert_id: None,
         }
     }

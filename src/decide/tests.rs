@@ -1,7 +1,7 @@
 mod ca;
 
 use super::*;
-use crate::cert::facts::Facts;
+use crate::cert::facts::{Facts, sha256};
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::decide::held::{Owner, Present};
@@ -37,20 +37,20 @@ fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
         not_before: NOW - DAY * age_days,
         not_after: NOW + DAY * left_days,
         serial: serial.to_owned(),
-        public_key: vec![1],
-        issuer: "Some CA".to_owned(),
-        fingerprint: serial.repeat(2),
+        public_key: [1; 32],
+        issuer: "Some CA".into(),
+        fingerprint: sha256(serial.as_bytes()),
         cert_id: None,
     }
 }
 
 fn present(pair: Pair) -> Present {
     Present {
-        kind: TYPE_TLS.to_owned(),
+        kind: TYPE_TLS.into(),
         owner: Owner::Us,
         pair,
-        directory: Some(PEBBLE.to_owned()),
-        key_type: Some("ecdsa-p256".to_owned()),
+        directory: Some(PEBBLE.into()),
+        key_type: Some("ecdsa-p256".into()),
         profile: None,
         renewal_asked: None,
         revocation_asked: None,
@@ -60,7 +60,7 @@ fn present(pair: Pair) -> Present {
 
 fn world() -> World {
     let mut record = Body::default();
-    let directory = PEBBLE.to_owned();
+    let directory = PEBBLE.into();
     record.stored = Some(Stored {
         serial: "01".into(),
         at: NOW - DAY,
@@ -70,7 +70,7 @@ fn world() -> World {
         account: None,
         cert_id: None,
     });
-    let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01"));
+    let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
     World {
         entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
         held: vec![Held::Present(Box::new(present(pair)))],
@@ -86,7 +86,7 @@ fn world() -> World {
 impl World {
     fn decide(&self) -> Judgement {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
-        let orders = [(self.directory.url().to_owned(), of_names)].into();
+        let orders = [(self.directory.url().into(), of_names)].into();
         decide(&Input {
             entry: &self.entry,
             held: &self.held,
@@ -108,7 +108,7 @@ impl World {
     }
 
     fn pair(self, facts: Facts) -> World {
-        self.with(|p| p.pair = Pair::Sound(facts))
+        self.with(|p| p.pair = Pair::Sound(facts.into()))
     }
 
     fn word(&self) -> String {
@@ -235,7 +235,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             "Issue RenewalDue",
         ),
         ("asked for", world().with(|p| p.renewal_asked = Some("now".into())), "Issue RenewalRequested"),
-        ("a key that can not be read", world().with(|p| p.pair = Pair::Unchecked(aged(10, 80))), "Keep"),
+        ("a key that can not be read", world().with(|p| p.pair = Pair::Unchecked(aged(10, 80).into())), "Keep"),
     ];
     for (what, world, expected) in rows {
         assert_eq!(world.word(), expected, "{what}");
@@ -253,8 +253,8 @@ fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
     let staging = |explicit| Directory::new(STAGING, explicit);
     let held = |directory: Option<&str>, issuer: &str, age, left| {
         let mut f = facts(&["a.test", "*.a.test"], age, left, "01");
-        f.issuer = issuer.to_owned();
-        let directory = directory.map(str::to_owned);
+        f.issuer = issuer.into();
+        let directory = directory.map(Word::from);
         world().pair(f).with(|p| p.directory = directory)
     };
     for (what, world, expected) in [
@@ -355,7 +355,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
     ] {
         let mut world = World { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..world() };
         world.entry = entry("{secret: web, domains: ['*.a.test']}");
-        world.record.in_flight = Some(InFlight {
+        world.record.in_flight = Some(Box::new(InFlight {
             holder: String::new(),
             at: NOW - DAY,
             directory: PEBBLE.to_owned(),
@@ -366,7 +366,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
             order: order.then(|| "https://ca.example/order/1".to_owned()),
             counted,
             published: Vec::new(),
-        });
+        }));
         assert_eq!(world.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
     }
 }
@@ -412,9 +412,10 @@ fn several_secrets_hold_one_certificate() {
         held: vec![a, b],
         ..world()
     };
-    let holds = |serial, left| Held::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial)))));
+    let holds =
+        |serial, left| Held::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial).into()))));
     let foreign = || {
-        let mut p = present(Pair::Sound(facts(&["a.test"], 10, 80, "09")));
+        let mut p = present(Pair::Sound(facts(&["a.test"], 10, 80, "09").into()));
         p.owner = Owner::Another("x".into());
         Held::Present(Box::new(p))
     };
@@ -434,7 +435,7 @@ fn several_secrets_hold_one_certificate() {
     let Decision::Restore { targets, source: Source::Copy, .. } = judgement.decision else { panic!() };
     assert_eq!(targets, [0], "a Secret that is not ours is left alone, the other served");
     assert_eq!(both(foreign(), foreign()).word(), "Refuse OwnedByAnother");
-    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "01")));
+    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "01").into()));
     asked.renewal_asked = Some("please".into());
     let world = both(holds("01", 80), Held::Present(Box::new(asked)));
     assert_eq!(world.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
@@ -442,7 +443,7 @@ fn several_secrets_hold_one_certificate() {
 
 #[test]
 fn what_a_person_should_know_is_said_besides_the_decision() {
-    let unchecked = world().with(|p| p.pair = Pair::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01")));
+    let unchecked = world().with(|p| p.pair = Pair::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
     assert!(unchecked.decide().warnings[0].contains("can not be read here"));
     let early = World { entry: entry("{secret: web, domains: [a.test], renewBefore: 60d}"), ..world() };
     assert!(early.decide().warnings[0].contains("renewBefore is two thirds"), "{:?}", early.decide().warnings);

@@ -86,7 +86,7 @@ mod tests {
         let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
         let rules = Rules { entry: &entry, zones: &zones };
         let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
-        rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name)
+        rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name.to_string())
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> Objec
         None => format!("{directory} {}", wanted.email().unwrap_or_default()),
     };
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-    ObjectRef { namespace: own_namespace.to_owned(), name: format!("notariat-acme-{}", hex(&hash.as_ref()[..8])) }
+    ObjectRef::new(own_namespace, &format!("notariat-acme-{}", hex(&hash.as_ref()[..8])))
 }
 
 /// The Secret that an account key is imported from, and the contact that its account is to have.

@@ -13,7 +13,7 @@ use crate::sources::Wishes;
 pub fn objects(wishes: &Wishes, cas: &Cas, own_namespace: &str) -> BTreeMap<String, Names> {
     let mut objects = BTreeMap::<String, Names>::new();
     let mut add = |kind: Kind, at: &ObjectRef| {
-        objects.entry(at.namespace.clone()).or_default().entry(kind).or_default().insert(at.name.clone());
+        objects.entry(at.namespace.to_string()).or_default().entry(kind).or_default().insert(at.name.to_string());
     };
     for wanted in wishes.wanted.values() {
         wanted.inputs().for_each(|at| add(Kind::Input, at));

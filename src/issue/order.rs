@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
         let replaces = body
             .stored
             .as_ref()
-            .filter(|s| s.directory == self.ca.directory_url() && s.account.as_ref() == Some(&account.url));
+            .filter(|s| s.directory == self.ca.directory_url() && s.account.as_deref() == Some(&*account.url));
         let replaces = replaces.and_then(|s| s.cert_id.as_deref());
         let offered = self.ca.directory().is_ok_and(|d| d.renewal_info.is_some());
         let mut wish =
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
 
     fn flight<'c>(&self, claim: &'c mut Claim<'_>) -> &'c mut InFlight {
         let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
-        let new = || InFlight::new(holder, time::now(), self.names, self.ca.directory_url(), way);
+        let new = || Box::new(InFlight::new(holder, time::now(), self.names, self.ca.directory_url(), way));
         claim.record.body.in_flight.get_or_insert_with(new)
     }
 

@@ -139,7 +139,7 @@ impl SecretObject {
             format!("{} {}", field("kind"), field("name"))
         });
         Ok(SecretObject {
-            reference: ObjectRef { namespace: required("namespace")?, name: required("name")? },
+            reference: ObjectRef::new(&required("namespace")?, &required("name")?),
             kind: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
             data: decoded,
             labels: texts(metadata.get("labels")),

@@ -174,7 +174,7 @@ impl Teller {
 
 fn send(client: &Client, event: &Event, instance: &str) -> Result<(), KubeError> {
     let ObjectRef { namespace, .. } = &event.notice.config_map;
-    let at = ObjectRef { namespace: namespace.clone(), name: event.name.clone() };
+    let at = ObjectRef::new(namespace, &event.name);
     let json = event.to_json(instance);
     let sent = match event.count {
         1 => client.create(Resource::Events, namespace, &json, Mode::Real),

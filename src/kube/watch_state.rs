@@ -101,7 +101,7 @@ impl Line {
                 let (Some(namespace), Some(name)) = (metadata("namespace"), metadata("name")) else {
                     return Err("a deleted object without a name".to_owned());
                 };
-                (Line::Gone(ObjectRef { namespace, name }), version)
+                (Line::Gone(ObjectRef::new(&namespace, &name)), version)
             }
             "ERROR" => {
                 let code = event.object.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
@@ -160,7 +160,7 @@ mod tests {
         for kind in ["ADDED", "MODIFIED"] {
             assert_eq!(line(kind, &object), (Line::Object(object.clone()), nine()));
         }
-        let web = ObjectRef { namespace: "team".to_owned(), name: "web".to_owned() };
+        let web = ObjectRef::new("team", "web");
         assert_eq!(line("DELETED", &object), (Line::Gone(web), nine()));
         let bookmark =
             json!({"kind": "Secret", "metadata": {"resourceVersion": "9", "creationTimestamp": null}, "data": null});

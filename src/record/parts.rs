@@ -8,6 +8,7 @@ use crate::decide::attempts::Stage;
 use crate::dns::update::TxtValue;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::time::Time;
+use crate::word::Word;
 
 /// The certificate that we stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,15 +19,15 @@ pub struct Stored {
     /// When.
     pub at: Time,
     /// The directory URL it came from.
-    pub directory: String,
+    pub directory: Word,
     /// The key type that was asked for.
-    pub key_type: String,
+    pub key_type: Word,
     /// The profile that was ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
+    pub profile: Option<Word>,
     /// The URL of the account that ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
+    pub account: Option<Word>,
     /// What renewal information is asked by (RFC 9773 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_id: Option<String>,
@@ -39,7 +40,7 @@ pub struct History {
     /// The ordered names, sorted.
     pub names: Vec<Domain>,
     /// The directory URL.
-    pub directory: String,
+    pub directory: Word,
     /// Failures since the last success.
     #[serde(default)]
     pub failures: u32,

@@ -29,7 +29,7 @@ fn full() -> Record {
     let (entry, zones) = entry();
     let names = vec![Domain::parse("a.test").unwrap()];
     let mut body = Body {
-        accepted: Some(Accepted::new(&entry, &zones, None, "ConfigMap a/b")),
+        accepted: Some(Box::new(Accepted::new(&entry, &zones, None, "ConfigMap a/b"))),
         restores: vec![NOW],
         ..Body::default()
     };
@@ -38,14 +38,14 @@ fn full() -> Record {
         at: NOW,
         directory: "https://ca/dir".into(),
         key_type: "ecdsa-p256".into(),
-        profile: Some("short".to_owned()),
-        account: Some("https://ca/acct/1".to_owned()),
+        profile: Some("short".into()),
+        account: Some("https://ca/acct/1".into()),
         cert_id: Some("a.b".to_owned()),
     });
     let history = body.history_mut(&names, "https://ca/dir", NOW);
     (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
     (history.next_attempt, history.orders, history.inputs) = (Some(NOW), vec![NOW], "abc".into());
-    body.in_flight = Some(InFlight {
+    body.in_flight = Some(Box::new(InFlight {
         holder: "host/1".into(),
         at: NOW,
         directory: "https://ca/dir".into(),
@@ -56,7 +56,7 @@ fn full() -> Record {
         order: Some("https://ca/order/1".into()),
         counted: true,
         published: vec![published()],
-    });
+    }));
     body.leftovers = vec![Leftover { since: NOW, published: published() }];
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
     Record { body, copy: Some(Copy { chain: b"chain".to_vec(), key: secret("S1") }), next_key: Some(secret("S2")) }
@@ -138,7 +138,7 @@ fn a_record_stays_small_and_forgets_no_order_of_the_last_week() {
 
 #[test]
 fn records_have_predictable_names() {
-    let of = |ns: &str, name: &str| reference(&ObjectRef { namespace: ns.into(), name: name.into() }, "own");
+    let of = |ns: &str, name: &str| reference(&ObjectRef::new(ns, name), "own");
     assert_eq!(of("team", "web").to_string(), "own/notariat-record.team.web");
     let long = of(&"n".repeat(63), &"s".repeat(253));
     assert_eq!(long.name.len(), "notariat-record.".len() + 32);

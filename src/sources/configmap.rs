@@ -28,7 +28,7 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
         let refused = match entry {
             Ok(entry) => {
                 let (entry, zones, source) = (entry.clone(), zones.clone(), source.clone());
-                let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name)).cloned();
+                let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name.as_str())).cloned();
                 wishes.add(Wanted::new(entry, zones, issuer, source));
                 continue;
             }
@@ -44,7 +44,7 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             Some(secret) => {
                 if let Some(Form { entry, zones, issuer }) = last_accepted(secret) {
                     let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
-                    wishes.add(Wanted { last_accepted: true, ..Wanted::new(entry, zones, issuer, source) });
+                    wishes.add(Wanted { last_accepted: true, ..Wanted::new(Arc::new(entry), zones, issuer, source) });
                 }
             }
         }

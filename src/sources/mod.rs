@@ -16,7 +16,7 @@ use crate::record::Accepted;
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// What is wanted.
-    pub entry: Entry,
+    pub entry: Arc<Entry>,
     /// Zones and keys that may serve it.
     pub zones: Arc<[ZoneRule]>,
     /// The issuer that the entry names; none for the directory of the command line.
@@ -31,7 +31,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// A wish of `source`, as it stands there.
-    pub fn new(entry: Entry, zones: Arc<[ZoneRule]>, issuer: Option<Arc<Issuer>>, source: Arc<str>) -> Wanted {
+    pub fn new(entry: Arc<Entry>, zones: Arc<[ZoneRule]>, issuer: Option<Arc<Issuer>>, source: Arc<str>) -> Wanted {
         let fingerprint = Accepted::new(&entry, &zones, issuer.as_deref(), &source).fingerprint();
         Wanted { entry, zones, issuer, source, last_accepted: false, fingerprint }
     }
@@ -56,7 +56,7 @@ impl Wanted {
     /// The same for some of the names: of the rest of what is wanted nothing is given up.
     pub fn only(&self, domains: Vec<Domain>) -> Wanted {
         let mut wanted = self.clone();
-        wanted.entry.domains = domains;
+        Arc::make_mut(&mut wanted.entry).domains = domains;
         Wanted { last_accepted: true, ..Wanted::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source) }
     }
 
@@ -88,7 +88,7 @@ impl fmt::Display for Refused {
 pub struct Wishes {
     /// The certificates, by the Secret that names them.
     pub wanted: BTreeMap<ObjectRef, Arc<Wanted>>,
-    /// Which entry fills a Secret.
+    /// Which entry fills a Secret that does not name it.
     filled: BTreeMap<ObjectRef, ObjectRef>,
     /// What is not served as it stands.
     pub refused: Vec<Refused>,
@@ -101,12 +101,12 @@ pub struct Wishes {
 impl Wishes {
     /// The certificate that fills a Secret.
     pub fn holder(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
-        self.filled.get(secret)
+        self.wanted.get_key_value(secret).map(|(main, _)| main).or_else(|| self.filled.get(secret))
     }
 
     /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
     pub fn add(&mut self, wanted: Wanted) {
-        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| self.filled.get_key_value(s)) {
+        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.holder(s)?))) {
             let sentence = format!(
                 "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",
                 wanted.entry.main_secret(),
@@ -116,7 +116,7 @@ impl Wishes {
             return;
         }
         let main = wanted.entry.main_secret().clone();
-        self.filled.extend(wanted.entry.secrets.iter().map(|s| (s.clone(), main.clone())));
+        self.filled.extend(wanted.entry.secrets[1..].iter().map(|s| (s.clone(), main.clone())));
         self.wanted.insert(main, Arc::new(wanted));
     }
 }

@@ -87,7 +87,7 @@ impl Directory {
 
 impl Backend for Directory {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
-        let folder = self.folder.join(&at.namespace).join("configmaps").join(&at.name);
+        let folder = self.folder.join(&*at.namespace).join("configmaps").join(&*at.name);
         let Some(files) = read_files(&folder)? else {
             return Ok(None);
         };
@@ -103,7 +103,7 @@ impl Backend for Directory {
 
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
         let parent = self.secrets(&at.namespace);
-        let mut folder = parent.join(&at.name);
+        let mut folder = parent.join(&*at.name);
         let mut read = read_files(&folder)?;
         if read.is_none() {
             // A process that was killed was about to replace it.
@@ -160,7 +160,7 @@ impl Backend for Directory {
         }
         let parent = self.secrets(&at.namespace);
         let denied =
-            |e: io::Error| StoreError::Denied(format!("{} can not be written: {e}", parent.join(&at.name).display()));
+            |e: io::Error| StoreError::Denied(format!("{} can not be written: {e}", parent.join(&*at.name).display()));
         fs::DirBuilder::new().recursive(true).mode(self.mode.folder()).create(&parent).map_err(denied)?;
         let fresh = self.write_folder(&parent, secret, mode).map_err(denied)?;
         let done = match mode {
@@ -192,7 +192,7 @@ impl Directory {
     /// The whole Secret in a new folder beside the old one; on disk when this returns, unless it is a trial.
     fn write_folder(&self, parent: &Path, secret: &SecretObject, mode: Mode) -> io::Result<PathBuf> {
         let name = &secret.reference.name;
-        let in_use = fs::read_link(parent.join(name)).ok();
+        let in_use = fs::read_link(parent.join(&**name)).ok();
         let mut number: u64 = 0;
         let folder = loop {
             let own = format!(".{name}.{number}");

@@ -26,7 +26,7 @@ impl Backend for Kubernetes {
     }
 
     fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
-        let at = ObjectRef { namespace: namespace.to_owned(), name: "(records)".to_owned() };
+        let at = ObjectRef::new(namespace, "(records)");
         let items = self.0.list(Resource::Secrets, namespace, "app.kubernetes.io/component=record");
         items.map_err(|e| told("list", "Secret", &at, e))?.into_iter().map(|item| read(&at, item)).collect()
     }

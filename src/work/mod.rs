@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cert::bundle::CheckedBundle;
-use crate::cert::facts::Facts;
+use crate::cert::facts::{self, Facts};
 use crate::cert::key::CertificateKey;
 use crate::config::dns::DnsSettings;
 use crate::config::entry::{Entry, KeyType};
@@ -34,6 +34,7 @@ use crate::record::{self, Copy, Stored};
 use crate::sources::Wanted;
 use crate::store::{Marks, Origin, StoreError};
 use crate::time;
+use crate::word::Word;
 
 pub use tidy::forget;
 pub use window::Question;
@@ -116,7 +117,7 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
     let mut found = None;
     let mut claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
-        let DnsSettings { propagation_timeout, settle, .. } = wanted.entry.dns;
+        let DnsSettings { propagation_timeout, settle, .. } = *wanted.entry.dns;
         claim.check_free(context, propagation_timeout + settle, time::now())?;
         let work = Work::new(context, job);
         if matches!(job.task, Task::Issue { .. } | Task::Restore { .. }) {
@@ -287,7 +288,8 @@ impl<'a> Work<'a> {
         }
         let body = &mut claim.record.body;
         let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
-        let flight = body.in_flight.get_or_insert_with(|| record::InFlight::new(holder, now, &names, directory, way));
+        let flight =
+            body.in_flight.get_or_insert_with(|| Box::new(record::InFlight::new(holder, now, &names, directory, way)));
         (flight.holder, flight.at) = (self.context.holder.clone(), now);
         let history = body.history_mut(&names, directory, now);
         (history.last_attempt, history.inputs) = (now, self.job.inputs.clone());
@@ -300,9 +302,9 @@ impl<'a> Work<'a> {
 
     fn accept(&self, claim: &mut Claim<'_>) -> bool {
         let accepted = self.wanted.accepted();
-        let changed = claim.record.body.accepted.as_ref() != Some(&accepted);
+        let changed = claim.record.body.accepted.as_deref() != Some(&accepted);
         if changed && !self.wanted.last_accepted {
-            claim.record.body.accepted = Some(accepted);
+            claim.record.body.accepted = Some(Box::new(accepted));
         }
         changed && !self.wanted.last_accepted
     }
@@ -333,13 +335,13 @@ impl<'a> Work<'a> {
         // As the certificate was ordered, which may be otherwise than one would be now.
         let (now_wanted, stored) = (self.origin(), claim.record.body.stored.as_ref());
         let mark = |name: &str| marked.get(name).cloned();
-        let known = |field: fn(&Stored) -> String| stored.map(field);
-        let directory = mark(annotation::DIRECTORY).or_else(|| known(|s| s.directory.clone()));
-        let key_type = mark(annotation::KEY_TYPE).or_else(|| known(|s| s.key_type.clone()));
+        let known = |field: fn(&Stored) -> &Word| stored.map(|s| field(s).to_string());
+        let directory = mark(annotation::DIRECTORY).or_else(|| known(|s| &s.directory));
+        let key_type = mark(annotation::KEY_TYPE).or_else(|| known(|s| &s.key_type));
         let origin = Origin {
             directory: directory.unwrap_or(now_wanted.directory),
             key_type: key_type.unwrap_or(now_wanted.key_type),
-            profile: mark(annotation::PROFILE).or_else(|| stored.and_then(|s| s.profile.clone())),
+            profile: mark(annotation::PROFILE).or_else(|| stored.and_then(|s| s.profile.as_ref()).map(Word::to_string)),
         };
         let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
         let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
@@ -388,8 +390,9 @@ fn check_clock(offset: i64, reason: Reason) -> Result<(), Failed> {
 }
 
 /// The facts of a record's copy, when it is sound.
-pub fn copy_facts(copy: Option<&Copy>) -> Option<Facts> {
+pub fn copy_facts(copy: Option<&Copy>) -> Option<Arc<Facts>> {
     let Copy { chain, key } = copy?;
-    let facts = crate::cert::facts::read(chain).ok()?.1;
-    (crate::cert::key::public_of(key.expose()).ok()? == facts.public_key).then_some(facts)
+    let facts = facts::read(chain).ok()?.1;
+    let public = crate::cert::key::public_of(key.expose()).ok()?;
+    (facts::sha256(&public) == facts.public_key).then(|| Arc::new(facts))
 }

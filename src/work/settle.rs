@@ -12,6 +12,7 @@ use crate::log::event;
 use crate::record::{Copy, Stored};
 use crate::store::Origin;
 use crate::time;
+use crate::word::Word;
 
 impl Work<'_> {
     pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Finding) {
@@ -55,8 +56,15 @@ impl Work<'_> {
         let Origin { directory, key_type, profile } = self.origin();
         let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
         let (serial, cert_id) = (bundle.facts().serial.clone(), bundle.facts().cert_id.clone());
-        claim.record.body.stored =
-            Some(Stored { serial, at: time::now(), directory, key_type, profile, account, cert_id });
+        claim.record.body.stored = Some(Stored {
+            serial,
+            at: time::now(),
+            directory: Word::shared(&directory),
+            key_type: Word::shared(&key_type),
+            profile: profile.as_deref().map(Word::shared),
+            account: account.as_deref().map(Word::shared),
+            cert_id,
+        });
         let copy = || Copy { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
         claim.record.copy = self.entry().keep_copy.then(copy);
     }

@@ -16,7 +16,9 @@ use notariat::name::ObjectRef;
 use notariat::record::{self, Copy, Record, Stored};
 use notariat::secret::Secret;
 use notariat::sources::{Wanted, Wishes, configmap};
+use notariat::stop::Stop;
 use notariat::time::{self, Time};
+use notariat::word::Word;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
@@ -41,10 +43,10 @@ pub struct Place<'a> {
 
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
-    let client = Client::new(auth::find(Some(place.admin)).unwrap()).unwrap();
+    let client = Client::new(auth::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
     let data = config_map(place.zone, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
-    let config = config::read(&data, place.namespace).unwrap();
+    let config = config::read(&data, &place.namespace.into()).unwrap();
     let mut wishes = Wishes::default();
     configmap::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
@@ -132,13 +134,19 @@ fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
     let (now, issued) = (time::now(), Time::from_unix(facts.not_before.unix()));
     let mut record = Record { copy: Some(pair), ..Record::default() };
     let body = &mut record.body;
-    body.accepted = Some(wanted.accepted());
+    body.accepted = Some(Box::new(wanted.accepted()));
     let history = body.history_mut(&wanted.entry.order_names(), &directory, issued);
     history.orders.push(issued);
     let account = Some(format!("{}/my-account/1", directory.trim_end_matches("/dir")));
-    let (key_type, cert_id) = (wanted.entry.key_type.name().to_owned(), facts.cert_id);
-    body.stored =
-        Some(Stored { serial: facts.serial, at: issued, directory, key_type, profile: None, account, cert_id });
+    body.stored = Some(Stored {
+        serial: facts.serial,
+        at: issued,
+        directory: directory.into(),
+        key_type: wanted.entry.key_type.name().into(),
+        profile: None,
+        account: account.map(Word::from),
+        cert_id: facts.cert_id,
+    });
     let at = record::reference(wanted.entry.main_secret(), place.namespace);
     let mut secret = own(&at, record::TYPE, "record");
     secret.data = record.data(now);

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use notariat::cert::facts::sha256;
 use notariat::decide::attempts::next_attempt;
 use notariat::decide::gate::Gates;
 use notariat::decide::held::Held;
@@ -126,8 +127,8 @@ impl World {
             return self.look_at(i, until);
         }
         let key = claim.next_key.take();
-        let held = self.certificates[i].facts().map(|f| &f.public_key);
-        if key.is_some_and(|key| Some(key.expose()) == held) {
+        let held = self.certificates[i].facts().map(|f| f.public_key);
+        if key.is_some_and(|key| Some(sha256(key.expose())) == held) {
             self.remember(i, &mut claim);
         }
         claim.body.in_flight = None;

@@ -208,17 +208,19 @@ impl World {
             (claim.body.in_flight, claim.next_key) = (None, None);
         }
         let certificate = &self.certificates[i];
-        let flight = claim.body.in_flight.get_or_insert_with(|| InFlight {
-            holder: String::new(),
-            at: now,
-            directory: DIRECTORY.to_owned(),
-            names: certificate.names.clone(),
-            key_type: certificate.entry.key_type.name().to_owned(),
-            profile: None,
-            account: None,
-            order: None,
-            counted: false,
-            published: Vec::new(),
+        let flight = claim.body.in_flight.get_or_insert_with(|| {
+            Box::new(InFlight {
+                holder: String::new(),
+                at: now,
+                directory: DIRECTORY.to_owned(),
+                names: certificate.names.clone(),
+                key_type: certificate.entry.key_type.name().to_owned(),
+                profile: None,
+                account: None,
+                order: None,
+                counted: false,
+                published: Vec::new(),
+            })
         });
         (flight.holder, flight.at) = (self.holder.clone(), now);
         let history = claim.body.history_mut(&certificate.names, DIRECTORY, now);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use notariat::cert::facts::Facts;
+use notariat::cert::facts::{Facts, sha256};
 use notariat::name::Domain;
 use notariat::time::Time;
 
@@ -234,9 +234,9 @@ impl Set {
             not_before,
             not_after: not_before + self.lifetime,
             serial: serial.to_owned(),
-            public_key: key.to_vec(),
-            issuer: "YE1".to_owned(),
-            fingerprint: serial.to_owned(),
+            public_key: sha256(key),
+            issuer: "YE1".into(),
+            fingerprint: sha256(serial.as_bytes()),
             cert_id: Some(format!("aki.{serial}")),
         });
         (self.last, self.revoked, self.pending) = (Some(now), None, None);

@@ -69,7 +69,7 @@ impl World {
             tally: Tally::default(),
             directory: Directory::new(DIRECTORY, true),
             orders_per_day: None,
-            account: ObjectRef { namespace: "notariat".to_owned(), name: "notariat-acme-0".to_owned() },
+            account: ObjectRef::new("notariat", "notariat-acme-0"),
             holder: "pod-0/1".to_owned(),
             limits: Limits::default(),
             learned: Learned::default(),

@@ -155,7 +155,7 @@ impl World {
             return (Some(closed(self.quota_at)), true);
         }
         let mut made = made_lately(self.certificates.iter().map(|c| &c.record.body), self.now);
-        let made = made.entry(DIRECTORY.to_owned()).or_default();
+        let made = made.entry(DIRECTORY.into()).or_default();
         for other in self.certificates.iter().filter(|c| c.reserved) {
             made.add(self.now, is_renewal(&other.held, &other.names, DIRECTORY, self.now));
         }

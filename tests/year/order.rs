@@ -9,6 +9,7 @@ use notariat::issue::limits::Limit;
 use notariat::record::{Copy, Record, Stored};
 use notariat::secret::Secret;
 use notariat::time::Time;
+use notariat::word::Word;
 
 use crate::attempt::{End, failed};
 use crate::buckets::words;
@@ -183,14 +184,14 @@ impl World {
         claim.body.stored = Some(Stored {
             serial: facts.serial.clone(),
             at,
-            directory: DIRECTORY.to_owned(),
-            key_type: certificate.entry.key_type.name().to_owned(),
+            directory: DIRECTORY.into(),
+            key_type: certificate.entry.key_type.name().into(),
             profile: None,
-            account,
+            account: account.map(Word::from),
             cert_id: facts.cert_id.clone(),
         });
         // The simulated chain is the serial number of its certificate.
-        let copy = || Copy { chain: facts.serial.clone().into_bytes(), key: Secret::new(facts.public_key.clone()) };
+        let copy = || Copy { chain: facts.serial.clone().into_bytes(), key: Secret::new(facts.public_key.to_vec()) };
         claim.copy = certificate.entry.keep_copy.then(copy);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notariat::cert::facts::Facts;
+use notariat::cert::facts::{Facts, sha256};
 use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::record::{Accepted, Record};
@@ -97,7 +97,8 @@ pub fn troubled(seed: u64, n: usize) -> World {
     world.trouble = Some(trouble);
     for i in 0..n {
         let mut record = std::mem::take(&mut world.certificates[i].record);
-        record.body.accepted = Some(Accepted::new(&world.certificates[i].entry, &[], None, "ConfigMap year/year"));
+        record.body.accepted =
+            Some(Box::new(Accepted::new(&world.certificates[i].entry, &[], None, "ConfigMap year/year")));
         world.write(i, &mut record);
         let record = world.open(i);
         world.certificates[i].record = record;
@@ -111,9 +112,9 @@ fn expired(world: &World, i: usize, rng: &mut Rng) -> Facts {
         not_before: START - DAY * 100,
         not_after: START - DAY * 10,
         serial: format!("ff{:08x}", rng.below(1 << 32)),
-        public_key: b"key of long ago".to_vec(),
-        issuer: "YE1".to_owned(),
-        fingerprint: "ff".to_owned(),
+        public_key: sha256(b"key of long ago"),
+        issuer: "YE1".into(),
+        fingerprint: sha256(b"ff"),
         cert_id: Some("aki.ff".to_owned()),
     }
 }

@@ -78,7 +78,7 @@ impl Certificate {
 
     pub fn facts(&self) -> Option<&Facts> {
         match &self.held[0] {
-            Held::Present(present) => present.pair.facts(),
+            Held::Present(present) => present.pair.facts().map(|facts| &**facts),
             Held::Missing => None,
         }
     }
@@ -86,15 +86,15 @@ impl Certificate {
     /// What the Secret holds from now on.
     pub fn hold(&mut self, facts: Facts) {
         if let Held::Present(present) = &mut self.held[0] {
-            present.pair = Pair::Sound(facts);
+            present.pair = Pair::Sound(facts.into());
             return;
         }
         self.held[0] = Held::Present(Box::new(Present {
-            kind: TYPE_TLS.to_owned(),
+            kind: TYPE_TLS.into(),
             owner: Owner::Us,
-            pair: Pair::Sound(facts),
-            directory: Some(DIRECTORY.to_owned()),
-            key_type: Some(self.entry.key_type.name().to_owned()),
+            pair: Pair::Sound(facts.into()),
+            directory: Some(DIRECTORY.into()),
+            key_type: Some(self.entry.key_type.name().into()),
             profile: None,
             renewal_asked: None,
             revocation_asked: None,

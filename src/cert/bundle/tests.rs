@@ -53,7 +53,7 @@ fn a_sound_bundle_is_taken_and_its_facts_are_read() {
         assert_eq!(bundle.chain(), chain.as_bytes());
         let facts = bundle.facts();
         assert_eq!((facts.not_before.unix(), facts.not_after.unix()), (NOW.unix() - 3600, NOW.unix() + 3600));
-        assert_eq!((facts.issuer.as_str(), facts.names.len(), facts.fingerprint.len()), ("Intermediate", 2, 64));
+        assert_eq!((facts.issuer.as_str(), facts.names.len(), facts.fingerprint.len()), ("Intermediate", 2, 32));
         assert_eq!(facts.lifetime(), Duration::from_secs(7200));
     }
 }

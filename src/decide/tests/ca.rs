@@ -31,7 +31,7 @@ fn the_window_of_the_ca_moves_the_renewal_and_one_in_the_past_is_a_revocation() 
 
 #[test]
 fn a_profile_counts_only_for_what_we_ordered() {
-    let ordered = |profile: Option<&str>| world().with(|p| p.profile = profile.map(str::to_owned));
+    let ordered = |profile: Option<&str>| world().with(|p| p.profile = profile.map(Word::from));
     for (held, wanted, expected) in [
         (None, None, "Keep"),
         (Some("short"), Some("short"), "Keep"),
@@ -110,8 +110,8 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
 #[test]
 fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     let holds = |serial: &str, left_days, owner: Owner, directory: Option<&str>| {
-        let mut present = present(Pair::Sound(facts(&["a.test"], 10, left_days, serial)));
-        (present.owner, present.directory) = (owner, directory.map(str::to_owned));
+        let mut present = present(Pair::Sound(facts(&["a.test"], 10, left_days, serial).into()));
+        (present.owner, present.directory) = (owner, directory.map(Word::from));
         Held::Present(Box::new(present))
     };
     let both = |a: Held, b: Held| World {
@@ -135,7 +135,7 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     stored.record = world().record;
     let Decision::Restore { source: Source::Sibling(0), .. } = stored.decide().decision else { panic!() };
 
-    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "07")));
+    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "07").into()));
     asked.revocation_asked = Some("superseded".to_owned());
     let one_asks = both(ours(), Held::Present(Box::new(asked)));
     assert_eq!(one_asks.word(), "Issue Revoked", "asked for at one of them, it is for both");

@@ -7,7 +7,7 @@ fn secs(n: u64) -> Duration {
 }
 
 fn at() -> ObjectRef {
-    ObjectRef { namespace: "team".to_owned(), name: "notariat".to_owned() }
+    ObjectRef::new("team", "notariat")
 }
 
 fn election() -> Election {
