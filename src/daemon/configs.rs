@@ -123,11 +123,14 @@ impl Configs {
                             error = error,
                             consequence = in_force
                         );
-                        // What could not be read may well be sound.
-                        if !problem.unread {
-                            let text = format!("{error}; {in_force}");
-                            context.report.say(EventReason::ConfigInvalid, &configmap::source(name), None, text);
-                        }
+                    }
+                    // What could not be read may well be sound; and of several replicas one tells.
+                    if !problem.unread
+                        && context.lead.leading()
+                        && said.is_news(&format!("ConfigInvalid {name}"), error)
+                    {
+                        let text = format!("{error}; {in_force}");
+                        context.report.say(EventReason::ConfigInvalid, &configmap::source(name), None, text);
                     }
                 }
             }
@@ -145,6 +148,8 @@ impl Configs {
         for refused in &wishes.refused {
             if said.is_news("refused", &refused.to_string()) {
                 event!(error, "refused", error = refused);
+            }
+            if context.lead.leading() && said.is_news("Refused", &refused.to_string()) {
                 context.report.say(EventReason::Refused, &refused.source, None, refused.sentence.clone());
             }
         }

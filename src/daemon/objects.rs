@@ -124,7 +124,9 @@ impl Objects {
             }
             Seen::Unreadable(at, e) => {
                 event!(error, "unreadable", secret = at, error = e);
-                News::Nothing
+                // It is there: who wants to know what it holds has to read it.
+                self.doubt(&at);
+                News::Object(at)
             }
             Seen::Found => News::All,
             Seen::Config(..) | Seen::Listing | Seen::Lost(_) => News::Nothing,

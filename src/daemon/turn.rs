@@ -194,7 +194,9 @@ impl Loop<'_> {
                     }
                 }
             }
-            Wake::Stop | Wake::Lead => {}
+            // What concerns the ConfigMaps is told by who leads.
+            Wake::Lead => self.world.follow(time::now())?,
+            Wake::Stop => {}
         }
         Ok(())
     }

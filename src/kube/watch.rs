@@ -13,7 +13,7 @@ use super::page::{Cut, Page};
 use super::watch_state::{Line, Target, is_gone, pause};
 use crate::http::HttpError;
 use crate::limits::{
-    API_BODY_OCTETS_MAX, API_REQUEST, PAGE_OBJECTS, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS,
+    API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS,
     WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
 };
 use crate::name::ObjectRef;
@@ -137,7 +137,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                 return Err(End::Unwanted);
             }
             let path = self.target.list_path(PAGE_OBJECTS, proceed.as_deref());
-            let body = self.client.open(&path, API_REQUEST)?.body(API_BODY_OCTETS_MAX);
+            let body = self.client.open(&path, API_REQUEST)?.body(PAGE_OCTETS_MAX);
             let page = Page::read(body, |item| (self.tell)(Told::Object(item))).map_err(|e| match e {
                 Cut::Unwanted => End::Unwanted,
                 Cut::Broken(e) => End::Failed(KubeError::Network(HttpError(format!("a list broke off: {e}")))),

@@ -5,8 +5,11 @@ use std::time::Duration;
 /// How long one request to the API server may take. Its own limit is 60 s.
 pub const API_REQUEST: Duration = Duration::from_secs(30);
 
-/// Octets of an answer of the API server: ten times the largest object, for lists.
+/// Octets of an answer of the API server: ten times the largest object.
 pub const API_BODY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
+
+/// Octets of a page of a list, which is read object by object: each object as large as Kubernetes lets it be.
+pub const PAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
 /// Objects of a list that are read at once: at some 10,000 octets for a Secret one million octets, and 10,000 Secrets in 100 requests.
 pub const PAGE_OBJECTS: usize = 100;
@@ -155,7 +158,8 @@ pub const EVENT_OFF: Duration = Duration::from_secs(600);
 /// How long a ConfigMap is taken for the one it was: deleted and made again it has another uid.
 pub const EVENT_UID_KEPT: Duration = Duration::from_secs(60);
 
-/// How long the end of the program waits for Events. With [`SHUTDOWN`] less than the ten seconds that are promised.
-pub const EVENT_FLUSH: Duration = Duration::from_millis(1_500);
+/// How long the end of the program waits for Events. With [`SHUTDOWN`](super::SHUTDOWN) and [`LEASE_RELEASE`] the ten seconds that are promised.
+pub const EVENT_FLUSH: Duration = Duration::from_millis(500);
+
 /// Octets of a manifest that `notariat role` reads: a ConfigMap and what may stand beside it.
 pub const MANIFEST_OCTETS_MAX: u64 = 16 * 1024 * 1024;

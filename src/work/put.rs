@@ -49,6 +49,7 @@ impl Work<'_> {
             |e: StoreError| Failed::new(Stage::Store, Severity::Transient, format!("{target} was not written: {e}"));
         self.over_conflicts(target, told, |current| {
             self.check_ours(target, current)?;
+            self.check_not_newer(target, current, bundle, origin)?;
             // The certificate is not lost: who leads now has the order's URL and the key in the record.
             self.context.lead.check()?;
             Ok(self.context.store.put_certificate(target, current, bundle, &self.marks(origin)).map(|_| ()))
@@ -89,6 +90,30 @@ impl Work<'_> {
             }
         }
         Err(told(StoreError::Conflict))
+    }
+
+    /// Another instance may have stored a later certificate while this one stood still. Only what was not there when this job was decided
+    /// is compared: CAs set the time back at random.
+    fn check_not_newer(
+        &self,
+        target: &ObjectRef,
+        current: Option<&SecretObject>,
+        bundle: &CheckedBundle,
+        origin: &Origin,
+    ) -> Result<(), Failed> {
+        let held = Held::of(current, &self.context.instance);
+        let place = self.entry().secrets.iter().position(|secret| secret == target);
+        if place.and_then(|place| self.job.basis.held.get(place)) == Some(&held) {
+            return Ok(());
+        }
+        let Held::Present(present) = held else { return Ok(()) };
+        let ours = present.owner == Owner::Us && present.directory.as_deref() == Some(&*origin.directory);
+        let Some(facts) = present.pair.facts().filter(|_| ours) else { return Ok(()) };
+        let serves = self.entry().domains.iter().all(|domain| facts.covers(domain));
+        match serves && facts.not_before > bundle.facts().not_before {
+            true => Err(Failed::busy(format!("{target} holds a later certificate by now ({})", facts.serial))),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn check_ours(&self, target: &ObjectRef, current: Option<&SecretObject>) -> Result<(), Failed> {

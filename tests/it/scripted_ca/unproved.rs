@@ -1,12 +1,41 @@
 //! Orders of which no certificate comes, or none that may be stored.
 
+use std::sync::{Arc, OnceLock};
+
 use serde_json::{Value, json};
 
 use super::{Due, each, forged};
-use crate::support::Run;
 use crate::support::ca::{Asked, Ca, Kind, Reply};
+use crate::support::{Run, Site, x509};
 
 const NAME: &str = "www.site.test";
+
+#[test]
+fn a_later_certificate_that_another_instance_stored_meanwhile_stays() {
+    let site = Site::new();
+    site.config(&site.entry("web", NAME, ""));
+    let marks = json!({"notariat/owner": "default default/web", "notariat/directory": "DIRECTORY"}).to_string();
+    let (folder, later) = (site.folder("web"), Arc::new(OnceLock::new()));
+    let (made, directory) = (later.clone(), Arc::new(OnceLock::<String>::new()));
+    let known = directory.clone();
+    let ca = Ca::start(&site.pebble, move |asked, _| {
+        if asked.kind == Kind::Certificate && made.get().is_none() {
+            // Certificates have whole seconds.
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            let (chain, key) = x509::make(&[NAME], "somebody", 0, 80);
+            std::fs::create_dir_all(&folder).unwrap();
+            let marks = marks.replace("DIRECTORY", known.get().unwrap());
+            let files = [("tls.crt", &*chain), ("tls.key", &*key), ("type", TLS), ("annotations.json", &*marks)];
+            files.iter().for_each(|(file, text)| std::fs::write(folder.join(file), text).unwrap());
+            made.set(chain).unwrap();
+        }
+    });
+    directory.set(ca.directory()).unwrap();
+    let run = Run::of(&mut ca.command(&site, &["-once"])).says(&["holds a later certificate by now"]);
+    assert_eq!(site.read("web", "tls.crt").as_ref(), later.get(), "{}", run.log);
+}
+
+const TLS: &str = "kubernetes.io/tls";
 
 #[test]
 fn an_authorization_that_can_not_be_proved_ends_with_one_sentence() {
