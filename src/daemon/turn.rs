@@ -203,7 +203,7 @@ impl Loop<'_> {
 
     fn finish(&mut self, done: Done) {
         let now = time::now();
-        let (outcome, job) = match done {
+        let (outcome, mut job) = match done {
             Done::Job(outcome, job) => (outcome, job),
             Done::Forgotten(at, result) => {
                 self.forgetting.remove(&at);
@@ -222,10 +222,15 @@ impl Loop<'_> {
         let secret = &outcome.secret;
         // Its entry went meanwhile: now its place and its record can go, too.
         self.all_changed |= !self.world.is_wanted(secret);
+        let record = record::reference(secret, &self.context.namespace);
         if let Err(Failed { barred: Some(barred), error, .. }) = &outcome.result {
             let (lane, why) = &**barred;
             if let Barred::Closed(_) = why {
                 event!(info, "put-off", secret = secret, error = error);
+            }
+            // What it wrote before it was turned away is no change by others.
+            if let Some(version) = self.context.store.take_written(&record) {
+                job.basis.record = version;
             }
             return self.board.bar(job, lane.clone());
         }
@@ -233,7 +238,6 @@ impl Loop<'_> {
         for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
             self.world.objects.found(at, held.clone(), now);
         }
-        let record = record::reference(secret, &self.context.namespace);
         if outcome.found.is_some() {
             self.world.objects.doubt(&record);
         }
