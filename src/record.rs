@@ -10,10 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use parts::{History, InFlight, Leftover, Published, Stored, ToRevoke};
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use crate::cert::facts::hex;
+use crate::cert::facts::{Facts, hex, sha256};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
@@ -139,9 +138,9 @@ impl Accepted {
     }
 
     /// Changes when what is wanted changes.
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> Fingerprint {
         let issuer = self.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
-        fingerprint(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string(), &issuer])
+        digest_of(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string(), &issuer])
     }
 }
 
@@ -198,13 +197,20 @@ pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
     Some(ObjectRef::new(namespace, name))
 }
 
-/// The first 32 hexadecimal digits of SHA-256 over the parts.
+/// The first half of a SHA-256.
+pub type Fingerprint = [u8; 16];
+
+/// A hash over the parts, in 32 hexadecimal digits.
 pub fn fingerprint(parts: &[&str]) -> String {
+    hex(&digest_of(parts))
+}
+
+fn digest_of(parts: &[&str]) -> Fingerprint {
     let mut text = String::new();
     for part in parts {
         text.push_str(&format!("{} {part} ", part.len()));
     }
-    hex(&digest(&SHA256, text.as_bytes()).as_ref()[..16])
+    *sha256(text.as_bytes()).first_chunk().expect("SHA-256 has 32 octets")
 }
 
 impl Record {
@@ -280,6 +286,32 @@ impl Body {
             self.histories.len() - 1
         });
         &mut self.histories[at]
+    }
+
+    /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
+    /// have no room for more.
+    pub fn slim(&mut self, facts: Option<&Facts>) {
+        let alike = |word: &mut Word| *word = Word::shared(word);
+        if let Some(stored) = &mut self.stored {
+            alike(&mut stored.directory);
+            alike(&mut stored.key_type);
+            stored.profile.iter_mut().chain(&mut stored.account).for_each(alike);
+            if let Some(facts) = facts.filter(|facts| facts.serial == stored.serial && facts.cert_id == stored.cert_id)
+            {
+                (stored.serial, stored.cert_id) = (facts.serial.clone(), facts.cert_id.clone());
+            }
+        }
+        if let (Some(window), Some(facts)) = (&mut self.window, facts)
+            && window.serial == facts.serial
+        {
+            window.serial = facts.serial.clone();
+        }
+        self.histories.shrink_to_fit();
+        for history in &mut self.histories {
+            alike(&mut history.directory);
+            history.names.shrink_to_fit();
+            history.orders.shrink_to_fit();
+        }
     }
 
     /// Drops what no decision looks at any more.

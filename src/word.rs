@@ -27,10 +27,10 @@ impl Word {
     pub fn shared(text: &str) -> Word {
         // The lock guards a cache only.
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
-        let word = Word::new(text);
-        if let Some(known) = kept.get(&word) {
+        if let Some(known) = kept.get(text) {
             return known.clone();
         }
+        let word = Word::new(text);
         if kept.len() >= WORDS_KEPT_MAX {
             kept.retain(|word| Arc::strong_count(&word.0) > 1);
         }
@@ -109,10 +109,9 @@ impl Serialize for Word {
     }
 }
 
-/// What is read is shared.
 impl<'de> Deserialize<'de> for Word {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Word, D::Error> {
-        Ok(Word::shared(&String::deserialize(d)?))
+        Ok(Word::new(&String::deserialize(d)?))
     }
 }
 

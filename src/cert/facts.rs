@@ -27,7 +27,7 @@ pub struct Facts {
     /// When it ends to be valid.
     pub not_after: Time,
     /// The serial number in hexadecimal, as in DER (a leading 00 included).
-    pub serial: String,
+    pub serial: Word,
     /// SHA-256 of the SubjectPublicKeyInfo in DER.
     pub public_key: [u8; 32],
     /// The issuer's common name, or an empty text.
@@ -35,7 +35,7 @@ pub struct Facts {
     /// SHA-256 of the leaf.
     pub fingerprint: [u8; 32],
     /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
-    pub cert_id: Option<String>,
+    pub cert_id: Option<Word>,
 }
 
 impl Facts {
@@ -110,13 +110,13 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
         _ => None,
     });
     let encoded = |octets| URL_SAFE_NO_PAD.encode(octets);
-    let cert_id = key_identifier.map(|id| format!("{}.{}", encoded(id), encoded(certificate.raw_serial())));
+    let cert_id = key_identifier.map(|id| Word::new(&format!("{}.{}", encoded(id), encoded(certificate.raw_serial()))));
     let issuer = certificate.issuer().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
     Ok(Facts {
         names,
         not_before: Time::from_unix(certificate.validity().not_before.timestamp()),
         not_after: Time::from_unix(certificate.validity().not_after.timestamp()),
-        serial: hex(certificate.raw_serial()),
+        serial: Word::new(&hex(certificate.raw_serial())),
         public_key: sha256(certificate.public_key().raw),
         issuer: Word::shared(issuer),
         fingerprint: sha256(der),

@@ -27,16 +27,22 @@ struct Place {
     busy: bool,
     /// Its job failed, and not every failure leaves a wait in the record: until when it is left alone.
     resting: Option<Time>,
-    /// What we wrote and the watch has not shown: object and version. Until then what is known is old.
-    unseen: Vec<(ObjectRef, String)>,
-    unseen_since: Option<Time>,
+    /// What we wrote and the watch has not shown. Until then what is known is old.
+    unseen: Option<Box<Unseen>>,
     /// The DNS server that its job was turned away from.
     barred: Option<Box<Lane>>,
 }
 
+/// Objects that were written, with their versions, and when.
+#[derive(Debug)]
+struct Unseen {
+    writes: Vec<(ObjectRef, String)>,
+    since: Time,
+}
+
 impl Place {
     fn is_away(&self, now: Time) -> bool {
-        self.busy || !self.unseen.is_empty() || self.resting.is_some_and(|until| until > now)
+        self.busy || self.unseen.is_some() || self.resting.is_some_and(|until| until > now)
     }
 }
 
@@ -110,7 +116,7 @@ impl Board {
     /// decided anew.
     pub(super) fn orders<'b>(&'b self, taken: &'b HashSet<&ObjectRef>) -> impl Iterator<Item = &'b (Word, bool)> {
         let places = self.places.iter().filter(|(secret, _)| !taken.contains(secret));
-        places.filter_map(|(_, place)| place.verdict.order.as_ref())
+        places.filter_map(|(_, place)| place.verdict.order.as_deref())
     }
 
     /// How many are being worked on.
@@ -148,7 +154,7 @@ impl Board {
     pub(super) fn done(&mut self, secret: &ObjectRef, unseen: Vec<(ObjectRef, String)>, rest: Option<Time>, now: Time) {
         let Some(place) = self.places.get_mut(secret) else { return };
         (place.busy, place.resting, place.verdict.order) = (false, rest, None);
-        (place.unseen, place.unseen_since) = (unseen, Some(now));
+        place.unseen = (!unseen.is_empty()).then(|| Box::new(Unseen { writes: unseen, since: now }));
         self.marked.insert(secret.clone());
     }
 
@@ -163,10 +169,15 @@ impl Board {
     /// Looks which writes are shown by now. Returns those that are not although they should be.
     pub(super) fn settle(&mut self, shows: impl Fn(&ObjectRef, &str) -> bool, now: Time) -> Vec<ObjectRef> {
         let mut late = Vec::new();
-        for place in self.places.values_mut().filter(|place| !place.unseen.is_empty()) {
-            place.unseen.retain(|(at, version)| !shows(at, version));
-            if place.unseen_since.is_some_and(|since| since + SHOWN_WITHIN <= now || now < since) {
-                late.extend(place.unseen.drain(..).map(|(at, _)| at));
+        for place in self.places.values_mut() {
+            let Some(unseen) = &mut place.unseen else { continue };
+            unseen.writes.retain(|(at, version)| !shows(at, version));
+            let is_late = unseen.since + SHOWN_WITHIN <= now || now < unseen.since;
+            if is_late {
+                late.extend(unseen.writes.drain(..).map(|(at, _)| at));
+            }
+            if unseen.writes.is_empty() {
+                place.unseen = None;
             }
         }
         late
@@ -174,7 +185,7 @@ impl Board {
 
     /// When something has to be looked at, at the latest.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
-        let due = |place: &Place| match (place.busy, place.unseen.is_empty(), place.resting) {
+        let due = |place: &Place| match (place.busy, place.unseen.is_none(), place.resting) {
             (true, ..) => None,
             (_, false, _) => Some(now),
             (_, _, Some(until)) if until > now => Some(until),

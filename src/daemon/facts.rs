@@ -14,7 +14,7 @@ use crate::kube::object::{SecretObject, texts};
 use crate::kube::watch::Told;
 use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
-use crate::record::{self, Body, Record, Unusable};
+use crate::record::{self, Body, Fingerprint, Record, Unusable};
 use crate::secret::Secret;
 use crate::word::Word;
 use crate::work::copy_facts;
@@ -31,7 +31,7 @@ pub(super) struct Known {
 /// What is kept of an accepted form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
-    pub(super) fingerprint: String,
+    pub(super) fingerprint: Fingerprint,
     pub(super) source: Option<Word>,
 }
 
@@ -39,15 +39,13 @@ impl Known {
     /// What a record's Secret, which was read successfully, says.
     pub(super) fn of(secret: Option<&SecretObject>) -> Result<Box<Known>, Unusable> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
-        // A list that is read has room for more, and there are 10,000.
-        body.histories.shrink_to_fit();
-        for history in &mut body.histories {
-            history.names.shrink_to_fit();
-            history.orders.shrink_to_fit();
-        }
-        let accepted = body.accepted.take();
-        let accepted = accepted.map(|a| Accepted { fingerprint: a.fingerprint(), source: a.source });
-        Ok(Box::new(Known { body, accepted, copy: copy_facts(copy.as_ref()) }))
+        let copy = copy_facts(copy.as_ref());
+        body.slim(copy.as_deref());
+        let accepted = body.accepted.take().map(|accepted| Accepted {
+            fingerprint: accepted.fingerprint(),
+            source: accepted.source.as_deref().map(Word::shared),
+        });
+        Ok(Box::new(Known { body, accepted, copy }))
     }
 }
 

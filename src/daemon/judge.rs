@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::probing::next_probe;
 use super::world::{Look, Probing, Verdict, World};
+use crate::cert::facts::hex;
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
@@ -108,7 +109,7 @@ impl World {
             Task::Issue { .. } => {
                 let place = Word::shared(directory.url());
                 self.made.entry(place.clone()).or_default().add(now, renewal);
-                verdict.order = Some((place, renewal));
+                verdict.order = Some(Box::new((place, renewal)));
             }
             Task::Tidy => {
                 self.tidied.insert(secret.clone(), now);
@@ -124,7 +125,7 @@ impl World {
     /// What an attempt depends on: when it changes, a wait after a failure is over. Keys, roots and bindings by a hash of their Secret's
     /// content.
     fn inputs(&mut self, wanted: &Wanted, look: &mut Look, asked: Option<&str>) -> Result<String, String> {
-        let mut parts = vec![wanted.fingerprint.clone()];
+        let mut parts = vec![hex(&wanted.fingerprint)];
         parts.extend(asked.map(str::to_owned));
         for at in wanted.inputs() {
             let hash = match look.contents.get(at) {

@@ -8,7 +8,8 @@ use crate::time::Time;
 /// Facts of one kind, by the object that they are of.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
-    slots: HashMap<ObjectRef, Slot<T>>,
+    // Boxed, because a table has up to twice the places that it needs.
+    slots: HashMap<ObjectRef, Box<Slot<T>>>,
 }
 
 /// Facts of one object.
@@ -53,20 +54,20 @@ impl<T> Shelf<T> {
     pub(super) fn put(&mut self, at: ObjectRef, version: &str, fact: Option<T>, vouched: Vouched) -> bool {
         let known =
             self.slots.get(&at).is_some_and(|slot| *slot.version == *version && slot.fact.is_some() == fact.is_some());
-        self.slots.insert(at, Slot { fact, version: version.into(), vouched });
+        self.slots.insert(at, Box::new(Slot { fact, version: version.into(), vouched }));
         !known
     }
 
     /// Puts what was just read in its place, to count until then.
     pub(super) fn read(&mut self, at: ObjectRef, version: &str, fact: Option<T>, until: Time) -> &Slot<T> {
-        let slot = Slot { fact, version: version.into(), vouched: Vouched::Until(until) };
+        let slot = Box::new(Slot { fact, version: version.into(), vouched: Vouched::Until(until) });
         self.slots.entry(at).insert_entry(slot).into_mut()
     }
 
     /// What is known of an object does not count any more, and neither does that nothing is known.
     pub(super) fn doubt(&mut self, at: &ObjectRef) {
         let slot = self.slots.entry(at.clone());
-        slot.or_insert_with(|| Slot { fact: None, version: "".into(), vouched: DOUBTED }).vouched = DOUBTED;
+        slot.or_insert_with(|| Box::new(Slot { fact: None, version: "".into(), vouched: DOUBTED })).vouched = DOUBTED;
     }
 
     /// What was read does not count any more; what watches vouch for does.
@@ -81,7 +82,7 @@ impl<T> Shelf<T> {
 
     /// What is known of an object, where it still counts.
     pub(super) fn get(&self, at: &ObjectRef, now: Time) -> Option<&Slot<T>> {
-        self.slots.get(at).filter(|slot| match slot.vouched {
+        self.slots.get(at).map(|slot| &**slot).filter(|slot| match slot.vouched {
             Vouched::Watch(..) => true,
             Vouched::Until(until) => now <= until,
         })

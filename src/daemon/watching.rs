@@ -78,8 +78,8 @@ pub(super) struct Interest {
     pub(super) config_maps: BTreeSet<ObjectRef>,
     /// The Secrets that hold certificates.
     pub(super) certificates: BTreeSet<ObjectRef>,
-    /// Their records.
-    pub(super) records: BTreeSet<ObjectRef>,
+    /// Those of them that have a record: it is named by the Secret.
+    pub(super) recorded: Vec<ObjectRef>,
     /// The Secrets that are only read: keys, roots, bindings.
     pub(super) contents: BTreeSet<ObjectRef>,
 }
@@ -99,20 +99,21 @@ fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> 
     let config_maps = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at));
     let mut wanted: BTreeSet<Target> = config_maps.filter(|target| !denied(target)).collect();
     let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
-    let mut add = |kind: &'static str, namespace: &str, objects: &BTreeSet<ObjectRef>| {
+    let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
         let all = of_type(namespace, kind);
         if denied(&all) {
-            let here = objects.iter().filter(|at| at.namespace == namespace);
-            single.extend(here.map(|at| named(Resource::Secrets, at)));
+            single.extend(objects().iter().map(|at| named(Resource::Secrets, at)));
         } else {
             wanted.insert(all);
         }
     };
     let namespaces: BTreeSet<&str> = interest.certificates.iter().map(|at| at.namespace.as_str()).collect();
     for namespace in namespaces {
-        add(TYPE_TLS, namespace, &interest.certificates);
+        add(TYPE_TLS, namespace, &|| {
+            interest.certificates.iter().filter(|at| at.namespace == namespace).cloned().collect()
+        });
     }
-    add(record::TYPE, own, &interest.records);
+    add(record::TYPE, own, &|| interest.recorded.iter().map(|secret| record::reference(secret, own)).collect());
     let allowed = single.into_iter().filter(|target| !denied(target));
     wanted.extend(allowed.take(WATCHES_BY_NAME_MAX));
     wanted
@@ -265,7 +266,7 @@ mod tests {
         let interest = Interest {
             config_maps: refs(&["certs"]),
             certificates: refs(&["a", "b", "team/c"]),
-            records: refs(&["notariat-record.own.a", "notariat-record.own.b", "notariat-record.team.c"]),
+            recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
             contents: refs(&["tsigkey"]),
         };
         let text = |t: &Target| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());

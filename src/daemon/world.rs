@@ -11,6 +11,7 @@ use super::objects::{News, Objects};
 use super::said::Said;
 use super::watching::{Change, Interest, Watching, named};
 use crate::decide::Orders;
+use crate::decide::attempts::CAP_WINDOW;
 use crate::decide::limits::{Made, made_lately, turn};
 use crate::issue::Context;
 use crate::kube::client::Resource;
@@ -68,7 +69,7 @@ pub(super) struct Verdict {
     /// A Secret is not as it should be.
     pub(super) unsound: bool,
     /// What is to be done makes an order at this directory; whether it is a renewal.
-    pub(super) order: Option<(Word, bool)>,
+    pub(super) order: Option<Box<(Word, bool)>>,
     /// It is to be made in another way, which failed: it waits.
     pub(super) change_waits: bool,
 }
@@ -178,6 +179,8 @@ impl World {
 
     /// Makes the wishes of the ConfigMaps.
     pub(super) fn wish(&mut self) -> Overall {
+        // Not beside the new ones: there may be many.
+        self.wishes = Wishes::default();
         let (wishes, overall) = self.configs.wishes(&self.context, &mut self.said);
         (self.wishes, self.wish_again) = (wishes, overall.unread);
         overall
@@ -196,7 +199,7 @@ impl World {
             self.wish();
             for (secret, wanted) in &self.wishes.wanted {
                 interest.certificates.extend(wanted.entry.secrets.iter().cloned());
-                interest.records.insert(record::reference(secret, &self.context.namespace));
+                interest.recorded.push(secret.clone());
                 interest.contents.extend(wanted.inputs().cloned());
             }
         }
@@ -266,7 +269,8 @@ impl World {
     pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (Word, bool)>, now: Time) -> Look {
         let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
         let mut orders = Orders::new();
-        for history in bodies().flat_map(|body| &body.histories).filter(|h| !h.orders.is_empty()) {
+        let counts = |at: &Time| *at + CAP_WINDOW > now;
+        for history in bodies().flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
             let of = orders.entry(history.directory.clone()).or_default();
             of.entry(history.names.clone()).or_default().extend(&history.orders);
         }
@@ -304,11 +308,11 @@ impl World {
         let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
         // What is refused is wanted all the same, though perhaps in no form that we may serve.
         let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
-        let kept = self.wishes.wanted.keys().chain(refused);
         let of = |secret: &ObjectRef| record::reference(secret, &self.context.namespace);
-        let kept: BTreeSet<ObjectRef> = kept.map(of).chain(worked_on.map(of)).collect();
+        let kept: BTreeSet<ObjectRef> = refused.map(of).chain(worked_on.map(of)).collect();
+        let is_kept = |at: &ObjectRef| kept.contains(at) || self.owner(at).is_some();
         let mut gone = Vec::new();
-        for (at, known) in self.objects.records.facts().filter(|(at, _)| !kept.contains(*at)) {
+        for (at, known) in self.objects.records.facts().filter(|(at, _)| !is_kept(at)) {
             let Ok(known) = known else { continue };
             // Those of another instance in this namespace are not ours to miss.
             let ours = known

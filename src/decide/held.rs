@@ -134,7 +134,7 @@ impl Held {
         let pair = pair(secret);
         let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
             let (reason, serial) = value.split_once(' ')?;
-            (serial == pair.facts()?.serial).then(|| reason.to_owned())
+            (pair.facts()?.serial == serial).then(|| reason.to_owned())
         });
         Held::Present(Box::new(Present {
             kind: Word::shared(&secret.kind),

@@ -265,7 +265,7 @@ mod tests {
                 names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
                 not_before: NOW - DAY * age_days,
                 not_after: NOW + DAY,
-                serial: String::new(),
+                serial: "".into(),
                 public_key: [0; 32],
                 issuer: "".into(),
                 fingerprint: [0; 32],

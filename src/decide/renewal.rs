@@ -70,7 +70,7 @@ mod tests {
             names: Vec::new(),
             not_before,
             not_after: not_before + lifetime,
-            serial: serial.to_owned(),
+            serial: serial.into(),
             public_key: [0; 32],
             issuer: "".into(),
             fingerprint: [0; 32],
@@ -157,7 +157,7 @@ mod tests {
         }
         let f = facts(45 * DAY, "1");
         let stale = Window {
-            serial: String::new(),
+            serial: "".into(),
             start: f.not_before - DAY,
             end: f.not_before,
             first_start: f.not_before - DAY,

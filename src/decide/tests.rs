@@ -36,7 +36,7 @@ fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
         names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
         not_before: NOW - DAY * age_days,
         not_after: NOW + DAY * left_days,
-        serial: serial.to_owned(),
+        serial: serial.into(),
         public_key: [1; 32],
         issuer: "Some CA".into(),
         fingerprint: sha256(serial.as_bytes()),

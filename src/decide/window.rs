@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
+use crate::word::Word;
 
 /// The window in which the CA suggests to renew a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
     /// The serial number of the certificate in hexadecimal.
-    pub serial: String,
+    pub serial: Word,
     /// When it begins.
     pub start: Time,
     /// When it ends; later than `start`.
@@ -46,7 +47,7 @@ pub fn answered(
     if end <= start {
         return None;
     }
-    let serial = serial.to_owned();
+    let serial = Word::new(serial);
     Some(match before.filter(|before| before.serial == serial) {
         None => Window { serial, start, end, first_start: start, moved_to_past: false, explanation },
         Some(before) => Window {
@@ -102,14 +103,14 @@ mod tests {
         let past = ask(None, -20, -10).unwrap();
         assert!(!past.moved_to_past, "the first answer is no move");
         assert!(!ask(Some(&past), -20, -9).unwrap().moved_to_past, "from past to past is none either");
-        let other = Window { serial: "02".to_owned(), ..first };
+        let other = Window { serial: "02".into(), ..first };
         assert!(!ask(Some(&other), -2, -1).unwrap().moved_to_past, "of another certificate");
     }
 
     #[test]
     fn a_window_that_always_began_before_the_certificate_is_stale() {
         let window = |first_start, start| Window {
-            serial: String::new(),
+            serial: "".into(),
             start: hours(start),
             end: hours(start + 10),
             first_start: hours(first_start),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::publish::{Batch, Places};
 use super::{Context, Failed};
 use crate::decide::attempts::{Severity, Stage};
+use crate::dns::zone::Target;
 use crate::limits::PROBE_EVERY;
 use crate::log::event;
 use crate::name::{DnsName, ObjectRef};
@@ -29,12 +30,17 @@ pub struct Probe {
 pub struct Probes(Mutex<BTreeMap<(DnsName, ObjectRef), Probe>>);
 
 impl Probes {
+    /// Whether the zone was not probed with this key lately.
+    fn is_due(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
+        let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        is_due(probes.get(&(zone.clone(), key.clone())), now)
+    }
+
     /// Whether it is this caller's turn to probe the zone: many certificates share one. Remembers that it began.
     fn begin(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
         let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (zone.clone(), key.clone());
-        // Some of a zone's certificates come a little earlier the next day than others did.
-        let due = probes.get(&place).is_none_or(|last| last.at + PROBE_EVERY / 2 <= now);
+        let due = is_due(probes.get(&place), now);
         if due {
             // A zone that nobody wants any more is forgotten.
             probes.retain(|_, last| last.at + PROBE_EVERY + Duration::from_secs(3 * 3600) > now);
@@ -53,13 +59,19 @@ impl Probes {
     }
 }
 
+/// Some of a zone's certificates come a little earlier the next day than others did.
+fn is_due(last: Option<&Probe>, now: Time) -> bool {
+    last.is_none_or(|last| last.at + PROBE_EVERY / 2 <= now)
+}
+
 /// Probes the zones of a certificate that were not probed lately.
 ///
 /// # Errors
 /// When a name has no zone, or a zone would not take an UPDATE. Both were said in the log.
 pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     let names = wanted.entry.order_names();
-    let places = Places::find(context, wanted, &names).inspect_err(|failed| {
+    let is_due = |target: &Target| context.probes.is_due(&target.zone, &target.key, time::now());
+    let places = Places::find_some(context, wanted, &names, &is_due).inspect_err(|failed| {
         if failed.barred.is_none() {
             event!(warn, "probe-failed", secret = wanted.entry.main_secret(), error = failed.error);
         }

@@ -72,6 +72,19 @@ impl<'c> Places<'c> {
     /// # Errors
     /// The first name that has none, and why; or that its server is not to be asked now.
     pub fn find(context: &'c Context, wanted: &Wanted, names: &[Domain]) -> Result<Places<'c>, Failed> {
+        Places::find_some(context, wanted, names, &|_| true)
+    }
+
+    /// The same for those places that are of use: of no other the key is read.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn find_some(
+        context: &'c Context,
+        wanted: &Wanted,
+        names: &[Domain],
+        is_of_use: &dyn Fn(&Target) -> bool,
+    ) -> Result<Places<'c>, Failed> {
         let permits: RefCell<Vec<Permit<'c>>> = RefCell::default();
         let entered: RefCell<Option<Lane>> = RefCell::default();
         let admit = |lane: &Lane| {
@@ -106,6 +119,9 @@ impl<'c> Places<'c> {
             };
             // Those without a key were to tell the way, and did.
             permits.borrow().iter().filter(|p| p.lane().key.is_none()).for_each(|p| p.went(Passage::Good));
+            if !is_of_use(&target) {
+                continue;
+            }
             if !keys.contains_key(&target.key) {
                 keys.insert(target.key.clone(), read_keys(store, &target.key).map_err(|e| failed(name, e))?);
             }

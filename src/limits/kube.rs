@@ -84,7 +84,7 @@ pub const LEASE_STEPS_MAX: u32 = 4;
 /// The longest duration that a Lease can ask others to wait. More is a mistake of whoever edited it.
 pub const LEASE_DURATION_TAKEN_MAX: Duration = Duration::from_secs(300);
 
-/// How long giving the Lease back may take at the end: what [`SHUTDOWN`] leaves of ten seconds, with some to spare.
+/// How long giving the Lease back may take at the end: what [`SHUTDOWN`](super::SHUTDOWN) leaves of ten seconds, with some to spare.
 pub const LEASE_RELEASE: Duration = Duration::from_millis(1_500);
 /// Requests to the API server in a second, over all threads: ten times what client-go allows, which is made for many small programs.
 pub const API_RATE: u32 = 50;

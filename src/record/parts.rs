@@ -15,7 +15,7 @@ use crate::word::Word;
 #[serde(rename_all = "camelCase")]
 pub struct Stored {
     /// Its serial number in hexadecimal.
-    pub serial: String,
+    pub serial: Word,
     /// When.
     pub at: Time,
     /// The directory URL it came from.
@@ -30,7 +30,7 @@ pub struct Stored {
     pub account: Option<Word>,
     /// What renewal information is asked by (RFC 9773 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert_id: Option<String>,
+    pub cert_id: Option<Word>,
 }
 
 /// What was tried for one exact name set at one directory.

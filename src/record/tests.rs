@@ -40,7 +40,7 @@ fn full() -> Record {
         key_type: "ecdsa-p256".into(),
         profile: Some("short".into()),
         account: Some("https://ca/acct/1".into()),
-        cert_id: Some("a.b".to_owned()),
+        cert_id: Some("a.b".into()),
     });
     let history = body.history_mut(&names, "https://ca/dir", NOW);
     (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
@@ -153,4 +153,28 @@ fn the_accepted_form_changes_with_what_is_wanted() {
     assert_ne!(first, Accepted::new(&entry, &[], None, "ConfigMap a/b").fingerprint());
     entry.reuse_key = true;
     assert_ne!(first, Accepted::new(&entry, &zones, None, "ConfigMap a/b").fingerprint());
+}
+
+#[test]
+fn slim_records_hold_in_common_what_is_the_same() {
+    let facts = Facts {
+        names: Vec::new(),
+        not_before: NOW,
+        not_after: NOW,
+        serial: Word::new("00ab"),
+        public_key: [0; 32],
+        issuer: "CA".into(),
+        fingerprint: [0; 32],
+        cert_id: Some(Word::new("a.b")),
+    };
+    let slim = |facts: &Facts| {
+        let mut body = full().body;
+        body.slim(Some(facts));
+        assert_eq!(body, full().body, "it says the same");
+        body.stored.unwrap()
+    };
+    let same = |one: &Word, other: &Word| std::ptr::eq(one.as_str(), other.as_str());
+    let (one, other) = (slim(&facts), slim(&Facts { serial: "01".into(), ..facts.clone() }));
+    assert!(same(&one.directory, &other.directory) && same(&one.serial, &facts.serial));
+    assert!(!same(&other.serial, &facts.serial), "of another certificate");
 }

@@ -10,7 +10,7 @@ use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::name::{Domain, ObjectRef};
-use crate::record::Accepted;
+use crate::record::{Accepted, Fingerprint};
 
 /// One certificate that is wanted.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Wanted {
     /// It stands differently in the source, in a form that was refused; this is the last accepted one.
     pub last_accepted: bool,
     /// Of the form to remember; made once, because every decision compares it.
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
 }
 
 impl Wanted {

@@ -31,12 +31,12 @@ impl Work<'_> {
                 continue;
             };
             let to_revoke = &mut claim.record.body.to_revoke;
-            if to_revoke.len() >= TO_REVOKE_MAX || to_revoke.iter().any(|r| r.serial == facts.serial) {
+            if to_revoke.len() >= TO_REVOKE_MAX || to_revoke.iter().any(|r| facts.serial == r.serial) {
                 continue;
             }
             let certificate = certificates.first().map(|der| URL_SAFE_NO_PAD.encode(der)).unwrap_or_default();
             let reason = code(&reason).unwrap_or_default();
-            to_revoke.push(ToRevoke { serial: facts.serial, certificate, reason, done: false });
+            to_revoke.push(ToRevoke { serial: facts.serial.to_string(), certificate, reason, done: false });
         }
         if claim.record.body.to_revoke.len() == known {
             return Ok(());

@@ -9,14 +9,15 @@ use crate::limits::RATE_LIMIT_WAIT;
 use crate::log::event;
 use crate::text::one_line;
 use crate::time;
+use crate::word::Word;
 
 /// The question for one certificate.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The serial number of the certificate in hexadecimal.
-    pub serial: String,
+    pub serial: Word,
     /// What it is asked by (RFC 9773 section 4.1).
-    pub cert_id: String,
+    pub cert_id: Word,
     /// The last answer.
     pub before: Option<Window>,
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use notariat::cert::facts;
 use notariat::config;
 use notariat::decide::Directory;
 use notariat::decide::held::{annotation, owner_mark};
+use notariat::decide::window::Window;
 use notariat::kube::auth;
 use notariat::kube::client::{Client, Mode, Resource};
 use notariat::kube::object::{SecretObject, TYPE_TLS};
@@ -29,6 +31,9 @@ const AT_ONCE: usize = 16;
 /// some 4,000 octets of PEM.
 const LEAF_PADDING: usize = 500;
 const INTERMEDIATE_PADDING: usize = 700;
+
+/// The age of the oldest certificate, of 90 days that it lives: all are valid for long enough, and some were ordered this week.
+const OLDEST_DAYS: i32 = 55;
 
 /// Entries in one key of the ConfigMap.
 const ENTRIES_IN_A_KEY: usize = 1_000;
@@ -57,8 +62,10 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                while let Some(wanted) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let pair = pair(&issuer, wanted);
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(wanted) = wanted.get(i) else { return };
+                    let pair = pair(&issuer, wanted, i as i32 % OLDEST_DAYS);
                     create(&certificate(place, wanted, &pair));
                     create(&record(place, wanted, pair));
                 }
@@ -96,12 +103,12 @@ fn intermediate() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate of 90 days that is five days old.
-fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &Wanted) -> Copy {
+/// A certificate of 90 days that is so many days old.
+fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &Wanted, age: i32) -> Copy {
     let names: Vec<String> = wanted.entry.domains.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     let day = ::time::Duration::days(1);
-    params.not_before = ::time::OffsetDateTime::now_utc() - day * 5;
+    params.not_before = ::time::OffsetDateTime::now_utc() - day * age - ::time::Duration::hours(1);
     params.not_after = params.not_before + day * 90;
     params.use_authority_key_identifier_extension = true;
     params.custom_extensions.push(padding(LEAF_PADDING));
@@ -127,7 +134,7 @@ fn certificate(place: &Place<'_>, wanted: &Wanted, pair: &Copy) -> Value {
     secret.to_json()
 }
 
-/// The record of a certificate that was ordered once, without trouble.
+/// The record of a certificate that was ordered once, without trouble, and of which the CA said when to renew it.
 fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
     let (_, facts) = facts::read(&pair.chain).unwrap();
     let directory = Directory::new(place.directory, true).url().to_owned();
@@ -138,6 +145,15 @@ fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
     let history = body.history_mut(&wanted.entry.order_names(), &directory, issued);
     history.orders.push(issued);
     let account = Some(format!("{}/my-account/1", directory.trim_end_matches("/dir")));
+    let start = issued + Duration::from_secs(60 * 86_400);
+    body.window = Some(Window {
+        serial: facts.serial.clone(),
+        start,
+        end: start + Duration::from_secs(2 * 86_400),
+        first_start: start,
+        moved_to_past: false,
+        explanation: None,
+    });
     body.stored = Some(Stored {
         serial: facts.serial,
         at: issued,

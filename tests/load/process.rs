@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use notariat_lab::Scratch;
 
-/// A running daemon, killed when dropped.
+/// A running daemon, ended when dropped.
 pub struct Daemon {
     child: Child,
     log: PathBuf,
@@ -91,7 +91,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.child.kill().ok();
+        // It promises to end within ten seconds.
+        notariat_lab::process::signal(self.child.id(), "TERM");
         self.child.wait().ok();
     }
 }

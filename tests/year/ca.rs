@@ -10,6 +10,7 @@ use std::time::Duration;
 use notariat::cert::facts::{Facts, sha256};
 use notariat::name::Domain;
 use notariat::time::Time;
+use notariat::word::Word;
 
 use crate::buckets::{Bucket, EXACT_SET, FAILURES, NEW_ORDERS, REGISTERED_DOMAIN, words};
 
@@ -233,11 +234,11 @@ impl Set {
             names: names.to_vec(),
             not_before,
             not_after: not_before + self.lifetime,
-            serial: serial.to_owned(),
+            serial: Word::new(serial),
             public_key: sha256(key),
             issuer: "YE1".into(),
             fingerprint: sha256(serial.as_bytes()),
-            cert_id: Some(format!("aki.{serial}")),
+            cert_id: Some(Word::new(&format!("aki.{serial}"))),
         });
         (self.last, self.revoked, self.pending) = (Some(now), None, None);
     }

@@ -191,7 +191,7 @@ impl World {
             cert_id: facts.cert_id.clone(),
         });
         // The simulated chain is the serial number of its certificate.
-        let copy = || Copy { chain: facts.serial.clone().into_bytes(), key: Secret::new(facts.public_key.to_vec()) };
+        let copy = || Copy { chain: facts.serial.as_bytes().to_vec(), key: Secret::new(facts.public_key.to_vec()) };
         claim.copy = certificate.entry.keep_copy.then(copy);
     }
 }

@@ -7,6 +7,7 @@ use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::record::{Accepted, Record};
 use notariat::time::Time;
+use notariat::word::Word;
 
 use crate::ca::{DAY, HOUR, window};
 use crate::daemon::{Event, World};
@@ -111,10 +112,10 @@ fn expired(world: &World, i: usize, rng: &mut Rng) -> Facts {
         names: world.certificates[i].names.clone(),
         not_before: START - DAY * 100,
         not_after: START - DAY * 10,
-        serial: format!("ff{:08x}", rng.below(1 << 32)),
+        serial: Word::new(&format!("ff{:08x}", rng.below(1 << 32))),
         public_key: sha256(b"key of long ago"),
         issuer: "YE1".into(),
         fingerprint: sha256(b"ff"),
-        cert_id: Some("aki.ff".to_owned()),
+        cert_id: Some("aki.ff".into()),
     }
 }

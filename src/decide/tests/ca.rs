@@ -6,7 +6,7 @@ use crate::decide::window::Window;
 
 fn window(serial: &str, start: Time, moved_to_past: bool) -> Window {
     let end = start + DAY;
-    Window { serial: serial.to_owned(), start, end, first_start: NOW + DAY, moved_to_past, explanation: None }
+    Window { serial: serial.into(), start, end, first_start: NOW + DAY, moved_to_past, explanation: None }
 }
 
 fn with_window(window: Window) -> World {
