@@ -11,6 +11,7 @@ use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
 use crate::decide::revocation::{REASONS, code};
 use crate::limits::{ALLOWED_NAMESPACES_MAX, WORKERS_DEFAULT, WORKERS_MAX};
+use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
 
@@ -86,6 +87,8 @@ pub struct Arguments {
     pub workers: usize,
     /// `-log-level`
     pub log_level: log::LevelFilter,
+    /// `-log-format`
+    pub log_format: Format,
 }
 
 /// What `-h` prints.
@@ -121,6 +124,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
   -workers N       certificates obtained at the same time, 1 to 64 (default 4)
   -log-level L     error, warn, info (default) or debug
+  -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version
 ";
 
@@ -197,6 +201,13 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             })?
             .unwrap_or(WORKERS_DEFAULT),
         log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
+        log_format: flags
+            .value("log-format", |v| match v {
+                "text" => Ok(Format::Text),
+                "json" => Ok(Format::Json),
+                _ => Err("is neither text nor json".to_owned()),
+            })?
+            .unwrap_or_default(),
     };
     let named = if wish.is_some() { flags.free()? } else { None };
     flags.finish()?;
@@ -321,7 +332,7 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 20] = [
+    const WORDS: [&str; 21] = [
         "-f",
         "--allow-namespaces",
         "--acme",
@@ -342,6 +353,7 @@ fn long(word: &str) -> &'static str {
         "--resolver",
         "--workers",
         "--log-level",
+        "--log-format",
     ];
     WORDS.into_iter().find(|w| w.trim_start_matches('-') == word).expect("every flag stands in the list above")
 }
@@ -400,6 +412,7 @@ mod tests {
             ("-config c -workers 0", "-workers \"0\" is not a number from 1 to 64"),
             ("-config c -workers 65", "from 1 to 64"),
             ("-config c -log-level loud", "none of error, warn, info, debug"),
+            ("-config c -log-format xml", "-log-format \"xml\" is neither text nor json"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
             ("-config c -namespace a.b", "dot in it"),
             ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),
@@ -509,6 +522,7 @@ mod tests {
             "resolver",
             "workers",
             "log-level",
+            "log-format",
         ] {
             assert!(USAGE.contains(&format!("  -{word} ")), "{word}");
             assert_eq!(long(word), format!("--{word}"));

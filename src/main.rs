@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         }
         Err(e) => return fail(&e, End::Unreadable),
     };
-    if let Err(e) = log::start(arguments.log_level) {
+    if let Err(e) = log::start(arguments.log_level, arguments.log_format) {
         return fail(&e, End::Broken);
     }
     let (context, plan) = match start::build(&arguments) {

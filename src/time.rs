@@ -79,6 +79,13 @@ pub fn now() -> Time {
     }
 }
 
+/// The wall time now with milliseconds, RFC 3339 in UTC: for logs. A clock before 1970 shows that year.
+pub fn now_text() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = Time(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).to_string();
+    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), now.subsec_millis())
+}
+
 /// A point of monotonic time after which waiting ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);

@@ -19,6 +19,7 @@ mod kubernetes;
 mod layers;
 mod lease;
 mod liars;
+mod log_format;
 mod main_job;
 mod namespaces;
 mod owners;
