@@ -24,6 +24,8 @@ pub enum Command {
     Wish(Wish, Box<Arguments>),
     /// Print the Role that is enough, for the ConfigMaps in a file or else for those that the arguments name.
     Role(Option<PathBuf>, Box<Arguments>),
+    /// Print what name servers must allow, for the same ConfigMaps.
+    DnsPolicy(Option<PathBuf>, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
@@ -102,6 +104,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat account rollover SECRET          give an ACME account, by the name of its Secret, a new key
        notariat role -config NAME | -f FILE      print the Role that is enough for a ConfigMap and names its Secrets; give
                                                  the flags of the daemon; FILE is a manifest, - standard input
+       notariat dns-policy -config NAME | -f FILE   print what BIND, Knot and PowerDNS must allow for its names, and no more
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
@@ -147,9 +150,14 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     }
     let mut flags = Flags(pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect()));
     let word = flags.0.subcommand().map_err(|e| e.to_string())?;
-    let is_role = word.as_deref() == Some("role");
-    let wish = word.filter(|_| !is_role).map(|word| flags.wish(&word)).transpose()?;
-    let manifest = if is_role { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
+    // What is printed from a ConfigMap, which may be in a file.
+    let prints: Option<fn(_, _) -> Command> = match word.as_deref() {
+        Some("role") => Some(Command::Role),
+        Some("dns-policy") => Some(Command::DnsPolicy),
+        _ => None,
+    };
+    let wish = word.filter(|_| prints.is_none()).map(|word| flags.wish(&word)).transpose()?;
+    let manifest = if prints.is_some() { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -217,18 +225,17 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     match (wish, named) {
         (Some(wish), Some(name)) => Ok(Command::Wish(wish(name), Box::new(arguments))),
         (Some(_), None) => Err("the name of a Secret is missing (-h shows all commands)".to_owned()),
-        (None, _) if is_role && manifest.is_some() => match arguments.config.is_empty() {
-            true => Ok(Command::Role(manifest, Box::new(arguments))),
-            false => {
-                Err("-config and -f exclude each other: the ConfigMap is in the file or in the cluster".to_owned())
-            }
-        },
-        (None, _) if arguments.config.is_empty() => {
+        (None, _) if manifest.is_some() && !arguments.config.is_empty() => {
+            Err("-config and -f exclude each other: the ConfigMap is in the file or in the cluster".to_owned())
+        }
+        (None, _) if manifest.is_none() && arguments.config.is_empty() => {
             Err("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)"
                 .to_owned())
         }
-        (None, _) if is_role => Ok(Command::Role(None, Box::new(arguments))),
-        (None, _) => Ok(Command::Run(Box::new(arguments))),
+        (None, _) => Ok(match prints {
+            Some(command) => command(manifest, Box::new(arguments)),
+            None => Command::Run(Box::new(arguments)),
+        }),
     }
 }
 

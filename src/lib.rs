@@ -29,7 +29,7 @@
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`] and [`role`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`] and [`dns_policy`] |
 //!
 //! # Reading order
 //!
@@ -46,6 +46,7 @@ pub mod config;
 pub mod daemon;
 pub mod decide;
 pub mod dns;
+pub mod dns_policy;
 pub mod http;
 pub mod issue;
 pub mod kube;

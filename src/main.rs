@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command};
 use notariat::daemon::{End, run_daemon};
-use notariat::{commands, log, role, start};
+use notariat::{commands, dns_policy, log, role, start};
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
@@ -19,6 +19,12 @@ fn main() -> ExitCode {
         Ok(Command::Role(file, arguments)) => {
             return match role::run(file.as_deref(), &arguments) {
                 Ok(yaml) => print(&yaml),
+                Err(e) => fail(&e, End::Unsound),
+            };
+        }
+        Ok(Command::DnsPolicy(file, arguments)) => {
+            return match dns_policy::run(file.as_deref(), &arguments) {
+                Ok(text) => print(&text),
                 Err(e) => fail(&e, End::Unsound),
             };
         }

@@ -25,13 +25,36 @@ use crate::stop::Stop;
 use crate::store::Sharing;
 
 /// The data of ConfigMaps.
-type ConfigMaps = BTreeMap<ObjectRef, BTreeMap<String, String>>;
+pub type ConfigMaps = BTreeMap<ObjectRef, BTreeMap<String, String>>;
 
 /// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
 /// # Errors
 /// One sentence that says what is wrong where: an entry that would be refused has no Role.
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
+    let (config_maps, own, wishes) = wishes(file, arguments)?;
+    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
+    let mut all = objects(&wishes, &cas, &own);
+    let names = all.entry(own.clone()).or_default();
+    names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.to_string()).collect());
+    if let Some(lease) = &arguments.lease {
+        names.insert(Kind::Lease, [lease.clone()].into());
+    }
+    names.insert(Kind::Event, BTreeSet::new());
+    let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
+    let roles: Vec<String> = all.iter().map(|(namespace, names)| role(namespace, &own, names)).collect();
+    Ok(format!(
+        "# Printed by `notariat role` for {}: print it anew when that changes.\n{}",
+        sources.join(", "),
+        roles.join("---\n")
+    ))
+}
+
+/// What is wanted in the ConfigMaps of `file`, or else those that the arguments name; with them and the own namespace.
+///
+/// # Errors
+/// As [`run`].
+pub fn wishes(file: Option<&Path>, arguments: &Arguments) -> Result<(ConfigMaps, String, Wishes), String> {
     let (config_maps, own) = match file {
         Some(file) => {
             let config_maps = in_manifest(&read(file)?, arguments.namespace.as_deref())
@@ -51,21 +74,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
         let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
         return Err(refused.join("\nnotariat: "));
     }
-    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
-    let mut all = objects(&wishes, &cas, &own);
-    let names = all.entry(own.clone()).or_default();
-    names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.to_string()).collect());
-    if let Some(lease) = &arguments.lease {
-        names.insert(Kind::Lease, [lease.clone()].into());
-    }
-    names.insert(Kind::Event, BTreeSet::new());
-    let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
-    let roles: Vec<String> = all.iter().map(|(namespace, names)| role(namespace, &own, names)).collect();
-    Ok(format!(
-        "# Printed by `notariat role` for {}: print it anew when that changes.\n{}",
-        sources.join(", "),
-        roles.join("---\n")
-    ))
+    Ok((config_maps, own, wishes))
 }
 
 /// The Role for the objects of one namespace.

@@ -61,6 +61,7 @@ const LAYERS: &[&[&str]] = &[
     &["daemon"],
     &["cli", "start"],
     &["commands", "role"],
+    &["dns_policy"],
     &["main"],
 ];
 

@@ -1,0 +1,128 @@
+//! `notariat dns-policy`: with what it prints, and nothing else, a full run works on each server, and another name is refused.
+
+use notariat_lab::{Hmac, Key, NameServer, Scratch, Software, Zone};
+
+use crate::support::run::notariat;
+use crate::support::{Run, Site};
+
+const NAMES: &str = "www.site.test, '*.a.site.test'";
+
+/// What is printed for the names, with a key that can be read.
+fn printed(key: &Key, zone: &str) -> String {
+    let store = Scratch::new("policy");
+    for (path, text) in [
+        ("default/secrets/tsigkey/key", key.secret_text()),
+        (
+            "default/configmaps/certs/certificates",
+            format!("- {{secret: web, domains: [{NAMES}], tsigSecretName: tsigkey{zone}}}"),
+        ),
+    ] {
+        let path = store.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let run = Run::of(notariat().args(["dns-policy", "-config", "certs", "-local"]).arg(store.path())).ends(0);
+    assert_eq!(run.log, "");
+    run.stdout
+}
+
+/// The part of a server, up to the next.
+fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let text = &text[text.find(from).unwrap_or_else(|| panic!("{from}: {text}"))..];
+    &text[..text.find(to).unwrap_or(text.len())]
+}
+
+fn zone() -> Zone {
+    Zone::new("site.test").line("www A 127.0.0.1").line("a A 127.0.0.1").line("other A 127.0.0.1")
+}
+
+/// A run works; another name and another type are refused.
+fn works_and_no_more(dns: NameServer, key: Key) {
+    let site = works(dns, key);
+    for change in [
+        "add _acme-challenge.other.site.test 60 TXT v",
+        "add _acme-challenge.www.site.test 60 CAA 0 issue \"x\"",
+        "add www.site.test 60 TXT v",
+    ] {
+        let answer = site.dns.nsupdate(&site.key, "site.test", change);
+        // Its script leaves out what it denies.
+        assert_eq!(answer.is_err(), site.dns.software() != Software::PowerDns, "{change}: {answer:?}");
+    }
+    for name in ["_acme-challenge.other.site.test", "www.site.test"] {
+        assert!(site.dns.txt(name).is_empty(), "{name}");
+    }
+    let granted = "prereq nxrrset _acme-challenge.www.site.test. CAA\nadd _acme-challenge.www.site.test 60 TXT v";
+    site.dns.nsupdate(&site.key, "site.test", granted).unwrap();
+    assert_eq!(site.dns.txt("_acme-challenge.www.site.test").len(), 1);
+    let other = Key::new("other.key", Hmac::Sha256);
+    assert!(site.dns.nsupdate(&other, "site.test", "add _acme-challenge.a.site.test 60 TXT v").is_err());
+}
+
+fn works(dns: NameServer, key: Key) -> Site {
+    let site = Site::on(dns, key);
+    site.config(&site.entry("web", NAMES, ""));
+    site.once().ends(0).says(&["issued secret=default/web"]);
+    site
+}
+
+#[test]
+fn on_bind_and_knot_the_printed_lines_are_enough_and_not_too_much() {
+    for software in [Software::Bind, Software::Knot] {
+        let key = Key::new("notariat.key", Hmac::Sha256);
+        let text = printed(&key, "");
+        let setup = NameServer::setup(software).key(&key);
+        let dns = match software {
+            Software::Knot => {
+                let acl = part(&text, "acl:\n", "\n\n");
+                setup.option(acl).zone(zone().server_line("acl: [notariat-1]"))
+            }
+            _ => {
+                let grants = part(&text, "# ZONE:\n", "\n\n");
+                setup.zone(zone().server_line(&format!("update-policy {{\n{grants}\n}};")))
+            }
+        };
+        works_and_no_more(dns.start(), key);
+    }
+}
+
+#[test]
+fn on_powerdns_the_metadata_are_enough_and_the_script_limits_names() {
+    let key = Key::new("notariat.key", Hmac::Sha256);
+    let text = printed(&key, ", dns: {zone: site.test}");
+    let mut with_metadata = zone();
+    for line in text.lines().filter_map(|line| line.strip_prefix("pdnsutil ")) {
+        let [_, zone, kind, content] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!(zone, "site.test");
+        with_metadata = with_metadata.server_line(&format!("{kind} {}", content.replace("NETWORK", "127.0.0.0/8")));
+    }
+    works(NameServer::setup(Software::PowerDns).key(&key).zone(with_metadata).start(), key.clone());
+    let folder = Scratch::new("policy");
+    let script = folder.write("policy.lua", part(&text, "local granted", "\0"));
+    let setting = format!("lua-dnsupdate-policy-script={}", script.display());
+    let other = Key::new("known.key", Hmac::Sha256);
+    works_and_no_more(
+        NameServer::setup(Software::PowerDns).key(&key).key(&other).option(&setting).zone(zone()).start(),
+        key,
+    );
+}
+
+#[test]
+fn zones_and_keys_are_those_of_the_configuration() {
+    let folder = Scratch::new("policy");
+    let manifest = folder.write(
+        "manifest.yaml",
+        "kind: ConfigMap\nmetadata: {name: c, namespace: team}\ndata:\n  zones: |\n    - {zone: a.test, tsigSecretName: ruled}\n  \
+         certificates: |\n    - {secret: x, domains: [a.test, '*.a.test', www.a.test, www.b.test], tsigSecretName: own}\n",
+    );
+    let run = |extra: &str| {
+        let file = folder.write("more.yaml", &(std::fs::read_to_string(&manifest).unwrap() + extra));
+        Run::of(notariat().args(["dns-policy", "-f"]).arg(file))
+    };
+    let text = run("").ends(0).stdout;
+    assert_eq!(
+        part(&text, "# ZONE", "\n\n"),
+        "# ZONE:\ngrant \"KEY-IN-team-own\" name _acme-challenge.www.b.test. TXT;\n# a.test:\ngrant \"KEY-IN-team-ruled\" name _acme-challenge.a.test. TXT;\n\
+         grant \"KEY-IN-team-ruled\" name _acme-challenge.www.a.test. TXT;"
+    );
+    run("    - {secret: y, domains: [c.test]}\n").ends(1).says(&["entry team/y: c.test: no TSIG key is configured"]);
+}
