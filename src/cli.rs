@@ -26,6 +26,8 @@ pub enum Command {
     Role(Option<PathBuf>, Box<Arguments>),
     /// Print what name servers must allow, for the same ConfigMaps.
     DnsPolicy(Option<PathBuf>, Box<Arguments>),
+    /// Turn cert-manager's objects, on standard input, into ConfigMaps.
+    Convert(Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
@@ -105,6 +107,9 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat role -config NAME | -f FILE      print the Role that is enough for a ConfigMap and names its Secrets; give
                                                  the flags of the daemon; FILE is a manifest, - standard input
        notariat dns-policy -config NAME | -f FILE   print what BIND, Knot and PowerDNS must allow for its names, and no more
+       notariat convert [-config NAME]           turn cert-manager's objects on standard input (kubectl get
+                                                 certificates,issuers,clusterissuers -A -o json) into ConfigMaps; exit 1:
+                                                 not all could be carried over
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
@@ -156,7 +161,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         Some("dns-policy") => Some(Command::DnsPolicy),
         _ => None,
     };
-    let wish = word.filter(|_| prints.is_none()).map(|word| flags.wish(&word)).transpose()?;
+    let converts = word.as_deref() == Some("convert");
+    let wish = word.filter(|_| prints.is_none() && !converts).map(|word| flags.wish(&word)).transpose()?;
     let manifest = if prints.is_some() { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),
@@ -221,6 +227,12 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     flags.finish()?;
     if arguments.local.is_some() && arguments.kubeconfig.is_some() {
         return Err("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes".to_owned());
+    }
+    if converts {
+        return match arguments.config.len() {
+            0 | 1 => Ok(Command::Convert(Box::new(arguments))),
+            _ => Err("-config has several names; convert gives its ConfigMaps one".to_owned()),
+        };
     }
     match (wish, named) {
         (Some(wish), Some(name)) => Ok(Command::Wish(wish(name), Box::new(arguments))),
@@ -420,6 +432,8 @@ mod tests {
             ("-config c -workers 65", "from 1 to 64"),
             ("-config c -log-level loud", "none of error, warn, info, debug"),
             ("-config c -log-format xml", "-log-format \"xml\" is neither text nor json"),
+            ("convert -config a,b", "-config has several names"),
+            ("convert -f a", "-f is not a flag"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
             ("-config c -namespace a.b", "dot in it"),
             ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),

@@ -27,9 +27,9 @@
 //! |---|---|
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`word`] [`log`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
-//! | deciding, pure | [`decide`] [`record`] [`sources`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
+//! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`] and [`dns_policy`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`] and [`conversion`] |
 //!
 //! # Reading order
 //!
@@ -43,6 +43,8 @@ pub mod cert;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod conversion;
+pub mod convert;
 pub mod daemon;
 pub mod decide;
 pub mod dns;

@@ -201,6 +201,9 @@ pub const POLL_IN_ALL: Duration = Duration::from_secs(600);
 /// Different texts that are kept once for all who have them: namespaces, directories, accounts, issuers.
 pub const WORDS_KEPT_MAX: usize = 256;
 
+/// Octets of JSON that `notariat convert` reads: ten thousand Certificates with status and managed fields are about 50 MiB.
+pub const CONVERT_OCTETS_MAX: u64 = 256 * 1024 * 1024;
+
 // Directory store -------------------------------------------------------------------------------------------------------------
 
 /// Octets of one file: what Kubernetes allows for a whole object.

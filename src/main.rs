@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command};
 use notariat::daemon::{End, run_daemon};
-use notariat::{commands, dns_policy, log, role, start};
+use notariat::{commands, conversion, dns_policy, log, role, start};
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
@@ -26,6 +26,16 @@ fn main() -> ExitCode {
             return match dns_policy::run(file.as_deref(), &arguments) {
                 Ok(text) => print(&text),
                 Err(e) => fail(&e, End::Unsound),
+            };
+        }
+        Ok(Command::Convert(arguments)) => {
+            return match conversion::run(&arguments) {
+                Ok(done) if done.lost.is_empty() => print(&done.yaml),
+                Ok(done) => {
+                    print(&done.yaml);
+                    fail(&done.lost.join("\nnotariat: "), End::Unsound)
+                }
+                Err(e) => fail(&e, End::Unreadable),
             };
         }
         Ok(Command::Help) => return print(cli::USAGE),

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "acme::order",
         "acme::pace",
+        "convert",
         "decide",
         "dns::rules",
         "kube::correlator",
@@ -60,7 +61,7 @@ const LAYERS: &[&[&str]] = &[
     &["work"],
     &["daemon"],
     &["cli", "start"],
-    &["commands", "role"],
+    &["commands", "conversion", "role"],
     &["dns_policy"],
     &["main"],
 ];

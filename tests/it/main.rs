@@ -8,6 +8,7 @@ mod checks;
 mod command_line;
 mod commands;
 mod configuration;
+mod convert;
 mod dns_policy;
 mod events;
 mod following;
