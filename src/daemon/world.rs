@@ -137,11 +137,11 @@ impl World {
             (Seen::Lost(e), false, false) => {
                 event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
             }
-            (Seen::Denied(e), ..) => {
-                event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
-            }
             (_, true, true) => event!(info, "api-server-back"),
             _ => {}
+        }
+        if let Seen::Denied(e) = &change.seen {
+            event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
         if target.resource != Resource::ConfigMaps {
             let news = self.objects.note(change, &target, list);

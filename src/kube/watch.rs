@@ -13,8 +13,8 @@ use super::page::{Cut, Page};
 use super::watch_state::{Line, Target, is_gone, pause};
 use crate::http::HttpError;
 use crate::limits::{
-    API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE, WATCH_LASTS,
-    WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
+    API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX, REFUSAL_DOUBTED, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE,
+    WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
 };
 use crate::name::ObjectRef;
 use crate::stop::Stop;
@@ -59,6 +59,34 @@ impl From<KubeError> for End {
     }
 }
 
+/// What went wrong lately.
+#[derive(Default)]
+struct Failures {
+    /// In a row.
+    count: u32,
+    /// Something was seen, or the server was away: whether it is allowed is not what the first answer says.
+    is_known: bool,
+    /// Since when it is refused, without anything else between.
+    refused: Option<Stopwatch>,
+}
+
+impl Failures {
+    fn succeed(&mut self) {
+        *self = Failures { is_known: true, ..Failures::default() };
+    }
+
+    /// Takes note of a failure. Returns whether it is a refusal that has to be believed.
+    fn add(&mut self, failed: &KubeError, doubt: Duration) -> bool {
+        self.count = self.count.saturating_add(1);
+        if !matches!(failed, KubeError::Api(e) if matches!(e.code, 403 | 404)) {
+            (self.is_known, self.refused) = (true, None);
+            return false;
+        }
+        let since = self.refused.get_or_insert_with(Stopwatch::start);
+        !self.is_known || since.elapsed() >= doubt
+    }
+}
+
 /// How long watches last and silence is borne.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -66,11 +94,14 @@ pub struct Patience {
     pub lasts: [Duration; 2],
     /// How much later than that the connection counts as dead.
     pub grace: Duration,
+    /// How long a refusal of what was allowed before is not believed: an API server that has just started refuses everything until it
+    /// has read its Roles.
+    pub doubt: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { lasts: WATCH_LASTS, grace: WATCH_GRACE }
+        Patience { lasts: WATCH_LASTS, grace: WATCH_GRACE, doubt: REFUSAL_DOUBTED }
     }
 }
 
@@ -91,7 +122,7 @@ pub struct Follower<'a, F> {
 impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     /// Follows until it is not allowed or not wanted any more.
     pub fn run(mut self) {
-        let (mut failures, mut gone) = (0, 0);
+        let (mut failures, mut gone) = (Failures::default(), 0);
         while let Some(version) = self.list_again(&mut failures) {
             let watch = Stopwatch::start();
             match self.watch_on(version, &mut failures) {
@@ -110,11 +141,11 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     }
 
     /// Lists until that works. `None` when it is not allowed or not wanted.
-    fn list_again(&mut self, failures: &mut u32) -> Option<String> {
+    fn list_again(&mut self, failures: &mut Failures) -> Option<String> {
         loop {
             let failed = match self.pages() {
                 Ok(version) => {
-                    *failures = 0;
+                    failures.succeed();
                     return Some(version);
                 }
                 Err(End::Failed(e)) => e,
@@ -152,14 +183,14 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     }
 
     /// Watches again and again from where it was, until the list has to be read anew.
-    fn watch_on(&mut self, mut version: String, failures: &mut u32) -> End {
+    fn watch_on(&mut self, mut version: String, failures: &mut Failures) -> End {
         let relist = Deadline::after(RELIST_AFTER.mul_f64(1.0 + draw() / 4.0));
         while let Some(left) = relist.left() {
             let watch = Stopwatch::start();
             let end = self.watch(&mut version, left, failures);
             let was_short = watch.elapsed() < WATCH_SHORT;
             if !was_short {
-                *failures = 0;
+                failures.succeed();
             }
             let failed = match end {
                 End::Served if !was_short => continue,
@@ -174,7 +205,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
         End::Served
     }
 
-    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut u32) -> End {
+    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut Failures) -> End {
         let [shortest, longest] = self.patience.lasts;
         let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
         let path = self.target.watch_path(version, lasts);
@@ -183,7 +214,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
             Err(e) => return e.into(),
         };
         // That it was opened is no success yet: only what comes of it is, or that it lasts.
-        if *failures > 0
+        if failures.count > 0
             && let Err(end) = self.say(Told::Found)
         {
             return end;
@@ -203,7 +234,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                 Ok((Line::Bookmark, reached)) => (None, reached),
                 Err(e) => return End::Failed(KubeError::Unusable(e)),
             };
-            *failures = 0;
+            failures.succeed();
             let (told, reached) = said;
             // Told first: what was not told must be told by the next watch.
             if let Some(Err(end)) = told.map(|told| self.say(told)) {
@@ -214,17 +245,15 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     }
 
     /// Bears a failure: says so, and pauses before the next try. Returns whether there is one.
-    fn bear(&mut self, failed: KubeError, failures: &mut u32) -> bool {
-        if let KubeError::Api(e) = &failed
-            && matches!(e.code, 403 | 404)
-        {
+    fn bear(&mut self, failed: KubeError, failures: &mut Failures) -> bool {
+        if failures.add(&failed, self.patience.doubt) {
             (self.tell)(Told::Denied(failed));
             return false;
         }
-        *failures = failures.saturating_add(1);
-        // The first may be a server that restarts: its successor answers at the next try.
-        let told = *failures == 1 || (self.tell)(Told::Lost(failed));
-        told && !self.stop.wait(pause(*failures, draw()))
+        // The first may be a server that restarts: its successor answers at the next try. A refusal that is doubted is no outage.
+        let is_told = failures.count > 1 && failures.refused.is_none();
+        let goes_on = !is_told || (self.tell)(Told::Lost(failed));
+        goes_on && !self.stop.wait(pause(failures.count, draw()))
     }
 
     fn say(&mut self, told: Told) -> Result<(), End> {

@@ -43,6 +43,9 @@ pub const WATCHES_BY_NAME_MAX: usize = 50;
 /// with its next line, four minutes later at the latest: whoever edits a ConfigMap all the time must not start them without bound.
 pub const WATCH_THREADS_MAX: usize = 4 * WATCHES_BY_NAME_MAX;
 
+/// How long a refusal of what was allowed before is not believed: what kube-apiserver needs after its start to read its Roles, and some.
+pub const REFUSAL_DOUBTED: Duration = Duration::from_secs(20);
+
 /// How long what the Role did not allow is taken for granted before it is tried again.
 pub const DENIED_AGAIN: Duration = Duration::from_secs(600);
 

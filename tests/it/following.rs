@@ -76,7 +76,11 @@ impl Play {
             let selector = Selector::Type("kubernetes.io/tls");
             let target = Target { resource: Resource::Secrets, namespace: "team".to_owned(), selector };
             let tell = |said: Told| tell.send(word(&said)).is_ok();
-            let patience = Patience { lasts: [Duration::from_secs(2); 2], grace: Duration::from_secs(1) };
+            let patience = Patience {
+                lasts: [Duration::from_secs(2); 2],
+                grace: Duration::from_secs(1),
+                doubt: Duration::from_secs(1),
+            };
             Follower { client: &client, target: &target, stop: &stopped, patience, tell }.run();
         });
         Play { asked, told, stop }
@@ -239,16 +243,13 @@ fn what_is_not_allowed_is_told_and_outages_are_borne() {
     let away = || Whole(503, status(503, "ServiceUnavailable").to_string());
     // The first may be a server that restarts, and is not told.
     let outage = (0..2).map(|_| away());
-    let later = [list(5, "", &["a"]), Whole(403, status(403, "Forbidden").to_string())];
-    let play = Play::of(outage.chain(later).collect());
-    play.tells(&[
-        "listing",
-        "listing",
-        "lost",
-        "listing",
-        "a@5",
-        "listed",
-        "denied the API server answers 403: Forbidden",
-    ]);
+    let refused = || Whole(403, status(403, "Forbidden").to_string());
+    let denied = "denied the API server answers 403: Forbidden";
+    // A server that restarted refuses everything until it has read its Roles.
+    let restarted = [refused(), list(5, "", &["a"]), refused(), Lines(vec![event("MODIFIED", "a", 6)])];
+    let play = Play::of(outage.chain(restarted).chain((0..20).map(|_| refused())).collect());
+    play.tells(&["listing", "listing", "lost", "listing", "listing", "a@5", "listed", "found", "a@6", denied]);
     assert!(play.told.recv_timeout(Duration::from_secs(5)).is_err(), "and no more");
+    let play = Play::of(vec![refused()]);
+    play.tells(&["listing", denied]);
 }
