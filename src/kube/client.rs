@@ -16,12 +16,12 @@ pub use super::object::Resource;
 use super::pace::{Ended, Pace};
 use super::session::{Pass, Session, Why};
 use super::status::{self, ApiError};
+use super::watch_state::Target;
 use crate::http::{Ask, HttpError, Method, Reply, Stream};
-use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL};
+use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 use crate::stop::Stop;
-use crate::text::percent_encoded;
 use crate::time::{self, Deadline, Stopwatch, Time};
 
 /// A client for one API server.
@@ -113,17 +113,22 @@ impl Client {
         }
     }
 
-    /// Reads the objects with a label.
+    /// Reads a list page by page, so that no more than a page is in memory at a time.
     ///
     /// # Errors
-    /// When they could not be read.
-    pub fn list(&self, resource: Resource, namespace: &str, label: &str) -> Result<Vec<Value>, KubeError> {
-        let path = format!("{}?labelSelector={}", resource.path(namespace), percent_encoded(label));
-        let (mut value, _) = self.call(Method::Get, &path, None)?;
-        match value.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            Some(Value::Null) => Ok(Vec::new()),
-            Some(_) | None => Err(KubeError::Unusable("a list without items".to_owned())),
+    /// When it could not be read to its end.
+    pub fn list(&self, target: &Target, each: &mut dyn FnMut(Value)) -> Result<(), KubeError> {
+        let mut proceed: Option<String> = None;
+        loop {
+            let (mut list, _) = self.call(Method::Get, &target.list_path(PAGE_OBJECTS, proceed.as_deref()), None)?;
+            match list.get_mut("items").map(Value::take) {
+                Some(Value::Array(items)) => items.into_iter().for_each(&mut *each),
+                Some(Value::Null) => {}
+                Some(_) | None => return Err(KubeError::Unusable("a list without items".to_owned())),
+            }
+            let token = list["metadata"]["continue"].as_str().filter(|token| !token.is_empty());
+            let Some(token) = token else { return Ok(()) };
+            proceed = Some(token.to_owned());
         }
     }
 

@@ -19,7 +19,6 @@ use crate::kube::client::Mode;
 use crate::kube::object::{SecretObject, TYPE_TLS, Version};
 use crate::limits::LOCAL_FILE_OCTETS_MAX;
 use crate::name::ObjectRef;
-use crate::record;
 use crate::secret::Secret;
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.
@@ -130,25 +129,21 @@ impl Backend for Directory {
         Ok(Some(secret))
     }
 
-    fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
+    fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
         let folder = self.secrets(namespace);
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(unreadable(&folder, &e)),
         };
-        let mut found = Vec::new();
         for entry in entries {
             let name = entry.map_err(|e| unreadable(&folder, &e))?.file_name();
             let at = name.to_str().and_then(|name| ObjectRef::parse(name, namespace).ok());
-            let Some(secret) = at.map(|at| self.secret(&at)).transpose()?.flatten() else {
-                continue;
-            };
-            if secret.kind == record::TYPE {
-                found.push(secret);
+            if let Some(secret) = at.map(|at| self.secret(&at)).transpose()?.flatten().filter(|s| s.kind == kind) {
+                each(secret);
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {

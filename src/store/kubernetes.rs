@@ -9,6 +9,7 @@ use super::{Backend, StoreError};
 use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, texts};
 use crate::kube::status::ApiError;
+use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
 
 #[derive(Debug)]
@@ -25,10 +26,16 @@ impl Backend for Kubernetes {
         object.map(|object| read(at, object)).transpose()
     }
 
-    fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
-        let at = ObjectRef::new(namespace, "(records)");
-        let items = self.0.list(Resource::Secrets, namespace, "app.kubernetes.io/component=record");
-        items.map_err(|e| told("list", "Secret", &at, e))?.into_iter().map(|item| read(&at, item)).collect()
+    fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
+        let selector = Selector::Type(kind);
+        let target = Target { resource: Resource::Secrets, namespace: namespace.to_owned(), selector };
+        let at = ObjectRef::new(namespace, &format!("({kind})"));
+        let mut odd = Ok(());
+        let listed = self.0.list(&target, &mut |item| match read(&at, item) {
+            Ok(secret) => each(secret),
+            Err(e) => odd = Err(e),
+        });
+        listed.map_err(|e| told("list", "Secret", &at, e)).and(odd)
     }
 
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {

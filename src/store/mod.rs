@@ -18,6 +18,7 @@ use crate::decide::held::{annotation, owner_mark};
 use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::name::ObjectRef;
+use crate::record;
 use crate::secret::Secret;
 pub use directory::FileMode;
 
@@ -47,8 +48,8 @@ impl fmt::Display for StoreError {
 trait Backend: Send + Sync + fmt::Debug {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError>;
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError>;
-    /// The Secrets with the label `app.kubernetes.io/component: record`.
-    fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError>;
+    /// Shows each Secret of a type, one after the other.
+    fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError>;
     /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError>;
 }
@@ -168,7 +169,23 @@ impl Store {
     /// # Errors
     /// When they could not be read.
     pub fn records(&self, namespace: &str) -> Result<Vec<SecretObject>, StoreError> {
-        self.backend.records(namespace)
+        let mut found = Vec::new();
+        self.list(namespace, record::TYPE, &mut |secret| found.push(secret))?;
+        Ok(found)
+    }
+
+    /// Shows each Secret of a type: those of many certificates are more than should be in memory together.
+    ///
+    /// # Errors
+    /// When they could not all be read.
+    pub fn list(
+        &self,
+        namespace: &str,
+        kind: &'static str,
+        each: &mut dyn FnMut(SecretObject),
+    ) -> Result<(), StoreError> {
+        self.check(&ObjectRef { namespace: namespace.to_owned(), name: format!("({kind})") })?;
+        self.backend.list(namespace, kind, each)
     }
 
     /// Writes a certificate to `at`, over `current` as it was read. Nothing is written when nothing differs. Returns whether
