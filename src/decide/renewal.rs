@@ -15,11 +15,24 @@ const LONG: Duration = Duration::from_secs(85 * 86_400);
 /// Lifetimes below this are renewed at half, for a third would leave too little time to try again.
 const SHORT: Duration = Duration::from_secs(10 * 86_400);
 
+/// What makes a renewal moment that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The window that the CA suggests.
+    Window,
+    /// The lifetime.
+    Lifetime,
+    /// `renewBefore`.
+    RenewBefore,
+}
+
 /// When a certificate is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// The moment.
     pub at: Time,
+    /// Why then.
+    pub cause: Cause,
     /// `renewBefore` was two thirds of the lifetime or more and was not used: it would renew for ever.
     pub renew_before_refused: bool,
 }
@@ -39,17 +52,20 @@ pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window:
     };
     let spread = scaled((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
     let fallback = facts.not_after - before - spread;
-    let early = lifetime >= LONG || (renew_before.is_some() && !refused);
-    let at = match window.filter(|w| !w.is_stale(facts.not_before)) {
-        None => fallback,
+    let set = renew_before.is_some() && !refused;
+    let early = lifetime >= LONG || set;
+    let usual = if set { Cause::RenewBefore } else { Cause::Lifetime };
+    let (at, cause) = match window.filter(|w| !w.is_stale(facts.not_before)) {
+        None => (fallback, usual),
         Some(Window { start, end, .. }) => {
             let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
             let suggested = *start + scaled(end.since(*start), &format!("{id} {start} {end}"));
-            if early { suggested.min(fallback) } else { suggested }
+            if early && fallback < suggested { (fallback, usual) } else { (suggested, Cause::Window) }
         }
     };
     let latest = facts.not_after - lifetime / 10;
-    Renewal { at: at.min(latest), renew_before_refused: refused }
+    let (at, cause) = if latest < at { (latest, Cause::Lifetime) } else { (at, cause) };
+    Renewal { at, cause, renew_before_refused: refused }
 }
 
 /// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
@@ -125,19 +141,20 @@ mod tests {
     #[test]
     fn a_window_of_the_ca_is_obeyed_within_bounds() {
         let hours = |n: u64| Duration::from_secs(n * 3600);
+        use Cause::{Lifetime, RenewBefore, Window as Suggested};
         // Lifetime, renewBefore, the window in hours after notBefore, and what is expected in hours after notBefore.
-        for (lifetime, before, (start, end), (least, most)) in [
+        for (lifetime, before, (start, end), (least, most), cause) in [
             // A long one is never kept below 30 days, and renewed earlier where the CA wants it.
-            (90 * DAY, None, (1440, 1483), (1416, 1440)),
-            (90 * DAY, None, (100, 110), (100, 110)),
+            (90 * DAY, None, (1440, 1483), (1416, 1440), Lifetime),
+            (90 * DAY, None, (100, 110), (100, 110), Suggested),
             // A short one is renewed in the window, also after the usual time.
-            (45 * DAY, None, (720, 742), (720, 742)),
-            (hours(160), None, (80, 84), (80, 84)),
-            (hours(160), None, (120, 130), (120, 130)),
+            (45 * DAY, None, (720, 742), (720, 742), Suggested),
+            (hours(160), None, (80, 84), (80, 84), Suggested),
+            (hours(160), None, (120, 130), (120, 130), Suggested),
             // But never in the last tenth.
-            (hours(160), None, (150, 155), (144, 144)),
-            (45 * DAY, Some(10 * DAY), (1000, 1010), (816, 840)),
-            (45 * DAY, Some(10 * DAY), (100, 110), (100, 110)),
+            (hours(160), None, (150, 155), (144, 144), Lifetime),
+            (45 * DAY, Some(10 * DAY), (1000, 1010), (816, 840), RenewBefore),
+            (45 * DAY, Some(10 * DAY), (100, 110), (100, 110), Suggested),
         ] {
             for serial in 0..20 {
                 let f = facts(lifetime, &serial.to_string());
@@ -149,7 +166,9 @@ mod tests {
                     moved_to_past: false,
                     explanation: None,
                 };
-                let at = moment(&f, "x", before, Some(&window(start, end))).at;
+                let renewal = moment(&f, "x", before, Some(&window(start, end)));
+                assert_eq!(renewal.cause, cause, "{lifetime:?} {before:?} {start}");
+                let at = renewal.at;
                 let after = at.since(f.not_before);
                 assert!((hours(least)..=hours(most)).contains(&after), "{lifetime:?} {before:?} {start}: {after:?}");
                 assert_eq!(at, moment(&f, "x", before, Some(&window(start, end))).at, "drawn once");
