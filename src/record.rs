@@ -276,6 +276,7 @@ impl Body {
                 directory: Word::shared(directory),
                 failures: 0,
                 stage: None,
+                severity: None,
                 error: None,
                 limited: false,
                 next_attempt: None,

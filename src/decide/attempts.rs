@@ -77,9 +77,17 @@ pub fn next_attempt(
     not_before: Option<Time>,
     seed: &str,
 ) -> Time {
+    let wait = wait(severity, failures, short_lived);
+    // Up to a fifth longer, so that what failed together does not come back together.
+    let at = now + wait + scaled(wait / 5, &format!("{seed} {failures}"));
+    not_before.map_or(at, |asked| asked.max(at))
+}
+
+/// The least wait after the `failures`-th failure in a row.
+fn wait(severity: Severity, failures: u32, short_lived: bool) -> Duration {
     let step = failures.max(1) - 1;
-    let wait = match severity {
-        Severity::Transient => MINUTE * 2u32.pow(step.min(5)),
+    match severity {
+        Severity::Transient => (MINUTE * 2u32.pow(step.min(5))).min(30 * MINUTE),
         Severity::Validation => match step {
             0 => MINUTE,
             1 => 10 * MINUTE,
@@ -88,11 +96,22 @@ pub fn next_attempt(
             _ => 6 * HOUR,
         },
         Severity::Policy => DAY,
-    };
-    let wait = if severity == Severity::Transient { wait.min(30 * MINUTE) } else { wait };
-    // Up to a fifth longer, so that what failed together does not come back together.
-    let at = now + wait + scaled(wait / 5, &format!("{seed} {failures}"));
-    not_before.map_or(at, |asked| asked.max(at))
+    }
+}
+
+/// After so many failures waits do not grow any more.
+const STEADY: u32 = 6;
+
+/// How many attempts can be made before `end` when the next one, after `failures` in a row, is at `next` and all fail in the same way
+/// after the longest waits.
+pub fn attempts_left(next: Time, severity: Severity, failures: u32, short_lived: bool, end: Time) -> u32 {
+    let (mut at, mut left) = (next, 0);
+    while at < end && left < STEADY {
+        left += 1;
+        at = at + wait(severity, failures.saturating_add(left), short_lived) * 6 / 5;
+    }
+    let longest = wait(severity, u32::MAX, short_lived) * 6 / 5;
+    left + u32::try_from(end.since(at).as_secs().div_ceil(longest.as_secs())).unwrap_or(u32::MAX - STEADY)
 }
 
 /// How many certificates of one exact name set may be ordered at one directory within [`CAP_WINDOW`]. Let's Encrypt allows 5 and
@@ -138,6 +157,29 @@ mod tests {
             1,
             "no overflow"
         );
+    }
+
+    #[test]
+    fn the_attempts_before_the_expiry_are_counted() {
+        use Severity::{Policy, Transient, Validation};
+        for (severity, failures, short, hours, left) in [
+            (Transient, 1, false, 0, 0),
+            (Transient, 9, false, 1, 2),
+            // Every 36 minutes at worst.
+            (Transient, 9, false, 24, 40),
+            // 1, 3.4, 8.2, 17.8, 37 minutes, then every 36.
+            (Transient, 1, false, 1, 5),
+            (Validation, 5, false, 72, 10),
+            (Validation, 5, true, 72, 30),
+            // 10 and 100 minutes come first, a fifth longer.
+            (Validation, 1, false, 8, 3),
+            (Policy, 1, false, 240, 9),
+        ] {
+            let end = NOW + HOUR * hours;
+            assert_eq!(attempts_left(NOW, severity, failures, short, end), left, "{severity:?} {failures} {hours}");
+        }
+        let for_ever = attempts_left(NOW, Transient, u32::MAX, false, Time::from_unix(i64::MAX));
+        assert!(for_ever > 1_000_000, "no overflow");
     }
 
     #[test]

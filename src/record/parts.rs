@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::dns::Transport;
 use crate::config::entry::KeyType;
-use crate::decide::attempts::Stage;
+use crate::decide::attempts::{Severity, Stage};
 use crate::dns::update::TxtValue;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::time::Time;
@@ -47,6 +47,9 @@ pub struct History {
     /// Where the last one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// How soon an attempt after it makes sense.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
     /// What it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

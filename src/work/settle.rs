@@ -88,7 +88,7 @@ impl Work<'_> {
             let (names, directory) = (self.entry().order_names(), self.directory.url());
             let history = claim.record.body.history_mut(&names, directory, now);
             history.failures = history.failures.saturating_add(1);
-            history.stage = Some(failed.stage);
+            (history.stage, history.severity) = (Some(failed.stage), Some(failed.severity));
             history.error = Some(failed.error.chars().take(ERROR_KEPT_OCTETS).collect());
             history.limited = failed.limit.is_some();
             history.inputs = self.job.inputs.clone();
