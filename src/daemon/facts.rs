@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use ring::digest::{SHA256, digest};
 use serde_json::Value;
 
-use crate::cert::facts::{Facts, hex};
+use crate::cert::facts::Facts;
 use crate::config::{self, Config, Unreadable};
 use crate::decide::held::Held;
 use crate::issue::Context;
@@ -15,7 +14,7 @@ use crate::kube::watch::Told;
 use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
 use crate::record::{self, Body, Fingerprint, Record, Unusable};
-use crate::secret::Secret;
+use crate::sources::inputs::content_hash;
 use crate::word::Word;
 use crate::work::copy_facts;
 
@@ -114,12 +113,4 @@ fn object_seen(target: &Target, object: Value, context: &Context) -> Seen {
 
 fn known(secret: &SecretObject) -> Result<Box<Known>, String> {
     Known::of(Some(secret)).map_err(|e| e.to_string())
-}
-
-/// A hash of all that a Secret holds.
-pub(super) fn content_hash(secret: &SecretObject) -> String {
-    let hashed =
-        |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));
-    let parts: Vec<String> = secret.data.iter().map(hashed).collect();
-    record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>())
 }

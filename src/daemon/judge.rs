@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::probing::next_probe;
 use super::world::{Look, Probing, Verdict, World};
-use crate::cert::facts::hex;
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
-use crate::decide::limits::{Closed, Scope, is_renewal, quotas};
+use crate::decide::limits::{Closed, is_renewal, out_of_quota};
 use crate::decide::{Decision, Finding, Input, Waiting, decide};
 use crate::issue::{Context, account};
 use crate::kube::event::EventReason;
@@ -15,7 +14,7 @@ use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Body};
-use crate::sources::Wanted;
+use crate::sources::{Wanted, inputs};
 use crate::time::Time;
 use crate::word::Word;
 use crate::work::{Basis, Job, Question, Task};
@@ -45,8 +44,7 @@ impl World {
         verdict.due = sooner(verdict.due, until);
         let (known, _) = self.objects.record(&at, now);
         let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
-        let asked = asked(&held);
-        let inputs = if waiting { self.inputs(wanted, look, asked)? } else { String::new() };
+        let inputs = if waiting { self.inputs(wanted, look, &held)? } else { String::new() };
         let (known, version) = self.objects.record(&at, now);
         let directory = self.context.cas.directory(wanted);
         let renewal = is_renewal(&held, &entry.order_names(), directory.url(), now);
@@ -116,27 +114,22 @@ impl World {
             }
             Task::Restore { .. } | Task::Window(_) | Task::Probe => {}
         }
-        let inputs = if waiting { inputs } else { self.inputs(wanted, look, asked)? };
+        let inputs = if waiting { inputs } else { self.inputs(wanted, look, &held)? };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
         verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } }));
         Ok(verdict)
     }
 
-    /// What an attempt depends on: when it changes, a wait after a failure is over. Keys, roots and bindings by a hash of their Secret's
-    /// content.
-    fn inputs(&mut self, wanted: &Wanted, look: &mut Look, asked: Option<&str>) -> Result<String, String> {
-        let mut parts = vec![hex(&wanted.fingerprint)];
-        parts.extend(asked.map(str::to_owned));
-        for at in wanted.inputs() {
-            let hash = match look.contents.get(at) {
-                Some(hash) => hash.clone(),
-                None => self.objects.content(at, look.now).map_err(|e| e.to_string())?,
-            };
-            parts.push(format!("{at} {hash}"));
-            look.contents.insert(at.clone(), hash);
-        }
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Ok(record::fingerprint(&parts))
+    /// What an attempt depends on.
+    fn inputs(&mut self, wanted: &Wanted, look: &mut Look, held: &[Held]) -> Result<String, String> {
+        inputs::fingerprint(wanted, held, |at| {
+            if let Some(hash) = look.contents.get(at) {
+                return Ok(hash.clone());
+            }
+            let hash = self.objects.content(at, look.now).map_err(|e| e.to_string())?;
+            look.contents.insert(at.clone(), hash.clone());
+            Ok(hash)
+        })
     }
 
     /// A probe of the certificate's zones, when its turn has come.
@@ -164,10 +157,7 @@ impl World {
         {
             return Some(closed);
         }
-        let quotas = quotas(directory, wanted.issuer.as_ref().and_then(|issuer| issuer.orders_per_day));
-        let until = self.made.get(directory)?.exhausted(&quotas, renewal, now)?;
-        let said = format!("as many orders as {directory} is to get were made already");
-        Some(Closed { scope: Scope::Account, until, said })
+        out_of_quota(self.made.get(directory)?, directory, wanted.orders_per_day(), renewal, now)
     }
 
     /// The question to the CA when it wants the certificate to be renewed, when it is time to ask it.
@@ -258,12 +248,4 @@ impl World {
 
 fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
     one.into_iter().chain(other).min()
-}
-
-/// A renewal that somebody asked for at one of the Secrets.
-fn asked(held: &[Held]) -> Option<&str> {
-    held.iter().find_map(|held| match held {
-        Held::Present(present) => present.renewal_asked.as_deref(),
-        Held::Missing => None,
-    })
 }

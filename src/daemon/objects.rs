@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::facts::{Known, Seen, content_hash};
+use super::facts::{Known, Seen};
 use super::shelf::{Shelf, Slot, Vouched};
 use super::watching::{Change, Interest, Watching, named, of_type};
 use crate::cert::facts::Facts;
@@ -18,6 +18,7 @@ use crate::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
+use crate::sources::inputs::{NONE, content_hash};
 use crate::store::StoreError;
 use crate::time::Time;
 
@@ -216,7 +217,6 @@ impl Objects {
     /// # Errors
     /// When it could not be read.
     pub(super) fn content(&mut self, at: &ObjectRef, now: Time) -> Result<String, StoreError> {
-        const NONE: &str = "none";
         if let Some(slot) = self.contents.get(at, now) {
             return Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()));
         }

@@ -11,8 +11,7 @@ use super::objects::{News, Objects};
 use super::said::Said;
 use super::watching::{Change, Interest, Watching, named};
 use crate::decide::Orders;
-use crate::decide::attempts::CAP_WINDOW;
-use crate::decide::limits::{Made, made_lately, turn};
+use crate::decide::limits::{Made, counted, made_lately, turn};
 use crate::issue::Context;
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
@@ -268,12 +267,7 @@ impl World {
     /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
     pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (Word, bool)>, now: Time) -> Look {
         let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
-        let mut orders = Orders::new();
-        let counts = |at: &Time| *at + CAP_WINDOW > now;
-        for history in bodies().flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
-            let of = orders.entry(history.directory.clone()).or_default();
-            of.entry(history.names.clone()).or_default().extend(&history.orders);
-        }
+        let orders = counted(bodies(), now);
         self.made = made_lately(bodies(), now);
         for (directory, renewal) in under_way {
             self.made.entry(directory.clone()).or_default().add(now, *renewal);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::attempts::Stage;
+use super::Orders;
+use super::attempts::{CAP_WINDOW, Stage};
 use super::directory::normalized;
 use super::held::Held;
 use crate::name::{DnsName, Domain};
@@ -146,6 +147,32 @@ impl Made {
     }
 }
 
+impl Made {
+    /// When the last of `count` first orders from `now` on can be made.
+    pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
+        let last = |quota: &Quota| {
+            let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now);
+            for _ in 0..count {
+                let free = times.len().checked_sub(quota.orders).and_then(|first| times.get(first));
+                times.push(free.map_or(now, |first| (*first + quota.window).max(now)));
+            }
+            times.last().copied().unwrap_or(now).max(now)
+        };
+        quotas.iter().filter(|quota| quota.orders > 0).map(last).max().unwrap_or(now)
+    }
+}
+
+/// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
+pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders {
+    let mut orders = Orders::new();
+    let counts = |at: &Time| *at + CAP_WINDOW > now;
+    for history in records.flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
+        let of = orders.entry(history.directory.clone()).or_default();
+        of.entry(history.names.clone()).or_default().extend(&history.orders);
+    }
+    orders
+}
+
 /// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
 /// since. The counted ones are no regular renewals.
 pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<Word, Made> {
@@ -168,6 +195,13 @@ pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Ha
     made
 }
 
+/// The closed gate of a directory whose quota was used up by the orders that were made. `per_day` is the quota of the issuer.
+pub fn out_of_quota(made: &Made, directory: &str, per_day: Option<u32>, renewal: bool, now: Time) -> Option<Closed> {
+    let until = made.exhausted(&quotas(directory, per_day), renewal, now)?;
+    let said = format!("as many orders as {directory} is to get were made already");
+    Some(Closed { scope: Scope::Account, until, said })
+}
+
 /// Whose turn it is first where a quota does not let all of them go: the oldest certificate's, so that what works goes on to work.
 pub fn turn(record: &Body) -> (bool, Option<Time>) {
     (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
@@ -175,10 +209,16 @@ pub fn turn(record: &Body) -> (bool, Option<Time>) {
 
 /// Until when no further order may be made, given the times of those that were. `None`: there is room.
 fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
-    let mut recent: Vec<Time> = orders.iter().copied().filter(|at| *at + quota.window > now).collect();
-    recent.sort();
+    let recent = recent(quota, orders, now);
     let first = recent.len().checked_sub(quota.orders)?;
     Some(recent[first] + quota.window)
+}
+
+/// Those that the window of a quota still has, the oldest first.
+fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
+    let mut recent: Vec<Time> = orders.iter().copied().filter(|at| *at + quota.window > now).collect();
+    recent.sort();
+    recent
 }
 
 /// Failed validations of one name that are risked within an hour, over all certificates; Let's Encrypt allows five.
@@ -318,6 +358,13 @@ mod tests {
             (300, 181, (true, true), Some(24)),
         ] {
             assert_eq!(exhausted(n, minutes, renewals), hours, "{n} {minutes} {renewals:?}");
+        }
+        for (made, count, hours) in
+            [(0, 0, 0), (0, 270, 0), (0, 271, 3), (270, 1, 3), (100, 400, 24), (0, 300, 3), (0, 301, 24)]
+        {
+            let mut orders = Made::default();
+            (0..made).for_each(|_| orders.add(NOW, false));
+            assert_eq!(orders.last_of(&quotas, count, NOW).since(NOW).as_secs() / 3600, hours, "{made} {count}");
         }
         assert_eq!(failed_too_often(&[at(50), at(40), at(30)], NOW), None);
         assert_eq!(

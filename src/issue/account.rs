@@ -151,8 +151,7 @@ impl Office<'_> {
         let key = key.and_then(|pem| AccountKey::from_pem(pem.expose()));
         let key = key.map_err(|e| failed(at, Severity::Policy, e))?;
         let next_key = secret.value(DATA_NEXT_KEY).and_then(|pem| AccountKey::from_pem(pem.expose()).ok());
-        // What does not read here was closed by another version, and is met again at worst.
-        let gates = secret.value(DATA_GATES).and_then(|v| serde_json::from_slice(v.expose()).ok()).unwrap_or_default();
+        let gates = gates_of(&secret);
         Ok(Some(Kept { secret, key, next_key, url, email, gates }))
     }
 
@@ -309,6 +308,11 @@ fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {
 /// The directory of an account's Secret, for commands that are given its name.
 pub fn directory_of(secret: &SecretObject) -> Option<String> {
     secret.value(DATA_DIRECTORY).and_then(|v| String::from_utf8(v.expose().clone()).ok())
+}
+
+/// The gates that are closed for an account, by its Secret. What does not read was closed by another version, and is met again at worst.
+pub fn gates_of(secret: &SecretObject) -> Vec<Closed> {
+    secret.value(DATA_GATES).and_then(|v| serde_json::from_slice(v.expose()).ok()).unwrap_or_default()
 }
 
 fn data(

@@ -1,6 +1,7 @@
 //! Where wishes come from: every source yields the same [`Wanted`], and adding one is one file here. Pure.
 
 pub mod configmap;
+pub mod inputs;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +45,11 @@ impl Wanted {
     /// The profile to order.
     pub fn profile(&self) -> Option<&str> {
         self.entry.profile.as_deref().or_else(|| self.issuer.as_ref()?.profile.as_deref())
+    }
+
+    /// Orders that its issuer is to get within a day, where an operator says so.
+    pub fn orders_per_day(&self) -> Option<u32> {
+        self.issuer.as_ref().and_then(|issuer| issuer.orders_per_day)
     }
 
     /// The Secrets that are only read: keys, and what the issuer names.

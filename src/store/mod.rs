@@ -184,7 +184,7 @@ impl Store {
         kind: &'static str,
         each: &mut dyn FnMut(SecretObject),
     ) -> Result<(), StoreError> {
-        self.check(&ObjectRef { namespace: namespace.to_owned(), name: format!("({kind})") })?;
+        self.check(&ObjectRef::new(namespace, &format!("({kind})")))?;
         self.backend.list(namespace, kind, each)
     }
 

@@ -1,0 +1,42 @@
+//! What an attempt depends on: when it changes, a wait after a failure is over. Pure.
+
+use ring::digest::{SHA256, digest};
+
+use super::Wanted;
+use crate::cert::facts::hex;
+use crate::decide::held::Held;
+use crate::kube::object::SecretObject;
+use crate::name::ObjectRef;
+use crate::record;
+use crate::secret::Secret;
+
+/// A hash of the entry, of a renewal that was asked for, and of what the keys, roots and bindings hold: `content` gives a hash of each.
+///
+/// # Errors
+/// Those of `content`.
+pub fn fingerprint<E>(
+    wanted: &Wanted,
+    held: &[Held],
+    mut content: impl FnMut(&ObjectRef) -> Result<String, E>,
+) -> Result<String, E> {
+    let mut parts = vec![hex(&wanted.fingerprint)];
+    parts.extend(held.iter().find_map(|held| match held {
+        Held::Present(present) => present.renewal_asked.clone(),
+        Held::Missing => None,
+    }));
+    for at in wanted.inputs() {
+        parts.push(format!("{at} {}", content(at)?));
+    }
+    Ok(record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+/// The hash of a Secret that does not exist.
+pub const NONE: &str = "none";
+
+/// A hash of all that a Secret holds.
+pub fn content_hash(secret: &SecretObject) -> String {
+    let hashed =
+        |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));
+    let parts: Vec<String> = secret.data.iter().map(hashed).collect();
+    record::fingerprint(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
