@@ -3,6 +3,8 @@
 //! Arguments are normalised before pico-args sees them, which knows `--word value` only for long names (it panics on `-word` in
 //! debug builds and misses it in release builds).
 
+pub mod look;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,6 +16,7 @@ use crate::limits::{ALLOWED_NAMESPACES_MAX, WORKERS_DEFAULT, WORKERS_MAX};
 use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
+use look::Look;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub enum Command {
     DnsPolicy(Option<PathBuf>, Box<Arguments>),
     /// Turn cert-manager's objects, on standard input, into ConfigMaps.
     Convert(Box<Arguments>),
+    /// Print the state of each certificate.
+    Status(Look, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
@@ -103,6 +108,9 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat renew [-force] [NS/]SECRET       ask the running notariat for a renewal; -force also beyond the cap
        notariat revoke [-reason R] [NS/]SECRET   ask it to replace and revoke: unspecified (default), keyCompromise,
                                                  superseded, cessationOfOperation
+       notariat status -config NAME [-o wide|json] [-w]   print the state of each certificate, the most urgent first; -w
+                                                 again whenever it changed. Writes nothing. Give the flags of the daemon.
+                                                 Exit codes as with -once
        notariat account rollover SECRET          give an ACME account, by the name of its Secret, a new key
        notariat role -config NAME | -f FILE      print the Role that is enough for a ConfigMap and names its Secrets; give
                                                  the flags of the daemon; FILE is a manifest, - standard input
@@ -162,7 +170,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         _ => None,
     };
     let converts = word.as_deref() == Some("convert");
-    let wish = word.filter(|_| prints.is_none() && !converts).map(|word| flags.wish(&word)).transpose()?;
+    let look = if word.as_deref() == Some("status") { Some(flags.look()?) } else { None };
+    let wish = word.filter(|_| prints.is_none() && !converts && look.is_none()).map(|word| flags.wish(&word)).transpose()?;
     let manifest = if prints.is_some() { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),
@@ -244,9 +253,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             Err("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)"
                 .to_owned())
         }
-        (None, _) => Ok(match prints {
-            Some(command) => command(manifest, Box::new(arguments)),
-            None => Command::Run(Box::new(arguments)),
+        (None, _) => Ok(match (prints, look) {
+            (Some(command), _) => command(manifest, Box::new(arguments)),
+            (None, Some(look)) => Command::Status(look, Box::new(arguments)),
+            (None, None) => Command::Run(Box::new(arguments)),
         }),
     }
 }
@@ -351,8 +361,10 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 21] = [
+    const WORDS: [&str; 23] = [
         "-f",
+        "-o",
+        "-w",
         "--allow-namespaces",
         "--acme",
         "--acme-ca",

@@ -27,9 +27,9 @@
 //! |---|---|
 //! | words | [`name`] [`address`] [`secret`] [`time`] [`stop`] [`text`] [`word`] [`log`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
-//! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` |
+//! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` `status::{row, table, json}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`] and [`conversion`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`], [`conversion`] and [`status`] |
 //!
 //! # Reading order
 //!
@@ -60,6 +60,7 @@ pub mod role;
 pub mod secret;
 pub mod sources;
 pub mod start;
+pub mod status;
 pub mod stop;
 pub mod store;
 pub mod text;

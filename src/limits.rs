@@ -256,6 +256,15 @@ pub const PROBE_SPREAD: Duration = Duration::from_secs(3600);
 /// Certificates that live less than this are short-lived: hours count.
 pub const SHORT_LIVED: Duration = Duration::from_secs(10 * 86_400);
 
+/// Characters in a line of the table of `status`: what terminals have at least.
+pub const STATUS_WIDTH: usize = 80;
+
+/// The pause before `status -w` looks again: soon enough to follow an order.
+pub const STATUS_POLL: Duration = Duration::from_secs(2);
+
+/// That pause is at least so many times as long as the look took, so that following costs the API server little.
+pub const STATUS_SHARE: u32 = 10;
+
 /// How long work under way may take to stop. Kubernetes kills after 30 s by default.
 pub const SHUTDOWN: Duration = Duration::from_secs(8);
 

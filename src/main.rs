@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command};
 use notariat::daemon::{End, run_daemon};
-use notariat::{commands, conversion, dns_policy, log, role, start};
+use notariat::{commands, conversion, dns_policy, log, role, start, status};
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
@@ -35,6 +35,12 @@ fn main() -> ExitCode {
                     print(&done.yaml);
                     fail(&done.lost.join("\nnotariat: "), End::Unsound)
                 }
+                Err(e) => fail(&e, End::Unreadable),
+            };
+        }
+        Ok(Command::Status(look, arguments)) => {
+            return match status::run::run(look, &arguments) {
+                Ok(end) => ExitCode::from(end.code()),
                 Err(e) => fail(&e, End::Unreadable),
             };
         }

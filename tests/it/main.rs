@@ -31,6 +31,7 @@ mod roles;
 mod scripted_ca;
 mod seeing;
 mod static_binary;
+mod status;
 mod support;
 mod update_errors;
 mod watching;

@@ -1,0 +1,55 @@
+//! The same as JSON. Field names are an interface: they stay. Times are RFC 3339, what is not there is null. Pure.
+
+use serde_json::{Value, json};
+
+use super::row::{Kind, Report, Row, State};
+use crate::time::Time;
+
+/// The report as one JSON object.
+pub fn json(report: &Report, now: Time) -> String {
+    let states: serde_json::Map<String, Value> = State::ALL
+        .iter()
+        .map(|state| (state.to_string(), report.rows.iter().filter(|row| row.state == *state).count().into()))
+        .collect();
+    let notes = |(kind, sentence): &(Kind, String)| json!({"kind": kind.to_string(), "message": sentence});
+    let progress = report.progress.map(|p| json!({"stored": p.stored, "total": p.total, "until": time(p.until)}));
+    let value = json!({
+        "time": now.to_string(),
+        "certificates": report.rows.iter().map(row).collect::<Vec<_>>(),
+        "notes": report.notes.iter().map(notes).collect::<Vec<_>>(),
+        "states": states,
+        "progress": progress,
+    });
+    format!("{value:#}\n")
+}
+
+fn row(row: &Row) -> Value {
+    let texts = |all: &[String]| Value::from(all.to_vec());
+    let failure = row.failure.as_ref().map(|failure| {
+        json!({
+            "stage": failure.stage.map(|stage| stage.to_string()),
+            "message": failure.error,
+            "failures": failure.failures,
+            "time": failure.at.to_string(),
+        })
+    });
+    json!({
+        "secret": row.secrets.first().map(ToString::to_string),
+        "secrets": texts(&row.secrets.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "names": texts(&row.names.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "state": row.state.to_string(),
+        "issuer": row.issuer,
+        "directory": row.directory,
+        "expires": time(row.expires),
+        "renews": time(row.renewal.map(|(at, _)| at)),
+        "renewsBecause": row.renewal.map(|(_, why)| why.to_string()),
+        "reason": row.finding,
+        "lastError": failure,
+        "nextAttempt": time(row.next_attempt),
+        "attemptsLeft": row.attempts_left,
+    })
+}
+
+fn time(at: Option<Time>) -> Value {
+    at.map(|at| at.to_string()).into()
+}

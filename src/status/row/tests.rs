@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use super::*;
+use crate::config;
+use crate::decide::attempts::Severity;
+use crate::decide::held::{Owner, Pair, Present};
+use crate::decide::{Directory, Input, decide};
+use crate::sources::{Wishes, configmap};
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+const CA: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+fn wanted(yaml: &str) -> Wanted {
+    let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
+    let mut wishes = Wishes::default();
+    configmap::add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
+    (**wishes.wanted.values().next().unwrap()).clone()
+}
+
+fn facts(names: &[&str], from_days: u32, to_days: u32) -> Facts {
+    Facts {
+        names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
+        not_before: NOW - DAY * from_days,
+        not_after: NOW + DAY * to_days,
+        serial: "01".to_owned(),
+        public_key: Vec::new(),
+        issuer: "R11\x1b[2J".to_owned(),
+        fingerprint: "f".to_owned(),
+        cert_id: None,
+    }
+}
+
+fn present(facts: Facts) -> Present {
+    Present {
+        kind: "kubernetes.io/tls".to_owned(),
+        owner: Owner::Us,
+        pair: Pair::Sound(facts),
+        directory: Some(CA.to_owned()),
+        key_type: None,
+        profile: None,
+        renewal_asked: None,
+        revocation_asked: None,
+        writer: None,
+    }
+}
+
+fn holds(facts: Facts) -> Vec<Held> {
+    vec![Held::Present(Box::new(present(facts)))]
+}
+
+fn failed(body: &mut Body, wanted: &Wanted, stage: Stage, severity: Severity) {
+    let history = body.history_mut(&wanted.entry.order_names(), CA, NOW - DAY);
+    (history.failures, history.stage, history.severity) = (4, Some(stage), Some(severity));
+    history.error = Some("no TXT\nrecord".to_owned());
+    history.next_attempt = Some(NOW + Duration::from_secs(3600));
+}
+
+fn row(wanted: &Wanted, held: &[Held], body: &Body) -> Row {
+    let directory = Directory::new(CA, true);
+    let judgement = decide(&Input {
+        entry: &wanted.entry,
+        held,
+        record: body,
+        copy: None,
+        directory: &directory,
+        profile: None,
+        inputs: "",
+        orders: &Default::default(),
+        closed: None,
+        now: NOW,
+    });
+    Row::of(wanted, held, body, CA, &judgement, NOW)
+}
+
+#[test]
+fn the_state_says_what_was_decided() {
+    let both = wanted("- {secret: web, domains: [a.test, b.test]}");
+    let (all, some) = (["a.test", "b.test"], ["a.test"]);
+    let mut fails = Body::default();
+    failed(&mut fails, &both, Stage::Validation, Severity::Validation);
+    let mut under_way = Body::default();
+    let way = (both.entry.key_type, None);
+    under_way.in_flight = Some(crate::record::InFlight::new("host/1", NOW, &both.entry.domains, CA, way));
+    let mut left = under_way.clone();
+    left.in_flight.as_mut().unwrap().holder.clear();
+    let none = Body::default();
+    let wrong = vec![Held::Present(Box::new(Present { kind: "Opaque".to_owned(), ..present(facts(&all, 10, 80)) }))];
+    for (held, body, state) in [
+        (holds(facts(&all, 10, 80)), &none, State::Valid),
+        (holds(facts(&all, 10, 80)), &fails, State::Valid),
+        (holds(facts(&all, 80, 10)), &none, State::Waiting),
+        (holds(facts(&all, 80, 10)), &under_way, State::Issuing),
+        (holds(facts(&all, 80, 10)), &left, State::Waiting),
+        (holds(facts(&all, 80, 10)), &fails, State::BackingOff),
+        (vec![Held::Missing], &none, State::Waiting),
+        (vec![Held::Missing], &fails, State::BackingOff),
+        (holds(facts(&some, 10, 80)), &fails, State::Partial),
+        (holds(facts(&some, 80, 10)), &fails, State::Partial),
+        (wrong, &none, State::Refused),
+    ] {
+        assert_eq!(row(&both, &held, body).state, state, "{held:?} {body:?}");
+    }
+    let two = wanted("- {secret: [web, more], domains: [a.test]}");
+    let foreign = Present { owner: Owner::Another("cert-manager".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
+    let held = [holds(facts(&["a.test"], 10, 80)), vec![Held::Present(Box::new(foreign))]].concat();
+    let found = row(&two, &held, &none);
+    assert_eq!(found.state, State::Refused, "one of two is left alone");
+    assert!(found.finding.unwrap().starts_with("team/more: OwnedByAnother"));
+}
+
+#[test]
+fn why_it_is_renewed_then() {
+    let web = wanted("- {secret: web, domains: [a.test]}");
+    let set = wanted("- {secret: web, domains: [a.test], renewBefore: 480h}");
+    let held = holds(facts(&["a.test"], 10, 80));
+    let mut windowed = Body::default();
+    windowed.window = Some(crate::decide::window::Window {
+        serial: "01".to_owned(),
+        start: NOW + DAY,
+        end: NOW + DAY * 2,
+        first_start: NOW + DAY,
+        moved_to_past: false,
+        explanation: None,
+    });
+    let none = Body::default();
+    for (wanted, body, why) in [
+        (&web, &none, Why::Due(Cause::Lifetime)),
+        (&set, &none, Why::Due(Cause::RenewBefore)),
+        (&web, &windowed, Why::Due(Cause::Window)),
+    ] {
+        assert_eq!(row(wanted, &held, body).renewal.unwrap().1, why);
+    }
+    let asked = Present { renewal_asked: Some("now".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
+    let found = row(&web, &[Held::Present(Box::new(asked))], &none);
+    assert_eq!((found.renewal, found.state), (Some((NOW, Why::Asked)), State::Waiting));
+    assert_eq!(row(&web, &[Held::Missing], &none).renewal, None);
+}
+
+#[test]
+fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
+    let web = wanted("- {secret: web, domains: [a.test]}");
+    let mut body = Body::default();
+    failed(&mut body, &web, Stage::Publish, Severity::Transient);
+    let found = row(&web, &holds(facts(&["a.test"], 89, 1)), &body);
+    let failure = found.failure.as_ref().unwrap();
+    assert_eq!((failure.stage, failure.error.as_str()), (Some(Stage::Publish), "no TXT record"));
+    assert_eq!(found.next_attempt, Some(NOW + Duration::from_secs(3600)));
+    // The first of them in an hour, the next 19 and 36 minutes later, then every 36 minutes of the other 22 hours.
+    assert_eq!(found.attempts_left, Some(39));
+    assert_eq!(found.issuer.as_deref(), Some("R11 [2J"), "nothing moves the cursor");
+    assert_eq!(row(&web, &[Held::Missing], &body).attempts_left, None, "nothing that could expire");
+    assert!(row(&web, &holds(facts(&["a.test"], 10, 80)), &body).failure.is_none(), "it is well by now");
+}
+
+#[test]
+fn a_first_issuance_is_as_far_as_there_are_certificates() {
+    let web = wanted("- {secret: web, domains: [a.test]}");
+    let there = row(&web, &holds(facts(&["a.test"], 10, 80)), &Body::default());
+    let first = row(&web, &[Held::Missing], &Body::default());
+    let rows = |stored: usize, missing: usize| [vec![there.clone(); stored], vec![first.clone(); missing]].concat();
+    let progress = |rows: &[Row], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
+    let hours = |n: u32| Some(NOW + Duration::from_secs(3600) * n);
+    assert_eq!(progress(&rows(3, 0), None), None);
+    assert_eq!(progress(&[], None), None);
+    for (stored, missing, per_day, until) in
+        [(120, 280, None, hours(3)), (1, 2, None, None), (0, 300, Some(150), hours(24)), (0, 1, None, None)]
+    {
+        let found = progress(&rows(stored, missing), per_day);
+        assert_eq!(found, Some(Progress { stored, total: stored + missing, until }), "{stored} {missing}");
+    }
+}

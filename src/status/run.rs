@@ -1,0 +1,87 @@
+//! `notariat status`: prints the report, once or whenever it changed.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use super::json::json;
+use super::row::{Kind, Report, State};
+use super::table::{Style, table};
+use super::view::View;
+use crate::cli::Arguments;
+use crate::cli::look::{Form, Look};
+use crate::config::namespaces::Namespaces;
+use crate::daemon::End;
+use crate::issue::cas::Cas;
+use crate::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
+use crate::name::ObjectRef;
+use crate::start::{Place, directory, open};
+use crate::stop::Stop;
+use crate::store::Sharing;
+use crate::time::{self, Stopwatch};
+
+/// Prints the status. Returns how it is, with `-w` when nobody reads it any more.
+///
+/// # Errors
+/// One sentence that says what is missing or wrong where.
+pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
+    let stop = Stop::new();
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &stop)?;
+    let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
+    let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
+    let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
+    let view = View {
+        store: store.within(namespaces.clone()),
+        cas: Cas::new(directory(arguments), Vec::new(), None, stop.clone())?,
+        namespaces,
+        instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
+        config_maps,
+    };
+    // https://no-color.org: whatever it is set to, as long as it is not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = std::io::stdout().is_terminal() && !plain;
+    let width = (look.form == Form::Table).then_some(STATUS_WIDTH);
+    let style = Style { width, colour, own: &namespace };
+    let mut before = None;
+    loop {
+        let watch = Stopwatch::start();
+        let now = time::now();
+        let report = view.read(now);
+        let end = end(&report);
+        if before.as_ref() != Some(&report) {
+            let text = match look.form {
+                Form::Table | Form::Wide => table(&report, style, now),
+                Form::Json => json(&report, now),
+            };
+            let gap = if before.is_some() && look.form != Form::Json { "\n" } else { "" };
+            let mut out = std::io::stdout();
+            // A reader that went away is no failure of ours.
+            if out.write_all(format!("{gap}{text}").as_bytes()).and_then(|()| out.flush()).is_err() {
+                return Ok(end);
+            }
+            before = Some(report);
+        }
+        let pause = STATUS_POLL.max(Duration::from_millis(1) * millis(watch) * STATUS_SHARE);
+        if !look.follow || stop.wait(pause) {
+            return Ok(end);
+        }
+    }
+}
+
+fn millis(watch: Stopwatch) -> u32 {
+    u32::try_from(watch.elapsed().as_millis()).unwrap_or(u32::MAX / STATUS_SHARE)
+}
+
+/// The worst of what was found: unreadable, unknown, not valid.
+fn end(report: &Report) -> End {
+    let noted = |kind: Kind| report.notes.iter().any(|(of, _)| *of == kind);
+    let any = |is: &dyn Fn(State) -> bool| report.rows.iter().any(|row| is(row.state));
+    if noted(Kind::Unreadable) {
+        End::Unreadable
+    } else if noted(Kind::Unknown) || any(&|state| state == State::Unknown) {
+        End::Unknown
+    } else if noted(Kind::Refused) || any(&|state| state != State::Valid) {
+        End::Unsound
+    } else {
+        End::Good
+    }
+}

@@ -1,0 +1,181 @@
+use super::*;
+use crate::decide::attempts::Stage;
+use crate::decide::renewal::Cause;
+use crate::name::Domain;
+use crate::status::row::{Failure, Progress, Why};
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn row(secret: &str, names: &[&str]) -> Row {
+    Row {
+        secrets: vec![ObjectRef::parse(secret, "team").unwrap()],
+        names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
+        state: State::Valid,
+        issuer: Some("R11".to_owned()),
+        directory: "https://ca.test/dir".to_owned(),
+        expires: Some(NOW + DAY * 63),
+        renewal: Some((NOW + DAY * 33, Why::Due(Cause::Window))),
+        finding: None,
+        failure: None,
+        next_attempt: None,
+        attempts_left: None,
+        is_first: false,
+    }
+}
+
+fn failing(secret: &str, error: &str) -> Row {
+    Row {
+        state: State::BackingOff,
+        finding: Some("RenewalDue (its certificate was due)".to_owned()),
+        failure: Some(Failure {
+            stage: Some(Stage::Validation),
+            error: error.to_owned(),
+            failures: 3,
+            at: NOW - Duration::from_secs(600),
+        }),
+        expires: Some(NOW + DAY * 5),
+        renewal: Some((NOW - DAY, Why::Due(Cause::Lifetime))),
+        next_attempt: Some(NOW + Duration::from_secs(5_400)),
+        attempts_left: Some(17),
+        ..row(secret, &["shop.example.com", "www.shop.example.com"])
+    }
+}
+
+fn report(mut rows: Vec<Row>) -> Report {
+    rows.sort_by_cached_key(Row::urgency);
+    Report { rows, notes: Vec::new(), progress: None }
+}
+
+fn shown(report: &Report, width: Option<usize>) -> String {
+    table(report, Style { width, colour: false, own: "team" }, NOW)
+}
+
+fn widest(text: &str) -> usize {
+    text.lines().map(|line| line.chars().count()).max().unwrap()
+}
+
+#[test]
+fn without_certificates_there_is_only_the_sum() {
+    assert_eq!(shown(&report(Vec::new()), Some(80)), "0 certificates\n");
+}
+
+#[test]
+fn the_most_urgent_stands_first_and_says_what_is_wrong_below() {
+    let expired = Row { state: State::Waiting, expires: Some(NOW - DAY), renewal: None, ..row("gone", &["a.test"]) };
+    let all = report(vec![row("web", &["example.com", "*.example.com"]), failing("shop", "no TXT record"), expired]);
+    assert_eq!(
+        shown(&all, Some(80)),
+        "\
+SECRET  STATE       EXPIRES  RENEWS        ISSUER  NAMES
+gone    Waiting     expired  -             R11     a.test
+shop    BackingOff  5d       now lifetime  R11     shop.example.com +1
+  next in 90m (17 left before it expires): validation: no TXT record
+web     Valid       63d      33d window    R11     *.example.com +1
+3 certificates: 1 Valid, 1 Waiting, 1 BackingOff
+"
+        .replace("*.example.com +1", "example.com +1")
+    );
+    assert_eq!(
+        shown(&all, None).lines().nth(2).unwrap(),
+        "shop    BackingOff  5d       now lifetime  R11     shop.example.com,www.shop.example.com  90m   17    validation: no TXT record"
+    );
+}
+
+#[test]
+fn a_line_has_80_characters_at_most_and_the_secret_gives_way_last() {
+    let long = "x".repeat(63);
+    let name = format!("{long}.{long}.example.com");
+    let error = "the CA says: ".to_owned() + &"no ".repeat(300);
+    for (secret, is_whole) in [
+        ("s", true),
+        ("a-secret-with-a-name-of-40-characters-xyz", false),
+        ("other-team/a-secret", true),
+        (&long, false),
+    ] {
+        let issuer = Some("An Issuer With a Long Name".to_owned());
+        let all = report(vec![Row { issuer, names: vec![Domain::parse(&name).unwrap()], ..failing(secret, &error) }]);
+        let text = shown(&all, Some(80));
+        assert_eq!(widest(&text), 80, "{text}");
+        assert_eq!(text.contains(secret), is_whole, "{text}");
+        assert!(text.contains("BackingOff  5d") && text.contains("next in 90m (17 left"), "{text}");
+    }
+    // The names and the issuer have given all that they can, and the Secret is whole.
+    let all = report(vec![Row {
+        issuer: Some("An Issuer With a Long Name".to_owned()),
+        names: vec![Domain::parse(&name).unwrap()],
+        ..failing("a-secret-of-24-chars-abc", "no")
+    }]);
+    assert!(shown(&all, Some(80)).contains("a-secret-of-24-chars-abc  BackingOff"), "{}", shown(&all, Some(80)));
+    assert!(widest(&shown(&all, None)) > 200, "wide is as wide as it is");
+}
+
+#[test]
+fn what_fits_exactly_is_not_cut() {
+    let fixed = "  Valid  63d      33d window  R11     ".len();
+    for (room, is_cut) in [(0, false), (1, true)] {
+        let name = format!("{}.test", "n".repeat(80 - fixed - "secret".len() - ".test".len() + room));
+        let text = shown(&report(vec![row("secret", &[&name])]), Some(80));
+        assert_eq!((widest(&text), text.contains('…')), (80, is_cut), "{text}");
+    }
+}
+
+#[test]
+fn five_hundred_rows_of_which_one_fails_and_one_is_expired() {
+    let mut rows: Vec<Row> = (0..498).map(|n| row(&format!("web-{n}"), &[&format!("w{n}.example.com")])).collect();
+    rows.push(failing("shop", "no"));
+    rows.push(Row { expires: Some(NOW - DAY), ..failing("old", "no") });
+    let text = shown(&report(rows), Some(80));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 1 + 500 + 2 + 1);
+    assert!(lines[1].starts_with("old ") && lines[3].starts_with("shop ") && lines[5].starts_with("web-0 "));
+    assert_eq!(lines[503], "500 certificates: 498 Valid, 2 BackingOff");
+    assert!(widest(&text) <= 80);
+}
+
+#[test]
+fn a_first_issuance_says_how_far_it_is() {
+    let progress = Progress { stored: 120, total: 400, until: Some(NOW + Duration::from_secs(3 * 3600)) };
+    let with = |progress| shown(&Report { progress: Some(progress), ..report(vec![row("a", &["a.test"])]) }, Some(80));
+    assert!(with(progress).ends_with("1 certificate: 1 Valid; stored 120 of 400, about 3h left\n"));
+    assert!(with(Progress { until: None, ..progress }).ends_with("; stored 120 of 400\n"));
+}
+
+#[test]
+fn what_concerns_no_row_stands_below() {
+    let notes = vec![
+        (Kind::Refused, format!("ConfigMap team/c: certificates entry 1 (team/a): {}", "long ".repeat(30))),
+        (Kind::Unreadable, "ConfigMap team/d: it does not exist".to_owned()),
+    ];
+    let all = Report { notes, ..report(vec![row("a", &["a.test"])]) };
+    let text = shown(&all, Some(80));
+    assert!(text.contains("\nunreadable: ConfigMap team/d: it does not exist\n"), "{text}");
+    assert!(text.ends_with("1 certificate: 1 Valid, 1 entries refused, 1 ConfigMaps unreadable\n"), "{text}");
+    assert_eq!(widest(&text), 80);
+    assert!(shown(&all, None).contains(&"long ".repeat(30)));
+}
+
+#[test]
+fn colours_are_around_the_state_and_change_no_column() {
+    let all = report(vec![row("web", &["a.test"]), failing("shop", "no")]);
+    let coloured = table(&all, Style { width: Some(80), colour: true, own: "team" }, NOW);
+    assert!(coloured.contains("\x1b[32mValid\x1b[0m       63d") && coloured.contains("\x1b[33mBackingOff\x1b[0m  5d"));
+    let plain = ["\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
+    assert_eq!(plain, shown(&all, Some(80)));
+    let dead = report(vec![Row { expires: None, ..failing("shop", "no") }]);
+    assert!(table(&dead, Style { width: Some(80), colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff"));
+}
+
+#[test]
+fn json_has_every_field_and_whole_names() {
+    let text = crate::status::json::json(&report(vec![failing("shop", "no TXT"), row("web", &["a.test"])]), NOW);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let first = &value["certificates"][0];
+    assert_eq!(first["secret"], "team/shop");
+    assert_eq!(first["names"][1], "www.shop.example.com");
+    assert_eq!(first["lastError"]["stage"], "validation");
+    assert_eq!((&first["state"], &first["attemptsLeft"]), (&"BackingOff".into(), &17.into()));
+    assert_eq!((&first["expires"], &first["renewsBecause"]), (&"2027-01-20T08:00:00Z".into(), &"lifetime".into()));
+    assert_eq!((&value["states"]["Valid"], &value["time"]), (&1.into(), &"2027-01-15T08:00:00Z".into()));
+    assert!(value["certificates"][1]["lastError"].is_null() && value["progress"].is_null());
+}

@@ -1,0 +1,221 @@
+//! Reads what a daemon with the same arguments would look at, decides with the same [`decide`], and writes nothing.
+//!
+//! Secrets are listed by their type where that is allowed, else read one by one. A key that may not be read is taken to be unchanged.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::row::{Kind, Progress, Report, Row};
+use crate::cert::facts::Facts;
+use crate::config;
+use crate::config::namespaces::Namespaces;
+use crate::decide::held::Held;
+use crate::decide::limits::{Closed, Made, closed, counted, is_renewal, made_lately, out_of_quota, turn};
+use crate::decide::{Decision, Directory, Input, Orders, decide};
+use crate::issue::account::{gates_of, reference};
+use crate::issue::cas::Cas;
+use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::name::ObjectRef;
+use crate::record::{self, Body, Record};
+use crate::sources::inputs::{self, NONE, content_hash};
+use crate::sources::{Wanted, Wishes, configmap};
+use crate::store::{Store, StoreError};
+use crate::text::one_line;
+use crate::time::Time;
+use crate::work::copy_facts;
+
+/// Where to look, and as whom.
+#[derive(Debug)]
+pub struct View {
+    /// Secrets and ConfigMaps.
+    pub store: Store,
+    /// The directories of issuers.
+    pub cas: Cas,
+    /// The namespaces that may be used.
+    pub namespaces: Namespaces,
+    /// The owner in the annotations of Secrets.
+    pub instance: String,
+    /// The ConfigMaps.
+    pub config_maps: Vec<ObjectRef>,
+}
+
+/// A record as far as decisions look at it, or why it does not read.
+type Known = Result<(Body, Option<Facts>), String>;
+
+/// What was read for all certificates.
+struct Read<'v> {
+    view: &'v View,
+    held: HashMap<ObjectRef, Held>,
+    records: HashMap<ObjectRef, Known>,
+    gates: HashMap<ObjectRef, Vec<Closed>>,
+    orders: Orders,
+    made: HashMap<String, Made>,
+    now: Time,
+}
+
+impl View {
+    /// Reads everything and decides about each certificate.
+    pub fn read(&self, now: Time) -> Report {
+        let (wishes, notes) = self.wishes();
+        let mut read = Read {
+            view: self,
+            held: HashMap::new(),
+            records: HashMap::new(),
+            gates: HashMap::new(),
+            orders: Orders::new(),
+            made: HashMap::new(),
+            now,
+        };
+        read.gather(&wishes);
+        let bodies = || read.records.values().filter_map(|known| Some(&known.as_ref().ok()?.0));
+        (read.orders, read.made) = (counted(bodies()), made_lately(bodies(), now));
+        let made = read.made.clone();
+        // In the order in which a quota is shared out.
+        let mut wanted: Vec<&Arc<Wanted>> = wishes.wanted.values().collect();
+        wanted.sort_by_cached_key(|wanted| {
+            let known = read.records.get(&self.record_of(wanted)).and_then(|known| known.as_ref().ok());
+            known.map(|(body, _)| turn(body))
+        });
+        let mut rows: Vec<Row> = wanted.iter().map(|wanted| read.row(wanted)).collect();
+        rows.sort_by_cached_key(Row::urgency);
+        let of_directory = |url: &str| wishes.wanted.values().find(|w| self.cas.directory(w).url() == url);
+        let per_day = |url: &str| of_directory(url)?.orders_per_day();
+        let progress = Progress::of(&rows, |url| made.get(url), per_day, now);
+        let notes = notes.into_iter().map(|(kind, sentence)| (kind, one_line(&sentence))).collect();
+        Report { rows, notes, progress }
+    }
+
+    fn record_of(&self, wanted: &Wanted) -> ObjectRef {
+        record::reference(wanted.entry.main_secret(), self.namespaces.own())
+    }
+
+    /// What the ConfigMaps wish, and what is wrong with them. What is refused is looked at in its last accepted form, as it is served.
+    fn wishes(&self) -> (Wishes, Vec<(Kind, String)>) {
+        let (mut wishes, mut notes) = (Wishes::default(), Vec::new());
+        for name in &self.config_maps {
+            let read = self.store.config_map(name).map(|data| data.map(|data| config::read(&data, &self.namespaces)));
+            let wrong = match read {
+                Ok(Some(Ok(config))) => {
+                    configmap::add(&mut wishes, name, &config, |secret| {
+                        let at = record::reference(secret, self.namespaces.own());
+                        let stored = self.store.secret(&at).ok()?;
+                        Record::read(stored.as_ref()).ok()?.body.accepted?.read(&self.namespaces)
+                    });
+                    continue;
+                }
+                Ok(Some(Err(e))) => (Kind::Unreadable, format!("{}: {e}", configmap::source(name))),
+                Ok(None) => (Kind::Unreadable, format!("{}: it does not exist", configmap::source(name))),
+                Err(e) => (Kind::Unknown, e.to_string()),
+            };
+            notes.push(wrong);
+        }
+        notes.extend(wishes.refused.iter().map(|refused| (Kind::Refused, refused.to_string())));
+        notes.extend(wishes.warnings.iter().map(|warning| (Kind::Warning, warning.clone())));
+        (wishes, notes)
+    }
+}
+
+impl Read<'_> {
+    /// Lists what can be listed; the rest is read by its name, which tells what is wrong if something is.
+    fn gather(&mut self, wishes: &Wishes) {
+        let store = &self.view.store;
+        let namespaces: BTreeSet<&str> =
+            wishes.wanted.values().flat_map(|w| &w.entry.secrets).map(|at| at.namespace.as_str()).collect();
+        for namespace in namespaces {
+            let held = &mut self.held;
+            let listed = store.list(namespace, TYPE_TLS, &mut |secret| {
+                if wishes.holder(&secret.reference).is_some() {
+                    held.insert(secret.reference.clone(), Held::of(Some(&secret), &self.view.instance));
+                }
+            });
+            // What came before a fault is as good as the rest; what did not come is read when it is asked for.
+            listed.ok();
+        }
+        let records = &mut self.records;
+        let listed = store.list(self.view.namespaces.own(), record::TYPE, &mut |secret| {
+            records.insert(secret.reference.clone(), known(Some(&secret)));
+        });
+        for wanted in wishes.wanted.values() {
+            let at = self.view.record_of(wanted);
+            if listed.is_err() && !self.records.contains_key(&at) {
+                let read = store.secret(&at).map_err(|e| e.to_string()).and_then(|secret| known(secret.as_ref()));
+                self.records.insert(at, read);
+            }
+        }
+    }
+
+    /// Decides about one certificate.
+    fn row(&mut self, wanted: &Wanted) -> Row {
+        let directory = self.view.cas.directory(wanted);
+        self.judged(wanted, &directory).unwrap_or_else(|said| Row::unknown(wanted, directory.url(), &said))
+    }
+
+    fn judged(&mut self, wanted: &Wanted, directory: &Directory) -> Result<Row, String> {
+        let (view, now, entry) = (self.view, self.now, &wanted.entry);
+        let held = entry.secrets.iter().map(|at| self.held(at)).collect::<Result<Vec<_>, _>>()?;
+        let nothing = (Body::default(), None);
+        let (body, copy) = match self.records.get(&view.record_of(wanted)) {
+            Some(known) => known.as_ref().map_err(Clone::clone)?,
+            None => &nothing,
+        };
+        let (body, copy) = (body.clone(), copy.clone());
+        let names = entry.order_names();
+        let waiting = body.histories.iter().find(|h| h.next_attempt.is_some_and(|next| next > now));
+        let content = |at: &ObjectRef| {
+            let secret = view.store.secret(at)?;
+            Ok::<_, StoreError>(secret.as_ref().map_or_else(|| NONE.to_owned(), content_hash))
+        };
+        let inputs = waiting
+            .map(|history| inputs::fingerprint(wanted, &held, content).unwrap_or_else(|_| history.inputs.clone()));
+        let renewal = is_renewal(&held, &names, directory.url(), now);
+        let gates = self.gates(reference(directory.url(), wanted, view.namespaces.own()));
+        let closed = closed(gates, &names, now).cloned().or_else(|| {
+            out_of_quota(self.made.get(directory.url())?, directory.url(), wanted.orders_per_day(), renewal, now)
+        });
+        let judgement = decide(&Input {
+            entry,
+            held: &held,
+            record: &body,
+            copy: copy.as_ref(),
+            directory,
+            profile: wanted.profile(),
+            inputs: inputs.as_deref().unwrap_or_default(),
+            orders: &self.orders,
+            closed: closed.as_ref(),
+            now,
+        });
+        if let Decision::Issue { .. } = judgement.decision {
+            self.made.entry(directory.url().to_owned()).or_default().add(now, renewal);
+        }
+        Ok(Row::of(wanted, &held, &body, directory.url(), &judgement, now))
+    }
+
+    /// What a Secret holds. One that no list shows may have another type.
+    fn held(&self, at: &ObjectRef) -> Result<Held, String> {
+        if let Some(held) = self.held.get(at) {
+            return Ok(held.clone());
+        }
+        let secret = self.view.store.secret(at).map_err(|e| e.to_string())?;
+        Ok(Held::of(secret.as_ref(), &self.view.instance))
+    }
+
+    /// The gates that its CA closed for an account.
+    fn gates(&mut self, account: ObjectRef) -> &[Closed] {
+        let store = &self.view.store;
+        self.gates.entry(account).or_insert_with_key(|at| {
+            // Without it the daemon's own view is missing, and an order that waits for a gate is shown as waiting for its turn.
+            store.secret(at).ok().flatten().map(|secret| gates_of(&secret)).unwrap_or_default()
+        })
+    }
+}
+
+fn known(secret: Option<&SecretObject>) -> Known {
+    let record = Record::read(secret).map_err(|e| match secret {
+        Some(secret) => format!("the record {} {e}", secret.reference),
+        None => e.to_string(),
+    })?;
+    let mut body = record.body;
+    // It is large and not looked at.
+    body.accepted = None;
+    Ok((body, copy_facts(record.copy.as_ref())))
+}

@@ -1,0 +1,177 @@
+//! `notariat status`: what it shows before, while and after, its exit codes, and that it writes nothing.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::cluster::Cluster;
+use crate::support::run::notariat;
+use crate::support::{Run, Site, x509};
+
+/// `status` with the arguments of another command.
+fn status(of: &Command, more: &[&str]) -> Command {
+    let mut command = notariat();
+    command.arg("status").args(of.get_args()).args(more);
+    command
+}
+
+fn shows(site: &Site, more: &[&str]) -> Run {
+    Run::of(&mut status(&site.command(&[]), more))
+}
+
+/// Every file below a folder with its content.
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        match path.is_dir() {
+            true => files(&path, found),
+            false => found.push((path.display().to_string(), fs::read(&path).unwrap())),
+        }
+    }
+}
+
+#[test]
+fn the_state_before_and_after_with_a_daemon_beside_and_nothing_is_written() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test, a.site.test", ""));
+    let all = || {
+        let mut found = Vec::new();
+        files(site.store.path(), &mut found);
+        found
+    };
+    let before = all();
+    let run = shows(&site, &[]).ends(1);
+    assert!(run.stdout.contains("web     Waiting  -        -       -       a.site.test +1\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("\n  SecretMissing (it does not exist)\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("1 certificate: 1 Waiting; stored 0 of 1\n"), "{}", run.stdout);
+    assert_eq!(all(), before);
+    assert_eq!(site.pebble.requests(), 0);
+
+    let daemon = site.daemon();
+    daemon.until_it_says("valid secret=default/web");
+    let run = shows(&site, &[]).ends(0);
+    assert!(run.stdout.contains("web     Valid  "), "{}", run.stdout);
+    assert!(run.stdout.ends_with("\n1 certificate: 1 Valid\n"), "{}", run.stdout);
+    assert!(!run.stdout.contains('\x1b'), "no colours where there is no terminal");
+    let wide = shows(&site, &["-o", "wide"]).ends(0).stdout;
+    assert!(wide.contains("a.site.test,www.site.test"), "{wide}");
+    let json: Value = serde_json::from_str(&shows(&site, &["-o", "json"]).ends(0).stdout).unwrap();
+    let first = &json["certificates"][0];
+    assert_eq!((&first["secret"], &first["state"]), (&"default/web".into(), &"Valid".into()));
+    assert_eq!(first["directory"], site.pebble.directory());
+    assert!(first["expires"].as_str().unwrap().ends_with('Z') && first["renews"].is_string());
+    assert_eq!(daemon.terminate(), 0);
+}
+
+#[test]
+fn what_fails_says_where_and_what_comes_next() {
+    let site = Site::new();
+    let (chain, key) = x509::make(&["b.site.test"], "somebody", -90, -1);
+    site.secret("old", &[("tls.crt", &chain), ("tls.key", &key)]);
+    site.secret("opaque", &[("type", "Opaque"), ("password", "x")]);
+    let unserved = site.entry("old", "b.site.test", "").replace(&site.dns.addr().to_string(), "127.0.0.1:9");
+    site.config(&[site.entry("web", "www.site.test", ""), unserved, site.entry("opaque", "c.site.test", "")].concat());
+    site.once().ends(1);
+    let run = shows(&site, &[]).ends(1);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", run.stdout);
+    let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
+    assert!(
+        at("opaque  Refused  ") < at("web ") && at("old     BackingOff  expired  now lifetime") < at("web     Valid")
+    );
+    let detail = lines[at("old ") + 1];
+    assert!(detail.starts_with("  next in ") && detail.contains("(0 left before it expires): zone: "), "{detail}");
+    assert!(lines[at("opaque ") + 1].starts_with("  WrongType (its type is Opaque"), "{}", run.stdout);
+    assert_eq!(lines[lines.len() - 1], "3 certificates: 1 Valid, 1 BackingOff, 1 Refused");
+
+    // The daemon tries again at once when the entry changes, and so it is shown.
+    site.config(&site.entry("old", "b.site.test", ""));
+    let changed = shows(&site, &[]).ends(1).stdout;
+    assert!(changed.contains("old     Waiting  expired"), "{changed}");
+}
+
+#[test]
+fn exit_codes_tell_unreadable_from_unknown_from_not_valid() {
+    let site = Site::new();
+    let run = shows(&site, &[]).ends(78);
+    assert_eq!(
+        run.stdout,
+        "unreadable: ConfigMap default/certs: it does not exist\n0 certificates: 1 ConfigMaps unreadable\n"
+    );
+    site.config("[]");
+    assert_eq!(shows(&site, &[]).ends(0).stdout, "0 certificates\n");
+    site.config("- {secret: web, domains: ['a..test']}");
+    let refused = shows(&site, &[]).ends(1).stdout;
+    assert!(
+        refused.contains("refused: ConfigMap default/certs: certificates entry 1 (default/web): domain"),
+        "{refused}"
+    );
+    site.config(&site.entry("web", "www.site.test", ""));
+    // Not a file: what it holds can not be found out.
+    fs::create_dir_all(site.folder("web").join("tls.crt")).unwrap();
+    let unknown = shows(&site, &["-o", "wide"]).ends(75).stdout;
+    assert!(unknown.contains("web     Unknown  ") && unknown.contains("is no plain file"), "{unknown}");
+    Run::of(notariat().args(["status", "-config", "c", "-o", "yaml"])).ends(78).says(&["is neither wide nor json"]);
+}
+
+#[test]
+fn following_prints_again_when_something_changed_and_ends_on_sigint() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    let out = site.store.join("followed");
+    let mut command = status(&site.command(&[]), &["-w"]);
+    let mut child = command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).spawn().unwrap();
+    let text = || fs::read_to_string(&out).unwrap();
+    let until = |part: &str| {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !text().contains(part) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        text().contains(part)
+    };
+    let waited = until("1 Waiting");
+    site.once().ends(0);
+    let valid = until("1 certificate: 1 Valid");
+    // Another look or two, which find nothing new.
+    std::thread::sleep(Duration::from_secs(5));
+    let shown = text();
+    notariat_lab::process::signal(child.id(), "INT");
+    let ended = child.wait().unwrap();
+    assert!(waited && valid, "{shown}");
+    assert_eq!(shown.matches("1 certificate: 1 Valid\n").count(), 1, "{shown}");
+    assert!(!ended.success());
+}
+
+#[test]
+fn the_role_of_deploy_is_enough() {
+    let cluster = Cluster::new();
+    cluster.config(&["web", "more"].map(|name| cluster.site.entry(name, "www.site.test", "")).concat());
+    let (identity, none): (_, &[&str]) = (cluster.service_account(), &[]);
+    let command = cluster.command(&identity, none);
+    let run = Run::of(&mut status(&command, none)).ends(1);
+    assert!(run.stdout.ends_with("2 certificates: 2 Waiting; stored 0 of 2\n"), "{}", run.stdout);
+    cluster.once().ends(0);
+    let secrets = || {
+        cluster.kubectl(&["get", "secrets,configmaps,events", "-o", "jsonpath={.items[*].metadata.resourceVersion}"])
+    };
+    let before = secrets();
+    let run = Run::of(&mut status(&command, none)).ends(0);
+    assert!(run.stdout.contains("more    Valid  ") && run.stdout.contains("web     Valid  "), "{}", run.stdout);
+    assert_eq!(secrets(), before, "nothing is written");
+
+    // Who may only read each Secret by its name sees the same.
+    cluster.kubectl(&[
+        "patch",
+        "role",
+        "notariat",
+        "--type=json",
+        "-p",
+        r#"[{"op": "replace", "path": "/rules/1/verbs", "value": ["get"]}]"#,
+    ]);
+    let run = Run::of(&mut status(&command, none)).ends(0);
+    assert!(run.stdout.ends_with("2 certificates: 2 Valid\n"), "{}", run.stdout);
+}
