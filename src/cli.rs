@@ -3,6 +3,7 @@
 //! Arguments are normalised before pico-args sees them, which knows `--word value` only for long names (it panics on `-word` in
 //! debug builds and misses it in release builds).
 
+pub mod environment;
 pub mod look;
 
 use std::ffi::OsString;
@@ -142,6 +143,9 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -log-level L     error, warn, info (default) or debug
   -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version
+
+Each flag from -config to -log-level that has a value can also be set in the environment: -acme-ca is NOTARIAT_ACME_CA. The
+command line wins. Under the name kubectl-notariat it is a plugin (`kubectl notariat status`), and ~/.kube/config is read, too.
 ";
 
 /// Reads the command line, without the program's name.

@@ -1,14 +1,16 @@
 //! Arguments to exit code.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use notariat::cli::{self, Command};
+use notariat::cli::{self, Command, environment};
 use notariat::daemon::{End, run_daemon};
 use notariat::{commands, conversion, dns_policy, log, role, start, status};
 
 fn main() -> ExitCode {
-    let arguments = match cli::parse(std::env::args_os().skip(1).collect()) {
+    let arguments = match environment::read(std::env::args_os().skip(1).collect(), variable) {
         Ok(Command::Run(arguments)) => arguments,
         Ok(Command::Wish(wish, arguments)) => {
             return match commands::run(&wish, &arguments) {
@@ -61,6 +63,18 @@ fn main() -> ExitCode {
         Ok(end) => ExitCode::from(end.code()),
         Err(e) => fail(&e, End::Broken),
     }
+}
+
+/// What the environment says. Whoever runs the plugin `kubectl notariat` expects it to read what kubectl reads.
+fn variable(name: &str) -> Option<OsString> {
+    let plugin = || {
+        let program = PathBuf::from(std::env::args_os().next()?);
+        let is_plugin = name == "NOTARIAT_KUBECONFIG" && program.file_name()? == "kubectl-notariat";
+        let others = std::env::var_os("KUBECONFIG").is_some_and(|list| !list.is_empty());
+        let file = PathBuf::from(std::env::var_os("HOME")?).join(".kube/config");
+        (is_plugin && !others && file.is_file()).then(|| file.into_os_string())
+    };
+    std::env::var_os(name).or_else(plugin)
 }
 
 /// Results go to standard output. A reader that went away is no failure of ours.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use notariat_lab::Scratch;
 use serde_json::Value;
 
 use crate::support::cluster::Cluster;
@@ -119,6 +120,17 @@ fn exit_codes_tell_unreadable_from_unknown_from_not_valid() {
 }
 
 #[test]
+fn flags_come_from_the_environment() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    let mut command = notariat();
+    command.arg("status").env("NOTARIAT_CONFIG", "certs").env("NOTARIAT_LOCAL", site.store.path());
+    let run = Run::of(&mut command).ends(1);
+    assert!(run.stdout.contains("web     Waiting"), "{}", run.stdout);
+    Run::of(command.env("NOTARIAT_WORKERS", "0")).ends(78).says(&["(from NOTARIAT_WORKERS)"]);
+}
+
+#[test]
 fn following_prints_again_when_something_changed_and_ends_on_sigint() {
     let site = Site::new();
     site.config(&site.entry("web", "www.site.test", ""));
@@ -147,7 +159,7 @@ fn following_prints_again_when_something_changed_and_ends_on_sigint() {
 }
 
 #[test]
-fn the_role_of_deploy_is_enough() {
+fn the_role_of_deploy_is_enough_and_kubectl_finds_the_plugin() {
     let cluster = Cluster::new();
     cluster.config(&["web", "more"].map(|name| cluster.site.entry(name, "www.site.test", "")).concat());
     let (identity, none): (_, &[&str]) = (cluster.service_account(), &[]);
@@ -163,6 +175,17 @@ fn the_role_of_deploy_is_enough() {
     assert!(run.stdout.contains("more    Valid  ") && run.stdout.contains("web     Valid  "), "{}", run.stdout);
     assert_eq!(secrets(), before, "nothing is written");
 
+    let home = Scratch::new("home");
+    fs::create_dir(home.join(".kube")).unwrap();
+    fs::copy(&identity, home.join(".kube/config")).unwrap();
+    let plugin = home.join("kubectl-notariat");
+    std::os::unix::fs::symlink(notariat().get_program(), &plugin).unwrap();
+    let mut command = Command::new(&plugin);
+    command.args(["status", "-config", "notariat", "-namespace", &cluster.namespace]).arg("-acme");
+    command.arg(cluster.site.pebble.directory()).env("HOME", home.path()).env_remove("KUBECONFIG");
+    let run = Run::of(&mut command).ends(0);
+    assert!(run.stdout.ends_with("2 certificates: 2 Valid\n"), "{}", run.stdout);
+
     // Who may only read each Secret by its name sees the same.
     cluster.kubectl(&[
         "patch",
@@ -172,6 +195,6 @@ fn the_role_of_deploy_is_enough() {
         "-p",
         r#"[{"op": "replace", "path": "/rules/1/verbs", "value": ["get"]}]"#,
     ]);
-    let run = Run::of(&mut status(&command, none)).ends(0);
+    let run = Run::of(&mut command).ends(0);
     assert!(run.stdout.ends_with("2 certificates: 2 Valid\n"), "{}", run.stdout);
 }
