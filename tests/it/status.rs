@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use notariat_lab::Scratch;
@@ -130,13 +130,24 @@ fn flags_come_from_the_environment() {
     Run::of(command.env("NOTARIAT_WORKERS", "0")).ends(78).says(&["(from NOTARIAT_WORKERS)"]);
 }
 
+/// Killed when dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Gone already when all went well.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 #[test]
 fn following_prints_again_when_something_changed_and_ends_on_sigint() {
     let site = Site::new();
     site.config(&site.entry("web", "www.site.test", ""));
     let out = site.store.join("followed");
     let mut command = status(&site.command(&[]), &["-w"]);
-    let mut child = command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).spawn().unwrap();
+    let mut child = Ended(command.stdin(Stdio::null()).stdout(File::create(&out).unwrap()).spawn().unwrap());
     let text = || fs::read_to_string(&out).unwrap();
     let until = |part: &str| {
         let deadline = Instant::now() + Duration::from_secs(120);
@@ -151,8 +162,8 @@ fn following_prints_again_when_something_changed_and_ends_on_sigint() {
     // Another look or two, which find nothing new.
     std::thread::sleep(Duration::from_secs(5));
     let shown = text();
-    notariat_lab::process::signal(child.id(), "INT");
-    let ended = child.wait().unwrap();
+    notariat_lab::process::signal(child.0.id(), "INT");
+    let ended = child.0.wait().unwrap();
     assert!(waited && valid, "{shown}");
     assert_eq!(shown.matches("1 certificate: 1 Valid\n").count(), 1, "{shown}");
     assert!(!ended.success());
