@@ -175,7 +175,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     };
     let converts = word.as_deref() == Some("convert");
     let look = if word.as_deref() == Some("status") { Some(flags.look()?) } else { None };
-    let wish = word.filter(|_| prints.is_none() && !converts && look.is_none()).map(|word| flags.wish(&word)).transpose()?;
+    let wish =
+        word.filter(|_| prints.is_none() && !converts && look.is_none()).map(|word| flags.wish(&word)).transpose()?;
     let manifest = if prints.is_some() { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),

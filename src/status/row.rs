@@ -231,7 +231,7 @@ impl Row {
 fn facts_of(held: &Held) -> Option<&Facts> {
     match held {
         Held::Missing => None,
-        Held::Present(present) => present.pair.facts(),
+        Held::Present(present) => present.pair.facts().map(|facts| &**facts),
     }
 }
 

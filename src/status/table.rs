@@ -88,7 +88,7 @@ fn head(wide: bool) -> Vec<String> {
 fn cells(row: &Row, own: &str, wide: bool, now: Time) -> Vec<String> {
     const NONE: &str = "-";
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
-    let short = |at: &ObjectRef| if at.namespace == own { at.name.clone() } else { at.to_string() };
+    let short = |at: &ObjectRef| if at.namespace == own { at.name.to_string() } else { at.to_string() };
     let secrets: Vec<String> = row.secrets.iter().map(short).collect();
     let names: Vec<String> = row.names.iter().map(ToString::to_string).collect();
     let more = |all: &[String]| if all.len() > 1 { format!("{} +{}", all[0], all.len() - 1) } else { all.join(",") };

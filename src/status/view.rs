@@ -22,6 +22,7 @@ use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::{Store, StoreError};
 use crate::text::one_line;
 use crate::time::Time;
+use crate::word::Word;
 use crate::work::copy_facts;
 
 /// Where to look, and as whom.
@@ -40,7 +41,7 @@ pub struct View {
 }
 
 /// A record as far as decisions look at it, or why it does not read.
-type Known = Result<(Body, Option<Facts>), String>;
+type Known = Result<(Body, Option<Arc<Facts>>), String>;
 
 /// What was read for all certificates.
 struct Read<'v> {
@@ -49,7 +50,7 @@ struct Read<'v> {
     records: HashMap<ObjectRef, Known>,
     gates: HashMap<ObjectRef, Vec<Closed>>,
     orders: Orders,
-    made: HashMap<String, Made>,
+    made: HashMap<Word, Made>,
     now: Time,
 }
 
@@ -68,7 +69,7 @@ impl View {
         };
         read.gather(&wishes);
         let bodies = || read.records.values().filter_map(|known| Some(&known.as_ref().ok()?.0));
-        (read.orders, read.made) = (counted(bodies()), made_lately(bodies(), now));
+        (read.orders, read.made) = (counted(bodies(), now), made_lately(bodies(), now));
         let made = read.made.clone();
         // In the order in which a quota is shared out.
         let mut wanted: Vec<&Arc<Wanted>> = wishes.wanted.values().collect();
@@ -176,7 +177,7 @@ impl Read<'_> {
             entry,
             held: &held,
             record: &body,
-            copy: copy.as_ref(),
+            copy: copy.as_deref(),
             directory,
             profile: wanted.profile(),
             inputs: inputs.as_deref().unwrap_or_default(),
@@ -185,7 +186,7 @@ impl Read<'_> {
             now,
         });
         if let Decision::Issue { .. } = judgement.decision {
-            self.made.entry(directory.url().to_owned()).or_default().add(now, renewal);
+            self.made.entry(directory.url().into()).or_default().add(now, renewal);
         }
         Ok(Row::of(wanted, &held, &body, directory.url(), &judgement, now))
     }

@@ -23,20 +23,20 @@ fn facts(names: &[&str], from_days: u32, to_days: u32) -> Facts {
         names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
         not_before: NOW - DAY * from_days,
         not_after: NOW + DAY * to_days,
-        serial: "01".to_owned(),
-        public_key: Vec::new(),
-        issuer: "R11\x1b[2J".to_owned(),
-        fingerprint: "f".to_owned(),
+        serial: "01".into(),
+        public_key: [0; 32],
+        issuer: "R11\x1b[2J".into(),
+        fingerprint: [0; 32],
         cert_id: None,
     }
 }
 
 fn present(facts: Facts) -> Present {
     Present {
-        kind: "kubernetes.io/tls".to_owned(),
+        kind: "kubernetes.io/tls".into(),
         owner: Owner::Us,
-        pair: Pair::Sound(facts),
-        directory: Some(CA.to_owned()),
+        pair: Pair::Sound(facts.into()),
+        directory: Some(CA.into()),
         key_type: None,
         profile: None,
         renewal_asked: None,
@@ -81,11 +81,11 @@ fn the_state_says_what_was_decided() {
     failed(&mut fails, &both, Stage::Validation, Severity::Validation);
     let mut under_way = Body::default();
     let way = (both.entry.key_type, None);
-    under_way.in_flight = Some(crate::record::InFlight::new("host/1", NOW, &both.entry.domains, CA, way));
+    under_way.in_flight = Some(Box::new(crate::record::InFlight::new("host/1", NOW, &both.entry.domains, CA, way)));
     let mut left = under_way.clone();
     left.in_flight.as_mut().unwrap().holder.clear();
     let none = Body::default();
-    let wrong = vec![Held::Present(Box::new(Present { kind: "Opaque".to_owned(), ..present(facts(&all, 10, 80)) }))];
+    let wrong = vec![Held::Present(Box::new(Present { kind: "Opaque".into(), ..present(facts(&all, 10, 80)) }))];
     for (held, body, state) in [
         (holds(facts(&all, 10, 80)), &none, State::Valid),
         (holds(facts(&all, 10, 80)), &fails, State::Valid),
@@ -116,7 +116,7 @@ fn why_it_is_renewed_then() {
     let held = holds(facts(&["a.test"], 10, 80));
     let mut windowed = Body::default();
     windowed.window = Some(crate::decide::window::Window {
-        serial: "01".to_owned(),
+        serial: "01".into(),
         start: NOW + DAY,
         end: NOW + DAY * 2,
         first_start: NOW + DAY,
