@@ -91,6 +91,8 @@ pub struct Arguments {
     pub lease: Option<String>,
     /// `-once`, `-probe`
     pub pass: Pass,
+    /// `-dry-run`
+    pub dry_run: bool,
     /// `-resolver`
     pub resolver: Option<ServerAddress>,
     /// `-workers`
@@ -127,6 +129,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
                    environment
   -once            one pass over all entries, then exit: 0 every Secret is valid, 1 any is not or an entry was
                    refused, 75 could not find out, 78 command line or configuration unreadable
+  -dry-run         decide and log what would be done, and write nothing: for running beside another manager
   -probe           ask each zone's server by a signed UPDATE that changes nothing whether it would take a
                    challenge, then exit in the same way; a daemon does so once a day
   -kubeconfig F    kubeconfig (default: those in KUBECONFIG, else the service account of the pod)
@@ -221,6 +224,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             (false, true) => Pass::Once,
             (false, false) => Pass::Forever,
         },
+        dry_run: flags.switch("dry-run"),
         resolver: flags.value("resolver", str::parse)?,
         workers: flags
             .value("workers", |v| match v.parse() {
@@ -241,6 +245,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     flags.finish()?;
     if arguments.local.is_some() && arguments.kubeconfig.is_some() {
         return Err("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes".to_owned());
+    }
+    if arguments.dry_run && arguments.pass == Pass::Probe {
+        return Err(
+            "-dry-run and -probe exclude each other: a probe asks name servers, and changes nothing there".to_owned()
+        );
     }
     if converts {
         return match arguments.config.len() {
@@ -366,7 +375,7 @@ impl Flags {
 
 /// pico-args wants names that live as long as the program.
 fn long(word: &str) -> &'static str {
-    const WORDS: [&str; 23] = [
+    const WORDS: &[&str] = &[
         "-f",
         "-o",
         "-w",
@@ -382,6 +391,7 @@ fn long(word: &str) -> &'static str {
         "--lease-name",
         "--local",
         "--local-mode",
+        "--dry-run",
         "--force",
         "--once",
         "--probe",
@@ -391,7 +401,7 @@ fn long(word: &str) -> &'static str {
         "--log-level",
         "--log-format",
     ];
-    WORDS.into_iter().find(|w| w.trim_start_matches('-') == word).expect("every flag stands in the list above")
+    WORDS.iter().find(|w| w.trim_start_matches('-') == word).expect("every flag stands in the list above")
 }
 
 #[cfg(test)]

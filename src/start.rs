@@ -49,18 +49,19 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
                     production is -acme https://acme-v02.api.letsencrypt.org/directory"
         );
     }
-    let Place { store, kube, namespace } = open(arguments, Sharing::Alone, &stop)?;
+    let sharing = if arguments.dry_run { Sharing::Beside } else { Sharing::Alone };
+    let Place { store, kube, namespace } = open(arguments, sharing, &stop)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let runs_on = arguments.pass == Pass::Forever;
-    // What runs once takes a moment, and is for somebody who waits for it.
-    let lease = arguments.lease.as_deref().filter(|_| runs_on && kube.is_some());
+    // What runs once takes a moment, and is for somebody who waits for it. What writes nothing may run beside whoever leads.
+    let lease = arguments.lease.as_deref().filter(|_| runs_on && !arguments.dry_run && kube.is_some());
     let lease = lease.map(|name| ObjectRef::new(&namespace, name));
     let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
     let holder = lead.sign(&holder());
-    // Probing is for whoever started it.
-    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe) {
+    // Probing is for whoever started it, and an Event is a write.
+    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && !arguments.dry_run) {
         Some(client) => Reporter::start(client.clone(), holder.clone(), stop.clone())?,
         None => Reporter::default(),
     };
@@ -85,7 +86,10 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         lead,
         namespaces,
     };
-    Ok((context, Plan { config_maps, pass: arguments.pass, workers: arguments.workers, lease }))
+    Ok((
+        context,
+        Plan { config_maps, pass: arguments.pass, workers: arguments.workers, dry_run: arguments.dry_run, lease },
+    ))
 }
 
 /// The directory of entries that name no issuer.

@@ -11,6 +11,7 @@ mod judge;
 mod objects;
 mod permissions;
 mod probing;
+mod rehearsal;
 mod said;
 mod shelf;
 mod turn;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub pass: Pass,
     /// Certificates obtained at the same time.
     pub workers: usize,
+    /// What would be done is said and not done.
+    pub dry_run: bool,
     /// The Lease by which replicas elect the one that works.
     pub lease: Option<ObjectRef>,
 }

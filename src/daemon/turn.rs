@@ -10,7 +10,7 @@ use super::configs::Overall;
 use super::election::Candidacy;
 use super::objects::News;
 use super::world::{World, pause_until};
-use super::{Done, End, Errand, Pass, Plan, Wake};
+use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
 use crate::decide::gate::Barred;
 use crate::issue::{Context, Failed};
 use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
@@ -130,6 +130,9 @@ impl Loop<'_> {
             self.board.retain(|secret| self.world.is_wanted(secret));
             for at in self.world.gone(self.board.worked_on(), now) {
                 if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
+                    if self.plan.dry_run {
+                        rehearsal::tell_gone(&at);
+                    }
                     self.gone.push(at);
                 }
             }
@@ -149,6 +152,9 @@ impl Loop<'_> {
                 return;
             }
             let verdict = self.world.decide(&secret, &mut look);
+            if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
+                rehearsal::tell(&mut self.world.said, job);
+            }
             self.board.put(secret, verdict, self.once());
         }
         // Without watches everything is looked at again and again.
@@ -160,6 +166,9 @@ impl Loop<'_> {
 
     /// Hands out as many jobs as there are idle workers.
     fn start(&mut self) {
+        if self.plan.dry_run {
+            return;
+        }
         while self.board.busy() + self.forgetting.len() < self.plan.workers {
             let gates = &self.context.gates;
             let errand = match self.gone.pop() {

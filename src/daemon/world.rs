@@ -85,8 +85,8 @@ impl World {
     /// Nothing is known yet.
     pub(super) fn new(context: Arc<Context>, plan: &Plan, watching: Option<Watching>, now: Time) -> World {
         let probing = match plan.pass {
-            super::Pass::Forever => Probing::Daily { started: now },
-            super::Pass::Once => Probing::Never,
+            super::Pass::Forever if !plan.dry_run => Probing::Daily { started: now },
+            super::Pass::Forever | super::Pass::Once => Probing::Never,
             super::Pass::Probe => Probing::Only,
         };
         World {

@@ -10,6 +10,7 @@ mod commands;
 mod configuration;
 mod convert;
 mod dns_policy;
+mod dry_run;
 mod events;
 mod following;
 mod issuers;
