@@ -1,6 +1,7 @@
 //! A namespace as notariat leaves it when all is done: certificates, their records, the ConfigMap that wants them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -42,14 +43,16 @@ const ENTRIES_IN_A_KEY: usize = 1_000;
 pub struct Place<'a> {
     pub namespace: &'a str,
     pub zone: &'a str,
+    pub dns: SocketAddr,
     pub directory: &'a str,
     pub admin: &'a Path,
 }
 
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
-    let client = Client::new(auth::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
-    let data = config_map(place.zone, count);
+    // One for each thread: each keeps to the rate of one.
+    let client = || Client::new(auth::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
+    let data = config_map(place, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data, &place.namespace.into()).unwrap();
     let mut wishes = Wishes::default();
@@ -58,10 +61,12 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     assert_eq!(wanted.len(), count);
 
     let (issuer, next) = (intermediate(), AtomicUsize::new(0));
-    let create = |object: &Value| client.create(Resource::Secrets, place.namespace, object, Mode::Real).unwrap();
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
+                let client = client();
+                let create =
+                    |object: &Value| client.create(Resource::Secrets, place.namespace, object, Mode::Real).unwrap();
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(wanted) = wanted.get(i) else { return };
@@ -74,13 +79,15 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     });
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
         "metadata": {"name": name.name, "namespace": name.namespace}});
-    client.create(Resource::ConfigMaps, place.namespace, &object, Mode::Real).unwrap();
+    client().create(Resource::ConfigMaps, place.namespace, &object, Mode::Real).unwrap();
     data.values().map(String::len).sum()
 }
 
 /// What all entries share stands in `defaults`, so that 10,000 of two names each fit into one object.
-fn config_map(zone: &str, count: usize) -> BTreeMap<String, String> {
-    let defaults = format!("{{email: admin@{zone}, tsigSecretName: tsigkey}}");
+fn config_map(place: &Place<'_>, count: usize) -> BTreeMap<String, String> {
+    let zone = place.zone;
+    let dns = format!("{{server: '{}', propagation: primary}}", place.dns);
+    let defaults = format!("{{email: admin@{zone}, tsigSecretName: tsigkey, dns: {dns}}}");
     let mut data = BTreeMap::from([("defaults".to_owned(), defaults)]);
     for i in 0..count {
         let key = format!("certificates-{}", i / ENTRIES_IN_A_KEY);
