@@ -13,5 +13,7 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
 
 FROM scratch
 COPY --from=build /notariat /notariat
+# One arena: what a watch's thread allocates and the loop frees is used again. Saves 4 MiB with 10,000 certificates (tests/scale).
+ENV GLIBC_TUNABLES=glibc.malloc.arena_max=1
 USER 65532:65532
 ENTRYPOINT ["/notariat"]

@@ -80,6 +80,9 @@ pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 /// Issuers in the key `issuers`.
 pub const ISSUERS_MAX: usize = 100;
 
+/// Entries of the ConfigMap as it was before that one is compared with, to keep equal ones once: as many may be taken out in one place.
+pub const ENTRIES_COMPARED_MAX: usize = 16;
+
 /// Zones in the key `zones`.
 pub const ZONES_MAX: usize = 1_000;
 

@@ -290,8 +290,8 @@ impl Body {
     }
 
     /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
-    /// have no room for more.
-    pub fn slim(&mut self, facts: Option<&Facts>) {
+    /// have no room for more. What was tried goes where no decision from `now` on looks at it: it succeeded, and counts no more.
+    pub fn slim(&mut self, facts: Option<&Facts>, now: Time) {
         let alike = |word: &mut Word| *word = Word::shared(word);
         if let Some(stored) = &mut self.stored {
             alike(&mut stored.directory);
@@ -307,6 +307,7 @@ impl Body {
         {
             window.serial = facts.serial.clone();
         }
+        self.histories.retain(|h| h.last_attempt + CAP_WINDOW > now || h.failures > 0 || h.next_attempt.is_some());
         self.histories.shrink_to_fit();
         for history in &mut self.histories {
             alike(&mut history.directory);

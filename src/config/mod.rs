@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::address::ServerAddress;
-use crate::limits::ZONES_MAX;
+use crate::limits::{ENTRIES_COMPARED_MAX, ZONES_MAX};
 use crate::name::{DnsName, ObjectRef};
 use entry::Entry;
 use fields::{Fault, Fields};
@@ -91,6 +91,19 @@ impl fmt::Display for Unreadable {
 /// # Errors
 /// When a key does not scan as YAML, or `defaults` or `zones` have a fault: every one, in one text.
 pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<Config, Unreadable> {
+    read_after(data, namespaces, &Config::default())
+}
+
+/// The same, where most is as it was `before`: equal entries share their memory, because there may be 10,000 of them.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_after(
+    data: &BTreeMap<String, String>,
+    namespaces: &Namespaces,
+    before: &Config,
+) -> Result<Config, Unreadable> {
+    let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
     let mut config = Config::default();
     let defaults = document(data, "defaults", &mut faults);
@@ -121,7 +134,9 @@ pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<
                     let entry = read_entry(&place, item, defaults.as_ref(), namespaces);
                     let entry = entry.and_then(|entry| with_issuer(&place, entry, &config.issuers));
                     let last = config.entries.iter().rev().find_map(|last| last.as_ref().ok());
-                    config.entries.push(entry.map(|entry| Arc::new(alike(entry, last))).map_err(Box::new));
+                    let shared =
+                        |entry| known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last)));
+                    config.entries.push(entry.map(shared).map_err(Box::new));
                 }
             }
             Some(other) => {
@@ -160,6 +175,12 @@ fn alike(entry: Entry, last: Option<&Arc<Entry>>) -> Entry {
         Some(last) => Entry { dns: last.dns.clone(), ..entry },
         None => entry,
     }
+}
+
+/// The entry as it is known, when it is equal to one of the next ones: entries come and go, and seldom change places.
+fn known_again<'a>(known: &mut (impl Iterator<Item = &'a Arc<Entry>> + Clone), entry: &Entry) -> Option<Arc<Entry>> {
+    let at = known.clone().take(ENTRIES_COMPARED_MAX).position(|known| **known == *entry)?;
+    known.nth(at).cloned()
 }
 
 fn is_list(key: &str) -> bool {

@@ -195,3 +195,22 @@ fn names_that_a_wildcard_covers_are_not_ordered() {
     let order: Vec<String> = entry.order_names().iter().map(ToString::to_string).collect();
     assert_eq!(order, ["a.test", "*.a.test", "deep.www.a.test"]);
 }
+
+#[test]
+fn entries_that_are_as_before_share_their_memory() {
+    let list = |names: &[&str]| {
+        let entries: String =
+            names.iter().map(|n| format!("- {{secret: {n}, domains: [{n}.test], tsigSecretName: k}}\n")).collect();
+        [("certificates".to_owned(), entries)].into()
+    };
+    let first = read(&list(&["a", "b", "c", "d"]), &"team".into()).unwrap();
+    let shared = |names: &[&str]| {
+        let again = read_after(&list(names), &"team".into(), &first).unwrap();
+        assert_eq!(again.entries, read(&list(names), &"team".into()).unwrap().entries, "it says the same");
+        let known = |entry: &Arc<Entry>| first.entries.iter().flatten().any(|known| Arc::ptr_eq(known, entry));
+        again.entries.iter().flatten().map(known).collect::<Vec<_>>()
+    };
+    assert_eq!(shared(&["a", "b", "c", "d"]), [true; 4]);
+    assert_eq!(shared(&["new", "a", "b", "d"]), [false, true, true, true], "one came, one went");
+    assert_eq!(shared(&["d", "a"]), [true, false], "another order costs memory and nothing else");
+}

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::said::Said;
 use crate::config::{self, Config};
@@ -23,7 +24,7 @@ pub(super) struct Configs {
 #[derive(Debug, Default)]
 struct Source {
     /// As last accepted; none until it was readable once.
-    config: Option<Config>,
+    config: Option<Arc<Config>>,
     /// What is wrong with it now.
     problem: Option<Problem>,
     /// It was looked for.
@@ -38,7 +39,7 @@ struct Problem {
 }
 
 /// What a ConfigMap was read as; `None` where it does not exist.
-pub(super) type Read = Result<Option<Result<Config, config::Unreadable>>, StoreError>;
+pub(super) type Read = Result<Option<Result<Arc<Config>, config::Unreadable>>, StoreError>;
 
 /// What concerns no single certificate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,7 +78,7 @@ impl Configs {
     /// Reads one.
     pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
         let data = context.store.config_map(name);
-        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &context.namespaces))));
+        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &context.namespaces).map(Arc::new))));
     }
 
     /// Takes one, or what is wrong with it: then the last accepted one stays in force.

@@ -1,5 +1,6 @@
 //! What is kept of an object: facts, never its body. Pure.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
 use crate::record::{self, Body, Fingerprint, Record, Unusable};
 use crate::sources::inputs::content_hash;
+use crate::time::Time;
 use crate::word::Word;
 use crate::work::copy_facts;
 
@@ -36,10 +38,10 @@ pub(super) struct Accepted {
 
 impl Known {
     /// What a record's Secret, which was read successfully, says.
-    pub(super) fn of(secret: Option<&SecretObject>) -> Result<Box<Known>, Unusable> {
+    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<Known>, Unusable> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
         let copy = copy_facts(copy.as_ref());
-        body.slim(copy.as_deref());
+        body.slim(copy.as_deref(), now);
         let accepted = body.accepted.take().map(|accepted| Accepted {
             fingerprint: accepted.fingerprint(),
             source: accepted.source.as_deref().map(Word::shared),
@@ -52,7 +54,7 @@ impl Known {
 #[derive(Debug)]
 pub(super) enum Seen {
     /// A ConfigMap, read as configuration.
-    Config(Result<Config, Unreadable>),
+    Config(Result<Arc<Config>, Unreadable>),
     /// A Secret that may hold a certificate.
     Certificate(ObjectRef, String, Held),
     /// A record, by its own name.
@@ -75,10 +77,14 @@ pub(super) enum Seen {
     Unreadable(ObjectRef, String),
 }
 
-/// Makes facts of what a watch tells.
-pub(super) fn seen(target: &Target, told: Told, context: &Context) -> Seen {
+/// Makes facts of what a watch tells now. `config` is what it told before, if it follows a ConfigMap.
+pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefCell<Arc<Config>>, now: Time) -> Seen {
     match told {
-        Told::Object(object) => object_seen(target, object, context),
+        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+            let read = config::read_after(&texts(object.get("data")), &context.namespaces, &config.borrow());
+            Seen::Config(read.map(|read| config.replace_with(|_| Arc::new(read)).clone()))
+        }
+        Told::Object(object) => secret_seen(target, object, context, now),
         Told::Gone(at) => Seen::Gone(at),
         Told::Listing => Seen::Listing,
         Told::Listed => Seen::Listed,
@@ -88,29 +94,25 @@ pub(super) fn seen(target: &Target, told: Told, context: &Context) -> Seen {
     }
 }
 
-fn object_seen(target: &Target, object: Value, context: &Context) -> Seen {
+fn secret_seen(target: &Target, object: Value, context: &Context, now: Time) -> Seen {
     let metadata =
         |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
     let at = ObjectRef::new(metadata("namespace"), metadata("name"));
-    if target.resource == Resource::ConfigMaps {
-        let config = config::read(&texts(object.get("data")), &context.namespaces);
-        return Seen::Config(config);
-    }
     let secret = match SecretObject::from_json(object) {
         Ok(secret) => secret,
         Err(e) => return Seen::Unreadable(at, e),
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
-        Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret)),
+        Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret, now)),
         Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), &context.instance)),
-        Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret)),
+        Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret, now)),
         Selector::Name(_) => {
             Seen::Named(at, version, Held::of(Some(&secret), &context.instance), content_hash(&secret))
         }
     }
 }
 
-fn known(secret: &SecretObject) -> Result<Box<Known>, String> {
-    Known::of(Some(secret)).map_err(|e| e.to_string())
+fn known(secret: &SecretObject, now: Time) -> Result<Box<Known>, String> {
+    Known::of(Some(secret), now).map_err(|e| e.to_string())
 }

@@ -195,7 +195,7 @@ impl Objects {
                 self.records.remove(at);
                 return Ok(None);
             }
-            let known = Known::of(secret.as_ref()).map_err(|e| e.to_string());
+            let known = Known::of(secret.as_ref(), now).map_err(|e| e.to_string());
             self.records.read(at.clone(), &version(secret.as_ref()), Some(known), self.until(now));
         }
         let slot = self.records.get(at, now);
@@ -241,7 +241,7 @@ impl Objects {
             Err(e) => return event!(debug, "records-not-listed", error = e),
         };
         for secret in records {
-            let known = Known::of(Some(&secret)).map_err(|e| e.to_string());
+            let known = Known::of(Some(&secret), now).map_err(|e| e.to_string());
             let version = version(Some(&secret));
             self.records.read(secret.reference, &version, Some(known), self.until(now));
         }

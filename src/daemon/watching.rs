@@ -3,7 +3,7 @@
 //! Of Secrets those of a type are watched, all at once. Where the Role allows that for single ones only, each is watched by its name, up
 //! to a bound; where it allows none of it, they are read now and then. What was not allowed is tried again later.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::limits::{DENIED_AGAIN, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY
 use crate::name::ObjectRef;
 use crate::record;
 use crate::stop::Stop;
-use crate::time::Time;
+use crate::time::{self, Time};
 
 /// Something that a watch saw; the number is the watch's.
 #[derive(Debug)]
@@ -199,7 +199,8 @@ impl Watching {
         let run = move || {
             let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
             let follow = || {
-                let tell = |told| tell(seen(&followed, told, &context));
+                let config = RefCell::default();
+                let tell = |told| tell(seen(&followed, told, &context, &config, time::now()));
                 Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";

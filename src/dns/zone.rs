@@ -6,10 +6,12 @@
 
 mod answer;
 mod server;
+mod ways;
 
 pub use answer::ns_names;
 use answer::{glue, hint, mname, referred, soa_owner};
 pub use server::Server;
+use ways::Ways;
 
 use super::client::{Client, Way};
 use super::key::TsigKey;
@@ -102,8 +104,8 @@ impl Finder<'_> {
                 key: self.rules.key(&cut.zone, &chain).ok(),
             };
             self.enter(&lane)?;
-            let key = lane.key.as_ref().and_then(self.first_key);
-            match self.follow(cut, &owner, key.as_ref(), deadline).map_err(|e| told(&chain, &e))? {
+            let ways = Ways::new(self, lane.key.as_ref());
+            match self.follow(cut, &owner, &ways, deadline).map_err(|e| told(&chain, &e))? {
                 Found::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
                     let Cut { zone, servers, primary_first } = cut;
@@ -224,16 +226,10 @@ impl Finder<'_> {
 
     /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the cut: a deeper zone shows itself by its SOA, or
     /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
-    fn follow(
-        &self,
-        mut cut: Cut,
-        owner: &DnsName,
-        key: Option<&TsigKey>,
-        deadline: Deadline,
-    ) -> Result<Found, String> {
+    fn follow(&self, mut cut: Cut, owner: &DnsName, ways: &Ways<'_>, deadline: Deadline) -> Result<Found, String> {
         let mut is_referred = false;
         for _ in 0..ZONE_LABELS_MAX {
-            let (answer, at, way) = self.first_answer(&cut, owner, key, deadline)?;
+            let (answer, at, way) = self.first_answer(&cut, owner, ways, deadline)?;
             // The ones before it are no good for an UPDATE either; they come last.
             cut.primary_first &= cut.servers[at].label == cut.servers[0].label;
             cut.servers.rotate_left(at);
@@ -295,12 +291,12 @@ impl Finder<'_> {
         &self,
         cut: &Cut,
         owner: &DnsName,
-        key: Option<&'k TsigKey>,
+        ways: &'k Ways<'_>,
         deadline: Deadline,
     ) -> Result<(Answer, usize, Way<'k>), String> {
         let mut said = Vec::new();
         for (number, server) in cut.servers.iter().enumerate() {
-            for way in [Some(Way::Plain), key.map(Way::Signed)].into_iter().flatten() {
+            for way in ways.all() {
                 match self.client.query(server.address, owner, Kind::Cname, way, deadline) {
                     Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
                         return Ok((answer, number, way));
@@ -344,10 +340,10 @@ impl Finder<'_> {
 
     /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
     fn apex_at(&self, servers: &[Server], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
-        let key = self.rules.entry.tsig_secret.as_ref().and_then(self.first_key);
+        let ways = Ways::new(self, self.rules.entry.tsig_secret.as_ref());
         let mut said = Vec::new();
         for server in servers {
-            for way in [Some(Way::Plain), key.as_ref().map(Way::Signed)].into_iter().flatten() {
+            for way in ways.all() {
                 let ask = |name: &DnsName| self.client.query(server.address, name, Kind::Soa, way, deadline);
                 let answer =
                     ask(name).and_then(|answer| match referred(&answer, name).and_then(|child| child.parent()) {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::config::dns::Transport;
 use crate::config::node;
@@ -169,7 +171,7 @@ fn slim_records_hold_in_common_what_is_the_same() {
     };
     let slim = |facts: &Facts| {
         let mut body = full().body;
-        body.slim(Some(facts));
+        body.slim(Some(facts), NOW);
         assert_eq!(body, full().body, "it says the same");
         body.stored.unwrap()
     };
@@ -177,4 +179,24 @@ fn slim_records_hold_in_common_what_is_the_same() {
     let (one, other) = (slim(&facts), slim(&Facts { serial: "01".into(), ..facts.clone() }));
     assert!(same(&one.directory, &other.directory) && same(&one.serial, &facts.serial));
     assert!(!same(&other.serial, &facts.serial), "of another certificate");
+}
+
+#[test]
+fn slim_records_forget_what_succeeded_and_counts_no_more() {
+    let history = |last: Time| History {
+        last_attempt: last,
+        failures: 0,
+        next_attempt: None,
+        ..full().body.histories[0].clone()
+    };
+    let kept = |history: History| {
+        let mut body = Body { histories: vec![history], ..Body::default() };
+        body.slim(None, NOW);
+        !body.histories.is_empty()
+    };
+    let week_ago = NOW - CAP_WINDOW;
+    assert!(!kept(history(week_ago)));
+    assert!(kept(history(week_ago + Duration::from_secs(1))), "its order may count");
+    assert!(kept(History { failures: 1, ..history(week_ago) }), "it failed and was not tried since");
+    assert!(kept(History { next_attempt: Some(NOW), ..history(week_ago) }));
 }

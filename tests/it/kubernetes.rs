@@ -155,3 +155,14 @@ fn a_label_added_while_the_certificate_is_obtained_costs_nothing() {
     let finalized = cluster.site.pebble.request_lines().into_iter().filter(|l| l.contains("finalize")).count();
     assert_eq!(finalized, 1, "one certificate");
 }
+
+/// Most servers say to anybody which zone a name is in.
+#[test]
+fn keys_are_read_when_they_are_needed() {
+    let cluster = Cluster::new();
+    cluster.config(&cluster.site.entry("web", "a.site.test, b.site.test, c.site.test", ""));
+    cluster.once().ends(0);
+    let reads = || cluster.kube.audit().iter().filter(|a| a.verb == "get" && a.name == "tsigkey").count();
+    // To decide, to publish, to withdraw, to decide again: not for each name.
+    assert_eq!(reads(), 4);
+}

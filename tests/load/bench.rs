@@ -116,6 +116,9 @@ impl Servers {
     fn daemon(&self, binary: &Path) -> Daemon {
         let token = self.kube.service_account_token(&self.namespace, "notariat");
         let mut command = Command::new(binary);
+        // As in the image.
+        let dockerfile = include_str!("../../Dockerfile");
+        command.envs(dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('=')));
         command.args(["-config", "notariat", "-namespace", &self.namespace]);
         command.arg("-kubeconfig").arg(self.kube.kubeconfig_with_bearer(&token));
         command.arg("-acme").arg(self.pebble.directory()).arg("-acme-ca").arg(self.pebble.ca_file());

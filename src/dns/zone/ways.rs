@@ -1,0 +1,28 @@
+//! The ways in which a server is asked: as anybody, then as the holder of a key.
+
+use std::cell::OnceCell;
+use std::iter::{once, once_with};
+
+use super::Finder;
+use crate::dns::client::Way;
+use crate::dns::key::TsigKey;
+use crate::name::ObjectRef;
+
+/// The ways for one key, which is read when a server answers only to its holder, and once: most answer to anybody.
+pub(super) struct Ways<'a> {
+    finder: &'a Finder<'a>,
+    key: Option<&'a ObjectRef>,
+    read: OnceCell<Option<TsigKey>>,
+}
+
+impl<'a> Ways<'a> {
+    pub(super) fn new(finder: &'a Finder<'a>, key: Option<&'a ObjectRef>) -> Ways<'a> {
+        Ways { finder, key, read: OnceCell::new() }
+    }
+
+    /// The ways, the better known one first.
+    pub(super) fn all(&self) -> impl Iterator<Item = Way<'_>> {
+        let signed = || Some(Way::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?));
+        once(Way::Plain).chain(once_with(signed).flatten())
+    }
+}
