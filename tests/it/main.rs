@@ -24,6 +24,7 @@ mod lease;
 mod liars;
 mod log_format;
 mod main_job;
+mod monitoring;
 mod namespaces;
 mod owners;
 mod probes;

@@ -31,6 +31,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("pdns_server", "pdns-server, pdns-backend-bind and pdns-backend-sqlite3"),
     ("pdnsutil", "pdns-tools"),
     ("pebble", "pebble, of Debian unstable"),
+    ("promtool", "prometheus"),
     ("rndc", "bind9-utils"),
     ("setpriv", "util-linux"),
     ("sqlite3", "sqlite3"),
