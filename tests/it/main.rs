@@ -10,6 +10,8 @@ mod commands;
 mod configuration;
 mod convert;
 mod dns_policy;
+mod docs;
+mod docs_commands;
 mod dry_run;
 mod events;
 mod following;

@@ -25,6 +25,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("kubectl", "kubernetes-client"),
     ("lego", "lego"),
     ("named", "bind9"),
+    ("named-checkconf", "bind9-utils"),
     ("nsupdate", "bind9-dnsutils"),
     ("openssl", "openssl"),
     ("pdns_control", "pdns-server"),

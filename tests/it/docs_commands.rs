@@ -1,0 +1,59 @@
+//! The commands of docs/ on a real API server do what stands beside them.
+
+use std::process::Command;
+
+use notariat_lab::tools;
+
+use crate::docs::{blocks, read};
+use crate::support::cluster::Cluster;
+
+/// Runs the lines of a block with a kubectl for the cluster's namespace.
+fn run(cluster: &Cluster, script: &str) -> String {
+    let kubectl = tools::tool("kubectl");
+    let (kubectl, config) = (kubectl.display(), cluster.kube.admin_kubeconfig().display());
+    let function = format!("kubectl() {{ {kubectl} --kubeconfig={config} -n {} \"$@\"; }}", cluster.namespace);
+    tools::output(Command::new(tools::tool("bash")).args(["-euo", "pipefail", "-c", &format!("{function}\n{script}")]))
+}
+
+/// The block of a page that has this in it.
+fn block(page: &str, part: &str) -> String {
+    let page = read(page);
+    let found = blocks(&page, "sh").into_iter().find(|block| block.contains(part));
+    found.unwrap_or_else(|| panic!("no block with {part}")).to_owned()
+}
+
+fn with_a_certificate() -> Cluster {
+    let cluster = Cluster::new();
+    cluster.config(&cluster.site.entry("cert-example.com", "www.site.test", ""));
+    cluster.once().ends(0);
+    cluster
+}
+
+#[test]
+fn uninstalling_leaves_the_certificates_and_nothing_else() {
+    let cluster = with_a_certificate();
+    // There is nothing in deploy/ that holds a certificate.
+    let deploy = tools::output(Command::new(tools::tool("kubectl")).args(["kustomize", "deploy/"]));
+    for kind in ["Secret", "ConfigMap", "Namespace"] {
+        assert!(deploy.contains("\nkind: Role\n") && !deploy.contains(&format!("\nkind: {kind}\n")), "{kind}");
+    }
+    let ours = |cluster: &Cluster| cluster.kubectl(&["get", "secrets", "-o", "name"]);
+    assert!(ours(&cluster).contains("notariat-record.") && ours(&cluster).contains("notariat-acme-"));
+    run(&cluster, &block("docs/operations.md", "type=notariat/record"));
+    assert!(!ours(&cluster).contains("/notariat-"), "{}", ours(&cluster));
+    assert!(!cluster.kubectl(&["get", "configmaps", "-o", "name"]).contains("/notariat"));
+    cluster.assert_valid("cert-example.com", &["www.site.test"]);
+}
+
+#[test]
+fn on_the_way_back_cert_manager_finds_its_annotations_and_the_bare_secret_of_the_key() {
+    let cluster = with_a_certificate();
+    run(&cluster, &block("docs/moving.md", "kubectl annotate"));
+    assert_eq!(cluster.get("cert-example.com", r"{.metadata.annotations.cert-manager\.io/issuer-name}"), "letsencrypt");
+    // What stands there on purpose changes nothing for us.
+    cluster.once().ends(0).never_says("issu");
+    run(&cluster, &block("docs/moving.md", "tsig-cert-manager"));
+    let bare =
+        cluster.kubectl(&["get", "secret", "tsig-cert-manager", "-o", "go-template={{.data.secret | base64decode}}"]);
+    assert_eq!(Some(bare.as_str()), cluster.site.key.secret_text().rsplit(':').next());
+}
