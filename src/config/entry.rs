@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::dns::DnsSettings;
-use super::fields::{Fault, Fields, duration, duration_text, text};
+use super::fields::{Fault, Fields, duration, duration_text, require, text};
 use super::issuers::profile;
 use super::metadata::{check_annotation, check_label};
 use super::namespaces::Namespaces;
@@ -128,7 +128,8 @@ impl Entry {
         domains.sort();
         domains.dedup();
         domains.shrink_to_fit();
-        if domains.is_empty() && faults.is_empty() {
+        if matches!(node, Node::Map(_)) && domains.is_empty() && !faults.iter().any(|f| f.field.starts_with("domains"))
+        {
             faults.push(Fault {
                 field: "domains".into(),
                 sentence: "is an empty list; a certificate needs a name".into(),
@@ -139,7 +140,7 @@ impl Entry {
                 format!("has {} names; CAs allow {DOMAINS_MAX} in one certificate, so split the entry", domains.len());
             faults.push(Fault { field: "domains".into(), sentence });
         }
-        if secrets.is_empty() && !faults.iter().any(|f| f.field.starts_with("secret")) {
+        if secrets.is_empty() {
             require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
         }
         if !faults.is_empty() {
@@ -178,13 +179,6 @@ impl Entry {
 pub fn order_names(domains: &[Domain]) -> Vec<Domain> {
     let covered = |d: &Domain| domains.iter().any(|w| w != d && w.covers(d));
     domains.iter().filter(|d| !covered(d)).cloned().collect()
-}
-
-/// A missing field is said once, and only of an entry that is a mapping.
-fn require(field: &str, what: &str, node: &Node, faults: &mut Vec<Fault>) {
-    if matches!(node, Node::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
-        faults.push(Fault { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });
-    }
 }
 
 /// The first readable Secret of a node that is otherwise faulty, also one that may not be used: names the entry in messages and finds

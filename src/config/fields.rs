@@ -227,8 +227,15 @@ pub fn duration_text(d: Duration) -> String {
     }
 }
 
+/// Says of a mapping that a field with `what` in it is missing, unless something else is wrong with that field.
+pub fn require(field: &str, what: &str, node: &Node, faults: &mut Vec<Fault>) {
+    if matches!(node, Node::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
+        faults.push(Fault { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });
+    }
+}
+
 /// Levenshtein distance, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, ca) in a.chars().enumerate() {
         let mut diagonal = i;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::entry::{email, secret_name};
-use super::fields::{Fault, Fields};
+use super::fields::{Fault, Fields, require};
 use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::ISSUERS_MAX;
@@ -18,6 +18,11 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 ];
+
+/// Whether every ConfigMap has this issuer.
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.iter().any(|(known, _)| *known == name)
+}
 
 /// A named CA. Serialized it reads back, so that a record keeps what an entry was accepted with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -135,8 +140,8 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
             errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
         }
         // What is built in may be given an email or a profile without its URL again.
-        let whole = super::merged(item, all.get(name).map(|i| directory_of(i)).as_ref());
-        match whole.map_err(|f| vec![f]).and_then(|whole| Issuer::read(name, &whole, namespaces)) {
+        let whole = super::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)));
+        match Issuer::read(name, &whole, namespaces) {
             Ok(issuer) => {
                 all.insert(name.clone(), Arc::new(issuer));
             }
@@ -177,11 +182,8 @@ impl Issuer {
         };
         if matches!(node, Node::Map(_)) {
             fields.finish(&mut faults);
-            if directory.is_none() && faults.is_empty() {
-                faults.push(Fault {
-                    field: "directory".into(),
-                    sentence: "is missing; it holds the URL of the ACME directory".into(),
-                });
+            if directory.is_none() {
+                require("directory", "the URL of the ACME directory", node, &mut faults);
             }
         }
         if faults.is_empty() { Ok(issuer) } else { Err(faults) }
@@ -206,7 +208,12 @@ fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
 /// That it is none.
 pub fn directory_url(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix("https://") {
-        Some(rest) if !rest.is_empty() && text.len() <= 2048 && !text.contains(char::is_whitespace) => {
+        Some(rest)
+            if !rest.is_empty()
+                && !rest.starts_with(['/', ':', '?', '#'])
+                && text.len() <= 2048
+                && !text.contains(char::is_whitespace) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err("is not an https URL"),
@@ -275,6 +282,7 @@ mod tests {
             ("lab: {}", "key `issuers` lab: directory: is missing"),
             ("lab: text", "is text; it must be a mapping"),
             ("lab: {directory: 'http://ca.test'}", "directory: \"http://ca.test\" is not an https URL"),
+            ("lab: {directory: 'https:///dir'}", "directory: \"https:///dir\" is not an https URL"),
             ("lab: {directory: 'https://ca.test', ordersPerDay: 0}", "ordersPerDay"),
             ("lab: {directory: 'https://ca.test', color: red}", "color"),
             ("lab: {directory: 'https://ca.test', domains: {only: [a.test]}}", "domains.only"),

@@ -22,7 +22,7 @@ use crate::address::ServerAddress;
 use crate::limits::{ENTRIES_COMPARED_MAX, ZONES_MAX};
 use crate::name::{DnsName, ObjectRef};
 use entry::Entry;
-use fields::{Fault, Fields};
+use fields::{Fault, Fields, require};
 use issuers::Issuers;
 use namespaces::Namespaces;
 use node::Node;
@@ -86,10 +86,21 @@ impl fmt::Display for Unreadable {
     }
 }
 
+/// Everything that can be said about the data of a ConfigMap.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What it says, as far as it can be read.
+    pub config: Config,
+    /// Why it is not taken as a whole: a sentence each that begins with its key.
+    pub faults: Vec<String>,
+    /// Where each of [`Config::entries`] stands, and its fields with the defaults.
+    pub items: Vec<(String, Node)>,
+}
+
 /// Reads the data of a ConfigMap. Names without a namespace are in notariat's own.
 ///
 /// # Errors
-/// When a key does not scan as YAML, or `defaults` or `zones` have a fault: every one, in one text.
+/// When a key does not scan as YAML, or `defaults`, `issuers` or `zones` have a fault: every one, in one text.
 pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<Config, Unreadable> {
     read_after(data, namespaces, &Config::default())
 }
@@ -103,6 +114,24 @@ pub fn read_after(
     namespaces: &Namespaces,
     before: &Config,
 ) -> Result<Config, Unreadable> {
+    let (config, faults) = all(data, namespaces, before, &mut |_, _| {});
+    if faults.is_empty() { Ok(config) } else { Err(Unreadable(faults.join("; "))) }
+}
+
+/// Reads the data of a ConfigMap, and keeps what was written besides what was understood.
+pub fn inspect(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Inspected {
+    let mut items = Vec::new();
+    let (config, faults) = all(data, namespaces, &Config::default(), &mut |place, whole| items.push((place, whole)));
+    Inspected { config, faults, items }
+}
+
+/// Goes on behind every fault; `each` is given the place and the fields, with the defaults, of each entry in turn.
+fn all(
+    data: &BTreeMap<String, String>,
+    namespaces: &Namespaces,
+    before: &Config,
+    each: &mut dyn FnMut(String, Node),
+) -> (Config, Vec<String>) {
     let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
     let mut config = Config::default();
@@ -110,18 +139,14 @@ pub fn read_after(
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
 
-    if let Some(node) = &defaults {
-        let sample = Node::Map(vec![
-            (Node::Text("secret".to_owned()), Node::Text("sample".to_owned())),
-            (Node::Text("domains".to_owned()), Node::List(vec![Node::Text("sample.example".to_owned())])),
-        ]);
-        match merged(&sample, Some(node)) {
-            Ok(sample) => faults.extend(
-                Entry::read(&sample, namespaces).err().into_iter().flatten().map(|f| format!("key `defaults`: {f}")),
-            ),
-            Err(fault) => faults.push(format!("key `defaults`: {fault}")),
-        }
-    }
+    // Of an issuer that has a fault of its own it is not said that it is not there.
+    let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
+    let is_written = |name: &str| match &issuers {
+        Some(Node::Map(items)) => items.iter().any(|(key, _)| *key == Node::Text(name.to_owned())),
+        Some(_) => true,
+        None => !scans,
+    };
+    let defaults = defaults.map_or(Node::Null, |node| sound_defaults(node, namespaces, &mut faults));
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
     // One after the other: the tree of a large one takes many times the memory of its text.
@@ -131,12 +156,13 @@ pub fn read_after(
             Some(Node::List(items)) => {
                 for (i, item) in items.iter().enumerate() {
                     let place = format!("{key} entry {}", i + 1);
-                    let entry = read_entry(&place, item, defaults.as_ref(), namespaces);
-                    let entry = entry.and_then(|entry| with_issuer(&place, entry, &config.issuers));
+                    let whole = merged(item, &defaults);
+                    let entry = read_entry(&place, &whole, &config.issuers, &is_written, namespaces);
                     let last = config.entries.iter().rev().find_map(|last| last.as_ref().ok());
                     let shared =
                         |entry| known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last)));
                     config.entries.push(entry.map(shared).map_err(Box::new));
+                    each(place, whole);
                 }
             }
             Some(other) => {
@@ -147,14 +173,44 @@ pub fn read_after(
             }
         }
     }
-    if !faults.is_empty() {
-        return Err(Unreadable(faults.join("; ")));
+    config.warnings =
+        data.keys().filter(|key| !is_list(key) && !OTHER_KEYS.contains(&key.as_str())).map(unknown).collect();
+    (config, faults)
+}
+
+/// The keys besides the lists.
+const OTHER_KEYS: [&str; 3] = ["defaults", "issuers", "zones"];
+
+fn unknown(key: &String) -> String {
+    let start = key.split_once('-').map_or(key.as_str(), |(start, _)| start);
+    let near =
+        ["certificates"].into_iter().chain(OTHER_KEYS).find(|known| fields::distance(known, start) * 4 <= known.len());
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones and is ignored{hint}")
+}
+
+/// The defaults without those that have a fault, which is said once and not again of each entry.
+fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>) -> Node {
+    let text = |text: &str| Node::Text(text.to_owned());
+    let Node::Map(mut pairs) = node else {
+        faults.push(format!("key `defaults`: is {}; it must be a mapping", node.kind()));
+        return Node::Null;
+    };
+    let all = pairs.len();
+    pairs.retain(|(key, _)| *key != text("secret"));
+    if pairs.len() < all {
+        faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
     }
-    let unknown = data.keys().filter(|k| !is_list(k) && !["defaults", "issuers", "zones"].contains(&k.as_str()));
-    config.warnings = unknown
-        .map(|k| format!("key `{k}` is none of certificates, certificates-*, defaults, issuers, zones and is ignored"))
-        .collect();
-    Ok(config)
+    let sample =
+        Node::Map(vec![(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))]);
+    let mut defaults = Node::Map(pairs);
+    let found = Entry::read(&merged(&sample, &defaults), namespaces).err().unwrap_or_default();
+    let is_faulty = |key: &str| found.iter().any(|fault| fault.field.split(['.', '[']).next() == Some(key));
+    if let Node::Map(pairs) = &mut defaults {
+        pairs.retain(|(key, _)| !matches!(key, Node::Text(key) if is_faulty(key)));
+    }
+    faults.extend(found.iter().map(|fault| format!("key `defaults`: {fault}")));
+    defaults
 }
 
 /// One key as a tree; `None` where there is nothing in it, or a fault.
@@ -187,57 +243,54 @@ fn is_list(key: &str) -> bool {
     key == "certificates" || key.starts_with("certificates-")
 }
 
-fn read_entry(place: &str, item: &Node, defaults: Option<&Node>, namespaces: &Namespaces) -> Result<Entry, Refused> {
-    let refused = |faults| Refused { place: place.to_owned(), secret: entry::main_secret_of(item, namespaces), faults };
-    let whole = merged(item, defaults).map_err(|f| refused(vec![f]))?;
-    Entry::read(&whole, namespaces).map_err(refused)
+fn read_entry(
+    place: &str,
+    whole: &Node,
+    issuers: &Issuers,
+    is_written: &impl Fn(&str) -> bool,
+    namespaces: &Namespaces,
+) -> Result<Entry, Refused> {
+    let entry = Entry::read(whole, namespaces);
+    let more = issuer_faults(whole, entry.as_ref().ok(), issuers, is_written);
+    let faults = match entry {
+        Ok(entry) if more.is_empty() => return Ok(entry),
+        Ok(_) => more,
+        Err(faults) => [faults, more].concat(),
+    };
+    Err(Refused { place: place.to_owned(), secret: entry::main_secret_of(whole, namespaces), faults })
 }
 
-/// Refuses an entry whose issuer is not there, or not for one of its names.
-fn with_issuer(place: &str, entry: Entry, issuers: &Issuers) -> Result<Entry, Refused> {
-    let Some(name) = &entry.issuer else { return Ok(entry) };
-    let refused = |field: &str, sentence| Refused {
-        place: place.to_owned(),
-        secret: Some(entry.main_secret().clone()),
-        faults: vec![Fault { field: field.to_owned(), sentence }],
-    };
-    let Some(issuer) = issuers.get(name.as_str()) else {
+/// What is wrong with an entry's issuer: it is not there, or not for one of the names.
+fn issuer_faults(
+    whole: &Node,
+    entry: Option<&Entry>,
+    issuers: &Issuers,
+    is_written: &impl Fn(&str) -> bool,
+) -> Vec<Fault> {
+    let Some(Node::Text(name)) = whole.get("issuer") else { return Vec::new() };
+    let fault = |field: &str, sentence| Fault { field: field.to_owned(), sentence };
+    let Some(issuer) = issuers.get(name) else {
         let known = issuers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(refused("issuer", format!("{name:?} is not in the key `issuers`; there are {known}")));
+        let unknown = || fault("issuer", format!("{name:?} is not in the key `issuers`; there are {known}"));
+        return if is_written(name) { Vec::new() } else { vec![unknown()] };
     };
-    match entry.domains.iter().find(|d| !issuer.domains.holds(d)) {
-        Some(domain) => {
-            Err(refused("domains", format!("{domain} is not for the issuer {name}, which serves {}", issuer.domains)))
-        }
-        None => Ok(entry),
-    }
+    let outside =
+        |domain| fault("domains", format!("{domain} is not for the issuer {name}, which serves {}", issuer.domains));
+    let domains = entry.into_iter().flat_map(|entry| &entry.domains);
+    domains.filter(|domain| !issuer.domains.holds(domain)).map(outside).collect()
 }
 
 /// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace.
-fn merged(item: &Node, defaults: Option<&Node>) -> Result<Node, Fault> {
-    let (Node::Map(own), Some(defaults)) = (item, defaults) else {
-        return Ok(item.clone());
-    };
-    let Node::Map(defaults) = defaults else {
-        return Err(Fault { field: String::new(), sentence: format!("is {}; it must be a mapping", defaults.kind()) });
-    };
+fn merged(item: &Node, defaults: &Node) -> Node {
+    let (Node::Map(own), Node::Map(defaults)) = (item, defaults) else { return item.clone() };
     let mut all = own.clone();
     for (key, default) in defaults {
-        if *key == Node::Text("secret".to_owned()) {
-            return Err(Fault {
-                field: "secret".to_owned(),
-                sentence: "can not be a default: each entry needs its own".to_owned(),
-            });
-        }
         match all.iter_mut().find(|(k, _)| k == key) {
-            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
-                *value = merged(value, Some(default))?
-            }
-            Some(_) => {}
+            Some((_, value)) => *value = merged(value, default),
             None => all.push((key.clone(), default.clone())),
         }
     }
-    Ok(Node::Map(all))
+    Node::Map(all)
 }
 
 /// Reads the rules of a key `zones`, also of one that a record kept.
@@ -281,8 +334,7 @@ fn read_zones(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<Str
                 faults.push(Fault { field: "zone".into(), sentence: format!("names {zone} a second time") });
             }
             Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret }),
-            None if faults.is_empty() => faults.push(Fault { field: "zone".into(), sentence: "is missing".into() }),
-            None => {}
+            None => require("zone", "the name of a zone", item, &mut faults),
         }
         errors.extend(faults.iter().map(|f| format!("key `zones` item {}: {f}", i + 1)));
     }

@@ -27,6 +27,12 @@ pub enum Node {
 }
 
 impl Node {
+    /// The value of a field of a mapping; the first one where it repeats.
+    pub fn get(&self, field: &str) -> Option<&Node> {
+        let Node::Map(pairs) = self else { return None };
+        pairs.iter().find(|(key, _)| matches!(key, Node::Text(key) if key == field)).map(|(_, value)| value)
+    }
+
     /// What it is, for a sentence.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -47,7 +53,7 @@ struct Tree<'b>(&'b Cell<usize>);
 impl Tree<'_> {
     fn spend<E: Error>(&self, octets: usize, node: Node) -> Result<Node, E> {
         let left = self.0.get().checked_sub(octets + size_of::<Node>());
-        self.0.set(left.ok_or_else(|| E::custom("it is larger than any configuration (are there aliases in it?)"))?);
+        self.0.set(left.ok_or_else(|| E::custom("it is larger than any configuration"))?);
         Ok(node)
     }
 }
@@ -117,9 +123,20 @@ pub fn read(text: &str) -> Result<Node, String> {
     serde_yaml::from_str(text).map_err(|e| sentence(text, &e))
 }
 
-fn sentence(text: &str, error: &serde_yaml::Error) -> String {
+/// What is wrong with a document that does not scan: one sentence with the line and the cure, as of [`read`].
+pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     let said = error.to_string();
     let lines: Vec<&str> = text.lines().collect();
+    if said.contains("more than one document") {
+        let at = lines.iter().skip(1).position(|line| line.starts_with("---")).map_or(lines.len(), |i| i + 2);
+        return format!(
+            "line {at} is not YAML of one document: it begins another one with `---`; put both into one list"
+        );
+    }
+    if said.contains("repetition limit") || said.contains("larger than any") {
+        return "is larger than any configuration, or its aliases (`*name`) repeat too much; write out what they stand for"
+            .to_owned();
+    }
     // The parser points at where it gave up: the line of the fault or one soon after it.
     let at = error.location().map_or(lines.len(), |l| l.line());
     let starred = (1..=at).rev().take(2).find(|n| lines.get(n - 1).is_some_and(|line| has_bare_star(line)));

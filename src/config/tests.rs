@@ -190,6 +190,38 @@ fn a_config_map_that_does_not_scan_is_not_taken_at_all() {
 }
 
 #[test]
+fn no_fault_hides_another_and_none_is_said_twice() {
+    let data = [
+        ("defaults", "email: nobody\ndns: {ttl: 30}\nsecret: x\nkeyType: ecdsa-p384"),
+        ("issuers", "lab: {email: a@b.test}"),
+        (
+            "certificates",
+            "- {secret: a, domains: [], issuer: lab}\n- {secret: b, issuer: other, adopt: 1}\n- {secret: c, domains: [c.test]}",
+        ),
+        ("zones", "- {server: 'a:b'}"),
+        ("default", ""),
+    ];
+    let data = data.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let Inspected { config, faults, items } = inspect(&data, &namespaces("team"));
+    for (fault, part) in faults.iter().zip([
+        "key `defaults`: secret: can not be",
+        "key `defaults`: email: \"nobody\" is not",
+        "key `issuers` lab: directory: is missing",
+        "key `zones` item 1: server: \"a:b\" has",
+        "key `zones` item 1: zone: is missing",
+    ]) {
+        assert!(fault.starts_with(part), "{fault}");
+    }
+    assert_eq!((faults.len(), items.len()), (5, 3), "{faults:?}");
+    let [Err(a), Err(b), Ok(c)] = &config.entries[..] else { panic!("{:?}", config.entries) };
+    assert_eq!(a.to_string(), "certificates entry 1 (team/a): domains: is an empty list; a certificate needs a name");
+    let fields: Vec<&str> = b.faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["adopt", "domains", "issuer"], "{b}");
+    assert_eq!((c.key_type, c.dns.ttl), (KeyType::EcdsaP384, 30), "sound defaults stay");
+    assert!(config.warnings[0].ends_with("and is ignored; did you mean `defaults`?"), "{:?}", config.warnings);
+}
+
+#[test]
 fn names_that_a_wildcard_covers_are_not_ordered() {
     let entry = one("- {secret: x, domains: [a.test, www.a.test, '*.a.test', deep.www.a.test]}").unwrap();
     let order: Vec<String> = entry.order_names().iter().map(ToString::to_string).collect();
