@@ -3,8 +3,10 @@
 //! Arguments are normalised before pico-args sees them, which knows `--word value` only for long names (it panics on `-word` in
 //! debug builds and misses it in release builds).
 
+pub mod check;
 pub mod environment;
 pub mod look;
+mod wish;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,12 +14,13 @@ use std::path::PathBuf;
 use crate::address::ServerAddress;
 use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
-use crate::decide::revocation::{REASONS, code};
 use crate::limits::{ALLOWED_NAMESPACES_MAX, WORKERS_DEFAULT, WORKERS_MAX};
 use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
 use crate::store::FileMode;
+use check::Check;
 use look::Look;
+pub use wish::Wish;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -34,34 +37,12 @@ pub enum Command {
     Convert(Box<Arguments>),
     /// Print the state of each certificate.
     Status(Look, Box<Arguments>),
+    /// Say what is wrong with a manifest.
+    Check(Check, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
     Version,
-}
-
-/// What is asked of a running notariat, or of the CA.
-#[derive(Debug)]
-pub enum Wish {
-    /// `renew`: a renewal.
-    Renew {
-        /// The Secret, `name` or `namespace/name`.
-        secret: String,
-        /// Also where the cap says no.
-        force: bool,
-    },
-    /// `revoke`: a replacement and a revocation.
-    Revoke {
-        /// The Secret, `name` or `namespace/name`.
-        secret: String,
-        /// Why, a word of RFC 5280.
-        reason: String,
-    },
-    /// `account rollover`: a new key for an account.
-    Rollover {
-        /// The Secret of the account.
-        account: String,
-    },
 }
 
 /// The arguments of a run.
@@ -121,6 +102,10 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat convert [-config NAME]           turn cert-manager's objects on standard input (kubectl get
                                                  certificates,issuers,clusterissuers -A -o json) into ConfigMaps; exit 1:
                                                  not all could be carried over
+       notariat check -f FILE [-role FILE] [-o json]
+                                                 say everything that is wrong with the ConfigMaps of a manifest, and what the
+                                                 Roles of another lack for them, without any network; give the flags of the
+                                                 daemon; exit 0 sound, 1 faults, 78 unreadable
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)
@@ -178,9 +163,14 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     };
     let converts = word.as_deref() == Some("convert");
     let look = if word.as_deref() == Some("status") { Some(flags.look()?) } else { None };
-    let wish =
-        word.filter(|_| prints.is_none() && !converts && look.is_none()).map(|word| flags.wish(&word)).transpose()?;
-    let manifest = if prints.is_some() { flags.value("f", |v| Ok(PathBuf::from(v)))? } else { None };
+    let check = if word.as_deref() == Some("check") { Some(flags.check()?) } else { None };
+    let is_other = prints.is_some() || converts || look.is_some() || check.is_some();
+    let wish = word.filter(|_| !is_other).map(|word| flags.wish(&word)).transpose()?;
+    let manifest = match &check {
+        Some(check) => check.file.clone(),
+        None if prints.is_some() => flags.value("f", |v| Ok(PathBuf::from(v)))?,
+        None => None,
+    };
     let is_elected = flags.value("lease", |v| match v {
         "on" => Ok(true),
         "off" => Ok(false),
@@ -267,10 +257,11 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             Err("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)"
                 .to_owned())
         }
-        (None, _) => Ok(match (prints, look) {
-            (Some(command), _) => command(manifest, Box::new(arguments)),
-            (None, Some(look)) => Command::Status(look, Box::new(arguments)),
-            (None, None) => Command::Run(Box::new(arguments)),
+        (None, _) => Ok(match (prints, look, check) {
+            (Some(command), ..) => command(manifest, Box::new(arguments)),
+            (None, Some(look), _) => Command::Status(look, Box::new(arguments)),
+            (None, None, Some(check)) => Command::Check(check, Box::new(arguments)),
+            (None, None, None) => Command::Run(Box::new(arguments)),
         }),
     }
 }
@@ -327,29 +318,6 @@ impl Flags {
         parse(&text).map(Some).map_err(|e| format!("-{word} {text:?} {e}"))
     }
 
-    /// The wish that a command makes of the name behind it.
-    fn wish(&mut self, word: &str) -> Result<Box<dyn Fn(String) -> Wish>, String> {
-        Ok(match word {
-            "renew" => {
-                let force = self.switch("force");
-                Box::new(move |secret| Wish::Renew { secret, force })
-            }
-            "revoke" => {
-                let known = |word: &str| match code(word) {
-                    Some(_) => Ok(word.to_owned()),
-                    None => Err(format!("is none of {}", REASONS.map(|(name, _)| name).join(", "))),
-                };
-                let reason = self.value("reason", known)?.unwrap_or_else(|| REASONS[0].0.to_owned());
-                Box::new(move |secret| Wish::Revoke { secret, reason: reason.clone() })
-            }
-            "account" => match self.0.subcommand() {
-                Ok(Some(what)) if what == "rollover" => Box::new(|account| Wish::Rollover { account }),
-                Ok(_) | Err(_) => return Err("account knows one command, rollover (-h shows all)".to_owned()),
-            },
-            _ => return Err(format!("{word:?} is neither a command nor a flag (-h shows all)")),
-        })
-    }
-
     /// The one value without a flag.
     fn free(&mut self) -> Result<Option<String>, String> {
         self.0.opt_free_from_str::<String>().map_err(|e| e.to_string())
@@ -379,6 +347,7 @@ fn long(word: &str) -> &'static str {
         "-f",
         "-o",
         "-w",
+        "--role",
         "--allow-namespaces",
         "--acme",
         "--acme-ca",

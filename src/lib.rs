@@ -29,7 +29,7 @@
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `kube::{access, kubeconfig, credential, object, page, writer, event, permission, status}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` `status::{row, table, json}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`], [`conversion`] and [`status`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`], [`conversion`], [`status`] and [`check`] |
 //!
 //! # Reading order
 //!
@@ -40,6 +40,7 @@
 pub mod acme;
 pub mod address;
 pub mod cert;
+pub mod check;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -95,6 +95,12 @@ pub const TTL_MAX_SECS: u32 = 86_400;
 /// How long servers may take to show a value where nothing else is set. BIND's `notify-delay` alone is 5 s.
 pub const PROPAGATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 
+/// Octets of all values of a ConfigMap together; the API server takes no larger one.
+pub const CONFIG_MAP_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Two thirds of the 90 days that most certificates live: a `renewBefore` from here on is refused for them, and asked about.
+pub const RENEW_BEFORE_USUAL: Duration = Duration::from_secs(60 * 86_400);
+
 /// The longest `settle`: it holds a worker.
 pub const SETTLE_MAX: Duration = Duration::from_secs(600);
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command, environment};
 use notariat::daemon::{End, run_daemon};
-use notariat::{commands, conversion, dns_policy, log, role, start, status};
+use notariat::{check, commands, conversion, dns_policy, log, role, start, status};
 
 fn main() -> ExitCode {
     let arguments = match environment::read(std::env::args_os().skip(1).collect(), variable) {
@@ -43,6 +43,15 @@ fn main() -> ExitCode {
         Ok(Command::Status(look, arguments)) => {
             return match status::run::run(look, &arguments) {
                 Ok(end) => ExitCode::from(end.code()),
+                Err(e) => fail(&e, End::Unreadable),
+            };
+        }
+        Ok(Command::Check(asked, arguments)) => {
+            return match check::run(&asked, &arguments) {
+                Ok(report) => {
+                    print(&if asked.as_json { report.json() } else { report.text() });
+                    ExitCode::from(if report.is_sound() { End::Good } else { End::Unsound }.code())
+                }
                 Err(e) => fail(&e, End::Unreadable),
             };
         }

@@ -33,14 +33,7 @@ pub type ConfigMaps = BTreeMap<ObjectRef, BTreeMap<String, String>>;
 /// One sentence that says what is wrong where: an entry that would be refused has no Role.
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
     let (config_maps, own, wishes) = wishes(file, arguments)?;
-    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
-    let mut all = objects(&wishes, &cas, &own);
-    let names = all.entry(own.clone()).or_default();
-    names.insert(Kind::ConfigMap, config_maps.keys().map(|at| at.name.to_string()).collect());
-    if let Some(lease) = &arguments.lease {
-        names.insert(Kind::Lease, [lease.clone()].into());
-    }
-    names.insert(Kind::Event, BTreeSet::new());
+    let all = needed(&wishes, config_maps.keys(), &own, arguments)?;
     let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
     let roles: Vec<String> = all.iter().map(|(namespace, names)| role(namespace, &own, names)).collect();
     Ok(format!(
@@ -57,7 +50,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
 pub fn wishes(file: Option<&Path>, arguments: &Arguments) -> Result<(ConfigMaps, String, Wishes), String> {
     let (config_maps, own) = match file {
         Some(file) => {
-            let config_maps = in_manifest(&read(file)?, arguments.namespace.as_deref())
+            let config_maps = in_manifest(&read("f", file)?, arguments.namespace.as_deref())
                 .map_err(|e| format!("-f {}: {e}", file.display()))?;
             let own = config_maps.keys().next().map(|at| at.namespace.to_string()).unwrap_or_default();
             (config_maps, own)
@@ -75,6 +68,27 @@ pub fn wishes(file: Option<&Path>, arguments: &Arguments) -> Result<(ConfigMaps,
         return Err(refused.join("\nnotariat: "));
     }
     Ok((config_maps, own, wishes))
+}
+
+/// The objects that a daemon with these arguments uses, by namespace.
+///
+/// # Errors
+/// When the arguments can not be used.
+pub fn needed<'n>(
+    wishes: &Wishes,
+    config_maps: impl Iterator<Item = &'n ObjectRef>,
+    own: &str,
+    arguments: &Arguments,
+) -> Result<BTreeMap<String, Names>, String> {
+    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
+    let mut all = objects(wishes, &cas, own);
+    let names = all.entry(own.to_owned()).or_default();
+    names.insert(Kind::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
+    if let Some(lease) = &arguments.lease {
+        names.insert(Kind::Lease, [lease.clone()].into());
+    }
+    names.insert(Kind::Event, BTreeSet::new());
+    Ok(all)
 }
 
 /// The Role for the objects of one namespace.
@@ -135,8 +149,12 @@ fn in_place(arguments: &Arguments) -> Result<(ConfigMaps, String), String> {
     Ok((found, namespace))
 }
 
-fn read(file: &Path) -> Result<String, String> {
-    let told = |e| format!("-f {}: {e}", file.display());
+/// Reads the manifest that `flag` names (`-` is standard input).
+///
+/// # Errors
+/// When it can not be read or is larger than [`MANIFEST_OCTETS_MAX`].
+pub fn read(flag: &str, file: &Path) -> Result<String, String> {
+    let told = |e| format!("-{flag} {}: {e}", file.display());
     let mut text = String::new();
     let mut source: Box<dyn std::io::Read> = match file.as_os_str().as_encoded_bytes() {
         b"-" => Box::new(std::io::stdin()),
@@ -144,7 +162,7 @@ fn read(file: &Path) -> Result<String, String> {
     };
     source.by_ref().take(MANIFEST_OCTETS_MAX + 1).read_to_string(&mut text).map_err(told)?;
     match text.len() as u64 > MANIFEST_OCTETS_MAX {
-        true => Err(format!("-f {}: is larger than any ConfigMap", file.display())),
+        true => Err(format!("-{flag} {}: is larger than any ConfigMap", file.display())),
         false => Ok(text),
     }
 }

@@ -64,7 +64,7 @@ const LAYERS: &[&[&str]] = &[
     &["work"],
     &["daemon"],
     &["cli", "start"],
-    &["commands", "conversion", "role", "status::run", "status::view"],
+    &["check", "commands", "conversion", "role", "status::run", "status::view"],
     &["dns_policy"],
     &["main"],
 ];

@@ -1,0 +1,101 @@
+//! The lines that a check prints. Pure.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::text::one_line;
+
+/// What a line means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// It will work.
+    Ok,
+    /// It will work, and may not be what is meant.
+    Warning,
+    /// It will not work.
+    Fault,
+}
+
+impl Level {
+    /// The word in the report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Level::Ok => "ok",
+            Level::Warning => "warning",
+            Level::Fault => "fault",
+        }
+    }
+}
+
+/// One thing that was found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it means.
+    pub level: Level,
+    /// The object: `ConfigMap team/notariat`.
+    pub object: String,
+    /// Where in it, what, and what to do.
+    pub sentence: String,
+}
+
+/// Everything that was found out, in the order of the examination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+impl Report {
+    /// Adds a line. What users wrote can not break it, nor move a terminal's cursor.
+    pub fn say(&mut self, level: Level, object: &str, sentence: String) {
+        self.lines.push(Line { level, object: object.to_owned(), sentence: one_line(&sentence) });
+    }
+
+    /// How many faults there are.
+    pub fn faults(&self) -> usize {
+        self.lines.iter().filter(|line| line.level == Level::Fault).count()
+    }
+
+    /// Whether there is no fault.
+    pub fn is_sound(&self) -> bool {
+        self.faults() == 0
+    }
+
+    /// For people: a line each, `fault    ConfigMap team/notariat: certificates entry 1 (team/web): …`.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for Line { level, object, sentence } in &self.lines {
+            writeln!(text, "{:<8} {object}: {sentence}", level.name()).expect("a String takes everything");
+        }
+        text
+    }
+
+    /// For programs: `{"sound": false, "lines": [{"level": "fault", "object": …, "sentence": …}]}`.
+    pub fn json(&self) -> String {
+        let line = |line: &Line| json!({"level": line.level.name(), "object": line.object, "sentence": line.sentence});
+        let lines: Vec<Value> = self.lines.iter().map(line).collect();
+        format!("{:#}\n", json!({"sound": self.is_sound(), "lines": lines}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_reads_as_lines_and_as_json() {
+        let mut report = Report::default();
+        report.say(Level::Ok, "ConfigMap a/b", "1 entry".to_owned());
+        report.say(Level::Warning, "ConfigMap a/c", "is odd\n\u{1b}[2J".to_owned());
+        assert!(report.is_sound());
+        report.say(Level::Fault, "ConfigMap a/d", "is wrong".to_owned());
+        assert!(!report.is_sound());
+        let text =
+            "ok       ConfigMap a/b: 1 entry\nwarning  ConfigMap a/c: is odd [2J\nfault    ConfigMap a/d: is wrong\n";
+        assert_eq!(report.text(), text);
+        let json: Value = serde_json::from_str(&report.json()).unwrap();
+        assert_eq!(json["sound"], false);
+        assert_eq!(json["lines"][2], json!({"level": "fault", "object": "ConfigMap a/d", "sentence": "is wrong"}));
+    }
+}
