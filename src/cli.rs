@@ -6,6 +6,7 @@
 pub mod check;
 pub mod environment;
 pub mod look;
+mod values;
 mod wish;
 
 use std::ffi::OsString;
@@ -14,12 +15,14 @@ use std::path::PathBuf;
 use crate::address::ServerAddress;
 use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
-use crate::limits::{ALLOWED_NAMESPACES_MAX, WORKERS_DEFAULT, WORKERS_MAX};
+use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
 use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
+use crate::serve::port::Listen;
 use crate::store::FileMode;
 use check::Check;
 use look::Look;
+use values::{log_level, namespaces};
 pub use wish::Wish;
 
 /// What the command line asks for.
@@ -78,6 +81,8 @@ pub struct Arguments {
     pub resolver: Option<ServerAddress>,
     /// `-workers`
     pub workers: usize,
+    /// `-listen`: where the HTTP port is.
+    pub listen: Option<Listen>,
     /// `-log-level`
     pub log_level: log::LevelFilter,
     /// `-log-format`
@@ -128,6 +133,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -local-mode M    file mode of Secrets there: 0600 (default), 0640, 0660
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
   -workers N       certificates obtained at the same time, 1 to 64 (default 4)
+  -listen ADDR     HTTP port for /livez and /readyz, :PORT or IP:PORT (default: none)
   -log-level L     error, warn, info (default) or debug
   -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version
@@ -222,6 +228,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
                 _ => Err(format!("is not a number from 1 to {WORKERS_MAX}")),
             })?
             .unwrap_or(WORKERS_DEFAULT),
+        listen: flags.value("listen", str::parse)?,
         log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
         log_format: flags
             .value("log-format", |v| match v {
@@ -263,25 +270,6 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             (None, None, Some(check)) => Command::Check(check, Box::new(arguments)),
             (None, None, None) => Command::Run(Box::new(arguments)),
         }),
-    }
-}
-
-fn namespaces(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
-    if names.len() > ALLOWED_NAMESPACES_MAX {
-        return Err(format!("has {} namespaces; {ALLOWED_NAMESPACES_MAX} are possible", names.len()));
-    }
-    names.iter().try_for_each(|name| check_namespace(name).map_err(|e| format!("{e}: {name:?}")))?;
-    Ok(names)
-}
-
-fn log_level(text: &str) -> Result<log::LevelFilter, String> {
-    match text {
-        "error" => Ok(log::LevelFilter::Error),
-        "warn" => Ok(log::LevelFilter::Warn),
-        "info" => Ok(log::LevelFilter::Info),
-        "debug" => Ok(log::LevelFilter::Debug),
-        _ => Err("is none of error, warn, info, debug".to_owned()),
     }
 }
 
@@ -367,6 +355,7 @@ fn long(word: &str) -> &'static str {
         "--reason",
         "--resolver",
         "--workers",
+        "--listen",
         "--log-level",
         "--log-format",
     ];
@@ -431,6 +420,7 @@ mod tests {
             ("convert -config a,b", "-config has several names"),
             ("convert -f a", "-f is not a flag"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
+            ("-config c -listen 8080", "-listen \"8080\" is not of the form :PORT"),
             ("-config c -namespace a.b", "dot in it"),
             ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),
             ("-config c -lease-name a/b", "names a namespace"),
@@ -538,6 +528,7 @@ mod tests {
             "local-mode",
             "resolver",
             "workers",
+            "listen",
             "log-level",
             "log-format",
         ] {

@@ -1,10 +1,12 @@
 //! Every bound of the program, each with its unit and its reason.
 
 mod kube;
+mod port;
 
 use std::time::Duration;
 
 pub use kube::*;
+pub use port::*;
 
 // DNS -------------------------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ use crate::kube::client::Client;
 use crate::kube::reporter::Reporter;
 use crate::log::event;
 use crate::name::ObjectRef;
+use crate::serve::port::Port;
 use crate::stop::Stop;
 use crate::store::{Sharing, Store};
 use crate::time;
@@ -39,6 +40,9 @@ const LOCAL_NAMESPACE: &str = "default";
 /// One sentence that says what is missing or wrong where.
 pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let stop = Stop::new();
+    let runs_on = arguments.pass == Pass::Forever;
+    // Before anything is done, and not for a pass beside the daemon whose environment it may share.
+    let port = arguments.listen.as_ref().filter(|_| runs_on).map(Port::bind).transpose()?.map(Arc::new);
     let directory = directory(arguments);
     if arguments.acme.is_none() {
         event!(
@@ -54,7 +58,6 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
-    let runs_on = arguments.pass == Pass::Forever;
     // What runs once takes a moment, and is for somebody who waits for it. What writes nothing may run beside whoever leads.
     let lease = arguments.lease.as_deref().filter(|_| runs_on && !arguments.dry_run && kube.is_some());
     let lease = lease.map(|name| ObjectRef::new(&namespace, name));
@@ -86,10 +89,9 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
         lead,
         namespaces,
     };
-    Ok((
-        context,
-        Plan { config_maps, pass: arguments.pass, workers: arguments.workers, dry_run: arguments.dry_run, lease },
-    ))
+    let plan =
+        Plan { config_maps, pass: arguments.pass, workers: arguments.workers, dry_run: arguments.dry_run, lease, port };
+    Ok((context, plan))
 }
 
 /// The directory of entries that name no issuer.

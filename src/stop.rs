@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::pulse;
 use crate::time::Deadline;
 
 /// Shared by all threads; once set it stays set.
@@ -28,6 +29,7 @@ impl Stop {
 
     /// Pauses for `d`, or until the signal is set. Returns whether it is set.
     pub fn wait(&self, d: Duration) -> bool {
+        pulse::beat_within(d);
         let deadline = Deadline::after(d);
         let mut set = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         while !*set {

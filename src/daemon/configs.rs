@@ -75,6 +75,13 @@ impl Configs {
         self.sources.values().all(|source| source.known)
     }
 
+    /// A ConfigMap that could not be used yet, and why.
+    pub(super) fn lacks(&self) -> Option<String> {
+        let (name, source) = self.sources.iter().find(|(_, source)| source.config.is_none())?;
+        let said = source.problem.as_ref().map_or("it was not read yet", |problem| &problem.said);
+        Some(format!("ConfigMap {name}: {said}"))
+    }
+
     /// Reads one.
     pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
         let data = context.store.config_map(name);

@@ -19,6 +19,7 @@ use crate::kube::lease::{Election, Next};
 use crate::limits::{LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS_MAX};
 use crate::log::event;
 use crate::name::ObjectRef;
+use crate::pulse;
 use crate::stop::Stop;
 use crate::time;
 
@@ -81,6 +82,7 @@ struct Candidate<F> {
 
 impl<F: Fn()> Candidate<F> {
     fn run(mut self, done: &Stop, _end: Sender<()>) {
+        pulse::begin("election");
         loop {
             // A library that panics costs a round and not the election: without it this replica would stand by for ever.
             match catch_unwind(AssertUnwindSafe(|| self.round())) {
@@ -89,6 +91,7 @@ impl<F: Fn()> Candidate<F> {
                     let hint = format!("the Role lacks the verb `{verb}` on `leases`; {WITHOUT}");
                     event!(warn, "without-lease", lease = self.at, error = e, hint = hint);
                     self.context.lead.lead_alone();
+                    pulse::rest();
                     return (self.changed)();
                 }
                 Ok(Err((verb, e))) => self.tell(&told(verb, &e)),

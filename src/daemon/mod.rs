@@ -14,6 +14,7 @@ mod probing;
 mod rehearsal;
 mod said;
 mod shelf;
+mod showing;
 mod turn;
 mod watching;
 mod world;
@@ -32,6 +33,8 @@ use crate::kube::client::Resource;
 use crate::limits::CHANGES_WAITING_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
+use crate::pulse;
+use crate::serve::port::Port;
 use crate::stop::Stop;
 use crate::time;
 use crate::work::{Job, Outcome, forget, run, settle_panic};
@@ -39,6 +42,7 @@ use board::Board;
 use configs::Overall;
 use election::Candidacy;
 use permissions::Permissions;
+use showing::Showing;
 use turn::Loop;
 use watching::{Change, Watching};
 use world::World;
@@ -56,6 +60,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// The Lease by which replicas elect the one that works.
     pub lease: Option<ObjectRef>,
+    /// The HTTP port.
+    pub port: Option<Arc<Port>>,
 }
 
 /// How much is done.
@@ -132,6 +138,8 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let (errands, queue) = bounded::<Errand>(plan.workers);
     let (wake, woken) = bounded::<Wake>(CHANGES_WAITING_MAX);
     stop_on_signals(context.stop.clone(), wake.clone())?;
+    pulse::begin("loop");
+    let showing = plan.port.as_deref().map(|port| Showing::begin(port, &context)).transpose()?;
     for number in 0..plan.workers {
         let (context, queue, wake) = (context.clone(), queue.clone(), wake.clone());
         let spawned =
@@ -173,6 +181,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         overall: Overall::default(),
         led: false,
         candidacy,
+        showing,
     };
     let end = daemon.run();
     report.flush();
@@ -199,7 +208,10 @@ fn stop_on_signals(stop: Stop, wake: Sender<Wake>) -> Result<(), String> {
 
 /// A worker: one errand after the other until the loop drops the queue. A panic of a library fails the job and nothing else.
 fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
+    pulse::begin("worker");
+    pulse::rest();
     for errand in queue {
+        pulse::beat();
         let done = match errand {
             Errand::Do(job) => {
                 let outcome = catch_unwind(AssertUnwindSafe(|| run(context, &job))).unwrap_or_else(|_| {
@@ -217,5 +229,6 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
         if wake.send(Wake::Done(Box::new(done))).is_err() {
             return;
         }
+        pulse::rest();
     }
 }

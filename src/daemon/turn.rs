@@ -9,6 +9,7 @@ use super::board::Board;
 use super::configs::Overall;
 use super::election::Candidacy;
 use super::objects::News;
+use super::showing::Showing;
 use super::world::{World, pause_until};
 use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
 use crate::decide::gate::Barred;
@@ -16,6 +17,7 @@ use crate::issue::{Context, Failed};
 use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
 use crate::name::ObjectRef;
+use crate::pulse;
 use crate::record;
 use crate::time::{self, Deadline, Stopwatch, Time};
 use crate::work::{Outcome, Task};
@@ -47,6 +49,8 @@ pub(super) struct Loop<'p> {
     pub(super) led: bool,
     /// Our part in the election, where there is one.
     pub(super) candidacy: Option<Candidacy>,
+    /// What the port shows, where there is one.
+    pub(super) showing: Option<Showing>,
 }
 
 impl Loop<'_> {
@@ -80,6 +84,9 @@ impl Loop<'_> {
                 self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
             }
             self.led = leads;
+            if let Some(showing) = &self.showing {
+                showing.ready(|| self.world.lacks());
+            }
             if leads && !self.world.is_blind() {
                 self.decide(now);
                 self.start();
@@ -90,7 +97,9 @@ impl Loop<'_> {
             // Whoever stands by only keeps what it knows up to date.
             let due = if leads { self.board.due(now) } else { None };
             let wake = due.into_iter().chain([self.read_again]).min();
-            match self.woken.recv_timeout(pause_until(wake, now)) {
+            let pause = pause_until(wake, now);
+            pulse::beat_within(pause);
+            match self.woken.recv_timeout(pause) {
                 Ok(woken) => self.take(woken)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(End::Broken),
@@ -151,6 +160,7 @@ impl Loop<'_> {
             if self.context.stop.is_set() {
                 return;
             }
+            pulse::beat();
             let verdict = self.world.decide(&secret, &mut look);
             if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
                 rehearsal::tell(&mut self.world.said, job);

@@ -115,6 +115,12 @@ impl World {
         watching.is_some_and(|w| !w.is_complete()) || (self.is_watching() && !self.configs.are_known())
     }
 
+    /// What is not known yet, in words: until then nothing can be decided.
+    pub(super) fn lacks(&self) -> Option<String> {
+        let blind = || self.is_blind().then(|| "the first lists of the API server are not complete".to_owned());
+        self.configs.lacks().or_else(blind)
+    }
+
     /// Takes note of what a watch saw. Returns what has to be looked at again.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::limits::{DNS_TCP_ANSWER, DNS_TCP_CONNECT};
+use crate::pulse;
 use crate::time::Deadline;
 
 /// What to make of a datagram.
@@ -26,6 +27,7 @@ pub(super) fn over_udp<T>(
     deadline: Deadline,
     mut read: impl FnMut(&[u8]) -> Take<T>,
 ) -> Result<T, String> {
+    pulse::beat();
     let mut why = "no answer".to_owned();
     let socket = connected(server).map_err(|e| e.to_string())?;
     let mut buffer = [0; 65_535];
@@ -66,6 +68,7 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 
 /// One exchange over a connection of its own: two octets of length, then the message (RFC 7766 section 8).
 pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, String> {
+    pulse::beat();
     let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or("no time left")?;
     let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| plain(&e))?;
     let deadline = deadline.sooner(DNS_TCP_ANSWER);

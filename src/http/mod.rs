@@ -14,6 +14,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, TcpConnector};
 
 use crate::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX, HTTP_IDLE};
+use crate::pulse;
 use crate::time::Time;
 use tls::{TlsConnector, Trust};
 
@@ -166,6 +167,7 @@ impl Http {
     }
 
     fn begin(&self, ask: &Ask<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
+        pulse::beat();
         let mut request = Request::builder().method(ask.method.name()).uri(ask.url);
         for (name, value) in ask.headers {
             request = request.header(*name, *value);

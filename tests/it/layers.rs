@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the words up. A module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["address", "limits", "log", "name", "secret", "stop", "text", "time", "word"],
+    &["address", "limits", "log", "name", "pulse", "secret", "stop", "text", "time", "word"],
     &[
         "acme::jws",
         "acme::wire",
@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::page",
         "kube::status",
         "kube::writer",
+        "serve::request",
     ],
     &[
         "acme::order",
@@ -59,6 +60,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::review",
         "kube::session",
         "kube::watch",
+        "serve::port",
     ],
     &["issue", "store"],
     &["work"],
@@ -155,7 +157,7 @@ fn no_layer_uses_a_higher_one() {
 
 /// A file that only declares the parts of its folder.
 fn is_folder(module: &str) -> bool {
-    ["acme", "cert", "dns", "kube", "status"].contains(&module)
+    ["acme", "cert", "dns", "kube", "serve", "status"].contains(&module)
 }
 
 /// The module a path leads into, with as many parts as the layers tell apart.

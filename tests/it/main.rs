@@ -30,6 +30,7 @@ mod main_job;
 mod monitoring;
 mod namespaces;
 mod owners;
+mod port;
 mod probes;
 mod renewal_info;
 mod roles;

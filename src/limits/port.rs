@@ -1,0 +1,30 @@
+//! The bounds of the HTTP port and of the signs of life that it tells.
+
+use std::time::Duration;
+
+/// Octets of a request's head. Those of kubelets and Prometheus have some hundred; browsers send cookies of other services on the host.
+pub const PORT_HEAD_OCTETS_MAX: usize = 8 * 1024;
+
+/// How long a connection may take in all, to its last octet.
+pub const PORT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connections that are held while they have not asked yet, and long answers that wait to be written.
+pub const PORT_WAITING_MAX: usize = 16;
+
+/// Connections that are let in before those inside are looked at again.
+pub const PORT_ACCEPTED_AT_ONCE: usize = 64;
+
+/// The pause between two looks while a connection is open: what a request that comes in two parts loses.
+pub const PORT_LOOK: Duration = Duration::from_millis(10);
+
+/// How long the end of a connection is waited for after the answer.
+pub const PORT_LINGER: Duration = Duration::from_secs(1);
+
+/// Reads that are thrown away at one look, from whoever goes on sending after the answer.
+pub const PORT_DRAINED_AT_ONCE: usize = 16;
+
+/// What is written at once of a long answer.
+pub const PORT_BUFFER_OCTETS: usize = 16 * 1024;
+
+/// How much later than it said a thread may show itself. The longest exchange that has no pause in it takes a fifth of it.
+pub const PULSE_GRACE: Duration = Duration::from_secs(300);
