@@ -133,7 +133,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -local-mode M    file mode of Secrets there: 0600 (default), 0640, 0660
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
   -workers N       certificates obtained at the same time, 1 to 64 (default 4)
-  -listen ADDR     HTTP port for /livez and /readyz, :PORT or IP:PORT (default: none)
+  -listen ADDR     HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)
   -log-level L     error, warn, info (default) or debug
   -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version

@@ -16,6 +16,7 @@ use crate::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
     NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
 };
+use crate::metrics::{self, Exchange, Peer};
 use crate::stop::Stop;
 use crate::time::{self, Deadline, Stopwatch, Time};
 
@@ -222,8 +223,11 @@ impl Client {
         let headers: &[(&str, &str)] =
             if method == Method::Post { &[("content-type", "application/jose+json")] } else { &[] };
         let ask = Ask { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
+        let mut exchange = Exchange::begin(Peer::Acme);
         let reply = self.http.send(&ask).map_err(AcmeError::Network)?;
+        exchange.answered(reply.status);
         if let Some(date) = reply.date() {
+            metrics::clock_seen(Peer::Acme, date);
             self.cache().clock_offset = Some(date.unix() - time::now().unix());
         }
         Ok(reply)

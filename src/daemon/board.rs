@@ -129,6 +129,16 @@ impl Board {
         self.places.iter().filter(|(_, place)| place.busy).map(|(secret, _)| secret)
     }
 
+    /// Those that are being ordered.
+    pub(super) fn ordering(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.places.iter().filter(|(_, place)| place.busy && place.verdict.order.is_some()).map(|(secret, _)| secret)
+    }
+
+    /// How many jobs wait.
+    pub(super) fn queued(&self) -> usize {
+        self.places.values().filter(|place| place.verdict.job.is_some()).count()
+    }
+
     /// The most urgent job that may be started now, which from then on is being done. Changes queue behind everything else, and one of
     /// them goes first: the others follow when it is stored (`proved`), so that a mistyped directory costs one attempt and not one for each
     /// certificate.

@@ -82,6 +82,15 @@ impl Configs {
         Some(format!("ConfigMap {name}: {said}"))
     }
 
+    /// What is wrong with them.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        let wrong = |(name, source): (&ObjectRef, &Source)| {
+            let said = &source.problem.as_ref()?.said;
+            Some(format!("ConfigMap {name}: {said}"))
+        };
+        self.sources.iter().filter_map(wrong)
+    }
+
     /// Reads one.
     pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
         let data = context.store.config_map(name);

@@ -14,6 +14,7 @@ use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Body};
+use crate::serve::snapshot::Certificate;
 use crate::sources::{Wanted, inputs};
 use crate::time::Time;
 use crate::word::Word;
@@ -62,6 +63,10 @@ impl World {
             now,
         });
         let body = &known.body;
+        if let Some(shown) = &mut self.shown {
+            let certificate = Certificate::of(wanted, &held, body, &directory, &judgement, now);
+            shown.insert(secret.clone(), Arc::new(certificate));
+        }
         let untidy = body.in_flight.is_some() || !body.leftovers.is_empty() || !body.to_revoke.is_empty();
         let is_accepted = |a: &super::facts::Accepted| {
             a.fingerprint == wanted.fingerprint && a.source.as_deref() == Some(&*wanted.source)

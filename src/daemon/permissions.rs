@@ -13,6 +13,7 @@ use crate::kube::review;
 use crate::kube::watch_state::{Selector, Target};
 use crate::limits::NAMES_SHOWN_MAX;
 use crate::log::event;
+use crate::metrics;
 use crate::sources::{Wishes, configmap};
 
 /// What we may do in each namespace that we may use.
@@ -89,6 +90,7 @@ fn unknown(namespace: &str, e: KubeError) {
 
 fn say(namespace: &str, missing: &Missing<'_>) {
     let Missing { right, names } = missing;
+    metrics::missing(right.resource, right.verb);
     let names = match names.len() {
         0 => "all".to_owned(),
         1..=NAMES_SHOWN_MAX => Vec::from_iter(names.iter().copied()).join(","),

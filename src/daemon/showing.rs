@@ -1,21 +1,35 @@
 //! What the HTTP port shows of the daemon. The loop writes it down, the port's threads read it; neither waits for the other.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::issue::Context;
+use crate::limits::SHOWN_EVERY;
 use crate::log::event;
+use crate::metrics::Counts;
 use crate::pulse;
+use crate::serve::exposition::{self, Live};
 use crate::serve::port::Port;
-use crate::serve::request::{Answer, Request, Status};
+use crate::serve::process;
+use crate::serve::request::{Answer, Body, Request, Status};
+use crate::serve::snapshot::Snapshot;
+use crate::time::{self, Stopwatch, Time};
 
-/// What is shown.
+/// What is shown, on the loop's side.
 #[derive(Debug)]
-pub(super) struct Showing(Arc<Shown>);
+pub(super) struct Showing {
+    shown: Arc<Shown>,
+    /// When it was written down last.
+    written: Option<Stopwatch>,
+}
 
 #[derive(Debug)]
 struct Shown {
+    context: Arc<Context>,
+    started: Time,
     /// What is not known yet; once all is, it stays so: whoever lost sight of the API server is no worse than another would be.
     lacks: Mutex<Option<String>>,
+    snapshot: Mutex<Arc<Snapshot>>,
 }
 
 impl Showing {
@@ -24,21 +38,36 @@ impl Showing {
     /// # Errors
     /// When a thread can not be had.
     pub(super) fn begin(port: &Port, context: &Arc<Context>) -> Result<Showing, String> {
-        let shown = Arc::new(Shown { lacks: Mutex::new(Some("nothing was read yet".to_owned())) });
+        let shown = Arc::new(Shown {
+            context: context.clone(),
+            started: time::now(),
+            lacks: Mutex::new(Some("nothing was read yet".to_owned())),
+            snapshot: Mutex::default(),
+        });
         let desk = shown.clone();
         port.serve(context.stop.clone(), Box::new(move |request| desk.answer(request)))?;
         if let Some(address) = port.address() {
             event!(info, "listening", address = address);
         }
-        Ok(Showing(shown))
+        Ok(Showing { shown, written: None })
     }
 
     /// Takes note of what is not known yet.
     pub(super) fn ready(&self, lacks: impl FnOnce() -> Option<String>) {
-        let mut known = self.0.lacks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.shown.lacks);
         if known.is_some() {
             *known = lacks();
         }
+    }
+
+    /// Takes note of how everything is, now and then. Returns when it would again, where that was a moment ago.
+    pub(super) fn publish(&mut self, now: Time, snapshot: impl FnOnce() -> Snapshot) -> Option<Time> {
+        if self.written.is_some_and(|written| written.elapsed() < SHOWN_EVERY) {
+            return Some(now + Duration::from_secs(1));
+        }
+        self.written = Some(Stopwatch::start());
+        *lock(&self.shown.snapshot) = Arc::new(snapshot());
+        None
     }
 }
 
@@ -49,11 +78,30 @@ impl Shown {
                 None => Answer::short(Status::Ok, "ok"),
                 Some(name) => Answer::short(Status::ServiceUnavailable, &format!("the thread {name} is overdue")),
             },
-            "/readyz" => match &*self.lacks.lock().unwrap_or_else(PoisonError::into_inner) {
+            "/readyz" => match &*lock(&self.lacks) {
                 None => Answer::short(Status::Ok, "ok"),
                 Some(lacks) => Answer::short(Status::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
+            "/metrics" => self.metrics(),
             _ => Answer::of(Status::NotFound),
         }
     }
+
+    fn metrics(&self) -> Answer {
+        let live = Live {
+            counts: Counts::now(),
+            leads: self.context.lead.leading(),
+            probes: self.context.probes.results(),
+            process: process::read(self.started),
+            now: time::now(),
+        };
+        let snapshot = lock(&self.snapshot).clone();
+        let write = Body::Long(Box::new(move |out| exposition::write(out, &live, &snapshot)));
+        Answer { status: Status::Ok, kind: exposition::KIND, body: write }
+    }
+}
+
+/// The locks guard what is replaced as a whole.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }

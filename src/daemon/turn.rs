@@ -19,6 +19,7 @@ use crate::log::event;
 use crate::name::ObjectRef;
 use crate::pulse;
 use crate::record;
+use crate::serve::snapshot::Snapshot;
 use crate::time::{self, Deadline, Stopwatch, Time};
 use crate::work::{Outcome, Task};
 
@@ -84,9 +85,6 @@ impl Loop<'_> {
                 self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
             }
             self.led = leads;
-            if let Some(showing) = &self.showing {
-                showing.ready(|| self.world.lacks());
-            }
             if leads && !self.world.is_blind() {
                 self.decide(now);
                 self.start();
@@ -96,7 +94,8 @@ impl Loop<'_> {
             }
             // Whoever stands by only keeps what it knows up to date.
             let due = if leads { self.board.due(now) } else { None };
-            let wake = due.into_iter().chain([self.read_again]).min();
+            let show = self.show(leads, now);
+            let wake = due.into_iter().chain(show).chain([self.read_again]).min();
             let pause = pause_until(wake, now);
             pulse::beat_within(pause);
             match self.woken.recv_timeout(pause) {
@@ -110,6 +109,20 @@ impl Loop<'_> {
             }
         }
         Ok(self.wind_down())
+    }
+
+    /// Shows what has changed. Returns when to come back, where that is too soon.
+    fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
+        let showing = self.showing.as_mut()?;
+        showing.ready(|| self.world.lacks());
+        showing.publish(now, || {
+            let ordering = self.board.ordering().cloned().collect();
+            let snapshot = self.world.snapshot(ordering, now);
+            let (queued, running) = (self.board.queued(), self.board.busy() + self.forgetting.len());
+            // Whoever stands by does not know what the other one does.
+            let certificates = if leads { snapshot.certificates } else { Vec::new() };
+            Snapshot { certificates, queued, running, ..snapshot }
+        })
     }
 
     /// Reads what no watch tells.

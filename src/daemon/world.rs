@@ -1,6 +1,6 @@
 //! What is known of the world, and what is decided about it: the ConfigMaps as last accepted, the wishes they make, facts of the objects.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +12,16 @@ use super::said::Said;
 use super::watching::{Change, Interest, Watching, named};
 use crate::decide::Orders;
 use crate::decide::limits::{Made, counted, made_lately, turn};
-use crate::issue::Context;
+use crate::issue::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
 use crate::limits::{LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
+use crate::serve::snapshot::{Certificate, Snapshot};
 use crate::sources::{Wanted, Wishes, configmap};
+use crate::text::one_line;
 use crate::time::Time;
 use crate::word::Word;
 use crate::work::{Job, Task};
@@ -39,6 +41,8 @@ pub(super) struct World {
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// When orders were made lately, with those that are wanted now, by directory.
     pub(super) made: HashMap<Word, Made>,
+    /// What is shown of each certificate, where somebody may look.
+    pub(super) shown: Option<HashMap<ObjectRef, Arc<Certificate>>>,
     /// The watches that see nothing for the moment.
     blind: BTreeSet<usize>,
     /// The wishes lack something that could not be read.
@@ -99,6 +103,7 @@ impl World {
             probing,
             probed: HashMap::new(),
             made: HashMap::new(),
+            shown: plan.port.as_ref().map(|_| HashMap::new()),
             blind: BTreeSet::new(),
             wish_again: false,
         }
@@ -292,11 +297,47 @@ impl World {
             if self.said.is_news("unread", &e) {
                 event!(warn, "unread", secret = secret, error = e);
             }
+            if let Some(shown) = &mut self.shown {
+                let certificate = Certificate::unknown(&wanted, &self.context.cas.directory(&wanted), &e);
+                shown.insert(secret.clone(), Arc::new(certificate));
+            }
             Verdict { unknown: true, due: Some(look.now + POLL_INTERVAL), ..Verdict::default() }
         });
         let latest = if self.is_watching() { LOOK_AT_ALL } else { POLL_INTERVAL };
         verdict.due = Some(verdict.due.map_or(look.now + latest, |due| due.min(look.now + latest)));
         verdict
+    }
+
+    /// What the port shows of the certificates that are wanted, of which those `ordering` are being ordered.
+    pub(super) fn snapshot(&mut self, ordering: BTreeSet<ObjectRef>, now: Time) -> Snapshot {
+        let wanted = &self.wishes.wanted;
+        let (entries, faults) = (wanted.len(), self.faults());
+        let certificates = self.shown.as_mut().map(|shown| {
+            shown.retain(|secret, _| wanted.contains_key(secret));
+            wanted.keys().filter_map(|secret| shown.get(secret).cloned()).collect()
+        });
+        let certificates = certificates.unwrap_or_default();
+        let gates = if self.context.limits.is_open() { Vec::new() } else { self.gates(now) };
+        Snapshot { certificates, ordering, faults, entries, gates, ..Snapshot::default() }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let refused = self.wishes.refused.iter().map(ToString::to_string);
+        self.configs.problems().chain(refused).map(|fault| one_line(&fault)).collect()
+    }
+
+    /// The directories that take no order of an account.
+    fn gates(&self, now: Time) -> Vec<(String, Time)> {
+        let Context { cas, limits, namespace, .. } = &*self.context;
+        let mut closed = BTreeMap::new();
+        for wanted in self.wishes.wanted.values() {
+            let directory = cas.directory(wanted);
+            if let Some(until) = limits.closed_to_all(&account::reference(directory.url(), wanted, namespace), now) {
+                let latest = closed.entry(directory.url().to_owned()).or_insert(until);
+                *latest = until.max(*latest);
+            }
+        }
+        closed.into_iter().collect()
     }
 
     /// Records of certificates that nobody wants any more and of which something is left. Not those of `worked_on`: a job under way

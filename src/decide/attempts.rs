@@ -50,9 +50,24 @@ pub enum Severity {
     Policy,
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Stage {
+    /// All, in the order in which an attempt meets them, as a rule.
+    pub const ALL: [Stage; 10] = [
+        Stage::Store,
+        Stage::Clock,
+        Stage::Zone,
+        Stage::Publish,
+        Stage::Propagation,
+        Stage::Account,
+        Stage::Order,
+        Stage::Validation,
+        Stage::Finalize,
+        Stage::Download,
+    ];
+
+    /// The word for it in logs, records and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
             Stage::Store => "store",
             Stage::Clock => "clock",
             Stage::Zone => "zone",
@@ -63,7 +78,13 @@ impl fmt::Display for Stage {
             Stage::Validation => "validation",
             Stage::Finalize => "finalize",
             Stage::Download => "download",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -20,6 +20,7 @@ use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
 use crate::config::dns::Transport;
 use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS};
 use crate::log::event;
+use crate::metrics::{self, Peer};
 use crate::name::DnsName;
 use crate::time::{self, Deadline, Time, human};
 
@@ -137,6 +138,7 @@ impl Client {
         let mut result = self.update_once(server, update, key, transport, deadline);
         if let Err(UpdateError::Rejected(Rejected::BadTime { server_time })) = result {
             let now = time::now();
+            metrics::clock_seen(Peer::Dns, server_time);
             self.offsets().insert(server, server_time.unix() - now.unix());
             let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
             let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");

@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use crate::limits::{DNS_TCP_ANSWER, DNS_TCP_CONNECT};
+use crate::metrics::{Exchange, Peer};
 use crate::pulse;
 use crate::time::Deadline;
 
@@ -28,6 +29,7 @@ pub(super) fn over_udp<T>(
     mut read: impl FnMut(&[u8]) -> Take<T>,
 ) -> Result<T, String> {
     pulse::beat();
+    let mut exchange = Exchange::begin(Peer::Dns);
     let mut why = "no answer".to_owned();
     let socket = connected(server).map_err(|e| e.to_string())?;
     let mut buffer = [0; 65_535];
@@ -42,7 +44,10 @@ pub(super) fn over_udp<T>(
             socket.set_read_timeout(Some(left)).map_err(|e| e.to_string())?;
             match socket.recv(&mut buffer) {
                 Ok(length) => match read(&buffer[..length]) {
-                    Take::Answer(answer) => return Ok(answer),
+                    Take::Answer(answer) => {
+                        exchange.answered(ANSWERED);
+                        return Ok(answer);
+                    }
                     Take::Next(what) => why = what,
                 },
                 Err(e) if is_timeout(&e) => break,
@@ -54,6 +59,9 @@ pub(super) fn over_udp<T>(
     }
     Err(why)
 }
+
+/// What counts for an answer, whatever it says.
+const ANSWERED: u16 = 200;
 
 /// A new socket for each exchange: the kernel picks a random port and drops datagrams from other sources.
 fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
@@ -69,6 +77,7 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 /// One exchange over a connection of its own: two octets of length, then the message (RFC 7766 section 8).
 pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, String> {
     pulse::beat();
+    let mut exchange = Exchange::begin(Peer::Dns);
     let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or("no time left")?;
     let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| plain(&e))?;
     let deadline = deadline.sooner(DNS_TCP_ANSWER);
@@ -80,6 +89,7 @@ pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -
     read_exact(&mut stream, &mut prefix, deadline)?;
     let mut answer = vec![0; usize::from(u16::from_be_bytes(prefix))];
     read_exact(&mut stream, &mut answer, deadline)?;
+    exchange.answered(ANSWERED);
     Ok(answer)
 }
 

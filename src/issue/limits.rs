@@ -53,6 +53,14 @@ impl Limits {
         kept.into_iter().chain(passing).max_by_key(|gate| gate.until).cloned()
     }
 
+    /// Until when the account can order nothing at all.
+    pub fn closed_to_all(&self, account: &ObjectRef, now: Time) -> Option<Time> {
+        let state = self.state();
+        let kept = state.gates.get(account).into_iter().flatten().filter(|gate| gate.scope == Scope::Account);
+        let until = kept.chain(state.passing.get(account)).map(|gate| gate.until).max();
+        until.filter(|until| *until > now)
+    }
+
     /// Whether no gate is closed at all.
     pub fn is_open(&self) -> bool {
         let state = self.state();

@@ -30,6 +30,18 @@ pub struct Probe {
 pub struct Probes(Mutex<BTreeMap<(DnsName, ObjectRef), Probe>>);
 
 impl Probes {
+    /// How the last ones went, a zone each; well where it was with each of its keys.
+    pub fn results(&self) -> Vec<(DnsName, bool)> {
+        let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = BTreeMap::new();
+        for ((zone, _), probe) in probes.iter() {
+            if let Some(result) = &probe.result {
+                *zones.entry(zone.clone()).or_insert(true) &= result.is_ok();
+            }
+        }
+        zones.into_iter().collect()
+    }
+
     /// Whether the zone was not probed with this key lately.
     fn is_due(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
         let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

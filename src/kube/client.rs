@@ -19,6 +19,7 @@ use super::status::{self, ApiError};
 use super::watch_state::Target;
 use crate::http::{Ask, HttpError, Method, Reply, Stream};
 use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS};
+use crate::metrics::{self, Exchange, Peer};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 use crate::stop::Stop;
@@ -223,7 +224,13 @@ impl Client {
         patience: Deadline,
     ) -> Result<Reply, KubeError> {
         self.admit(method, patience)?;
-        self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)
+        let mut exchange = Exchange::begin(Peer::Kubernetes);
+        let reply = self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)?;
+        exchange.answered(reply.status);
+        if let Some(date) = reply.date() {
+            metrics::clock_seen(Peer::Kubernetes, date);
+        }
+        Ok(reply)
     }
 
     /// Opens an answer that is read as it comes: a watch, or a list that is large. `idle` is the longest silence.
@@ -231,7 +238,11 @@ impl Client {
         self.admit(Method::Get, Deadline::after(API_TRIES_IN_ALL))?;
         let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
         let first = pass(Why::Asked)?;
-        let open = |pass: &Pass| self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
+        let open = |pass: &Pass| {
+            let mut exchange = Exchange::begin(Peer::Kubernetes);
+            let stream = self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
+            stream.inspect(|stream| exchange.answered(stream.status))
+        };
         let mut stream = open(&first);
         let why = match &stream {
             Ok(stream) if stream.status != 401 => None,

@@ -1,4 +1,7 @@
 //! The HTTP port: whether the program is well, its figures, and a page. Off unless `-listen` says where.
 
+pub mod exposition;
 pub mod port;
+pub mod process;
 pub mod request;
+pub mod snapshot;

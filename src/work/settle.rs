@@ -9,6 +9,7 @@ use crate::issue::claim::Claim;
 use crate::kube::event::EventReason;
 use crate::limits::ERROR_KEPT_OCTETS;
 use crate::log::event;
+use crate::metrics;
 use crate::record::{Copy, Stored};
 use crate::store::Origin;
 use crate::time;
@@ -27,6 +28,7 @@ impl Work<'_> {
         (claim.record.body.window, claim.record.body.next_question) = (None, None);
         claim.record.body.in_flight = None;
         claim.record.next_key = None;
+        metrics::issued();
         let names: Vec<String> = facts.names.iter().map(ToString::to_string).collect();
         event!(
             info,
@@ -95,6 +97,7 @@ impl Work<'_> {
             let next =
                 next_attempt(now, failed.severity, history.failures, self.job.short_lived, failed.retry_after, &seed);
             history.next_attempt = Some(next);
+            metrics::failed(failed.stage.name());
             event!(
                 error,
                 "failed",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the words up. A module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["address", "limits", "log", "name", "pulse", "secret", "stop", "text", "time", "word"],
+    &["address", "limits", "log", "metrics", "name", "pulse", "secret", "stop", "text", "time", "word"],
     &[
         "acme::jws",
         "acme::wire",
@@ -37,6 +37,8 @@ const LAYERS: &[&[&str]] = &[
         "kube::pace",
         "kube::watch_state",
         "record",
+        "serve::exposition",
+        "serve::snapshot",
         "sources",
         "status::json",
         "status::row",
@@ -61,6 +63,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::session",
         "kube::watch",
         "serve::port",
+        "serve::process",
     ],
     &["issue", "store"],
     &["work"],

@@ -1,5 +1,7 @@
 //! The HTTP port of the real daemon: who asks at once is answered at once, and nobody who does otherwise costs the daemon anything.
 
+mod metrics;
+
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
