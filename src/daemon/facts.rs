@@ -82,7 +82,11 @@ pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefC
     match told {
         Told::Object(object) if target.resource == Resource::ConfigMaps => {
             let read = config::read_after(&texts(object.get("data")), &context.namespaces, &config.borrow());
-            Seen::Config(read.map(|read| config.replace_with(|_| Arc::new(read)).clone()))
+            let read = read.map(Arc::new);
+            if let Ok(read) = &read {
+                config.replace(read.clone());
+            }
+            Seen::Config(read)
         }
         Told::Object(object) => secret_seen(target, object, context, now),
         Told::Gone(at) => Seen::Gone(at),
