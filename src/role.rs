@@ -21,6 +21,7 @@ use crate::limits::MANIFEST_OCTETS_MAX;
 use crate::name::ObjectRef;
 use crate::sources::{Wishes, configmap};
 use crate::start::{Place, directory, open};
+use crate::status::bulletin;
 use crate::stop::Stop;
 use crate::store::Sharing;
 
@@ -88,6 +89,7 @@ pub fn needed<'n>(
         names.insert(Kind::Lease, [lease.clone()].into());
     }
     names.insert(Kind::Event, BTreeSet::new());
+    names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
     Ok(all)
 }
 
@@ -132,6 +134,7 @@ fn comment(kind: Kind) -> &'static str {
         Kind::Own => "ACME accounts and records.",
         Kind::Lease => "Which replica leads.",
         Kind::Event => "What happened.",
+        Kind::Status => "The state, for people who may not read Secrets.",
     }
 }
 

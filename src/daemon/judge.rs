@@ -1,5 +1,6 @@
 //! Decides about one certificate: looks at what its Secrets hold, says what was found, makes a job of what is to be done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::probing::next_probe;
@@ -7,20 +8,61 @@ use super::world::{Look, Probing, Verdict, World};
 use crate::decide::directory::normalized;
 use crate::decide::held::Held;
 use crate::decide::limits::{Closed, is_renewal, out_of_quota};
-use crate::decide::{Decision, Finding, Input, Waiting, decide};
+use crate::decide::{Decision, Directory, Finding, Input, Judgement, Waiting, decide};
 use crate::issue::{Context, account};
 use crate::kube::event::EventReason;
-use crate::limits::{SHORT_LIVED, TIDY_INTERVAL};
+use crate::limits::{BULLETIN_ROWS_MAX, SHORT_LIVED, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Body};
 use crate::serve::snapshot::Certificate;
 use crate::sources::{Wanted, inputs};
+use crate::status::row::{Report, Row, State};
 use crate::time::Time;
 use crate::word::Word;
 use crate::work::{Basis, Job, Question, Task};
 
+/// What was found of one certificate, and decided.
+struct Judged {
+    held: Vec<Held>,
+    /// What an attempt depends on, where that was looked at.
+    inputs: Option<String>,
+    directory: Directory,
+    renewal: bool,
+    judgement: Judgement,
+}
+
 impl World {
+    /// How all certificates are, the most urgent first and not more than are shown. Nothing is said and nothing made of it.
+    pub(super) fn report(&mut self, ordering: &BTreeSet<ObjectRef>, look: &mut Look) -> Report {
+        let mut rows: Vec<Row> = Vec::new();
+        let wanted: Vec<Arc<Wanted>> = self.wishes.wanted.values().cloned().collect();
+        for wanted in &wanted {
+            let mut row = self.row(wanted, look);
+            if ordering.contains(wanted.entry.main_secret()) {
+                row.state = State::Issuing;
+            }
+            rows.push(row);
+            if rows.len() > 2 * BULLETIN_ROWS_MAX {
+                rows.sort_by_cached_key(Row::urgency);
+                rows.truncate(BULLETIN_ROWS_MAX);
+            }
+        }
+        rows.sort_by_cached_key(Row::urgency);
+        Report { rows, notes: self.notes(), progress: None }
+    }
+
+    fn row(&mut self, wanted: &Arc<Wanted>, look: &mut Look) -> Row {
+        let secret = wanted.entry.main_secret();
+        match self.judged(secret, wanted, look, &mut None) {
+            Ok(Judged { held, directory, judgement, .. }) => {
+                let (known, _) = self.objects.record(&record::reference(secret, &self.context.namespace), look.now);
+                Row::of(wanted, &held, &known.body, directory.url(), &judgement, look.now)
+            }
+            Err(e) => Row::unknown(wanted, self.context.cas.directory(wanted).url(), &e),
+        }
+    }
+
     /// Decides about one certificate.
     ///
     /// # Errors
@@ -33,35 +75,9 @@ impl World {
     ) -> Result<Verdict, String> {
         let (entry, now) = (&wanted.entry, look.now);
         let mut verdict = Verdict::default();
-        let at = record::reference(secret, &self.context.namespace);
-        let mut held = Vec::with_capacity(entry.secrets.len());
-        for secret in &entry.secrets {
-            let (holds, until) = self.objects.held(secret, now).map_err(|e| e.to_string())?;
-            held.push(holds);
-            verdict.due = sooner(verdict.due, until);
-        }
-        // They cost a read of each key's Secret, and matter only while a wait may be cut short.
-        let until = self.objects.read_record(&at, now)?;
-        verdict.due = sooner(verdict.due, until);
-        let (known, _) = self.objects.record(&at, now);
-        let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
-        let inputs = if waiting { self.inputs(wanted, look, &held)? } else { String::new() };
-        let (known, version) = self.objects.record(&at, now);
-        let directory = self.context.cas.directory(wanted);
-        let renewal = is_renewal(&held, &entry.order_names(), directory.url(), now);
-        let closed = self.closed(wanted, directory.url(), renewal, now);
-        let judgement = decide(&Input {
-            entry,
-            held: &held,
-            record: &known.body,
-            copy: known.copy.as_deref(),
-            directory: &directory,
-            profile: wanted.profile(),
-            inputs: &inputs,
-            orders: &look.orders,
-            closed: closed.as_ref(),
-            now,
-        });
+        let judged = self.judged(secret, wanted, look, &mut verdict.due)?;
+        let Judged { held, inputs, directory, renewal, judgement } = judged;
+        let (known, version) = self.objects.record(&record::reference(secret, &self.context.namespace), now);
         let body = &known.body;
         if let Some(shown) = &mut self.shown {
             let certificate = Certificate::of(wanted, &held, body, &directory, &judgement, now);
@@ -119,10 +135,54 @@ impl World {
             }
             Task::Restore { .. } | Task::Window(_) | Task::Probe => {}
         }
-        let inputs = if waiting { inputs } else { self.inputs(wanted, look, &held)? };
+        let inputs = match inputs {
+            Some(inputs) => inputs,
+            None => self.inputs(wanted, look, &held)?,
+        };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
         verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } }));
         Ok(verdict)
+    }
+
+    /// What is found and decided, and what of that the rest stands on.
+    fn judged(
+        &mut self,
+        secret: &ObjectRef,
+        wanted: &Arc<Wanted>,
+        look: &mut Look,
+        due: &mut Option<Time>,
+    ) -> Result<Judged, String> {
+        let (entry, now) = (&wanted.entry, look.now);
+        let at = record::reference(secret, &self.context.namespace);
+        let mut held = Vec::with_capacity(entry.secrets.len());
+        for secret in &entry.secrets {
+            let (holds, until) = self.objects.held(secret, now).map_err(|e| e.to_string())?;
+            held.push(holds);
+            *due = sooner(*due, until);
+        }
+        // They cost a read of each key's Secret, and matter only while a wait may be cut short.
+        let until = self.objects.read_record(&at, now)?;
+        *due = sooner(*due, until);
+        let (known, _) = self.objects.record(&at, now);
+        let waiting = known.body.histories.iter().any(|h| h.next_attempt.is_some_and(|next| next > now));
+        let inputs = if waiting { Some(self.inputs(wanted, look, &held)?) } else { None };
+        let (known, _) = self.objects.record(&at, now);
+        let directory = self.context.cas.directory(wanted);
+        let renewal = is_renewal(&held, &entry.order_names(), directory.url(), now);
+        let closed = self.closed(wanted, directory.url(), renewal, now);
+        let judgement = decide(&Input {
+            entry,
+            held: &held,
+            record: &known.body,
+            copy: known.copy.as_deref(),
+            directory: &directory,
+            profile: wanted.profile(),
+            inputs: inputs.as_deref().unwrap_or_default(),
+            orders: &look.orders,
+            closed: closed.as_ref(),
+            now,
+        });
+        Ok(Judged { held, inputs, directory, renewal, judgement })
     }
 
     /// What an attempt depends on.

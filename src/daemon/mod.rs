@@ -15,11 +15,12 @@ mod rehearsal;
 mod said;
 mod shelf;
 mod showing;
+mod telling;
 mod turn;
 mod watching;
 mod world;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -43,6 +44,7 @@ use configs::Overall;
 use election::Candidacy;
 use permissions::Permissions;
 use showing::Showing;
+use telling::Telling;
 use turn::Loop;
 use watching::{Change, Watching};
 use world::World;
@@ -62,6 +64,13 @@ pub struct Plan {
     pub lease: Option<ObjectRef>,
     /// The HTTP port.
     pub port: Option<Arc<Port>>,
+}
+
+impl Plan {
+    /// Whether a ConfigMap shows the state.
+    fn tells(&self) -> bool {
+        self.pass == Pass::Forever && !self.dry_run
+    }
 }
 
 /// How much is done.
@@ -109,12 +118,15 @@ enum Errand {
     Do(Box<Job>),
     /// To empty a record of which nobody wants the certificate any more.
     Forget(ObjectRef),
+    /// To write the ConfigMap that shows the state.
+    Tell(BTreeMap<String, String>),
 }
 
 /// What a worker did.
 enum Done {
     Job(Outcome, Box<Job>),
     Forgotten(ObjectRef, Result<(), Failed>),
+    Told(Result<(), String>),
 }
 
 /// What wakes the loop.
@@ -181,6 +193,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         overall: Overall::default(),
         led: false,
         candidacy,
+        telling: Telling::default(),
         showing,
     };
     let end = daemon.run();
@@ -224,6 +237,10 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
                 let forgotten = catch_unwind(AssertUnwindSafe(|| forget(context, &at)));
                 let result = forgotten.unwrap_or_else(|_| Err(Failed::inside()));
                 Done::Forgotten(at, result)
+            }
+            Errand::Tell(data) => {
+                let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, &data)));
+                Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
             }
         };
         if wake.send(Wake::Done(Box::new(done))).is_err() {

@@ -15,6 +15,7 @@ use crate::limits::NAMES_SHOWN_MAX;
 use crate::log::event;
 use crate::metrics;
 use crate::sources::{Wishes, configmap};
+use crate::status::bulletin;
 
 /// What we may do in each namespace that we may use.
 #[derive(Debug, Default)]
@@ -114,6 +115,9 @@ fn besides(plan: &Plan) -> Names {
     let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
     if let Some(lease) = &plan.lease {
         names.insert(Kind::Lease, [lease.name.to_string()].into());
+    }
+    if plan.tells() {
+        names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
     }
     names
 }

@@ -21,7 +21,10 @@ impl Said {
     /// Whether to say `text` about `subject`: it is not what was said last.
     pub(super) fn is_news(&mut self, subject: &str, text: &str) -> bool {
         let said = hash(&(subject, text));
-        self.scopes.entry(self.current).or_default().push(said);
+        let scope = self.scopes.entry(self.current).or_default();
+        // Mostly one thing, and no room for more: there may be 10,000 scopes.
+        scope.reserve_exact(1);
+        scope.push(said);
         !self.before.contains(&said)
     }
 }

@@ -1,6 +1,6 @@
 //! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -10,6 +10,7 @@ use super::configs::Overall;
 use super::election::Candidacy;
 use super::objects::News;
 use super::showing::Showing;
+use super::telling::Telling;
 use super::world::{World, pause_until};
 use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
 use crate::decide::gate::Barred;
@@ -50,6 +51,8 @@ pub(super) struct Loop<'p> {
     pub(super) led: bool,
     /// Our part in the election, where there is one.
     pub(super) candidacy: Option<Candidacy>,
+    /// The ConfigMap that shows the state.
+    pub(super) telling: Telling,
     /// What the port shows, where there is one.
     pub(super) showing: Option<Showing>,
 }
@@ -95,7 +98,8 @@ impl Loop<'_> {
             // Whoever stands by only keeps what it knows up to date.
             let due = if leads { self.board.due(now) } else { None };
             let show = self.show(leads, now);
-            let wake = due.into_iter().chain(show).chain([self.read_again]).min();
+            let tell = self.telling.due().filter(|_| leads && self.plan.tells()).map(|left| now + left);
+            let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
             let pause = pause_until(wake, now);
             pulse::beat_within(pause);
             match self.woken.recv_timeout(pause) {
@@ -166,6 +170,7 @@ impl Loop<'_> {
         let set: HashSet<&ObjectRef> = taken.iter().collect();
         let watch = Stopwatch::start();
         let mut look = self.world.look(self.board.orders(&set), now);
+        self.telling.change();
         let secrets = self.world.in_turn(&taken, now);
         let entries = secrets.len();
         for secret in secrets {
@@ -192,7 +197,7 @@ impl Loop<'_> {
         if self.plan.dry_run {
             return;
         }
-        while self.board.busy() + self.forgetting.len() < self.plan.workers {
+        while self.working() < self.plan.workers {
             let gates = &self.context.gates;
             let errand = match self.gone.pop() {
                 Some(at) => {
@@ -201,7 +206,10 @@ impl Loop<'_> {
                 }
                 None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
                     Some(job) => Errand::Do(job),
-                    None => return,
+                    None => match self.tell_state() {
+                        Some(data) => Errand::Tell(data),
+                        None => return,
+                    },
                 },
             };
             // There is a place in the queue for each worker, so this does not fail while the workers live.
@@ -209,6 +217,24 @@ impl Loop<'_> {
                 return;
             }
         }
+    }
+
+    /// How many errands are under way.
+    fn working(&self) -> usize {
+        self.board.busy() + self.forgetting.len() + usize::from(self.telling.busy)
+    }
+
+    /// What the ConfigMap is to say that shows the state, when that is to be written.
+    fn tell_state(&mut self) -> Option<BTreeMap<String, String>> {
+        let is_due = self.telling.due().is_some_and(|left| left.is_zero());
+        if !is_due || !self.plan.tells() || !self.world.is_watching() {
+            return None;
+        }
+        let (now, none) = (time::now(), HashSet::new());
+        let mut look = self.world.look(self.board.orders(&none), now);
+        let ordering: BTreeSet<ObjectRef> = self.board.ordering().cloned().collect();
+        let report = self.world.report(&ordering, &mut look);
+        self.telling.write(report, self.world.wishes.wanted.len(), &self.context.namespace, now)
     }
 
     /// Takes note of what happened.
@@ -237,6 +263,7 @@ impl Loop<'_> {
         let now = time::now();
         let (outcome, mut job) = match done {
             Done::Job(outcome, job) => (outcome, job),
+            Done::Told(result) => return self.telling.done(result),
             Done::Forgotten(at, result) => {
                 self.forgetting.remove(&at);
                 self.all_changed = true;
@@ -328,7 +355,7 @@ impl Loop<'_> {
     /// No new jobs; those under way get a while to end at a point from which they can be continued.
     fn wind_down(self) -> End {
         let once = self.once();
-        let mut busy = self.board.busy() + self.forgetting.len();
+        let mut busy = self.working();
         drop(self.errands);
         let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
         let mut cut = false;

@@ -15,12 +15,13 @@ use crate::decide::limits::{Made, counted, made_lately, turn};
 use crate::issue::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
-use crate::limits::{LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
+use crate::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
 use crate::serve::snapshot::{Certificate, Snapshot};
 use crate::sources::{Wanted, Wishes, configmap};
+use crate::status::row::Kind;
 use crate::text::one_line;
 use crate::time::Time;
 use crate::word::Word;
@@ -33,7 +34,7 @@ pub(super) struct World {
     configs: Configs,
     pub(super) objects: Objects,
     /// What the ConfigMaps say, all together.
-    wishes: Wishes,
+    pub(super) wishes: Wishes,
     pub(super) said: Said,
     pub(super) tidied: HashMap<ObjectRef, Time>,
     pub(super) probing: Probing,
@@ -154,6 +155,14 @@ impl World {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
         if target.resource != Resource::ConfigMaps {
+            let mut change = change;
+            if let Seen::Certificate(at, ..) = &mut change.seen
+                && let Some(known) = self.wishes.holder(at)
+                && known == at
+            {
+                // Equal names share their memory.
+                *at = known.clone();
+            }
             let news = self.objects.note(change, &target, list);
             if denied {
                 self.follow(now)?;
@@ -319,6 +328,15 @@ impl World {
         let certificates = certificates.unwrap_or_default();
         let gates = if self.context.limits.is_open() { Vec::new() } else { self.gates(now) };
         Snapshot { certificates, ordering, faults, entries, gates, ..Snapshot::default() }
+    }
+
+    /// What is to be said besides the certificates.
+    pub(super) fn notes(&self) -> Vec<(Kind, String)> {
+        let problems = self.configs.problems().map(|problem| (Kind::Unreadable, problem));
+        let refused = self.wishes.refused.iter().map(|refused| (Kind::Refused, refused.to_string()));
+        let warnings = self.wishes.warnings.iter().map(|warning| (Kind::Warning, warning.clone()));
+        let all = problems.chain(refused).chain(warnings).take(BULLETIN_NOTES_MAX);
+        all.map(|(kind, sentence)| (kind, one_line(&sentence))).collect()
     }
 
     fn faults(&self) -> Vec<String> {

@@ -23,6 +23,8 @@ pub enum Kind {
     Lease,
     /// An Event.
     Event,
+    /// The ConfigMap that shows the state.
+    Status,
 }
 
 /// The objects of one namespace by what they are for, with their names. A kind without names is used, under names that nobody knows.
@@ -46,7 +48,7 @@ pub struct Right {
 }
 
 /// Everything that is sent.
-pub const RIGHTS: [Right; 13] = [
+pub const RIGHTS: [Right; 16] = [
     of_config_maps("get", "what it wants is not known, and nothing is done for it"),
     of_config_maps("list", LATE),
     of_config_maps("watch", LATE),
@@ -71,12 +73,20 @@ pub const RIGHTS: [Right; 13] = [
     of_leases("update", true, "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
     of_events("create", "there are no Events on the ConfigMap"),
     of_events("update", "an Event that happens again is not counted"),
+    of_status("get", true),
+    of_status("create", false),
+    of_status("update", true),
 ];
 
 const LATE: &str = "a change is noticed at the next look and not at once";
 
 const fn of_config_maps(verb: &'static str, without: &'static str) -> Right {
     Right { group: "", resource: "configmaps", verb, by_name: true, of: &[Kind::ConfigMap], without }
+}
+
+const fn of_status(verb: &'static str, by_name: bool) -> Right {
+    let without = "the ConfigMap notariat-status does not show the state; `notariat status` does";
+    Right { group: "", resource: "configmaps", verb, by_name, of: &[Kind::Status], without }
 }
 
 const fn of_secrets(verb: &'static str, of: &'static [Kind], without: &'static str) -> Right {

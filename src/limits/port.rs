@@ -31,3 +31,15 @@ pub const PULSE_GRACE: Duration = Duration::from_secs(300);
 
 /// How often what the port shows is made anew, at most: with 10,000 certificates it takes a millisecond.
 pub const SHOWN_EVERY: Duration = Duration::from_secs(1);
+
+/// Rows of the ConfigMap that shows the state; what is urgent comes first.
+pub const BULLETIN_ROWS_MAX: usize = 500;
+
+/// Notes there: refused entries and warnings.
+pub const BULLETIN_NOTES_MAX: usize = 100;
+
+/// Octets of its data, half of what an object may have.
+pub const BULLETIN_OCTETS_MAX: usize = 512 * 1024;
+
+/// How often it is written at the most.
+pub const BULLETIN_EVERY: Duration = Duration::from_secs(60);

@@ -290,6 +290,8 @@ pub enum Kind {
     Unknown,
     /// Worth a look.
     Warning,
+    /// There are more certificates than are shown.
+    NotShown,
 }
 
 impl fmt::Display for Kind {
@@ -299,6 +301,7 @@ impl fmt::Display for Kind {
             Kind::Unreadable => "unreadable",
             Kind::Unknown => "unknown",
             Kind::Warning => "warning",
+            Kind::NotShown => "not shown",
         })
     }
 }

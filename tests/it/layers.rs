@@ -40,6 +40,7 @@ const LAYERS: &[&[&str]] = &[
         "serve::exposition",
         "serve::snapshot",
         "sources",
+        "status::bulletin",
         "status::json",
         "status::row",
         "status::table",

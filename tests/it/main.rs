@@ -5,6 +5,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "nobody uses this crate but the tests in it")]
 
 mod bad_configurations;
+mod bulletin;
 mod checks;
 mod command_line;
 mod commands;

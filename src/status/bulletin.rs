@@ -1,0 +1,126 @@
+//! The state of the certificates for people who may not read Secrets: the table and the JSON of `notariat status`, in a ConfigMap. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::json::json as as_json;
+use super::row::{Kind, Report};
+use super::table::{Style, table};
+use crate::decide::held::annotation;
+use crate::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, STATUS_WIDTH};
+use crate::name::ObjectRef;
+use crate::time::Time;
+
+/// The name of the ConfigMap, in the own namespace.
+pub const NAME: &str = "notariat-status";
+
+/// What the ConfigMap says: the most urgent rows, as many as fit, of `all` that there are. `own` is the own namespace.
+pub fn data(mut report: Report, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
+    let style = Style { width: Some(STATUS_WIDTH), colour: false, own };
+    let mut fit = BULLETIN_ROWS_MAX;
+    loop {
+        report.rows.truncate(fit);
+        let shown = report.rows.len();
+        if shown < all {
+            report.notes.retain(|(kind, _)| *kind != Kind::NotShown);
+            report
+                .notes
+                .push((Kind::NotShown, format!("{} more, less urgent: `notariat status` shows all", all - shown)));
+        }
+        let head = format!("As of {now}. Written again when something changes, not while time goes by.\n\n");
+        let texts = [("table", head + &table(&report, style, now)), ("json", as_json(&report, now))];
+        if texts.iter().map(|(_, text)| text.len()).sum::<usize>() <= BULLETIN_OCTETS_MAX || fit == 0 {
+            return texts.map(|(key, text)| (key.to_owned(), text)).into();
+        }
+        fit = shown / 2;
+    }
+}
+
+/// The ConfigMap with other data: `before` is what is there. An error says whose it is when it is not ours.
+///
+/// # Errors
+/// One sentence that says who wrote it.
+pub fn object(
+    at: &ObjectRef,
+    before: Option<Value>,
+    instance: &str,
+    data: &BTreeMap<String, String>,
+) -> Result<Value, String> {
+    let Some(mut object) = before else {
+        return Ok(json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": at.name.as_str(),
+                "namespace": at.namespace.as_str(),
+                "labels": {"app.kubernetes.io/managed-by": "notariat", "app.kubernetes.io/component": "status"},
+                "annotations": {annotation::OWNER: instance},
+            },
+            "data": data,
+        }));
+    };
+    match object["metadata"]["annotations"][annotation::OWNER].as_str() {
+        Some(owner) if owner == instance => {}
+        Some(owner) => return Err(format!("the ConfigMap {at} is of the instance {owner}")),
+        None => return Err(format!("the ConfigMap {at} is not of notariat: delete it, or do without")),
+    }
+    object["data"] = json!(data);
+    Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Domain;
+    use crate::status::row::{Row, State};
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    #[test]
+    fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
+        let report = |count: usize, names: usize| {
+            let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
+            let row = Row {
+                secrets: vec![ObjectRef::new("team", "web")],
+                names: (0..names).map(name).collect(),
+                state: State::Valid,
+                issuer: None,
+                directory: "https://ca.test/dir".to_owned(),
+                expires: None,
+                renewal: None,
+                finding: None,
+                failure: None,
+                next_attempt: None,
+                attempts_left: None,
+                is_first: false,
+            };
+            Report { rows: vec![row; count], notes: Vec::new(), progress: None }
+        };
+        for (count, names, least, most) in
+            [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 400, 500), (400, 100, 40, 110)]
+        {
+            let data = data(report(count, names), count, "team", NOW);
+            assert!(data.values().map(String::len).sum::<usize>() <= BULLETIN_OCTETS_MAX);
+            let shown: Value = serde_json::from_str(&data["json"]).unwrap();
+            let rows = shown["certificates"].as_array().unwrap().len();
+            assert!((least..=most).contains(&rows), "{count} {names}: {rows}");
+            let left = format!("{} more, less urgent", count - rows);
+            assert_eq!(data["table"].contains(&left), rows < count, "{}", data["table"].lines().last().unwrap());
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_left_alone() {
+        let at = ObjectRef::new("team", NAME);
+        let data = BTreeMap::from([("table".to_owned(), "x".to_owned())]);
+        let made = object(&at, None, "us", &data).unwrap();
+        assert_eq!(made["data"]["table"], "x");
+        let mut there = made.clone();
+        there["metadata"]["resourceVersion"] = "7".into();
+        let written = object(&at, Some(there.clone()), "us", &BTreeMap::new()).unwrap();
+        assert_eq!((&written["metadata"]["resourceVersion"], &written["data"]), (&json!("7"), &json!({})));
+        assert!(object(&at, Some(there), "them", &data).unwrap_err().contains("of the instance us"));
+        assert!(object(&at, Some(json!({"metadata": {}})), "us", &data).unwrap_err().contains("is not of notariat"));
+    }
+}
