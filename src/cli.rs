@@ -6,6 +6,7 @@
 pub mod check;
 pub mod environment;
 pub mod look;
+pub mod man;
 mod values;
 mod wish;
 
@@ -111,6 +112,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
                                                  say everything that is wrong with the ConfigMaps of a manifest, and what the
                                                  Roles of another lack for them, without any network; give the flags of the
                                                  daemon; exit 0 sound, 1 faults, 78 unreadable
+       notariat man                              print the manual page: notariat man | man -l -
 
   -config NAME     ConfigMap to use, in notariat's own namespace (several with commas); mandatory
   -acme URL        ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)

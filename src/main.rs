@@ -10,6 +10,10 @@ use notariat::daemon::{End, run_daemon};
 use notariat::{check, commands, conversion, dns_policy, log, role, start, status};
 
 fn main() -> ExitCode {
+    // Like `-h` it needs nothing else, and whatever the environment says is no reason not to print it.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "man") {
+        return print(&cli::man::page(cli::USAGE, env!("CARGO_PKG_VERSION")));
+    }
     let arguments = match environment::read(std::env::args_os().skip(1).collect(), variable) {
         Ok(Command::Run(arguments)) => arguments,
         Ok(Command::Wish(wish, arguments)) => {

@@ -28,6 +28,7 @@ mod lease;
 mod liars;
 mod log_format;
 mod main_job;
+mod man;
 mod monitoring;
 mod namespaces;
 mod owners;

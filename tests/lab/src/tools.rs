@@ -17,6 +17,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dig", "bind9-dnsutils"),
     ("etcd", "etcd-server"),
     ("faketime", "faketime"),
+    ("groff", "groff-base"),
     ("ip", "iproute2"),
     ("knotc", "knot"),
     ("knotd", "knot"),
