@@ -140,7 +140,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version
 
-Each flag from -config to -log-level that has a value can also be set in the environment: -acme-ca is NOTARIAT_ACME_CA. The
+Each flag from -config to -log-format that has a value can also be set in the environment: -acme-ca is NOTARIAT_ACME_CA. The
 command line wins. Under the name kubectl-notariat it is a plugin (`kubectl notariat status`), and ~/.kube/config is read, too.
 ";
 
