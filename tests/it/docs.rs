@@ -22,7 +22,7 @@ pub fn read(path: impl AsRef<Path>) -> String {
 }
 
 /// Every page for people, with its text.
-fn pages() -> BTreeMap<PathBuf, String> {
+pub fn pages() -> BTreeMap<PathBuf, String> {
     let mut found = vec![PathBuf::from("README.md"), PathBuf::from("deploy/monitoring/README.md")];
     let in_docs = std::fs::read_dir(root().join("docs")).unwrap();
     found.extend(in_docs.map(|entry| Path::new("docs").join(entry.unwrap().file_name())));
