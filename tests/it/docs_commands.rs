@@ -45,6 +45,37 @@ fn uninstalling_leaves_the_certificates_and_nothing_else() {
     cluster.assert_valid("cert-example.com", &["www.site.test"]);
 }
 
+/// A certificate as cert-manager leaves it behind, which knows nothing of ours.
+fn made_by_cert_manager() -> Cluster {
+    let cluster = with_a_certificate();
+    let marks = ["owner", "directory", "key-type", "source"].map(|mark| format!("notariat/{mark}-"));
+    let others = ["cert-manager.io/certificate-name=web", "cert-manager.io/issuer-name=letsencrypt"];
+    let marks = marks.iter().map(String::as_str).chain(others);
+    let annotate = ["annotate", "secret", "cert-example.com"].into_iter().chain(marks);
+    cluster.kubectl(&annotate.collect::<Vec<_>>());
+    cluster.kubectl(&["delete", "secrets", "--field-selector", "type=notariat/record"]);
+    cluster
+}
+
+#[test]
+fn moving_here_orders_nothing_before_it_is_due_and_leaves_the_annotations_of_cert_manager() {
+    let cluster = made_by_cert_manager();
+    let orders = || cluster.site.pebble.request_lines().iter().filter(|line| line.contains("order-plz")).count();
+    let entry = |more: &str| cluster.site.entry("cert-example.com", "www.site.test", more);
+    cluster.once().ends(1).says(&["left-alone", "OwnedByAnother", "it belongs to cert-manager"]);
+    cluster.config(&entry(", adopt: true"));
+    let version = cluster.version("cert-example.com");
+    cluster.once().ends(0).never_says("issuing");
+    assert_eq!((orders(), cluster.version("cert-example.com")), (1, version));
+    // At the first renewal it becomes ours, and `adopt` can go.
+    cluster.kubectl(&["annotate", "secret", "cert-example.com", "notariat/renew=now"]);
+    cluster.once().ends(0).says(&["issued secret="]);
+    cluster.config(&entry(""));
+    cluster.once().ends(0).never_says("issuing");
+    let name = cluster.get("cert-example.com", r"{.metadata.annotations.cert-manager\.io/certificate-name}");
+    assert_eq!((orders(), name.as_str()), (2, "web"));
+}
+
 #[test]
 fn on_the_way_back_cert_manager_finds_its_annotations_and_the_bare_secret_of_the_key() {
     let cluster = with_a_certificate();
