@@ -46,6 +46,11 @@ impl Directory {
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Meta {
     #[serde(default)]
+    pub terms_of_service: Option<String>,
+    /// The names by which CAA records mean this CA (RFC 8659 section 4.2).
+    #[serde(default)]
+    pub caa_identities: Vec<String>,
+    #[serde(default)]
     pub external_account_required: bool,
     /// Profiles with their descriptions (draft-ietf-acme-profiles section 3).
     #[serde(default)]

@@ -105,7 +105,7 @@ impl std::fmt::Display for Resolver {
 pub fn address(record: &super::wire::Rr) -> Option<IpAddr> {
     match record.data {
         Data::Address(ip) => Some(ip),
-        Data::Cname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,
+        Data::Caa { .. } | Data::Cname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,
     }
 }
 

@@ -14,10 +14,11 @@ use crate::name::DnsName;
 
 /// The kinds of record that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of RFC 1035 and 3596")]
+#[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
 pub enum Kind {
     A,
     Aaaa,
+    Caa,
     Cname,
     Ns,
     Soa,
@@ -29,6 +30,7 @@ impl Kind {
         match self {
             Kind::A => RecordType::A,
             Kind::Aaaa => RecordType::AAAA,
+            Kind::Caa => RecordType::CAA,
             Kind::Cname => RecordType::CNAME,
             Kind::Ns => RecordType::NS,
             Kind::Soa => RecordType::SOA,
@@ -39,9 +41,10 @@ impl Kind {
 
 /// What a record says, as far as it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of RFC 1035 and 3596")]
+#[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
 pub enum Data {
     Address(IpAddr),
+    Caa { critical: bool, tag: String, value: String },
     Cname(DnsName),
     Ns(DnsName),
     Soa { mname: Option<DnsName>, serial: u32 },
@@ -197,6 +200,11 @@ fn records(section: &[Record]) -> Vec<Rr> {
             let data = match &record.data {
                 RData::A(a) => Data::Address(IpAddr::V4(a.0)),
                 RData::AAAA(a) => Data::Address(IpAddr::V6(a.0)),
+                RData::CAA(caa) => Data::Caa {
+                    critical: caa.issuer_critical,
+                    tag: caa.tag.to_ascii_lowercase(),
+                    value: String::from_utf8_lossy(&caa.value).into_owned(),
+                },
                 RData::CNAME(name) => Data::Cname(host_name(name)?),
                 RData::NS(name) => Data::Ns(host_name(name)?),
                 RData::SOA(soa) => Data::Soa { mname: host_name(&soa.mname), serial: soa.serial },

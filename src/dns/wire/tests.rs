@@ -27,6 +27,20 @@ fn character_strings_of_a_txt_value_are_joined() {
 }
 
 #[test]
+fn caa_records_are_read_with_their_critical_bit() {
+    // RFC 8659 section 4.1: flags, the length of the tag, tag, value; written by hand.
+    let bytes = b"\x12\x34\x84\x00\0\x01\0\x02\0\0\0\0\x01a\x04test\0\x01\x01\0\x01\
+        \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x10\0\x05Issueca.test;a\
+        \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x06\x80\x03oddx";
+    let answer = Question { kind: Kind::Caa, ..question() }.read(bytes).unwrap();
+    let caa = |critical, tag: &str, value: &str| Rr {
+        owner: name("a.test"),
+        data: Data::Caa { critical, tag: tag.to_owned(), value: value.to_owned() },
+    };
+    assert_eq!(answer.answers, [caa(false, "issue", "ca.test;a"), caa(true, "odd", "x")]);
+}
+
+#[test]
 fn answers_to_something_else_are_strays_and_broken_ones_garbage() {
     let with = |at: usize, byte: u8| {
         let mut bytes = ANSWER.to_vec();
