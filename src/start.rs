@@ -39,10 +39,21 @@ const LOCAL_NAMESPACE: &str = "default";
 /// # Errors
 /// One sentence that says what is missing or wrong where.
 pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
+    // Before anything is done, and not for a pass beside the daemon whose environment it may share.
+    let listen = arguments.listen.as_ref().filter(|_| arguments.pass == Pass::Forever);
+    let port = listen.map(Port::bind).transpose()?.map(Arc::new);
+    let sharing = if arguments.dry_run { Sharing::Beside } else { Sharing::Alone };
+    let (context, plan) = build_for(arguments, sharing)?;
+    Ok((context, Plan { port, ..plan }))
+}
+
+/// The same for a place where another process may be at work: nothing is to be written with it.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Plan), String> {
     let stop = Stop::new();
     let runs_on = arguments.pass == Pass::Forever;
-    // Before anything is done, and not for a pass beside the daemon whose environment it may share.
-    let port = arguments.listen.as_ref().filter(|_| runs_on).map(Port::bind).transpose()?.map(Arc::new);
     let directory = directory(arguments);
     if arguments.acme.is_none() {
         event!(
@@ -53,18 +64,17 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
                     production is -acme https://acme-v02.api.letsencrypt.org/directory"
         );
     }
-    let sharing = if arguments.dry_run { Sharing::Beside } else { Sharing::Alone };
     let Place { store, kube, namespace } = open(arguments, sharing, &stop)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     // What runs once takes a moment, and is for somebody who waits for it. What writes nothing may run beside whoever leads.
-    let lease = arguments.lease.as_deref().filter(|_| runs_on && !arguments.dry_run && kube.is_some());
+    let lease = arguments.lease.as_deref().filter(|_| runs_on && sharing == Sharing::Alone && kube.is_some());
     let lease = lease.map(|name| ObjectRef::new(&namespace, name));
     let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
     let holder = lead.sign(&holder());
     // Probing is for whoever started it, and an Event is a write.
-    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && !arguments.dry_run) {
+    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && sharing == Sharing::Alone) {
         Some(client) => Reporter::start(client.clone(), holder.clone(), stop.clone())?,
         None => Reporter::default(),
     };

@@ -29,6 +29,8 @@ use crate::time::Deadline;
 pub struct Target {
     /// The owner of the TXT.
     pub owner: DnsName,
+    /// The way there by CNAMEs: from the challenge name to the owner.
+    pub chain: Vec<DnsName>,
     /// The zone that holds it.
     pub zone: DnsName,
     /// Where the UPDATE goes, best first; at least one.
@@ -109,7 +111,7 @@ impl Finder<'_> {
                 Found::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
                     let Cut { zone, servers, primary_first } = cut;
-                    return Ok(Target { owner, zone, servers, primary_first, key, lane });
+                    return Ok(Target { owner, chain, zone, servers, primary_first, key, lane });
                 }
                 Found::Cname(next) => {
                     let looped = chain.contains(&next);

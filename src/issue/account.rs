@@ -208,7 +208,11 @@ impl Office<'_> {
         Ok(Kept { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
     }
 
-    fn external(&self, from: &ObjectRef) -> Result<ExternalAccount, String> {
+    /// The external account binding in a Secret.
+    ///
+    /// # Errors
+    /// What is missing in it.
+    pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccount, String> {
         use base64::Engine as _;
         let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
         let secret = secret.ok_or_else(|| format!("`eabSecretName`: the Secret {from} does not exist"))?;
@@ -303,6 +307,11 @@ impl Office<'_> {
 
 fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {
     Failed::new(Stage::Account, severity, format!("the account {at}: {error}"))
+}
+
+/// The URL of an account's Secret, once it is registered.
+pub fn url_of(secret: &SecretObject) -> Option<String> {
+    secret.value(DATA_URL).and_then(|v| String::from_utf8(v.expose().clone()).ok())
 }
 
 /// The directory of an account's Secret, for commands that are given its name.

@@ -23,7 +23,8 @@ use crate::name::{DnsName, Domain, ObjectRef};
 use crate::record::Published;
 use crate::sources::Wanted;
 use crate::time::Deadline;
-use hosts::{WILDCARD_HOST, refused};
+pub use hosts::WILDCARD_HOST;
+use hosts::refused;
 
 /// Where the values of the names of an entry go, the keys to sign with, and the permits to be there.
 #[derive(Debug)]
@@ -129,6 +130,11 @@ impl<'c> Places<'c> {
         }
         let transport = entry.dns.transport;
         Ok(Places { context, targets, keys, transport, permits: permits.into_inner() })
+    }
+
+    /// The way by CNAMEs from the challenge name of one of the names to where its value goes; the one name where there is none.
+    pub fn way(&self, name: &Domain) -> &[DnsName] {
+        self.targets.get(name).map_or(&[], |target| &target.chain)
     }
 
     /// Groups the values of an order into one batch per zone.

@@ -25,22 +25,9 @@ use crate::time::{self, Stopwatch};
 /// One sentence that says what is missing or wrong where.
 pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
     let stop = Stop::new();
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &stop)?;
-    let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
-    let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
-    let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
-    let view = View {
-        store: store.within(namespaces.clone()),
-        cas: Cas::new(directory(arguments), Vec::new(), None, stop.clone())?,
-        namespaces,
-        instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
-        config_maps,
-    };
-    // https://no-color.org: whatever it is set to, as long as it is not empty.
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colour = std::io::stdout().is_terminal() && !plain;
+    let view = view(arguments, &stop)?;
     let width = (look.form == Form::Table).then_some(STATUS_WIDTH);
-    let style = Style { width, colour, own: &namespace };
+    let style = Style { width, colour: has_colour(), own: view.namespaces.own() };
     let mut before = None;
     loop {
         let watch = Stopwatch::start();
@@ -65,6 +52,31 @@ pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
             return Ok(end);
         }
     }
+}
+
+/// The view of a daemon with these arguments.
+///
+/// # Errors
+/// One sentence that says what is missing or wrong where.
+pub fn view(arguments: &Arguments, stop: &Stop) -> Result<View, String> {
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, stop)?;
+    let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
+    let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
+    let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
+    Ok(View {
+        store: store.within(namespaces.clone()),
+        cas: Cas::new(directory(arguments), Vec::new(), None, stop.clone())?,
+        namespaces,
+        instance: arguments.instance.clone().unwrap_or(namespace),
+        config_maps,
+    })
+}
+
+/// Whether standard output is a terminal that may be coloured.
+pub fn has_colour() -> bool {
+    // https://no-color.org: whatever it is set to, as long as it is not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stdout().is_terminal() && !plain
 }
 
 fn millis(watch: Stopwatch) -> u32 {

@@ -22,14 +22,19 @@ impl Places<'_> {
     /// The first such host.
     pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
         let settings = &wanted.entry.dns;
-        let batches = if settings.on_wildcard_host == OnWildcardHost::Refuse { self.probes() } else { Vec::new() };
-        for mut batch in batches {
-            let hosts = std::mem::take(&mut batch.hosts);
-            if !hosts.is_empty() && self.has_unused(&batch, &hosts, settings) {
-                self.vanishing(&batch, hosts, settings).first().map_or(Ok(()), |host| Err(refused(host)))?;
-            }
+        let refuses = settings.on_wildcard_host == OnWildcardHost::Refuse;
+        let mut batches = if refuses { self.probes() } else { Vec::new() }.into_iter();
+        let first = batches.find_map(|batch| self.wildcard_hosts(batch, settings).into_iter().next());
+        first.map_or(Ok(()), |host| Err(refused(&host)))
+    }
+
+    /// The hosts of a batch that live from a wildcard record. Nothing is changed.
+    pub fn wildcard_hosts(&self, mut batch: Batch, settings: &DnsSettings) -> Vec<DnsName> {
+        let hosts = std::mem::take(&mut batch.hosts);
+        match hosts.is_empty() || !self.has_unused(&batch, &hosts, settings) {
+            true => Vec::new(),
+            false => self.vanishing(&batch, hosts, settings),
         }
-        Ok(())
     }
 
     /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
@@ -56,7 +61,7 @@ impl Places<'_> {
 }
 
 /// What is the matter with a host that lives from a wildcard record, and what to do.
-pub(super) const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
+pub const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
                              lead its challenge elsewhere by a CNAME";
 
 pub(super) fn refused(host: &DnsName) -> Failed {
