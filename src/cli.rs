@@ -108,6 +108,9 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
        notariat convert [-config NAME]           turn cert-manager's objects on standard input (kubectl get
                                                  certificates,issuers,clusterissuers -A -o json) into ConfigMaps; exit 1:
                                                  not all could be carried over
+       notariat check -config NAME [-o json]     try everything that an order needs, with the flags of the daemon: configuration,
+                                                 permissions, Secrets, keys and zones, CAA, the CA. Changes nothing. Exit 0
+                                                 sound, 1 faults, 75 none but that something was not reached, 78 no ConfigMap
        notariat check -f FILE [-role FILE] [-o json]
                                                  say everything that is wrong with the ConfigMaps of a manifest, and what the
                                                  Roles of another lack for them, without any network; give the flags of the
@@ -217,7 +220,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         local: flags.value("local", |v| Ok(PathBuf::from(v)))?,
         local_mode: flags.value("local-mode", FileMode::parse)?.unwrap_or(FileMode::PRIVATE),
         lease: is_elected.unwrap_or(true).then(|| lease.unwrap_or_else(|| "notariat".to_owned())),
-        pass: match (flags.switch("probe"), flags.switch("once")) {
+        pass: match (flags.switch("probe") || check.is_some(), flags.switch("once")) {
             (true, _) => Pass::Probe,
             (false, true) => Pass::Once,
             (false, false) => Pass::Forever,

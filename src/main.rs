@@ -53,8 +53,8 @@ fn main() -> ExitCode {
         Ok(Command::Check(asked, arguments)) => {
             return match check::run(&asked, &arguments) {
                 Ok(report) => {
-                    print(&if asked.as_json { report.json() } else { report.text() });
-                    ExitCode::from(if report.is_sound() { End::Good } else { End::Unsound }.code())
+                    print(&if asked.as_json { report.json() } else { report.text(status::run::has_colour()) });
+                    ExitCode::from(check::end(&report).code())
                 }
                 Err(e) => fail(&e, End::Unreadable),
             };

@@ -99,8 +99,14 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
         lead,
         namespaces,
     };
-    let plan =
-        Plan { config_maps, pass: arguments.pass, workers: arguments.workers, dry_run: arguments.dry_run, lease, port };
+    let plan = Plan {
+        config_maps,
+        pass: arguments.pass,
+        workers: arguments.workers,
+        dry_run: arguments.dry_run,
+        lease,
+        port: None,
+    };
     Ok((context, plan))
 }
 

@@ -1,11 +1,17 @@
-//! `notariat check -f FILE`: everything that is wrong with the ConfigMaps of a manifest, and what Roles lack for them.
+//! `notariat check`: everything that is wrong, or would be when a certificate is ordered, as a [`Report`] of lines.
 //!
-//! Input: manifests as they are written for `kubectl apply`, before they are applied. No network and no cluster: it is for a pipeline.
-//! The result is a [`Report`] of lines, to which other examinations can add theirs. Tested by tests/it/bad_configurations.rs.
+//! With `-f FILE` of manifests as they are written for `kubectl apply`, before they are applied, without network and cluster: that is for
+//! a pipeline. Else of what the daemon would read and reach (`live`), changing nothing. Tested by tests/it/bad_configurations.rs and
+//! tests/it/check.rs.
 
+mod authority;
+mod caa;
 mod doubts;
+mod live;
 mod manifest;
+mod names;
 pub mod report;
+mod secrets;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +21,7 @@ use crate::cli::Arguments;
 use crate::cli::check::Check;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
+use crate::daemon::End;
 use crate::kube::permission::{Missing, Names, Rules};
 use crate::name::ObjectRef;
 use crate::role::{needed, read};
@@ -25,10 +32,10 @@ use report::{Level, Report};
 /// Examines what is asked about.
 ///
 /// # Errors
-/// When a file can not be read, or is not YAML: nothing can be said about it then.
+/// When a file can not be read, or is not YAML, or the arguments lead nowhere: nothing can be said then.
 pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
     let told = |flag: &str, file: &std::path::Path, e: String| format!("-{flag} {}: {e}", file.display());
-    let file = asked.file.as_deref().ok_or("-f is missing: the manifest to check, - for standard input")?;
+    let Some(file) = asked.file.as_deref() else { return live::run(arguments) };
     let text = read("f", file)?;
     let mut found = manifest::read(&text, arguments.namespace.as_deref()).map_err(|e| told("f", file, e))?;
     // Of what stands beside the ConfigMaps only what is notariat's by its name; what the flag names is meant.
@@ -41,6 +48,16 @@ pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
         found.roles.extend(more.roles);
     }
     examine(&found, arguments)
+}
+
+/// How it ended: no configuration, something to mend, something to try again, nothing.
+pub fn end(report: &Report) -> End {
+    match report.faults() {
+        _ if report.is_unreadable => End::Unreadable,
+        0 => End::Good,
+        faults if faults > report.unknown => End::Unsound,
+        _ => End::Unknown,
+    }
 }
 
 /// Examines the objects of manifests.
@@ -125,23 +142,27 @@ fn permissions(report: &mut Report, found: &Manifest, needed: &BTreeMap<String, 
         let rules: Vec<_> = found.roles.iter().filter(holds).flat_map(|role| role.rules.clone()).collect();
         let rules = Rules::read(&json!({ "resourceRules": rules }));
         let object = format!("Role in {namespace}");
-        let missing = rules.missing(names);
-        for Missing { right, names } in &missing {
-            // Without these everything goes on, later or unseen.
-            let is_vital =
-                matches!(right.resource, "secrets" | "configmaps") && !matches!(right.verb, "list" | "watch");
-            let of = match names.len() {
-                0 => String::new(),
-                _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
-            };
-            let sentence = format!(
-                "lacks the verb `{}` on `{}`{of}: {}; `notariat role` prints a Role that is enough",
-                right.verb, right.resource, right.without
-            );
-            report.say(if is_vital { Level::Fault } else { Level::Warning }, &object, sentence);
+        if lacks(report, &object, &rules.missing(names)) {
+            continue;
         }
-        if missing.is_empty() {
-            report.say(Level::Ok, &object, "grants what is needed".to_owned());
-        }
+        report.say(Level::Ok, &object, "grants what is needed".to_owned());
     }
+}
+
+/// Says what is missing, and what that costs. Returns whether anything is.
+fn lacks(report: &mut Report, object: &str, missing: &[Missing<'_>]) -> bool {
+    for Missing { right, names } in missing {
+        // Without these everything goes on, later or unseen.
+        let is_vital = matches!(right.resource, "secrets" | "configmaps") && !matches!(right.verb, "list" | "watch");
+        let of = match names.len() {
+            0 => String::new(),
+            _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
+        };
+        let sentence = format!(
+            "lacks the verb `{}` on `{}`{of}: {}; `notariat role` prints a Role that is enough",
+            right.verb, right.resource, right.without
+        );
+        report.say(if is_vital { Level::Fault } else { Level::Warning }, object, sentence);
+    }
+    !missing.is_empty()
 }

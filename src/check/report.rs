@@ -26,6 +26,15 @@ impl Level {
             Level::Fault => "fault",
         }
     }
+
+    /// What turns a terminal to its colour: green, yellow, red.
+    const fn colour(self) -> &'static str {
+        match self {
+            Level::Ok => "\x1b[32m",
+            Level::Warning => "\x1b[33m",
+            Level::Fault => "\x1b[31m",
+        }
+    }
 }
 
 /// One thing that was found out.
@@ -44,12 +53,22 @@ pub struct Line {
 pub struct Report {
     /// The lines.
     pub lines: Vec<Line>,
+    /// How many of the faults are none for certain: who would know was not reached.
+    pub unknown: usize,
+    /// There is no configuration to look at.
+    pub is_unreadable: bool,
 }
 
 impl Report {
     /// Adds a line. What users wrote can not break it, nor move a terminal's cursor.
     pub fn say(&mut self, level: Level, object: &str, sentence: String) {
         self.lines.push(Line { level, object: object.to_owned(), sentence: one_line(&sentence) });
+    }
+
+    /// Adds a fault of [`Report::unknown`].
+    pub fn miss(&mut self, object: &str, sentence: String) {
+        self.unknown += 1;
+        self.say(Level::Fault, object, sentence);
     }
 
     /// How many faults there are.
@@ -63,10 +82,11 @@ impl Report {
     }
 
     /// For people: a line each, `fault    ConfigMap team/notariat: certificates entry 1 (team/web): …`.
-    pub fn text(&self) -> String {
+    pub fn text(&self, colour: bool) -> String {
         let mut text = String::new();
         for Line { level, object, sentence } in &self.lines {
-            writeln!(text, "{:<8} {object}: {sentence}", level.name()).expect("a String takes everything");
+            let (on, off) = if colour { (level.colour(), "\x1b[0m") } else { ("", "") };
+            writeln!(text, "{on}{:<8}{off} {object}: {sentence}", level.name()).expect("a String takes everything");
         }
         text
     }
@@ -93,7 +113,8 @@ mod tests {
         assert!(!report.is_sound());
         let text =
             "ok       ConfigMap a/b: 1 entry\nwarning  ConfigMap a/c: is odd [2J\nfault    ConfigMap a/d: is wrong\n";
-        assert_eq!(report.text(), text);
+        assert_eq!(report.text(false), text);
+        assert!(report.text(true).ends_with("\u{1b}[31mfault   \u{1b}[0m ConfigMap a/d: is wrong\n"));
         let json: Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["sound"], false);
         assert_eq!(json["lines"][2], json!({"level": "fault", "object": "ConfigMap a/d", "sentence": "is wrong"}));

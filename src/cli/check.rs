@@ -7,7 +7,7 @@ use super::Flags;
 /// What `check` is to look at, and how it answers.
 #[derive(Debug)]
 pub struct Check {
-    /// `-f`: the manifest, `-` for standard input.
+    /// `-f`: the manifest, `-` for standard input; else what the daemon would read is looked at, and everything around it.
     pub file: Option<PathBuf>,
     /// `-role`: a manifest with Roles.
     pub role: Option<PathBuf>,
@@ -19,11 +19,15 @@ impl Flags {
     /// What `check` is to look at.
     pub(super) fn check(&mut self) -> Result<Check, String> {
         let json = |word: &str| if word == "json" { Ok(()) } else { Err("is not json".to_owned()) };
-        Ok(Check {
+        let check = Check {
             file: self.value("f", |v| Ok(PathBuf::from(v)))?,
             role: self.value("role", |v| Ok(PathBuf::from(v)))?,
             as_json: self.value("o", json)?.is_some(),
-        })
+        };
+        match (&check.file, &check.role) {
+            (None, Some(_)) => Err("-role goes with -f; without it the API server is asked what is allowed".to_owned()),
+            _ => Ok(check),
+        }
     }
 }
 

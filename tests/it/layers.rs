@@ -29,6 +29,9 @@ const LAYERS: &[&[&str]] = &[
     &[
         "acme::order",
         "acme::pace",
+        "check::caa",
+        "check::report",
+        "check::secrets",
         "convert",
         "decide",
         "dns::rules",

@@ -6,6 +6,7 @@
 
 mod bad_configurations;
 mod bulletin;
+mod check;
 mod checks;
 mod command_line;
 mod commands;
