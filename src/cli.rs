@@ -84,6 +84,8 @@ pub struct Arguments {
     pub workers: usize,
     /// `-listen`: where the HTTP port is.
     pub listen: Option<Listen>,
+    /// `-page`
+    pub page: bool,
     /// `-log-level`
     pub log_level: log::LevelFilter,
     /// `-log-format`
@@ -139,6 +141,7 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
   -workers N       certificates obtained at the same time, 1 to 64 (default 4)
   -listen ADDR     HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)
+  -page            show the certificates to browsers there, too: a table and a time line
   -log-level L     error, warn, info (default) or debug
   -log-format F    text (default) or json: an object on each line
   -h, -help        print this        -version   print the version
@@ -234,6 +237,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             })?
             .unwrap_or(WORKERS_DEFAULT),
         listen: flags.value("listen", str::parse)?,
+        page: flags.switch("page"),
         log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
         log_format: flags
             .value("log-format", |v| match v {
@@ -243,6 +247,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
             })?
             .unwrap_or_default(),
     };
+    if arguments.page && arguments.listen.is_none() {
+        return Err("-page needs -listen, which says where the page is".to_owned());
+    }
     let named = if wish.is_some() { flags.free()? } else { None };
     flags.finish()?;
     if arguments.local.is_some() && arguments.kubeconfig.is_some() {
@@ -361,6 +368,7 @@ fn long(word: &str) -> &'static str {
         "--resolver",
         "--workers",
         "--listen",
+        "--page",
         "--log-level",
         "--log-format",
     ];
@@ -426,6 +434,7 @@ mod tests {
             ("convert -f a", "-f is not a flag"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
             ("-config c -listen 8080", "-listen \"8080\" is not of the form :PORT"),
+            ("-config c -page", "-page needs -listen"),
             ("-config c -namespace a.b", "dot in it"),
             ("-config c -lease maybe", "-lease \"maybe\" is neither on nor off"),
             ("-config c -lease-name a/b", "names a namespace"),
@@ -534,6 +543,7 @@ mod tests {
             "resolver",
             "workers",
             "listen",
+            "page",
             "log-level",
             "log-format",
         ] {

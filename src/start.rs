@@ -106,6 +106,7 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
         dry_run: arguments.dry_run,
         lease,
         port: None,
+        page: arguments.page,
     };
     Ok((context, plan))
 }

@@ -64,6 +64,8 @@ pub struct Plan {
     pub lease: Option<ObjectRef>,
     /// The HTTP port.
     pub port: Option<Arc<Port>>,
+    /// Whether the page is there.
+    pub page: bool,
 }
 
 impl Plan {
@@ -151,7 +153,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let (wake, woken) = bounded::<Wake>(CHANGES_WAITING_MAX);
     stop_on_signals(context.stop.clone(), wake.clone())?;
     pulse::begin("loop");
-    let showing = plan.port.as_deref().map(|port| Showing::begin(port, &context)).transpose()?;
+    let showing = plan.port.as_deref().map(|port| Showing::begin(port, plan.page, &context)).transpose()?;
     for number in 0..plan.workers {
         let (context, queue, wake) = (context.clone(), queue.clone(), wake.clone());
         let spawned =

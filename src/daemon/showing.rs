@@ -9,6 +9,7 @@ use crate::log::event;
 use crate::metrics::Counts;
 use crate::pulse;
 use crate::serve::exposition::{self, Live};
+use crate::serve::page::{self, Title};
 use crate::serve::port::Port;
 use crate::serve::process;
 use crate::serve::request::{Answer, Body, Request, Status};
@@ -26,6 +27,8 @@ pub(super) struct Showing {
 #[derive(Debug)]
 struct Shown {
     context: Arc<Context>,
+    /// Whether the page is there.
+    page: bool,
     started: Time,
     /// What is not known yet; once all is, it stays so: whoever lost sight of the API server is no worse than another would be.
     lacks: Mutex<Option<String>>,
@@ -37,9 +40,10 @@ impl Showing {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn begin(port: &Port, context: &Arc<Context>) -> Result<Showing, String> {
+    pub(super) fn begin(port: &Port, page: bool, context: &Arc<Context>) -> Result<Showing, String> {
         let shown = Arc::new(Shown {
             context: context.clone(),
+            page,
             started: time::now(),
             lacks: Mutex::new(Some("nothing was read yet".to_owned())),
             snapshot: Mutex::default(),
@@ -83,8 +87,17 @@ impl Shown {
                 Some(lacks) => Answer::short(Status::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
             "/metrics" => self.metrics(),
+            "/" if self.page => self.page(),
             _ => Answer::of(Status::NotFound),
         }
+    }
+
+    fn page(&self) -> Answer {
+        let Context { namespace, lead, .. } = &*self.context;
+        let title = Title { namespace: namespace.clone(), leads: lead.leading(), now: time::now() };
+        let snapshot = lock(&self.snapshot).clone();
+        let write = Body::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
+        Answer { status: Status::Ok, kind: page::KIND, body: write }
     }
 
     fn metrics(&self) -> Answer {

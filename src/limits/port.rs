@@ -43,3 +43,12 @@ pub const BULLETIN_OCTETS_MAX: usize = 512 * 1024;
 
 /// How often it is written at the most.
 pub const BULLETIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Certificates on the page, the most urgent ones: a browser shows so many at once without pain.
+pub const PAGE_CERTIFICATES_MAX: usize = 1_000;
+
+/// Names of a certificate that the page shows.
+pub const PAGE_NAMES_MAX: usize = 3;
+
+/// How far the time line reaches before and after now: longer than certificates of public CAs live.
+pub const PAGE_AXIS_MAX: Duration = Duration::from_secs(400 * 86_400);

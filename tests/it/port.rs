@@ -130,6 +130,18 @@ fn hundreds_of_half_sent_requests_and_a_head_of_megabytes_leave_memory_and_threa
 }
 
 #[test]
+fn the_page_is_there_only_where_it_was_asked_for() {
+    let site = Site::new();
+    site.config("[]");
+    let daemon = Daemon::start(&mut site.command(&[LISTEN, "-page"]));
+    let at = address(&daemon);
+    let (status, head, body) = send(at, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(status, 200, "without it 404, see above");
+    assert!(head.contains("Content-Type: text/html") && body.ends_with("</html>\n"), "{head} {body}");
+    assert_eq!(daemon.terminate(), 0);
+}
+
+#[test]
 fn a_port_that_is_taken_is_one_sentence_and_ends_the_start() {
     let site = Site::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

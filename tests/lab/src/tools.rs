@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
     ("certbot", "certbot and python3-certbot-dns-rfc2136"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("etcd", "etcd-server"),
