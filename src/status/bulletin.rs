@@ -28,7 +28,7 @@ pub fn data(mut report: Report, all: usize, own: &str, now: Time) -> BTreeMap<St
                 .notes
                 .push((Kind::NotShown, format!("{} more, less urgent: `notariat status` shows all", all - shown)));
         }
-        let head = format!("As of {now}. Written again when something changes, not while time goes by.\n\n");
+        let head = format!("As of {now}; written when something changes.\n\n");
         let texts = [("table", head + &table(&report, style, now)), ("json", as_json(&report, now))];
         if texts.iter().map(|(_, text)| text.len()).sum::<usize>() <= BULLETIN_OCTETS_MAX || fit == 0 {
             return texts.map(|(key, text)| (key.to_owned(), text)).into();
