@@ -2,6 +2,7 @@
 //! effort: nothing waits for it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
@@ -28,6 +29,17 @@ pub(super) struct Telling {
     said: String,
 }
 
+/// Text, of which a hash is kept.
+#[derive(Default)]
+struct Hashed(DefaultHasher);
+
+impl Write for Hashed {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        text.hash(&mut self.0);
+        Ok(())
+    }
+}
+
 impl Telling {
     /// Something was decided.
     pub(super) fn change(&mut self) {
@@ -49,10 +61,10 @@ impl Telling {
         now: Time,
     ) -> Option<BTreeMap<String, String>> {
         (self.changed, self.last) = (false, Some(Stopwatch::start()));
-        let mut hasher = DefaultHasher::new();
-        // Whatever the time is.
-        data(report.clone(), all, own, Time::from_unix(0)).hash(&mut hasher);
-        let hash = hasher.finish();
+        let mut hashed = Hashed::default();
+        // What is written says how long it is until a time, and differs each time.
+        write!(hashed, "{all} {report:?}").expect("it takes everything");
+        let hash = hashed.0.finish();
         if hash == self.hash {
             return None;
         }

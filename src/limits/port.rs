@@ -32,8 +32,8 @@ pub const PULSE_GRACE: Duration = Duration::from_secs(300);
 /// How often what the port shows is made anew, at most: with 10,000 certificates it takes a millisecond.
 pub const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
-/// Rows of the ConfigMap that shows the state; what is urgent comes first.
-pub const BULLETIN_ROWS_MAX: usize = 500;
+/// Rows of the ConfigMap that shows the state; what is urgent comes first, and whoever looks after more asks `notariat status`.
+pub const BULLETIN_ROWS_MAX: usize = 200;
 
 /// Notes there: refused entries and warnings.
 pub const BULLETIN_NOTES_MAX: usize = 100;

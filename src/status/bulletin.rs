@@ -98,7 +98,7 @@ mod tests {
             Report { rows: vec![row; count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
-            [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 400, 500), (400, 100, 40, 110)]
+            [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 200, 200), (400, 100, 40, 110)]
         {
             let data = data(report(count, names), count, "team", NOW);
             assert!(data.values().map(String::len).sum::<usize>() <= BULLETIN_OCTETS_MAX);

@@ -8,7 +8,7 @@ use notariat_lab::{Scratch, tools};
 use serde_json::{Value, json};
 
 /// What /metrics has, each with its labels.
-const METRICS: &[(&str, &[&str])] = &[
+pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_attempts_total", &["result", "stage"]),
     ("notariat_build_info", &["version"]),
     ("notariat_certificate_expiration_timestamp_seconds", CERTIFICATE),

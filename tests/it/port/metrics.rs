@@ -1,6 +1,6 @@
 //! /metrics of the real daemon: Prometheus reads it, and it says what kubectl and openssl say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use base64::Engine as _;
@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use notariat_lab::tools::{output, tool, try_output};
 
 use super::{LISTEN, address, get};
+use crate::monitoring::METRICS;
 use crate::support::cluster::Cluster;
 
 /// What was exposed, by name and labels. Asserts that every line reads, and that every series follows its family's head.
@@ -39,6 +40,25 @@ fn expiry(cluster: &Cluster, secret: &str) -> f64 {
     let date = try_output(Command::new(tool("openssl")).args(["x509", "-noout", "-enddate"]), &text).unwrap();
     let date = date.trim().strip_prefix("notAfter=").unwrap().to_owned();
     output(Command::new("date").args(["-u", "+%s", "-d", &date])).trim().parse().unwrap()
+}
+
+/// Alerts and dashboard are written against a table: what is exposed is in it, with these labels, and all of it is exposed but what
+/// there is only while something is wrong.
+#[track_caller]
+fn assert_is_what_alerts_know<'s>(series: impl Iterator<Item = &'s String>) {
+    let mut seen = BTreeSet::from(
+        ["gate_closed_until_timestamp_seconds", "permission_missing", "dns_probe_ok"]
+            .map(|name| format!("notariat_{name}")),
+    );
+    for series in series {
+        let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+        let (_, known) =
+            METRICS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("{series} is not known"));
+        let labels: BTreeSet<&str> = labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0)).collect();
+        assert_eq!(labels, known.iter().copied().collect(), "{series}");
+        seen.insert(name.to_owned());
+    }
+    assert_eq!(seen, METRICS.iter().map(|(name, _)| (*name).to_owned()).collect());
 }
 
 #[test]
@@ -88,6 +108,7 @@ fn the_figures_are_those_of_kubectl_and_promtool_finds_no_fault_in_them() {
     let version = output(Command::new(env!("CARGO_BIN_EXE_notariat")).arg("-version"));
     let version = version.trim().strip_prefix("notariat ").unwrap().to_owned();
     assert_eq!(value(&format!("notariat_build_info{{version=\"{version}\"}}")), 1.0);
+    assert_is_what_alerts_know(found.keys());
     let said = try_output(Command::new(tool("promtool")).args(["check", "metrics"]), &text);
     assert_eq!(said.as_deref(), Ok(""), "{text}");
 
