@@ -177,6 +177,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let watching = kube.map(|client| Watching::new(client, context.clone(), wake, permissions, now));
     let world = World::new(context.clone(), plan, watching, now);
     let report = context.report.clone();
+    let telling = Telling::new(plan.tells() && context.kube.is_some());
     let daemon = Loop {
         world,
         context,
@@ -195,7 +196,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         overall: Overall::default(),
         led: false,
         candidacy,
-        telling: Telling::default(),
+        telling,
         showing,
     };
     let end = daemon.run();

@@ -18,6 +18,8 @@ use crate::time::{Stopwatch, Time};
 /// What was written there last.
 #[derive(Debug, Default)]
 pub(super) struct Telling {
+    /// There is a place to write it to, and it is ours to write.
+    possible: bool,
     /// Something was decided since.
     changed: bool,
     /// When it was written, or was found to be as it should.
@@ -41,6 +43,11 @@ impl Write for Hashed {
 }
 
 impl Telling {
+    /// Nothing was written yet. Where it is not `possible` nothing is ever due: the loop would wake for it again and again.
+    pub(super) fn new(possible: bool) -> Telling {
+        Telling { possible, ..Telling::default() }
+    }
+
     /// Something was decided.
     pub(super) fn change(&mut self) {
         self.changed = true;
@@ -49,7 +56,7 @@ impl Telling {
     /// How long until there is something to be written, if there is.
     pub(super) fn due(&self) -> Option<Duration> {
         let since = self.last.map_or(BULLETIN_EVERY, Stopwatch::elapsed);
-        (self.changed && !self.busy).then(|| BULLETIN_EVERY.saturating_sub(since))
+        (self.possible && self.changed && !self.busy).then(|| BULLETIN_EVERY.saturating_sub(since))
     }
 
     /// What is to be written; `None` where it stands there already.
@@ -106,4 +113,34 @@ pub(super) fn put(context: &Context, data: &BTreeMap<String, String>) -> Result<
         false => client.create(Resource::ConfigMaps, &context.namespace, &object, Mode::Real),
     };
     written.map(|_| ()).map_err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_due() {
+        let due = |possible| {
+            let mut telling = Telling::new(possible);
+            telling.change();
+            telling.due()
+        };
+        assert_eq!((due(true), due(false)), (Some(Duration::ZERO), None));
+        assert_eq!(Telling::new(true).due(), None, "nothing was decided");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_due_again_and_not_at_once() {
+        let mut telling = Telling::new(true);
+        telling.change();
+        let report = Report { rows: Vec::new(), notes: Vec::new(), progress: None };
+        assert!(telling.write(report.clone(), 0, "own", Time::from_unix(0)).is_some());
+        assert_eq!(telling.due(), None, "a worker is at it");
+        telling.done(Err("no".to_owned()));
+        assert!(telling.due().is_some_and(|left| left > BULLETIN_EVERY / 2), "{:?}", telling.due());
+        assert!(telling.write(report.clone(), 0, "own", Time::from_unix(0)).is_some(), "it is not there");
+        telling.done(Ok(()));
+        assert!(telling.write(report, 0, "own", Time::from_unix(9)).is_none(), "it is there, whatever the time is");
+    }
 }

@@ -98,7 +98,7 @@ impl Loop<'_> {
             // Whoever stands by only keeps what it knows up to date.
             let due = if leads { self.board.due(now) } else { None };
             let show = self.show(leads, now);
-            let tell = self.telling.due().filter(|_| leads && self.plan.tells()).map(|left| now + left);
+            let tell = self.telling.due().filter(|_| leads).map(|left| now + left);
             let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
             let pause = pause_until(wake, now);
             pulse::beat_within(pause);
@@ -227,7 +227,7 @@ impl Loop<'_> {
     /// What the ConfigMap is to say that shows the state, when that is to be written.
     fn tell_state(&mut self) -> Option<BTreeMap<String, String>> {
         let is_due = self.telling.due().is_some_and(|left| left.is_zero());
-        if !is_due || !self.plan.tells() || !self.world.is_watching() {
+        if !is_due {
             return None;
         }
         let (now, none) = (time::now(), HashSet::new());
