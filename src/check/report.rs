@@ -62,7 +62,7 @@ pub struct Report {
 impl Report {
     /// Adds a line. What users wrote can not break it, nor move a terminal's cursor.
     pub fn say(&mut self, level: Level, object: &str, sentence: String) {
-        self.lines.push(Line { level, object: object.to_owned(), sentence: one_line(&sentence) });
+        self.lines.push(Line { level, object: one_line(object), sentence: one_line(&sentence) });
     }
 
     /// Adds a fault of [`Report::unknown`].
@@ -107,12 +107,11 @@ mod tests {
     fn a_report_reads_as_lines_and_as_json() {
         let mut report = Report::default();
         report.say(Level::Ok, "ConfigMap a/b", "1 entry".to_owned());
-        report.say(Level::Warning, "ConfigMap a/c", "is odd\n\u{1b}[2J".to_owned());
+        report.say(Level::Warning, "ConfigMap a\n\u{1b}[2J/c", "is odd\n\u{1b}[2J".to_owned());
         assert!(report.is_sound());
         report.say(Level::Fault, "ConfigMap a/d", "is wrong".to_owned());
         assert!(!report.is_sound());
-        let text =
-            "ok       ConfigMap a/b: 1 entry\nwarning  ConfigMap a/c: is odd [2J\nfault    ConfigMap a/d: is wrong\n";
+        let text = "ok       ConfigMap a/b: 1 entry\nwarning  ConfigMap a [2J/c: is odd [2J\nfault    ConfigMap a/d: is wrong\n";
         assert_eq!(report.text(false), text);
         assert!(report.text(true).ends_with("\u{1b}[31mfault   \u{1b}[0m ConfigMap a/d: is wrong\n"));
         let json: Value = serde_json::from_str(&report.json()).unwrap();
