@@ -212,7 +212,7 @@ pub fn directory_url(text: &str) -> Result<String, &'static str> {
             if !rest.is_empty()
                 && !rest.starts_with(['/', ':', '?', '#'])
                 && text.len() <= 2048
-                && !text.contains(char::is_whitespace) =>
+                && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
         {
             Ok(text.to_owned())
         }
@@ -282,6 +282,7 @@ mod tests {
             ("lab: {}", "key `issuers` lab: directory: is missing"),
             ("lab: text", "is text; it must be a mapping"),
             ("lab: {directory: 'http://ca.test'}", "directory: \"http://ca.test\" is not an https URL"),
+            ("lab: {directory: \"https://ca.test/\\e[2J\"}", "is not an https URL"),
             ("lab: {directory: 'https:///dir'}", "directory: \"https:///dir\" is not an https URL"),
             ("lab: {directory: 'https://ca.test', ordersPerDay: 0}", "ordersPerDay"),
             ("lab: {directory: 'https://ca.test', color: red}", "color"),
