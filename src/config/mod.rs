@@ -149,6 +149,7 @@ fn all(
     let defaults = defaults.map_or(Node::Null, |node| sound_defaults(node, namespaces, &mut faults));
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    let mut last = None;
     // One after the other: the tree of a large one takes many times the memory of its text.
     for key in data.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
@@ -158,10 +159,12 @@ fn all(
                     let place = format!("{key} entry {}", i + 1);
                     let whole = merged(item, &defaults);
                     let entry = read_entry(&place, &whole, &config.issuers, &is_written, namespaces);
-                    let last = config.entries.iter().rev().find_map(|last| last.as_ref().ok());
-                    let shared =
-                        |entry| known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last)));
-                    config.entries.push(entry.map(shared).map_err(Box::new));
+                    let entry = entry.map(|entry| {
+                        known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last.as_ref())))
+                    });
+                    // Kept aside: among many that are refused it would be looked for again and again.
+                    last = entry.as_ref().ok().cloned().or(last);
+                    config.entries.push(entry.map_err(Box::new));
                     each(place, whole);
                 }
             }

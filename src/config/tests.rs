@@ -1,6 +1,8 @@
 use super::*;
 use crate::config::dns::Propagation;
 use crate::config::entry::KeyType;
+use crate::limits::CONFIG_MAP_OCTETS_MAX;
+use crate::time::Stopwatch;
 use std::time::Duration;
 
 /// Those that the tests name.
@@ -245,4 +247,13 @@ fn entries_that_are_as_before_share_their_memory() {
     assert_eq!(shared(&["a", "b", "c", "d"]), [true; 4]);
     assert_eq!(shared(&["new", "a", "b", "d"]), [false, true, true, true], "one came, one went");
     assert_eq!(shared(&["d", "a"]), [true, false], "another order costs memory and nothing else");
+}
+
+#[test]
+fn a_config_map_of_nothing_but_refused_entries_is_read_soon() {
+    let text = "- a\n".repeat(CONFIG_MAP_OCTETS_MAX / 4);
+    let watch = Stopwatch::start();
+    let config = config(&[("certificates", &text)]).unwrap();
+    assert_eq!(config.entries.len(), CONFIG_MAP_OCTETS_MAX / 4);
+    assert!(watch.elapsed() < Duration::from_secs(60), "each looked through all before it");
 }
