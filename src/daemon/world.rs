@@ -124,7 +124,7 @@ impl World {
     /// What is not known yet, in words: until then nothing can be decided.
     pub(super) fn lacks(&self) -> Option<String> {
         let blind = || self.is_blind().then(|| "the first lists of the API server are not complete".to_owned());
-        self.configs.lacks().or_else(blind)
+        self.configs.lacks().map(|lacks| one_line(&lacks)).or_else(blind)
     }
 
     /// Takes note of what a watch saw. Returns what has to be looked at again.

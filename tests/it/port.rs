@@ -153,6 +153,18 @@ fn a_port_that_is_taken_is_one_sentence_and_ends_the_start() {
 }
 
 #[test]
+fn what_it_waits_for_is_a_line_however_much_is_wrong() {
+    let site = Site::new();
+    site.config("[]");
+    site.config_key("zones", &"- a\n".repeat(1_000));
+    let daemon = Daemon::start(&mut site.command(&[LISTEN]));
+    let at = address(&daemon);
+    daemon.until("it says what it waits for", || get(at, "/readyz").1.contains("key `zones`"));
+    let (status, body) = get(at, "/readyz");
+    assert!(status == 503 && body.lines().count() == 1 && body.len() < 2_000, "{}", body.len());
+}
+
+#[test]
 fn it_is_ready_when_the_configuration_was_read_and_well_whatever_becomes_of_the_api_server() {
     // Ends when this process does: its like is shared as `static` elsewhere.
     let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
