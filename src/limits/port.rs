@@ -47,6 +47,9 @@ pub const BULLETIN_EVERY: Duration = Duration::from_secs(60);
 /// Certificates on the page, the most urgent ones: a browser shows so many at once without pain.
 pub const PAGE_CERTIFICATES_MAX: usize = 1_000;
 
+/// Faults of the configuration on the page: a ConfigMap has room for more than 200,000 entries that are refused.
+pub const PAGE_FAULTS_MAX: usize = 100;
+
 /// Names of a certificate that the page shows.
 pub const PAGE_NAMES_MAX: usize = 3;
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use super::axis::Axis;
 use super::snapshot::{Certificate, Snapshot};
-use crate::limits::{PAGE_CERTIFICATES_MAX, PAGE_NAMES_MAX};
+use crate::limits::{PAGE_CERTIFICATES_MAX, PAGE_FAULTS_MAX, PAGE_NAMES_MAX};
 use crate::status::row::State;
 use crate::time::{Time, human};
 
@@ -41,8 +41,11 @@ pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Res
          <header><h1>notariat <span>in {namespace}</span></h1>\n<p>{}</p></header>\n",
         counted(&certificates, title.now, snapshot)
     )?;
-    for fault in &snapshot.faults {
+    for fault in snapshot.faults.iter().take(PAGE_FAULTS_MAX) {
         writeln!(out, "<p class=\"fault\">{}</p>", escaped(fault))?;
+    }
+    if let Some(more @ 1..) = snapshot.faults.len().checked_sub(PAGE_FAULTS_MAX) {
+        writeln!(out, "<p class=\"fault\">and {more} more</p>")?;
     }
     if certificates.is_empty() {
         let why = match title.leads {
@@ -267,6 +270,20 @@ mod tests {
         let mut standby = Vec::new();
         write(&mut standby, &Title { leads: false, ..title }, &snapshot).unwrap();
         assert!(!String::from_utf8(standby).unwrap().contains("ns/web"), "it does not know what the other one does");
+    }
+
+    #[test]
+    fn of_many_faults_the_page_shows_some_and_counts_the_rest() {
+        let shown = |count: usize| {
+            let title = Title { namespace: "ns".to_owned(), leads: true, now: Time::from_unix(1_800_000_000) };
+            let mut out = Vec::new();
+            write(&mut out, &title, &Snapshot { faults: vec!["wrong".to_owned(); count], ..Snapshot::default() })
+                .unwrap();
+            let page = String::from_utf8(out).unwrap();
+            (page.matches(">wrong<").count(), page.contains("and 1 more"), page.contains(" more</p>"))
+        };
+        assert_eq!(shown(PAGE_FAULTS_MAX), (PAGE_FAULTS_MAX, false, false));
+        assert_eq!(shown(PAGE_FAULTS_MAX + 1), (PAGE_FAULTS_MAX, true, true));
     }
 
     #[test]
