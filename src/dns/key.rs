@@ -90,6 +90,7 @@ pub enum KeyError {
     Base64,
     NoSecret,
     Clause,
+    Mixed,
     Many,
 }
 
@@ -109,6 +110,7 @@ impl fmt::Display for KeyError {
             KeyError::Clause => {
                 "looks like a BIND key file and is none; write `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
+            KeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
             KeyError::Many => "has more keys than are tried; remove the old ones",
         })
     }
@@ -151,6 +153,10 @@ fn lines(text: &str) -> Result<Vec<TsigKey>, KeyError> {
 
 /// The `key` clauses of named.conf's grammar. Comments and what stands between clauses are skipped.
 fn clauses(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+    // It would be skipped, like all between clauses, and missed by whoever wrote it.
+    if text.lines().any(|line| TsigKey::parse(line).is_ok()) {
+        return Err(KeyError::Mixed);
+    }
     let code: Vec<&str> = text.lines().map(without_comment).collect();
     let code = code.join("\n");
     let mut words = Words(&code);
@@ -306,6 +312,8 @@ mod tests {
             ("key { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Clause),
             ("key k { algorithm hmac-sha256; secret \"c2VjcmV0", KeyError::Clause),
             ("zone x { type primary; };", KeyError::Empty),
+            ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", KeyError::Mixed),
+            ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Mixed),
             (&many, KeyError::Many),
         ] {
             assert_eq!(parse_keys(text).map(|_| ()), Err(error), "{text:?}");
