@@ -26,9 +26,17 @@ const ISSUER_LEAST: usize = 6;
 /// Characters between two columns.
 const GAP: usize = 2;
 
+/// Stands below where a sentence was cut: its end is what says what to do.
+const CUT: &str = "what ends in … stands whole in `notariat status -o wide`\n";
+
 /// The table, with a line that sums it up.
 pub fn table(report: &Report, style: Style<'_>, now: Time) -> String {
     let mut text = String::new();
+    let (room, mut is_cut) = (style.width.unwrap_or(usize::MAX), false);
+    let mut fitted = |line: &str| {
+        is_cut |= line.chars().count() > room;
+        cut(line, room) + "\n"
+    };
     if !report.rows.is_empty() {
         let wide = style.width.is_none();
         let mut lines = vec![head(wide)];
@@ -39,12 +47,15 @@ pub fn table(report: &Report, style: Style<'_>, now: Time) -> String {
             let colour = row.filter(|_| style.colour).map(|row| colour(row, now));
             text += &line(cells, &widths, colour);
             if let Some(detail) = row.filter(|_| !wide).and_then(|row| detail(row, now)) {
-                text += &format!("  {}\n", cut(&detail, style.width.unwrap_or(usize::MAX).saturating_sub(2)));
+                text += &fitted(&format!("  {detail}"));
             }
         }
     }
     for (kind, sentence) in &report.notes {
-        text += &format!("{}\n", cut(&format!("{kind}: {sentence}"), style.width.unwrap_or(usize::MAX)));
+        text += &fitted(&format!("{kind}: {sentence}"));
+    }
+    if is_cut {
+        text += CUT;
     }
     text + &summary(report, now)
 }
