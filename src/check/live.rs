@@ -56,12 +56,17 @@ fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRe
             }
             Ok(None) => {
                 report.is_unreadable = true;
-                let sentence =
-                    "does not exist: are -config and -namespace right? `kubectl get configmaps -A` lists all";
-                report.say(Level::Fault, &object, sentence.to_owned());
+                let sentence = format!("{}; `kubectl get configmaps -A` lists all", configmap::MISSING);
+                report.say(Level::Fault, &object, sentence);
             }
-            Err(e @ StoreError::Unreachable(_)) => report.miss(&object, e.to_string()),
-            Err(e) => report.say(Level::Fault, &object, e.to_string()),
+            Err(e) => {
+                let (said, named) = (e.to_string(), format!("{object}: "));
+                let sentence = said.strip_prefix(&named).unwrap_or(&said).to_owned();
+                match e {
+                    StoreError::Unreachable(_) => report.miss(&object, sentence),
+                    _ => report.say(Level::Fault, &object, sentence),
+                }
+            }
         }
     }
     wishes

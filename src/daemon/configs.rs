@@ -107,7 +107,7 @@ impl Configs {
                 return;
             }
             Ok(Some(Err(e))) => (e.to_string(), false),
-            Ok(None) => ("it does not exist".to_owned(), false),
+            Ok(None) => (configmap::MISSING.to_owned(), false),
             Err(e) => (e.to_string(), true),
         };
         source.problem = Some(Problem { said, unread });

@@ -19,6 +19,9 @@ pub fn named(source: &str) -> Option<ObjectRef> {
 
 const KIND: &str = "ConfigMap ";
 
+/// What is said of a ConfigMap that is not there.
+pub const MISSING: &str = "it does not exist: are -config and -namespace right?";
+
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
 pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
     let source: Arc<str> = source(name).into();

@@ -105,7 +105,7 @@ impl View {
                     continue;
                 }
                 Ok(Some(Err(e))) => (Kind::Unreadable, format!("{}: {e}", configmap::source(name))),
-                Ok(None) => (Kind::Unreadable, format!("{}: it does not exist", configmap::source(name))),
+                Ok(None) => (Kind::Unreadable, format!("{}: {}", configmap::source(name), configmap::MISSING)),
                 Err(e) => (Kind::Unknown, e.to_string()),
             };
             notes.push(wrong);

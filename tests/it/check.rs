@@ -298,7 +298,7 @@ fn mistakes_about_the_ca_are_found() {
 #[test]
 fn a_config_map_that_is_not_there_and_one_with_faults() {
     let site = Site::new();
-    let not_there = "fault    ConfigMap default/certs: does not exist: are -config and -namespace right?";
+    let not_there = "fault    ConfigMap default/certs: it does not exist: are -config and -namespace right?";
     assert_says(&check(&site.command(&[]), &[]), 78, &[(not_there, &[])]);
     site.config(
         &[

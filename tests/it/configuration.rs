@@ -68,7 +68,7 @@ fn a_broken_edit_leaves_the_certificate_renewed_in_its_last_accepted_form() {
 #[test]
 fn what_is_missing_is_said_in_a_sentence() {
     let site = Site::new();
-    site.once().ends(78).says(&["configuration-unreadable config_map=default/certs error=\"it does not exist\""]);
+    site.once().ends(78).says(&["configuration-unreadable config_map=default/certs error=\"it does not exist: are -config and -namespace right?\""]);
     let entry = site.entry("web", "www.site.test", "");
     site.config(&entry.replace("tsigSecretName: tsigkey", "tsigSecretName: nokey"));
     site.once().ends(1).says(&["stage=zone", "the Secret default/nokey with the TSIG key does not exist"]);

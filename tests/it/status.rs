@@ -101,7 +101,9 @@ fn exit_codes_tell_unreadable_from_unknown_from_not_valid() {
     let run = shows(&site, &[]).ends(78);
     assert_eq!(
         run.stdout,
-        "unreadable: ConfigMap default/certs: it does not exist\n0 certificates: 1 ConfigMaps unreadable\n"
+        "unreadable: ConfigMap default/certs: it does not exist: are -config and -namesp…\n\
+         what ends in … stands whole in `notariat status -o wide`\n\
+         0 certificates: 1 ConfigMaps unreadable\n"
     );
     site.config("[]");
     assert_eq!(shows(&site, &[]).ends(0).stdout, "0 certificates\n");
