@@ -7,7 +7,7 @@
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::error::AcmeError;
+use super::error::{AcmeError, DIRECTORY};
 use super::jws::{AccountKey, Identity, Payload};
 use super::pace::Pace;
 use super::wire::{Directory, Problem};
@@ -92,7 +92,6 @@ impl Client {
     /// # Errors
     /// When it can not be had.
     pub fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
-        const WHAT: &str = "directory";
         if let Some((directory, fetched)) = &self.cache().directory
             && fetched.elapsed() < ACME_DIRECTORY_KEPT
         {
@@ -100,12 +99,12 @@ impl Client {
         }
         let reply = self.send(Method::Get, &self.directory_url, &[])?;
         if !reply.is_success() {
-            return Err(refused(WHAT, &reply));
+            return Err(refused(DIRECTORY, &reply));
         }
-        let directory: Directory = decode(WHAT, &reply.body)?;
+        let directory: Directory = decode(DIRECTORY, &reply.body)?;
         for url in directory.urls() {
             if origin(url).is_none() {
-                return Err(AcmeError::Unusable { what: WHAT, why: format!("{url:?} is no https URL") });
+                return Err(AcmeError::Unusable { what: DIRECTORY, why: format!("{url:?} is no https URL") });
             }
         }
         let directory = Arc::new(directory);

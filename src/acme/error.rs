@@ -7,6 +7,9 @@ use crate::http::HttpError;
 use crate::text::one_line;
 use crate::time::Time;
 
+/// What is asked for first.
+pub(super) const DIRECTORY: &str = "directory";
+
 /// Why the CA did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcmeError {
@@ -48,14 +51,27 @@ impl AcmeError {
 impl fmt::Display for AcmeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            AcmeError::Network(e) if e.is_untrusted() => {
+                let e = one_line(&e.to_string());
+                write!(f, "{e}: give its root with -acme-ca FILE, or with `caSecretName` of the issuer")
+            }
             AcmeError::Network(e) => f.write_str(&one_line(&e.to_string())),
             AcmeError::Problem { what, status, problem, .. } => {
-                write!(f, "{what}: the CA refused ({status} {problem})")
+                write!(f, "{what}: the CA refused ({status} {problem}){}", hint(what, *status))
             }
             AcmeError::Unusable { what, why } => {
-                write!(f, "{what}: the CA's answer can not be used: {}", one_line(why))
+                write!(f, "{what}: the CA's answer can not be used: {}{}", one_line(why), hint(what, 200))
             }
             AcmeError::Stopped => f.write_str("stopped"),
         }
+    }
+}
+
+/// What is asked of an answer that is no directory, unless the server failed inside.
+fn hint(what: &str, status: u16) -> &'static str {
+    if what == DIRECTORY && status < 500 {
+        ": is -acme, or `directory` of the issuer, the URL of an ACME directory?"
+    } else {
+        ""
     }
 }

@@ -86,15 +86,19 @@ impl Authorities {
 fn reached(report: &mut Report, object: &str, client: &Client) -> Option<Arc<Directory>> {
     let directory = match client.directory() {
         Ok(directory) => directory,
-        Err(e @ AcmeError::Network(_)) => {
+        Err(AcmeError::Network(e)) if !e.is_untrusted() => {
             report.miss(
                 object,
                 format!("{e}: is the URL right (-acme, or `directory` of the issuer), and may this machine reach it?"),
             );
             return None;
         }
+        Err(e @ AcmeError::Network(_)) => {
+            report.miss(object, e.to_string());
+            return None;
+        }
         Err(e) => {
-            report.say(Level::Fault, object, format!("{e}: is this the URL of an ACME directory?"));
+            report.say(Level::Fault, object, e.to_string());
             return None;
         }
     };

@@ -107,6 +107,16 @@ impl Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError(pub String);
 
+/// How the sentence ends where the server's certificate is from a CA that is not trusted.
+const UNTRUSTED: &str = "the server's certificate is from a CA that is not trusted here";
+
+impl HttpError {
+    /// Whether the server's certificate is from a CA that is not trusted: what to set differs from one server to another.
+    pub fn is_untrusted(&self) -> bool {
+        self.0.ends_with(UNTRUSTED)
+    }
+}
+
 impl std::fmt::Display for HttpError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -255,7 +265,7 @@ fn plain(e: &ureq::Error) -> String {
             _ => match io.to_string() {
                 // What a person has to do about a private CA.
                 said if said.contains("UnknownIssuer") => {
-                    format!("{said}: the server's certificate is from a CA that is not trusted here")
+                    format!("{said}: {UNTRUSTED}")
                 }
                 said => said,
             },
