@@ -47,6 +47,16 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// What to say when no zone is found for `owner`: that what the entry says of its zone and server is not about it.
+    pub fn passed_over(&self, owner: &DnsName) -> String {
+        match &self.entry.dns.zone {
+            Some(zone) if !owner.is_within(zone) => {
+                format!("; {owner} is not inside `dns.zone` {zone}, so neither it nor `dns.server` is used here")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Whose key signs for `zone`: that of its rule; the entry's for zones of the entry's own domains and for zones that stand in
     /// `zones`. `chain` are the owners that led there.
     ///

@@ -97,7 +97,7 @@ impl Finder<'_> {
             // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
             let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
-                NoTarget::Failed(e) => NoTarget::Failed(told(&chain, &e)),
+                NoTarget::Failed(e) => NoTarget::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
                 barred @ NoTarget::Barred(..) => barred,
             })?;
             let lane = Lane {
@@ -107,7 +107,8 @@ impl Finder<'_> {
             };
             self.enter(&lane)?;
             let ways = Ways::new(self, lane.key.as_ref());
-            match self.follow(cut, &owner, &ways, deadline).map_err(|e| told(&chain, &e))? {
+            let failed = |e: String| told(&chain, &(e + &self.rules.passed_over(&owner)));
+            match self.follow(cut, &owner, &ways, deadline).map_err(failed)? {
                 Found::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
                     let Cut { zone, servers, primary_first } = cut;

@@ -349,6 +349,7 @@ WORLD |  | www.dead.site.test | resolver WORLD says SERVFAIL for www.dead.site.t
 AUTH |  | www.corp.lan | resolver AUTH says REFUSED for www.corp.lan
 NOBODY |  | www.site.test | resolver NOBODY does not answer for www.site.test (UDP: SILENCE; TCP: SILENCE)
 WORLD | zone: www.site.test | www.site.test | www.site.test is configured as a zone, but the resolver WORLD says that site.test is the zone there
+WORLD | server: 'AUTH', zone: sitte.test | www.nobody.test | no zone found for www.nobody.test: the resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET; _acme-challenge.www.nobody.test is not inside `dns.zone` sitte.test, so neither it nor `dns.server` is used here
 WORLD | server: nowhere.site.test | www.site.test | nowhere.site.test has no address (resolver WORLD)
 WORLD | server: 'AUTH' | www.nobody.test | AUTH says that www.nobody.test is in the top-level domain test
 WORLD | server: 'OTHER' | www.site.test | OTHER says REFUSED for the SOA of www.site.test: is it a server of its zone? set `dns.zone`
