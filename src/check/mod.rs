@@ -22,7 +22,7 @@ use crate::cli::check::Check;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
 use crate::daemon::End;
-use crate::kube::permission::{Missing, Names, Rules};
+use crate::kube::permission::{Kind, Missing, Names, Rules};
 use crate::name::ObjectRef;
 use crate::role::{needed, read};
 use crate::sources::{Wishes, configmap};
@@ -153,7 +153,9 @@ fn permissions(report: &mut Report, found: &Manifest, needed: &BTreeMap<String, 
 fn lacks(report: &mut Report, object: &str, missing: &[Missing<'_>]) -> bool {
     for Missing { right, names } in missing {
         // Without these everything goes on, later or unseen.
-        let is_vital = matches!(right.resource, "secrets" | "configmaps") && !matches!(right.verb, "list" | "watch");
+        let is_vital = matches!(right.resource, "secrets" | "configmaps")
+            && !matches!(right.verb, "list" | "watch")
+            && !right.of.contains(&Kind::Status);
         let of = match names.len() {
             0 => String::new(),
             _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
