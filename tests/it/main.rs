@@ -32,6 +32,7 @@ mod main_job;
 mod man;
 mod monitoring;
 mod namespaces;
+mod new_user;
 mod owners;
 mod port;
 mod probes;
