@@ -82,6 +82,10 @@ pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 /// Issuers in the key `issuers`.
 pub const ISSUERS_MAX: usize = 100;
 
+/// Entries of a ConfigMap. One MiB has room for as many that say something; of entries that are nothing but faults there could be 262,000,
+/// and what is wrong with each is kept and said.
+pub const ENTRIES_MAX: usize = 20_000;
+
 /// Entries of the ConfigMap as it was before that one is compared with, to keep equal ones once: as many may be taken out in one place.
 pub const ENTRIES_COMPARED_MAX: usize = 16;
 

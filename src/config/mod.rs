@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::address::ServerAddress;
-use crate::limits::{ENTRIES_COMPARED_MAX, ZONES_MAX};
+use crate::limits::{ENTRIES_COMPARED_MAX, ENTRIES_MAX, ZONES_MAX};
 use crate::name::{DnsName, ObjectRef};
 use entry::Entry;
 use fields::{Fault, Fields, require};
@@ -154,6 +154,10 @@ fn all(
     for key in data.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
             None => {}
+            Some(Node::List(items)) if config.entries.len() + items.len() > ENTRIES_MAX => faults.push(format!(
+                "key `{key}`: with it there are {} entries; a ConfigMap may have {ENTRIES_MAX}: give some to another one",
+                config.entries.len() + items.len()
+            )),
             Some(Node::List(items)) => {
                 for (i, item) in items.iter().enumerate() {
                     let place = format!("{key} entry {}", i + 1);

@@ -1,8 +1,6 @@
 use super::*;
 use crate::config::dns::Propagation;
 use crate::config::entry::KeyType;
-use crate::limits::CONFIG_MAP_OCTETS_MAX;
-use crate::time::Stopwatch;
 use std::time::Duration;
 
 /// Those that the tests name.
@@ -250,10 +248,14 @@ fn entries_that_are_as_before_share_their_memory() {
 }
 
 #[test]
-fn a_config_map_of_nothing_but_refused_entries_is_read_soon() {
-    let text = "- a\n".repeat(CONFIG_MAP_OCTETS_MAX / 4);
-    let watch = Stopwatch::start();
-    let config = config(&[("certificates", &text)]).unwrap();
-    assert_eq!(config.entries.len(), CONFIG_MAP_OCTETS_MAX / 4);
-    assert!(watch.elapsed() < Duration::from_secs(60), "each looked through all before it");
+fn a_config_map_of_nothing_but_refused_entries_is_bounded() {
+    let read = |first: usize, second: usize| {
+        config(&[("certificates-1", &"- a\n".repeat(first)), ("certificates-2", &"- a\n".repeat(second))])
+    };
+    assert_eq!(read(ENTRIES_MAX - 1, 1).unwrap().entries.len(), ENTRIES_MAX);
+    let error = read(ENTRIES_MAX, 1).unwrap_err();
+    assert!(
+        error.starts_with("key `certificates-2`: with it there are 20001 entries; a ConfigMap may have 20000"),
+        "{error}"
+    );
 }

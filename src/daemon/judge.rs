@@ -38,6 +38,10 @@ impl World {
         let mut rows: Vec<Row> = Vec::new();
         let wanted: Vec<Arc<Wanted>> = self.wishes.wanted.values().cloned().collect();
         for wanted in &wanted {
+            // Each may have to be read, from a server that does not answer.
+            if self.context.stop.is_set() {
+                break;
+            }
             let mut row = self.row(wanted, look);
             if ordering.contains(wanted.entry.main_secret()) {
                 row.state = State::Issuing;

@@ -20,7 +20,7 @@ mod turn;
 mod watching;
 mod world;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -121,7 +121,7 @@ enum Errand {
     /// To empty a record of which nobody wants the certificate any more.
     Forget(ObjectRef),
     /// To write the ConfigMap that shows the state.
-    Tell(BTreeMap<String, String>),
+    Tell(Box<telling::State>),
 }
 
 /// What a worker did.
@@ -241,8 +241,8 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
                 let result = forgotten.unwrap_or_else(|_| Err(Failed::inside()));
                 Done::Forgotten(at, result)
             }
-            Errand::Tell(data) => {
-                let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, &data)));
+            Errand::Tell(state) => {
+                let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, *state)));
                 Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
             }
         };

@@ -1,7 +1,6 @@
 //! The ConfigMap that shows the state to people who may not read Secrets: written when something changed, once a minute at most. Best
 //! effort: nothing waits for it.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use crate::log::event;
 use crate::name::ObjectRef;
 use crate::status::bulletin::{NAME, data, object};
 use crate::status::row::Report;
-use crate::time::{Stopwatch, Time};
+use crate::time::{self, Stopwatch};
 
 /// What was written there last.
 #[derive(Debug, Default)]
@@ -29,6 +28,12 @@ pub(super) struct Telling {
     /// A worker is at it.
     pub(super) busy: bool,
     said: String,
+}
+
+/// The most urgent certificates, and how many there are in all.
+pub(super) struct State {
+    report: Report,
+    all: usize,
 }
 
 /// Text, of which a hash is kept.
@@ -59,14 +64,8 @@ impl Telling {
         (self.possible && self.changed && !self.busy).then(|| BULLETIN_EVERY.saturating_sub(since))
     }
 
-    /// What is to be written; `None` where it stands there already.
-    pub(super) fn write(
-        &mut self,
-        report: Report,
-        all: usize,
-        own: &str,
-        now: Time,
-    ) -> Option<BTreeMap<String, String>> {
+    /// What is to be written, of `all` certificates; `None` where it stands there already.
+    pub(super) fn write(&mut self, report: Report, all: usize) -> Option<Box<State>> {
         (self.changed, self.last) = (false, Some(Stopwatch::start()));
         let mut hashed = Hashed::default();
         // What is written says how long it is until a time, and differs each time.
@@ -76,7 +75,7 @@ impl Telling {
             return None;
         }
         (self.hash, self.busy) = (hash, true);
-        Some(data(report, all, own, now))
+        Some(Box::new(State { report, all }))
     }
 
     /// It was written, or not.
@@ -97,17 +96,18 @@ impl Telling {
     }
 }
 
-/// Writes it.
+/// Writes it. In a worker, where a fault costs this errand alone.
 ///
 /// # Errors
 /// Why it was not.
-pub(super) fn put(context: &Context, data: &BTreeMap<String, String>) -> Result<(), String> {
+pub(super) fn put(context: &Context, state: State) -> Result<(), String> {
+    let data = data(state.report, state.all, &context.namespace, time::now());
     let Some(client) = context.kube.as_deref() else { return Ok(()) };
     let (at, told) = (ObjectRef::new(&context.namespace, NAME), |e: KubeError| e.to_string());
     context.lead.check().map_err(|failed| failed.error)?;
     let before = client.get(Resource::ConfigMaps, &at).map_err(told)?;
     let exists = before.is_some();
-    let object = object(&at, before, &context.instance, data)?;
+    let object = object(&at, before, &context.instance, &data)?;
     let written = match exists {
         true => client.update(Resource::ConfigMaps, &at, &object, Mode::Real),
         false => client.create(Resource::ConfigMaps, &context.namespace, &object, Mode::Real),
@@ -135,12 +135,12 @@ mod tests {
         let mut telling = Telling::new(true);
         telling.change();
         let report = Report { rows: Vec::new(), notes: Vec::new(), progress: None };
-        assert!(telling.write(report.clone(), 0, "own", Time::from_unix(0)).is_some());
+        assert!(telling.write(report.clone(), 0).is_some());
         assert_eq!(telling.due(), None, "a worker is at it");
         telling.done(Err("no".to_owned()));
         assert!(telling.due().is_some_and(|left| left > BULLETIN_EVERY / 2), "{:?}", telling.due());
-        assert!(telling.write(report.clone(), 0, "own", Time::from_unix(0)).is_some(), "it is not there");
+        assert!(telling.write(report.clone(), 0).is_some(), "it is not there");
         telling.done(Ok(()));
-        assert!(telling.write(report, 0, "own", Time::from_unix(9)).is_none(), "it is there, whatever the time is");
+        assert!(telling.write(report, 0).is_none(), "it is there");
     }
 }

@@ -1,6 +1,6 @@
 //! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -10,7 +10,7 @@ use super::configs::Overall;
 use super::election::Candidacy;
 use super::objects::News;
 use super::showing::Showing;
-use super::telling::Telling;
+use super::telling::{State, Telling};
 use super::world::{World, pause_until};
 use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
 use crate::decide::gate::Barred;
@@ -207,7 +207,7 @@ impl Loop<'_> {
                 None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
                     Some(job) => Errand::Do(job),
                     None => match self.tell_state() {
-                        Some(data) => Errand::Tell(data),
+                        Some(state) => Errand::Tell(state),
                         None => return,
                     },
                 },
@@ -225,7 +225,7 @@ impl Loop<'_> {
     }
 
     /// What the ConfigMap is to say that shows the state, when that is to be written.
-    fn tell_state(&mut self) -> Option<BTreeMap<String, String>> {
+    fn tell_state(&mut self) -> Option<Box<State>> {
         let is_due = self.telling.due().is_some_and(|left| left.is_zero());
         if !is_due {
             return None;
@@ -234,7 +234,9 @@ impl Loop<'_> {
         let mut look = self.world.look(self.board.orders(&none), now);
         let ordering: BTreeSet<ObjectRef> = self.board.ordering().cloned().collect();
         let report = self.world.report(&ordering, &mut look);
-        self.telling.write(report, self.world.wishes.wanted.len(), &self.context.namespace, now)
+        // A look that was broken off says nothing.
+        let whole = !self.context.stop.is_set();
+        whole.then(|| self.telling.write(report, self.world.wishes.wanted.len())).flatten()
     }
 
     /// Takes note of what happened.
