@@ -3,28 +3,38 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
-/// Hashes of subjects with what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them.
+/// Hashes of subjects with what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them, and
+/// mostly one thing is to be said in each.
 #[derive(Debug, Default)]
 pub(super) struct Said {
-    scopes: HashMap<u64, Vec<u64>>,
+    one: HashMap<u64, u64>,
+    several: HashMap<u64, Vec<u64>>,
     current: u64,
+    now: Vec<u64>,
     before: Vec<u64>,
 }
 
 impl Said {
     /// A scope is looked at: what is not said again until the next call is over, and said anew when it comes back.
     pub(super) fn begin(&mut self, scope: &impl Hash) {
+        match std::mem::take(&mut self.now) {
+            said if said.is_empty() => {}
+            said if said.len() == 1 => {
+                self.one.insert(self.current, said[0]);
+            }
+            said => {
+                self.several.insert(self.current, said);
+            }
+        }
         self.current = hash(scope);
-        self.before = self.scopes.remove(&self.current).unwrap_or_default();
+        let one = self.one.remove(&self.current).map(|said| vec![said]);
+        self.before = one.or_else(|| self.several.remove(&self.current)).unwrap_or_default();
     }
 
     /// Whether to say `text` about `subject`: it is not what was said last.
     pub(super) fn is_news(&mut self, subject: &str, text: &str) -> bool {
         let said = hash(&(subject, text));
-        let scope = self.scopes.entry(self.current).or_default();
-        // Mostly one thing, and no room for more: there may be 10,000 scopes.
-        scope.reserve_exact(1);
-        scope.push(said);
+        self.now.push(said);
         !self.before.contains(&said)
     }
 }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::thread;
 
@@ -164,7 +165,11 @@ impl Door {
         let is_open = fill(&mut visitor);
         let (answer, head_only) = match read(&visitor.came) {
             Came::Part => return is_open.then_some(visitor),
-            Came::Request(request) => ((self.answering)(&request), request.head_only),
+            Came::Request(request) => {
+                // A fault costs this answer, and not the port.
+                let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(&request)));
+                (answer.unwrap_or_else(|_| Answer::of(Status::ServiceUnavailable)), request.head_only)
+            }
             Came::Wrong(status) => (Answer::of(status), false),
         };
         match answer.body {
@@ -228,8 +233,8 @@ fn give(stream: &mut TcpStream, answer: &Answer, head_only: bool) {
 fn write_long(asked: &Receiver<Long>) {
     for Long { stream, answer, head_only, deadline } in asked {
         let Body::Long(writer) = &answer.body else { continue };
-        // Who does not read what he asked for gets no more of it.
-        write(&stream, &answer, writer, head_only, deadline).ok();
+        // Who does not read what he asked for gets no more of it; and nobody, of what can not be made.
+        catch_unwind(AssertUnwindSafe(|| write(&stream, &answer, writer, head_only, deadline))).ok();
         stream.shutdown(Shutdown::Write).ok();
     }
 }
@@ -297,6 +302,28 @@ mod tests {
             let found = text.parse::<Listen>().ok().map(|Listen(all)| all[0].to_string());
             assert_eq!(found.as_deref(), first, "{text}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_can_not_be_made_costs_no_other() {
+        let (port, stop) = (Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap(), Stop::new());
+        let answering = |request: &Request| match request.path.as_str() {
+            "/short" => panic!("a fault"),
+            "/long" => Answer { body: Body::Long(Box::new(|_| panic!("a fault"))), ..Answer::of(Status::Ok) },
+            _ => Answer { body: Body::Long(Box::new(|out| out.write_all(b"all of it"))), ..Answer::of(Status::Ok) },
+        };
+        port.serve(stop.clone(), Box::new(answering)).unwrap();
+        let ask = |path: &str| {
+            let mut stream = TcpStream::connect(port.address().unwrap()).unwrap();
+            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok();
+            answer
+        };
+        assert!(ask("/short").starts_with("HTTP/1.1 503"));
+        assert_eq!(ask("/long"), "");
+        assert!(ask("/").ends_with("all of it"));
+        stop.set();
     }
 
     #[test]

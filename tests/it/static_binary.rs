@@ -61,8 +61,8 @@ fn it_is_static_and_small() {
     let kind = output(Command::new("ldd").arg(&binary));
     assert!(kind.contains("statically linked"), "{kind}");
     let octets = std::fs::metadata(&binary).unwrap().len();
-    // The main job took 4.5 MiB; watching, Lease, Events, reviews and Roles took 0.3 more. The rest is for commands that help operators.
-    assert!(octets <= 5_505_024, "{octets} octets, more than 5.25 MiB");
+    // The main job took 4.5 MiB; watching, Lease, Events, reviews and Roles 0.3 more; what operators see 0.5: status, check, port, page.
+    assert!(octets <= 5_767_168, "{octets} octets, more than 5.5 MiB");
 }
 
 #[test]
