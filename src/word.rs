@@ -1,8 +1,10 @@
 //! Text that many hold alike (a namespace, a directory, a kind of key), kept once. With 10,000 certificates that is megabytes.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +13,35 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits::WORDS_KEPT_MAX;
 
 /// Text that is cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone)]
 pub struct Word(Arc<str>);
+
+// Those that share their memory are equal, which a search among 10,000 in one namespace need not read them for.
+impl PartialEq for Word {
+    fn eq(&self, other: &Word) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
+    }
+}
+
+impl Eq for Word {}
+
+impl Ord for Word {
+    fn cmp(&self, other: &Word) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Word {
+    fn partial_cmp(&self, other: &Word) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Word {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 /// What was made by [`Word::shared`] and is still in use, up to a bound.
 static KEPT: Mutex<BTreeSet<Word>> = Mutex::new(BTreeSet::new());
