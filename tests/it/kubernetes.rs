@@ -164,6 +164,6 @@ fn keys_are_read_when_they_are_needed() {
     cluster.once().ends(0);
     let asked = cluster.kube.audit().into_iter().filter(|a| a.namespace == cluster.namespace);
     let reads = asked.filter(|a| a.verb == "get" && a.name == "tsigkey").count();
-    // To decide, to publish, to withdraw, to decide again: not for each name.
-    assert_eq!(reads, 4);
+    // To decide, to publish, to withdraw: not for each name.
+    assert_eq!(reads, 3);
 }
