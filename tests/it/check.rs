@@ -1,7 +1,6 @@
 //! `notariat check -config`: what it says of a sound site and of each mistake, and that it writes nothing.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
@@ -28,24 +27,6 @@ fn assert_says(run: &Run, code: i32, lines: &[(&str, &[&str])]) {
     assert_eq!(run.code, code, "{}{}", run.stdout, run.log);
 }
 
-/// Every file below a folder with its content.
-fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        match path.is_dir() {
-            true => files(&path, found),
-            false => found.push((path.display().to_string(), fs::read(&path).unwrap())),
-        }
-    }
-}
-
-fn written(site: &Site) -> Vec<(String, Vec<u8>)> {
-    let mut found = Vec::new();
-    files(site.store.path(), &mut found);
-    found
-}
-
 /// A site whose zone has further lines, and whose key may do what is granted.
 fn site(lines: &[&str], grant: impl Fn(&Key) -> Grant<'_>) -> Site {
     let key = Key::new("k", Hmac::Sha256);
@@ -64,7 +45,7 @@ fn a_sound_site_is_found_sound_and_nothing_is_written() {
     site.config(
         &[site.entry("web", "www.site.test, '*.a.site.test'", ""), site.entry("b", "b.site.test", "")].concat(),
     );
-    let (before, serial) = (written(&site), site.dns.serial(ZONE));
+    let (before, serial) = (site.files(), site.dns.serial(ZONE));
     let run = check(&site.command(&[]), &[]);
     let ca = format!("ok       CA {}: ", site.pebble.directory());
     assert_says(
@@ -85,7 +66,7 @@ fn a_sound_site_is_found_sound_and_nothing_is_written() {
         ],
     );
     assert!(run.stdout.lines().all(|line| line.starts_with("ok ")) && run.log.is_empty(), "{}{}", run.stdout, run.log);
-    assert_eq!((written(&site), site.dns.serial(ZONE)), (before, serial));
+    assert_eq!((site.files(), site.dns.serial(ZONE)), (before, serial));
     assert!(site.dns.txt("_acme-challenge.www.site.test").is_empty());
     assert_eq!(site.pebble.requests(), 1, "the directory and nothing else: {:?}", site.pebble.request_lines());
 
@@ -105,9 +86,9 @@ fn a_sound_site_is_found_sound_and_nothing_is_written() {
     has("Secret default/web", "; renewed in ");
     has(&format!("CA {}", site.pebble.directory()), " is registered");
     assert_eq!(daemon.terminate(), 0);
-    let before = written(&site);
+    let before = site.files();
     check(&site.command(&[]), &[]).ends(0);
-    assert_eq!(written(&site), before);
+    assert_eq!(site.files(), before);
 }
 
 #[test]

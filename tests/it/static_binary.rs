@@ -2,7 +2,10 @@
 //!
 //! In a network namespace of its own, where every server has port 53: zone, primary and name servers are found, not configured.
 
-use std::path::{Path, PathBuf};
+#[path = "../peers/binary.rs"]
+mod binary;
+
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -14,30 +17,7 @@ use crate::support::{Run, x509};
 /// The static release binary; built by the first test that asks.
 pub fn release_binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(build).clone()
-}
-
-fn build() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let target = "x86_64-unknown-linux-gnu";
-    // A folder of its own: other flags than those of the tests, so neither build throws away the other's work.
-    let folder = root.join("target/static");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(root).args([
-        "build",
-        "--quiet",
-        "--release",
-        "--locked",
-        "--package",
-        "notariat",
-        "--target",
-        target,
-    ]);
-    cargo
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs")
-        .env("CARGO_TARGET_DIR", &folder);
-    output(&mut cargo);
-    folder.join(target).join("release/notariat")
+    BUILT.get_or_init(binary::static_binary).clone()
 }
 
 /// An empty root with the binary in it.

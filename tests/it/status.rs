@@ -1,7 +1,6 @@
 //! `notariat status`: what it shows before, while and after, its exit codes, and that it writes nothing.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,33 +22,16 @@ fn shows(site: &Site, more: &[&str]) -> Run {
     Run::of(&mut status(&site.command(&[]), more))
 }
 
-/// Every file below a folder with its content.
-fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        match path.is_dir() {
-            true => files(&path, found),
-            false => found.push((path.display().to_string(), fs::read(&path).unwrap())),
-        }
-    }
-}
-
 #[test]
 fn the_state_before_and_after_with_a_daemon_beside_and_nothing_is_written() {
     let site = Site::new();
     site.config(&site.entry("web", "www.site.test, a.site.test", ""));
-    let all = || {
-        let mut found = Vec::new();
-        files(site.store.path(), &mut found);
-        found
-    };
-    let before = all();
+    let before = site.files();
     let run = shows(&site, &[]).ends(1);
     assert!(run.stdout.contains("web     Waiting  -        -       -       a.site.test +1\n"), "{}", run.stdout);
     assert!(run.stdout.contains("\n  SecretMissing (it does not exist)\n"), "{}", run.stdout);
     assert!(run.stdout.ends_with("1 certificate: 1 Waiting; stored 0 of 1\n"), "{}", run.stdout);
-    assert_eq!(all(), before);
+    assert_eq!(site.files(), before);
     assert_eq!(site.pebble.requests(), 0);
 
     let daemon = site.daemon();

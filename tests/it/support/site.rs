@@ -152,4 +152,23 @@ impl Site {
     pub fn record(&self, secret: &str) -> Option<String> {
         self.read(&format!("notariat-record.default.{secret}"), "record")
     }
+
+    /// Every file of the store with its content.
+    pub fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut found = Vec::new();
+        gather(self.store.path(), &mut found);
+        found
+    }
+}
+
+/// Every file below a folder with its content.
+fn gather(folder: &std::path::Path, found: &mut Vec<(String, Vec<u8>)>) {
+    let mut entries: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        match path.is_dir() {
+            true => gather(&path, found),
+            false => found.push((path.display().to_string(), std::fs::read(&path).unwrap())),
+        }
+    }
 }
