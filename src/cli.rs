@@ -525,28 +525,7 @@ mod tests {
 
     #[test]
     fn the_usage_names_every_flag() {
-        for word in [
-            "config",
-            "acme",
-            "acme-ca",
-            "acme-proxy",
-            "once",
-            "probe",
-            "kubeconfig",
-            "namespace",
-            "allow-namespaces",
-            "instance",
-            "lease",
-            "lease-name",
-            "local",
-            "local-mode",
-            "resolver",
-            "workers",
-            "listen",
-            "page",
-            "log-level",
-            "log-format",
-        ] {
+        for word in environment::WORDS.iter().chain(&["once", "dry-run", "probe", "page"]) {
             assert!(USAGE.contains(&format!("  -{word} ")), "{word}");
             assert_eq!(long(word), format!("--{word}"));
         }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use super::{Command, parse};
 
 /// The flags that have a value and say where things are and how they are done. What one run is for (`-once`, `-force`) is none of them.
-const WORDS: &[&str] = &[
+pub(super) const WORDS: &[&str] = &[
     "config",
     "acme",
     "acme-ca",

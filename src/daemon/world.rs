@@ -131,7 +131,7 @@ impl World {
     ///
     /// # Errors
     /// When a thread for another watch can not be had.
-    pub(super) fn note(&mut self, change: Change, now: Time) -> Result<News, String> {
+    pub(super) fn note(&mut self, mut change: Change, now: Time) -> Result<News, String> {
         let watching = self.objects.watching.as_mut();
         let Some((target, list)) = watching.and_then(|w| w.note(&change, now)) else { return Ok(News::Nothing) };
         let (was_blind, denied) = (!self.blind.is_empty(), matches!(change.seen, Seen::Denied(_)));
@@ -155,7 +155,6 @@ impl World {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
         if target.resource != Resource::ConfigMaps {
-            let mut change = change;
             if let Seen::Certificate(at, ..) = &mut change.seen
                 && let Some(known) = self.wishes.holder(at)
                 && known == at

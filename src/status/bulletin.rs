@@ -37,10 +37,10 @@ pub fn data(mut report: Report, all: usize, own: &str, now: Time) -> BTreeMap<St
     }
 }
 
-/// The ConfigMap with other data: `before` is what is there. An error says whose it is when it is not ours.
+/// The ConfigMap with other data: `before` is what is there.
 ///
 /// # Errors
-/// One sentence that says who wrote it.
+/// Whose it is, when it is not ours.
 pub fn object(
     at: &ObjectRef,
     before: Option<Value>,
