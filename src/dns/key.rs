@@ -1,6 +1,12 @@
-//! TSIG keys as operators write them into a Secret: `[hmac:]name:base64`, the output of Knot's `keymgr -t`, a BIND key file.
+//! TSIG keys as operators write them into a Secret: `[hmac:]name:base64`, a BIND key file, the `key` sections of knot.conf and nsd.conf,
+//! what Knot's `keymgr -t` prints, `K*.key` of dnssec-keygen.
 //!
-//! The text is secret as a whole: an operator may have put the parts in the wrong order, so no error repeats any of it.
+//! The text is secret as a whole: an operator may have put the parts in the wrong order, so no error repeats any of it. What stands in a
+//! comment is no key: it would be used, and `dns-policy` would tell an operator to grant it.
+
+mod clauses;
+mod lines;
+mod sections;
 
 use std::fmt;
 
@@ -92,6 +98,14 @@ pub enum KeyError {
     Clause,
     Mixed,
     Many,
+    Section,
+    NoName,
+    Twice,
+    Private,
+    Nsupdate,
+    Json,
+    NotText,
+    Utf16,
 }
 
 impl fmt::Display for KeyError {
@@ -112,6 +126,20 @@ impl fmt::Display for KeyError {
             }
             KeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
             KeyError::Many => "has more keys than are tried; remove the old ones",
+            KeyError::Section => "has a `key` section that lacks `id` (or `name`), `algorithm` or `secret`",
+            KeyError::NoName => {
+                "does not have the form `[hmac:]name:base64`: the name of the key is missing; write `name:base64`, with the name that the server knows it by"
+            }
+            KeyError::Twice => {
+                "is base64 of base64: under `data` it stands encoded once, and under `stringData` and --from-literal not at all"
+            }
+            KeyError::Private => {
+                "is a K*.private file, which does not hold the name of the key: that is the part of the file's name between K and `.+`; write `hmac-sha256:name:base64` with what stands behind `Key:`"
+            }
+            KeyError::Nsupdate => "is nsupdate's command `key`; write `hmac-sha256:name:base64`, with `:` before the secret",
+            KeyError::Json => "is JSON; write `[hmac:]name:base64`",
+            KeyError::NotText => "is not text",
+            KeyError::Utf16 => "is UTF-16; save it as UTF-8",
         })
     }
 }
@@ -122,15 +150,38 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Reads the octets of a key's Secret, as [`parse_keys`] does text.
+///
+/// # Errors
+/// What is wrong, without any of the content.
+pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, KeyError> {
+    // Text has no NUL; in UTF-16 each second octet of ASCII is one.
+    if octets.starts_with(&[0xff, 0xfe]) || octets.starts_with(&[0xfe, 0xff]) || octets.contains(&0) {
+        return Err(KeyError::Utf16);
+    }
+    parse_keys(std::str::from_utf8(octets).map_err(|_| KeyError::NotText)?)
+}
+
 /// Reads the text of a key's Secret: one or several keys, which are tried in their order, so that a key can be exchanged without a
-/// gap. Each is `[hmac:]name:base64` on a line of its own, with the `# ` that `keymgr -t` prints before it and the YAML that it prints
-/// after it; or all are clauses of a BIND key file, `key "name" { algorithm hmac-sha256; secret "base64"; };`.
+/// gap. All have one of these forms:
+///
+/// - `[hmac:]name:base64`, each on a line of its own;
+/// - clauses of a BIND key file, `key "name" { algorithm hmac-sha256; secret "base64"; };`;
+/// - `key:` sections as in knot.conf and nsd.conf, with or without the `# hmac:name:base64` that `keymgr -t` prints before them;
+/// - `K*.key` files of dnssec-keygen, `name. IN KEY 512 3 163 base64`.
 ///
 /// # Errors
 /// What is wrong, without any of the text.
 pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
     let text = text.trim_start_matches('\u{feff}');
-    let keys = if text.contains('{') { clauses(text)? } else { lines(text)? };
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && text.contains(['{', '[', '"']);
+    let keys = match () {
+        () if is_json => return Err(KeyError::Json),
+        () if text.contains("Private-key-format:") => return Err(KeyError::Private),
+        () if text.contains('{') => clauses::read(text)?,
+        () if text.lines().any(|line| line.trim_end() == "key:") => sections::read(text)?,
+        () => lines::read(text)?,
+    };
     match keys.len() {
         0 => Err(KeyError::Empty),
         1..=TSIG_KEYS_MAX => Ok(keys),
@@ -138,88 +189,10 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
     }
 }
 
-fn lines(text: &str) -> Result<Vec<TsigKey>, KeyError> {
-    // What `keymgr -t` prints below the line that we read.
-    let of_keymgr = |line: &str| ["key:", "- id:", "algorithm:", "secret:"].iter().any(|word| line.starts_with(word));
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !of_keymgr(line));
-    lines
-        .filter_map(|line| match line.strip_prefix('#') {
-            // Another comment than that of keymgr is one.
-            Some(comment) => TsigKey::parse(comment).ok().map(Ok),
-            None => Some(TsigKey::parse(line)),
-        })
-        .collect()
-}
-
-/// The `key` clauses of named.conf's grammar. Comments and what stands between clauses are skipped.
-fn clauses(text: &str) -> Result<Vec<TsigKey>, KeyError> {
-    // It would be skipped, like all between clauses, and missed by whoever wrote it.
-    if text.lines().any(|line| TsigKey::parse(line).is_ok()) {
-        return Err(KeyError::Mixed);
-    }
-    let code: Vec<&str> = text.lines().map(without_comment).collect();
-    let code = code.join("\n");
-    let mut words = Words(&code);
-    let mut keys = Vec::new();
-    while let Some(word) = words.next() {
-        if word != "key" {
-            continue;
-        }
-        let (name, mut algorithm, mut secret) = (words.next().ok_or(KeyError::Clause)?, None, None);
-        if words.next() != Some("{") {
-            return Err(KeyError::Clause);
-        }
-        loop {
-            match words.next().ok_or(KeyError::Clause)? {
-                "algorithm" => algorithm = words.next(),
-                "secret" => secret = words.next(),
-                "}" => break,
-                ";" => {}
-                _ => return Err(KeyError::Clause),
-            }
-        }
-        let algorithm = Algorithm::parse(algorithm.ok_or(KeyError::Clause)?)?;
-        keys.push(TsigKey::new(algorithm, name, secret.ok_or(KeyError::Clause)?)?);
-    }
-    Ok(keys)
-}
-
-/// A line up to `//` or `#`, neither of which counts inside quotes: base64 may hold `//`.
-fn without_comment(line: &str) -> &str {
-    let mut quoted = false;
-    for (at, c) in line.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '#' if !quoted => return &line[..at],
-            '/' if !quoted && line[at..].starts_with("//") => return &line[..at],
-            _ => {}
-        }
-    }
-    line
-}
-
-/// Words, quoted texts, and `{`, `}`, `;` of their own.
-struct Words<'t>(&'t str);
-
-impl<'t> Iterator for Words<'t> {
-    type Item = &'t str;
-
-    fn next(&mut self) -> Option<&'t str> {
-        let text = self.0.trim_start();
-        let (word, rest) = match text.chars().next()? {
-            '{' | '}' | ';' => text.split_at(1),
-            '"' => {
-                let (word, rest) = text[1..].split_once('"')?;
-                self.0 = rest;
-                return Some(word);
-            }
-            _ => text.split_at(
-                text.find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"')).unwrap_or(text.len()),
-            ),
-        };
-        self.0 = rest;
-        Some(word)
-    }
+/// Whether octets are base64 text themselves: what was encoded once too often. Only text that ends in padding counts, for an operator may
+/// well choose letters and digits as a secret.
+fn is_base64_text(octets: &[u8]) -> bool {
+    octets.len() >= 16 && octets.len() % 4 == 0 && octets.ends_with(b"=") && BASE64.decode(octets).is_ok()
 }
 
 impl TsigKey {
@@ -228,6 +201,7 @@ impl TsigKey {
         let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         let parts: Vec<&str> = line.split(':').collect();
         match parts[..] {
+            [text] => Err(one_part(text)),
             [name, secret] => TsigKey::new(Algorithm::Sha256, name, secret),
             [algorithm, name, secret] => TsigKey::new(Algorithm::parse(algorithm)?, name, secret),
             _ => Err(KeyError::Parts),
@@ -241,7 +215,21 @@ impl TsigKey {
         if secret.expose().is_empty() {
             return Err(KeyError::NoSecret);
         }
+        if is_base64_text(secret.expose()) {
+            return Err(KeyError::Twice);
+        }
         Ok(TsigKey { name, algorithm, secret })
+    }
+}
+
+/// What a line without a colon is.
+fn one_part(text: &str) -> KeyError {
+    match BASE64.decode(text).map(Secret::new) {
+        Ok(octets) if std::str::from_utf8(octets.expose()).is_ok_and(|text| parse_keys(text).is_ok()) => {
+            KeyError::Twice
+        }
+        Ok(octets) if octets.expose().len() >= 10 => KeyError::NoName,
+        Ok(_) | Err(_) => KeyError::Parts,
     }
 }
 
@@ -285,8 +273,57 @@ mod tests {
             assert_eq!(read(text), Ok(shown.iter().map(|s| (*s).to_owned()).collect()), "{text:?}");
         }
         assert_eq!(read(&[KEYMGR, KEYMGR].concat()).map(|k| k.len()), Ok(2));
+        let without_line = KEYMGR.split_once('\n').unwrap().1;
+        assert_eq!(read(without_line), Ok(vec!["k (hmac-sha512)".to_owned()]));
         let slashes = parse_keys("key k { algorithm hmac-sha256; secret \"////\"; };").unwrap();
         assert_eq!(slashes[0].secret.expose(), &[255, 255, 255]);
+    }
+
+    /// The texts are those that the programs print or read; the secret is ours.
+    #[test]
+    fn the_files_of_other_programs_are_read() {
+        const KNOT: &str = "server:\n    listen: 127.0.0.1@53\nkey:\n  - id: one.key # the first\n    algorithm: hmac-sha256\n    secret: MDEyMzQ1Njc4OWFiY2RlZg==\n  - id: two.key\n    algorithm: hmac-sha512\n    secret: \"MDEyMzQ1Njc4OWFiY2RlZg==\"\nacl:\n  - id: a\n    key: one.key\n";
+        const NSD: &str = "key:\n\tname: \"nsd.key\"\n\talgorithm: hmac-sha256\n\tsecret: \"MDEyMzQ1Njc4OWFiY2RlZg==\"\nzone:\n\tname: a.test\n";
+        const DNSSEC: &str = "; This is a key, keyid 1\nk.key. 3600 IN KEY 512 3 163 MDEyMzQ1Njc4 OWFiY2RlZg==\nold.key. IN KEY 512 3 161 MDEyMzQ1Njc4OWFiY2RlZg==\n";
+        const UPPER: &str = "KEY \"k\" { ALGORITHM HMAC-SHA256; SECRET \"MDEyMzQ1Njc4OWFiY2RlZg==\"; };";
+        for (text, shown) in [
+            (KNOT, &["one.key (hmac-sha256)", "two.key (hmac-sha512)"][..]),
+            (NSD, &["nsd.key (hmac-sha256)"]),
+            (DNSSEC, &["k.key (hmac-sha256)", "old.key (hmac-sha1)"]),
+            (UPPER, &["k (hmac-sha256)"]),
+        ] {
+            assert_eq!(read(text), Ok(shown.iter().map(|s| (*s).to_owned()).collect()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_comment_is_no_key() {
+        const OLD: &str = "key old { algorithm hmac-sha256; secret \"MDEyMzQ1Njc4OWFiY2RlZg==\"; };";
+        const NEW: &str = "key new { algorithm hmac-sha256; secret \"MDEyMzQ1Njc4OWFiY2RlZg==\"; };";
+        for text in [
+            format!("/* {OLD} */ {NEW}"),
+            format!("/*\n{OLD}\n*/\n{NEW}"),
+            format!("# {OLD}\n{NEW}"),
+            format!("// {OLD}\n{NEW}"),
+            format!("{NEW} /* {OLD}"),
+            "# hmac-sha256:old:MDEyMzQ1Njc4OWFiY2RlZg==\nnew:MDEyMzQ1Njc4OWFiY2RlZg==".to_owned(),
+            "new:MDEyMzQ1Njc4OWFiY2RlZg==\n# hmac-sha256:old:MDEyMzQ1Njc4OWFiY2RlZg==".to_owned(),
+            "key:\n  - id: new\n    algorithm: hmac-sha256\n    secret: MDEyMzQ1Njc4OWFiY2RlZg==\n#  - id: old\n#    secret: x"
+                .to_owned(),
+        ] {
+            assert_eq!(read(&text), Ok(vec!["new (hmac-sha256)".to_owned()]), "{text}");
+        }
+        let quoted = "key k { algorithm hmac-sha256; secret \"MDEyMzQ1Njc4OWFiY2RlZg==\"; }; key \"/*\" { };";
+        assert_eq!(read(quoted).unwrap_err(), KeyError::Clause, "no comment inside quotes");
+    }
+
+    #[test]
+    fn octets_that_are_no_text_are_named() {
+        let utf16: Vec<u8> = "k:MDEy".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read_keys(&utf16).unwrap_err(), KeyError::Utf16);
+        assert_eq!(read_keys(&[&[0xff, 0xfe][..], &utf16].concat()).unwrap_err(), KeyError::Utf16);
+        assert_eq!(read_keys(b"k:\xc3MDEy").unwrap_err(), KeyError::NotText);
+        assert!(read_keys(b"k:MDEyMzQ1Njc4OWFiY2RlZg==").is_ok());
     }
 
     #[test]
@@ -314,6 +351,15 @@ mod tests {
             ("zone x { type primary; };", KeyError::Empty),
             ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", KeyError::Mixed),
             ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Mixed),
+            ("MDEyMzQ1Njc4OWFiY2RlZg==", KeyError::NoName),
+            ("k:TURFeU16UTFOamM0T1dGaVkyUmxaZz09", KeyError::Twice),
+            ("aG1hYy1zaGEyNTY6azpNREV5TXpRMU5qYzRPV0ZpWTJSbFpnPT0=", KeyError::Twice),
+            ("Private-key-format: v1.3\nAlgorithm: 163 (HMAC_SHA256)\nKey: c2VjcmV0\n", KeyError::Private),
+            ("key hmac-sha256:k c2VjcmV0", KeyError::Nsupdate),
+            ("{\"key\": \"k:c2VjcmV0\"}", KeyError::Json),
+            ("key:\n  - id: k\n    secret: c2VjcmV0\n", KeyError::Section),
+            ("k. IN KEY 512 3 157 c2VjcmV0", KeyError::Md5),
+            ("k. IN KEY 512 3 8 c2VjcmV0", KeyError::Algorithm),
             (&many, KeyError::Many),
         ] {
             assert_eq!(parse_keys(text).map(|_| ()), Err(error), "{text:?}");
