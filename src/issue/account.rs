@@ -4,7 +4,7 @@
 //! the account's key stands beside it until a look at the account has shown which of the two the CA knows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::limits::Limits;
 use super::{Failed, of_acme};
@@ -16,13 +16,15 @@ use crate::cert::facts::hex;
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::limits::Closed;
 use crate::kube::object::SecretObject;
-use crate::limits::{REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
+use crate::limits::{ACCOUNT_WAIT, REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 use crate::sources::Wanted;
+use crate::stop::Stop;
 use crate::store::{Component, Store, StoreError};
 use crate::time::{self, Time};
+use crate::turns::Turns;
 
 const TYPE: &str = "notariat/account";
 const DATA_KEY: &str = "key";
@@ -35,9 +37,14 @@ const DATA_GATES: &str = "gates";
 /// The data keys under which other programs keep an account key: notariat in Go, cert-manager, Gardener's cert-management.
 const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 
-/// The accounts in use. Shared by all workers; one at a time makes an account.
+/// The accounts in use, shared by all workers. One at a time registers an account or changes it: a CA that hangs keeps those waiting that
+/// need the same account, and nobody else.
 #[derive(Debug, Default)]
-pub struct Accounts(Mutex<Known>);
+pub struct Accounts {
+    /// The lock guards a cache only, and no input or output is done under it.
+    known: Mutex<Known>,
+    turns: Turns<ObjectRef>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -88,42 +95,39 @@ impl Accounts {
     /// CA has forgotten it. What the Secret says of closed gates is noted in `limits`.
     ///
     /// # Errors
-    /// When its Secret can not be read or written, or the CA refuses.
+    /// When its Secret can not be read or written, or the CA refuses; or another worker is at it for too long.
     pub fn get(
         &self,
         office: Office<'_>,
         limits: &Limits,
         wanted: &Wanted,
         again: Option<&Account>,
+        stop: &Stop,
     ) -> Result<Arc<Account>, Failed> {
         let at = office.reference(wanted);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
+        // Mostly it is there and stays as it is, and nobody has to wait for anybody.
+        if let Some(kept) = office.read(&at)? {
+            limits.remember(&at, kept.gates.clone());
+            if let Some(account) = self.in_use(&at, &kept, again) {
+                return Ok(account);
+            }
+        }
+        let turn = self.turns.take(&at, ACCOUNT_WAIT, stop);
+        let _turn = turn.ok_or_else(|| Failed::busy(format!("another certificate registers the account {at}")))?;
+        // Another worker may have registered it in the meantime.
         let mut kept = match office.read(&at)? {
             Some(kept) => office.settle_next_key(kept)?,
             None => office.begin(&at, wanted)?,
         };
         limits.remember(&at, kept.gates.clone());
-        // Another worker may have registered it anew in the meantime.
-        let forgotten = again.is_some_and(|old| kept.url.as_ref() == Some(&old.url));
-        let same =
-            |a: &&Arc<Account>| kept.url.as_ref() == Some(&a.url) && a.key.pem().expose() == kept.key.pem().expose();
-        if let Some(account) = known.accounts.get(&at).filter(same).filter(|_| !forgotten) {
-            return Ok(account.clone());
+        if let Some(account) = self.in_use(&at, &kept, again) {
+            return Ok(account);
         }
-        if kept.url.is_none() || forgotten {
-            let now = time::now();
-            let directory = office.ca.directory_url();
-            known.registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now);
-            let mut lately = known.registered.iter().filter(|(d, _)| d == directory).map(|(_, at)| *at);
-            if let Some(first) = lately.next().filter(|_| lately.count() + 1 >= REGISTRATIONS_MAX) {
-                let error =
-                    format!("{REGISTRATIONS_MAX} accounts were registered at {directory} lately, and CAs allow few");
-                let retry_after = Some(first + REGISTRATIONS_WINDOW);
-                return Err(Failed { retry_after, ..failed(&at, Severity::Transient, error) });
-            }
-            kept = office.register(kept, wanted, email)?;
-            known.registered.push((directory.to_owned(), now));
+        if kept.url.is_none() || is_forgotten(&kept, again) {
+            let (directory, now) = (office.ca.directory_url(), time::now());
+            self.count_registration(&at, directory, now)?;
+            kept = office.register(kept, wanted, email).inspect_err(|_| self.uncount_registration(directory, now))?;
         }
         let Kept { secret, key, url, email: kept_email, .. } = kept;
         let account = Account { key, url: url.unwrap_or_default() };
@@ -136,9 +140,49 @@ impl Accounts {
             event!(info, "account-contact", account = account.url, secret = at);
         }
         let account = Arc::new(account);
-        known.accounts.insert(at, account.clone());
+        self.known().accounts.insert(at, account.clone());
         Ok(account)
     }
+
+    /// The account in use, where it is what its Secret says, and the CA has not forgotten it.
+    fn in_use(&self, at: &ObjectRef, kept: &Kept, again: Option<&Account>) -> Option<Arc<Account>> {
+        let is_same =
+            |a: &&Arc<Account>| kept.url.as_ref() == Some(&a.url) && a.key.pem().expose() == kept.key.pem().expose();
+        let is_settled = kept.next_key.is_none() && !is_forgotten(kept, again);
+        self.known().accounts.get(at).filter(is_same).filter(|_| is_settled).cloned()
+    }
+
+    /// Counts a registration before it is made, so that workers together make no more than may be.
+    fn count_registration(&self, at: &ObjectRef, directory: &str, now: Time) -> Result<(), Failed> {
+        let registered = &mut self.known().registered;
+        registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now);
+        let mut lately = registered.iter().filter(|(d, _)| d == directory).map(|(_, at)| *at);
+        if let Some(first) = lately.next().filter(|_| lately.count() + 1 >= REGISTRATIONS_MAX) {
+            let error =
+                format!("{REGISTRATIONS_MAX} accounts were registered at {directory} lately, and CAs allow few");
+            let retry_after = Some(first + REGISTRATIONS_WINDOW);
+            return Err(Failed { retry_after, ..failed(at, Severity::Transient, error) });
+        }
+        registered.push((directory.to_owned(), now));
+        Ok(())
+    }
+
+    /// It came to nothing.
+    fn uncount_registration(&self, directory: &str, at: Time) {
+        let registered = &mut self.known().registered;
+        if let Some(place) = registered.iter().rposition(|(d, time)| d == directory && *time == at) {
+            registered.remove(place);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the CA has forgotten the account that the Secret names.
+fn is_forgotten(kept: &Kept, again: Option<&Account>) -> bool {
+    again.is_some_and(|old| kept.url.as_ref() == Some(&old.url))
 }
 
 impl Office<'_> {

@@ -5,17 +5,19 @@
 //! after a 401. What is empty, unreadable or of no use for a moment (in the middle of being replaced) does not take the place of what
 //! worked before.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::access::{Access, Pem, Token};
 use super::plugin::Answers;
 use crate::http::Http;
 use crate::http::tls::Trust;
-use crate::limits::TOKEN_KEPT;
+use crate::limits::{CREDENTIAL_WAIT, TOKEN_KEPT};
 use crate::log::event;
 use crate::secret::Secret;
+use crate::stop::Stop;
 use crate::time::Stopwatch;
+use crate::turns::Turns;
 
 /// What one request is sent with.
 #[derive(Clone, Debug)]
@@ -45,7 +47,9 @@ pub struct Session {
     access: Access,
     /// How long files are used before they are read again.
     kept: Duration,
+    /// The lock guards what is known only. Who finds out more has its turn, takes the state out, and puts it back.
     state: Mutex<State>,
+    turns: Turns<()>,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +95,7 @@ impl Session {
                         give certificate-authority instead"
             );
         }
-        Ok(Session { access, kept, state: Mutex::new(state) })
+        Ok(Session { access, kept, state: Mutex::new(state), turns: Turns::default() })
     }
 
     /// The server's URL.
@@ -109,8 +113,20 @@ impl Session {
     /// # Errors
     /// One sentence, when a plugin gives nothing or what there is can not be used.
     pub fn pass(&self, why: Why) -> Result<Pass, String> {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *guard;
+        let turn = self.turns.take(&(), CREDENTIAL_WAIT, &Stop::new());
+        let _turn = turn.ok_or("another request waits for the exec plugin, and for too long")?;
+        let mut state = std::mem::take(&mut *self.state());
+        let pass = self.find_out(&mut state, why);
+        *self.state() = state;
+        pass
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to send a request with, from files and plugins where they are to be looked at.
+    fn find_out(&self, state: &mut State, why: Why) -> Result<Pass, String> {
         match (why, &state.pass) {
             // Another thread met the same and found out already.
             (Why::Rejected(number) | Why::NoAnswer(number), Some(pass)) if pass.number != number => {

@@ -125,6 +125,9 @@ pub const TOKEN_KEPT: Duration = Duration::from_secs(60);
 /// How long a credential plugin may take. Those of clouds ask a server of theirs and need seconds.
 pub const EXEC_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long a request waits for another one that runs the plugin.
+pub const CREDENTIAL_WAIT: Duration = Duration::from_secs(60);
+
 /// The least time between two runs of a credential plugin that fails, or whose credentials are refused or expired.
 pub const EXEC_PAUSE: Duration = Duration::from_secs(5);
 

@@ -75,7 +75,7 @@ impl Work<'_> {
         let der = URL_SAFE_NO_PAD.decode(certificate).unwrap_or_default();
         let ca = &*self.context.cas.client(&self.context.store, self.wanted)?;
         let office = Office { store: &self.context.store, ca, own_namespace: &self.context.namespace };
-        let account = self.context.accounts.get(office, &self.context.limits, self.wanted, None)?;
+        let account = self.context.accounts.get(office, &self.context.limits, self.wanted, None, &self.context.stop)?;
         self.context.lead.check()?;
         ca.revoke(&account, &der, reason).map_err(|e| match &e {
             // Not ours, not known, or a reason that the CA does not take: it will not change its mind.
