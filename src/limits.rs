@@ -233,6 +233,12 @@ pub const LOCAL_FILE_OCTETS_MAX: u64 = 1024 * 1024;
 /// between two writes of the record takes longer (looking at an order: ten minutes).
 pub const CLAIM_KEPT: Duration = Duration::from_secs(900);
 
+/// How long an attempt waits for another one that registers the same account. The CA has it longer only when it hangs.
+pub const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
+
+/// How long an attempt that has an order waits for a place at a DNS server; then it is parked with its order.
+pub const DNS_PLACE_WAIT: Duration = Duration::from_secs(10);
+
 /// How long one UPDATE may take over all servers and transports.
 pub const DNS_UPDATE_IN_ALL: Duration = Duration::from_secs(40);
 
@@ -291,6 +297,9 @@ pub const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Certificates obtained at the same time where nothing else is set.
 pub const WORKERS_DEFAULT: usize = 4;
+
+/// Threads for each of them: several CAs and servers are served at the same time, and each has as many places.
+pub const WORKERS_FACTOR: usize = 4;
 
 /// The most. Each costs a connection to the CA and a thread.
 pub const WORKERS_MAX: usize = 64;

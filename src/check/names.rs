@@ -69,7 +69,7 @@ impl Zones {
             if !self.probed.insert((owner.clone(), zone.clone(), key.clone())) {
                 continue;
             }
-            let (server, tsig) = match batch.delete(&context.dns, settings.transport) {
+            let (server, tsig) = match batch.delete(&context.dns, &[], settings.transport) {
                 Ok(done) => done,
                 Err(said) => {
                     report.say(Level::Fault, object, said);

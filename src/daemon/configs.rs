@@ -1,6 +1,5 @@
 //! The ConfigMaps, each as last accepted, and the wishes that they make together.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use crate::issue::Context;
 use crate::kube::event::EventReason;
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::{self, Form, Record};
+use crate::record::Form;
 use crate::sources::{Wishes, configmap};
 use crate::store::StoreError;
 
@@ -114,8 +113,13 @@ impl Configs {
     }
 
     /// The wishes of all, and what is to be said of them. What is refused is served in its last accepted form.
-    pub(super) fn wishes(&self, context: &Context, said: &mut Said) -> (Wishes, Overall) {
-        let (mut wishes, mut overall, unread) = (Wishes::default(), Overall::default(), Cell::new(false));
+    pub(super) fn wishes(
+        &self,
+        context: &Context,
+        said: &mut Said,
+        last_accepted: impl Fn(&ObjectRef) -> Option<Form>,
+    ) -> (Wishes, Overall) {
+        let (mut wishes, mut overall) = (Wishes::default(), Overall::default());
         said.begin(&"ConfigMaps");
         for (name, source) in &self.sources {
             match &source.problem {
@@ -153,14 +157,9 @@ impl Configs {
             }
             match &source.config {
                 None => wishes.incomplete = true,
-                Some(config) => configmap::add(&mut wishes, name, config, |secret| {
-                    let form = last_accepted(context, secret);
-                    unread.set(unread.get() || form.is_err());
-                    form.unwrap_or_default()
-                }),
+                Some(config) => configmap::add(&mut wishes, name, config, &last_accepted),
             }
         }
-        (overall.unread, overall.unknown) = (unread.get(), overall.unknown || unread.get());
         overall.unsound = !wishes.refused.is_empty();
         for refused in &wishes.refused {
             if said.is_news("refused", &refused.to_string()) {
@@ -177,15 +176,4 @@ impl Configs {
         }
         (wishes, overall)
     }
-}
-
-/// The form in which an entry was last accepted. Read when it is asked for, which is seldom: it is large.
-fn last_accepted(context: &Context, secret: &ObjectRef) -> Result<Option<Form>, StoreError> {
-    if context.stop.is_set() {
-        // There may be thousands of them, each with a server that does not answer.
-        return Err(StoreError::Unreachable("notariat is stopping".to_owned()));
-    }
-    let stored = context.store.secret(&record::reference(secret, &context.namespace))?;
-    let accepted = Record::read(stored.as_ref()).ok().and_then(|record| record.body.accepted);
-    Ok(accepted.and_then(|accepted| accepted.read(&context.namespaces)))
 }

@@ -1,6 +1,6 @@
 //! Decides about one certificate: looks at what its Secrets hold, says what was found, makes a job of what is to be done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::probing::next_probe;
@@ -17,10 +17,10 @@ use crate::name::ObjectRef;
 use crate::record::{self, Body};
 use crate::serve::snapshot::Certificate;
 use crate::sources::{Wanted, inputs};
-use crate::status::row::{Report, Row, State};
+use crate::status::row::{Parked, Report, Row, State};
 use crate::time::Time;
 use crate::word::Word;
-use crate::work::{Basis, Job, Question, Task};
+use crate::work::{Basis, Job, Peer, Question, Task};
 
 /// What was found of one certificate, and decided.
 struct Judged {
@@ -34,7 +34,14 @@ struct Judged {
 
 impl World {
     /// How all certificates are, the most urgent first and not more than are shown. Nothing is said and nothing made of it.
-    pub(super) fn report(&mut self, ordering: &BTreeSet<ObjectRef>, look: &mut Look) -> Report {
+    /// A certificate's own order, which `order_of` tells, does not count against itself.
+    pub(super) fn report<'o>(
+        &mut self,
+        ordering: &BTreeSet<ObjectRef>,
+        parked: &BTreeMap<ObjectRef, Parked>,
+        order_of: impl Fn(&ObjectRef) -> Option<&'o (Word, bool)>,
+        look: &mut Look,
+    ) -> Report {
         let mut rows: Vec<Row> = Vec::new();
         let wanted: Vec<Arc<Wanted>> = self.wishes.wanted.values().cloned().collect();
         for wanted in &wanted {
@@ -42,9 +49,15 @@ impl World {
             if self.context.stop.is_set() {
                 break;
             }
+            let secret = wanted.entry.main_secret();
+            let own = order_of(secret);
+            self.count_order(own, false, look.now);
             let mut row = self.row(wanted, look);
-            if ordering.contains(wanted.entry.main_secret()) {
+            self.count_order(own, true, look.now);
+            if ordering.contains(secret) {
                 row.state = State::Issuing;
+            } else if let Some(parked) = parked.get(secret) {
+                row.park(parked);
             }
             rows.push(row);
             if rows.len() > 2 * BULLETIN_ROWS_MAX {
@@ -54,6 +67,16 @@ impl World {
         }
         rows.sort_by_cached_key(Row::urgency);
         Report { rows, notes: self.notes(), progress: None }
+    }
+
+    /// Counts an order that waits or is being made, or does not any more.
+    fn count_order(&mut self, order: Option<&(Word, bool)>, counts: bool, now: Time) {
+        let made = order.and_then(|(directory, renewal)| Some((self.made.get_mut(directory)?, *renewal)));
+        match made {
+            Some((made, renewal)) if counts => made.add(now, renewal),
+            Some((made, renewal)) => made.remove(now, renewal),
+            None => {}
+        }
     }
 
     fn row(&mut self, wanted: &Arc<Wanted>, look: &mut Look) -> Row {
@@ -87,6 +110,7 @@ impl World {
             let certificate = Certificate::of(wanted, &held, body, &directory, &judgement, now);
             shown.insert(secret.clone(), Arc::new(certificate));
         }
+        let revokes = !body.to_revoke.is_empty();
         let untidy = body.in_flight.is_some() || !body.leftovers.is_empty() || !body.to_revoke.is_empty();
         let is_accepted = |a: &super::facts::Accepted| {
             a.fingerprint == wanted.fingerprint && a.source.as_deref() == Some(&*wanted.source)
@@ -144,7 +168,14 @@ impl World {
             None => self.inputs(wanted, look, &held)?,
         };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
-        verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis } }));
+        let peer = match &task {
+            Task::Issue { .. } | Task::Window(_) => Peer::Ca(Word::shared(directory.url())),
+            // A certificate that was replaced is revoked there.
+            Task::Tidy if revokes => Peer::Ca(Word::shared(directory.url())),
+            Task::Tidy | Task::Probe => Peer::Dns,
+            Task::Restore { .. } => Peer::Store,
+        };
+        verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis }, peer }));
         Ok(verdict)
     }
 

@@ -3,10 +3,14 @@
 //! Watches tell what changed; the loop decides at its own pace about what that concerns and hands jobs to the workers; what comes back
 //! only makes it look again.
 
+mod affected;
 mod board;
 mod configs;
+mod dispatch;
 mod election;
 mod facts;
+mod finish;
+mod forms;
 mod judge;
 mod objects;
 mod permissions;
@@ -41,7 +45,9 @@ use crate::time;
 use crate::work::{Job, Outcome, forget, run, settle_panic};
 use board::Board;
 use configs::Overall;
+use dispatch::Crew;
 use election::Candidacy;
+use forms::LastAccepted;
 use permissions::Permissions;
 use showing::Showing;
 use telling::Telling;
@@ -122,6 +128,8 @@ enum Errand {
     Forget(ObjectRef),
     /// To write the ConfigMap that shows the state.
     Tell(Box<telling::State>),
+    /// To read the form in which the entry of a certificate was accepted last.
+    ReadForm(ObjectRef),
 }
 
 /// What a worker did.
@@ -129,6 +137,7 @@ enum Done {
     Job(Outcome, Box<Job>),
     Forgotten(ObjectRef, Result<(), Failed>),
     Told(Result<(), String>),
+    Form(ObjectRef, Result<LastAccepted, String>),
 }
 
 /// What wakes the loop.
@@ -149,17 +158,11 @@ enum Wake {
 /// When threads or signal handlers can not be had.
 pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let context = Arc::new(context);
-    let (errands, queue) = bounded::<Errand>(plan.workers);
     let (wake, woken) = bounded::<Wake>(CHANGES_WAITING_MAX);
     stop_on_signals(context.stop.clone(), wake.clone())?;
     pulse::begin("loop");
     let showing = plan.port.as_deref().map(|port| Showing::begin(port, plan.page, &context)).transpose()?;
-    for number in 0..plan.workers {
-        let (context, queue, wake) = (context.clone(), queue.clone(), wake.clone());
-        let spawned =
-            thread::Builder::new().name(format!("worker-{number}")).spawn(move || work(&context, &queue, &wake));
-        spawned.map_err(|e| format!("a worker thread can not be started: {e}"))?;
-    }
+    let crew = Crew::new(context.clone(), plan.workers, wake.clone());
     let candidacy = match (&context.kube, &plan.lease) {
         (Some(client), Some(at)) => {
             let wake = wake.clone();
@@ -182,9 +185,9 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         world,
         context,
         plan,
-        errands,
+        crew,
         woken,
-        board: Board::default(),
+        board: Board::new(plan.pass != Pass::Forever),
         gone: Vec::new(),
         forgetting: HashSet::new(),
         all_changed: true,
@@ -244,6 +247,10 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
             Errand::Tell(state) => {
                 let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, *state)));
                 Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
+            }
+            Errand::ReadForm(secret) => {
+                let read = catch_unwind(AssertUnwindSafe(|| forms::read(context, &secret)));
+                Done::Form(secret, read.unwrap_or_else(|_| Err(Failed::inside().error)))
             }
         };
         if wake.send(Wake::Done(Box::new(done))).is_err() {

@@ -212,6 +212,18 @@ impl Objects {
         known.unwrap_or((&self.nothing, ""))
     }
 
+    /// Whether what is known of a record says that its entry was never accepted: it has none, or a watch shows that it is not there.
+    pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> bool {
+        match self.records.get(at, now) {
+            Some(slot) => match &slot.fact {
+                Some(Ok(known)) => known.accepted.is_none(),
+                Some(Err(_)) => false,
+                None => true,
+            },
+            None => self.is_watched(record::TYPE, at) && !self.records.is_in_doubt(at, now),
+        }
+    }
+
     /// A hash of what a Secret holds that is only read: a key, roots, a binding.
     ///
     /// # Errors

@@ -1,20 +1,20 @@
 //! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::board::Board;
 use super::configs::Overall;
+use super::dispatch::Crew;
 use super::election::Candidacy;
 use super::objects::News;
 use super::showing::Showing;
-use super::telling::{State, Telling};
+use super::telling::Telling;
 use super::world::{World, pause_until};
-use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
-use crate::decide::gate::Barred;
-use crate::issue::{Context, Failed};
+use super::{End, Pass, Plan, Wake, rehearsal};
+use crate::issue::Context;
 use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -22,13 +22,12 @@ use crate::pulse;
 use crate::record;
 use crate::serve::snapshot::Snapshot;
 use crate::time::{self, Deadline, Stopwatch, Time};
-use crate::work::{Outcome, Task};
 
 pub(super) struct Loop<'p> {
     pub(super) world: World,
     pub(super) context: Arc<Context>,
     pub(super) plan: &'p Plan,
-    pub(super) errands: Sender<Errand>,
+    pub(super) crew: Crew,
     pub(super) woken: Receiver<Wake>,
     pub(super) board: Board,
     /// Records of certificates that nobody wants any more, to be emptied; and those that are being emptied.
@@ -58,7 +57,7 @@ pub(super) struct Loop<'p> {
 }
 
 impl Loop<'_> {
-    fn once(&self) -> bool {
+    pub(super) fn once(&self) -> bool {
         self.plan.pass != Pass::Forever
     }
 
@@ -91,12 +90,14 @@ impl Loop<'_> {
             if leads && !self.world.is_blind() {
                 self.decide(now);
                 self.start();
-                if self.once() && self.board.busy() == 0 && self.forgetting.is_empty() {
+                if self.once() && self.working() == 0 {
                     return Ok(self.end());
                 }
             }
             // Whoever stands by only keeps what it knows up to date.
-            let due = if leads { self.board.due(now) } else { None };
+            // A parked job goes on when its circuit opens.
+            let opens = || self.parked().filter_map(|(_, parked)| parked.until).min();
+            let due = if leads { self.board.due(now).into_iter().chain(opens()).min() } else { None };
             let show = self.show(leads, now);
             let tell = self.telling.due().filter(|_| leads).map(|left| now + left);
             let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
@@ -117,12 +118,14 @@ impl Loop<'_> {
 
     /// Shows what has changed. Returns when to come back, where that is too soon.
     fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
+        let parked = self.parked().map(|(secret, parked)| (secret.clone(), parked)).collect();
+        let running = self.working();
         let showing = self.showing.as_mut()?;
         showing.ready(|| self.world.lacks());
         showing.publish(now, || {
             let ordering = self.board.ordering().cloned().collect();
-            let snapshot = self.world.snapshot(ordering, now);
-            let (queued, running) = (self.board.queued(), self.board.busy() + self.forgetting.len());
+            let snapshot = self.world.snapshot(ordering, parked, now);
+            let queued = self.board.queued();
             // Whoever stands by does not know what the other one does.
             let certificates = if leads { snapshot.certificates } else { Vec::new() };
             Snapshot { certificates, queued, running, ..snapshot }
@@ -145,7 +148,7 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn mark_all(&mut self) {
+    pub(super) fn mark_all(&mut self) {
         self.all_changed = true;
         self.board.mark(self.world.concerned(&News::All));
     }
@@ -183,60 +186,14 @@ impl Loop<'_> {
             if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
                 rehearsal::tell(&mut self.world.said, job);
             }
-            self.board.put(secret, verdict, self.once());
+            self.board.put(secret.clone(), verdict);
+            self.tell_parked(&secret);
         }
         // Without watches everything is looked at again and again.
         if all && self.world.is_watching() {
             event!(info, "checked", entries = entries, milliseconds = watch.elapsed().as_millis());
         }
         self.change_proved &= self.board.has_changes();
-    }
-
-    /// Hands out as many jobs as there are idle workers.
-    fn start(&mut self) {
-        if self.plan.dry_run {
-            return;
-        }
-        while self.working() < self.plan.workers {
-            let gates = &self.context.gates;
-            let errand = match self.gone.pop() {
-                Some(at) => {
-                    self.forgetting.insert(at.clone());
-                    Errand::Forget(at)
-                }
-                None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
-                    Some(job) => Errand::Do(job),
-                    None => match self.tell_state() {
-                        Some(state) => Errand::Tell(state),
-                        None => return,
-                    },
-                },
-            };
-            // There is a place in the queue for each worker, so this does not fail while the workers live.
-            if self.errands.try_send(errand).is_err() {
-                return;
-            }
-        }
-    }
-
-    /// How many errands are under way.
-    fn working(&self) -> usize {
-        self.board.busy() + self.forgetting.len() + usize::from(self.telling.busy)
-    }
-
-    /// What the ConfigMap is to say that shows the state, when that is to be written.
-    fn tell_state(&mut self) -> Option<Box<State>> {
-        let is_due = self.telling.due().is_some_and(|left| left.is_zero());
-        if !is_due {
-            return None;
-        }
-        let (now, none) = (time::now(), HashSet::new());
-        let mut look = self.world.look(self.board.orders(&none), now);
-        let ordering: BTreeSet<ObjectRef> = self.board.ordering().cloned().collect();
-        let report = self.world.report(&ordering, &mut look);
-        // A look that was broken off says nothing.
-        let whole = !self.context.stop.is_set();
-        whole.then(|| self.telling.write(report, self.world.wishes.wanted.len())).flatten()
     }
 
     /// Takes note of what happened.
@@ -261,87 +218,6 @@ impl Loop<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, done: Done) {
-        let now = time::now();
-        let (outcome, mut job) = match done {
-            Done::Job(outcome, job) => (outcome, job),
-            Done::Told(result) => return self.telling.done(result),
-            Done::Forgotten(at, result) => {
-                self.forgetting.remove(&at);
-                self.all_changed = true;
-                // Nobody waits until it is shown.
-                self.context.store.take_written(&at);
-                self.world.objects.doubt(&at);
-                match result {
-                    // Where no watch shows it, it would be found to be left once more, and again. A failure is no reason to wait.
-                    Ok(()) => drop(self.world.objects.read_record(&at, now)),
-                    Err(failed) => event!(warn, "not-forgotten", record = at, error = failed.error),
-                }
-                return;
-            }
-        };
-        let secret = &outcome.secret;
-        // Its entry went meanwhile: now its place and its record can go, too.
-        self.all_changed |= !self.world.is_wanted(secret);
-        let record = record::reference(secret, &self.context.namespace);
-        if let Err(Failed { barred: Some(barred), error, .. }) = &outcome.result {
-            let (lane, why) = &**barred;
-            if let Barred::Closed(_) = why {
-                event!(info, "put-off", secret = secret, error = error);
-            }
-            // What it wrote before it was turned away is no change by others.
-            if let Some(version) = self.context.store.take_written(&record) {
-                job.basis.record = version;
-            }
-            return self.board.bar(job, lane.clone());
-        }
-        let entry = &job.wanted.entry;
-        for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
-            self.world.objects.found(at, held.clone(), now);
-        }
-        if outcome.found.is_some() {
-            self.world.objects.doubt(&record);
-        }
-        let mut unseen = Vec::new();
-        for at in entry.secrets.iter().chain([&record]) {
-            match (self.world.objects.is_shown(at), self.context.store.take_written(at)) {
-                (true, Some(version)) => unseen.push((at.clone(), version)),
-                (true, None) => {}
-                (false, _) => self.world.objects.doubt(at),
-            }
-        }
-        unseen.retain(|(at, version)| !self.world.objects.shows(at, version));
-        // A single pass serves each certificate once, and ends with a look at all.
-        let rest = (!self.once() && outcome.result.is_err()).then_some(now + POLL_INTERVAL);
-        self.board.done(secret, unseen, rest, now);
-        self.change_proved |= self.tell(&outcome, &job.task);
-        if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
-            // It may be for others, too, whose jobs wait.
-            self.mark_all();
-        }
-    }
-
-    /// Says how a job went where nobody else did. Returns whether it proved that changed certificates can be made.
-    fn tell(&mut self, outcome: &Outcome, task: &Task) -> bool {
-        match &outcome.result {
-            Ok(()) => {
-                outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
-            }
-            Err(failed) if failed.uncounted => {
-                event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
-                false
-            }
-            Err(failed) => {
-                self.probe_failed |= matches!(task, Task::Probe);
-                // The others were said where they were written into the record, or probed.
-                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
-                    event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
-                }
-                false
-            }
-        }
-    }
-
     /// How a single pass ends.
     fn end(&self) -> End {
         let (unknown, unsound) = self.board.found();
@@ -358,7 +234,7 @@ impl Loop<'_> {
     fn wind_down(self) -> End {
         let once = self.once();
         let mut busy = self.working();
-        drop(self.errands);
+        drop(self.crew);
         let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
         let mut cut = false;
         while let Some(left) = deadline.left().filter(|_| busy > 0) {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::Plan;
 use super::configs::{Configs, Overall};
 use super::facts::Seen;
+use super::forms::{Forms, LastAccepted};
 use super::objects::{News, Objects};
 use super::said::Said;
 use super::watching::{Change, Interest, Watching, named};
 use crate::decide::Orders;
-use crate::decide::limits::{Made, counted, made_lately, turn};
+use crate::decide::limits::{Made, counted, made_lately};
 use crate::issue::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
@@ -20,10 +21,10 @@ use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
 use crate::serve::snapshot::{Certificate, Snapshot};
-use crate::sources::{Wanted, Wishes, configmap};
-use crate::status::row::Kind;
+use crate::sources::{Wishes, configmap};
+use crate::status::row::{Kind, Parked};
 use crate::text::one_line;
-use crate::time::Time;
+use crate::time::{self, Time};
 use crate::word::Word;
 use crate::work::{Job, Task};
 
@@ -48,6 +49,8 @@ pub(super) struct World {
     blind: BTreeSet<usize>,
     /// The wishes lack something that could not be read.
     wish_again: bool,
+    /// The forms in which what is refused was last accepted.
+    forms: Forms,
 }
 
 /// Which zones are probed.
@@ -107,6 +110,7 @@ impl World {
             shown: plan.port.as_ref().map(|_| HashMap::new()),
             blind: BTreeSet::new(),
             wish_again: false,
+            forms: Forms::default(),
         }
     }
 
@@ -199,9 +203,28 @@ impl World {
     pub(super) fn wish(&mut self) -> Overall {
         // Not beside the new ones: there may be many.
         self.wishes = Wishes::default();
-        let (wishes, overall) = self.configs.wishes(&self.context, &mut self.said);
+        let (now, look) = (time::now(), self.forms.look());
+        let form = |secret: &ObjectRef| look.form(secret, &self.objects, &self.context, now);
+        let (wishes, mut overall) = self.configs.wishes(&self.context, &mut self.said, form);
+        overall.unread = look.end();
+        overall.unknown |= overall.unread;
         (self.wishes, self.wish_again) = (wishes, overall.unread);
         overall
+    }
+
+    /// A form that a worker is to read.
+    pub(super) fn form_to_read(&mut self) -> Option<ObjectRef> {
+        self.forms.take()
+    }
+
+    /// How many forms are being read.
+    pub(super) fn forms_being_read(&self) -> usize {
+        self.forms.being_read()
+    }
+
+    /// A worker has read a form. Returns whether the wishes can be made again, with all of them.
+    pub(super) fn form_read(&mut self, secret: ObjectRef, form: Result<LastAccepted, String>) -> bool {
+        self.forms.read(secret, form)
     }
 
     /// Watches what the wishes need to be seen.
@@ -244,45 +267,6 @@ impl World {
         self.wishes.wanted.contains_key(secret)
     }
 
-    /// Certificates in the order in which their turn to be ordered comes.
-    pub(super) fn in_turn(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
-        let namespace = &self.context.namespace;
-        let mut wanted: Vec<&ObjectRef> = secrets.iter().filter(|secret| self.is_wanted(secret)).collect();
-        let records = &self.objects.records;
-        wanted.sort_by_cached_key(|secret| {
-            let slot = records.get(&record::reference(secret, namespace), now);
-            slot.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()).map(|known| turn(&known.body))
-        });
-        wanted.into_iter().cloned().collect()
-    }
-
-    /// The certificates that a change concerns.
-    pub(super) fn concerned(&self, news: &News) -> Vec<ObjectRef> {
-        match news {
-            News::Nothing => Vec::new(),
-            News::All => self.wishes.wanted.keys().cloned().collect(),
-            News::Object(at) => self.owner(at).into_iter().collect(),
-            News::Content(at) => {
-                let using = |(secret, wanted): (&ObjectRef, &Arc<Wanted>)| {
-                    wanted.inputs().any(|used| used == at).then(|| secret.clone())
-                };
-                self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
-            }
-        }
-    }
-
-    /// The certificate that a Secret belongs to, or a record by its own name.
-    fn owner(&self, at: &ObjectRef) -> Option<ObjectRef> {
-        let by_name = self.wishes.holder(at);
-        by_name.cloned().or_else(|| {
-            let own = &self.context.namespace;
-            match record::subject(at) {
-                Some(secret) => self.wishes.wanted.contains_key(&secret).then_some(secret),
-                None => self.wishes.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
-            }
-        })
-    }
-
     /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
     pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (Word, bool)>, now: Time) -> Look {
         let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
@@ -316,8 +300,13 @@ impl World {
         verdict
     }
 
-    /// What the port shows of the certificates that are wanted, of which those `ordering` are being ordered.
-    pub(super) fn snapshot(&mut self, ordering: BTreeSet<ObjectRef>, now: Time) -> Snapshot {
+    /// What the port shows of the certificates that are wanted, of which those `ordering` are being ordered and others are parked.
+    pub(super) fn snapshot(
+        &mut self,
+        ordering: BTreeSet<ObjectRef>,
+        parked: BTreeMap<ObjectRef, Parked>,
+        now: Time,
+    ) -> Snapshot {
         let wanted = &self.wishes.wanted;
         let (entries, faults) = (wanted.len(), self.faults());
         let certificates = self.shown.as_mut().map(|shown| {
@@ -326,7 +315,7 @@ impl World {
         });
         let certificates = certificates.unwrap_or_default();
         let gates = if self.context.limits.is_open() { Vec::new() } else { self.gates(now) };
-        Snapshot { certificates, ordering, faults, entries, gates, ..Snapshot::default() }
+        Snapshot { certificates, ordering, parked, faults, entries, gates, ..Snapshot::default() }
     }
 
     /// What is to be said besides the certificates.

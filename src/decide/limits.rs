@@ -140,6 +140,19 @@ impl Made {
         }
     }
 
+    /// One less of those that [`Made::add`] added at this time.
+    pub fn remove(&mut self, at: Time, renewal: bool) {
+        let remove = |times: &mut Vec<Time>| {
+            if let Some(place) = times.iter().rposition(|time| *time == at) {
+                times.remove(place);
+            }
+        };
+        remove(&mut self.all);
+        if !renewal {
+            remove(&mut self.first);
+        }
+    }
+
     /// Until when no further order may be made, a renewal or not. `None`: there is room.
     pub fn exhausted(&self, quotas: &[Quota], renewal: bool, now: Time) -> Option<Time> {
         let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
@@ -240,6 +253,17 @@ mod tests {
 
     fn name(text: &str) -> DnsName {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_order_that_is_not_counted_any_more_leaves_its_place() {
+        let (mut made, quota) = (Made::default(), [Quota { orders: 1, window: DAY, renewals: true }]);
+        made.add(NOW, false);
+        assert!(made.exhausted(&quota, false, NOW).is_some());
+        made.remove(NOW + DAY, false);
+        assert!(made.exhausted(&quota, false, NOW).is_some(), "another one");
+        made.remove(NOW, false);
+        assert_eq!(made.exhausted(&quota, false, NOW), None);
     }
 
     /// The texts are those of Boulder's ratelimits package.

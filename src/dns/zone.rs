@@ -8,6 +8,8 @@ mod answer;
 mod server;
 mod ways;
 
+use std::cell::Cell;
+
 pub use answer::ns_names;
 use answer::{glue, hint, mname, referred, soa_owner};
 pub use server::Server;
@@ -65,6 +67,8 @@ pub struct Finder<'a> {
     pub rules: Rules<'a>,
     /// Asked before a zone's servers are.
     pub admit: &'a dyn Fn(&Lane) -> Result<(), Barred>,
+    /// Set when a server of the zone gives any answer: what is wrong then is wrong with the name, and not with the server.
+    pub answered: &'a Cell<bool>,
     /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
     pub first_key: &'a dyn Fn(&ObjectRef) -> Option<TsigKey>,
 }
@@ -300,7 +304,9 @@ impl Finder<'_> {
         let mut said = Vec::new();
         for (number, server) in cut.servers.iter().enumerate() {
             for way in ways.all() {
-                match self.client.query(server.address, owner, Kind::Cname, way, deadline) {
+                let asked = self.client.query(server.address, owner, Kind::Cname, way, deadline);
+                self.answered.set(self.answered.get() || asked.is_ok());
+                match asked {
                     Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
                         return Ok((answer, number, way));
                     }
@@ -354,6 +360,7 @@ impl Finder<'_> {
                         Some(above) => ask(&above),
                         None => Ok(answer),
                     });
+                self.answered.set(self.answered.get() || answer.is_ok());
                 match answer {
                     Ok(answer) => match soa_owner(&answer).filter(|zone| name.is_within(zone)) {
                         Some(zone) if zone.parent().is_some() => return Ok(zone),

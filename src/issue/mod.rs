@@ -107,8 +107,12 @@ pub struct Failed {
     pub retry_after: Option<Time>,
     /// It is nobody's failure and is not counted: another instance works on it, or the program stops.
     pub uncounted: bool,
-    /// A DNS server is not to be asked now.
-    pub barred: Option<Box<(Lane, Barred)>>,
+    /// The circuit of the DNS server where it failed, or that it was turned away from.
+    pub lane: Option<Box<Lane>>,
+    /// It was turned away from there.
+    pub barred: Option<Barred>,
+    /// The CA did not answer.
+    pub silent: bool,
     /// The CA's limit that was met.
     pub limit: Option<Box<Limit>>,
     /// The names that the CA did not find answered.
@@ -118,8 +122,18 @@ pub struct Failed {
 impl Failed {
     /// A failure.
     pub fn new(stage: Stage, severity: Severity, error: String) -> Failed {
-        let (limit, not_validated) = (None, Vec::new());
-        Failed { stage, severity, error, retry_after: None, uncounted: false, barred: None, limit, not_validated }
+        Failed {
+            stage,
+            severity,
+            error,
+            retry_after: None,
+            uncounted: false,
+            lane: None,
+            barred: None,
+            silent: false,
+            limit: None,
+            not_validated: Vec::new(),
+        }
     }
 
     /// A library panicked.
@@ -130,15 +144,11 @@ impl Failed {
 
     /// A DNS server failed lately, or enough are there already.
     pub fn barred(lane: Lane, barred: Barred) -> Failed {
-        let error = match barred {
-            Barred::Closed(until) => {
-                format!("{} of the zone {} failed lately; not before {until}", lane.server, lane.zone)
-            }
-            Barred::Full => format!("enough others are at {} now", lane.server),
-        };
+        let error = barred.sentence(&lane);
         Failed {
             uncounted: true,
-            barred: Some(Box::new((lane, barred))),
+            lane: Some(Box::new(lane)),
+            barred: Some(barred),
             ..Failed::new(Stage::Publish, Severity::Transient, error)
         }
     }
@@ -181,7 +191,8 @@ pub fn of_acme(stage: Stage, error: &AcmeError) -> Failed {
     };
     let retry_after = retry_after.map(|at| at.min(time::now() + RETRY_AFTER_MAX));
     let uncounted = *error == AcmeError::Stopped;
-    Failed { retry_after, uncounted, limit: limit_of(error), ..Failed::new(stage, severity, error.to_string()) }
+    let silent = matches!(error, AcmeError::Network(_));
+    Failed { retry_after, uncounted, silent, limit: limit_of(error), ..Failed::new(stage, severity, error.to_string()) }
 }
 
 /// The limit that an error of the CA speaks of. Without a Retry-After: an hour, and a minute for a CA that is overloaded.

@@ -45,7 +45,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
-        self.context.accounts.get(self.office(), &self.context.limits, self.wanted, again)
+        self.context.accounts.get(self.office(), &self.context.limits, self.wanted, again, &self.context.stop)
     }
 
     pub(super) fn office(&self) -> Office<'a> {
@@ -193,19 +193,20 @@ impl<'a> Run<'a> {
             None => self.places()?,
         };
         let mut batches = places.batches(&values);
+        // Before anything of them is written down: a server that may not be asked now leaves nothing behind.
+        let permits = places.enter(&batches)?;
         self.remember(claim, &batches)?;
-        let published = places.publish(&mut batches, self.wanted);
+        let published = places.publish(&mut batches, &permits, self.wanted);
         if published.is_err() {
             // What was refused is not there to be withdrawn.
             let refused = |p: &Published| batches.iter().any(|b| b.published == *p && !b.may_be_there);
             self.flight(claim).published.retain(|p| !refused(p));
         }
         let noted = published.and_then(|()| self.note_servers(claim, &batches));
-        if let Err(failed) = noted.and_then(|()| places.see(&batches, self.wanted)) {
+        if let Err(failed) = noted.and_then(|()| places.see(&batches, permits, self.wanted)) {
             self.withdraw_all(claim);
             return Err(failed);
         }
-        // Others may use the servers while we wait for the CA.
         drop(places);
         let secret = self.wanted.entry.main_secret();
         // From here on the CA may be looking. Withdrawing under a validation that runs would fail the order, so unless the order is

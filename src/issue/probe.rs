@@ -3,9 +3,11 @@
 //! may not write.) Tested by tests/it/probes.rs.
 
 use std::collections::BTreeMap;
+use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::gates::Permit;
 use super::publish::{Batch, Places};
 use super::{Context, Failed};
 use crate::decide::attempts::{Severity, Stage};
@@ -91,8 +93,9 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     let mut result = Ok(());
     for batch in places.probes() {
         let (zone, key) = (&batch.published.zone, &batch.published.key);
+        let permits = places.enter(slice::from_ref(&batch))?;
         if context.probes.begin(zone, key, time::now())
-            && let Err(error) = probe_zone(context, wanted, &batch)
+            && let Err(error) = probe_zone(context, wanted, &batch, &permits)
         {
             result = Err(Failed::new(Stage::Publish, Severity::Transient, error));
         }
@@ -100,9 +103,9 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     result
 }
 
-fn probe_zone(context: &Context, wanted: &Wanted, batch: &Batch) -> Result<(), String> {
+fn probe_zone(context: &Context, wanted: &Wanted, batch: &Batch, permits: &[Permit<'_>]) -> Result<(), String> {
     let (zone, key, at) = (&batch.published.zone, &batch.published.key, time::now());
-    let done = batch.delete(&context.dns, wanted.entry.dns.transport);
+    let done = batch.delete(&context.dns, permits, wanted.entry.dns.transport);
     let changed = context.probes.end(zone, key, at, done.as_ref().map(|_| ()).map_err(String::clone));
     match &done {
         Ok((server, tsig)) if changed => event!(info, "probed", zone = zone, server = server, key = tsig),

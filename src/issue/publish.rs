@@ -2,10 +2,10 @@
 
 mod hosts;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::gates::Permit;
+use super::gates::{Permit, Trial};
 use super::send::{NotDone, read_keys, send};
 use super::{Context, Failed};
 use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
@@ -17,23 +17,25 @@ use crate::dns::rules::Rules;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::visible::Watch;
 use crate::dns::zone::{Finder, NoTarget, Server, Target};
-use crate::limits::WILDCARD_HOST_WAIT;
+use crate::limits::{DNS_PLACE_WAIT, WILDCARD_HOST_WAIT};
 use crate::log::event;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::record::Published;
 use crate::sources::Wanted;
 use crate::time::Deadline;
+use crate::word::Word;
 pub use hosts::WILDCARD_HOST;
 use hosts::refused;
 
-/// Where the values of the names of an entry go, the keys to sign with, and the permits to be there.
+/// Where the values of the names of an entry go, the keys to sign with, and the trials of circuits that failed before.
 #[derive(Debug)]
 pub struct Places<'c> {
     context: &'c Context,
     targets: BTreeMap<Domain, Target>,
     keys: BTreeMap<ObjectRef, Vec<TsigKey>>,
     transport: Transport,
-    permits: Vec<Permit<'c>>,
+    ca: Word,
+    trials: Vec<Trial<'c>>,
 }
 
 /// The values of one zone.
@@ -60,10 +62,23 @@ impl Batch {
     ///
     /// # Errors
     /// What each server that was tried said.
-    pub fn delete(&self, client: &Client, transport: Transport) -> Result<(Server, TsigKey), String> {
+    pub fn delete(
+        &self,
+        client: &Client,
+        permits: &[Permit<'_>],
+        transport: Transport,
+    ) -> Result<(Server, TsigKey), String> {
         let Published { zone, values, .. } = &self.published;
         let update = Update { zone, action: Action::Delete, values };
-        send(client, (&self.servers, self.primary_first), &self.keys, &update, transport).map_err(|e| e.said)
+        let done = send(client, (&self.servers, self.primary_first), &self.keys, &update, transport);
+        self.went(&done, permits);
+        done.map_err(|e| e.said)
+    }
+
+    /// A verified answer proves that server and key work, be it a refusal: that is this certificate's failure and nobody else's.
+    fn went<T>(&self, done: &Result<T, NotDone>, permits: &[Permit<'_>]) {
+        let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
+        permits.iter().filter(|p| *p.lane() == self.lane).for_each(|p| p.went(passage));
     }
 }
 
@@ -86,13 +101,20 @@ impl<'c> Places<'c> {
         names: &[Domain],
         is_of_use: &dyn Fn(&Target) -> bool,
     ) -> Result<Places<'c>, Failed> {
+        let ca = Word::shared(context.cas.directory(wanted).url());
+        // They surround the questions by which the places are found, and end with them.
         let permits: RefCell<Vec<Permit<'c>>> = RefCell::default();
+        let trials: RefCell<Vec<Trial<'c>>> = RefCell::default();
         let entered: RefCell<Option<Lane>> = RefCell::default();
+        let answered = Cell::new(false);
         let admit = |lane: &Lane| {
             if !permits.borrow().iter().any(|p| p.lane() == lane) {
-                let further = permits.borrow().iter().any(|p| p.lane().server == lane.server);
-                permits.borrow_mut().push(context.gates.enter(lane, further)?);
+                let trial = context.gates.reserve(lane)?;
+                trials.borrow_mut().extend(trial);
+                let permit = context.gates.enter(lane, &ca, &permits.borrow(), &trials.borrow())?;
+                permits.borrow_mut().push(permit);
             }
+            answered.set(false);
             *entered.borrow_mut() = Some(lane.clone());
             Ok(())
         };
@@ -100,7 +122,7 @@ impl<'c> Places<'c> {
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
         let rules = Rules { entry, zones };
-        let finder = Finder { client: dns, resolver, rules, admit: &admit, first_key: &first_key };
+        let finder = Finder { client: dns, resolver, rules, admit: &admit, answered: &answered, first_key: &first_key };
         let (mut targets, mut keys) = (BTreeMap::<Domain, Target>::new(), BTreeMap::new());
         let failed = |name: &Domain, e: String| Failed::new(Stage::Zone, Severity::Transient, format!("{name}: {e}"));
         for name in names {
@@ -111,11 +133,11 @@ impl<'c> Places<'c> {
                 Ok(target) => target,
                 Err(NoTarget::Barred(lane, barred)) => return Err(Failed::barred(lane, barred)),
                 Err(NoTarget::Failed(e)) => {
-                    // What failed after a server was to be asked is that server's.
-                    let lane = entered.borrow();
+                    // A server that says nothing fails all who come to it; one that answers fails this name.
+                    let lane = entered.borrow().clone().filter(|_| !answered.get());
                     let permits = permits.borrow();
                     permits.iter().filter(|p| Some(p.lane()) == lane.as_ref()).for_each(|p| p.went(Passage::Bad));
-                    return Err(failed(name, e));
+                    return Err(Failed { lane: lane.map(Box::new), ..failed(name, e) });
                 }
             };
             // Those without a key were to tell the way, and did.
@@ -129,7 +151,8 @@ impl<'c> Places<'c> {
             targets.insert(name.clone(), target);
         }
         let transport = entry.dns.transport;
-        Ok(Places { context, targets, keys, transport, permits: permits.into_inner() })
+        drop(permits);
+        Ok(Places { context, targets, keys, transport, ca, trials: trials.into_inner() })
     }
 
     /// The way by CNAMEs from the challenge name of one of the names to where its value goes; the one name where there is none.
@@ -190,15 +213,32 @@ impl<'c> Places<'c> {
         }
     }
 
+    /// Goes to the servers of all batches, to add their values and to look at them. Waits a while for a place there, and never for a circuit
+    /// to open.
+    ///
+    /// # Errors
+    /// Which server is not to be asked now, and why.
+    pub fn enter(&self, batches: &[Batch]) -> Result<Vec<Permit<'c>>, Failed> {
+        let mut lanes: Vec<Lane> = Vec::new();
+        for batch in batches {
+            if !lanes.contains(&batch.lane) {
+                lanes.push(batch.lane.clone());
+            }
+        }
+        let Context { gates, stop, .. } = self.context;
+        let entered = gates.enter_all(&lanes, &self.ca, &self.trials, DNS_PLACE_WAIT, stop);
+        entered.map_err(|(lane, barred)| Failed::barred(lane, barred))
+    }
+
     /// Adds the values of all batches; those with a host that vanishes while they are there come last.
     ///
     /// # Errors
     /// What each server that was tried said.
-    pub fn publish(&self, batches: &mut [Batch], wanted: &Wanted) -> Result<(), Failed> {
+    pub fn publish(&self, batches: &mut [Batch], permits: &[Permit<'_>], wanted: &Wanted) -> Result<(), Failed> {
         let settings = &wanted.entry.dns;
         for batch in batches.iter_mut() {
             let hosts = std::mem::take(&mut batch.hosts);
-            match self.add(batch, settings, &hosts) {
+            match self.add(batch, permits, settings, &hosts) {
                 Ok(()) => {}
                 Err(failed) if failed.is_unused_name => {
                     batch.vanishing = self.vanishing(batch, hosts, settings);
@@ -216,20 +256,26 @@ impl<'c> Places<'c> {
                 let (secret, hint) = (wanted.entry.main_secret(), WILDCARD_HOST);
                 event!(warn, "wildcard-host", secret = secret, host = host, hint = hint);
             }
-            self.add(batch, settings, &[]).map_err(|e| e.failed)?;
+            self.add(batch, permits, settings, &[]).map_err(|e| e.failed)?;
         }
         Ok(())
     }
 
     /// Adds the values at the first server that takes them under the first key that it knows. Another server is tried only when one
     /// does not answer or is not primary: the key's signature goes to no more servers than needed.
-    fn add(&self, batch: &mut Batch, settings: &DnsSettings, in_use: &[DnsName]) -> Result<(), NotAdded> {
+    fn add(
+        &self,
+        batch: &mut Batch,
+        permits: &[Permit<'_>],
+        settings: &DnsSettings,
+        in_use: &[DnsName],
+    ) -> Result<(), NotAdded> {
         self.context.lead.check().map_err(|failed| NotAdded { is_unused_name: false, failed })?;
         let Published { zone, values, .. } = &batch.published;
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
         let done =
             send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
-        let permit = self.permits.iter().find(|p| *p.lane() == batch.lane);
+        batch.went(&done, permits);
         batch.may_be_there = done.as_ref().err().is_none_or(|e| !e.refused);
         match done {
             Ok((server, key)) => {
@@ -242,17 +288,19 @@ impl<'c> Places<'c> {
                 Err(NotAdded { is_unused_name: !in_use.is_empty(), failed })
             }
             Err(NotDone { said, .. }) => {
-                permit.into_iter().for_each(|p| p.went(Passage::Bad));
-                Err(NotAdded { is_unused_name: false, failed: Failed::new(Stage::Publish, Severity::Transient, said) })
+                let lane = Some(Box::new(batch.lane.clone()));
+                let failed = Failed { lane, ..Failed::new(Stage::Publish, Severity::Transient, said) };
+                Err(NotAdded { is_unused_name: false, failed })
             }
         }
     }
 
-    /// Waits until the values of all batches are seen.
+    /// Waits until the values of all batches are seen. The permits end there: others may use the servers while the values settle and the CA
+    /// looks.
     ///
     /// # Errors
     /// What each server of the first zone that fails shows.
-    pub fn see(&self, batches: &[Batch], wanted: &Wanted) -> Result<(), Failed> {
+    pub fn see(&self, batches: &[Batch], permits: Vec<Permit<'_>>, wanted: &Wanted) -> Result<(), Failed> {
         let (settings, secret) = (&wanted.entry.dns, wanted.entry.main_secret());
         // One for all zones: they were published together.
         let deadline = Deadline::after(settings.propagation_timeout);
@@ -264,10 +312,8 @@ impl<'c> Places<'c> {
             // Its users wait with us.
             let deadline = if batch.vanishing.is_empty() { deadline } else { deadline.sooner(WILDCARD_HOST_WAIT) };
             let watch = Watch { client, resolver, stop, zone, primary: &primary, key, values, settings, deadline };
-            let permit = self.permits.iter().find(|p| *p.lane() == batch.lane);
             match watch.wait() {
                 Ok(given_up) => {
-                    permit.into_iter().for_each(|p| p.went(Passage::Good));
                     event!(
                         debug,
                         "seen",
@@ -282,16 +328,17 @@ impl<'c> Places<'c> {
                     }
                 }
                 Err(looks) => {
-                    permit.into_iter().for_each(|p| p.went(Passage::Bad));
                     let table: Vec<String> = looks.iter().map(ToString::to_string).collect();
                     let sentence = format!(
                         "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {}",
                         table.join("; ")
                     );
-                    return Err(Failed::new(Stage::Propagation, Severity::Transient, sentence));
+                    let lane = Some(Box::new(batch.lane.clone()));
+                    return Err(Failed { lane, ..Failed::new(Stage::Propagation, Severity::Transient, sentence) });
                 }
             }
         }
+        drop(permits);
         // Once for all zones, and also where nobody was looked at: then it is all that is waited.
         self.context.stop.wait(settings.settle);
         Ok(())

@@ -1,22 +1,26 @@
 //! Sends one UPDATE: to the first server that does it, under the first key that it knows; and withdraws what was added.
 
 use std::collections::BTreeSet;
+use std::slice;
 
-use super::Context;
+use super::gates::Trial;
+use super::{Context, Failed};
 use crate::config::dns::Transport;
+use crate::decide::gate::{Lane, Passage};
 use crate::dns::client::{Client, UpdateError};
 use crate::dns::explain::Attempt;
-use crate::dns::key::{TsigKey, parse_keys};
+use crate::dns::key::{self, TsigKey};
 use crate::dns::tsig::Rejected;
 use crate::dns::update::{Action, Update};
 use crate::dns::wire::Rcode;
 use crate::dns::zone::Server;
-use crate::limits::DNS_UPDATE_IN_ALL;
+use crate::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{Leftover, Published};
 use crate::store::Store;
 use crate::time::{self, Deadline, Time};
+use crate::word::Word;
 
 /// Why an UPDATE was done nowhere.
 pub(super) struct NotDone {
@@ -24,6 +28,8 @@ pub(super) struct NotDone {
     pub(super) unused_name: bool,
     /// Each server that was asked said no: nothing was changed.
     pub(super) refused: bool,
+    /// The last server that was asked gave an answer that is verified: it and the key work.
+    pub(super) verified: bool,
     /// What each server said to each key.
     pub(super) said: String,
 }
@@ -38,7 +44,7 @@ pub(super) fn send(
     transport: Transport,
 ) -> Result<(Server, TsigKey), NotDone> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
-    let (mut said, mut refused) = (Vec::new(), true);
+    let (mut said, mut refused, mut verified) = (Vec::new(), true, false);
     for (rank, server) in servers.iter().enumerate() {
         let mut elsewhere = false;
         for (number, key) in keys.iter().enumerate() {
@@ -60,11 +66,13 @@ pub(super) fn send(
                 return Err(NotDone {
                     unused_name: true,
                     refused,
+                    verified: true,
                     said: format!("{}: a name is not in use", update.zone),
                 });
             }
             said.push(Attempt { server, update, key, at }.sentence(&error));
             refused &= error.is_refusal();
+            verified = matches!(error, UpdateError::Refused(_));
             elsewhere = matches!(
                 error,
                 UpdateError::Unreachable(_)
@@ -83,7 +91,7 @@ pub(super) fn send(
             break;
         }
     }
-    Err(NotDone { unused_name: false, refused, said: said.join("; ") })
+    Err(NotDone { unused_name: false, refused, verified, said: said.join("; ") })
 }
 
 /// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured).
@@ -107,9 +115,7 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
     let value = secret
         .value("key")
         .ok_or_else(|| format!("the Secret {at} has no data key `key` with a TSIG key ([hmac:]name:base64)"))?;
-    let text =
-        std::str::from_utf8(value.expose()).map_err(|_| format!("the TSIG key in the Secret {at} is not text"))?;
-    parse_keys(text).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
+    key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
 }
 
 /// Deletes exactly these values.
@@ -118,13 +124,24 @@ fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
     context.lead.check().map_err(|failed| failed.error)?;
     let keys = read_keys(&context.store, &published.key)?;
     let Published { zone, server, address, transport, values, .. } = published;
-    let server = Server { label: server.clone(), address: *address };
-    let update = Update { zone, action: Action::Delete, values };
-    send(&context.dns, (&[server], true), &keys, &update, *transport).map(|_| ()).map_err(|e| {
+    let left = |said: String| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
-        format!("TXT values at {owners} are left behind: {}", e.said)
-    })
+        format!("TXT values at {owners} are left behind: {said}")
+    };
+    let lane = Lane { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
+    let trial = context.gates.reserve(&lane).map_err(|barred| left(Failed::barred(lane.clone(), barred).error))?;
+    let trials: Vec<Trial<'_>> = trial.into_iter().collect();
+    // Withdrawals have places of their own: an attempt must not wait for one that holds its values.
+    let entered =
+        context.gates.enter_all(slice::from_ref(&lane), &Word::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
+    let permits = entered.map_err(|(lane, barred)| left(Failed::barred(lane, barred).error))?;
+    let server = Server { label: server.clone(), address: *address };
+    let update = Update { zone, action: Action::Delete, values };
+    let done = send(&context.dns, (&[server], true), &keys, &update, *transport);
+    let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
+    permits.iter().for_each(|permit| permit.went(passage));
+    done.map(|_| ()).map_err(|e| left(e.said))
 }
 
 /// Withdraws each, the last published first, and returns what is left behind.

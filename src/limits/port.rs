@@ -44,6 +44,9 @@ pub const BULLETIN_OCTETS_MAX: usize = 512 * 1024;
 /// How often it is written at the most.
 pub const BULLETIN_EVERY: Duration = Duration::from_secs(60);
 
+/// How long what it says of parked certificates is taken for true: a little longer than a circuit may be open.
+pub const BULLETIN_TRUSTED: Duration = Duration::from_secs(35 * 60);
+
 /// Certificates on the page, the most urgent ones: a browser shows so many at once without pain.
 pub const PAGE_CERTIFICATES_MAX: usize = 1_000;
 

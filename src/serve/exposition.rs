@@ -127,6 +127,8 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
         ("notariat_queue_length", "gauge", "Jobs that wait for a worker, a gate or their turn."),
         snapshot.queued,
     )?;
+    let parked = "Certificates whose job waits for a DNS server or a CA that failed.";
+    single(out, ("notariat_parked", "gauge", parked), snapshot.parked.len())?;
     single(out, ("notariat_jobs_running", "gauge", "Jobs that are being done."), snapshot.running)
 }
 

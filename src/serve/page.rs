@@ -104,7 +104,7 @@ fn table(
     }
     writeln!(out, "</div></thead>\n<tbody>")?;
     for certificate in certificates.iter().take(PAGE_CERTIFICATES_MAX) {
-        row(out, certificate, axis, now, snapshot.state(certificate))?;
+        row(out, certificate, axis, now, snapshot)?;
     }
     writeln!(out, "</tbody></table></div>")?;
     match certificates.len().checked_sub(PAGE_CERTIFICATES_MAX) {
@@ -113,7 +113,8 @@ fn table(
     }
 }
 
-fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, state: State) -> io::Result<()> {
+fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, snapshot: &Snapshot) -> io::Result<()> {
+    let state = snapshot.state(of);
     let secrets: Vec<String> = of.wanted.entry.secrets.iter().map(|at| escaped(&at.to_string())).collect();
     let domains = &of.wanted.entry.domains;
     let mut names: Vec<String> = domains.iter().take(PAGE_NAMES_MAX).map(|name| escaped(&name.to_string())).collect();
@@ -129,7 +130,7 @@ fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, state: Sta
         "<tr class=\"{class}\"><th>{}<td><b class=\"{class}\">{state}</b>{staging}<td>{}{}<td>{}<td>{}<td class=\"line\">{}",
         secrets.join("<br>"),
         names.join("<br>"),
-        trouble(of, state),
+        trouble(of, state, &snapshot.said(of)),
         expiry.map_or("none".to_owned(), |(at, word)| format!("{word}{}", when(at, now))),
         of.renewal.map_or(String::new(), |at| if at <= now { "due".to_owned() } else { when(at, now) }),
         line(of, axis),
@@ -137,8 +138,10 @@ fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, state: Sta
 }
 
 /// What is wrong and what comes next.
-fn trouble(of: &Certificate, state: State) -> String {
-    let Some(said) = of.said.as_deref().filter(|_| state != State::Valid) else { return String::new() };
+fn trouble(of: &Certificate, state: State, said: &str) -> String {
+    if state == State::Valid || said.is_empty() {
+        return String::new();
+    }
     let mut text = format!("<p>{}", escaped(said));
     if of.failures > 0 {
         // Writing to a String can not fail.
@@ -161,7 +164,9 @@ fn class(state: State) -> &'static str {
     match state {
         State::Valid => "good",
         State::Issuing | State::Waiting => "busy",
-        State::BackingOff | State::RateLimited | State::Capped | State::Contested | State::Partial => "warn",
+        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Contested | State::Partial => {
+            "warn"
+        }
         State::Refused | State::Unknown => "bad",
     }
 }

@@ -1,6 +1,6 @@
 //! What is shown of the certificates: as little of each as the figures and the page need, for there may be 10,000. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::decide::directory::{Directory, from_staging, is_staging};
@@ -9,7 +9,7 @@ use crate::decide::{Decision, Judgement, Reason};
 use crate::name::ObjectRef;
 use crate::record::Body;
 use crate::sources::Wanted;
-use crate::status::row::{Row, State};
+use crate::status::row::{Parked, Row, State};
 use crate::time::Time;
 use crate::word::Word;
 
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub certificates: Vec<Arc<Certificate>>,
     /// Those for which an order is being made.
     pub ordering: BTreeSet<ObjectRef>,
+    /// Those whose job waits for a peer.
+    pub parked: BTreeMap<ObjectRef, Parked>,
     /// What is wrong with the configuration, a sentence each.
     pub faults: Vec<String>,
     /// Certificates that are wanted.
@@ -35,8 +37,23 @@ pub struct Snapshot {
 impl Snapshot {
     /// The state of a certificate: what was decided, unless it is being worked on.
     pub fn state(&self, certificate: &Certificate) -> State {
-        let is_ordered = self.ordering.contains(certificate.wanted.entry.main_secret());
-        if is_ordered { State::Issuing } else { certificate.state }
+        let secret = certificate.wanted.entry.main_secret();
+        match (self.ordering.contains(secret), self.parked.contains_key(secret)) {
+            (true, _) => State::Issuing,
+            (false, true) => State::Parked,
+            (false, false) => certificate.state,
+        }
+    }
+
+    /// What is to be said of a certificate: what its job waits for, then what is wrong and what was said when it failed.
+    pub fn said(&self, certificate: &Certificate) -> String {
+        let parked = self.parked.get(certificate.wanted.entry.main_secret());
+        let parked = parked.map(|parked| match parked.until {
+            Some(until) => format!("{} (until {until})", parked.why),
+            None => parked.why.clone(),
+        });
+        let all: Vec<&str> = parked.as_deref().into_iter().chain(certificate.said.as_deref()).collect();
+        all.join("; ")
     }
 }
 

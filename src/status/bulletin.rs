@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::json::json as as_json;
-use super::row::{Kind, Report};
+use super::row::{Kind, Parked, Report, State};
 use super::table::{Style, table};
 use crate::decide::held::annotation;
-use crate::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, STATUS_WIDTH};
+use crate::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
 use crate::name::ObjectRef;
 use crate::time::Time;
 
@@ -35,6 +35,21 @@ pub fn data(mut report: Report, all: usize, own: &str, now: Time) -> BTreeMap<St
         }
         fit = shown / 2;
     }
+}
+
+/// The certificates that are parked, as the `json` of the ConfigMap says; none when that is older than [`BULLETIN_TRUSTED`] or does not read.
+pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
+    let report: Value = serde_json::from_str(json).unwrap_or_default();
+    let time = |value: &Value| value.as_str().and_then(Time::parse_rfc3339);
+    let is_recent = time(&report["time"]).is_some_and(|at| at + BULLETIN_TRUSTED > now);
+    let rows = report["certificates"].as_array().filter(|_| is_recent).into_iter().flatten();
+    let parked = rows.filter(|row| row["state"] == State::Parked.to_string()).filter_map(|row| {
+        let secret = ObjectRef::parse(row["secret"].as_str()?, "").ok()?;
+        let until = time(&row["nextAttempt"]);
+        let why = row["reason"].as_str().unwrap_or_default().to_owned();
+        until.is_none_or(|until| until > now).then_some((secret, Parked { why, until }))
+    });
+    parked.collect()
 }
 
 /// The ConfigMap with other data: `before` is what is there.
@@ -73,17 +88,16 @@ pub fn object(
 mod tests {
     use super::*;
     use crate::name::Domain;
-    use crate::status::row::{Row, State};
+    use crate::status::row::Row;
+    use std::time::Duration;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    #[test]
-    fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
-        let report = |count: usize, names: usize| {
-            let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
-            let row = Row {
-                secrets: vec![ObjectRef::new("team", "web")],
-                names: (0..names).map(name).collect(),
+    impl Row {
+        fn of_nothing(secret: &str) -> Row {
+            Row {
+                secrets: vec![ObjectRef::parse(secret, "").unwrap()],
+                names: Vec::new(),
                 state: State::Valid,
                 issuer: None,
                 directory: "https://ca.test/dir".to_owned(),
@@ -94,7 +108,15 @@ mod tests {
                 next_attempt: None,
                 attempts_left: None,
                 is_first: false,
-            };
+            }
+        }
+    }
+
+    #[test]
+    fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
+        let report = |count: usize, names: usize| {
+            let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
+            let row = Row { names: (0..names).map(name).collect(), ..Row::of_nothing("team/web") };
             Report { rows: vec![row; count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
@@ -108,6 +130,24 @@ mod tests {
             let left = format!("{} more, less urgent", count - rows);
             assert_eq!(data["table"].contains(&left), rows < count, "{}", data["table"].lines().last().unwrap());
         }
+    }
+
+    #[test]
+    fn what_is_parked_is_read_back_while_it_is_recent() {
+        let mut row = Row::of_nothing("team/web");
+        let until = NOW + Duration::from_secs(60);
+        row.park(&Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) });
+        let report = Report { rows: vec![row], notes: Vec::new(), progress: None };
+        let json = data(report, 1, "team", NOW).remove("json").unwrap();
+        let at = |secs| parked(&json, NOW + Duration::from_secs(secs));
+        let found = at(59);
+        let web = &found[&ObjectRef::new("team", "web")];
+        assert!(web.until == Some(until) && web.why.contains("127.0.0.1:53 failed lately"), "{web:?}");
+        assert!(at(60).is_empty(), "the time is over");
+        assert!(parked("{}", NOW).is_empty() && parked("no json", NOW).is_empty());
+        let old = json.replace(&format!("\"nextAttempt\":\"{until}\""), "\"nextAttempt\":null");
+        assert_eq!(parked(&old, NOW).len(), 1);
+        assert!(parked(&old, NOW + BULLETIN_TRUSTED).is_empty(), "nobody keeps it up to date");
     }
 
     #[test]

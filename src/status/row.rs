@@ -26,6 +26,8 @@ pub enum State {
     Issuing,
     /// There is something to do, and its turn comes.
     Waiting,
+    /// There is something to do, and a server is not to be asked now.
+    Parked,
     /// The last attempt failed; the next one waits.
     BackingOff,
     /// The CA, or the quota of its issuer, allows no order now.
@@ -44,10 +46,11 @@ pub enum State {
 
 impl State {
     /// All, in the order in which they are counted up.
-    pub const ALL: [State; 10] = [
+    pub const ALL: [State; 11] = [
         State::Valid,
         State::Issuing,
         State::Waiting,
+        State::Parked,
         State::BackingOff,
         State::RateLimited,
         State::Capped,
@@ -64,6 +67,7 @@ impl fmt::Display for State {
             State::Valid => "Valid",
             State::Issuing => "Issuing",
             State::Waiting => "Waiting",
+            State::Parked => "Parked",
             State::BackingOff => "BackingOff",
             State::RateLimited => "RateLimited",
             State::Capped => "Capped",
@@ -73,6 +77,15 @@ impl fmt::Display for State {
             State::Unknown => "Unknown",
         })
     }
+}
+
+/// What a certificate waits for whose job could begin otherwise: a peer that failed, or that others use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// Which peer, and what is the matter with it.
+    pub why: String,
+    /// Until when, where that is known.
+    pub until: Option<Time>,
 }
 
 /// Why a certificate is renewed when it is.
@@ -218,6 +231,15 @@ impl Row {
             attempts_left: None,
             is_first: false,
         }
+    }
+
+    /// The same while its job waits for a peer.
+    pub fn park(&mut self, parked: &Parked) {
+        (self.state, self.next_attempt) = (State::Parked, parked.until);
+        self.finding = Some(match &self.finding {
+            Some(finding) => format!("{}; {finding}", parked.why),
+            None => parked.why.clone(),
+        });
     }
 
     /// What comes first: what is not valid, of that what expires first or is not there at all; then what is renewed first.

@@ -129,7 +129,8 @@ fn what(row: &Row) -> Option<String> {
         Some(stage) => format!("{stage}: {}", failure.error),
         None => failure.error.clone(),
     });
-    failed.or_else(|| row.finding.clone())
+    // What is parked says what for; the failure is an older one.
+    failed.filter(|_| row.state != State::Parked).or_else(|| row.finding.clone())
 }
 
 /// The line below a row: when it goes on first, for the end may be cut off.
@@ -188,8 +189,8 @@ fn colour(row: &Row, now: Time) -> &'static str {
         State::Valid => "\x1b[32m",
         State::Refused | State::Contested | State::Unknown => "\x1b[31m",
         State::Issuing | State::Waiting => "\x1b[33m",
-        State::BackingOff | State::RateLimited | State::Capped | State::Partial if serves => "\x1b[33m",
-        State::BackingOff | State::RateLimited | State::Capped | State::Partial => "\x1b[31m",
+        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial if serves => "\x1b[33m",
+        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial => "\x1b[31m",
     }
 }
 

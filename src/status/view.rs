@@ -5,7 +5,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::row::{Kind, Progress, Report, Row};
+use super::bulletin;
+use super::row::{Kind, Progress, Report, Row, State};
 use crate::cert::facts::Facts;
 use crate::config;
 use crate::config::namespaces::Namespaces;
@@ -78,12 +79,29 @@ impl View {
             known.map(|(body, _)| turn(body))
         });
         let mut rows: Vec<Row> = wanted.iter().map(|wanted| read.row(wanted)).collect();
+        self.mark_parked(&mut rows, now);
         rows.sort_by_cached_key(Row::urgency);
         let of_directory = |url: &str| wishes.wanted.values().find(|w| self.cas.directory(w).url() == url);
         let per_day = |url: &str| of_directory(url)?.orders_per_day();
         let progress = Progress::of(&rows, |url| made.get(url), per_day, now);
         let notes = notes.into_iter().map(|(kind, sentence)| (kind, one_line(&sentence))).collect();
         Report { rows, notes, progress }
+    }
+
+    /// Which certificates wait for a peer only the daemon knows, and says in the ConfigMap that shows the state. Where that is not there, can
+    /// not be read or is old, they are shown as waiting for their turn.
+    fn mark_parked(&self, rows: &mut [Row], now: Time) {
+        if !rows.iter().any(|row| row.state == State::Waiting) {
+            return;
+        }
+        let data = self.store.config_map(&ObjectRef::new(self.namespaces.own(), bulletin::NAME));
+        let json = data.ok().flatten().and_then(|mut data| data.remove("json"));
+        let parked = json.map(|json| bulletin::parked(&json, now)).unwrap_or_default();
+        for row in rows.iter_mut().filter(|row| row.state == State::Waiting) {
+            if let Some(parked) = row.secrets.first().and_then(|secret| parked.get(secret)) {
+                (row.state, row.next_attempt, row.finding) = (State::Parked, parked.until, Some(one_line(&parked.why)));
+            }
+        }
     }
 
     fn record_of(&self, wanted: &Wanted) -> ObjectRef {

@@ -3,6 +3,7 @@
 //! Nothing is decided here but what a reading just before a write must decide again. Whatever happens, the outcome goes back to the
 //! loop with what the record says now.
 
+mod job;
 mod put;
 mod revoke;
 mod settle;
@@ -36,79 +37,9 @@ use crate::store::{Marks, Origin, StoreError};
 use crate::time;
 use crate::word::Word;
 
+pub use job::{Basis, Job, Outcome, Peer, Task};
 pub use tidy::forget;
 pub use window::Question;
-
-/// Something to do for one certificate.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// What is wanted.
-    pub wanted: Arc<Wanted>,
-    /// What to do.
-    pub task: Task,
-    /// The fingerprint of the entry and its keys.
-    pub inputs: String,
-    /// The certificate lives less than ten days: waits are shorter.
-    pub short_lived: bool,
-    /// What the decision was made of.
-    pub basis: Basis,
-}
-
-/// What a decision was made of: while this is not what is there, it does not count.
-#[derive(Clone, Debug, Default)]
-pub struct Basis {
-    /// What the Secrets of the entry held, in its order.
-    pub held: Vec<Held>,
-    /// The version of the record; empty where there was none.
-    pub record: String,
-}
-
-impl Job {
-    /// A job for a certificate that nothing is known of.
-    pub fn new(wanted: Arc<Wanted>, task: Task) -> Job {
-        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Basis::default() }
-    }
-}
-
-/// What to do.
-#[derive(Clone, Debug)]
-pub enum Task {
-    /// Obtain a certificate and store it in the Secrets at these places of the entry's list.
-    Issue {
-        /// Why.
-        finding: Finding,
-        /// Where to.
-        targets: Vec<usize>,
-        /// Whether the order counts against the cap.
-        counted: bool,
-    },
-    /// Store the pair that we have.
-    Restore {
-        /// Why.
-        finding: Finding,
-        /// Where from.
-        source: Source,
-        /// Where to.
-        targets: Vec<usize>,
-    },
-    /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
-    Tidy,
-    /// Ask the CA when it wants the certificate to be renewed.
-    Window(Question),
-    /// Ask the zones' servers whether they would take an UPDATE.
-    Probe,
-}
-
-/// What became of a job.
-#[derive(Debug)]
-pub struct Outcome {
-    /// Whose it was.
-    pub secret: ObjectRef,
-    /// How it ended.
-    pub result: Result<(), Failed>,
-    /// What the Secrets of the entry hold, where the decision was made of something else: then nothing was done.
-    pub found: Option<Vec<Held>>,
-}
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
 pub fn run(context: &Context, job: &Job) -> Outcome {
@@ -201,7 +132,6 @@ impl<'a> Work<'a> {
     }
 
     fn issue(&self, claim: &mut Claim<'_>, finding: &Finding, targets: &[usize], counted: bool) -> Result<(), Failed> {
-        event!(info, "issuing", secret = self.entry().main_secret(), reason = finding.reason, detail = finding.detail);
         let result = self.obtain(claim, finding, targets, counted);
         match &result {
             Ok(bundle) => {
@@ -233,21 +163,26 @@ impl<'a> Work<'a> {
         self.note_revocations(claim)?;
         // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
         let names = self.entry().order_names();
-        let places = match &claim.record.body.in_flight {
-            Some(flight) if flight.order.is_some() && self.is_for_this(flight) => None,
-            Some(_) | None => Some(Places::find(self.context, self.wanted, &names)?),
+        // An order of which nothing is published any more has left `pending` and needs no DNS.
+        let is_proved = |flight: &record::InFlight| flight.order.is_some() && flight.published.is_empty();
+        let resumes = claim.record.body.in_flight.as_deref().filter(|flight| self.is_for_this(flight));
+        let is_new = resumes.is_none_or(|flight| flight.order.is_none());
+        let places = match resumes.is_some_and(is_proved) {
+            true => None,
+            false => Some(Places::find(self.context, self.wanted, &names)?),
         };
+        event!(info, "issuing", secret = self.entry().main_secret(), reason = finding.reason, detail = finding.detail);
         let ca = cas.client(store, self.wanted)?;
-        reach(self.context, self.wanted, &ca, &names, places.is_some())?;
+        reach(self.context, self.wanted, &ca, &names, is_new)?;
         check_clock(ca.clock_offset().unwrap_or(0), finding.reason)?;
         self.try_all(&self.targets(targets), &self.origin())?;
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };
         self.take(claim);
-        let is_new = claim.is_new();
+        let was_new = claim.is_new();
         claim.save()?;
-        if is_new {
+        if was_new {
             // Changes nothing. Who may create and not update would make an order in each attempt and never get further.
             claim.save()?;
         }

@@ -24,6 +24,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_gate_closed_until_timestamp_seconds", &["directory"]),
     ("notariat_jobs_running", &[]),
     ("notariat_leader", &[]),
+    ("notariat_parked", &[]),
     ("notariat_permission_missing", &["resource", "verb"]),
     ("notariat_queue_length", &[]),
     ("notariat_request_duration_seconds_count", &["peer"]),

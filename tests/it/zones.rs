@@ -2,6 +2,7 @@
 //!
 //! Zones that are found and not configured lead to port 53, so those tests run in a network namespace of their own.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use notariat::config::entry::Entry;
@@ -64,7 +65,9 @@ fn find(client: &Client, resolver: SocketAddr, domain: &str, dns: &str) -> Resul
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
     let resolver = Asks::Server(resolver.into());
     let rules = Rules { entry: &entry, zones: &[] };
-    let finder = Finder { client, resolver: &resolver, rules, admit: &|_| Ok(()), first_key: &|_| None };
+    let answered = Cell::new(false);
+    let finder =
+        Finder { client, resolver: &resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &|_| None };
     finder.find(&entry.domains[0]).map_err(|no| match no {
         NoTarget::Failed(sentence) => sentence,
         NoTarget::Barred(..) => panic!("nothing is barred here"),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use notariat::decide::attempts::{Severity, Stage};
-use notariat::decide::gate::{Barred, Lane, Passage};
+use notariat::decide::gate::{Barred, Entry, Lane, Passage};
 use notariat::decide::limits::{Closed, scope_of};
 use notariat::issue::Failed;
 use notariat::issue::limits::Limit;
@@ -16,6 +16,7 @@ use notariat::kube::object::SecretObject;
 use notariat::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
 use notariat::record::{self, InFlight, Record};
 use notariat::time::Time;
+use notariat::word::Word;
 
 use crate::ca::{DIRECTORY, HOUR};
 use crate::daemon::World;
@@ -62,8 +63,8 @@ impl World {
         self.look_at(
             i,
             match end {
-                Err(End::Failed(failed)) => match failed.barred.as_deref() {
-                    Some((_, Barred::Closed(until))) => (*until).max(soon),
+                Err(End::Failed(failed)) => match failed.barred {
+                    Some(Barred::Closed(until)) => until.max(soon),
                     _ if failed.uncounted => failed.retry_after.unwrap_or(self.now + Duration::from_secs(30)),
                     _ => soon,
                 },
@@ -192,11 +193,12 @@ impl World {
         let zone = self.certificates[i].names[0].base().clone();
         let lane = Lane { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
         let now = self.now;
-        if let Err(barred) = self.gates.enter(&lane, 3, false, now) {
+        let (ca, entry) = (Word::shared(DIRECTORY), Entry { most: 3, ..Entry::default() });
+        if let Err(barred) = self.gates.enter(&lane, &ca, entry, now) {
             return Err(End::Failed(Box::new(Failed::barred(lane, barred))));
         }
         let found = self.try_to(Stage::Publish, Part::Dns(server));
-        self.gates.leave(&lane, false, if found.is_ok() { Passage::Good } else { Passage::Bad }, now);
+        self.gates.leave(&lane, &ca, false, if found.is_ok() { Passage::Good } else { Passage::Bad }, now);
         found
     }
 

@@ -23,8 +23,10 @@ impl Places<'_> {
     pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
         let settings = &wanted.entry.dns;
         let refuses = settings.on_wildcard_host == OnWildcardHost::Refuse;
-        let mut batches = if refuses { self.probes() } else { Vec::new() }.into_iter();
-        let first = batches.find_map(|batch| self.wildcard_hosts(batch, settings).into_iter().next());
+        let batches = if refuses { self.probes() } else { Vec::new() };
+        let permits = self.enter(&batches)?;
+        let first = batches.into_iter().find_map(|batch| self.wildcard_hosts(batch, settings).into_iter().next());
+        drop(permits);
         first.map_or(Ok(()), |host| Err(refused(&host)))
     }
 
