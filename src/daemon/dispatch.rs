@@ -56,8 +56,8 @@ impl Crew {
     }
 }
 
-/// Whether a job may go to the servers of a circuit.
-fn barred(context: &Context, lane: &Lane, job: &Job) -> Option<Barred> {
+/// Why a job may not go to the servers of a circuit now.
+pub(super) fn barred(context: &Context, lane: &Lane, job: &Job) -> Option<Barred> {
     let none = Word::new("");
     let ca = if let Peer::Ca(directory) = &job.peer { directory } else { &none };
     context.gates.admits(lane, ca).err()
@@ -66,9 +66,6 @@ fn barred(context: &Context, lane: &Lane, job: &Job) -> Option<Barred> {
 impl Loop<'_> {
     /// Hands out as many jobs as there are places.
     pub(super) fn start(&mut self) {
-        if self.plan.dry_run {
-            return;
-        }
         while let Some(errand) = self.next() {
             let busy = self.working() - 1;
             if !self.crew.give(errand, busy) {
@@ -79,13 +76,18 @@ impl Loop<'_> {
 
     /// What is to be done next, if there is a place for it.
     fn next(&mut self) -> Option<Errand> {
-        if self.others() < self.plan.workers {
+        let has_place = self.others() < self.plan.workers;
+        if has_place && let Some(secret) = self.world.form_to_read() {
+            return Some(Errand::ReadForm(secret));
+        }
+        // The rest changes something.
+        if self.plan.dry_run {
+            return None;
+        }
+        if has_place {
             if let Some(at) = self.gone.pop() {
                 self.forgetting.insert(at.clone());
                 return Some(Errand::Forget(at));
-            }
-            if let Some(secret) = self.world.form_to_read() {
-                return Some(Errand::ReadForm(secret));
             }
             if let Some(state) = self.tell_state() {
                 return Some(Errand::Tell(state));

@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::board::Board;
 use super::configs::Overall;
-use super::dispatch::Crew;
+use super::dispatch::{Crew, barred};
 use super::election::Candidacy;
 use super::objects::News;
 use super::showing::Showing;
@@ -118,12 +118,13 @@ impl Loop<'_> {
 
     /// Shows what has changed. Returns when to come back, where that is too soon.
     fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
-        let parked = self.parked().map(|(secret, parked)| (secret.clone(), parked)).collect();
         let running = self.working();
         let showing = self.showing.as_mut()?;
         showing.ready(|| self.world.lacks());
         showing.publish(now, || {
             let ordering = self.board.ordering().cloned().collect();
+            let parked = self.board.parked(|lane, job| barred(&self.context, lane, job));
+            let parked = parked.map(|(secret, parked)| (secret.clone(), parked)).collect();
             let snapshot = self.world.snapshot(ordering, parked, now);
             let queued = self.board.queued();
             // Whoever stands by does not know what the other one does.

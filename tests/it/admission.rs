@@ -144,7 +144,12 @@ fn what_is_parked_asks_nobody_for_anything_and_says_so_everywhere() {
         last.1
     );
     assert!((2..=4).contains(&attempts), "each is tried once a circuit: {}", daemon.log());
-    assert!(looks > 10 && looks - quiet <= 4, "{quiet} of {looks} times nothing was asked; {:#?}\n{}", last.0, daemon.log());
+    assert!(
+        looks > 10 && looks - quiet <= 4,
+        "{quiet} of {looks} times nothing was asked; {:#?}\n{}",
+        last.0,
+        daemon.log()
+    );
     assert!(last.1 <= 40, "{} requests to the CA", last.1);
     assert!(
         daemon.log().contains("put-off secret=") && daemon.log().contains("state=Parked until="),
