@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end where a proof is missing")]
 #![allow(missing_docs, unreachable_pub, reason = "nobody uses this crate but the tests in it")]
 
+mod api_refusals;
 mod bad_configurations;
 mod bulletin;
 mod check;
