@@ -1,12 +1,13 @@
 //! Takes part in the election: one thread that sends what [`Election`] says, and tells the loop when this replica begins or ceases to
 //! lead.
 //!
-//! Without the permission for it there is no election: then the claims in the records keep replicas apart. Once a Lease was seen, a
-//! refusal means that this replica does not lead, for another one may.
+//! Where the API server refuses the Lease, [`Setbacks`] says when this replica works without it: then the claims in the records keep
+//! replicas apart. A Role that lacks a verb on a Lease that exists is the exception: another replica may have that verb and lead.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -15,7 +16,7 @@ use crate::cert::facts::hex;
 use crate::issue::Context;
 use crate::issue::claim::holder;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
-use crate::kube::lease::{Election, Next};
+use crate::kube::lease::{Course, Election, Next, Setbacks, hint};
 use crate::limits::{LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS_MAX};
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -48,6 +49,7 @@ impl Candidacy {
             context,
             changed,
             is_known: false,
+            setbacks: Setbacks::default(),
             leads: false,
             said: String::new(),
         };
@@ -74,6 +76,7 @@ struct Candidate<F> {
     changed: F,
     /// A Lease was read or written by this process.
     is_known: bool,
+    setbacks: Setbacks,
     /// What the loop was told last.
     leads: bool,
     /// What the log was told last about standing by or about a failure.
@@ -85,19 +88,15 @@ impl<F: Fn()> Candidate<F> {
         pulse::begin("election");
         loop {
             // A library that panics costs a round and not the election: without it this replica would stand by for ever.
-            match catch_unwind(AssertUnwindSafe(|| self.round())) {
-                Ok(Ok(())) => self.tell(""),
-                Ok(Err((verb, KubeError::Api(e)))) if e.code == 403 && !self.is_known => {
-                    let hint = format!("the Role lacks the verb `{verb}` on `leases`; {WITHOUT}");
-                    event!(warn, "without-lease", lease = self.at, error = e, hint = hint);
-                    self.context.lead.lead_alone();
-                    pulse::rest();
-                    return (self.changed)();
+            let pause = match catch_unwind(AssertUnwindSafe(|| self.round())) {
+                Ok(Ok(())) => self.succeed(),
+                Ok(Err((verb, e))) => self.fail(verb, &e),
+                Err(_) => {
+                    self.tell("a fault inside notariat; please report it with the lines before");
+                    LEASE_RETRY
                 }
-                Ok(Err((verb, e))) => self.tell(&told(verb, &e)),
-                Err(_) => self.tell("a fault inside notariat; please report it with the lines before"),
-            }
-            if done.wait(LEASE_RETRY) {
+            };
+            if done.wait(pause) {
                 break;
             }
         }
@@ -107,6 +106,52 @@ impl<F: Fn()> Candidate<F> {
                 Ok(_) => event!(info, "released", lease = self.at),
                 Err(e) => event!(warn, "not-released", lease = self.at, error = e),
             }
+        }
+    }
+
+    /// Takes note of a round that went well. Returns the pause until the next one.
+    fn succeed(&mut self) -> Duration {
+        if self.setbacks.succeed() {
+            self.mark();
+            event!(info, "with-lease", lease = self.at, leads = self.context.lead.leading());
+        }
+        self.tell("");
+        LEASE_RETRY
+    }
+
+    /// Takes note of a round that failed. Returns the pause until the next one.
+    fn fail(&mut self, verb: &str, error: &KubeError) -> Duration {
+        let answer = match error {
+            KubeError::Api(e) => Some(e),
+            _ => None,
+        };
+        let cure = answer.and_then(|e| hint(verb, &self.at, e));
+        let said = cure.as_ref().map_or_else(|| error.to_string(), |cure| format!("{error}: {cure}"));
+        let was_alone = self.setbacks.alone();
+        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.context.lead.now());
+        match course {
+            Course::Unsure => {
+                self.mark();
+                self.tell(&said);
+            }
+            Course::Alone if was_alone && self.said == said => {}
+            Course::Alone => {
+                let hint = cure.map_or_else(|| WITHOUT.to_owned(), |cure| format!("{cure}; {WITHOUT}"));
+                event!(warn, "without-lease", lease = self.at, error = error, hint = hint);
+                self.said = said;
+                self.context.lead.lead_alone();
+                if !std::mem::replace(&mut self.leads, true) {
+                    (self.changed)();
+                }
+            }
+        }
+        pause
+    }
+
+    /// Leads as long as the election says. Who works without the Lease goes on until a round succeeds.
+    fn mark(&self) {
+        if !self.setbacks.alone() {
+            self.context.lead.lead_until(self.election.leads_until());
         }
     }
 
@@ -123,7 +168,7 @@ impl<F: Fn()> Candidate<F> {
                     let found = self.client.get(Resource::Leases, &self.at).map_err(|e| ("get", e))?;
                     self.is_known |= found.is_some();
                     next = self.election.read(found, now(), time::now());
-                    self.context.lead.lead_until(self.election.leads_until());
+                    self.mark();
                     continue;
                 }
                 Next::Create(lease) => {
@@ -135,7 +180,7 @@ impl<F: Fn()> Candidate<F> {
                 Ok(lease) => {
                     self.is_known = true;
                     self.election.wrote(lease, sent, now());
-                    self.context.lead.lead_until(self.election.leads_until());
+                    self.mark();
                     Next::Rest
                 }
                 // Somebody else wrote it, deleted it, or our own write before was done and its answer lost.
@@ -175,10 +220,3 @@ impl<F: Fn()> Candidate<F> {
 
 const WITHOUT: &str = "replicas are kept apart by the claims in the records alone";
 const STANDBY: &str = "it does the work; where it is no replica of this one, give each another -lease-name";
-
-fn told(verb: &str, error: &KubeError) -> String {
-    match error {
-        KubeError::Api(e) if e.code == 403 => format!("{e}: the Role lacks the verb `{verb}` on `leases`"),
-        e => e.to_string(),
-    }
-}

@@ -75,8 +75,9 @@ impl Objects {
         Ok(())
     }
 
-    /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list.
-    pub(super) fn note(&mut self, change: Change, target: &Target, list: u32) -> News {
+    /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`
+    /// whether it vouched for what there is before.
+    pub(super) fn note(&mut self, change: Change, target: &Target, list: u32, was_live: bool) -> News {
         let vouched = Vouched::Watch(change.watch, list);
         match change.seen {
             Seen::Certificate(at, version, mut held) => {
@@ -112,10 +113,13 @@ impl Objects {
                 }
             },
             Seen::Listed => {
-                self.held.sweep(change.watch, list);
-                self.records.sweep(change.watch, list);
-                self.contents.sweep(change.watch, list);
-                News::All
+                let swept = [
+                    self.held.sweep(change.watch, list),
+                    self.records.sweep(change.watch, list),
+                    self.contents.sweep(change.watch, list),
+                ];
+                // What is otherwise in a list that is read anew was told by itself.
+                if was_live && swept.iter().all(Vec::is_empty) { News::Nothing } else { News::All }
             }
             Seen::Denied(_) => {
                 self.held.disown(change.watch);
@@ -129,8 +133,8 @@ impl Objects {
                 self.doubt(&at);
                 News::Object(at)
             }
-            Seen::Found => News::All,
-            Seen::Config(..) | Seen::Listing | Seen::Lost(_) => News::Nothing,
+            Seen::Found if !was_live => News::All,
+            Seen::Config(..) | Seen::Listing | Seen::Lost(_) | Seen::Found => News::Nothing,
         }
     }
 

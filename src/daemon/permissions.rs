@@ -22,10 +22,10 @@ use crate::status::bulletin;
 pub(super) struct Permissions(BTreeMap<String, Rules>);
 
 impl Permissions {
-    /// Whether it makes sense to ask: for one object, or with `None` for all. Also where nothing is known.
+    /// Whether it makes sense to ask: for one object, or with `None` for all. Also where nothing is known for certain.
     pub(super) fn allow(&self, verb: &str, resource: Resource, namespace: &str, name: Option<&str>) -> bool {
         let rules = self.0.get(namespace);
-        rules.is_none_or(|rules| rules.allows(verb, resource.group(), resource.plural(), name))
+        rules.is_none_or(|rules| rules.incomplete || rules.allows(verb, resource.group(), resource.plural(), name))
     }
 
     /// Whether it makes sense to try to watch something.

@@ -15,12 +15,13 @@ use super::telling::Telling;
 use super::world::{World, pause_until};
 use super::{End, Pass, Plan, Wake, rehearsal};
 use crate::issue::Context;
-use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
+use crate::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::pulse;
 use crate::record;
 use crate::serve::snapshot::Snapshot;
+use crate::stop::Stop;
 use crate::time::{self, Deadline, Stopwatch, Time};
 
 pub(super) struct Loop<'p> {
@@ -54,6 +55,18 @@ pub(super) struct Loop<'p> {
     pub(super) telling: Telling,
     /// What the port shows, where there is one.
     pub(super) showing: Option<Showing>,
+}
+
+/// Takes what waits in a queue, as much as fits into one round: who fills the queue as fast as it is read delays nothing else.
+fn at_once<T>(queue: &Receiver<T>, stop: &Stop, mut take: impl FnMut(T) -> Result<(), String>) -> Result<(), String> {
+    let round = Deadline::after(CHANGES_ROUND);
+    for waiting in queue.try_iter().take(CHANGES_ROUND_MAX) {
+        take(waiting)?;
+        if stop.is_set() || round.left().is_none() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Loop<'_> {
@@ -109,9 +122,8 @@ impl Loop<'_> {
                 Err(RecvTimeoutError::Disconnected) => return Ok(End::Broken),
             }
             // What came meanwhile is decided about together.
-            while let Ok(woken) = self.woken.try_recv() {
-                self.take(woken)?;
-            }
+            let (more, stop) = (self.woken.clone(), self.context.stop.clone());
+            at_once(&more, &stop, |woken| self.take(woken))?;
         }
         Ok(self.wind_down())
     }
@@ -255,5 +267,54 @@ impl Loop<'_> {
             candidacy.release();
         }
         if once { End::Unknown } else { End::Good }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+
+    /// A queue that somebody fills as fast as it is read.
+    fn flooded() -> Receiver<()> {
+        let (fill, queue) = bounded(100);
+        thread::spawn(move || while fill.send(()).is_ok() {});
+        while !queue.is_full() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        queue
+    }
+
+    #[test]
+    fn a_flood_of_changes_ends_with_the_round() {
+        let (mut taken, stop) = (0, Stop::new());
+        let count = |()| {
+            taken += 1;
+            assert!(taken <= CHANGES_ROUND_MAX, "a round has an end");
+            Ok(())
+        };
+        at_once(&flooded(), &stop, count).unwrap();
+
+        let (mut taken, watch) = (0, Stopwatch::start());
+        let slow = |()| {
+            taken += 1;
+            thread::sleep(CHANGES_ROUND / 4);
+            Ok(())
+        };
+        at_once(&flooded(), &stop, slow).unwrap();
+        assert!(taken <= 4 && watch.elapsed() < CHANGES_ROUND * 10, "{taken} in {:?}", watch.elapsed());
+
+        let mut taken = 0;
+        let stopped = |()| {
+            taken += 1;
+            stop.set();
+            Ok(())
+        };
+        at_once(&flooded(), &stop, stopped).unwrap();
+        assert_eq!(taken, 1);
     }
 }

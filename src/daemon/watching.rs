@@ -17,9 +17,9 @@ use super::permissions::Permissions;
 use crate::issue::Context;
 use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
-use crate::kube::watch::{Follower, Patience};
+use crate::kube::watch::{Follower, Patience, Told};
 use crate::kube::watch_state::{Selector, Target};
-use crate::limits::{DENIED_AGAIN, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
+use crate::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
 use crate::name::ObjectRef;
 use crate::record;
 use crate::stop::Stop;
@@ -43,8 +43,8 @@ pub(super) struct Watching {
     denied: BTreeMap<Target, Time>,
     /// What the API server says that is allowed.
     permissions: Permissions,
-    /// When it was asked for that.
-    asked: Time,
+    /// When it is asked for that again, where that is of use.
+    ask_again: Time,
     /// Something that is of interest is not among them.
     narrow: bool,
     count: usize,
@@ -125,6 +125,23 @@ fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
     while catch_unwind(AssertUnwindSafe(&run)).is_err() && goes_on() {}
 }
 
+/// Whether a ConfigMap is told in the version that was told last, which `shown` keeps: a list that is read anew tells it once more, and
+/// reading it again would make everything be looked at.
+fn repeats(target: &Target, told: &Told, shown: &RefCell<Option<String>>) -> bool {
+    match told {
+        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+            let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+            let version = Some(format!("{} {}", field("uid"), field("resourceVersion")));
+            shown.replace(version.clone()) == version
+        }
+        Told::Gone(_) => {
+            shown.replace(None);
+            false
+        }
+        _ => false,
+    }
+}
+
 impl Watching {
     /// Nothing is watched yet.
     pub(super) fn new(
@@ -142,7 +159,8 @@ impl Watching {
             watches,
             denied,
             permissions,
-            asked: now,
+            // An API server that has just started may not have read its Roles.
+            ask_again: now + REFUSAL_DOUBTED,
             narrow: false,
             count: 0,
             alive: Arc::default(),
@@ -155,8 +173,8 @@ impl Watching {
     /// When a thread can not be had.
     pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
-        if self.narrow && self.asked + DENIED_AGAIN <= now {
-            (self.permissions, self.asked) = (Permissions::ask(&self.context), now);
+        if self.narrow && self.ask_again <= now {
+            (self.permissions, self.ask_again) = (Permissions::ask(&self.context), now + DENIED_AGAIN);
         }
         let narrow = Cell::new(false);
         let is_denied = |target: &Target| {
@@ -199,8 +217,10 @@ impl Watching {
         let run = move || {
             let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
             let follow = || {
-                let config = RefCell::default();
-                let tell = |told| tell(seen(&followed, told, &context, &config, time::now()));
+                let (config, shown) = (RefCell::default(), RefCell::default());
+                let tell = |told| {
+                    repeats(&followed, &told, &shown) || tell(seen(&followed, told, &context, &config, time::now()))
+                };
                 Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
@@ -214,10 +234,12 @@ impl Watching {
         Ok(())
     }
 
-    /// Takes note of what a watch says about itself. Returns its target, while it is wanted.
-    pub(super) fn note(&mut self, change: &Change, now: Time) -> Option<(Target, u32)> {
+    /// Takes note of what a watch says about itself. Returns its target, while it is wanted, the number of its list, and whether it vouched
+    /// for what there is before.
+    pub(super) fn note(&mut self, change: &Change, now: Time) -> Option<(Target, u32, bool)> {
         let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
         let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
+        let was_live = watch.state == State::Live;
         match &change.seen {
             Seen::Listing => watch.list += 1,
             Seen::Listed | Seen::Found => watch.state = State::Live,
@@ -226,11 +248,11 @@ impl Watching {
                 let list = watch.list;
                 self.watches.remove(&target);
                 self.denied.insert(target.clone(), now + DENIED_AGAIN);
-                return Some((target, list));
+                return Some((target, list, was_live));
             }
             _ => {}
         }
-        Some((target, watch.list))
+        Some((target, watch.list, was_live))
     }
 
     /// Whether something is watched, whatever is seen of it.
@@ -250,7 +272,7 @@ impl Watching {
 
     /// When something that was not allowed is tried again.
     pub(super) fn again(&self) -> Option<Time> {
-        let narrow = self.narrow.then(|| self.asked + DENIED_AGAIN);
+        let narrow = self.narrow.then_some(self.ask_again);
         self.denied.values().copied().chain(narrow).min()
     }
 }
@@ -309,6 +331,26 @@ mod tests {
         again_after_panics(run, goes_on);
         assert_eq!((runs.get(), told.get()), (3, 2));
         again_after_panics(|| panic!("a library panics"), || false);
+    }
+
+    #[test]
+    fn a_config_map_that_is_listed_again_as_it_was_is_not_told_again() {
+        let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
+        let certs = named(Resource::ConfigMaps, &at);
+        let object = |uid: &str, version: &str| {
+            Told::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
+        };
+        let repeats = |told: Told| repeats(&certs, &told, &shown);
+        let told =
+            [object("a", "1"), object("a", "1"), Told::Listing, object("a", "1"), object("a", "2"), object("b", "2")];
+        assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
+        let told = [Told::Gone(at.clone()), object("b", "2"), object("b", "2")];
+        assert_eq!(told.map(repeats), [false, false, true]);
+        let secret = named(Resource::Secrets, &at);
+        assert!(
+            !super::repeats(&secret, &object("b", "2"), &shown),
+            "of Secrets each version is compared where it is kept"
+        );
     }
 
     #[test]

@@ -137,7 +137,9 @@ impl World {
     /// When a thread for another watch can not be had.
     pub(super) fn note(&mut self, mut change: Change, now: Time) -> Result<News, String> {
         let watching = self.objects.watching.as_mut();
-        let Some((target, list)) = watching.and_then(|w| w.note(&change, now)) else { return Ok(News::Nothing) };
+        let Some((target, list, was_live)) = watching.and_then(|w| w.note(&change, now)) else {
+            return Ok(News::Nothing);
+        };
         let (was_blind, denied) = (!self.blind.is_empty(), matches!(change.seen, Seen::Denied(_)));
         match &change.seen {
             Seen::Lost(_) => {
@@ -166,7 +168,7 @@ impl World {
                 // Equal names share their memory.
                 *at = known.clone();
             }
-            let news = self.objects.note(change, &target, list);
+            let news = self.objects.note(change, &target, list, was_live);
             if denied {
                 self.follow(now)?;
             }

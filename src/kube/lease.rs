@@ -11,7 +11,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::limits::{LEASE_DURATION, LEASE_DURATION_TAKEN_MAX, LEASE_RENEW_DEADLINE};
+use super::refusal::Refuser;
+use super::status::ApiError;
+use crate::limits::{
+    LEASE_AGAIN, LEASE_DOUBT_RETRY, LEASE_DURATION, LEASE_DURATION_TAKEN_MAX, LEASE_RENEW_DEADLINE, LEASE_RETRY,
+    REFUSAL_DOUBTED,
+};
 use crate::name::ObjectRef;
 use crate::time::Time;
 
@@ -152,6 +157,68 @@ impl Election {
         }
         fill(&mut lease, spec);
         lease
+    }
+}
+
+/// What follows where requests for the Lease fail. `now` is the time of [`Election`].
+///
+/// A refusal is believed after [`REFUSAL_DOUBTED`]: an API server that has just started refuses everything until it has read its Roles.
+/// Then the replica works without the Lease, kept apart from others by the claims in the records, and tries the Lease again.
+#[derive(Debug, Default)]
+pub struct Setbacks {
+    /// Since when every answer is a refusal.
+    refused: Option<Duration>,
+    alone: bool,
+}
+
+/// What a replica does after a round that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// It leads as long as the Lease says.
+    Unsure,
+    /// It works without the Lease.
+    Alone,
+}
+
+impl Setbacks {
+    /// Whether the replica works without the Lease.
+    pub fn alone(&self) -> bool {
+        self.alone
+    }
+
+    /// A round went well. Returns whether the replica worked without the Lease until now.
+    pub fn succeed(&mut self) -> bool {
+        std::mem::take(self).alone
+    }
+
+    /// A round failed: with this answer of the API server, or without any. `is_known`: the Lease was seen. Returns what to do, and the pause
+    /// until the next round.
+    pub fn fail(&mut self, answer: Option<&ApiError>, is_known: bool, now: Duration) -> (Course, Duration) {
+        let refuser = answer.filter(|e| e.code < 500 && e.code != 429).map(Refuser::of);
+        match refuser {
+            None | Some(Refuser::Authentication | Refuser::Nobody) => self.refused = None,
+            // Another replica may have the verb, and lead.
+            Some(Refuser::Role) if is_known => *self = Setbacks::default(),
+            Some(_) => {
+                let since = *self.refused.get_or_insert(now);
+                if !self.alone && now < since + REFUSAL_DOUBTED {
+                    return (Course::Unsure, LEASE_DOUBT_RETRY);
+                }
+                self.alone = true;
+            }
+        }
+        if self.alone { (Course::Alone, LEASE_AGAIN) } else { (Course::Unsure, LEASE_RETRY) }
+    }
+}
+
+/// What cures a refusal of a request of this verb for the Lease `at`.
+pub fn hint(verb: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
+    match Refuser::of(e) {
+        Refuser::Validation if verb == "update" => Some(format!(
+            "correct the fields of the Lease {at} that the API server names, or delete the Lease, which is made anew; \
+             -lease=off works without it"
+        )),
+        refuser => refuser.hint(verb, "leases", &at.namespace, e),
     }
 }
 

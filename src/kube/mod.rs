@@ -1,6 +1,6 @@
 //! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
 //!
-//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `page`, `writer`, `event`, `status`, `permission`) and what decides
+//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `page`, `writer`, `event`, `status`, `refusal`, `permission`) and what decides
 //! (`watch_state`, `lease`, `pace`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
 //! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events, `review` asks what is
 //! allowed.
@@ -18,6 +18,7 @@ pub mod pace;
 mod page;
 pub mod permission;
 pub mod plugin;
+pub mod refusal;
 pub mod reporter;
 pub mod review;
 pub mod session;

@@ -11,6 +11,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use super::client::{Client, KubeError, Mode, Resource};
 use super::correlator::Correlator;
 use super::event::{Event, EventReason, Notice};
+use super::refusal::Refuser;
+use super::status::ApiError;
 use crate::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
 use crate::log::event;
 use crate::name::ObjectRef;
@@ -126,23 +128,28 @@ impl Teller {
         if !self.correlator.admits(notice, time::now()) {
             return Err("too many at this ConfigMap".to_owned());
         }
-        let sent = self.uid_of(&notice.config_map).and_then(|uid| {
-            let event = self.correlator.count(notice, uid, time::now(), unique());
-            self.tried(|client| send(client, &event, &self.instance))
-        });
+        let sent = match self.uid_of(&notice.config_map) {
+            Ok(uid) => {
+                let event = self.correlator.count(notice, uid, time::now(), unique());
+                let verb = if event.count == 1 { "create" } else { "update" };
+                self.tried(|client| send(client, &event, &self.instance)).map_err(|e| (verb, "events", e))
+            }
+            Err(e) => Err(("get", "configmaps", e)),
+        };
         match &sent {
             Ok(()) => self.refused = false,
-            Err(KubeError::Api(e)) if e.code == 403 && e.cause != "NamespaceTerminating" => {
+            Err((verb, resource, KubeError::Api(e))) if is_refused(e) => {
                 self.off = Some(Deadline::after(EVENT_OFF));
                 if !self.refused {
-                    let hint = "the Role lacks the verbs `create` and `update` on `events`; everything else goes on";
-                    event!(warn, "events-off", error = e, hint = hint);
+                    let hint = Refuser::of(e).hint(verb, resource, &notice.config_map.namespace, e);
+                    let hint = hint.map(|hint| format!("{hint}; ")).unwrap_or_default();
+                    event!(warn, "events-off", error = e, hint = format!("{hint}everything else goes on"));
                 }
                 self.refused = true;
             }
             Err(_) => {}
         }
-        sent.map_err(|e| e.to_string())
+        sent.map_err(|(_, _, e)| e.to_string())
     }
 
     /// The uid of a ConfigMap; none when it does not exist. One that was deleted and made again is another one.
@@ -169,6 +176,15 @@ impl Teller {
                 result => return result,
             }
         }
+    }
+}
+
+/// Whether the next Event would be refused as well. One that is not valid says nothing about the next one.
+fn is_refused(e: &ApiError) -> bool {
+    match Refuser::of(e) {
+        Refuser::Role | Refuser::Quota(_) | Refuser::Admission => true,
+        Refuser::Policy(_) | Refuser::Webhook(_) => e.code < 500 && e.code != 429,
+        Refuser::Authentication | Refuser::Namespace | Refuser::Validation | Refuser::Nobody => false,
     }
 }
 

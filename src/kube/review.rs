@@ -20,7 +20,7 @@ pub fn rules(client: &Client, namespace: &str) -> Result<Rules, KubeError> {
     Ok(Rules::read(&client.review("selfsubjectrulesreviews", &review)?["status"]))
 }
 
-/// Completes rules that are not: asks for what is missing for these objects, for all names at once and then for each. What there is no
+/// Completes rules that are not, and says in them that they are complete where all could be asked: asks for what is missing for these objects, for all names at once and then for each. What there is no
 /// time to ask for counts as allowed: a request will tell.
 ///
 /// # Errors
@@ -48,6 +48,7 @@ pub fn complete(client: &Client, namespace: &str, rules: &mut Rules, names: &Nam
             }
         }
     }
+    rules.incomplete = left == 0;
     Ok(())
 }
 

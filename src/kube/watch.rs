@@ -64,26 +64,23 @@ impl From<KubeError> for End {
 struct Failures {
     /// In a row.
     count: u32,
-    /// Something was seen, or the server was away: whether it is allowed is not what the first answer says.
-    is_known: bool,
     /// Since when it is refused, without anything else between.
     refused: Option<Stopwatch>,
 }
 
 impl Failures {
     fn succeed(&mut self) {
-        *self = Failures { is_known: true, ..Failures::default() };
+        *self = Failures::default();
     }
 
     /// Takes note of a failure. Returns whether it is a refusal that has to be believed.
     fn add(&mut self, failed: &KubeError, doubt: Duration) -> bool {
         self.count = self.count.saturating_add(1);
         if !matches!(failed, KubeError::Api(e) if matches!(e.code, 403 | 404)) {
-            (self.is_known, self.refused) = (true, None);
+            self.refused = None;
             return false;
         }
-        let since = self.refused.get_or_insert_with(Stopwatch::start);
-        !self.is_known || since.elapsed() >= doubt
+        self.refused.get_or_insert_with(Stopwatch::start).elapsed() >= doubt
     }
 }
 
@@ -94,8 +91,7 @@ pub struct Patience {
     pub lasts: [Duration; 2],
     /// How much later than that the connection counts as dead.
     pub grace: Duration,
-    /// How long a refusal of what was allowed before is not believed: an API server that has just started refuses everything until it
-    /// has read its Roles.
+    /// How long a refusal is not believed: an API server that has just started refuses everything until it has read its Roles.
     pub doubt: Duration,
 }
 
@@ -182,17 +178,21 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
         }
     }
 
-    /// Watches again and again from where it was, until the list has to be read anew.
+    /// Watches again and again from where it was, until the list has to be read anew: after a long time, or after a whole period without
+    /// one line. A healthy server sends bookmarks; one whose etcd was restored from a backup has versions below ours and is silent.
     fn watch_on(&mut self, mut version: String, failures: &mut Failures) -> End {
         let relist = Deadline::after(RELIST_AFTER.mul_f64(1.0 + draw() / 4.0));
+        let mut heard = Stopwatch::start();
         while let Some(left) = relist.left() {
             let watch = Stopwatch::start();
-            let end = self.watch(&mut version, left, failures);
+            let end = self.watch(&mut version, left, failures, &mut heard);
             let was_short = watch.elapsed() < WATCH_SHORT;
             if !was_short {
                 failures.succeed();
             }
+            let was_silent = heard.elapsed() >= self.patience.lasts[0];
             let failed = match end {
+                End::Served if !was_short && was_silent => return End::Served,
                 End::Served if !was_short => continue,
                 End::Served => KubeError::Unusable("it ends watches at once".to_owned()),
                 End::Failed(e) => e,
@@ -201,11 +201,14 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
             if !self.bear(failed, failures) {
                 return End::Unwanted;
             }
+            if was_silent {
+                return End::Served;
+            }
         }
         End::Served
     }
 
-    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut Failures) -> End {
+    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut Failures, heard: &mut Stopwatch) -> End {
         let [shortest, longest] = self.patience.lasts;
         let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
         let path = self.target.watch_path(version, lasts);
@@ -227,6 +230,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
                     return End::Failed(KubeError::Network(HttpError(format!("a watch broke off: {e}"))));
                 }
             };
+            *heard = Stopwatch::start();
             let said = match Line::read(&line) {
                 Ok((Line::Failed(e), _)) => return KubeError::Api(e).into(),
                 Ok((Line::Object(object), reached)) => (Some(Told::Object(object)), reached),

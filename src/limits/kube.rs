@@ -20,8 +20,8 @@ pub const WATCH_LASTS: [Duration; 2] = [Duration::from_secs(180), Duration::from
 /// How much later than that the server may end it before the connection counts as dead.
 pub const WATCH_GRACE: Duration = Duration::from_secs(15);
 
-/// After how long a list is read anew whatever the watch says, at the least and a quarter more at the most: after etcd was restored from a
-/// backup a watch may be silent for ever (measured with 1.20).
+/// After how long a list is read anew whatever the watch says, at the least and a quarter more at the most: for what nobody thought of.
+/// A watch that is silent for a whole period ([`WATCH_LASTS`]) leads to a new list by itself.
 pub const RELIST_AFTER: Duration = Duration::from_secs(4 * 3600);
 
 /// Octets of one line of a watch: five times the largest object.
@@ -43,7 +43,8 @@ pub const WATCHES_BY_NAME_MAX: usize = 50;
 /// with its next line, four minutes later at the latest: whoever edits a ConfigMap all the time must not start them without bound.
 pub const WATCH_THREADS_MAX: usize = 4 * WATCHES_BY_NAME_MAX;
 
-/// How long a refusal of what was allowed before is not believed: what kube-apiserver needs after its start to read its Roles, and some.
+/// How long a refusal is not believed: what kube-apiserver needs after its start to read its Roles, and some. Until then it answers 403
+/// to everything.
 pub const REFUSAL_DOUBTED: Duration = Duration::from_secs(20);
 
 /// How long what the Role did not allow is taken for granted before it is tried again.
@@ -60,6 +61,13 @@ pub const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What watches have seen and the loop has not looked at yet: a page of a list, so that they wait for it.
 pub const CHANGES_WAITING_MAX: usize = 100;
+
+/// What the loop takes from that queue before it decides: a flood of changes delays neither decisions nor a stop. Ten times the queue,
+/// because a list is decided about as a whole.
+pub const CHANGES_ROUND_MAX: usize = 10 * CHANGES_WAITING_MAX;
+
+/// How long the loop takes from that queue before it decides.
+pub const CHANGES_ROUND: Duration = Duration::from_secs(1);
 
 /// How often everything is decided anew although nothing happened.
 pub const LOOK_AT_ALL: Duration = Duration::from_secs(3600);
@@ -80,6 +88,12 @@ pub const LEASE_RETRY: Duration = Duration::from_secs(10);
 
 /// How long a request for the Lease may take: two without an answer fit into [`LEASE_RENEW_DEADLINE`], with the pauses between.
 pub const LEASE_REQUEST: Duration = Duration::from_secs(5);
+
+/// The pause between two looks at the Lease while a refusal is doubted.
+pub const LEASE_DOUBT_RETRY: Duration = Duration::from_secs(2);
+
+/// How long a replica that works without the Lease goes on so before it tries the Lease again.
+pub const LEASE_AGAIN: Duration = Duration::from_secs(600);
 
 /// Requests in one round: a renewal whose answer was lost costs three (refused, read, written), each further one is a lost race.
 pub const LEASE_STEPS_MAX: u32 = 4;

@@ -1,7 +1,11 @@
 //! `notariat status`: prints the report, once or whenever it changed.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::thread;
 use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use super::json::json;
 use super::row::{Kind, Report, State};
@@ -19,12 +23,15 @@ use crate::stop::Stop;
 use crate::store::Sharing;
 use crate::time::{self, Stopwatch};
 
-/// Prints the status. Returns how it is, with `-w` when nobody reads it any more.
+/// Prints the status. Returns how it is, with `-w` at SIGINT, at SIGTERM, and when nobody reads it any more.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
 pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
     let stop = Stop::new();
+    if look.follow {
+        stop_on_signals(stop.clone())?;
+    }
     let view = view(arguments, &stop)?;
     let width = (look.form == Form::Table).then_some(STATUS_WIDTH);
     let style = Style { width, colour: has_colour(), own: view.namespaces.own() };
@@ -52,6 +59,22 @@ pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
             return Ok(end);
         }
     }
+}
+
+/// SIGINT and SIGTERM end the following, also where SIGINT is ignored as a shell does for what it starts in the background. A second signal
+/// ends the process at once: the first one waits for an answer that is under way.
+fn stop_on_signals(stop: Stop) -> Result<(), String> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
+    let handle = move || {
+        for signal in signals.forever() {
+            if stop.is_set() {
+                signal_hook::low_level::exit(128 + signal);
+            }
+            stop.set();
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(handle).map_err(|e| e.to_string())?;
+    Ok(())
 }
 
 /// The view of a daemon with these arguments.

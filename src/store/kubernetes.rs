@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{Backend, StoreError};
 use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, texts};
+use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
 use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
@@ -70,54 +71,47 @@ fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError 
         "Secret" => "secrets",
         _ => "configmaps",
     };
-    let sentence = match hint(verb, resource, at, &e) {
+    let refuser = Refuser::of(&e);
+    let hint = refuser.hint(verb, resource, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
+    let sentence = match hint {
         Some(hint) => format!("{kind} {at}: {e}: {hint}"),
         None => format!("{kind} {at}: {e}"),
     };
-    match (e.code, verb) {
-        (409, _) if e.reason != "AlreadyExists" && e.message.contains("quota") => StoreError::Denied(sentence),
+    match (&refuser, e.code) {
+        // A policy or a webhook chooses the code of its denial.
+        (Refuser::Policy(_) | Refuser::Webhook(_), 400..500) if e.code != 429 => StoreError::Denied(sentence),
+        // The ResourceQuota changed at the same moment, not the object: it is tried again later.
+        (_, 409) if e.message.contains(" on resourcequotas \"") => StoreError::Denied(sentence),
+        (_, 409) => StoreError::Conflict,
         // Deleted since it was read.
-        (404, "update") | (409, _) => StoreError::Conflict,
-        (401 | 403, _) => StoreError::Denied(sentence),
-        (400, _) if is_denied(&e) => StoreError::Denied(sentence),
-        (400 | 404 | 413 | 422, _) => StoreError::Invalid(sentence),
+        (_, 404) if verb == "update" => StoreError::Conflict,
+        (_, 401 | 403) => StoreError::Denied(sentence),
+        (_, 400 | 404 | 413 | 422) => StoreError::Invalid(sentence),
         _ => StoreError::Unreachable(sentence),
     }
 }
 
-/// A webhook chooses the code of its denial; without one it is 400.
-fn is_denied(e: &ApiError) -> bool {
-    e.message.contains("denied the request")
-}
-
-fn hint(verb: &str, resource: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
-    let namespace = &at.namespace;
-    Some(match e.code {
-        401 => "the token or client certificate is not accepted: has it expired?".to_owned(),
-        403 if e.cause == "NamespaceTerminating" => {
-            format!("the namespace {namespace} is being deleted")
+/// What cures a refusal of the API server itself, and an outage of what it asks.
+fn hint(refuser: &Refuser, at: &ObjectRef, e: &ApiError) -> Option<String> {
+    Some(match (refuser, e.code) {
+        (_, 404) => format!("does the namespace {} exist?", at.namespace),
+        (Refuser::Validation, 413) => TOO_LARGE.to_owned(),
+        (Refuser::Validation, 422) if e.message.contains("annotations: Too long") => {
+            "all annotations of a Secret together hold at most 256 KiB".to_owned()
         }
-        403 if e.message.contains("exceeded quota") => {
-            format!("raise the ResourceQuota of the namespace {namespace}, or remove what it counts")
+        (Refuser::Validation, 422) if e.message.contains("data: Too long") => TOO_LARGE.to_owned(),
+        (Refuser::Validation, 422) if e.message.contains(IMMUTABLE) => {
+            "delete the Secret, or make it without `immutable: true`".to_owned()
         }
-        403 if e.message.contains("cannot ") => {
-            format!("the Role lacks the verb `{verb}` on `{resource}` in the namespace {namespace}")
-        }
-        400 if e.message.contains("does not support dry run") => {
-            "declare `sideEffects: None` in the configuration of that admission webhook: every write is tried before an order".to_owned()
-        }
-        _ if is_denied(e) => "an admission webhook of the cluster denies it; its owner knows why".to_owned(),
-        403 => "an admission rule or policy of the cluster denies it".to_owned(),
-        404 => format!("does the namespace {namespace} exist?"),
-        413 => TOO_LARGE.to_owned(),
-        422 if e.message.contains("Too long") => TOO_LARGE.to_owned(),
-        422 if e.message.contains("immutable") => "delete the Secret, or make it without `immutable: true`".to_owned(),
-        500 if e.message.contains("failed calling webhook") => {
+        (_, 500) if e.message.contains("failed calling webhook") => {
             "that admission webhook of the cluster does not answer; with `failurePolicy: Fail` nothing is written until it does".to_owned()
         }
         _ => return None,
     })
 }
+
+/// What kube-apiserver says of a Secret with `immutable: true`, and of nothing else.
+const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 
 #[cfg(test)]
 mod tests {
@@ -144,24 +138,24 @@ mod tests {
                 "create",
                 api(403, "Forbidden", "admission webhook \"p\" denied the request", ""),
                 "Denied",
-                "an admission webhook of the cluster denies it",
+                "the admission webhook `p` of the cluster denies it",
             ),
             (
                 "update",
                 api(400, "", "admission webhook \"p\" denied the request: no", ""),
                 "Denied",
-                "an admission webhook of the cluster denies it",
+                "the admission webhook `p` of the cluster denies it",
             ),
             (
                 "create",
                 api(403, "Forbidden", "secrets \"web\" is forbidden: x", ""),
                 "Denied",
-                "an admission rule or policy",
+                "an admission rule of the cluster",
             ),
             (
                 "update",
                 api(400, "BadRequest", "admission webhook \"p\" does not support dry run", ""),
-                "Invalid",
+                "Denied",
                 "declare `sideEffects: None`",
             ),
             ("update", api(400, "BadRequest", "x", ""), "Invalid", "400: x"),
@@ -200,6 +194,27 @@ mod tests {
             let shown = format!("{error:?}");
             assert!(shown.starts_with(kind) && shown.contains("Secret team/web: ") && shown.contains(part), "{shown}");
         }
+        // The text of a policy or a webhook is nobody's advice, and its code is no conflict.
+        let denied = "secrets \"web\" is forbidden: ValidatingAdmissionPolicy 'keep' with binding 'b' denied request: \
+                      field is immutable when `immutable` is set; data: Too long";
+        for (code, reason) in
+            [(401, "Unauthorized"), (403, "Forbidden"), (413, "RequestEntityTooLarge"), (422, "Invalid")]
+        {
+            let StoreError::Denied(told) = told("update", "Secret", &at, api(code, reason, denied, "")) else {
+                panic!("{code} is a denial");
+            };
+            let part = "the ValidatingAdmissionPolicy `keep` of the cluster denies it";
+            assert!(told.contains(part) && !told.contains("delete the Secret"), "{told}");
+            assert!(!told.contains("expired") && !told.contains("1 MiB") && !told.contains("Role"), "{told}");
+        }
+        for code in [404, 409] {
+            let webhook = api(code, "Conflict", "admission webhook \"w\" denied the request: no", "");
+            assert!(matches!(told("update", "Secret", &at, webhook), StoreError::Denied(_)), "{code}");
+        }
+        let quota = "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified";
+        assert!(matches!(told("create", "Secret", &at, api(409, "Conflict", quota, "")), StoreError::Denied(_)));
+        let named = "Operation cannot be fulfilled on secrets \"quota\": the object has been modified";
+        assert_eq!(told("update", "Secret", &at, api(409, "Conflict", named, "")), StoreError::Conflict);
         for (verb, code, reason) in
             [("update", 409, "Conflict"), ("create", 409, "AlreadyExists"), ("update", 404, "NotFound")]
         {

@@ -1,5 +1,7 @@
 //! An API server that ends, cuts, forgets and keeps silent: what is followed is told once and whole, and nothing is taken for gone.
 
+mod silence;
+
 use std::io::{BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -29,8 +31,10 @@ enum Answer {
     Cut(Vec<String>, String),
     /// Lines; then nothing, for as long as anybody waits.
     Silent(Vec<String>),
+    /// A pause, lines, a pause; then the end.
+    Held(Duration, Vec<String>, Duration),
 }
-use Answer::{Cut, Lines, Silent, Whole};
+use Answer::{Cut, Held, Lines, Silent, Whole};
 
 /// An API server that follows a script, and whoever follows a Secret there.
 struct Play {
@@ -125,6 +129,14 @@ fn serve(mut to: StreamOwned<ServerConnection, std::net::TcpStream>, answer: Ans
             to.write_all([head, &lines(&all), "0\r\n\r\n"].concat().as_bytes()).ok();
             to.flush().ok();
         }
+        Held(before, all, after) => {
+            let mut write = |text: &str| to.write_all(text.as_bytes()).and_then(|()| to.flush()).ok();
+            write(&head.replace("Transfer-", "Connection: close\r\nTransfer-"));
+            thread::sleep(before);
+            write(&lines(&all));
+            thread::sleep(after);
+            write("0\r\n\r\n");
+        }
         Cut(all, begun) => {
             to.write_all([head, &lines(&all), &chunk(&begun)].concat().as_bytes()).ok();
         }
@@ -212,10 +224,12 @@ fn a_line_that_was_cut_off_is_told_by_the_next_watch() {
 #[test]
 fn a_connection_that_died_without_a_word_is_noticed() {
     let start = Instant::now();
-    let play = Play::of(vec![list(5, "", &["a"]), Silent(vec![]), Silent(vec![event("MODIFIED", "a", 6)])]);
-    play.tells(&["listing", "a@5", "listed", "found", "a@6"]);
+    let whole = || list(5, "", &["a"]);
+    let play = Play::of(vec![whole(), Silent(vec![]), whole(), Silent(vec![event("MODIFIED", "a", 6)])]);
+    // It was silent for a whole period, so that its version may be worth nothing.
+    play.tells(&["listing", "a@5", "listed", "listing", "a@5", "listed", "a@6"]);
     assert!(start.elapsed() > Duration::from_secs(2), "but not before its time");
-    assert_eq!(play.asked()[2], "watch=1resourceVersion=5");
+    assert_eq!(play.asked()[3], "watch=1resourceVersion=5");
 }
 
 #[test]
@@ -250,6 +264,9 @@ fn what_is_not_allowed_is_told_and_outages_are_borne() {
     let play = Play::of(outage.chain(restarted).chain((0..20).map(|_| refused())).collect());
     play.tells(&["listing", "listing", "lost", "listing", "listing", "a@5", "listed", "found", "a@6", denied]);
     assert!(play.told.recv_timeout(Duration::from_secs(5)).is_err(), "and no more");
-    let play = Play::of(vec![refused()]);
-    play.tells(&["listing", denied]);
+    // One that has just started does so, too: the first refusal is doubted like every other.
+    let (play, start) = (Play::of((0..20).map(|_| refused()).collect()), Instant::now());
+    let mut told = play.told.iter().skip_while(|word| word == "listing");
+    assert_eq!(told.next().as_deref(), Some(denied));
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
 }

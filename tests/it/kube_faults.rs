@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::api::{Api, Asked, Then, status, text};
 use crate::support::cluster::Cluster;
-use crate::support::run::Daemon;
+use crate::support::run::{Daemon, until};
 use crate::support::{Run, x509};
 
 /// How often the CA was asked for something, by Pebble's own paths.
@@ -141,9 +141,7 @@ fn a_429_makes_every_thread_pause() {
     let (client, _) = client(&api);
     thread::scope(|scope| {
         scope.spawn(|| ask(&client).unwrap());
-        while api.asked().is_empty() {
-            thread::sleep(Duration::from_millis(5));
-        }
+        until("the first one asks", || !api.asked().is_empty());
         thread::sleep(Duration::from_millis(200));
         (0..8).for_each(|_| {
             scope.spawn(|| ask(&client).unwrap());
@@ -349,9 +347,7 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
             let write = &write;
             scope.spawn(move || write(number));
         });
-        while writes.load(SeqCst) <= 20 {
-            thread::sleep(Duration::from_millis(20));
-        }
+        until("each has written", || writes.load(SeqCst) > 20);
         let daemon = cluster.daemon(&[]);
         daemon.until("it is ordered", || count(&cluster, "order-plz") > 0);
         ordered.store(true, SeqCst);

@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::object",
         "kube::permission",
         "kube::page",
+        "kube::refusal",
         "kube::status",
         "kube::writer",
         "serve::request",

@@ -5,7 +5,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::support::Site;
 use crate::support::cluster::Cluster;
 use crate::support::kill_proxy::{KillProxy, Side, Then, Victim};
-use crate::support::run::Daemon;
+use crate::support::run::{Daemon, until};
 
 const NAME: &str = "_acme-challenge.www.site.test";
 
@@ -99,9 +98,7 @@ fn when_the_leader_is_killed_in_the_middle_of_an_order_the_other_one_finishes_it
     let (of_trap, go) = (Arc::clone(&victim), Arc::clone(&is_followed));
     ca.trap.set(move |moment| match (moment.kind, moment.side) {
         ("dir", Side::Before) => {
-            while !go.load(SeqCst) {
-                thread::sleep(Duration::from_millis(5));
-            }
+            until("the other one follows", || go.load(SeqCst));
             Then::GoOn
         }
         ("finalize-order", Side::Before) => of_trap.kill(),
@@ -110,9 +107,7 @@ fn when_the_leader_is_killed_in_the_middle_of_an_order_the_other_one_finishes_it
     let mut command = before(&cluster, &ca);
     let second = thread::scope(|scope| {
         let first = scope.spawn(|| victim.run(&mut command));
-        while lease(&cluster, "holderIdentity").is_empty() {
-            thread::sleep(Duration::from_millis(50));
-        }
+        until("the first one leads", || !lease(&cluster, "holderIdentity").is_empty());
         let second = Daemon::start(&mut before(&cluster, &ca));
         second.until_it_says("standby lease=");
         is_followed.store(true, SeqCst);
@@ -145,8 +140,8 @@ fn two_replicas_without_a_lease_make_one_order() {
     let go = Arc::clone(&has_stepped_back);
     // Who is first has the other one beside it while it orders.
     ca.trap.set(move |moment| {
-        while (moment.kind, moment.side) == ("order-plz", Side::Before) && !go.load(SeqCst) {
-            thread::sleep(Duration::from_millis(5));
+        if (moment.kind, moment.side) == ("order-plz", Side::Before) {
+            until("the other one steps back", || go.load(SeqCst));
         }
         Then::GoOn
     });
@@ -197,9 +192,7 @@ fn lose_at(at: &'static str, next: &str) {
     let (there, lost) = (Arc::clone(&is_there), Arc::clone(&is_lost));
     ca.trap.set(move |moment| {
         if (moment.kind, moment.side) == (at, Side::After) && !there.swap(true, SeqCst) {
-            while !lost.load(SeqCst) {
-                thread::sleep(Duration::from_millis(5));
-            }
+            until("the Lease is lost", || lost.load(SeqCst));
         }
         Then::GoOn
     });

@@ -266,6 +266,7 @@ fn a_difference_of_clocks_that_can_not_be_used_is_told() {
         {
             let (message, pending) = tsig::sign(&key, &update.message(7), at);
             let mut stream = TcpStream::connect(dns.addr()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
             stream.write_all(&[&u16::try_from(message.len()).unwrap().to_be_bytes()[..], &message].concat()).unwrap();
             let mut length = [0; 2];
             stream.read_exact(&mut length).unwrap();

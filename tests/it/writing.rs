@@ -45,7 +45,7 @@ fn a_quota_is_found_before_anything_is_ordered() {
     quota["status"] = json!({"hard": {"secrets": "0"}, "used": {"secrets": "0"}});
     cluster.kube.kubectl_stdin(&["replace", "--raw", &format!("{path}/status"), "-f", "-"], &quota.to_string());
     until_refused(&cluster, "{}");
-    assert_found(&cluster, &["exceeded quota: few", "raise the ResourceQuota of the namespace"]);
+    assert_found(&cluster, &["exceeded quota: few", "raise the ResourceQuota `few` of the namespace"]);
 }
 
 /// An admission webhook that denies everything; its thread ends with the test program.
@@ -115,7 +115,10 @@ fn until_refused(cluster: &Cluster, labels: &str) {
 fn a_webhook_that_denies_is_found_before_anything_is_ordered() {
     let cluster = one_entry();
     ask_webhook(&cluster, &webhook("no key may be shorter than 3000 bits"));
-    assert_found(&cluster, &["no key may be shorter than 3000 bits", "an admission webhook of the cluster denies it"]);
+    assert_found(
+        &cluster,
+        &["no key may be shorter than 3000 bits", "the admission webhook `policy.site.test` of the cluster denies it"],
+    );
 }
 
 #[test]

@@ -290,3 +290,87 @@ fn replicas_with_clocks_hours_apart_that_stall_and_lose_answers_never_lead_toget
     assert!(led > 40 * 3_000 * 3 / 4, "{led}");
     assert!(changes > 200, "{changes}");
 }
+
+fn answer(code: u16, message: &str) -> ApiError {
+    ApiError::read(code, json!({"kind": "Status", "message": message}).to_string().as_bytes())
+}
+
+fn no_role() -> ApiError {
+    answer(
+        403,
+        "leases.coordination.k8s.io \"notariat\" is forbidden: User \"x\" cannot get resource \"leases\" in API group",
+    )
+}
+
+fn policy(code: u16) -> ApiError {
+    let words = "leases \"notariat\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no";
+    answer(code, words)
+}
+
+#[test]
+fn a_refusal_is_believed_after_a_while_and_the_lease_is_tried_again() {
+    let (mut setbacks, start) = (Setbacks::default(), secs(100));
+    let mut fail = |at: Duration| setbacks.fail(Some(&no_role()), false, at);
+    assert_eq!(fail(start), (Course::Unsure, LEASE_DOUBT_RETRY));
+    assert_eq!(fail(start + REFUSAL_DOUBTED - secs(1)), (Course::Unsure, LEASE_DOUBT_RETRY));
+    assert_eq!(fail(start + REFUSAL_DOUBTED), (Course::Alone, LEASE_AGAIN));
+    assert_eq!(fail(start + REFUSAL_DOUBTED + LEASE_AGAIN), (Course::Alone, LEASE_AGAIN));
+    // An outage is no reason to stand by, and neither is it one to ask more often.
+    assert_eq!(setbacks.fail(None, false, secs(2_000)), (Course::Alone, LEASE_AGAIN));
+    assert_eq!(setbacks.fail(Some(&no_role()), false, secs(3_000)), (Course::Alone, LEASE_AGAIN));
+    assert!(setbacks.alone() && setbacks.succeed() && !setbacks.alone() && !setbacks.succeed());
+    assert_eq!(setbacks.fail(Some(&no_role()), false, secs(4_000)).0, Course::Unsure, "doubted anew");
+}
+
+#[test]
+fn only_a_refusal_without_anything_between_is_believed() {
+    let mut setbacks = Setbacks::default();
+    for (answer, at) in [
+        (Some(no_role()), 0),
+        (None, 15),
+        (Some(no_role()), 30),
+        (Some(answer(503, "busy")), 45),
+        (Some(no_role()), 60),
+        (Some(answer(401, "Unauthorized")), 75),
+        (Some(no_role()), 90),
+        (Some(answer(429, "admission webhook \"w\" denied the request: later")), 105),
+        (Some(no_role()), 120),
+    ] {
+        assert_eq!(setbacks.fail(answer.as_ref(), false, secs(at)).0, Course::Unsure, "{at}");
+    }
+}
+
+#[test]
+fn whatever_refuses_the_lease_is_worked_around_unless_another_replica_may_have_the_verb() {
+    let quota = answer(403, "leases \"notariat\" is forbidden: exceeded quota: q, requested: count/leases=1");
+    let webhook = answer(400, "admission webhook \"w\" denied the request: no");
+    let invalid =
+        answer(422, "Lease \"notariat\" is invalid: spec.preferredHolder: Forbidden: may only be specified if");
+    for (answer, is_known, course) in [
+        (no_role(), false, Course::Alone),
+        (no_role(), true, Course::Unsure),
+        (policy(403), true, Course::Alone),
+        (policy(401), false, Course::Alone),
+        (policy(422), true, Course::Alone),
+        (quota, false, Course::Alone),
+        (webhook, true, Course::Alone),
+        (invalid.clone(), true, Course::Alone),
+        (answer(401, "Unauthorized"), true, Course::Unsure),
+    ] {
+        let mut setbacks = Setbacks::default();
+        let _doubted = setbacks.fail(Some(&answer), is_known, secs(0));
+        assert_eq!(setbacks.fail(Some(&answer), is_known, REFUSAL_DOUBTED).0, course, "{answer}");
+    }
+    // Who works without it stands by when it turns out that there is a Lease that only others may renew.
+    let mut setbacks = Setbacks::default();
+    let _doubted = setbacks.fail(Some(&no_role()), false, secs(0));
+    assert_eq!(setbacks.fail(Some(&no_role()), false, secs(100)).0, Course::Alone);
+    assert_eq!(setbacks.fail(Some(&no_role()), true, secs(800)), (Course::Unsure, LEASE_RETRY));
+    assert!(!setbacks.alone());
+
+    let cure = hint("update", &at(), &invalid).unwrap();
+    assert!(cure.contains("correct the fields of the Lease team/notariat") && cure.contains("-lease=off"), "{cure}");
+    assert!(hint("update", &at(), &policy(422)).unwrap().contains("ValidatingAdmissionPolicy `p`"));
+    assert!(hint("get", &at(), &no_role()).unwrap().contains("lacks the verb `get` on `leases`"));
+    assert!(hint("get", &at(), &answer(401, "Unauthorized")).unwrap().contains("has it expired? Or is a clock wrong?"));
+}

@@ -16,7 +16,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 
 use super::liar::{is_update, listening, read_framed};
 use super::lies::framed;
-use super::run::{Daemon, Run};
+use super::run::{Daemon, Run, until};
 
 /// On which side of the server's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,7 @@ impl Victim {
 
     /// Its process id. The first request may come before the one who started it knows.
     pub fn pid(&self) -> u32 {
-        while self.0.load(SeqCst) == 0 {
-            thread::sleep(Duration::from_millis(1));
-        }
+        until("it runs", || self.0.load(SeqCst) != 0);
         self.0.load(SeqCst)
     }
 

@@ -59,7 +59,18 @@ impl Run {
     }
 }
 
-fn ended(child: &mut Child, within: Duration) -> i32 {
+/// Waits until something is the case.
+#[track_caller]
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !is() {
+        assert!(Instant::now() < until, "not so after {DEADLINE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until a process ends: its exit code, or 128 and the signal that ended it.
+pub fn ended(child: &mut Child, within: Duration) -> i32 {
     let until = Instant::now() + within;
     loop {
         if let Some(status) = child.try_wait().unwrap() {

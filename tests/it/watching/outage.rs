@@ -1,5 +1,7 @@
 //! An API server that restarts under a watch, and one that is away.
 
+use std::time::Duration;
+
 use notariat_lab::Kube;
 
 use super::says;
@@ -47,6 +49,31 @@ fn a_start_while_it_is_away_waits_for_it() {
     daemon.until_it_says("api-server-away");
     kube.start_api();
     daemon.until_it_says("valid secret=");
+    assert_eq!(daemon.terminate(), 0);
+    for pid in kube.pids() {
+        notariat_lab::process::signal(pid, "TERM");
+    }
+}
+
+/// Several watches come back, each in its own time, and with nothing new.
+#[test]
+fn after_an_outage_everything_is_looked_at_once() {
+    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let cluster = Cluster::on(kube);
+    let names = ["a", "b", "c"].map(|name| cluster.site.entry(name, &format!("{name}.site.test"), ""));
+    cluster.config(&names.concat());
+    let daemon = cluster.daemon(&[]);
+    daemon.until("all are there", || daemon.log().matches("valid secret=").count() >= 3);
+    let checked = || daemon.log().matches("checked entries=").count();
+    let before = checked();
+    kube.stop_api();
+    daemon.until_it_says("api-server-away");
+    kube.start_api();
+    daemon.until_it_says("api-server-back");
+    // The longest pause of a watch after so short a time, and some.
+    std::thread::sleep(Duration::from_secs(15));
+    let outages = daemon.log().matches("api-server-back").count();
+    assert_eq!(checked() - before, outages, "{}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
     for pid in kube.pids() {
         notariat_lab::process::signal(pid, "TERM");

@@ -8,6 +8,14 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::process::signal;
+
+/// The longest a program may take that has to end by itself: far more than any needs, so that only a hang meets it.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Which Debian package holds a program we use; the groups of `tests/lab/install` hold the same packages.
 const PACKAGES: &[(&str, &str)] = &[
@@ -67,13 +75,26 @@ pub fn try_output(command: &mut Command, input: &str) -> Result<String, String> 
         .spawn()
         .map_err(|error| format!("{program} does not start: {error}"))?;
     // A program that ends without reading its input is judged by its exit code, not by the broken pipe.
+    let over = ended_within(child.id(), DEADLINE);
     child.stdin.take().expect("stdin is piped, see above").write_all(input.as_bytes()).ok();
     let done = child.wait_with_output().map_err(|error| format!("{program}: {error}"))?;
+    drop(over);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if done.status.success() {
         return Ok(text(&done.stdout));
     }
     Err(format!("{program} failed ({}): {}{}", done.status, text(&done.stderr), text(&done.stdout)))
+}
+
+/// Kills a process unless the value that is returned is dropped in time: no test waits for ever.
+fn ended_within(pid: u32, within: Duration) -> Sender<()> {
+    let (over, wait) = channel();
+    thread::spawn(move || {
+        if wait.recv_timeout(within) == Err(RecvTimeoutError::Timeout) {
+            signal(pid, "KILL");
+        }
+    });
+    over
 }
 
 /// Where programs are looked for, best first: what was chosen on purpose, what `tests/lab/install` put into the cache
