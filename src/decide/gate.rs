@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::clock::holds;
+use crate::limits::WAIT_MAX;
 use crate::name::{DnsName, ObjectRef};
 use crate::time::Time;
 
@@ -65,7 +67,7 @@ impl Gates {
         let at_server = self.lanes.iter().filter(|(l, _)| l.server == lane.server).map(|(_, g)| g.inside - g.further);
         let at_server: usize = at_server.sum();
         match self.lanes.get(lane) {
-            Some(Gate { closed_until: Some(until), .. }) if *until > now => Err(Barred::Closed(*until)),
+            Some(Gate { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => Err(Barred::Closed(*until)),
             // After a failure one goes first.
             Some(Gate { failures: 1.., inside: 1.., .. }) => Err(Barred::Full),
             Some(_) | None if at_server >= most => Err(Barred::Full),
