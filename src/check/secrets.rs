@@ -12,7 +12,12 @@ pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
         match row.state {
             State::Unknown => report.miss(&object, sentence(row, now)),
             State::Refused => report.say(Level::Fault, &object, sentence(row, now)),
-            State::BackingOff | State::RateLimited | State::Capped | State::Contested | State::Partial => {
+            State::BackingOff
+            | State::RateLimited
+            | State::Capped
+            | State::Contested
+            | State::Partial
+            | State::Orphaned => {
                 report.say(Level::Warning, &object, sentence(row, now));
             }
             State::Valid | State::Issuing | State::Waiting => {

@@ -13,6 +13,8 @@ use super::showing::Showing;
 use super::telling::{State, Telling};
 use super::world::{World, pause_until};
 use super::{Done, End, Errand, Pass, Plan, Wake, rehearsal};
+use crate::decide::attempts::Stage;
+use crate::decide::fate::Fate;
 use crate::decide::gate::Barred;
 use crate::issue::{Context, Failed};
 use crate::limits::{POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
@@ -31,8 +33,8 @@ pub(super) struct Loop<'p> {
     pub(super) errands: Sender<Errand>,
     pub(super) woken: Receiver<Wake>,
     pub(super) board: Board,
-    /// Records of certificates that nobody wants any more, to be emptied; and those that are being emptied.
-    pub(super) gone: Vec<ObjectRef>,
+    /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
+    pub(super) gone: Vec<(ObjectRef, Fate)>,
     pub(super) forgetting: HashSet<ObjectRef>,
     /// Certificates may have come or gone.
     pub(super) all_changed: bool,
@@ -133,6 +135,7 @@ impl Loop<'_> {
     fn read(&mut self, now: Time) -> Result<(), String> {
         self.read_again = now + POLL_INTERVAL;
         let read = self.world.read_configs();
+        self.all_changed |= self.world.fates_are_due(now);
         if self.world.is_watching() {
             if read {
                 self.world.follow(now)?;
@@ -154,12 +157,12 @@ impl Loop<'_> {
         let all = std::mem::take(&mut self.all_changed);
         if all {
             self.board.retain(|secret| self.world.is_wanted(secret));
-            for at in self.world.gone(self.board.worked_on(), now) {
-                if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
+            for (at, fate) in self.world.gone(self.board.worked_on(), self.plan.forget_after, now) {
+                if !self.forgetting.contains(&at) && !self.gone.iter().any(|(waiting, _)| *waiting == at) {
                     if self.plan.dry_run {
-                        rehearsal::tell_gone(&at);
+                        rehearsal::tell_fate(&at, fate);
                     }
-                    self.gone.push(at);
+                    self.gone.push((at, fate));
                 }
             }
         }
@@ -183,6 +186,10 @@ impl Loop<'_> {
             if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
                 rehearsal::tell(&mut self.world.said, job);
             }
+            let record = record::reference(&secret, &self.context.namespace);
+            if verdict.is_back && !self.plan.dry_run && !self.forgetting.contains(&record) {
+                self.gone.push((record, Fate::Reclaim));
+            }
             self.board.put(secret, verdict, self.once());
         }
         // Without watches everything is looked at again and again.
@@ -200,9 +207,9 @@ impl Loop<'_> {
         while self.working() < self.plan.workers {
             let gates = &self.context.gates;
             let errand = match self.gone.pop() {
-                Some(at) => {
+                Some((at, fate)) => {
                     self.forgetting.insert(at.clone());
-                    Errand::Forget(at)
+                    Errand::Forget(at, fate)
                 }
                 None => match self.board.start(self.change_proved, |lane| gates.admits(lane).is_ok()) {
                     Some(job) => Errand::Do(job),
@@ -236,7 +243,9 @@ impl Loop<'_> {
         let report = self.world.report(&ordering, &mut look);
         // A look that was broken off says nothing.
         let whole = !self.context.stop.is_set();
-        whole.then(|| self.telling.write(report, self.world.wishes.wanted.len())).flatten()
+        whole
+            .then(|| self.telling.write(report, self.world.wishes.wanted.len() + self.world.orphans().count()))
+            .flatten()
     }
 
     /// Takes note of what happened.
@@ -327,6 +336,8 @@ impl Loop<'_> {
             Ok(()) => {
                 outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
             }
+            // Said once for all.
+            Err(failed) if failed.stage == Stage::Clock => false,
             Err(failed) if failed.uncounted => {
                 event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 false
