@@ -12,11 +12,12 @@ mod wish;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::address::ServerAddress;
 use crate::config::issuers::directory_url;
 use crate::daemon::Pass;
-use crate::limits::{WORKERS_DEFAULT, WORKERS_MAX};
+use crate::limits::{FORGET_AFTER, WORKERS_DEFAULT, WORKERS_MAX};
 use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
 use crate::serve::port::Listen;
@@ -82,6 +83,8 @@ pub struct Arguments {
     pub resolver: Option<ServerAddress>,
     /// `-workers`
     pub workers: usize,
+    /// `-forget-after`: how long what is known of a certificate is kept when its entry goes.
+    pub forget_after: Duration,
     /// `-listen`: where the HTTP port is.
     pub listen: Option<Listen>,
     /// `-page`
@@ -140,6 +143,8 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -local-mode M    file mode of Secrets there: 0600 (default), 0640, 0660
   -resolver HOST[:PORT]   DNS resolver for finding zones and servers (default: /etc/resolv.conf)
   -workers N       certificates obtained at the same time, 1 to 64 (default 4)
+  -forget-after D  how long copy, key and history of a certificate are kept when its entry goes, in h or d (default
+                   168h; 0: not at all)
   -listen ADDR     HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)
   -page            show the certificates to browsers there, too: a table and a time line
   -log-level L     error, warn, info (default) or debug
@@ -236,6 +241,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
                 _ => Err(format!("is not a number from 1 to {WORKERS_MAX}")),
             })?
             .unwrap_or(WORKERS_DEFAULT),
+        forget_after: flags.value("forget-after", values::forget_after)?.unwrap_or(FORGET_AFTER),
         listen: flags.value("listen", str::parse)?,
         page: flags.switch("page"),
         log_level: flags.value("log-level", log_level)?.unwrap_or(log::LevelFilter::Info),
@@ -367,6 +373,7 @@ fn long(word: &str) -> &'static str {
         "--reason",
         "--resolver",
         "--workers",
+        "--forget-after",
         "--listen",
         "--page",
         "--log-level",

@@ -248,14 +248,26 @@ pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(3600);
 /// The longest that a CA can make us wait. A week is the window of its longest limit; more is a mistake of its.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// How far our clock may be from the CA's before renewals wait: beyond it the clock is wrong, below it the margins cover it.
+/// How far our clock may be from that of the CA or of the API server: beyond it the clock is wrong, below it the margins cover it.
 pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(3600);
+
+/// How often a CA is asked the time again while its clock and ours differ.
+pub const CLOCK_ASKED_AGAIN: Duration = Duration::from_secs(30);
+
+/// The longest wait that is ever written down: what a CA asks for at most, and a fifth of a day that keeps failures apart.
+pub const WAIT_MAX: Duration = Duration::from_secs(8 * 86_400);
 
 /// Certificates of one entry that are remembered to be revoked.
 pub const TO_REVOKE_MAX: usize = 10;
 
 /// Writes of one Secret that are tried over conflicts. Of five, twenty others that write it all the time win all, at times.
 pub const STORE_TRIES: u32 = 20;
+
+/// How long the lock of a directory is waited for that is held around each write. A write takes milliseconds, on a slow disk seconds.
+pub const STORE_LOCK: Duration = Duration::from_secs(10);
+
+/// How often it is tried meanwhile.
+pub const STORE_LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long values that could not be withdrawn are tried again before a person is told how to remove them.
 pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);
@@ -264,6 +276,13 @@ pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// How often the world is looked at when nothing happens.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long copy, key and history of a certificate are kept when its entry goes, unless `-forget-after` says otherwise. A mistake is noticed
+/// within a week.
+pub const FORGET_AFTER: Duration = Duration::from_secs(7 * 86_400);
+
+/// The longest `-forget-after`. What was kept for a year is of no use.
+pub const FORGET_AFTER_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// How often values left behind are tried to be withdrawn.
 pub const TIDY_INTERVAL: Duration = Duration::from_secs(600);

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     }
     let (context, plan) = match start::build(&arguments) {
         Ok(built) => built,
-        Err(e) => return fail(&e, End::Unreadable),
+        Err(e) => return fail(&e.sentence, e.end),
     };
     match run_daemon(context, &plan) {
         Ok(end) => ExitCode::from(end.code()),

@@ -1,10 +1,11 @@
 //! What is counted while the program runs: requests where they are sent, attempts where they end. Nothing here names an object.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock::Seen;
 use crate::time::{self, Stopwatch, Time};
 
 /// Whom a request goes to.
@@ -40,18 +41,15 @@ struct Requests {
     /// By the places of [`CODES`].
     codes: [AtomicU64; CODES.len()],
     microseconds: AtomicU64,
-    /// The peer's clock minus ours in seconds.
-    offset: AtomicI64,
+    /// The peer's clock, as it was seen last.
+    clock: Mutex<Option<Seen>>,
 }
-
-/// An offset that nobody has seen.
-const UNSEEN: i64 = i64::MIN;
 
 static REQUESTS: [Requests; Peer::ALL.len()] = [const {
     Requests {
         codes: [const { AtomicU64::new(0) }; CODES.len()],
         microseconds: AtomicU64::new(0),
-        offset: AtomicI64::new(UNSEEN),
+        clock: Mutex::new(None),
     }
 }; Peer::ALL.len()];
 
@@ -98,7 +96,13 @@ impl Drop for Exchange {
 
 /// A peer said what time it is there.
 pub fn clock_seen(peer: Peer, there: Time) {
-    REQUESTS[peer as usize].offset.store(there.unix() - time::now().unix(), Ordering::Relaxed);
+    *lock(&REQUESTS[peer as usize].clock) = Some(Seen::now(there));
+}
+
+/// The peer's clock minus ours in seconds, where it was seen.
+pub fn offset(peer: Peer) -> Option<i64> {
+    let seen = *lock(&REQUESTS[peer as usize].clock);
+    seen.map(|seen| seen.offset(time::now()))
 }
 
 /// An attempt gave a certificate that is stored.
@@ -151,7 +155,7 @@ impl Counts {
             Counted {
                 codes: std::array::from_fn(|code| of.codes[code].load(Ordering::Relaxed)),
                 took: Duration::from_micros(of.microseconds.load(Ordering::Relaxed)),
-                offset: Some(of.offset.load(Ordering::Relaxed)).filter(|offset| *offset != UNSEEN),
+                offset: offset(peer),
             }
         };
         Counts {

@@ -9,7 +9,7 @@ mod parts;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use parts::{History, InFlight, Leftover, Published, Stored, ToRevoke};
+pub use parts::{History, InFlight, Leftover, Orphaned, Published, Stored, ToRevoke};
 use serde::{Deserialize, Serialize};
 
 use crate::cert::facts::{Facts, hex, sha256};
@@ -89,6 +89,9 @@ pub struct Body {
     /// TXT values that could not be withdrawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<Leftover>,
+    /// The entry went, and what is known of its certificate is kept for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<Orphaned>,
 }
 
 /// The last accepted form of an entry, in the words of the configuration.

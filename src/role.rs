@@ -11,9 +11,10 @@ use std::path::Path;
 use serde::Deserialize as _;
 
 use crate::cli::Arguments;
+use crate::config::data;
 use crate::config::namespaces::Namespaces;
 use crate::config::node::Node;
-use crate::config::{self, Unreadable};
+use crate::config::{self, Data, Unreadable};
 use crate::issue::cas::Cas;
 use crate::issue::objects::objects;
 use crate::kube::permission::{Kind, Names, RIGHTS, Right};
@@ -26,7 +27,7 @@ use crate::stop::Stop;
 use crate::store::Sharing;
 
 /// The data of ConfigMaps.
-pub type ConfigMaps = BTreeMap<ObjectRef, BTreeMap<String, String>>;
+pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
 
 /// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
@@ -158,16 +159,16 @@ fn in_place(arguments: &Arguments) -> Result<(ConfigMaps, String), String> {
 /// When it can not be read or is larger than [`MANIFEST_OCTETS_MAX`].
 pub fn read(flag: &str, file: &Path) -> Result<String, String> {
     let told = |e| format!("-{flag} {}: {e}", file.display());
-    let mut text = String::new();
+    let mut octets = Vec::new();
     let mut source: Box<dyn std::io::Read> = match file.as_os_str().as_encoded_bytes() {
         b"-" => Box::new(std::io::stdin()),
         _ => Box::new(std::fs::File::open(file).map_err(told)?),
     };
-    source.by_ref().take(MANIFEST_OCTETS_MAX + 1).read_to_string(&mut text).map_err(told)?;
-    match text.len() as u64 > MANIFEST_OCTETS_MAX {
-        true => Err(format!("-{flag} {}: is larger than any ConfigMap", file.display())),
-        false => Ok(text),
+    source.by_ref().take(MANIFEST_OCTETS_MAX + 1).read_to_end(&mut octets).map_err(told)?;
+    if octets.len() as u64 > MANIFEST_OCTETS_MAX {
+        return Err(format!("-{flag} {}: is larger than any ConfigMap", file.display()));
     }
+    String::from_utf8(octets).map_err(|e| format!("-{flag} {}: {}", file.display(), data::encoding(e.as_bytes())))
 }
 
 /// The ConfigMaps of a manifest, all of one namespace: their own, else `namespace`. Other objects are passed over.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
-use crate::daemon::{Pass, Plan};
+use crate::daemon::{End, Pass, Plan};
 use crate::decide::Directory;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
@@ -25,7 +25,7 @@ use crate::log::event;
 use crate::name::ObjectRef;
 use crate::serve::port::Port;
 use crate::stop::Stop;
-use crate::store::{Sharing, Store};
+use crate::store::{Closed, Sharing, Store};
 use crate::time;
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
@@ -34,11 +34,32 @@ const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 /// The namespace of a directory store where none is given.
 const LOCAL_NAMESPACE: &str = "default";
 
+/// Why a run can not begin, and how it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unbuilt {
+    /// What is missing or wrong where.
+    pub sentence: String,
+    /// [`End::Unknown`] where it may be well a moment later.
+    pub end: End,
+}
+
+impl From<String> for Unbuilt {
+    fn from(sentence: String) -> Unbuilt {
+        Unbuilt { sentence, end: End::Unreadable }
+    }
+}
+
+impl From<Unbuilt> for String {
+    fn from(unbuilt: Unbuilt) -> String {
+        unbuilt.sentence
+    }
+}
+
 /// Builds what a run needs.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
+pub fn build(arguments: &Arguments) -> Result<(Context, Plan), Unbuilt> {
     // Before anything is done, and not for a pass beside the daemon whose environment it may share.
     let listen = arguments.listen.as_ref().filter(|_| arguments.pass == Pass::Forever);
     let port = listen.map(Port::bind).transpose()?.map(Arc::new);
@@ -51,7 +72,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Plan), String> {
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Plan), String> {
+pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Plan), Unbuilt> {
     let stop = Stop::new();
     let runs_on = arguments.pass == Pass::Forever;
     let directory = directory(arguments);
@@ -103,6 +124,7 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
         config_maps,
         pass: arguments.pass,
         workers: arguments.workers,
+        forget_after: arguments.forget_after,
         dry_run: arguments.dry_run,
         lease,
         port: None,
@@ -134,11 +156,14 @@ pub struct Place {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn open(arguments: &Arguments, sharing: Sharing, stop: &Stop) -> Result<Place, String> {
+pub fn open(arguments: &Arguments, sharing: Sharing, stop: &Stop) -> Result<Place, Unbuilt> {
     let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
         Some(folder) => {
-            let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| format!("-local: {e}"))?;
+            let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| match e {
+                Closed::Wrong(e) => Unbuilt { sentence: format!("-local: {e}"), end: End::Unreadable },
+                Closed::ForNow(e) => Unbuilt { sentence: format!("-local: {e}"), end: End::Unknown },
+            })?;
             Ok(Place { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
         }
         None => {

@@ -11,10 +11,11 @@ use super::error::{AcmeError, DIRECTORY};
 use super::jws::{AccountKey, Identity, Payload};
 use super::pace::Pace;
 use super::wire::{Directory, Problem};
+use crate::clock::{self, Doubt, Seen};
 use crate::http::{Ask, Http, Method, Reply};
 use crate::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
-    NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
+    CLOCK_ASKED_AGAIN, NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
 };
 use crate::metrics::{self, Exchange, Peer};
 use crate::stop::Stop;
@@ -57,8 +58,8 @@ pub(super) struct Cache {
     /// Newest last.
     nonces: Vec<(String, Stopwatch)>,
     pub(super) pace: Pace,
-    /// The CA's clock minus ours, in seconds.
-    clock_offset: Option<i64>,
+    /// The CA's clock, as of its last answer.
+    clock: Option<Seen>,
 }
 
 impl Client {
@@ -79,7 +80,18 @@ impl Client {
 
     /// The CA's clock minus ours in seconds, as of its last answer.
     pub fn clock_offset(&self) -> Option<i64> {
-        self.cache().clock_offset
+        let seen = self.cache().clock;
+        seen.map(|seen| seen.offset(time::now()))
+    }
+
+    /// Whether the CA's clock differs too much from ours. What was said a while ago is asked again first: this machine may have slept.
+    pub fn clock_doubt(&self) -> Option<Doubt> {
+        let before = self.clock_offset().and_then(clock::doubt)?;
+        let is_old = self.cache().clock.is_some_and(|seen| seen.age() > CLOCK_ASKED_AGAIN);
+        if is_old && self.send(Method::Get, &self.directory_url, &[]).is_err() {
+            return Some(before);
+        }
+        self.clock_offset().and_then(clock::doubt)
     }
 
     /// The lock guards a cache only: what a panicking thread left is as good as any.
@@ -227,7 +239,7 @@ impl Client {
         exchange.answered(reply.status);
         if let Some(date) = reply.date() {
             metrics::clock_seen(Peer::Acme, date);
-            self.cache().clock_offset = Some(date.unix() - time::now().unix());
+            self.cache().clock = Some(Seen::now(date));
         }
         Ok(reply)
     }

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::config::Data;
 use crate::config::fields::{Fault, Fields};
 use crate::config::node::{self, Node};
 use crate::limits::CONFIG_MAP_OCTETS_MAX;
@@ -21,8 +24,8 @@ pub(super) struct Manifest {
 #[derive(Debug)]
 pub(super) struct ConfigMap {
     pub(super) at: ObjectRef,
-    /// What is text of its data.
-    pub(super) data: BTreeMap<String, String>,
+    /// Its data.
+    pub(super) data: Data,
     /// What is wrong besides the contents, a sentence each.
     pub(super) faults: Vec<String>,
 }
@@ -92,12 +95,23 @@ fn config_map(object: &Node, namespace: Option<&str>) -> ConfigMap {
         }
         ObjectRef::new(namespace, "?")
     });
-    let data = object.get("data").map(|data| texts(data, &mut faults)).unwrap_or_default();
+    let mut data = Data::from(object.get("data").map(|data| texts(data, &mut faults)).unwrap_or_default());
     if let Some(Node::Map(pairs)) = object.get("binaryData") {
-        for (key, _) in pairs {
+        for (key, value) in pairs {
             let key = if let Node::Text(key) = key { key } else { key.kind() };
-            let sentence = "is not read: notariat reads the texts of `data`".to_owned();
-            faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+            let Node::Text(value) = value else {
+                let sentence = format!("is {}; it must be base64", value.kind());
+                faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                continue;
+            };
+            let folded: String = value.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+            match STANDARD.decode(folded) {
+                Ok(octets) => data.add_binary(key.to_owned(), &octets),
+                Err(_) => {
+                    let sentence = "is not base64".to_owned();
+                    faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                }
+            }
         }
     }
     let mut fields = Fields::of(object, "", &mut faults);

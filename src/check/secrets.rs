@@ -17,7 +17,8 @@ pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
             | State::RateLimited
             | State::Capped
             | State::Contested
-            | State::Partial => {
+            | State::Partial
+            | State::Orphaned => {
                 report.say(Level::Warning, &object, sentence(row, now));
             }
             State::Valid | State::Issuing | State::Waiting => {

@@ -23,6 +23,7 @@ pub(super) const WORDS: &[&str] = &[
     "local-mode",
     "resolver",
     "workers",
+    "forget-after",
     "listen",
     "log-level",
     "log-format",

@@ -1,6 +1,9 @@
 //! Readers of values of flags.
 
-use crate::limits::ALLOWED_NAMESPACES_MAX;
+use std::time::Duration;
+
+use crate::config::fields::duration;
+use crate::limits::{ALLOWED_NAMESPACES_MAX, FORGET_AFTER_MAX};
 use crate::name::check_namespace;
 
 pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
@@ -10,6 +13,16 @@ pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
     }
     names.iter().try_for_each(|name| check_namespace(name).map_err(|e| format!("{e}: {name:?}")))?;
     Ok(names)
+}
+
+pub(super) fn forget_after(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s" | "0h" | "0d") {
+        return Ok(Duration::ZERO);
+    }
+    match duration(text)? {
+        given if given <= FORGET_AFTER_MAX => Ok(given),
+        _ => Err(format!("is longer than {} days", FORGET_AFTER_MAX.as_secs() / 86_400)),
+    }
 }
 
 pub(super) fn log_level(text: &str) -> Result<log::LevelFilter, String> {

@@ -4,6 +4,7 @@
 //! parser's own limits on aliases and nesting. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
 //! `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
+pub mod data;
 pub mod dns;
 pub mod entry;
 pub mod fields;
@@ -12,7 +13,6 @@ pub mod metadata;
 pub mod namespaces;
 pub mod node;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::address::ServerAddress;
 use crate::limits::{ENTRIES_COMPARED_MAX, ENTRIES_MAX, ZONES_MAX};
 use crate::name::{DnsName, ObjectRef};
+pub use data::Data;
 use entry::Entry;
 use fields::{Fault, Fields, require};
 use issuers::Issuers;
@@ -101,7 +102,7 @@ pub struct Inspected {
 ///
 /// # Errors
 /// When a key does not scan as YAML, or `defaults`, `issuers` or `zones` have a fault: every one, in one text.
-pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<Config, Unreadable> {
+pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, Unreadable> {
     read_after(data, namespaces, &Config::default())
 }
 
@@ -109,17 +110,13 @@ pub fn read(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Result<
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn read_after(
-    data: &BTreeMap<String, String>,
-    namespaces: &Namespaces,
-    before: &Config,
-) -> Result<Config, Unreadable> {
+pub fn read_after(data: &Data, namespaces: &Namespaces, before: &Config) -> Result<Config, Unreadable> {
     let (config, faults) = all(data, namespaces, before, &mut |_, _| {});
     if faults.is_empty() { Ok(config) } else { Err(Unreadable(faults.join("; "))) }
 }
 
 /// Reads the data of a ConfigMap, and keeps what was written besides what was understood.
-pub fn inspect(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Inspected {
+pub fn inspect(data: &Data, namespaces: &Namespaces) -> Inspected {
     let mut items = Vec::new();
     let (config, faults) = all(data, namespaces, &Config::default(), &mut |place, whole| items.push((place, whole)));
     Inspected { config, faults, items }
@@ -127,7 +124,7 @@ pub fn inspect(data: &BTreeMap<String, String>, namespaces: &Namespaces) -> Insp
 
 /// Goes on behind every fault; `each` is given the place and the fields, with the defaults, of each entry in turn.
 fn all(
-    data: &BTreeMap<String, String>,
+    data: &Data,
     namespaces: &Namespaces,
     before: &Config,
     each: &mut dyn FnMut(String, Node),
@@ -151,7 +148,7 @@ fn all(
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
     let mut last = None;
     // One after the other: the tree of a large one takes many times the memory of its text.
-    for key in data.keys().filter(|key| is_list(key)) {
+    for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
             None => {}
             Some(Node::List(items)) if config.entries.len() + items.len() > ENTRIES_MAX => faults.push(format!(
@@ -180,20 +177,49 @@ fn all(
             }
         }
     }
-    config.warnings =
-        data.keys().filter(|key| !is_list(key) && !OTHER_KEYS.contains(&key.as_str())).map(unknown).collect();
+    for (key, said) in &data.unreadable {
+        match resembled(key) {
+            Some(_) => faults.push(format!("key `{key}` {said}")),
+            None => config.warnings.push(format!("{} (it {said})", ignored(key))),
+        }
+    }
+    // An entry that is not seen would be taken for one that went.
+    for key in data.texts.keys().filter(|key| !is_known(key)) {
+        match resembled(key) {
+            Some(near) => faults.push(format!("{}; did you mean `{near}`?", none_of(key))),
+            None => config.warnings.push(ignored(key)),
+        }
+    }
     (config, faults)
 }
 
 /// The keys besides the lists.
 const OTHER_KEYS: [&str; 3] = ["defaults", "issuers", "zones"];
 
-fn unknown(key: &String) -> String {
-    let start = key.split_once('-').map_or(key.as_str(), |(start, _)| start);
-    let near =
-        ["certificates"].into_iter().chain(OTHER_KEYS).find(|known| fields::distance(known, start) * 4 <= known.len());
-    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones and is ignored{hint}")
+fn is_known(key: &str) -> bool {
+    is_list(key) || OTHER_KEYS.contains(&key)
+}
+
+/// The known key that this one is, or that it looks like a misspelling of: `Certificates`, `certificate`, `certs`, `certificates.yaml`.
+fn resembled(key: &str) -> Option<&'static str> {
+    let lower = key.to_ascii_lowercase();
+    let start = lower.split(|c: char| !c.is_ascii_alphanumeric()).find(|part| !part.is_empty())?;
+    let stem = start.trim_end_matches('s');
+    let near = |known: &&str| {
+        fields::distance(known, start) * 4 <= known.len() || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
+    };
+    ["certificates"].into_iter().chain(OTHER_KEYS).find(near)
+}
+
+/// Letters at the start of a known key that are taken for it: `cert`, `zone`.
+const KEY_STEM_MIN: usize = 4;
+
+fn none_of(key: &str) -> String {
+    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones")
+}
+
+fn ignored(key: &str) -> String {
+    format!("{} and is ignored", none_of(key))
 }
 
 /// The defaults without those that have a fault, which is said once and not again of each entry.
@@ -221,8 +247,14 @@ fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>)
 }
 
 /// One key as a tree; `None` where there is nothing in it, or a fault.
-fn document(data: &BTreeMap<String, String>, key: &str, faults: &mut Vec<String>) -> Option<Node> {
-    match node::read(data.get(key)?) {
+fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<Node> {
+    let text = data.texts.get(key)?;
+    if data::is_utf_16(text.as_bytes()) {
+        faults.push(format!("key `{key}`: {}", data::encoding(text.as_bytes())));
+        return None;
+    }
+    // Editors on Windows put a byte order mark before the text.
+    match node::read(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         Ok(Node::Null) => None,
         Ok(node) => Some(node),
         Err(sentence) => {

@@ -209,16 +209,75 @@ fn no_fault_hides_another_and_none_is_said_twice() {
         "key `issuers` lab: directory: is missing",
         "key `zones` item 1: server: \"a:b\" has",
         "key `zones` item 1: zone: is missing",
+        "key `default` is none of",
     ]) {
         assert!(fault.starts_with(part), "{fault}");
     }
-    assert_eq!((faults.len(), items.len()), (5, 3), "{faults:?}");
+    assert_eq!((faults.len(), items.len()), (6, 3), "{faults:?}");
     let [Err(a), Err(b), Ok(c)] = &config.entries[..] else { panic!("{:?}", config.entries) };
     assert_eq!(a.to_string(), "certificates entry 1 (team/a): domains: is an empty list; a certificate needs a name");
     let fields: Vec<&str> = b.faults.iter().map(|fault| fault.field.as_str()).collect();
     assert_eq!(fields, ["adopt", "domains", "issuer"], "{b}");
     assert_eq!((c.key_type, c.dns.ttl), (KeyType::EcdsaP384, 30), "sound defaults stay");
-    assert!(config.warnings[0].ends_with("and is ignored; did you mean `defaults`?"), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_misspelt_or_moved_key_makes_the_config_map_unreadable() {
+    for key in [
+        "certificate",
+        "Certificates",
+        "certs",
+        "cert",
+        "certificates.yaml",
+        "certificates_web",
+        "cerificates-team",
+        "default",
+        "Zones",
+        "issuer.yml",
+    ] {
+        let said = config(&[(key, "- {secret: web, domains: [a.test]}")]).unwrap_err();
+        assert!(said.contains(&format!("key `{key}` is none of")) && said.contains("did you mean `"), "{said}");
+    }
+    for key in ["notes", "README.md", "ca.crt", "index"] {
+        let config = config(&[(key, "x"), ("certificates", "[]")]).unwrap();
+        assert!(config.warnings[0].ends_with("is ignored"), "{:?}", config.warnings);
+    }
+    for (key, is_fault) in [
+        ("certificates", true),
+        ("certificates-web", true),
+        ("certificate", true),
+        ("zones", true),
+        ("logo.png", false),
+    ] {
+        let mut data = Data::default();
+        data.add_binary(key.to_owned(), b"# \xE9\n- {secret: web, domains: [a.test]}");
+        let read = read(&data, &namespaces("team"));
+        match is_fault {
+            true => {
+                let said = read.unwrap_err().to_string();
+                assert!(
+                    said.contains(&format!("key `{key}` is in `binaryData`")) && said.contains("Latin-1"),
+                    "{said}"
+                );
+            }
+            false => assert!(read.unwrap().warnings[0].contains("is ignored")),
+        }
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_utf_16_is_named() {
+    let marked = config(&[
+        ("certificates", "\u{feff}- {secret: x, domains: [x.test]}"),
+        ("defaults", "\u{feff}email: a@b.test"),
+        ("zones", "\u{feff}- {zone: x.test}"),
+        ("issuers", "\u{feff}lab: {directory: 'https://ca.test/dir'}"),
+    ])
+    .unwrap();
+    let [Ok(entry)] = &marked.entries[..] else { panic!("{:?}", marked.entries) };
+    assert_eq!((entry.email.as_deref(), marked.zones.len()), (Some("a@b.test"), 1));
+    let wide: String = "- secret: x".chars().flat_map(|c| [c, '\0']).collect();
+    assert!(config(&[("certificates", &wide)]).unwrap_err().contains("it is UTF-16"));
 }
 
 #[test]

@@ -37,6 +37,16 @@ struct Problem {
     unread: bool,
 }
 
+impl Source {
+    /// What is done for it while something is wrong with it.
+    fn in_force(&self) -> &'static str {
+        match self.config {
+            Some(_) => "the last accepted one stays in force",
+            None => "nothing is done for it until it can be read",
+        }
+    }
+}
+
 /// What a ConfigMap was read as; `None` where it does not exist.
 pub(super) type Read = Result<Option<Result<Arc<Config>, config::Unreadable>>, StoreError>;
 
@@ -85,7 +95,7 @@ impl Configs {
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         let wrong = |(name, source): (&ObjectRef, &Source)| {
             let said = &source.problem.as_ref()?.said;
-            Some(format!("ConfigMap {name}: {said}"))
+            Some(format!("ConfigMap {name}: {said}; {}", source.in_force()))
         };
         self.sources.iter().filter_map(wrong)
     }
@@ -131,10 +141,7 @@ impl Configs {
                 Some(problem) => {
                     wishes.incomplete = true;
                     (overall.unreadable, overall.unknown) = (true, overall.unknown || problem.unread);
-                    let in_force = match source.config {
-                        Some(_) => "the last accepted one stays in force",
-                        None => "nothing is done for it until it can be read",
-                    };
+                    let in_force = source.in_force();
                     let error = &problem.said;
                     if said.is_news(&name.to_string(), error) {
                         event!(

@@ -85,9 +85,9 @@ impl Loop<'_> {
             return None;
         }
         if has_place {
-            if let Some(at) = self.gone.pop() {
+            if let Some((at, fate)) = self.gone.pop() {
                 self.forgetting.insert(at.clone());
-                return Some(Errand::Forget(at));
+                return Some(Errand::Forget(at, fate));
             }
             if let Some(state) = self.tell_state() {
                 return Some(Errand::Tell(state));
@@ -137,6 +137,7 @@ impl Loop<'_> {
         let report = self.world.report(&ordering, &parked, |secret| self.board.order_of(secret), &mut look);
         // A look that was broken off says nothing.
         let whole = !self.context.stop.is_set();
-        whole.then(|| self.telling.write(report, self.world.wishes.wanted.len())).flatten()
+        let all = self.world.wishes.wanted.len() + self.world.orphans().count();
+        whole.then(|| self.telling.write(report, all)).flatten()
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{self, Config, Unreadable};
 use crate::decide::held::Held;
 use crate::issue::Context;
 use crate::kube::object::Resource;
-use crate::kube::object::{SecretObject, texts};
+use crate::kube::object::{SecretObject, config_data};
 use crate::kube::watch::Told;
 use crate::kube::watch_state::{Selector, Target};
 use crate::name::ObjectRef;
@@ -81,7 +81,7 @@ pub(super) enum Seen {
 pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefCell<Arc<Config>>, now: Time) -> Seen {
     match told {
         Told::Object(object) if target.resource == Resource::ConfigMaps => {
-            let read = config::read_after(&texts(object.get("data")), &context.namespaces, &config.borrow());
+            let read = config::read_after(&config_data(&object), &context.namespaces, &config.borrow());
             let read = read.map(Arc::new);
             if let Ok(read) = &read {
                 config.replace(read.clone());

@@ -96,6 +96,8 @@ impl Loop<'_> {
             Ok(()) => {
                 outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
             }
+            // Said once for all.
+            Err(failed) if failed.stage == Stage::Clock => false,
             Err(failed) if failed.uncounted => {
                 event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 false

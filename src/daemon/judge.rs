@@ -65,6 +65,7 @@ impl World {
                 rows.truncate(BULLETIN_ROWS_MAX);
             }
         }
+        rows.extend(self.orphans().take(BULLETIN_ROWS_MAX));
         rows.sort_by_cached_key(Row::urgency);
         Report { rows, notes: self.notes(), progress: None }
     }
@@ -139,7 +140,8 @@ impl World {
             }
         }
         let tidied = self.tidied.get(secret).map(|last| *last + TIDY_INTERVAL);
-        let keep_tidy = !accepted || (untidy && tidied.is_none_or(|next| next <= now));
+        let is_back = body.orphaned.is_some();
+        let keep_tidy = !accepted || is_back || (untidy && tidied.is_none_or(|next| next <= now));
         if untidy && !keep_tidy {
             verdict.due = sooner(verdict.due, tidied);
         }
@@ -151,7 +153,7 @@ impl World {
         let kept = matches!(judgement.decision, Decision::Keep { .. });
         let task = self.act(secret, &wanted.source, judgement.decision, &told, keep_tidy, &mut verdict);
         let task = task.or(question.map(Task::Window)).or_else(|| self.probe(secret, kept, now, &mut verdict));
-        let Some(task) = task else { return Ok(verdict) };
+        let Some(task) = task else { return Ok(Verdict { is_back, ..verdict }) };
         match &task {
             Task::Issue { .. } => {
                 let place = Word::shared(directory.url());
@@ -277,7 +279,7 @@ impl World {
             Held::Present(_) | Held::Missing => None,
         })?;
         let cert_id = facts.cert_id.clone()?;
-        let at = self.context.questions.next(secret, directory, body.next_question);
+        let at = self.context.questions.next(secret, directory, body.next_question, now);
         if at > now {
             verdict.due = sooner(verdict.due, Some(at));
             return None;

@@ -9,6 +9,7 @@ mod configs;
 mod dispatch;
 mod election;
 mod facts;
+mod fates;
 mod finish;
 mod forms;
 mod judge;
@@ -28,11 +29,13 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::decide::fate::Fate;
 use crate::issue::{Context, Failed};
 use crate::kube::client::Resource;
 use crate::limits::CHANGES_WAITING_MAX;
@@ -42,7 +45,7 @@ use crate::pulse;
 use crate::serve::port::Port;
 use crate::stop::Stop;
 use crate::time;
-use crate::work::{Job, Outcome, forget, run, settle_panic};
+use crate::work::{Job, Outcome, meet, run, settle_panic};
 use board::Board;
 use configs::Overall;
 use dispatch::Crew;
@@ -68,6 +71,8 @@ pub struct Plan {
     pub dry_run: bool,
     /// The Lease by which replicas elect the one that works.
     pub lease: Option<ObjectRef>,
+    /// How long what is known of a certificate is kept when its entry goes.
+    pub forget_after: Duration,
     /// The HTTP port.
     pub port: Option<Arc<Port>>,
     /// Whether the page is there.
@@ -124,8 +129,8 @@ impl End {
 enum Errand {
     /// Something for a certificate.
     Do(Box<Job>),
-    /// To empty a record of which nobody wants the certificate any more.
-    Forget(ObjectRef),
+    /// To bring a record in line with an entry that went or came back.
+    Forget(ObjectRef, Fate),
     /// To write the ConfigMap that shows the state.
     Tell(Box<telling::State>),
     /// To read the form in which the entry of a certificate was accepted last.
@@ -239,8 +244,8 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
                 });
                 Done::Job(outcome, job)
             }
-            Errand::Forget(at) => {
-                let forgotten = catch_unwind(AssertUnwindSafe(|| forget(context, &at)));
+            Errand::Forget(at, fate) => {
+                let forgotten = catch_unwind(AssertUnwindSafe(|| meet(context, &at, fate)));
                 let result = forgotten.unwrap_or_else(|_| Err(Failed::inside()));
                 Done::Forgotten(at, result)
             }

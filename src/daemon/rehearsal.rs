@@ -2,6 +2,7 @@
 //! Secret, not a record, not a zone.
 
 use super::said::Said;
+use crate::decide::fate::Fate;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::work::{Job, Task};
@@ -23,7 +24,14 @@ pub(super) fn tell(said: &mut Said, job: &Job) {
     }
 }
 
-/// Says that a record would be emptied: nobody wants its certificate any more.
-pub(super) fn tell_gone(record: &ObjectRef) {
-    event!(info, "would", action = "forget", record = record, detail = "no entry has its Secret any more");
+/// Says what would become of a record.
+pub(super) fn tell_fate(record: &ObjectRef, fate: Fate) {
+    let (action, detail) = match fate {
+        Fate::Orphan(orphaned) => {
+            ("orphan", format!("no entry has its Secret any more; kept until {}", orphaned.until))
+        }
+        Fate::Reclaim => ("reclaim", "an entry has its Secret again".to_owned()),
+        Fate::Forget => ("forget", "no entry has its Secret any more".to_owned()),
+    };
+    event!(info, "would", action = action, record = record, detail = detail);
 }

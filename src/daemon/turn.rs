@@ -14,6 +14,7 @@ use super::showing::Showing;
 use super::telling::Telling;
 use super::world::{World, pause_until};
 use super::{End, Pass, Plan, Wake, rehearsal};
+use crate::decide::fate::Fate;
 use crate::issue::Context;
 use crate::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::log::event;
@@ -31,8 +32,8 @@ pub(super) struct Loop<'p> {
     pub(super) crew: Crew,
     pub(super) woken: Receiver<Wake>,
     pub(super) board: Board,
-    /// Records of certificates that nobody wants any more, to be emptied; and those that are being emptied.
-    pub(super) gone: Vec<ObjectRef>,
+    /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
+    pub(super) gone: Vec<(ObjectRef, Fate)>,
     pub(super) forgetting: HashSet<ObjectRef>,
     /// Certificates may have come or gone.
     pub(super) all_changed: bool,
@@ -149,6 +150,7 @@ impl Loop<'_> {
     fn read(&mut self, now: Time) -> Result<(), String> {
         self.read_again = now + POLL_INTERVAL;
         let read = self.world.read_configs();
+        self.all_changed |= self.world.fates_are_due(now);
         if self.world.is_watching() {
             if read {
                 self.world.follow(now)?;
@@ -170,12 +172,12 @@ impl Loop<'_> {
         let all = std::mem::take(&mut self.all_changed);
         if all {
             self.board.retain(|secret| self.world.is_wanted(secret));
-            for at in self.world.gone(self.board.worked_on(), now) {
-                if !self.forgetting.contains(&at) && !self.gone.contains(&at) {
+            for (at, fate) in self.world.gone(self.board.worked_on(), self.plan.forget_after, now) {
+                if !self.forgetting.contains(&at) && !self.gone.iter().any(|(waiting, _)| *waiting == at) {
                     if self.plan.dry_run {
-                        rehearsal::tell_gone(&at);
+                        rehearsal::tell_fate(&at, fate);
                     }
-                    self.gone.push(at);
+                    self.gone.push((at, fate));
                 }
             }
         }
@@ -198,6 +200,10 @@ impl Loop<'_> {
             let verdict = self.world.decide(&secret, &mut look);
             if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
                 rehearsal::tell(&mut self.world.said, job);
+            }
+            let record = record::reference(&secret, &self.context.namespace);
+            if verdict.is_back && !self.plan.dry_run && !self.forgetting.contains(&record) {
+                self.gone.push((record, Fate::Reclaim));
             }
             self.board.put(secret.clone(), verdict);
             self.tell_parked(&secret);

@@ -16,12 +16,11 @@ use crate::decide::limits::{Made, counted, made_lately};
 use crate::issue::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
-use crate::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
+use crate::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL};
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record;
 use crate::serve::snapshot::{Certificate, Snapshot};
-use crate::sources::{Wishes, configmap};
+use crate::sources::Wishes;
 use crate::status::row::{Kind, Parked};
 use crate::text::one_line;
 use crate::time::{self, Time};
@@ -32,7 +31,7 @@ use crate::work::{Job, Task};
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) context: Arc<Context>,
-    configs: Configs,
+    pub(super) configs: Configs,
     pub(super) objects: Objects,
     /// What the ConfigMaps say, all together.
     pub(super) wishes: Wishes,
@@ -51,6 +50,8 @@ pub(super) struct World {
     wish_again: bool,
     /// The forms in which what is refused was last accepted.
     forms: Forms,
+    /// When something is to be done about a record whose entry went.
+    pub(super) next_fate: Option<Time>,
 }
 
 /// Which zones are probed.
@@ -79,6 +80,8 @@ pub(super) struct Verdict {
     pub(super) order: Option<Box<(Word, bool)>>,
     /// It is to be made in another way, which failed: it waits.
     pub(super) change_waits: bool,
+    /// Its entry went and came back, and nothing is done that would write so into its record.
+    pub(super) is_back: bool,
 }
 
 /// What one look shares over all certificates.
@@ -111,6 +114,7 @@ impl World {
             blind: BTreeSet::new(),
             wish_again: false,
             forms: Forms::default(),
+            next_fate: None,
         }
     }
 
@@ -317,7 +321,8 @@ impl World {
         });
         let certificates = certificates.unwrap_or_default();
         let gates = if self.context.limits.is_open() { Vec::new() } else { self.gates(now) };
-        Snapshot { certificates, ordering, parked, faults, entries, gates, ..Snapshot::default() }
+        let orphaned = self.orphans().count();
+        Snapshot { certificates, ordering, parked, faults, entries, orphaned, gates, ..Snapshot::default() }
     }
 
     /// What is to be said besides the certificates.
@@ -346,38 +351,6 @@ impl World {
             }
         }
         closed.into_iter().collect()
-    }
-
-    /// Records of certificates that nobody wants any more and of which something is left. Not those of `worked_on`: a job under way
-    /// would go on publishing what was withdrawn.
-    pub(super) fn gone<'s>(&mut self, worked_on: impl Iterator<Item = &'s ObjectRef>, now: Time) -> Vec<ObjectRef> {
-        if self.wishes.incomplete || matches!(self.probing, Probing::Only) {
-            return Vec::new();
-        }
-        let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
-        // What is refused is wanted all the same, though perhaps in no form that we may serve.
-        let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
-        let of = |secret: &ObjectRef| record::reference(secret, &self.context.namespace);
-        let kept: BTreeSet<ObjectRef> = refused.map(of).chain(worked_on.map(of)).collect();
-        let is_kept = |at: &ObjectRef| kept.contains(at) || self.owner(at).is_some();
-        let mut gone = Vec::new();
-        for (at, known) in self.objects.records.facts().filter(|(at, _)| !is_kept(at)) {
-            let Ok(known) = known else { continue };
-            // Those of another instance in this namespace are not ours to miss.
-            let ours = known
-                .accepted
-                .as_ref()
-                .is_some_and(|a| a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)));
-            let left = known.accepted.is_none() && !known.body.leftovers.is_empty();
-            let rested = self.tidied.get(at).is_none_or(|last| *last + TIDY_INTERVAL <= now);
-            if (ours || left) && rested {
-                gone.push(at.clone());
-            }
-        }
-        for at in &gone {
-            self.tidied.insert(at.clone(), now);
-        }
-        gone
     }
 }
 

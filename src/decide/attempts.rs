@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::renewal::scaled;
+use crate::clock::happened;
 use crate::time::Time;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -143,7 +144,7 @@ pub const CAP_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 
 /// Until when no order may be made, given the times of those that were. `None`: there is room.
 pub fn capped(orders: &[Time], now: Time) -> Option<Time> {
-    let mut recent: Vec<Time> = orders.iter().copied().filter(|t| *t + CAP_WINDOW > now).collect();
+    let mut recent: Vec<Time> = orders.iter().copied().filter(|t| *t + CAP_WINDOW > now && happened(*t, now)).collect();
     recent.sort();
     let over = recent.len().checked_sub(CAP_ORDERS)?;
     Some(recent[over] + CAP_WINDOW)
@@ -219,5 +220,6 @@ mod tests {
         assert_eq!(capped(&[day(3), day(1), day(2), day(4)], NOW), Some(day(4) + CAP_WINDOW));
         assert_eq!(capped(&[day(5), day(1), day(2), day(3), day(4)], NOW), Some(day(4) + CAP_WINDOW));
         assert_eq!(capped(&[day(7), day(1), day(2), day(3)], NOW), None, "seven days to the second");
+        assert_eq!(capped(&[NOW + DAY * 300; 9], NOW), None, "a clock that was ahead wrote them");
     }
 }

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::clock::holds;
+use crate::limits::WAIT_MAX;
 use crate::name::{DnsName, ObjectRef};
 use crate::time::Time;
 use crate::word::Word;
@@ -107,7 +109,9 @@ impl Gates {
     /// Why not.
     pub fn admits(&self, lane: &Lane, ca: &Word, entry: Entry, now: Time) -> Result<(), Barred> {
         match self.lanes.get(lane) {
-            Some(Gate { closed_until: Some(until), .. }) if *until > now => return Err(Barred::Closed(*until)),
+            Some(Gate { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
+                return Err(Barred::Closed(*until));
+            }
             // After a failure one goes first.
             Some(Gate { failures: 1.., trial: true, .. }) if !entry.has_trial => return Err(Barred::Trial),
             Some(_) | None => {}

@@ -11,6 +11,8 @@ use super::Orders;
 use super::attempts::{CAP_WINDOW, Stage};
 use super::directory::normalized;
 use super::held::Held;
+use crate::clock::{happened, holds};
+use crate::limits::WAIT_MAX;
 use crate::name::{DnsName, Domain};
 use crate::record::Body;
 use crate::time::Time;
@@ -84,7 +86,7 @@ fn quoted(text: &str) -> Option<DnsName> {
 
 /// The closed gate that makes an order of these names wait longest.
 pub fn closed<'g>(gates: &'g [Closed], names: &[Domain], now: Time) -> Option<&'g Closed> {
-    gates.iter().filter(|gate| gate.until > now && gate.is_for(names)).max_by_key(|gate| gate.until)
+    gates.iter().filter(|gate| holds(gate.until, WAIT_MAX, now) && gate.is_for(names)).max_by_key(|gate| gate.until)
 }
 
 /// So many orders may be made in so long.
@@ -178,7 +180,7 @@ impl Made {
 /// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
 pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders {
     let mut orders = Orders::new();
-    let counts = |at: &Time| *at + CAP_WINDOW > now;
+    let counts = |at: &Time| *at + CAP_WINDOW > now && happened(*at, now);
     for history in records.flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
         let of = orders.entry(history.directory.clone()).or_default();
         of.entry(history.names.clone()).or_default().extend(&history.orders);
@@ -190,7 +192,7 @@ pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders
 /// since. The counted ones are no regular renewals.
 pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<Word, Made> {
     let mut made: HashMap<Word, Made> = HashMap::new();
-    let is_recent = |at: Time| at + DAY > now;
+    let is_recent = |at: Time| at + DAY > now && happened(at, now);
     for body in records {
         if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
             made.entry(stored.directory.clone()).or_default().all.push(stored.at);
@@ -229,7 +231,8 @@ fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
 
 /// Those that the window of a quota still has, the oldest first.
 fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
-    let mut recent: Vec<Time> = orders.iter().copied().filter(|at| *at + quota.window > now).collect();
+    let mut recent: Vec<Time> =
+        orders.iter().copied().filter(|at| *at + quota.window > now && happened(*at, now)).collect();
     recent.sort();
     recent
 }

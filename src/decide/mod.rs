@@ -6,6 +6,7 @@
 pub mod attempts;
 pub mod checks;
 pub mod directory;
+pub mod fate;
 pub mod gate;
 pub mod held;
 pub mod limits;
@@ -18,7 +19,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cert::facts::Facts;
+use crate::clock::{happened, holds};
 use crate::config::entry::{Entry, order_names};
+use crate::limits::WAIT_MAX;
 use crate::name::Domain;
 use crate::record::Body;
 use crate::time::{Time, human};
@@ -214,7 +217,8 @@ fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
 
 fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usize>) -> Decision {
     let hour = Duration::from_secs(3600);
-    let recent: Vec<Time> = input.record.restores.iter().copied().filter(|t| *t + hour > input.now).collect();
+    let recent: Vec<Time> =
+        input.record.restores.iter().copied().filter(|t| *t + hour > input.now && happened(*t, input.now)).collect();
     match recent.iter().max() {
         Some(last) if recent.len() >= RESTORES_AN_HOUR => {
             Decision::Wait { finding, waiting: Waiting::Contested, until: *last + hour / 3 }
@@ -269,7 +273,7 @@ fn is_under_way(input: &Input<'_>, names: &[Domain]) -> bool {
 /// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.
 fn backing_off(input: &Input<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
-    history.next_attempt.filter(|next| *next > input.now && history.inputs == input.inputs)
+    history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
 }
 
 /// The order in flight was counted already, so it may be a certificate by now that is only to be fetched.
@@ -279,7 +283,7 @@ fn was_counted(input: &Input<'_>, names: &[Domain]) -> bool {
 }
 
 /// Somebody asked with `notariat renew -force`, who knows what the cap is for.
-fn is_forced(held: &Held) -> bool {
+pub fn is_forced(held: &Held) -> bool {
     matches!(held, Held::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
 

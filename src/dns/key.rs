@@ -192,7 +192,7 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
 /// Whether octets are base64 text themselves: what was encoded once too often. Only text that ends in padding counts, for an operator may
 /// well choose letters and digits as a secret.
 fn is_base64_text(octets: &[u8]) -> bool {
-    octets.len() >= 16 && octets.len() % 4 == 0 && octets.ends_with(b"=") && BASE64.decode(octets).is_ok()
+    octets.len() >= 16 && octets.len().is_multiple_of(4) && octets.ends_with(b"=") && BASE64.decode(octets).is_ok()
 }
 
 impl TsigKey {

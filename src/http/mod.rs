@@ -13,9 +13,10 @@ use ureq::http::{HeaderMap, Request, Response, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, TcpConnector};
 
+use crate::clock::{self, BEFORE_1970};
 use crate::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX, HTTP_IDLE};
 use crate::pulse;
-use crate::time::Time;
+use crate::time::{self, Time};
 use tls::{TlsConnector, Trust};
 
 /// What every request says it comes from (RFC 8555 section 6.1 demands it; the API server writes it into managedFields).
@@ -107,6 +108,9 @@ impl Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError(pub String);
 
+/// What is likely where the server's certificate begins to be valid later than now.
+const SKEWED: &str = "is this machine's clock right (NTP)? The server's certificate begins to be valid later";
+
 /// How the sentence ends where the server's certificate is from a CA that is not trusted.
 const UNTRUSTED: &str = "the server's certificate is from a CA that is not trusted here";
 
@@ -178,6 +182,9 @@ impl Http {
 
     fn begin(&self, ask: &Ask<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
         pulse::beat();
+        if !clock::is_usable(time::now()) {
+            return Err(HttpError(BEFORE_1970.to_owned()));
+        }
         let mut request = Request::builder().method(ask.method.name()).uri(ask.url);
         for (name, value) in ask.headers {
             request = request.header(*name, *value);
@@ -266,6 +273,12 @@ fn plain(e: &ureq::Error) -> String {
                 // What a person has to do about a private CA.
                 said if said.contains("UnknownIssuer") => {
                     format!("{said}: {UNTRUSTED}")
+                }
+                said if said.contains("not valid yet") || said.contains("NotValidYet") => {
+                    format!("{said}: {SKEWED}")
+                }
+                said if said.contains("certificate expired") || said.contains("Expired") => {
+                    format!("{said}: it was not renewed, or this machine's clock is ahead (NTP)")
                 }
                 said => said,
             },

@@ -13,6 +13,7 @@ use crate::acme::error::AcmeError;
 use crate::acme::jws::{AccountKey, ExternalAccount};
 use crate::acme::wire::Status;
 use crate::cert::facts::hex;
+use crate::clock::happened;
 use crate::decide::attempts::{Severity, Stage};
 use crate::decide::limits::Closed;
 use crate::kube::object::SecretObject;
@@ -129,13 +130,13 @@ impl Accounts {
             self.count_registration(&at, directory, now)?;
             kept = office.register(kept, wanted, email).inspect_err(|_| self.uncount_registration(directory, now))?;
         }
-        let Kept { secret, key, url, email: kept_email, .. } = kept;
+        let Kept { secret, key, next_key, url, email: kept_email, .. } = kept;
         let account = Account { key, url: url.unwrap_or_default() };
         if let Some(email) = email.filter(|email| kept_email.as_deref() != Some(*email)) {
             office.ca.set_contact(&account, email).map_err(|e| of_acme(Stage::Account, &e))?;
             office.write(
                 &secret,
-                &data(&account.key, None, Some(&account.url), office.ca.directory_url(), Some(email)),
+                &data(&account.key, next_key.as_ref(), Some(&account.url), office.ca.directory_url(), Some(email)),
             )?;
             event!(info, "account-contact", account = account.url, secret = at);
         }
@@ -155,7 +156,7 @@ impl Accounts {
     /// Counts a registration before it is made, so that workers together make no more than may be.
     fn count_registration(&self, at: &ObjectRef, directory: &str, now: Time) -> Result<(), Failed> {
         let registered = &mut self.known().registered;
-        registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now);
+        registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now && happened(*at, now));
         let mut lately = registered.iter().filter(|(d, _)| d == directory).map(|(_, at)| *at);
         if let Some(first) = lately.next().filter(|_| lately.count() + 1 >= REGISTRATIONS_MAX) {
             let error =
@@ -306,17 +307,33 @@ impl Office<'_> {
         let kept = self.read(at)?.ok_or_else(|| wrong("it does not exist"))?;
         let Kept { secret, key, url, email, gates, .. } = self.settle_next_key(kept)?;
         let url = url.ok_or_else(|| wrong("it was never registered"))?;
-        let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
         let directory = self.ca.directory_url();
+        let offered = self.ca.directory().map_err(|e| of_acme(Stage::Account, &e))?.key_change.is_some();
+        if !offered {
+            return Err(wrong(&format!("the CA {directory} offers no change of account keys; the key stays")));
+        }
+        let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
         let secret = self.write(&secret, &data(&key, Some(&next), Some(&url), directory, email.as_deref()))?;
         let account = Account { key, url };
-        self.ca.change_key(&account, &next).map_err(|e| of_acme(Stage::Account, &e))?;
+        let refused = match self.ca.change_key(&account, &next) {
+            Ok(()) => None,
+            Err(e) if is_for_good(&e) => Some(e),
+            Err(e) => return Err(of_acme(Stage::Account, &e)),
+        };
         // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
         let kept =
             Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email, gates };
         let before = kept.key.thumbprint();
         let kept = self.settle_next_key(kept)?;
-        match kept.key.thumbprint() == before {
+        let is_old = kept.key.thumbprint() == before;
+        if let Some(refused) = refused.filter(|_| is_old) {
+            // The CA does not know the new key, and never will.
+            self.write(&kept.secret, &data(&kept.key, None, Some(&account.url), directory, kept.email.as_deref()))?;
+            return Err(wrong(&format!(
+                "the CA {directory} offers no change of account keys, or not for this account; the key stays: {refused}"
+            )));
+        }
+        match is_old {
             true => Err(wrong("the CA agreed to the change of keys and goes on with the old one")),
             false => Ok(account.url),
         }
@@ -347,6 +364,11 @@ impl Office<'_> {
         let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data);
         written.map_err(|e| failed(&secret.reference, Severity::Transient, e.to_string()))
     }
+}
+
+/// Whether the CA will not change the key of this account however often it is asked.
+fn is_for_good(e: &AcmeError) -> bool {
+    matches!(e, AcmeError::Problem { status: 403 | 404 | 405 | 501, .. })
 }
 
 fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::clock::happened;
 use crate::name::ObjectRef;
 use crate::record::{self, InFlight, Record};
 use crate::store::{Component, Store, StoreError};
@@ -97,21 +98,49 @@ fn is_free(flight: &InFlight, holder: &str, longest_step: Duration, now: Time) -
         || flight.holder == holder
         || is_dead_process_here(&flight.holder, holder)
         || now > flight.at + CLAIM_KEPT + longest_step
+        // By a clock that was ahead.
+        || !happened(flight.at, now)
 }
 
-/// A holder is `host/pid`, with `@` and the Lease that it leads by. On our own host we can see whether the process is gone: after a crash nothing has to be waited for.
+/// A holder is `host/pid.namespace.start`, with `@` and the Lease that it leads by. On our own host and in our own namespace of processes
+/// we can see whether the process is gone: after a crash nothing has to be waited for. Another container may have a process of this
+/// number, of which nothing is known; older programs wrote `host/pid`.
 fn is_dead_process_here(other: &str, ours: &str) -> bool {
-    let (Some((host, pid)), Some((our_host, _))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
+    let (Some((host, other)), Some((our_host, ours))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
         return false;
     };
-    let pid = pid.split('@').next().unwrap_or_default();
-    host == our_host && pid.parse::<u32>().is_ok() && !std::path::Path::new("/proc").join(pid).exists()
+    let parts = |process: &str| {
+        let mut parts = process.split('@').next().unwrap_or_default().split('.').map(str::to_owned);
+        (parts.next().unwrap_or_default(), parts.next(), parts.next())
+    };
+    let ((pid, namespace, start), (_, our_namespace, _)) = (parts(other), parts(ours));
+    if host != our_host || pid.parse::<u32>().is_err() || (namespace.is_some() && namespace != our_namespace) {
+        return false;
+    }
+    match (started(&pid), start) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(now), Some(then)) => now != then,
+    }
 }
 
-/// This process as a holder.
+/// When a process of our own namespace began, in ticks since the machine did; `None` where there is no such process.
+fn started(pid: &str) -> Option<String> {
+    let stat = std::fs::read_to_string(std::path::Path::new("/proc").join(pid).join("stat")).ok()?;
+    // proc_pid_stat(5): the name, which may hold anything, ends with the last parenthesis; the start is the 20th field behind it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// This process as a holder. Two containers with the network of one node have the same host name and are both process 1: the namespace
+/// of their processes tells them apart, and the start one from the next.
 pub fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}/{}", if host.trim().is_empty() { "unknown" } else { host.trim() }, std::process::id())
+    let host = if host.trim().is_empty() { "unknown" } else { host.trim() };
+    let pid = std::process::id();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let namespace: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    format!("{host}/{pid}.{namespace}.{}", started(&pid.to_string()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -134,7 +163,9 @@ mod tests {
             published: Vec::new(),
         };
         let me = holder();
-        let host = me.rsplit_once('/').unwrap().0;
+        let (host, process) = me.rsplit_once('/').unwrap();
+        let [pid, namespace, start] = process.split('.').collect::<Vec<_>>()[..] else { panic!("{me}") };
+        assert!(!namespace.is_empty() && !start.is_empty(), "{me}");
         for (holder, free) in [
             (String::new(), true),
             (me.clone(), true),
@@ -143,6 +174,12 @@ mod tests {
             (format!("{host}/4194305@notariat"), true),
             (format!("{host}/1@notariat"), false),
             (format!("{host}/x"), false),
+            // Our own number, in a container beside us and in an earlier life.
+            (format!("{host}/{pid}.1{namespace}.{start}"), false),
+            (format!("{host}/{pid}.{namespace}.1{start}"), true),
+            (format!("{host}/{pid}.{namespace}.1{start}@notariat"), true),
+            (format!("{host}/4194305.{namespace}.{start}"), true),
+            (format!("{host}/4194305.1{namespace}.{start}"), false),
             ("elsewhere/4194305".to_owned(), false),
         ] {
             let step = Duration::from_secs(120);

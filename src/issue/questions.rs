@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::clock::holds;
 use crate::decide::renewal::scaled;
 use crate::decide::window::next_question_after_failure;
-use crate::limits::QUESTIONS_SPREAD;
+use crate::limits::{QUESTIONS_SPREAD, WAIT_MAX};
 use crate::name::ObjectRef;
 use crate::time::Time;
 
@@ -41,7 +42,7 @@ impl Questions {
     }
 
     /// When the question for a certificate at a directory may be asked. `remembered` is what the record says.
-    pub fn next(&self, secret: &ObjectRef, directory: &str, remembered: Option<Time>) -> Time {
+    pub fn next(&self, secret: &ObjectRef, directory: &str, remembered: Option<Time>, now: Time) -> Time {
         let state = self.state();
         let first = match self.spread {
             true => self.started + scaled(QUESTIONS_SPREAD, &secret.to_string()),
@@ -49,7 +50,10 @@ impl Questions {
         };
         let next = state.next.get(&hash(secret)).map_or(first, |question| question.at);
         let closed = state.closed.get(directory).copied().unwrap_or(next);
-        next.max(closed).max(remembered.unwrap_or(next))
+        // What a clock that was ahead has noted would keep the question from being asked for ever.
+        let counts = |at: &Time| *at <= now || holds(*at, WAIT_MAX, now);
+        let waits = [Some(next), Some(closed), remembered].into_iter().flatten();
+        waits.filter(counts).max().unwrap_or(now)
     }
 
     /// A certificate was stored: its window is asked for at once.
@@ -103,20 +107,20 @@ mod tests {
         let secret = |i: u32| ObjectRef::parse(&format!("s{i}"), "ns").unwrap();
         let questions = Questions::new(start, true);
         let first: std::collections::BTreeSet<u64> =
-            (0..100).map(|i| questions.next(&secret(i), directory, None).since(start).as_secs() / 60).collect();
+            (0..100).map(|i| questions.next(&secret(i), directory, None, start).since(start).as_secs() / 60).collect();
         assert!(first.len() > 30 && first.iter().all(|minute| *minute <= 60), "{first:?}");
-        assert_eq!(Questions::new(start, false).next(&secret(1), directory, None), start);
+        assert_eq!(Questions::new(start, false).next(&secret(1), directory, None, start), start);
 
         questions.ask_soon(&secret(1), start);
-        assert_eq!(questions.next(&secret(1), directory, None), start);
+        assert_eq!(questions.next(&secret(1), directory, None, start), start);
         assert_eq!(
-            questions.next(&secret(1), directory, Some(start + Duration::from_secs(9))),
+            questions.next(&secret(1), directory, Some(start + Duration::from_secs(9)), start),
             start + Duration::from_secs(9)
         );
         assert_eq!(questions.failed(&secret(1), None, start), start + Duration::from_secs(60));
         assert_eq!(questions.failed(&secret(1), None, start), start + Duration::from_secs(120));
         questions.close(directory, start + Duration::from_secs(7200));
-        assert_eq!(questions.next(&secret(1), directory, None), start + Duration::from_secs(7200));
-        assert!(questions.next(&secret(1), "https://other/dir", None) < start + Duration::from_secs(7200));
+        assert_eq!(questions.next(&secret(1), directory, None, start), start + Duration::from_secs(7200));
+        assert!(questions.next(&secret(1), "https://other/dir", None, start) < start + Duration::from_secs(7200));
     }
 }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::writer::last_writer;
+use crate::config::Data;
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 
@@ -170,6 +171,17 @@ impl SecretObject {
         }
         Value::Object(object)
     }
+}
+
+/// The data of a ConfigMap from the API server's JSON.
+pub fn config_data(object: &Value) -> Data {
+    let mut data = Data::from(texts(object.get("data")));
+    for (key, value) in object.get("binaryData").and_then(Value::as_object).into_iter().flatten() {
+        // The API server stores nothing else than base64.
+        let octets = STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
+        data.add_binary(key.clone(), &octets);
+    }
+    data
 }
 
 /// A map of texts that may be missing or `null`.

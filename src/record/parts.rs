@@ -33,6 +33,15 @@ pub struct Stored {
     pub cert_id: Option<Word>,
 }
 
+/// Nobody wants the certificate any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphaned {
+    /// Since when.
+    pub since: Time,
+    /// When copy, key and history are dropped.
+    pub until: Time,
+}
+
 /// What was tried for one exact name set at one directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,7 +82,7 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InFlight {
-    /// Who works on it: `host/pid`.
+    /// Who works on it: a host and a process (issue::claim).
     pub holder: String,
     /// When it was last written.
     pub at: Time,

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::snapshot::{Certificate, Snapshot};
+use crate::clock::doubt;
 use crate::decide::attempts::Stage;
 use crate::metrics::{CODES, Counts, Peer};
 use crate::name::{DnsName, ObjectRef};
@@ -95,7 +96,12 @@ fn of_requests(out: &mut dyn Write, counts: &Counts) -> io::Result<()> {
     }
     let offsets = peers().filter_map(|(peer, counted)| Some((vec![("peer", peer.name())], counted.offset?)));
     let help = "The clock of a peer minus ours, as last seen; of dns where a server refused our time.";
-    series(out, ("notariat_clock_offset_seconds", "gauge", help), offsets)
+    series(out, ("notariat_clock_offset_seconds", "gauge", help), offsets)?;
+    // A name server's is learned, and does no harm.
+    let judged = peers().filter(|(peer, _)| *peer != Peer::Dns).filter_map(|(_, counted)| counted.offset);
+    let in_doubt = u8::from(judged.filter_map(doubt).next().is_some());
+    let help = "Whether the clock is in doubt: it differs by more than an hour from that of the CA or the API server.";
+    single(out, ("notariat_clock_in_doubt", "gauge", help), in_doubt)
 }
 
 fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<()> {
@@ -122,6 +128,8 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let faults = "Entries that are refused, and ConfigMaps that are missing or unreadable.";
     single(out, ("notariat_configuration_faults", "gauge", faults), snapshot.faults.len())?;
     single(out, ("notariat_entries", "gauge", "Certificates that are wanted."), snapshot.entries)?;
+    let orphaned = "Certificates whose entry went, of which copy, key and history are kept for a while.";
+    single(out, ("notariat_orphaned", "gauge", orphaned), snapshot.orphaned)?;
     single(
         out,
         ("notariat_queue_length", "gauge", "Jobs that wait for a worker, a gate or their turn."),

@@ -164,9 +164,13 @@ fn class(state: State) -> &'static str {
     match state {
         State::Valid => "good",
         State::Issuing | State::Waiting => "busy",
-        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Contested | State::Partial => {
-            "warn"
-        }
+        State::Parked
+        | State::BackingOff
+        | State::RateLimited
+        | State::Capped
+        | State::Contested
+        | State::Partial
+        | State::Orphaned => "warn",
         State::Refused | State::Unknown => "bad",
     }
 }

@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub queued: usize,
     /// Jobs under way.
     pub running: usize,
+    /// Certificates whose entry went and that are not forgotten yet.
+    pub orphaned: usize,
 }
 
 impl Snapshot {

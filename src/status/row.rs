@@ -12,7 +12,7 @@ use crate::decide::renewal::{Cause, moment};
 use crate::decide::{Decision, Finding, Judgement, Reason, Waiting};
 use crate::limits::SHORT_LIVED;
 use crate::name::{Domain, ObjectRef};
-use crate::record::Body;
+use crate::record::{self, Body, Orphaned, Stored};
 use crate::sources::Wanted;
 use crate::text::one_line;
 use crate::time::Time;
@@ -40,13 +40,15 @@ pub enum State {
     Partial,
     /// It is not ours to mend, or can not be done as it is wanted.
     Refused,
+    /// Its entry went; copy, key and history are kept for a while.
+    Orphaned,
     /// It could not be read.
     Unknown,
 }
 
 impl State {
     /// All, in the order in which they are counted up.
-    pub const ALL: [State; 11] = [
+    pub const ALL: [State; 12] = [
         State::Valid,
         State::Issuing,
         State::Waiting,
@@ -57,6 +59,7 @@ impl State {
         State::Contested,
         State::Partial,
         State::Refused,
+        State::Orphaned,
         State::Unknown,
     ];
 }
@@ -74,6 +77,7 @@ impl fmt::Display for State {
             State::Contested => "Contested",
             State::Partial => "Partial",
             State::Refused => "Refused",
+            State::Orphaned => "Orphaned",
             State::Unknown => "Unknown",
         })
     }
@@ -242,11 +246,36 @@ impl Row {
         });
     }
 
-    /// What comes first: what is not valid, of that what expires first or is not there at all; then what is renewed first.
+    /// The row of a certificate whose entry went: its record `at` is not emptied yet. `stored` and `copy` are what that says of it.
+    pub fn orphaned(at: &ObjectRef, orphaned: Orphaned, stored: Option<&Stored>, copy: Option<&Facts>) -> Row {
+        let Orphaned { since, until } = orphaned;
+        Row {
+            secrets: vec![record::subject(at).unwrap_or_else(|| at.clone())],
+            names: copy.map(|facts| facts.names.clone()).unwrap_or_default(),
+            state: State::Orphaned,
+            issuer: copy.map(|facts| one_line(&facts.issuer)).filter(|issuer| !issuer.is_empty()),
+            directory: stored.map(|stored| stored.directory.to_string()).unwrap_or_default(),
+            expires: copy.map(|facts| facts.not_after),
+            renewal: None,
+            finding: Some(format!(
+                "no entry has this Secret since {since}: it is not renewed; copy, key and history are kept until {until}"
+            )),
+            failure: None,
+            next_attempt: None,
+            attempts_left: None,
+            is_first: false,
+        }
+    }
+
+    /// What comes first: what is not valid, of that what expires first or is not there at all; then what nobody wants any more; then what
+    /// is renewed first.
     pub fn urgency(&self) -> impl Ord + use<> {
-        let valid = self.state == State::Valid;
-        let when = if valid { self.renewal.map(|(at, _)| at) } else { self.expires };
-        (valid, when, self.secrets.clone())
+        let (rank, when) = match self.state {
+            State::Valid => (2, self.renewal.map(|(at, _)| at)),
+            State::Orphaned => (1, self.expires),
+            _ => (0, self.expires),
+        };
+        (rank, when, self.secrets.clone())
     }
 }
 
@@ -287,7 +316,8 @@ impl Progress {
         now: Time,
     ) -> Option<Progress> {
         let none = Made::default();
-        let total = rows.iter().filter(|row| !matches!(row.state, State::Refused | State::Unknown)).count();
+        let total =
+            rows.iter().filter(|row| !matches!(row.state, State::Refused | State::Orphaned | State::Unknown)).count();
         let mut firsts = std::collections::BTreeMap::<&str, usize>::new();
         for row in rows.iter().filter(|row| row.is_first) {
             *firsts.entry(&row.directory).or_default() += 1;

@@ -106,15 +106,21 @@ fn millis(watch: Stopwatch) -> u32 {
     u32::try_from(watch.elapsed().as_millis()).unwrap_or(u32::MAX / STATUS_SHARE)
 }
 
-/// The worst of what was found: unreadable, unknown, not valid.
+/// The worst of what was found: unreadable, unknown, not valid. A certificate whose entry went is no fault, unless all did.
 fn end(report: &Report) -> End {
     let noted = |kind: Kind| report.notes.iter().any(|(of, _)| *of == kind);
     let any = |is: &dyn Fn(State) -> bool| report.rows.iter().any(|row| is(row.state));
-    if noted(Kind::Unreadable) {
+    // While something is in force the certificates are looked after; they are not as the ConfigMap wants them.
+    let nothing_is_wanted = report.rows.iter().all(|row| row.state == State::Orphaned);
+    if noted(Kind::Unreadable) && nothing_is_wanted {
         End::Unreadable
     } else if noted(Kind::Unknown) || any(&|state| state == State::Unknown) {
         End::Unknown
-    } else if noted(Kind::Refused) || any(&|state| state != State::Valid) {
+    } else if noted(Kind::Refused)
+        || noted(Kind::Unreadable)
+        || any(&|state| !matches!(state, State::Valid | State::Orphaned))
+        || (nothing_is_wanted && !report.rows.is_empty())
+    {
         End::Unsound
     } else {
         End::Good

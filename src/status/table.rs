@@ -188,7 +188,7 @@ fn colour(row: &Row, now: Time) -> &'static str {
     match row.state {
         State::Valid => "\x1b[32m",
         State::Refused | State::Contested | State::Unknown => "\x1b[31m",
-        State::Issuing | State::Waiting => "\x1b[33m",
+        State::Issuing | State::Waiting | State::Orphaned => "\x1b[33m",
         State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial if serves => "\x1b[33m",
         State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial => "\x1b[31m",
     }

@@ -17,7 +17,7 @@ use crate::issue::account::{gates_of, reference};
 use crate::issue::cas::Cas;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::name::ObjectRef;
-use crate::record::{self, Body, Record};
+use crate::record::{self, Body, Form, Record};
 use crate::sources::inputs::{self, NONE, content_hash};
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::{Store, StoreError};
@@ -43,6 +43,10 @@ pub struct View {
 
 /// A record as far as decisions look at it, or why it does not read.
 type Known = Result<(Body, Option<Arc<Facts>>), String>;
+
+/// Which forms are in force while a ConfigMap does not read.
+const IN_FORCE: &str =
+    "the last accepted one stays in force while the daemon runs; one that is started now waits until it reads";
 
 /// What was read for all certificates.
 struct Read<'v> {
@@ -80,6 +84,7 @@ impl View {
         });
         let mut rows: Vec<Row> = wanted.iter().map(|wanted| read.row(wanted)).collect();
         self.mark_parked(&mut rows, now);
+        rows.extend(read.orphans(&wishes));
         rows.sort_by_cached_key(Row::urgency);
         let of_directory = |url: &str| wishes.wanted.values().find(|w| self.cas.directory(w).url() == url);
         let per_day = |url: &str| of_directory(url)?.orders_per_day();
@@ -95,7 +100,7 @@ impl View {
             return;
         }
         let data = self.store.config_map(&ObjectRef::new(self.namespaces.own(), bulletin::NAME));
-        let json = data.ok().flatten().and_then(|mut data| data.remove("json"));
+        let json = data.ok().flatten().and_then(|mut data| data.texts.remove("json"));
         let parked = json.map(|json| bulletin::parked(&json, now)).unwrap_or_default();
         for row in rows.iter_mut().filter(|row| row.state == State::Waiting) {
             if let Some(parked) = row.secrets.first().and_then(|secret| parked.get(secret)) {
@@ -113,7 +118,7 @@ impl View {
         let (mut wishes, mut notes) = (Wishes::default(), Vec::new());
         for name in &self.config_maps {
             let read = self.store.config_map(name).map(|data| data.map(|data| config::read(&data, &self.namespaces)));
-            let wrong = match read {
+            let (kind, said) = match read {
                 Ok(Some(Ok(config))) => {
                     configmap::add(&mut wishes, name, &config, |secret| {
                         let at = record::reference(secret, self.namespaces.own());
@@ -126,11 +131,35 @@ impl View {
                 Ok(None) => (Kind::Unreadable, format!("{}: {}", configmap::source(name), configmap::MISSING)),
                 Err(e) => (Kind::Unknown, e.to_string()),
             };
-            notes.push(wrong);
+            wishes.incomplete = true;
+            let in_force = match self.add_accepted(&mut wishes, name) {
+                0 => "nothing is done for it until it can be read".to_owned(),
+                1 => format!("{IN_FORCE} (1 entry)"),
+                many => format!("{IN_FORCE} ({many} entries)"),
+            };
+            notes.push((kind, format!("{said}; {in_force}")));
         }
         notes.extend(wishes.refused.iter().map(|refused| (Kind::Refused, refused.to_string())));
         notes.extend(wishes.warnings.iter().map(|warning| (Kind::Warning, warning.clone())));
         (wishes, notes)
+    }
+
+    /// Adds what the ConfigMap `name` wanted when it could be read, as the records say. Returns how many entries that are.
+    fn add_accepted(&self, wishes: &mut Wishes, name: &ObjectRef) -> usize {
+        let source: Arc<str> = configmap::source(name).into();
+        let mut forms = Vec::new();
+        let listed = self.store.list(self.namespaces.own(), record::TYPE, &mut |secret| {
+            let Ok(Record { body, .. }) = Record::read(Some(&secret)) else { return };
+            let accepted = body.accepted.filter(|a| a.source.as_deref() == Some(&*source) && body.orphaned.is_none());
+            forms.extend(accepted.and_then(|accepted| accepted.read(&self.namespaces)));
+        });
+        // Without the list nothing is known of them, and nothing said.
+        listed.ok();
+        for Form { entry, zones, issuer } in forms.iter().cloned() {
+            let wanted = Wanted::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
+            wishes.add(Wanted { last_accepted: true, ..wanted });
+        }
+        forms.len()
     }
 }
 
@@ -161,6 +190,23 @@ impl Read<'_> {
                 self.records.insert(at, read);
             }
         }
+    }
+
+    /// The certificates whose entry went and that are not forgotten yet. Where records can not be listed nothing is known of them.
+    fn orphans(&self, wishes: &Wishes) -> Vec<Row> {
+        let own = self.view.namespaces.own();
+        let refused = wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
+        let claimed: BTreeSet<ObjectRef> =
+            refused.chain(wishes.wanted.keys()).map(|secret| record::reference(secret, own)).collect();
+        let ours: Vec<String> = self.view.config_maps.iter().map(configmap::source).collect();
+        let row = |(at, known): (&ObjectRef, &Known)| {
+            let (body, copy) = known.as_ref().ok()?;
+            let orphaned = body.orphaned.filter(|_| !claimed.contains(at))?;
+            let source = body.accepted.as_ref()?.source.as_deref();
+            let is_ours = source.is_none_or(|source| ours.iter().any(|own| own == source));
+            is_ours.then(|| Row::orphaned(at, orphaned, body.stored.as_ref(), copy.as_deref()))
+        };
+        self.records.iter().filter_map(row).collect()
     }
 
     /// Decides about one certificate.
@@ -235,6 +281,6 @@ fn known(secret: Option<&SecretObject>) -> Known {
     })?;
     let mut body = record.body;
     // It is large and not looked at.
-    body.accepted = None;
+    body.accepted = body.accepted.filter(|_| body.orphaned.is_some());
     Ok((body, copy_facts(record.copy.as_ref())))
 }

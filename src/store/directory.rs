@@ -3,7 +3,7 @@
 //! `DIR/<namespace>/configmaps/<name>/<key>` and `DIR/<namespace>/secrets/<name>/<key>`. A Secret that we wrote is a symlink to a
 //! folder `.<name>.<n>` with the data files, `type`, `labels.json` and `annotations.json`: written anew and synced, then the symlink
 //! is renamed, so that no reader sees a new key beside an old certificate. A plain folder is read as well and becomes such a pair
-//! at the first write. The resourceVersion is a hash of the contents. One writer: `DIR/.lock`.
+//! at the first write; it is put back when that fails. The resourceVersion is a hash of the contents. One writer: `DIR/.lock`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -13,13 +13,16 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use super::{Backend, Sharing, StoreError};
+use super::{Backend, Closed, Sharing, StoreError};
 use crate::cert::facts::hex;
+use crate::config::Data;
 use crate::kube::client::Mode;
 use crate::kube::object::{SecretObject, TYPE_TLS, Version};
-use crate::limits::LOCAL_FILE_OCTETS_MAX;
+use crate::limits::{LOCAL_FILE_OCTETS_MAX, STORE_LOCK, STORE_LOCK_PAUSE};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
+use crate::stop::Stop;
+use crate::time::Deadline;
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +64,9 @@ const LABELS: &str = "labels.json";
 const ANNOTATIONS: &str = "annotations.json";
 
 impl Directory {
-    pub(super) fn open(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Directory, String> {
+    pub(super) fn open(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Directory, Closed> {
         if !folder.is_dir() {
-            return Err(format!("{} is not a directory", folder.display()));
+            return Err(Closed::Wrong(format!("{} is not a directory", folder.display())));
         }
         let folder = folder.to_owned();
         if sharing == Sharing::Beside {
@@ -71,11 +74,15 @@ impl Directory {
         }
         let path = folder.join(".lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let lock = lock.map_err(|e| format!("{} can not be opened: {e}", path.display()))?;
+        let lock = lock.map_err(|e| Closed::ForNow(format!("{} can not be opened: {e}", path.display())))?;
         match lock.try_lock() {
             Ok(()) => Ok(Directory { folder, mode, _lock: Some(lock) }),
-            Err(fs::TryLockError::WouldBlock) => Err(format!("another notariat works on {}", folder.display())),
-            Err(fs::TryLockError::Error(e)) => Err(format!("{} can not be locked: {e}", path.display())),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(Closed::ForNow(format!("another notariat works on {}", folder.display())))
+            }
+            Err(fs::TryLockError::Error(e)) => {
+                Err(Closed::ForNow(format!("{} can not be locked: {e}", path.display())))
+            }
         }
     }
 
@@ -85,17 +92,14 @@ impl Directory {
 }
 
 impl Backend for Directory {
-    fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+    fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let folder = self.folder.join(&*at.namespace).join("configmaps").join(&*at.name);
         let Some(files) = read_files(&folder)? else {
             return Ok(None);
         };
-        let mut data = BTreeMap::new();
+        let mut data = Data::default();
         for (key, octets) in files {
-            let text = String::from_utf8(octets.expose().clone());
-            let text =
-                text.map_err(|_| StoreError::Unreachable(format!("{} is not UTF-8", folder.join(&key).display())))?;
-            data.insert(key, text);
+            data.add_file(key, octets.expose().clone());
         }
         Ok(Some(data))
     }
@@ -157,15 +161,16 @@ impl Backend for Directory {
         let denied =
             |e: io::Error| StoreError::Denied(format!("{} can not be written: {e}", parent.join(&*at.name).display()));
         fs::DirBuilder::new().recursive(true).mode(self.mode.folder()).create(&parent).map_err(denied)?;
-        let fresh = self.write_folder(&parent, secret, mode).map_err(denied)?;
+        let fresh = self.write_folder(&parent, secret).map_err(denied)?;
         let done = match mode {
-            Mode::Real => swap(&parent, &at.name, &fresh).map_err(denied),
-            Mode::DryRun => Ok(()),
+            Mode::Real => swap(&parent, &at.name, &fresh),
+            Mode::DryRun => try_swap(&parent, &at.name, &fresh),
         };
         if mode == Mode::DryRun || done.is_err() {
-            fs::remove_dir_all(&fresh).map_err(denied)?;
+            // What stays is left to the next write; the fault that made the write fail is the one to tell.
+            remove_any(&fresh).ok();
         }
-        done?;
+        done.map_err(denied)?;
         match mode {
             Mode::DryRun => Ok(secret.clone()),
             Mode::Real => self.secret(at)?.ok_or_else(|| StoreError::Unreachable(format!("Secret {at} vanished"))),
@@ -180,12 +185,24 @@ impl Directory {
         let denied = |e: io::Error| StoreError::Denied(format!("{} can not be locked: {e}", path.display()));
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.map_err(denied)?;
-        lock.lock().map_err(denied)?;
-        Ok(lock)
+        let (deadline, never) = (Deadline::after(STORE_LOCK), Stop::new());
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(fs::TryLockError::Error(e)) => return Err(denied(e)),
+                Err(fs::TryLockError::WouldBlock) => {}
+            }
+            // Others hold it for moments.
+            let Some(left) = deadline.left() else {
+                let held = format!("{} is held by another process for {} s", path.display(), STORE_LOCK.as_secs());
+                return Err(StoreError::Unreachable(held));
+            };
+            never.wait(left.min(STORE_LOCK_PAUSE));
+        }
     }
 
-    /// The whole Secret in a new folder beside the old one; on disk when this returns, unless it is a trial.
-    fn write_folder(&self, parent: &Path, secret: &SecretObject, mode: Mode) -> io::Result<PathBuf> {
+    /// The whole Secret in a new folder beside the old one; on disk when this returns.
+    fn write_folder(&self, parent: &Path, secret: &SecretObject) -> io::Result<PathBuf> {
         let name = &secret.reference.name;
         let in_use = fs::read_link(parent.join(&**name)).ok();
         let mut number: u64 = 0;
@@ -195,8 +212,12 @@ impl Directory {
             match fs::DirBuilder::new().mode(self.mode.folder()).create(&folder) {
                 Ok(()) => break folder,
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists && in_use == Some(PathBuf::from(own)) => number += 1,
-                // A process that was killed left it behind.
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => fs::remove_dir_all(&folder)?,
+                // A process that was killed left it behind. What can not be removed is passed over.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match remove_any(&folder) {
+                    Err(e) if number >= NUMBERS_MAX => return Err(e),
+                    Err(_) => number += 1,
+                    Ok(()) => {}
+                },
                 Err(e) => return Err(e),
             }
         };
@@ -204,7 +225,8 @@ impl Directory {
         let write = |name: &str, octets: &[u8]| {
             let mut file = OpenOptions::new().create_new(true).write(true).mode(self.mode.0).open(folder.join(name))?;
             file.write_all(octets)?;
-            if mode == Mode::Real { file.sync_data() } else { Ok(()) }
+            // A trial syncs as well: a full disk may show only then.
+            file.sync_data()
         };
         let written = (|| {
             for (key, value) in &secret.data {
@@ -226,38 +248,93 @@ impl Directory {
     }
 }
 
-/// Makes `parent/name` lead to `fresh` in one step, then removes what it led to before.
+/// Names that are tried where leftovers can not be removed.
+const NUMBERS_MAX: u64 = 100;
+
+/// Makes `parent/name` lead to `fresh`, then removes what it led to before. A link is replaced in one step. For a plain folder there is a
+/// moment without the name, in which our own readers look at [`aside`]; on a failure the folder is put back.
 fn swap(parent: &Path, name: &str, fresh: &Path) -> io::Result<()> {
-    let (path, link, aside) = (parent.join(name), parent.join(format!(".{name}.new")), aside(parent, name));
-    let target = fresh.file_name().ok_or_else(|| io::Error::other("a folder without a name"))?;
-    let old = match fs::symlink_metadata(&path) {
-        Ok(meta) if meta.is_symlink() => Some(parent.join(fs::read_link(&path)?)),
-        Ok(_) => {
-            // A plain folder can not be replaced in one step; for a moment others do not find the Secret.
-            if aside.symlink_metadata().is_ok() {
-                fs::remove_dir_all(&aside)?;
-            }
-            fs::rename(&path, &aside)?;
-            None
+    let (path, aside) = (parent.join(name), aside(parent, name));
+    // First of all: a disk that is full or a name that is taken shows before anything that is read is moved.
+    let link = make_link(parent, name, fresh)?;
+    let old = match exchange(&path, &aside, &link) {
+        Ok(old) => old,
+        Err(e) => {
+            remove_any(&link).ok();
+            return Err(e);
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(e),
     };
-    if link.symlink_metadata().is_ok() {
-        fs::remove_file(&link)?;
-    }
-    symlink(target, &link)?;
-    fs::rename(&link, &path)?;
     // From here on the Secret is written: what can not be cleaned up (another user's, gone already) is left to the next write, for an
     // error would have the new folder removed.
     File::open(parent).and_then(|folder| folder.sync_all()).ok();
     // Only a folder that we made is removed, wherever an operator's own symlink may have led.
     let is_own = |o: &PathBuf| o.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-    if let Some(old) = old.filter(|o| o.parent() == Some(parent) && is_own(o)) {
+    if let Some(old) = old.map(|old| parent.join(old)).filter(|o| o.parent() == Some(parent) && is_own(o)) {
         fs::remove_dir_all(old).ok();
     }
-    fs::remove_dir_all(aside).ok();
+    remove_any(&aside).ok();
     Ok(())
+}
+
+/// Puts `link` in the place of `path`. Returns what `path` led to, where it was a link.
+fn exchange(path: &Path, aside: &Path, link: &Path) -> io::Result<Option<PathBuf>> {
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_symlink() => {
+            let old = fs::read_link(path)?;
+            fs::rename(link, path)?;
+            Ok(Some(old))
+        }
+        Ok(_) => {
+            remove_any(aside)?;
+            fs::rename(path, aside)?;
+            fs::rename(link, path).inspect_err(|_| drop(fs::rename(aside, path)))?;
+            Ok(None)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::rename(link, path).map(|()| None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Does everything that [`swap`] does, under a name that nobody reads.
+fn try_swap(parent: &Path, name: &str, fresh: &Path) -> io::Result<()> {
+    let path = parent.join(name);
+    let trial = parent.join(format!(".{name}.trial"));
+    remove_any(&trial)?;
+    if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_symlink()) {
+        remove_any(&aside(parent, name))?;
+    }
+    let link = make_link(parent, name, fresh)?;
+    let moved = fs::rename(&link, &trial);
+    remove_any(if moved.is_ok() { &trial } else { &link }).ok();
+    moved
+}
+
+/// A link to `fresh` beside it. Whatever an earlier process left under its name is removed, or passed over.
+fn make_link(parent: &Path, name: &str, fresh: &Path) -> io::Result<PathBuf> {
+    let target = fresh.file_name().ok_or_else(|| io::Error::other("a folder without a name"))?;
+    let mut number = 0;
+    loop {
+        let own = if number == 0 { format!(".{name}.new") } else { format!(".{name}.new.{number}") };
+        let link = parent.join(own);
+        match remove_any(&link).and_then(|()| symlink(target, &link)) {
+            Ok(()) => return Ok(link),
+            Err(e) if e.kind() == io::ErrorKind::StorageFull || number >= NUMBERS_MAX => return Err(e),
+            Err(_) => number += 1,
+        }
+    }
+}
+
+/// Removes a file, a link or a folder with all that is in it. What is not there is removed.
+fn remove_any(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Where a plain folder is while it is replaced.
@@ -304,4 +381,23 @@ fn version(files: &Files) -> Version {
         hash.update(octets.expose());
     }
     Version { resource_version: hex(hash.finish().as_ref()), uid: "local".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_folder_that_can_not_be_replaced_is_put_back() {
+        let parent = std::env::temp_dir().join(format!("notariat-exchange-{}", std::process::id()));
+        fs::create_dir_all(parent.join("web")).unwrap();
+        fs::write(parent.join("web/tls.crt"), "old").unwrap();
+        let (path, aside) = (parent.join("web"), aside(&parent, "web"));
+        assert!(exchange(&path, &aside, &parent.join("no link")).is_err());
+        assert_eq!(fs::read(path.join("tls.crt")).unwrap(), b"old");
+        assert!(!aside.exists());
+        assert!(swap(&parent, "web", Path::new("/")).is_err(), "a folder without a name");
+        assert_eq!(fs::read(path.join("tls.crt")).unwrap(), b"old");
+        fs::remove_dir_all(&parent).unwrap();
+    }
 }

@@ -1,13 +1,13 @@
 //! The objects of an API server, and its refusals in words that say what to do.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Backend, StoreError};
+use crate::config::Data;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
-use crate::kube::object::{SecretObject, texts};
+use crate::kube::object::{SecretObject, config_data};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
 use crate::kube::watch_state::{Selector, Target};
@@ -17,9 +17,9 @@ use crate::name::ObjectRef;
 pub(super) struct Kubernetes(pub(super) Arc<Client>);
 
 impl Backend for Kubernetes {
-    fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+    fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let object = self.0.get(Resource::ConfigMaps, at).map_err(|e| told("get", "ConfigMap", at, e))?;
-        Ok(object.map(|object| texts(object.get("data"))))
+        Ok(object.as_ref().map(config_data))
     }
 
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {

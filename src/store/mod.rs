@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cert::bundle::CheckedBundle;
+use crate::config::Data;
 use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
 use crate::decide::held::{annotation, owner_mark};
@@ -46,12 +47,21 @@ impl fmt::Display for StoreError {
 
 /// The operations that a place for objects has. Private to the store, so that nobody writes without the rules above.
 trait Backend: Send + Sync + fmt::Debug {
-    fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError>;
+    fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError>;
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError>;
     /// Shows each Secret of a type, one after the other.
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError>;
     /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError>;
+}
+
+/// Why a directory can not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The command line is wrong.
+    Wrong(String),
+    /// Another process holds it, or it can not be written now.
+    ForNow(String),
 }
 
 /// Whether a directory is ours alone.
@@ -128,7 +138,7 @@ impl Store {
     ///
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
-    pub fn directory(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Store, String> {
+    pub fn directory(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Store, Closed> {
         directory::Directory::open(folder, mode, sharing).map(Store::on)
     }
 
@@ -150,7 +160,7 @@ impl Store {
     ///
     /// # Errors
     /// When it could not be read.
-    pub fn config_map(&self, at: &ObjectRef) -> Result<Option<BTreeMap<String, String>>, StoreError> {
+    pub fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         self.check(at)?;
         self.backend.config_map(at)
     }

@@ -3,6 +3,8 @@
 //! Nothing is decided here but what a reading just before a write must decide again. Whatever happens, the outcome goes back to the
 //! loop with what the record says now.
 
+mod cap;
+mod clock;
 mod job;
 mod put;
 mod revoke;
@@ -28,7 +30,6 @@ use crate::issue::probe::probe;
 use crate::issue::publish::Places;
 use crate::issue::{Context, Failed, issue, reach};
 use crate::kube::event::EventReason;
-use crate::limits::CLOCK_OFFSET_MAX;
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record::{self, Copy, Stored};
@@ -38,7 +39,7 @@ use crate::time;
 use crate::word::Word;
 
 pub use job::{Basis, Job, Outcome, Peer, Task};
-pub use tidy::forget;
+pub use tidy::meet;
 pub use window::Question;
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
@@ -48,6 +49,8 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
     let mut found = None;
     let mut claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
+        // The answer said what the time is there.
+        clock::check(None)?;
         let DnsSettings { propagation_timeout, settle, .. } = *wanted.entry.dns;
         claim.check_free(context, propagation_timeout + settle, time::now())?;
         let work = Work::new(context, job);
@@ -174,7 +177,8 @@ impl<'a> Work<'a> {
         event!(info, "issuing", secret = self.entry().main_secret(), reason = finding.reason, detail = finding.detail);
         let ca = cas.client(store, self.wanted)?;
         reach(self.context, self.wanted, &ca, &names, is_new)?;
-        check_clock(ca.clock_offset().unwrap_or(0), finding.reason)?;
+        clock::check(Some(&ca))?;
+        self.check_cap(claim, counted)?;
         self.try_all(&self.targets(targets), &self.origin())?;
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
@@ -237,11 +241,15 @@ impl<'a> Work<'a> {
 
     fn accept(&self, claim: &mut Claim<'_>) -> bool {
         let accepted = self.wanted.accepted();
-        let changed = claim.record.body.accepted.as_deref() != Some(&accepted);
-        if changed && !self.wanted.last_accepted {
+        let changed = claim.record.body.accepted.as_deref() != Some(&accepted) && !self.wanted.last_accepted;
+        if changed {
             claim.record.body.accepted = Some(Box::new(accepted));
         }
-        changed && !self.wanted.last_accepted
+        let is_back = claim.record.body.orphaned.take().is_some();
+        if is_back {
+            event!(info, "wanted-again", secret = self.entry().main_secret());
+        }
+        is_back || changed
     }
 
     fn restore(
@@ -307,21 +315,6 @@ impl<'a> Work<'a> {
     fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
         self.context.report.say(reason, &self.wanted.source, Some(secret), text);
     }
-}
-
-/// Whether it is time to renew can not be told by a clock that is hours off.
-fn check_clock(offset: i64, reason: Reason) -> Result<(), Failed> {
-    if offset.unsigned_abs() <= CLOCK_OFFSET_MAX.as_secs()
-        || !matches!(reason, Reason::RenewalDue | Reason::NotYetValid)
-    {
-        return Ok(());
-    }
-    let by = time::human(Duration::from_secs(offset.unsigned_abs()));
-    let which = if offset > 0 { "behind" } else { "ahead of" };
-    let sentence = format!(
-        "this machine's clock is {by} {which} the CA's; nothing is renewed until they agree: set the clock (NTP)"
-    );
-    Err(Failed::new(Stage::Clock, Severity::Transient, sentence))
 }
 
 /// The facts of a record's copy, when it is sound.

@@ -78,6 +78,10 @@ impl Work<'_> {
             // Nothing was begun.
             return failed;
         }
+        if failed.stage == Stage::Clock {
+            // Every time that would be written is in doubt.
+            return Failed { uncounted: true, ..failed };
+        }
         let uncounted = failed.uncounted || self.context.stop.is_set();
         let now = time::now();
         let seed = self.entry().main_secret().to_string();

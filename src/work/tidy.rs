@@ -1,38 +1,72 @@
 //! Brings a record up to date without the CA: the accepted form, values left behind, an order whose certificate is stored, an
-//! entry that went.
+//! entry that went or came back.
 
-use super::Work;
+use super::{Work, clock};
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::facts;
 use crate::decide::attempts::{Severity, Stage};
+use crate::decide::fate::Fate;
 use crate::issue::claim::Claim;
 use crate::issue::send::withdraw_each;
 use crate::issue::{Context, Failed};
 use crate::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::log::event;
 use crate::name::ObjectRef;
-use crate::record::{Published, subject};
+use crate::record::{Body, Published, subject};
 use crate::store::StoreError;
 use crate::time;
 
-/// Withdraws and empties what the record `at` remembers of a certificate that nobody wants any more. The times of its orders stay, because
-/// the CA remembers them, too.
+/// Brings the record `at` in line with an entry that went or came back. What was published for it is withdrawn at once. Where it is
+/// forgotten the times of its orders stay, because the CA remembers them, too.
 ///
 /// # Errors
 /// When its record can not be read or written.
-pub fn forget(context: &Context, at: &ObjectRef) -> Result<(), Failed> {
+pub fn meet(context: &Context, at: &ObjectRef, fate: Fate) -> Result<(), Failed> {
     let mut claim = Claim::open_record(&context.store, at.clone())?;
+    clock::check(None)?;
     claim.check_free(context, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
-    let now = time::now();
     let body = &mut claim.record.body;
-    let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();
-    let left: Vec<_> = std::mem::take(&mut body.leftovers).into_iter().map(|l| l.published).collect();
-    body.leftovers = withdraw_each(context, [published, left].concat(), now);
-    (body.accepted, body.stored) = (None, None);
-    (claim.record.copy, claim.record.next_key) = (None, None);
-    claim.save()?;
-    event!(info, "forgotten", secret = subject(at).as_ref().unwrap_or(at));
+    let secret = subject(at);
+    let secret = secret.as_ref().unwrap_or(at);
+    match fate {
+        Fate::Reclaim => {
+            body.orphaned = None;
+            claim.save()?;
+            event!(info, "wanted-again", secret = secret);
+        }
+        Fate::Orphan(orphaned) => {
+            let is_new = body.orphaned.replace(orphaned).is_none_or(|before| before != orphaned);
+            withdraw_all(context, body);
+            claim.save()?;
+            if is_new {
+                event!(
+                    warn,
+                    "orphaned",
+                    secret = secret,
+                    until = orphaned.until,
+                    consequence = "no entry has this Secret any more: it is not renewed; its copy, key and history are kept until then"
+                );
+            }
+        }
+        Fate::Forget => {
+            withdraw_all(context, body);
+            (body.accepted, body.stored, body.in_flight, body.orphaned) = (None, None, None, None);
+            (claim.record.copy, claim.record.next_key) = (None, None);
+            claim.save()?;
+            event!(info, "forgotten", secret = secret);
+        }
+    }
     Ok(())
+}
+
+/// Withdraws everything that was published. An order in flight stays, free for whoever continues it.
+fn withdraw_all(context: &Context, body: &mut Body) {
+    let in_flight = body.in_flight.as_mut().map(|flight| {
+        flight.holder.clear();
+        std::mem::take(&mut flight.published)
+    });
+    let left: Vec<_> = std::mem::take(&mut body.leftovers).into_iter().map(|left| left.published).collect();
+    body.leftovers = withdraw_each(context, [in_flight.unwrap_or_default(), left].concat(), time::now());
 }
 
 impl Work<'_> {
@@ -58,7 +92,7 @@ impl Work<'_> {
         let leftovers = std::mem::take(&mut claim.record.body.leftovers);
         changed |= !leftovers.is_empty();
         for leftover in leftovers {
-            if now > leftover.since + LEFTOVERS_KEPT {
+            if now > leftover.since.min(now) + LEFTOVERS_KEPT {
                 let owners: Vec<&str> = leftover.published.values.iter().map(|v| v.owner.as_str()).collect();
                 event!(
                     error,

@@ -1,6 +1,6 @@
 //! Asks the CA when it wants a certificate to be renewed, and remembers the answer.
 
-use super::Work;
+use super::{Work, clock};
 use crate::acme::error::AcmeError;
 use crate::decide::window::{Window, answered, next_question};
 use crate::issue::Failed;
@@ -69,6 +69,8 @@ impl Work<'_> {
                 (before.clone(), next_question(None, now))
             }
         };
+        // Found out before it is remembered: by a clock that is ahead the next question would be due long after the certificate's end.
+        clock::check(Some(&ca))?;
         questions.answered(secret, next);
         let remember_next = !self.context.runs_on;
         if window == *before && !remember_next {

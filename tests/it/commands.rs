@@ -1,5 +1,6 @@
 //! The commands: a renewal, a revocation, a new account key.
 
+use crate::support::ca::{Ca, Kind};
 use crate::support::run::notariat;
 use crate::support::{Run, Site, x509};
 
@@ -84,4 +85,43 @@ fn an_account_gets_a_new_key_and_stays_the_same_account() {
     command(&site, &["account", "rollover", &secret]).ends(0);
     assert!(site.read(&secret, "next.key").is_none());
     command(&site, &["account", "rollover", "a"]).ends(1).says(&["is not the Secret of an ACME account"]);
+}
+
+#[test]
+fn a_ca_that_changes_no_account_keys_leaves_no_second_key_behind() {
+    let site = Site::new();
+    let answer = std::sync::Arc::new(std::sync::Mutex::new((403, "unauthorized")));
+    let told = answer.clone();
+    let ca = Ca::start(&site.pebble, move |asked, reply| {
+        let (status, word) = *told.lock().unwrap();
+        // What a change of keys signs is signed itself.
+        let is_change = asked.kind == Kind::Other && asked.payload["protected"].is_string();
+        match asked.kind {
+            _ if is_change && status > 0 => reply.refuse(status, word, "not for you"),
+            Kind::Directory if status == 0 => {
+                reply.edit(|directory| drop(directory.as_object_mut().unwrap().remove("keyChange")));
+            }
+            _ => {}
+        }
+    });
+    site.config(&site.entry("a", "a.site.test", ""));
+    let run = Run::of(&mut ca.command(&site, &["-once"])).ends(0);
+    let secret = run.log.split("secret=default/notariat-acme-").nth(1).unwrap().split_whitespace().next().unwrap();
+    let secret = format!("notariat-acme-{secret}");
+    let key = site.read(&secret, "key").unwrap();
+    for refusal in [(403, "unauthorized"), (501, "serverInternal"), (0, "")] {
+        *answer.lock().unwrap() = refusal;
+        command(&site, &["account", "rollover", &secret])
+            .ends(1)
+            .says(&["offers no change of account keys", "the key stays"]);
+        assert_eq!(
+            (site.read(&secret, "key"), site.read(&secret, "next.key")),
+            (Some(key.clone()), None),
+            "{refusal:?}"
+        );
+    }
+    // Busy: nobody knows, so both stay.
+    *answer.lock().unwrap() = (429, "rateLimited");
+    command(&site, &["account", "rollover", &secret]).ends(1);
+    assert!(site.read(&secret, "next.key").is_some());
 }

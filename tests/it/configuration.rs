@@ -102,12 +102,12 @@ fn a_failure_waits_and_a_change_of_the_key_ends_the_wait() {
 }
 
 #[test]
-fn an_entry_that_goes_is_forgotten_and_its_certificate_stays() {
+fn an_entry_that_goes_is_forgotten_at_once_where_that_is_wanted_and_its_certificate_stays() {
     let site = Site::new();
     site.config(&[site.entry("a", "a.site.test", ""), site.entry("b", "b.site.test", "")].concat());
     site.once().ends(0);
     site.config(&site.entry("a", "a.site.test", ""));
-    site.once().ends(0).says(&["forgotten secret=default/b"]);
+    Run::of(&mut site.command(&["-once", "-forget-after", "0"])).ends(0).says(&["forgotten secret=default/b"]);
     site.assert_valid("b", &["b.site.test"]);
     let record = site.record("b").unwrap();
     assert!(!record.contains("accepted") && record.contains("orders"), "{record}");

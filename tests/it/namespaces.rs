@@ -1,6 +1,5 @@
 //! Which namespaces notariat uses: its own, and those that its command line allows, whatever a ConfigMap or a record says.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -49,7 +48,7 @@ const WAYS: [(&[(&str, &str)], &str); 9] = [
 ];
 
 fn read(data: &[(&str, &str)], namespaces: &Namespaces) -> Result<Config, String> {
-    let data: BTreeMap<_, _> = data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let data: config::Data = data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     config::read(&data, namespaces).map_err(|e| e.to_string())
 }
 

@@ -99,7 +99,7 @@ fn a_daemon_asks_for_nothing_that_the_role_of_deploy_does_not_grant() {
     assert!(!daemon.log().contains("permission-missing"), "{}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
     cluster.config(&cluster.site.entry("web", "www.site.test", ""));
-    cluster.once().ends(0).says(&["forgotten secret="]);
+    cluster.once().ends(0).says(&["orphaned secret="]);
     let asked = audit(&cluster);
     assert_granted(&asked);
     let of = |verb: &str, resource: &str| asked.iter().filter(|a| a.verb == verb && a.resource == resource).count();

@@ -140,7 +140,7 @@ fn a_config_map_that_goes_or_breaks_leaves_the_last_one_in_force() {
     cluster.kubectl(&["delete", "secret", "web"]);
     says(&daemon, "restored secret=", 1);
     cluster.config("[]");
-    says(&daemon, "forgotten secret=", 1);
+    says(&daemon, "orphaned secret=", 1);
     assert_eq!(daemon.terminate(), 0);
 }
 

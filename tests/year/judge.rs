@@ -86,7 +86,7 @@ impl World {
             return self.tidy(i);
         }
         let secret = self.certificates[i].entry.main_secret().clone();
-        let next = self.questions.next(&secret, DIRECTORY, self.certificates[i].record.body.next_question);
+        let next = self.questions.next(&secret, DIRECTORY, self.certificates[i].record.body.next_question, self.now);
         if next > self.now {
             return self.look_at(i, until.min(next));
         }

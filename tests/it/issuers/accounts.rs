@@ -139,12 +139,20 @@ fn an_imported_account_key_finds_its_account_and_the_contact_follows_the_issuer(
         assert_contact(&site, url, pem, "first@site.test");
     }
 
+    // A key that is to become the account's outlives a change of the contact.
+    let kept: Vec<_> = std::fs::read_dir(site.store.join("default/secrets"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("notariat-acme-"))
+        .collect();
+    kept.iter().for_each(|folder| std::fs::write(folder.join("next.key"), ec("prime256v1")).unwrap());
     site.config(&config);
     site.config_key("issuers", &issuers("second@site.test"));
     rows.iter().for_each(|(name, ..)| annotate(&site.folder(&format!("by-{name}")), "notariat/renew", "now"));
     once(&site).ends(0);
     rows.iter().zip(&urls).for_each(|((_, _, pem, _), url)| assert_contact(&site, url, pem, "second@site.test"));
     assert_eq!(accounts(&site.pebble), rows.len());
+    assert!(kept.len() >= rows.len() && kept.iter().all(|folder| folder.join("next.key").exists()), "{kept:?}");
 }
 
 #[test]
