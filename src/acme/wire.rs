@@ -1,12 +1,13 @@
 //! What a CA sends (RFC 8555 section 7), as far as it is looked at. Pure.
 //!
-//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated; a field that is needed and missing is an
-//! error where it is needed.
+//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated, and an optional field with a value of another
+//! kind is taken for absent; a field that is needed and missing is an error where it is needed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::limits::SUBPROBLEMS_SHOWN_MAX;
 use crate::text::{excerpt, one_line};
@@ -20,14 +21,14 @@ pub struct Directory {
     pub new_nonce: String,
     pub new_account: String,
     pub new_order: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub key_change: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub revoke_cert: Option<String>,
     /// RFC 9773 section 4.1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub renewal_info: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub meta: Meta,
 }
 
@@ -45,15 +46,15 @@ impl Directory {
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Meta {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub terms_of_service: Option<String>,
     /// The names by which CAA records mean this CA (RFC 8659 section 4.2).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub caa_identities: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub external_account_required: bool,
     /// Profiles with their descriptions (draft-ietf-acme-profiles section 3).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub profiles: BTreeMap<String, serde_json::Value>,
 }
 
@@ -70,7 +71,7 @@ pub struct Standing {
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct RenewalInfo {
     pub suggested_window: SuggestedWindow,
-    #[serde(default, rename = "explanationURL")]
+    #[serde(default, rename = "explanationURL", deserialize_with = "lenient")]
     pub explanation_url: Option<String>,
 }
 
@@ -148,9 +149,9 @@ pub struct Order {
     pub authorizations: Vec<String>,
     #[serde(default)]
     pub finalize: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub certificate: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub error: Option<Problem>,
 }
 
@@ -169,7 +170,7 @@ pub struct Identifier {
 pub struct Authorization {
     pub status: Status,
     pub identifier: Identifier,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub wildcard: bool,
     #[serde(default)]
     pub challenges: Vec<Challenge>,
@@ -183,37 +184,37 @@ impl Authorization {
 }
 
 /// A challenge (section 7.1.5). Types without a token exist.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Challenge {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub status: Option<Status>,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient")]
     pub token: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub error: Option<Problem>,
 }
 
-/// A text, or nothing: what a challenge of an unknown type has in this place does not spoil the others.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(serde_json::Value::deserialize(deserializer)?.as_str().map(str::to_owned))
+/// The value, or none where it is of another kind: what an optional field has does not spoil the others.
+fn lenient<'de, D: serde::Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
 /// An error in the CA's words (RFC 7807, RFC 8555 section 6.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Problem {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub detail: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub subproblems: Vec<Problem>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub identifier: Option<Identifier>,
 }
 
@@ -274,6 +275,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 3));
+        let odd: Authorization = serde_json::from_str(
+            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":null,"challenges":[
+            {"type":null,"url":5,"token":[],"status":{},"error":"odd"},{"type":"dns-01","url":"u","token":"t","error":{"detail":null}}]}"#,
+        )
+        .unwrap();
+        assert_eq!((odd.wildcard, odd.challenges[0].error.is_none(), odd.challenges.len()), (false, true, 2));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
         assert_eq!(odd.status, Status::Unknown("contemplating".into()));
     }

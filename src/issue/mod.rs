@@ -16,6 +16,7 @@ pub mod probe;
 pub mod publish;
 pub mod questions;
 pub mod send;
+mod validate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
-use crate::acme::pace::Phase;
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::key::CertificateKey;
 use crate::config::namespaces::Namespaces;
@@ -289,7 +289,7 @@ fn attempt<'a>(
             Next::Wait => {
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
-                ca.wait(&account, &url, Phase::Issuance, answer.retry_after).map_err(told)?
+                ca.wait_for_issuance(&account, &url, answer.retry_after).map_err(told)?
             }
             Next::Download(certificate) => break certificate,
             Next::Failed(problem) => {

@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
         "serve::request",
     ],
     &[
+        "acme::challenge",
         "acme::order",
         "acme::pace",
         "check::caa",
