@@ -65,6 +65,16 @@ impl fmt::Display for ChainError {
 /// # Errors
 /// What is wrong with the text.
 pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainError> {
+    let chain = certificates(pem)?;
+    let facts = of(&chain[0])?;
+    Ok((chain, facts))
+}
+
+/// Reads the certificates of a PEM text, one at least; what stands between them is passed over.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainError> {
     if pem.len() > CHAIN_OCTETS_MAX {
         return Err(ChainError(format!(
             "the chain has {} octets, more than the {CHAIN_OCTETS_MAX} that are read",
@@ -78,9 +88,10 @@ pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainEr
     if chain.len() > CHAIN_CERTIFICATES_MAX {
         return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));
     }
-    let leaf = chain.first().ok_or_else(|| ChainError("there is no certificate in it".to_owned()))?;
-    let facts = facts(leaf)?;
-    Ok((chain, facts))
+    if chain.is_empty() {
+        return Err(ChainError("there is no certificate in it".to_owned()));
+    }
+    Ok(chain)
 }
 
 /// Reads one certificate.
@@ -95,7 +106,11 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
     }
 }
 
-fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
+/// The facts of a certificate.
+///
+/// # Errors
+/// When it does not parse.
+pub fn of(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
     let certificate = parse(der)?;
     let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
         Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),

@@ -44,6 +44,7 @@ use crate::store::Store;
 use crate::time::{self, Time};
 use account::{Accounts, Office};
 use cas::Cas;
+use chain::NoChain;
 use claim::Claim;
 use gates::GateKeeper;
 use lead::Leadership;
@@ -302,14 +303,14 @@ fn attempt<'a>(
 
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
     let key = claim.record.next_key.clone().unwrap_or_default();
-    let download = run.download(&account, &certificate, &key)?;
-    CheckedBundle::check(&download.chain, key, &wanted.entry.domains, download.date.unwrap_or_else(time::now)).map_err(
-        |e| {
+    run.download(&account, &certificate, &key).map_err(|none| match none {
+        NoChain::NotSent(failed) => failed,
+        NoChain::NotSound(failed) => {
             // The same order would give the same certificate again.
             claim.record.body.in_flight = None;
-            Failed::new(Stage::Download, Severity::Policy, format!("what the CA sent is not stored: {e}"))
-        },
-    )
+            failed
+        }
+    })
 }
 
 /// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.

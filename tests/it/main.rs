@@ -6,6 +6,7 @@
 
 mod bad_configurations;
 mod bulletin;
+mod chains;
 mod check;
 mod checks;
 mod command_line;
