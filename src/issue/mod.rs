@@ -152,11 +152,12 @@ impl Failed {
 
 /// Errors that come again until somebody changes something (RFC 8555 section 6.7). `unauthorized` on a request is a deactivated
 /// account or an order that is not ours.
-const POLICY: [&str; 9] = [
+const POLICY: [&str; 10] = [
     "rejectedIdentifier",
     "unsupportedIdentifier",
     "badCSR",
     "caa",
+    "invalidProfile",
     "invalidContact",
     "unsupportedContact",
     "externalAccountRequired",
@@ -333,4 +334,26 @@ fn key_in(claim: &Claim<'_>) -> Result<CertificateKey, Failed> {
     key.ok_or_else(|| {
         Failed::new(Stage::Finalize, Severity::Transient, "the key of the order can not be read".to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::wire::Problem;
+
+    /// The words of RFC 8555 section 6.7 and of draft-ietf-acme-profiles.
+    #[test]
+    fn an_error_that_stays_until_somebody_acts_waits_a_day() {
+        let severity = |word: &str| {
+            let problem = Problem { kind: format!("urn:ietf:params:acme:error:{word}"), ..Problem::default() };
+            let (what, problem) = ("newOrder", Box::new(problem));
+            of_acme(Stage::Order, &AcmeError::Problem { what, status: 400, problem, retry_after: None }).severity
+        };
+        for word in ["rejectedIdentifier", "unsupportedIdentifier", "badCSR", "caa", "invalidProfile", "unauthorized"] {
+            assert_eq!(severity(word), Severity::Policy, "{word}");
+        }
+        for word in ["serverInternal", "malformed", "rateLimited", "connection", "dns", ""] {
+            assert_eq!(severity(word), Severity::Transient, "{word}");
+        }
+    }
 }
