@@ -33,11 +33,22 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// The URLs without which nothing can be ordered.
+    pub fn mandatory_urls(&self) -> impl Iterator<Item = &str> {
+        [&self.new_nonce, &self.new_account, &self.new_order].into_iter().map(String::as_str)
+    }
+
     /// All its URLs.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
-        let mandatory = [&self.new_nonce, &self.new_account, &self.new_order];
         let optional = [&self.key_change, &self.revoke_cert, &self.renewal_info];
-        mandatory.into_iter().chain(optional.into_iter().flatten()).map(String::as_str)
+        self.mandatory_urls().chain(optional.into_iter().flatten().map(String::as_str))
+    }
+
+    /// Takes the other URLs for absent where they do not hold.
+    pub fn retain_optional_urls(&mut self, holds: impl Fn(&str) -> bool) {
+        for url in [&mut self.key_change, &mut self.revoke_cert, &mut self.renewal_info] {
+            *url = url.take().filter(|url| holds(url));
+        }
     }
 }
 
@@ -283,6 +294,32 @@ mod tests {
         assert_eq!((odd.wildcard, odd.challenges[0].error.is_none(), odd.challenges.len()), (false, true, 2));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
         assert_eq!(odd.status, Status::Unknown("contemplating".into()));
+    }
+
+    #[test]
+    fn odd_optional_fields_of_a_directory_are_absent() {
+        let read = |more: &str| {
+            let text =
+                format!(r#"{{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o"{more}}}"#);
+            serde_json::from_str::<Directory>(&text)
+        };
+        for more in [
+            "",
+            r#","meta":null,"keyChange":null,"renewalInfo":null"#,
+            r#","meta":"none","keyChange":[],"revokeCert":7,"renewalInfo":{}"#,
+            r#","meta":{"termsOfService":null,"caaIdentities":null,"externalAccountRequired":null,"profiles":null}"#,
+            r#","meta":{"termsOfService":5,"caaIdentities":"ca","externalAccountRequired":"no","profiles":["a"],"website":[]}"#,
+        ] {
+            let directory = read(more).unwrap_or_else(|e| panic!("{more}: {e}"));
+            let meta = &directory.meta;
+            assert_eq!((directory.urls().count(), meta.profiles.len(), meta.caa_identities.len()), (3, 0, 0), "{more}");
+            assert!(!meta.external_account_required && meta.terms_of_service.is_none(), "{more}");
+        }
+        let mut odd = read(r#","keyChange":"","revokeCert":"http://ca/r","renewalInfo":"https://ca/i""#).unwrap();
+        odd.retain_optional_urls(|url| url.starts_with("https://"));
+        assert_eq!(odd.urls().last(), Some("https://ca/i"));
+        assert_eq!(odd.urls().count(), 4);
+        assert!(serde_json::from_str::<Directory>(r#"{"newNonce":null}"#).is_err());
     }
 
     #[test]
