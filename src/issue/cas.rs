@@ -41,6 +41,12 @@ impl Cas {
         Ok(cas)
     }
 
+    /// The directory that nobody chose, where a certificate is to come from it.
+    pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w Wanted>) -> Option<&Directory> {
+        let is_unchosen = !self.default.is_explicit() && wanted.any(|wanted| wanted.issuer.is_none());
+        is_unchosen.then_some(&self.default)
+    }
+
     /// The directory that a certificate is to come from.
     pub fn directory(&self, wanted: &Wanted) -> Directory {
         wanted.issuer.as_ref().map_or_else(|| self.default.clone(), |issuer| Directory::new(&issuer.directory, true))
