@@ -44,6 +44,7 @@ mod seeing;
 mod static_binary;
 mod status;
 mod support;
+mod tls_words;
 mod update_errors;
 mod watching;
 mod writing;
