@@ -58,7 +58,9 @@ impl Client {
         if let Some(external) = external {
             payload["externalAccountBinding"] = external.binding(&url, key);
         }
-        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
+        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload));
+        let is_doubtful = external.is_some_and(ExternalAccount::may_be_encoded_twice);
+        let reply = reply.map_err(|e| if is_doubtful { with_doubt(e) } else { e })?;
         self.location(WHAT, reply.header("location"))
     }
 
@@ -250,6 +252,17 @@ impl Client {
             }
             pause = next_pause(pause, answer.retry_after);
         }
+    }
+}
+
+/// The same refusal with what may be wrong with the key of an external account binding.
+fn with_doubt(error: AcmeError) -> AcmeError {
+    match error {
+        AcmeError::Problem { what, status, mut problem, retry_after } if status < 500 && status != 429 => {
+            problem.detail += "; `hmacKey` looks as if it were encoded in base64 twice: `stringData` of a Secret takes it as the CA gave it";
+            AcmeError::Problem { what, status, problem, retry_after }
+        }
+        other => other,
     }
 }
 

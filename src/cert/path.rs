@@ -223,6 +223,27 @@ mod tests {
         }
     }
 
+    /// What is said of a Secret that somebody else filled.
+    #[test]
+    fn a_chain_that_servers_would_show_is_judged_by_its_names() {
+        use super::super::facts::{Links, read};
+        let all = all();
+        for (held, expected) in [
+            ("leaf", Links::Alone),
+            ("leaf I2", Links::Whole),
+            ("leaf I2 I1 R", Links::Whole),
+            ("leaf I1 I2", Links::Broken),
+            ("leaf leaf I2", Links::Broken),
+            ("leaf I2 garbage", Links::Broken),
+            ("leaf stranger", Links::Broken),
+            ("self", Links::Whole),
+        ] {
+            let named = |name: &str| all.iter().find(|(n, _)| *n == name).unwrap().1.clone();
+            let (_, facts) = read(&pem(&held.split(' ').map(named).collect::<Vec<_>>())).unwrap();
+            assert_eq!(facts.links, expected, "{held}");
+        }
+    }
+
     #[test]
     fn where_no_path_remains_the_subjects_are_named() {
         let all = all();

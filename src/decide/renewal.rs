@@ -93,6 +93,7 @@ mod tests {
             issuer: "".into(),
             fingerprint: [0; 32],
             cert_id: None,
+            links: crate::cert::facts::Links::Whole,
         }
     }
 
