@@ -103,13 +103,13 @@ fn a_secret_of_another_with_half_a_chain_is_valid_and_warned_of() {
         let status = of("status", &["-o", "json"]).ends(0);
         let check = of("check", &["-o", "json"]);
         assert!(
-            status.log.contains("\"state\": \"Valid\"") || status.log.contains("\"state\":\"Valid\""),
+            status.stdout.contains("\"state\": \"Valid\"") || status.stdout.contains("\"state\":\"Valid\""),
             "{}",
-            status.log
+            status.stdout
         );
         for run in [&status, &check] {
-            assert_eq!(run.log.contains(said) && !said.is_empty(), !said.is_empty(), "{name}: {}", run.log);
-            assert!(!said.is_empty() || !run.log.contains("tls.crt"), "{name}: {}", run.log);
+            assert_eq!(run.stdout.contains(said) && !said.is_empty(), !said.is_empty(), "{name}: {}", run.stdout);
+            assert!(!said.is_empty() || !run.stdout.contains("tls.crt"), "{name}: {}", run.stdout);
         }
     }
 }
