@@ -3,6 +3,7 @@
 use crate::acme::client::Client;
 use crate::cert::facts;
 use crate::cli::{Arguments, Wish};
+use crate::decide::Directory;
 use crate::decide::FORCE;
 use crate::decide::held::annotation;
 use crate::http::Http;
@@ -73,6 +74,7 @@ fn roll_over(store: &Store, at: &ObjectRef, arguments: &Arguments, namespace: &s
     let secret = secret.ok_or_else(|| format!("the Secret {at} does not exist; the log names it at `account`"))?;
     let directory = directory_of(&secret).ok_or_else(|| format!("{at} is not the Secret of an ACME account"))?;
     let trust = Trust { public_roots: true, roots_pem: read_roots(arguments)?, ..Trust::default() };
+    let directory = Directory::new(&directory, true);
     let ca = Client::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Stop::new());
     let office = Office { store, ca: &ca, own_namespace: namespace };
     let account = office.roll_over(at).map_err(|failed| failed.error)?;

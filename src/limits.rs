@@ -211,6 +211,14 @@ pub const POLL_FIRST_MAX: Duration = Duration::from_secs(5);
 /// The longest pause between two looks.
 pub const POLL_PAUSE_MAX: Duration = Duration::from_secs(60);
 
+/// The pauses before a CA is told again of a challenge that it tried in vain and keeps pending (RFC 8555 section 8.2): long enough for
+/// a resolver to come to its senses, and not for a job to hold others up.
+pub const CHALLENGE_AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9)];
+
+/// When the authorizations of an order that stays pending are looked at first; then each time after twice as long. Most CAs are done
+/// before.
+pub const AUTHORIZATIONS_FIRST: Duration = Duration::from_secs(2);
+
 /// How long an order is looked at in one go. It can be continued later by its URL.
 pub const POLL_IN_ALL: Duration = Duration::from_secs(600);
 

@@ -21,7 +21,6 @@ use crate::issue::questions::Questions;
 use crate::kube::auth;
 use crate::kube::client::Client;
 use crate::kube::reporter::Reporter;
-use crate::log::event;
 use crate::name::ObjectRef;
 use crate::serve::port::Port;
 use crate::stop::Stop;
@@ -76,15 +75,6 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
     let stop = Stop::new();
     let runs_on = arguments.pass == Pass::Forever;
     let directory = directory(arguments);
-    if arguments.acme.is_none() {
-        event!(
-            warn,
-            "staging",
-            directory = directory.url(),
-            hint = "no -acme was given: certificates will be from Let's Encrypt's staging CA, which no browser trusts; \
-                    production is -acme https://acme-v02.api.letsencrypt.org/directory"
-        );
-    }
     let Place { store, kube, namespace } = open(arguments, sharing, &stop)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));

@@ -7,11 +7,12 @@
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::error::{AcmeError, DIRECTORY};
+use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
 use super::jws::{AccountKey, Identity, Payload};
 use super::pace::Pace;
 use super::wire::{Directory, Problem};
 use crate::clock::{self, Doubt, Seen};
+use crate::decide::directory::Directory as Place;
 use crate::http::{Ask, Http, Method, Reply};
 use crate::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
@@ -47,7 +48,7 @@ pub struct Answer<T> {
 #[derive(Debug)]
 pub struct Client {
     http: Http,
-    directory_url: String,
+    place: Place,
     pub(super) stop: Stop,
     cache: Mutex<Cache>,
 }
@@ -63,14 +64,14 @@ pub(super) struct Cache {
 }
 
 impl Client {
-    /// A client for the directory at `directory_url`.
-    pub fn new(http: Http, directory_url: &str, stop: Stop) -> Client {
-        Client { http, directory_url: directory_url.to_owned(), stop, cache: Mutex::default() }
+    /// A client for the directory at `place`.
+    pub fn new(http: Http, place: &Place, stop: Stop) -> Client {
+        Client { http, place: place.clone(), stop, cache: Mutex::default() }
     }
 
-    /// The directory URL.
+    /// The directory URL, in the one form that is compared and stored.
     pub fn directory_url(&self) -> &str {
-        &self.directory_url
+        self.place.url()
     }
 
     /// Ends the requests under way: the program is stopping. The orders stay.
@@ -88,7 +89,7 @@ impl Client {
     pub fn clock_doubt(&self) -> Option<Doubt> {
         let before = self.clock_offset().and_then(clock::doubt)?;
         let is_old = self.cache().clock.is_some_and(|seen| seen.age() > CLOCK_ASKED_AGAIN);
-        if is_old && self.send(Method::Get, &self.directory_url, &[]).is_err() {
+        if is_old && self.send(Method::Get, self.directory_url(), &[]).is_err() {
             return Some(before);
         }
         self.clock_offset().and_then(clock::doubt)
@@ -109,16 +110,21 @@ impl Client {
         {
             return Ok(directory.clone());
         }
-        let reply = self.send(Method::Get, &self.directory_url, &[])?;
+        let asked = self.place.written();
+        let reply = self.send(Method::Get, asked, &[])?;
+        if let Some(why) = redirect(asked, &reply) {
+            return Err(AcmeError::Unusable { what: DIRECTORY_URL, why });
+        }
         if !reply.is_success() {
             return Err(refused(DIRECTORY, &reply));
         }
-        let directory: Directory = decode(DIRECTORY, &reply.body)?;
-        for url in directory.urls() {
+        let mut directory: Directory = decode(DIRECTORY, &reply.body)?;
+        for url in directory.mandatory_urls() {
             if origin(url).is_none() {
-                return Err(AcmeError::Unusable { what: DIRECTORY, why: format!("{url:?} is no https URL") });
+                return Err(AcmeError::Unusable { what: DIRECTORY_URL, why: format!("it names {}", no_https(url)) });
             }
         }
+        directory.retain_optional_urls(|url| origin(url).is_some());
         let directory = Arc::new(directory);
         self.cache().directory = Some((directory.clone(), Stopwatch::start()));
         Ok(directory)
@@ -130,11 +136,11 @@ impl Client {
     /// What is wrong with it.
     pub fn check_url(&self, what: &'static str, url: &str) -> Result<(), AcmeError> {
         let directory = self.directory()?;
-        let own = std::iter::once(self.directory_url.as_str()).chain(directory.urls());
+        let own = std::iter::once(self.place.written()).chain(directory.urls());
         match origin(url) {
             Some(origin) if own.into_iter().any(|u| self::origin(u) == Some(origin)) => Ok(()),
             Some(_) => Err(AcmeError::Unusable { what, why: format!("it leads to another host, {url:?}") }),
-            None => Err(AcmeError::Unusable { what, why: format!("it leads to {url:?}, which is no https URL") }),
+            None => Err(AcmeError::Unusable { what, why: format!("it leads to {}", no_https(url)) }),
         }
     }
 
@@ -259,7 +265,31 @@ fn is_nonce(text: &str) -> bool {
     (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// Scheme, host and port of an https URL.
+/// What is wrong with an URL that is not https, and the cure where the CA believes that it is reached without TLS.
+fn no_https(url: &str) -> String {
+    let cure = match url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) {
+        true => {
+            ": the CA does not know that it is reached by https; set its external URL, or have the proxy before it send `X-Forwarded-Proto: https`"
+        }
+        false => "",
+    };
+    format!("{url:?}, which is no https URL{cure}")
+}
+
+/// Where a redirect leads. The operator writes that URL: what is compared and stored is to be what is asked for.
+fn redirect(asked: &str, reply: &Reply) -> Option<String> {
+    let location = reply.header("location").filter(|_| (300..400).contains(&reply.status))?;
+    let host = asked.get(..8 + origin(asked)?.len())?;
+    let target = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
+    let authority = target.split('/').nth(2).unwrap_or_default();
+    if authority.contains('@') {
+        return Some(format!("it is a redirect ({}) to an URL with a password in it", reply.status));
+    }
+    let write = "write that URL as -acme, or as `directory` of the issuer";
+    Some(format!("it is a redirect ({}) to {target:?}: {write}", reply.status))
+}
+
+/// Host and port of an https URL.
 fn origin(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://")?;
     let host = rest.split(['/', '?', '#']).next().filter(|h| !h.is_empty() && !h.contains('@'))?;
@@ -285,6 +315,25 @@ mod tests {
         ] {
             assert_eq!(origin(url), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn a_redirect_of_the_directory_says_which_url_to_write() {
+        let to = |status, location: &str| {
+            let mut headers = ureq::http::HeaderMap::new();
+            headers.insert("location", location.parse().unwrap());
+            redirect("https://ca.test:9000/acme/directory", &Reply { status, headers, body: Vec::new() })
+        };
+        for (location, said) in [
+            ("/acme/directory/", "\"https://ca.test:9000/acme/directory/\": write that URL"),
+            ("https://other.test/dir", "\"https://other.test/dir\": write that URL"),
+            ("http://ca.test/dir", "\"http://ca.test/dir\": write that URL"),
+            ("https://me:secret@ca.test/dir", "an URL with a password in it"),
+        ] {
+            let why = to(308, location).unwrap();
+            assert!(why.contains(said) && !why.contains("secret"), "{location}: {why}");
+        }
+        assert_eq!((to(200, "/x"), to(404, "/x")), (None, None));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::time::Time;
 /// What is asked for first.
 pub(super) const DIRECTORY: &str = "directory";
 
+/// An answer that is, or could be, a directory, but for an URL.
+pub(super) const DIRECTORY_URL: &str = "directory URL";
+
 /// Why the CA did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcmeError {

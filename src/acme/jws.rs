@@ -18,6 +18,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use crate::cert::key::{ENCRYPTED, is_encrypted};
 use crate::secret::Secret;
 
 /// The key of an ACME account: ECDSA on P-256 when we make it; one that is imported may be on P-384 or RSA.
@@ -92,6 +93,9 @@ impl AccountKey {
     /// # Errors
     /// When it is none that we can sign with; holds nothing of it.
     pub fn from_pem(pem: &[u8]) -> Result<AccountKey, String> {
+        if is_encrypted(pem) {
+            return Err(format!("the account key {ENCRYPTED}"));
+        }
         let wrong = || "the account key is no ECDSA key on P-256 or P-384 and no RSA key, in PEM".to_owned();
         let pair = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())? {
             PrivateKeyDer::Pkcs8(der) => {
@@ -224,6 +228,14 @@ pub struct ExternalAccount {
 }
 
 impl ExternalAccount {
+    /// Whether the key looks as if it had been encoded in base64 once more than the CA did: it is such a text itself. Some CAs make keys
+    /// of letters, so it can be right.
+    pub fn may_be_encoded_twice(&self) -> bool {
+        let text = self.hmac_key.expose().trim_ascii();
+        let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+        text.len() >= 22 && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'+' | b'/'))
+    }
+
     /// The binding of an account key, for the newAccount request at `url`.
     pub fn binding(&self, url: &str, key: &AccountKey) -> Value {
         let protected = json!({"alg": "HS256", "kid": self.kid, "url": url});
@@ -302,6 +314,27 @@ mod tests {
             let pem = std::fs::read(format!("tests/vectors/keys/{file}")).unwrap();
             let error = AccountKey::from_pem(&pem).unwrap_err();
             assert!(error.contains("no ECDSA key") && !error.contains("MII"), "{file}: {error}");
+        }
+        for head in
+            ["-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"]
+        {
+            let error = AccountKey::from_pem(format!("{head}MIIB\n").as_bytes()).unwrap_err();
+            assert_eq!(error, format!("the account key {ENCRYPTED}"));
+        }
+    }
+
+    #[test]
+    fn a_key_that_may_be_encoded_twice_is_told_from_one_of_octets() {
+        for (hmac_key, expected) in [
+            (&b"zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"[..], true),
+            (b"zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wE=\n", true),
+            (b"AAAAAAAAAAAAAAAAAAAAAA==", true),
+            (b"AAAA", false),
+            (&[0xcd, 0x63, 0x43, 0x64].repeat(8), false),
+            (b"", false),
+        ] {
+            let hmac_key = Secret::new(hmac_key.to_vec());
+            assert_eq!(ExternalAccount { kid: String::new(), hmac_key }.may_be_encoded_twice(), expected);
         }
     }
 }

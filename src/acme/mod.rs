@@ -1,7 +1,8 @@
 //! The ACME client (RFC 8555), for the dns-01 challenge.
 //!
-//! `jws`, `wire`, `order` and `pace` are pure; `client` talks to the CA, `requests` says what it asks for.
+//! `jws`, `wire`, `order`, `challenge` and `pace` are pure; `client` talks to the CA, `requests` says what it asks for.
 
+pub mod challenge;
 pub mod client;
 pub mod error;
 pub mod jws;

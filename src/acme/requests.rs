@@ -10,7 +10,7 @@ use super::client::{Account, Answer, Client, decode, refused};
 use super::error::AcmeError;
 use super::jws::{AccountKey, ExternalAccount, Identity, Payload};
 use super::pace::Phase;
-use super::wire::{Authorization, Order, RenewalInfo, Standing, Status, alternates};
+use super::wire::{Authorization, Challenge, Order, RenewalInfo, Standing, Status, alternates};
 use crate::http::Method;
 use crate::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
 use crate::name::Domain;
@@ -58,7 +58,9 @@ impl Client {
         if let Some(external) = external {
             payload["externalAccountBinding"] = external.binding(&url, key);
         }
-        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload))?;
+        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload));
+        let is_doubtful = external.is_some_and(ExternalAccount::may_be_encoded_twice);
+        let reply = reply.map_err(|e| if is_doubtful { with_doubt(e) } else { e })?;
         self.location(WHAT, reply.header("location"))
     }
 
@@ -125,24 +127,26 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn authorization(&self, account: &Account, url: &str) -> Result<Authorization, AcmeError> {
-        self.post("authorization", account, url, &Payload::Empty).map(|answer| answer.body)
+    pub fn authorization(&self, account: &Account, url: &str) -> Result<Answer<Authorization>, AcmeError> {
+        self.post("authorization", account, url, &Payload::Empty)
     }
 
-    /// Tells the CA that a challenge can be looked at (section 7.5.1). Told so already, it is no error.
+    /// Tells the CA that a challenge can be looked at (section 7.5.1). What it says of the challenge is part of the answer; an answer that
+    /// does not read says nothing.
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<(), AcmeError> {
+    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<Answer<Challenge>, AcmeError> {
         const WHAT: &str = "challenge";
         self.check_url(WHAT, url)?;
         let empty = Payload::Json(json!({}));
-        match self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty) {
-            Ok(_) => Ok(()),
-            // The reply to an earlier try was lost: the order says what became of it.
-            Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => Ok(()),
-            Err(e) => Err(e),
-        }
+        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty)?;
+        Ok(Answer {
+            location: None,
+            retry_after: reply.retry_after(time::now()),
+            date: reply.date(),
+            body: serde_json::from_slice(&reply.body).unwrap_or_default(),
+        })
     }
 
     /// Sends the request for the certificate (section 7.4).
@@ -204,19 +208,28 @@ impl Client {
         }))
     }
 
-    /// Looks at an order until it leaves `pending` (or `processing`, by `phase`), as the CA's pace and its Retry-After suggest.
+    /// The pause before the first look at an order in this phase, as long as this CA needed lately.
+    pub fn first_pause(&self, phase: Phase) -> Duration {
+        self.cache().pace.first(phase)
+    }
+
+    /// Takes note of how many looks were needed, and for how long.
+    pub fn learn_pace(&self, phase: Phase, looks: u32, took: Duration) {
+        self.cache().pace.learn(phase, looks, took);
+    }
+
+    /// Looks at an order until it leaves `processing`, as the CA's pace and its Retry-After suggest.
     ///
     /// # Errors
     /// When the CA refuses, or nothing changed for ten minutes: the order can be continued later.
-    pub fn wait(
+    pub fn wait_for_issuance(
         &self,
         account: &Account,
         url: &str,
-        phase: Phase,
         retry_after: Option<Time>,
     ) -> Result<Answer<Order>, AcmeError> {
         let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
-        let mut pause = asked(retry_after).unwrap_or(self.cache().pace.first(phase));
+        let mut pause = asked(retry_after).unwrap_or(self.first_pause(Phase::Issuance));
         let mut looks = 0;
         loop {
             if self.stop.wait(pause) {
@@ -225,13 +238,11 @@ impl Client {
             let answer = self.order(account, url)?;
             looks += 1;
             let status = &answer.body.status;
-            let waiting = match phase {
-                Phase::Validation => *status == Status::Pending,
-                Phase::Issuance => matches!(status, Status::Ready | Status::Processing | Status::Unknown(_)),
-            } || (*status == Status::Valid && answer.body.certificate.is_none());
+            let waiting = matches!(status, Status::Ready | Status::Processing | Status::Unknown(_))
+                || (*status == Status::Valid && answer.body.certificate.is_none());
             if !waiting {
                 if retry_after.is_none() {
-                    self.cache().pace.learn(phase, looks, watch.elapsed());
+                    self.learn_pace(Phase::Issuance, looks, watch.elapsed());
                 }
                 return Ok(answer);
             }
@@ -239,9 +250,25 @@ impl Client {
                 let why = format!("the order is {status:?} for {}", time::human(POLL_IN_ALL));
                 return Err(AcmeError::Unusable { what: "order", why });
             }
-            pause = asked(answer.retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX);
+            pause = next_pause(pause, answer.retry_after);
         }
     }
+}
+
+/// The same refusal with what may be wrong with the key of an external account binding.
+fn with_doubt(error: AcmeError) -> AcmeError {
+    match error {
+        AcmeError::Problem { what, status, mut problem, retry_after } if status < 500 && status != 429 => {
+            problem.detail += "; `hmacKey` looks as if it were encoded in base64 twice: `stringData` of a Secret takes it as the CA gave it";
+            AcmeError::Problem { what, status, problem, retry_after }
+        }
+        other => other,
+    }
+}
+
+/// The pause before the next look: what the CA asks for, else twice the last one.
+pub fn next_pause(pause: Duration, retry_after: Option<Time>) -> Duration {
+    asked(retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX)
 }
 
 /// What Retry-After asks for, within the bounds of a poll.

@@ -1,12 +1,13 @@
 //! What a CA sends (RFC 8555 section 7), as far as it is looked at. Pure.
 //!
-//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated; a field that is needed and missing is an
-//! error where it is needed.
+//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated, and an optional field with a value of another
+//! kind is taken for absent; a field that is needed and missing is an error where it is needed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::limits::SUBPROBLEMS_SHOWN_MAX;
 use crate::text::{excerpt, one_line};
@@ -20,23 +21,34 @@ pub struct Directory {
     pub new_nonce: String,
     pub new_account: String,
     pub new_order: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub key_change: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub revoke_cert: Option<String>,
     /// RFC 9773 section 4.1.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub renewal_info: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub meta: Meta,
 }
 
 impl Directory {
+    /// The URLs without which nothing can be ordered.
+    pub fn mandatory_urls(&self) -> impl Iterator<Item = &str> {
+        [&self.new_nonce, &self.new_account, &self.new_order].into_iter().map(String::as_str)
+    }
+
     /// All its URLs.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
-        let mandatory = [&self.new_nonce, &self.new_account, &self.new_order];
         let optional = [&self.key_change, &self.revoke_cert, &self.renewal_info];
-        mandatory.into_iter().chain(optional.into_iter().flatten()).map(String::as_str)
+        self.mandatory_urls().chain(optional.into_iter().flatten().map(String::as_str))
+    }
+
+    /// Takes the other URLs for absent where they do not hold.
+    pub fn retain_optional_urls(&mut self, holds: impl Fn(&str) -> bool) {
+        for url in [&mut self.key_change, &mut self.revoke_cert, &mut self.renewal_info] {
+            *url = url.take().filter(|url| holds(url));
+        }
     }
 }
 
@@ -45,15 +57,15 @@ impl Directory {
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Meta {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub terms_of_service: Option<String>,
     /// The names by which CAA records mean this CA (RFC 8659 section 4.2).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub caa_identities: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub external_account_required: bool,
     /// Profiles with their descriptions (draft-ietf-acme-profiles section 3).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub profiles: BTreeMap<String, serde_json::Value>,
 }
 
@@ -70,7 +82,7 @@ pub struct Standing {
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct RenewalInfo {
     pub suggested_window: SuggestedWindow,
-    #[serde(default, rename = "explanationURL")]
+    #[serde(default, rename = "explanationURL", deserialize_with = "lenient")]
     pub explanation_url: Option<String>,
 }
 
@@ -148,9 +160,9 @@ pub struct Order {
     pub authorizations: Vec<String>,
     #[serde(default)]
     pub finalize: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub certificate: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub error: Option<Problem>,
 }
 
@@ -169,7 +181,7 @@ pub struct Identifier {
 pub struct Authorization {
     pub status: Status,
     pub identifier: Identifier,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub wildcard: bool,
     #[serde(default)]
     pub challenges: Vec<Challenge>,
@@ -183,37 +195,37 @@ impl Authorization {
 }
 
 /// A challenge (section 7.1.5). Types without a token exist.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Challenge {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub status: Option<Status>,
-    #[serde(default, deserialize_with = "text")]
+    #[serde(default, deserialize_with = "lenient")]
     pub token: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub error: Option<Problem>,
 }
 
-/// A text, or nothing: what a challenge of an unknown type has in this place does not spoil the others.
-fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(serde_json::Value::deserialize(deserializer)?.as_str().map(str::to_owned))
+/// The value, or none where it is of another kind: what an optional field has does not spoil the others.
+fn lenient<'de, D: serde::Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
 /// An error in the CA's words (RFC 7807, RFC 8555 section 6.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Problem {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub detail: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub subproblems: Vec<Problem>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub identifier: Option<Identifier>,
 }
 
@@ -274,8 +286,40 @@ mod tests {
         )
         .unwrap();
         assert_eq!((authorization.name().as_str(), authorization.challenges.len()), ("*.a.test", 3));
+        let odd: Authorization = serde_json::from_str(
+            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":null,"challenges":[
+            {"type":null,"url":5,"token":[],"status":{},"error":"odd"},{"type":"dns-01","url":"u","token":"t","error":{"detail":null}}]}"#,
+        )
+        .unwrap();
+        assert_eq!((odd.wildcard, odd.challenges[0].error.is_none(), odd.challenges.len()), (false, true, 2));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
         assert_eq!(odd.status, Status::Unknown("contemplating".into()));
+    }
+
+    #[test]
+    fn odd_optional_fields_of_a_directory_are_absent() {
+        let read = |more: &str| {
+            let text =
+                format!(r#"{{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o"{more}}}"#);
+            serde_json::from_str::<Directory>(&text)
+        };
+        for more in [
+            "",
+            r#","meta":null,"keyChange":null,"renewalInfo":null"#,
+            r#","meta":"none","keyChange":[],"revokeCert":7,"renewalInfo":{}"#,
+            r#","meta":{"termsOfService":null,"caaIdentities":null,"externalAccountRequired":null,"profiles":null}"#,
+            r#","meta":{"termsOfService":5,"caaIdentities":"ca","externalAccountRequired":"no","profiles":["a"],"website":[]}"#,
+        ] {
+            let directory = read(more).unwrap_or_else(|e| panic!("{more}: {e}"));
+            let meta = &directory.meta;
+            assert_eq!((directory.urls().count(), meta.profiles.len(), meta.caa_identities.len()), (3, 0, 0), "{more}");
+            assert!(!meta.external_account_required && meta.terms_of_service.is_none(), "{more}");
+        }
+        let mut odd = read(r#","keyChange":"","revokeCert":"http://ca/r","renewalInfo":"https://ca/i""#).unwrap();
+        odd.retain_optional_urls(|url| url.starts_with("https://"));
+        assert_eq!(odd.urls().last(), Some("https://ca/i"));
+        assert_eq!(odd.urls().count(), 4);
+        assert!(serde_json::from_str::<Directory>(r#"{"newNonce":null}"#).is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::facts::{self, ChainError, Facts};
 use super::key::{self, KeyError};
+use super::path::{self, NoPath, Path};
 use crate::name::Domain;
 use crate::secret::Secret;
 use crate::time::Time;
@@ -14,10 +15,11 @@ use crate::time::Time;
 /// How far the clocks of a CA and of the judge may differ.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
-/// A chain that was parsed, links, belongs to the key, covers every wanted name, and was valid at the time it was judged by.
+/// A chain that was built from a leaf, which belongs to the key, covers every wanted name, and was valid at the time it was judged by.
 #[derive(Debug)]
 pub struct CheckedBundle {
     chain: Vec<u8>,
+    dropped: Vec<String>,
     key: Secret<Vec<u8>>,
     facts: Facts,
 }
@@ -33,8 +35,8 @@ pub enum BundleError {
     KeyMismatch,
     /// These names are missing.
     NamesMissing(Vec<Domain>),
-    /// The certificate with this number from 1 is not signed by the one after it.
-    NotLinked(usize),
+    /// There are other certificates, and none of them signed the leaf.
+    NoPath(NoPath),
     /// It is not valid at `judged_at`.
     NotValid {
         /// The time it was judged by.
@@ -56,7 +58,7 @@ impl fmt::Display for BundleError {
                 let names: Vec<String> = names.iter().map(Domain::to_string).collect();
                 write!(f, "the certificate is not for {}", names.join(", "))
             }
-            BundleError::NotLinked(n) => write!(f, "certificate {n} of the chain is not signed by the one after it"),
+            BundleError::NoPath(e) => e.fmt(f),
             BundleError::NotValid { judged_at, not_before, not_after } => {
                 write!(f, "the certificate is valid from {not_before} to {not_after}, and it is {judged_at}")
             }
@@ -65,33 +67,44 @@ impl fmt::Display for BundleError {
 }
 
 impl CheckedBundle {
-    /// Checks everything that a reader of the Secret relies on. `judged_at` is the `Date` of the CA's answer: our own clock may
-    /// be wrong, and then waiting would be right and refusing wrong.
+    /// Checks everything that a reader of the Secret relies on. Of what was sent only certificates are kept, and of these those that lead
+    /// from the leaf of `key` upwards; they are written anew, for programs differ in what else they read. `judged_at` is the `Date` of
+    /// the CA's answer: our own clock may be wrong, and then waiting would be right and refusing wrong.
     ///
     /// # Errors
     /// The first thing that does not hold.
     pub fn check(
-        chain: &[u8],
+        sent: &[u8],
         key: Secret<Vec<u8>>,
         wanted: &[Domain],
         judged_at: Time,
     ) -> Result<CheckedBundle, BundleError> {
-        let (certificates, facts) = facts::read(chain).map_err(BundleError::Chain)?;
-        match key::public_of(key.expose()) {
-            Ok(public) if facts::sha256(&public) == facts.public_key => {}
-            Ok(_) => return Err(BundleError::KeyMismatch),
+        let sent = facts::certificates(&path::unglued(sent)).map_err(BundleError::Chain)?;
+        let public = match key::public_of(key.expose()) {
+            Ok(public) => facts::sha256(&public),
             Err(KeyError::Unparsable | KeyError::UnknownKind) => return Err(BundleError::Key),
+        };
+        let is_leaf = |der: &CertificateDer<'_>| facts::of(der).is_ok_and(|facts| facts.public_key == public);
+        let leaf = sent.iter().position(is_leaf).unwrap_or_default();
+        let facts = facts::of(&sent[leaf]).map_err(BundleError::Chain)?;
+        if facts.public_key != public {
+            return Err(BundleError::KeyMismatch);
         }
         let missing: Vec<Domain> = wanted.iter().filter(|d| !facts.covers(d)).cloned().collect();
         if !missing.is_empty() {
             return Err(BundleError::NamesMissing(missing));
         }
-        linked(&certificates)?;
+        let Path { certificates, dropped, .. } = path::build(&sent, leaf).map_err(BundleError::NoPath)?;
         let Facts { not_before, not_after, .. } = facts;
         if judged_at + CLOCK_TOLERANCE < not_before || judged_at >= not_after + CLOCK_TOLERANCE {
             return Err(BundleError::NotValid { judged_at, not_before, not_after });
         }
-        Ok(CheckedBundle { chain: chain.to_vec(), key, facts })
+        Ok(CheckedBundle { chain: path::pem(&certificates), dropped, key, facts })
+    }
+
+    /// The subjects of the certificates that were sent and are no part of the chain.
+    pub fn dropped(&self) -> &[String] {
+        &self.dropped
     }
 
     /// `tls.crt`: the chain in PEM, leaf first.
@@ -108,23 +121,6 @@ impl CheckedBundle {
     pub fn facts(&self) -> &Facts {
         &self.facts
     }
-}
-
-/// Each certificate is signed by the next. A signature of a kind that ring can not check is judged by the names alone.
-fn linked(chain: &[CertificateDer<'static>]) -> Result<(), BundleError> {
-    for (i, pair) in chain.windows(2).enumerate() {
-        let (lower, upper) =
-            (facts::parse(&pair[0]).map_err(BundleError::Chain)?, facts::parse(&pair[1]).map_err(BundleError::Chain)?);
-        let named = lower.issuer().as_raw() == upper.subject().as_raw();
-        let signed = match lower.verify_signature(Some(upper.public_key())) {
-            Ok(()) | Err(x509_parser::error::X509Error::SignatureUnsupportedAlgorithm) => true,
-            Err(_) => false,
-        };
-        if !named || !signed {
-            return Err(BundleError::NotLinked(i + 1));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

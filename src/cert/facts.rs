@@ -36,6 +36,20 @@ pub struct Facts {
     pub fingerprint: [u8; 32],
     /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
     pub cert_id: Option<Word>,
+    /// How the certificates that came with it stand to it.
+    pub links: Links,
+}
+
+/// How the certificates of a chain stand to each other, by their names alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// Each is followed by its issuer.
+    #[default]
+    Whole,
+    /// There is only the leaf, which another one issued.
+    Alone,
+    /// One is followed by another certificate than its issuer's.
+    Broken,
 }
 
 impl Facts {
@@ -65,6 +79,28 @@ impl fmt::Display for ChainError {
 /// # Errors
 /// What is wrong with the text.
 pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainError> {
+    let chain = certificates(pem)?;
+    let facts = of(&chain[0])?;
+    let links = links(&chain);
+    Ok((chain, Facts { links, ..facts }))
+}
+
+fn links(chain: &[CertificateDer<'_>]) -> Links {
+    let names = |der: &[u8]| parse(der).ok().map(|c| (c.subject().as_raw().to_vec(), c.issuer().as_raw().to_vec()));
+    let names: Option<Vec<_>> = chain.iter().map(|der| names(der)).collect();
+    match names.as_deref() {
+        None => Links::Broken,
+        Some([(subject, issuer)]) if subject != issuer => Links::Alone,
+        Some(names) if names.windows(2).all(|pair| pair[0].1 == pair[1].0) => Links::Whole,
+        Some(_) => Links::Broken,
+    }
+}
+
+/// Reads the certificates of a PEM text, one at least; what stands between them is passed over.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainError> {
     if pem.len() > CHAIN_OCTETS_MAX {
         return Err(ChainError(format!(
             "the chain has {} octets, more than the {CHAIN_OCTETS_MAX} that are read",
@@ -78,9 +114,10 @@ pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainEr
     if chain.len() > CHAIN_CERTIFICATES_MAX {
         return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));
     }
-    let leaf = chain.first().ok_or_else(|| ChainError("there is no certificate in it".to_owned()))?;
-    let facts = facts(leaf)?;
-    Ok((chain, facts))
+    if chain.is_empty() {
+        return Err(ChainError("there is no certificate in it".to_owned()));
+    }
+    Ok(chain)
 }
 
 /// Reads one certificate.
@@ -95,7 +132,11 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
     }
 }
 
-fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
+/// The facts of a certificate.
+///
+/// # Errors
+/// When it does not parse.
+pub fn of(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
     let certificate = parse(der)?;
     let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
         Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),
@@ -121,6 +162,7 @@ fn facts(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
         issuer: Word::shared(issuer),
         fingerprint: sha256(der),
         cert_id,
+        links: Links::Whole,
     })
 }
 

@@ -73,6 +73,15 @@ impl CertificateKey {
     }
 }
 
+/// What an encrypted key in PEM is told with.
+pub const ENCRYPTED: &str = "is encrypted: write it without a passphrase, with `openssl pkey -in FILE`";
+
+/// Whether a private key in PEM is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with `Proc-Type` (RFC 1421).
+pub fn is_encrypted(pem: &[u8]) -> bool {
+    let has = |marker: &[u8]| pem.windows(marker.len()).any(|part| part == marker);
+    has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
+}
+
 /// The public half of a private key in PEM of any form (PKCS#8, PKCS#1, SEC1), to compare with a certificate's.
 ///
 /// # Errors

@@ -23,7 +23,9 @@ pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
             }
             State::Valid | State::Issuing | State::Waiting => {
                 let is_late = row.expires.is_some_and(|at| at <= now);
-                report.say(if is_late { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
+                // Of what is valid, what some clients will not like.
+                let is_doubted = row.state == State::Valid && row.finding.is_some();
+                report.say(if is_late || is_doubted { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
             }
         }
     }
@@ -77,6 +79,7 @@ mod tests {
         let failure = Failure { stage: None, error: "no".to_owned(), failures: 1, at: now };
         let rows = vec![
             row.clone(),
+            Row { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
             Row { state: State::Waiting, expires: Some(now), ..row.clone() },
             Row { state: State::BackingOff, failure: Some(failure), next_attempt: Some(day(3)), ..row.clone() },
             Row { state: State::Refused, expires: None, finding: Some("WrongType".to_owned()), ..row },
@@ -86,6 +89,7 @@ mod tests {
         assert_eq!(
             report.text(false),
             "ok       Secret ns/web: Valid; expires in 60d\n\
+             warning  Secret ns/web: Valid; holds the leaf alone; expires in 60d\n\
              warning  Secret ns/web: Waiting; expired; the next pass orders or restores it, from https://ca.test/dir\n\
              warning  Secret ns/web: BackingOff; the last attempt failed: no; expires in 60d; next attempt in 3d\n\
              fault    Secret ns/web: Refused; WrongType\n"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::entry::{email, secret_name};
+use super::entry::{Entry, email, secret_name};
 use super::fields::{Fault, Fields, require};
 use super::namespaces::Namespaces;
 use super::node::Node;
@@ -149,6 +149,21 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
         }
     }
     all
+}
+
+/// Secrets of the entry that an issuer reads: what the operator put there would be lost.
+pub(super) fn input_faults(entry: &Entry, issuers: &Issuers) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, issuer) in issuers {
+        for (field, input) in [("accountSecretName", &issuer.account_secret), ("eabSecretName", &issuer.eab_secret)] {
+            if let Some(at) = input.as_ref().filter(|at| entry.secrets.contains(at)) {
+                let sentence =
+                    format!("{at} is `{field}` of the issuer {name}, which is never overwritten: name another one");
+                faults.push(Fault { field: "secret".to_owned(), sentence });
+            }
+        }
+    }
+    faults
 }
 
 fn directory_of(issuer: &Issuer) -> Node {

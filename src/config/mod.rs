@@ -290,7 +290,8 @@ fn read_entry(
     namespaces: &Namespaces,
 ) -> Result<Entry, Refused> {
     let entry = Entry::read(whole, namespaces);
-    let more = issuer_faults(whole, entry.as_ref().ok(), issuers, is_written);
+    let mut more = issuer_faults(whole, entry.as_ref().ok(), issuers, is_written);
+    more.extend(entry.iter().flat_map(|entry| issuers::input_faults(entry, issuers)));
     let faults = match entry {
         Ok(entry) if more.is_empty() => return Ok(entry),
         Ok(_) => more,

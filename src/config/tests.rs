@@ -127,6 +127,25 @@ fn each_fault_names_entry_field_and_value_and_stops_that_entry_only() {
 }
 
 #[test]
+fn a_secret_that_an_issuer_reads_is_not_filled() {
+    let issuers = "own: {directory: 'https://ca.test', accountSecretName: account, eabSecretName: eab}";
+    for (secret, said) in [
+        ("web", None),
+        ("account", Some("secret: team/account is `accountSecretName` of the issuer own, which is never overwritten")),
+        ("[web, eab]", Some("secret: team/eab is `eabSecretName` of the issuer own")),
+    ] {
+        // Whatever issuer the entry has.
+        let yaml = format!("- {{secret: {secret}, domains: [a.test]}}\n");
+        let config = config(&[("certificates", &yaml), ("issuers", issuers)]).unwrap();
+        match (&config.entries[..], said) {
+            ([Ok(_)], None) => {}
+            ([Err(refused)], Some(said)) => assert!(refused.to_string().contains(said), "{refused}"),
+            (entries, _) => panic!("{secret}: {entries:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_key_in_the_place_of_its_name_is_never_repeated() {
     let refused = one("- {secret: web, domains: [a.test], tsigSecretName: 'hmac-sha256:k:c2VjcmV0'}").unwrap_err();
     assert!(

@@ -13,6 +13,10 @@ use crate::record::Form;
 use crate::sources::{Wishes, configmap};
 use crate::store::StoreError;
 
+/// What follows from entries without an issuer where no `-acme` was given.
+const STAGING: &str = "no -acme was given: certificates of entries without `issuer` will be from Let's Encrypt's staging CA, which no \
+                       browser trusts; production is -acme https://acme-v02.api.letsencrypt.org/directory";
+
 /// The ConfigMaps by their names.
 #[derive(Debug)]
 pub(super) struct Configs {
@@ -175,6 +179,11 @@ impl Configs {
             if context.lead.leading() && said.is_news("Refused", &refused.to_string()) {
                 context.report.say(EventReason::Refused, &refused.source, None, refused.sentence.clone());
             }
+        }
+        if let Some(directory) = context.cas.unchosen(wishes.wanted.values().map(|wanted| &**wanted))
+            && said.is_news("staging", directory.url())
+        {
+            event!(warn, "staging", directory = directory.url(), hint = STAGING);
         }
         for warning in &wishes.warnings {
             if said.is_news("warning", warning) {

@@ -6,13 +6,19 @@ use crate::cert::facts::Facts;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     url: String,
+    written: String,
     explicit: bool,
 }
 
 impl Directory {
     /// The directory at `url`. `explicit` says that the operator gave it.
     pub fn new(url: &str, explicit: bool) -> Directory {
-        Directory { url: normalized(url), explicit }
+        Directory { url: normalized(url), written: url.trim().to_owned(), explicit }
+    }
+
+    /// Its URL as the operator wrote it, which is what is asked for: to a server a slash at the end makes another URL.
+    pub fn written(&self) -> &str {
+        &self.written
     }
 
     /// Its URL, in the one form that is compared and stored.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cert::facts::{self, Facts, sha256};
-use crate::cert::key::{KeyError, public_of};
+use crate::cert::key::{ENCRYPTED, KeyError, is_encrypted, public_of};
 use crate::config::metadata::PREFIX;
 use crate::kube::object::SecretObject;
 use crate::name::ObjectRef;
@@ -190,6 +190,7 @@ fn pair(secret: &SecretObject) -> Pair {
     match public_of(key.expose()) {
         Ok(public) if sha256(&public) == facts.public_key => Pair::Sound(Arc::new(facts)),
         Ok(_) => Pair::Mismatch,
+        Err(KeyError::Unparsable) if is_encrypted(key.expose()) => Pair::Broken(format!("{TLS_KEY} {ENCRYPTED}")),
         Err(KeyError::Unparsable) => Pair::Broken(format!("{TLS_KEY} is no private key in PEM")),
         Err(KeyError::UnknownKind) => Pair::Unchecked(Arc::new(facts)),
     }

@@ -337,6 +337,7 @@ mod tests {
                 issuer: "".into(),
                 fingerprint: [0; 32],
                 cert_id: None,
+                links: crate::cert::facts::Links::Whole,
             };
             Held::Present(Box::new(Present {
                 kind: "".into(),

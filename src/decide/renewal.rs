@@ -40,7 +40,7 @@ pub struct Renewal {
 /// The moment at which to renew: `renewBefore`, else 30 days, a third or half of the lifetime before the end; spread by up to a
 /// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
 /// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
-/// the earlier of the two.
+/// the earlier of the two. Never later than a tenth of the lifetime before the end, and spread there as well.
 pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window: Option<&Window>) -> Renewal {
     let lifetime = facts.lifetime();
     let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
@@ -55,16 +55,18 @@ pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window:
     let set = renew_before.is_some() && !refused;
     let early = lifetime >= LONG || set;
     let usual = if set { Cause::RenewBefore } else { Cause::Lifetime };
+    let latest = facts.not_after - lifetime / 10;
     let (at, cause) = match window.filter(|w| !w.is_stale(facts.not_before)) {
         None => (fallback, usual),
         Some(Window { start, end, .. }) => {
             let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
-            let suggested = *start + scaled(end.since(*start), &format!("{id} {start} {end}"));
+            // Of a window that goes on behind the latest moment, what is left before it.
+            let until = if *start < latest { latest.min(*end) } else { *end };
+            let suggested = *start + scaled(until.since(*start), &format!("{id} {start} {end}"));
             if early && fallback < suggested { (fallback, usual) } else { (suggested, Cause::Window) }
         }
     };
-    let latest = facts.not_after - lifetime / 10;
-    let (at, cause) = if latest < at { (latest, Cause::Lifetime) } else { (at, cause) };
+    let (at, cause) = if latest < at { (latest - spread, Cause::Lifetime) } else { (at, cause) };
     Renewal { at, cause, renew_before_refused: refused }
 }
 
@@ -91,6 +93,7 @@ mod tests {
             issuer: "".into(),
             fingerprint: [0; 32],
             cert_id: None,
+            links: crate::cert::facts::Links::Whole,
         }
     }
 
@@ -107,7 +110,7 @@ mod tests {
             (Duration::from_secs(300), None, Duration::from_secs(150), Duration::from_secs(157)),
             (Duration::from_secs(20), None, Duration::from_secs(10), Duration::from_secs(11)),
             (90 * DAY, Some(10 * DAY), 10 * DAY, 11 * DAY),
-            (90 * DAY, Some(DAY), 9 * DAY, 9 * DAY),
+            (90 * DAY, Some(DAY), 9 * DAY, 10 * DAY),
             (90 * DAY, Some(59 * DAY), 59 * DAY, 60 * DAY),
         ] {
             for serial in 0..50 {
@@ -152,7 +155,10 @@ mod tests {
             (hours(160), None, (80, 84), (80, 84), Suggested),
             (hours(160), None, (120, 130), (120, 130), Suggested),
             // But never in the last tenth.
-            (hours(160), None, (150, 155), (144, 144), Lifetime),
+            (hours(160), None, (150, 155), (140, 144), Lifetime),
+            // A window that reaches into it is drawn from up to there.
+            (hours(160), None, (120, 200), (120, 144), Suggested),
+            (45 * DAY, None, (960, 1080), (960, 972), Suggested),
             (45 * DAY, Some(10 * DAY), (1000, 1010), (816, 840), RenewBefore),
             (45 * DAY, Some(10 * DAY), (100, 110), (100, 110), Suggested),
         ] {
@@ -173,6 +179,24 @@ mod tests {
                 assert!((hours(least)..=hours(most)).contains(&after), "{lifetime:?} {before:?} {start}: {after:?}");
                 assert_eq!(at, moment(&f, "x", before, Some(&window(start, end))).at, "drawn once");
             }
+        }
+        // Not on one second, whether something of the window is left or not.
+        for (start, end) in [(120, 200), (143, 1000), (150, 155)] {
+            let at = |serial: u32| {
+                let f = facts(hours(160), &serial.to_string());
+                let (start, end) = (f.not_before + hours(start), f.not_before + hours(end));
+                let window = Window {
+                    serial: f.serial.clone(),
+                    start,
+                    end,
+                    first_start: start,
+                    moved_to_past: false,
+                    explanation: None,
+                };
+                moment(&f, "x", None, Some(&window)).at.unix()
+            };
+            let moments: std::collections::BTreeSet<i64> = (0..50).map(at).collect();
+            assert!(moments.len() > 40, "{start} {end}: {moments:?}");
         }
         let f = facts(45 * DAY, "1");
         let stale = Window {

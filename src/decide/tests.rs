@@ -41,6 +41,7 @@ fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
         issuer: "Some CA".into(),
         fingerprint: sha256(serial.as_bytes()),
         cert_id: None,
+        links: crate::cert::facts::Links::Whole,
     }
 }
 

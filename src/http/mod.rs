@@ -3,6 +3,7 @@
 //! Untrusted: every answer. Nothing is retried here; what to do about an error is the callers' decision.
 
 pub mod tls;
+mod words;
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -269,21 +270,24 @@ fn plain(e: &ureq::Error) -> String {
         ureq::Error::Io(io) => match io.kind() {
             ErrorKind::ConnectionRefused => "connection refused (nothing listens there)".to_owned(),
             ErrorKind::UnexpectedEof => "the connection was closed in the middle of the answer".to_owned(),
-            _ => match io.to_string() {
-                // What a person has to do about a private CA.
-                said if said.contains("UnknownIssuer") => {
-                    format!("{said}: {UNTRUSTED}")
-                }
-                said if said.contains("not valid yet") || said.contains("NotValidYet") => {
-                    format!("{said}: {SKEWED}")
-                }
-                said if said.contains("certificate expired") || said.contains("Expired") => {
-                    format!("{said}: it was not renewed, or this machine's clock is ahead (NTP)")
-                }
-                said => said,
+            _ => match io.get_ref().and_then(|e| e.downcast_ref()).and_then(words::handshake) {
+                Some(said) => said,
+                None => other_io(io),
             },
         },
         other => other.to_string(),
+    }
+}
+
+fn other_io(io: &std::io::Error) -> String {
+    match io.to_string() {
+        // What a person has to do about a private CA.
+        said if said.contains("UnknownIssuer") => format!("{said}: {UNTRUSTED}"),
+        said if said.contains("not valid yet") || said.contains("NotValidYet") => format!("{said}: {SKEWED}"),
+        said if said.contains("certificate expired") || said.contains("Expired") => {
+            format!("{said}: it was not renewed, or this machine's clock is ahead (NTP)")
+        }
+        said => said,
     }
 }
 

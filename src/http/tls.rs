@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -16,7 +17,11 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
+use super::words::{KEYS, of_client};
+use crate::cert::facts::parse;
+use crate::cert::key::{ENCRYPTED, is_encrypted};
 use crate::secret::Secret;
+use crate::text::one_line;
 
 /// Whom to trust, and who we are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,12 +48,18 @@ impl Trust {
         if self.public_roots {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+        let mut leaves = Vec::new();
         for certificate in CertificateDer::pem_slice_iter(&self.roots_pem) {
             let certificate = certificate.map_err(|e| format!("the certificates of the CA are not PEM: {e:?}"))?;
+            leaves.push(leaf_words(&certificate));
             roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
         }
         if roots.is_empty() && !self.unchecked {
             return Err("there is no certificate of a CA in it".to_owned());
+        }
+        // One beside a CA's does no harm.
+        if let Some(Some(words)) = leaves.iter().all(Option::is_some).then(|| leaves.into_iter().next().flatten()) {
+            return Err(words);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -64,15 +75,33 @@ impl Trust {
                 let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
                     .collect::<Result<_, _>>()
                     .map_err(|e| format!("the client certificate is not PEM: {e:?}"))?;
+                if is_encrypted(key.expose()) {
+                    return Err(format!("the client key {ENCRYPTED}"));
+                }
                 let key = PrivateKeyDer::from_pem_slice(key.expose())
                     .map_err(|_| "the client key is not a private key in PEM".to_owned())?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|e| format!("the client certificate can not be used: {e}"))?
+                if any_supported_type(&key).is_err() {
+                    return Err(format!("the client key is of a kind that is not supported ({KEYS})"));
+                }
+                builder.with_client_auth_cert(chain, key).map_err(|e| of_client(&e))?
             }
         };
         Ok(Arc::new(config))
     }
+}
+
+/// What is wrong with a root of trust that is no CA's and was issued by another: no server can have a certificate of it.
+fn leaf_words(der: &CertificateDer<'_>) -> Option<String> {
+    let certificate = parse(der).ok()?;
+    let is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|constraints| constraints.value.ca);
+    // Old roots are of version 1, which has no extension to say so.
+    let is_leaf = !is_ca && certificate.version().0 >= 2 && certificate.issuer() != certificate.subject();
+    let (subject, issuer) = (one_line(&certificate.subject().to_string()), one_line(&certificate.issuer().to_string()));
+    is_leaf.then(|| {
+        format!(
+            "the certificate {subject:?} is no CA's, and none is trusted by it: give that of its issuer, {issuer:?}"
+        )
+    })
 }
 
 /// Takes every certificate. Signatures are checked all the same, so that what is not TLS stays an error.

@@ -15,7 +15,7 @@ use crate::sources::Wanted;
 use crate::stop::Stop;
 use crate::store::Store;
 
-/// A directory URL and the roots that its server is trusted by besides Mozilla's, in PEM.
+/// A directory URL as it was written, and the roots that its server is trusted by besides Mozilla's, in PEM.
 type Place = (String, Vec<u8>);
 
 /// Clients for the CAs, shared by all workers.
@@ -37,8 +37,14 @@ impl Cas {
     /// What is wrong with the roots or the proxy.
     pub fn new(default: Directory, roots_pem: Vec<u8>, proxy: Option<String>, stop: Stop) -> Result<Cas, String> {
         let cas = Cas { default, roots_pem, proxy, stop, clients: Mutex::default() };
-        cas.get(cas.default.url(), Vec::new())?;
+        cas.get(&cas.default, Vec::new())?;
         Ok(cas)
+    }
+
+    /// The directory that nobody chose, where a certificate is to come from it.
+    pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w Wanted>) -> Option<&Directory> {
+        let is_unchosen = !self.default.is_explicit() && wanted.any(|wanted| wanted.issuer.is_none());
+        is_unchosen.then_some(&self.default)
     }
 
     /// The directory that a certificate is to come from.
@@ -56,7 +62,7 @@ impl Cas {
             Some(Issuer { ca_secret: Some(at), .. }) => roots_of(store, at).map_err(failed)?,
             Some(_) | None => Vec::new(),
         };
-        self.get(self.directory(wanted).url(), roots).map_err(failed)
+        self.get(&self.directory(wanted), roots).map_err(failed)
     }
 
     /// Ends the requests under way: the program is stopping. The orders stay.
@@ -64,16 +70,16 @@ impl Cas {
         self.clients().values().for_each(|client| client.shut_down());
     }
 
-    fn get(&self, directory: &str, roots: Vec<u8>) -> Result<Arc<Client>, String> {
+    fn get(&self, directory: &Directory, roots: Vec<u8>) -> Result<Arc<Client>, String> {
         let mut clients = self.clients();
-        if let Some(client) = clients.get(&(directory.to_owned(), roots.clone())) {
+        if let Some(client) = clients.get(&(directory.written().to_owned(), roots.clone())) {
             return Ok(client.clone());
         }
         let roots_pem = [&self.roots_pem[..], b"\n", &roots].concat();
         let trust = Trust { public_roots: true, roots_pem, ..Trust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
         let client = Arc::new(Client::new(http, directory, self.stop.clone()));
-        clients.insert((directory.to_owned(), roots), client.clone());
+        clients.insert((directory.written().to_owned(), roots), client.clone());
         Ok(client)
     }
 

@@ -16,6 +16,7 @@ pub mod probe;
 pub mod publish;
 pub mod questions;
 pub mod send;
+mod validate;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,6 @@ use std::time::Duration;
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
-use crate::acme::pace::Phase;
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::key::CertificateKey;
 use crate::config::namespaces::Namespaces;
@@ -44,6 +44,7 @@ use crate::store::Store;
 use crate::time::{self, Time};
 use account::{Accounts, Office};
 use cas::Cas;
+use chain::NoChain;
 use claim::Claim;
 use gates::GateKeeper;
 use lead::Leadership;
@@ -161,11 +162,12 @@ impl Failed {
 
 /// Errors that come again until somebody changes something (RFC 8555 section 6.7). `unauthorized` on a request is a deactivated
 /// account or an order that is not ours.
-const POLICY: [&str; 9] = [
+const POLICY: [&str; 10] = [
     "rejectedIdentifier",
     "unsupportedIdentifier",
     "badCSR",
     "caa",
+    "invalidProfile",
     "invalidContact",
     "unsupportedContact",
     "externalAccountRequired",
@@ -300,7 +302,7 @@ fn attempt<'a>(
             Next::Wait => {
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
-                ca.wait(&account, &url, Phase::Issuance, answer.retry_after).map_err(told)?
+                ca.wait_for_issuance(&account, &url, answer.retry_after).map_err(told)?
             }
             Next::Download(certificate) => break certificate,
             Next::Failed(problem) => {
@@ -313,14 +315,14 @@ fn attempt<'a>(
 
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
     let key = claim.record.next_key.clone().unwrap_or_default();
-    let download = run.download(&account, &certificate, &key)?;
-    CheckedBundle::check(&download.chain, key, &wanted.entry.domains, download.date.unwrap_or_else(time::now)).map_err(
-        |e| {
+    run.download(&account, &certificate, &key).map_err(|none| match none {
+        NoChain::NotSent(failed) => failed,
+        NoChain::NotSound(failed) => {
             // The same order would give the same certificate again.
             claim.record.body.in_flight = None;
-            Failed::new(Stage::Download, Severity::Policy, format!("what the CA sent is not stored: {e}"))
-        },
-    )
+            failed
+        }
+    })
 }
 
 /// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.
@@ -343,4 +345,26 @@ fn key_in(claim: &Claim<'_>) -> Result<CertificateKey, Failed> {
     key.ok_or_else(|| {
         Failed::new(Stage::Finalize, Severity::Transient, "the key of the order can not be read".to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::acme::wire::Problem;
+
+    /// The words of RFC 8555 section 6.7 and of draft-ietf-acme-profiles.
+    #[test]
+    fn an_error_that_stays_until_somebody_acts_waits_a_day() {
+        let severity = |word: &str| {
+            let problem = Problem { kind: format!("urn:ietf:params:acme:error:{word}"), ..Problem::default() };
+            let (what, problem) = ("newOrder", Box::new(problem));
+            of_acme(Stage::Order, &AcmeError::Problem { what, status: 400, problem, retry_after: None }).severity
+        };
+        for word in ["rejectedIdentifier", "unsupportedIdentifier", "badCSR", "caa", "invalidProfile", "unauthorized"] {
+            assert_eq!(severity(word), Severity::Policy, "{word}");
+        }
+        for word in ["serverInternal", "malformed", "rateLimited", "connection", "dns", ""] {
+            assert_eq!(severity(word), Severity::Transient, "{word}");
+        }
+    }
 }

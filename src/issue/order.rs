@@ -6,18 +6,19 @@ use super::account::Office;
 use super::claim::Claim;
 use super::publish::{Batch, Places};
 use super::send::withdraw_each;
+use super::validate::Unproved;
 use super::{Context, Failed, check_gate, of_acme};
+use crate::acme::challenge::{Outcome, Trial, of_authorization};
 use crate::acme::client::{Account, Answer, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::order::{Next, next};
-use crate::acme::pace::Phase;
 use crate::acme::requests::Wish;
-use crate::acme::wire::{Authorization, Order, Problem, Status};
+use crate::acme::wire::{Authorization, Order, Status};
 use crate::cert::key::CertificateKey;
 use crate::decide::attempts::{Severity, Stage};
 use crate::limits::PROFILES_SHOWN_MAX;
 use crate::log::event;
-use crate::name::{DnsName, Domain};
+use crate::name::Domain;
 use crate::record::{Body, InFlight, Published};
 use crate::sources::Wanted;
 use crate::text::one_line;
@@ -31,8 +32,20 @@ pub(super) struct Started<'c> {
     pub(super) url: String,
     /// What the CA says about it.
     pub(super) answer: Answer<Order>,
+    /// Its authorizations with their URLs, when they were read already.
+    authorizations: Option<Authorizations>,
     /// Where its values go, when that was found out already.
     places: Option<Places<'c>>,
+}
+
+/// Authorizations with their URLs.
+type Authorizations = Vec<(String, Authorization)>;
+
+/// An order that goes on.
+struct Resumed {
+    url: String,
+    answer: Answer<Order>,
+    authorizations: Option<Authorizations>,
 }
 
 /// One attempt.
@@ -65,8 +78,8 @@ impl<'a> Run<'a> {
         reuse: Option<CertificateKey>,
         places: Option<Places<'a>>,
     ) -> Result<Started<'a>, Failed> {
-        if let Some((url, answer)) = self.resume(&account, claim)? {
-            return Ok(Started { account, url, answer, places });
+        if let Some(Resumed { url, answer, authorizations }) = self.resume(&account, claim)? {
+            return Ok(Started { account, url, answer, authorizations, places });
         }
         // It may have been closed before this process began.
         check_gate(self.context, self.office(), self.wanted, self.names)?;
@@ -82,7 +95,7 @@ impl<'a> Run<'a> {
                 .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
         };
         let answer = self.new_order(&mut account, &claim.record.body)?;
-        if !same_names(&answer.body, self.names) || answer.body.authorizations.len() > self.names.len() {
+        if !is_for(&answer.body, self.names) {
             let error = "the CA's order is not for the names that were asked for".to_owned();
             return Err(Failed::new(Stage::Order, Severity::Transient, error));
         }
@@ -91,7 +104,7 @@ impl<'a> Run<'a> {
         claim.record.next_key = Some(key.pem());
         let flight = self.flight(claim);
         (flight.order, flight.counted, flight.account) = (Some(url.clone()), false, Some(account.url.clone()));
-        Ok(Started { account, url, answer, places })
+        Ok(Started { account, url, answer, authorizations: None, places })
     }
 
     /// Makes an order: once more when the CA has forgotten the account, and once more without `replaces` when it is for that reason
@@ -146,7 +159,7 @@ impl<'a> Run<'a> {
     }
 
     /// Continues the order in flight, when there is one for the same names, directory and key type, and the CA still knows it.
-    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<(String, Answer<Order>)>, Failed> {
+    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<Resumed>, Failed> {
         let Some(flight) = &claim.record.body.in_flight else {
             return Ok(None);
         };
@@ -159,13 +172,13 @@ impl<'a> Run<'a> {
         if self.ca.check_url("order", &url).is_err() {
             return Ok(None);
         }
-        match self.ca.order(account, &url) {
-            Ok(answer) if answer.body.status != Status::Invalid && same_names(&answer.body, self.names) => {
+        match self.known_order(account, &url) {
+            Ok(Some((answer, authorizations))) => {
                 event!(info, "order-continued", secret = self.wanted.entry.main_secret(), order = url);
-                Ok(Some((url, answer)))
+                Ok(Some(Resumed { url, answer, authorizations }))
             }
             // Expired, deleted, of an account that is gone, or over: a new one.
-            Ok(_) | Err(AcmeError::Problem { status: 400..=404, .. }) => {
+            Ok(None) | Err(AcmeError::Problem { status: 400..=404, .. }) => {
                 self.flight(claim).order = None;
                 Ok(None)
             }
@@ -173,20 +186,53 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// An order of an earlier attempt with its authorizations, where it is pending. None where nothing can come of it any more.
+    fn known_order(
+        &self,
+        account: &Account,
+        url: &str,
+    ) -> Result<Option<(Answer<Order>, Option<Authorizations>)>, AcmeError> {
+        let answer = self.ca.order(account, url)?;
+        if !is_for(&answer.body, self.names) {
+            return Ok(None);
+        }
+        match answer.body.status {
+            Status::Invalid => Ok(None),
+            Status::Pending => {
+                let authorizations = self.authorizations(account, &answer.body)?;
+                let is_dead = authorizations.iter().any(|(_, authorization)| is_over(authorization));
+                Ok((!is_dead).then_some((answer, Some(authorizations))))
+            }
+            _ => Ok(Some((answer, None))),
+        }
+    }
+
+    fn authorizations(&self, account: &Account, order: &Order) -> Result<Authorizations, AcmeError> {
+        let read = |url: &String| Ok((url.clone(), self.ca.authorization(account, url)?.body));
+        order.authorizations.iter().map(read).collect()
+    }
+
     /// Publishes the values of every pending authorization, waits until they are seen, has the CA look, withdraws them.
     pub(super) fn prove(&self, started: &mut Started<'a>, claim: &mut Claim<'_>) -> Result<Answer<Order>, Failed> {
-        let ca = self.ca;
-        let Started { account, url, answer, places } = started;
-        let told = |e: AcmeError| of_acme(Stage::Order, &e);
-        let (mut values, mut challenges) = (Vec::new(), Vec::new());
-        for authorization in &answer.body.authorizations {
-            let authorization = ca.authorization(account, authorization).map_err(told)?;
-            if authorization.status != Status::Pending {
+        let Started { account, url, answer, authorizations, places } = started;
+        let authorizations = match authorizations.take() {
+            Some(read) => read,
+            None => self.authorizations(account, &answer.body).map_err(|e| of_acme(Stage::Order, &e))?,
+        };
+        let (mut values, mut trials) = (Vec::new(), Vec::new());
+        for (url, authorization) in &authorizations {
+            if authorization.status == Status::Valid {
                 continue;
             }
-            let (name, token, challenge) = dns01(&authorization, self.names)?;
-            values.push((name, account.key.dns01_value(token)));
-            challenges.push(challenge.to_owned());
+            if is_over(authorization) {
+                claim.record.body.in_flight = None;
+                let name = one_line(&authorization.name());
+                let error = format!("the CA's order has an authorization for {name} that is over already");
+                return Err(Failed::new(Stage::Order, Severity::Validation, error));
+            }
+            let (name, token, challenge) = dns01(authorization, self.names)?;
+            values.push((name.clone(), account.key.dns01_value(token)));
+            trials.push(Trial::new(name, url.clone(), challenge.to_owned()));
         }
         let places = match places.take() {
             Some(places) => places,
@@ -210,14 +256,18 @@ impl<'a> Run<'a> {
         drop(places);
         let secret = self.wanted.entry.main_secret();
         // From here on the CA may be looking. Withdrawing under a validation that runs would fail the order, so unless the order is
-        // known to have left `pending` the values stay, and the next attempt goes on.
-        for challenge in &challenges {
-            self.context.lead.check()?;
-            ca.answer_challenge(account, challenge).map_err(told)?;
-        }
-        event!(debug, "answered", secret = secret, challenges = challenges.len());
-        let told = |e: AcmeError| of_acme(Stage::Validation, &e);
-        let answer = ca.wait(account, url, Phase::Validation, None).map_err(told)?;
+        // known to have left `pending`, or a challenge to have been refused, the values stay, and the next attempt goes on.
+        let answer = match self.validate(account, url, trials) {
+            Ok(answer) => answer,
+            Err(Unproved::Unknown(failed)) => return Err(failed),
+            Err(Unproved::Refused { failed, is_over }) => {
+                self.withdraw_all(claim);
+                if is_over {
+                    claim.record.body.in_flight = None;
+                }
+                return Err(failed);
+            }
+        };
         event!(debug, "validated", secret = secret, status = format!("{:?}", answer.body.status));
         self.withdraw_all(claim);
         event!(debug, "withdrawn", secret = secret);
@@ -269,30 +319,6 @@ impl<'a> Run<'a> {
         let new = || Box::new(InFlight::new(holder, time::now(), self.names, self.ca.directory_url(), way));
         claim.record.body.in_flight.get_or_insert_with(new)
     }
-
-    /// The reasons stand in the authorizations (RFC 8555 section 7.1.4).
-    fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> Failed {
-        let (mut reasons, mut not_validated) = (Vec::new(), Vec::new());
-        let mut severity = Severity::Validation;
-        for url in &order.authorizations {
-            let Ok(authorization) = self.ca.authorization(account, url) else {
-                continue;
-            };
-            let failed = authorization.challenges.iter().filter(|c| c.status == Some(Status::Invalid));
-            for problem in failed.filter_map(|c| c.error.as_ref()) {
-                if problem.word() == "caa" {
-                    severity = Severity::Policy;
-                }
-                reasons.push(format!("{}: {problem}", one_line(&authorization.name())));
-                not_validated.extend(DnsName::parse(&authorization.identifier.value).ok());
-            }
-        }
-        if reasons.is_empty() {
-            reasons.push(problem.to_string());
-        }
-        let error = format!("the CA did not find the challenge answered: {}", reasons.join("; "));
-        Failed { not_validated, ..Failed::new(Stage::Validation, severity, error) }
-    }
 }
 
 /// What an order is refused for that has nothing to do with what it replaces.
@@ -308,7 +334,17 @@ const NOT_FOR_REPLACES: [&str; 9] = [
     "caa",
 ];
 
-/// Whether the order is for exactly these names; CAs list them in any order.
+/// Whether an authorization can not be proved any more: neither pending nor valid, or with a challenge that is over.
+fn is_over(authorization: &Authorization) -> bool {
+    matches!(of_authorization(authorization, true), Outcome::Failed(_))
+}
+
+/// Whether the order is for exactly these names, with no more authorizations than there are names.
+fn is_for(order: &Order, names: &[Domain]) -> bool {
+    same_names(order, names) && order.authorizations.len() <= names.len()
+}
+
+/// Whether the names are exactly these; CAs list them in any order.
 fn same_names(order: &Order, names: &[Domain]) -> bool {
     let mut theirs: Vec<&str> =
         order.identifiers.iter().filter(|i| i.kind == "dns").map(|i| i.value.as_str()).collect();

@@ -51,7 +51,8 @@ fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Resu
         })
     };
     // RFC 3986 section 3.2.2: an IPv6 address stands in brackets.
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let is_bare = host.contains(':') && !host.starts_with('[');
+    let host = if is_bare { format!("[{host}]") } else { host };
     file("token")?;
     file("ca.crt")?;
     Ok(Access {
@@ -83,6 +84,7 @@ mod tests {
         for (host, port, server) in [
             ("10.96.0.1", Some("6443"), "https://10.96.0.1:6443"),
             ("fd00::1", None, "https://[fd00::1]:443"),
+            ("[::1]", Some("6443"), "https://[::1]:6443"),
             ("kubernetes.default", Some("443"), "https://kubernetes.default:443"),
         ] {
             let access = in_cluster(Some(host.to_owned()), port.map(str::to_owned), &folder).unwrap();

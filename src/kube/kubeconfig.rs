@@ -271,13 +271,25 @@ fn pem(
 ) -> Result<Option<Pem>, String> {
     let data = data.as_deref().filter(|data| !data.is_empty());
     match (data, file.as_ref().filter(|file| !file.as_os_str().is_empty())) {
-        (Some(data), _) => match STANDARD.decode(data.trim()) {
-            Ok(octets) => Ok(Some(Pem::Given(Secret::new(octets)))),
-            Err(_) => Err(format!("{field}-data is not base64")),
+        (Some(data), _) => match decoded(data.as_bytes()) {
+            Some(octets) => Ok(Some(Pem::Given(octets))),
+            None => Err(format!("{field}-data is not base64")),
         },
         (None, Some(file)) => Ok(Some(Pem::File(field, folder.join(file)))),
         (None, None) => Ok(None),
     }
+}
+
+/// Base64 with line breaks, as kubectl takes it. What YAML calls `!!binary` is base64 once more for kubectl; PEM is none, so that both
+/// can be told apart.
+fn decoded(text: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let once = base64_of(text)?;
+    Some(base64_of(once.expose()).filter(|twice| twice.expose().starts_with(b"-----BEGIN")).unwrap_or(once))
+}
+
+fn base64_of(text: &[u8]) -> Option<Secret<Vec<u8>>> {
+    let dense = Secret::new(text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect::<Vec<u8>>());
+    STANDARD.decode(dense.expose()).ok().map(Secret::new)
 }
 
 #[cfg(test)]

@@ -168,6 +168,7 @@ fn slim_records_hold_in_common_what_is_the_same() {
         issuer: "CA".into(),
         fingerprint: [0; 32],
         cert_id: Some(Word::new("a.b")),
+        links: crate::cert::facts::Links::Whole,
     };
     let slim = |facts: &Facts| {
         let mut body = full().body;

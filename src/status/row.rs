@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use crate::cert::facts::Facts;
+use crate::cert::facts::{Facts, Links};
 use crate::decide::attempts::{Stage, attempts_left};
-use crate::decide::held::Held;
+use crate::decide::held::{Held, Owner};
 use crate::decide::limits::{Made, quotas};
 use crate::decide::renewal::{Cause, moment};
 use crate::decide::{Decision, Finding, Judgement, Reason, Waiting};
@@ -142,7 +142,7 @@ pub struct Row {
     pub expires: Option<Time>,
     /// When it is renewed, and why then.
     pub renewal: Option<(Time, Why)>,
-    /// What is wrong, as found by the checks.
+    /// What is wrong, as found by the checks; of what is valid, what some clients will not like.
     pub finding: Option<String>,
     /// The last attempt, where it failed and matters still.
     pub failure: Option<Failure>,
@@ -182,6 +182,7 @@ impl Row {
             state = State::Refused;
         }
         let told = finding.map(Finding::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
+        let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| doubt(at, held)));
         let history = body.history(&entry.order_names(), directory).filter(|h| h.failures > 0 && state != State::Valid);
         let failure = history.map(|h| Failure {
             stage: h.stage,
@@ -283,6 +284,22 @@ fn facts_of(held: &Held) -> Option<&Facts> {
     match held {
         Held::Missing => None,
         Held::Present(present) => present.pair.facts().map(|facts| &**facts),
+    }
+}
+
+/// What some clients will not like of a certificate that somebody else stored. Ours is as the CA wants it.
+fn doubt(at: &ObjectRef, held: &Held) -> Option<String> {
+    let Held::Present(present) = held else { return None };
+    let facts = present.pair.facts().filter(|_| present.owner != Owner::Us)?;
+    match facts.links {
+        Links::Whole => None,
+        Links::Alone => Some(format!(
+            "{at}: `tls.crt` holds the leaf alone: clients that do not know {:?} will not trust it; add the certificate of that issuer behind it",
+            facts.issuer
+        )),
+        Links::Broken => Some(format!(
+            "{at}: in `tls.crt` a certificate is followed by another one than its issuer's: clients may not trust it; put each before the one that signed it"
+        )),
     }
 }
 

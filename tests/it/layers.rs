@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
         "serve::request",
     ],
     &[
+        "acme::challenge",
         "acme::order",
         "acme::pace",
         "check::caa",

@@ -233,10 +233,16 @@ fn a_second_writer_on_the_same_store_is_refused() {
 #[test]
 fn the_staging_directory_is_the_default_and_is_said_loudly() {
     let site = Site::new();
-    site.config("[]");
-    Run::of(&mut site.command_without_ca(&["-once"]))
-        .ends(0)
-        .says(&["staging directory=https://acme-staging-v02.api.letsencrypt.org/directory", "no browser trusts"]);
+    let said = "staging directory=https://acme-staging-v02.api.letsencrypt.org/directory";
+    // Nothing is ordered there by a trial.
+    let look = || Run::of(&mut site.command_without_ca(&["-once", "-dry-run"]));
+    site.config(&site.entry("web", "www.site.test", ""));
+    look().says(&[said, "no browser trusts"]);
+    // No entry comes from there.
+    site.config(&site.entry("web", "www.site.test", ", issuer: own"));
+    site.config_key("issuers", "own: {directory: 'https://127.0.0.1:9/dir'}");
+    let run = look();
+    assert!(!run.log.contains(said), "{}", run.log);
     assert!(notariat().arg("-version").status().unwrap().success());
 }
 

@@ -2,6 +2,7 @@
 //! certificate where it was.
 
 mod budget;
+mod challenges;
 mod forged;
 mod limits;
 mod refused;

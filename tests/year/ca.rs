@@ -239,6 +239,7 @@ impl Set {
             issuer: "YE1".into(),
             fingerprint: sha256(serial.as_bytes()),
             cert_id: Some(Word::new(&format!("aki.{serial}"))),
+            links: notariat::cert::facts::Links::Whole,
         });
         (self.last, self.revoked, self.pending) = (Some(now), None, None);
     }

@@ -117,5 +117,6 @@ fn expired(world: &World, i: usize, rng: &mut Rng) -> Facts {
         issuer: "YE1".into(),
         fingerprint: sha256(b"ff"),
         cert_id: Some("aki.ff".into()),
+        links: notariat::cert::facts::Links::Whole,
     }
 }

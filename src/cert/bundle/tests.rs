@@ -50,7 +50,7 @@ fn a_sound_bundle_is_taken_and_its_facts_are_read() {
         format!("{leaf}{}{}", pki.intermediate_pem, pki.root_pem),
     ] {
         let bundle = check(&chain, &key.serialize_pem(), &["a.test", "www.a.test", "*.a.test"]).unwrap();
-        assert_eq!(bundle.chain(), chain.as_bytes());
+        assert_eq!(String::from_utf8_lossy(bundle.chain()), chain.replace("\r\n", "\n"));
         let facts = bundle.facts();
         assert_eq!((facts.not_before.unix(), facts.not_after.unix()), (NOW.unix() - 3600, NOW.unix() + 3600));
         assert_eq!((facts.issuer.as_str(), facts.names.len(), facts.fingerprint.len()), ("Intermediate", 2, 32));
@@ -75,8 +75,8 @@ fn each_fault_of_a_bundle_is_found_and_named() {
         (leaf.clone(), &other.serialize_pem(), &["a.test"], "made for another key"),
         (leaf.clone(), &"nothing".to_owned(), &["a.test"], "private key can not be read"),
         (leaf.clone(), &pem, &["a.test", "b.test", "*.a.test"], "is not for b.test, *.a.test"),
-        (format!("{leaf}{stranger}"), &pem, &["a.test"], "certificate 1 of the chain is not signed"),
-        (format!("{leaf}{}{stranger}", pki.intermediate_pem), &pem, &["a.test"], "certificate 2 of the chain"),
+        (format!("{leaf}{stranger}"), &pem, &["a.test"], "its issuer is \"CN=Intermediate\""),
+        (format!("{leaf}{}", pki.root_pem), &pem, &["a.test"], "and \"CN=Root\" came"),
         (pki.leaf(&other, &["a.test"], -3600, 3600), &pem, &["a.test"], "another key"),
         (pki.leaf(&self_key(&key), &["a.test"], -7200, -301), &pem, &["a.test"], "valid from"),
         (pki.leaf(&self_key(&key), &["a.test"], 302, 7200), &pem, &["a.test"], "valid from"),
@@ -88,6 +88,38 @@ fn each_fault_of_a_bundle_is_found_and_named() {
     }
     assert!(check(&pki.leaf(&key, &["a.test"], -7200, -298), &pem, &["a.test"]).is_ok(), "five minutes either way");
     assert!(check(&pki.leaf(&key, &["a.test"], 298, 7200), &pem, &["a.test"]).is_ok());
+}
+
+/// What CAs were seen to send, and what OpenSSL and Go do not read or a server does not serve.
+#[test]
+fn what_was_sent_is_cleaned_and_written_anew() {
+    let (pki, key) = (Pki::new(), KeyPair::generate().unwrap());
+    let (pem, leaf, above) =
+        (key.serialize_pem(), pki.leaf(&key, &["a.test"], -3600, 3600), pki.intermediate_pem.clone());
+    let lines = |text: &str| text.replace("\r\n", "\n");
+    let (leaf, above) = (lines(&leaf), lines(&above));
+    let (whole, stranger) = (format!("{leaf}{above}"), Pki::new().intermediate_pem);
+    for (name, sent, dropped) in [
+        ("as it is", whole.clone(), 0),
+        ("glued", whole.replace("-----\n-----BEGIN", "----------BEGIN"), 0),
+        ("all on one line", whole.replace('\n', " ").replace("----- -----", "----------"), 0),
+        ("no line end at the end", whole.trim_end().to_owned(), 0),
+        ("CRLF", whole.replace('\n', "\r\n"), 0),
+        ("a preamble", format!("subject=CN = a.test\nissuer=CN = Intermediate\n{whole}"), 0),
+        ("words between", format!("{leaf}\nBag Attributes\n    friendlyName: x\n{above}"), 0),
+        ("a private key", format!("{pem}{whole}"), 0),
+        ("a private key between", format!("{leaf}{pem}{above}"), 0),
+        ("a duplicate", format!("{leaf}{above}{above}"), 1),
+        ("the leaf twice", format!("{leaf}{whole}"), 1),
+        ("an extra one", format!("{whole}{stranger}"), 1),
+        ("an extra one between", format!("{leaf}{stranger}{above}"), 1),
+        ("the wrong order", format!("{above}{leaf}"), 0),
+    ] {
+        let bundle = check(&sent, &pem, &["a.test"]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(String::from_utf8_lossy(bundle.chain()), whole, "{name}");
+        assert_eq!(bundle.dropped().len(), dropped, "{name}");
+        assert!(!String::from_utf8_lossy(bundle.chain()).contains("PRIVATE"), "{name}");
+    }
 }
 
 fn self_key(key: &KeyPair) -> KeyPair {

@@ -168,3 +168,29 @@ fn what_is_wrong_is_named_and_no_secret_repeated() {
         assert!(!error.contains("hunter2"), "{to}: {error}");
     }
 }
+
+/// As kubectl 1.32 does: Go's base64 passes over line breaks, and YAML's `!!binary` is base64 around it. kubectl does not take the last one,
+/// which is what YAML alone would mean.
+#[test]
+fn base64_is_read_as_kubectl_reads_it() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".repeat(2);
+    let data = STANDARD.encode(&pem);
+    let (first, second) = data.split_at(76);
+    let twice = STANDARD.encode(&data);
+    for written in [
+        data.clone(),
+        format!("\"{first}\\n{second}\\n\""),
+        format!("|\n        {first}\n        {second}\n"),
+        format!("|\n        {first}\n\n        {second}\n"),
+        format!(">-\n        {first}\n        {second}\n"),
+        format!("!!binary {twice}"),
+        format!("!!binary |\n        {twice}\n"),
+        format!("!!binary {data}"),
+    ] {
+        let text = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: x}}}}]\nclusters:\n- name: x\n  cluster:\n    server: https://x\n    certificate-authority-data: {written}\n"
+        );
+        let access = one(&text).unwrap_or_else(|e| panic!("{written}: {e}"));
+        assert_eq!(given(&access.checks.authority), pem.as_bytes(), "{written}");
+    }
+}

@@ -28,6 +28,7 @@ fn facts(names: &[&str], from_days: u32, to_days: u32) -> Facts {
         issuer: "R11\x1b[2J".into(),
         fingerprint: [0; 32],
         cert_id: None,
+        links: crate::cert::facts::Links::Whole,
     }
 }
 
@@ -71,6 +72,25 @@ fn row(wanted: &Wanted, held: &[Held], body: &Body) -> Row {
         now: NOW,
     });
     Row::of(wanted, held, body, CA, &judgement, NOW)
+}
+
+#[test]
+fn what_some_clients_will_not_like_is_said_of_what_somebody_else_stored() {
+    use crate::cert::facts::Links;
+    let both = wanted("- {secret: web, domains: [a.test]}");
+    for (links, owner, said) in [
+        (Links::Whole, Owner::Nobody, None),
+        (Links::Alone, Owner::Nobody, Some("team/web: `tls.crt` holds the leaf alone: clients that do not know")),
+        (Links::Broken, Owner::Nobody, Some("team/web: in `tls.crt` a certificate is followed by another one")),
+        (Links::Alone, Owner::Us, None),
+    ] {
+        let facts = Facts { links, ..facts(&["a.test"], 10, 80) };
+        let row = row(&both, &[Held::Present(Box::new(Present { owner, ..present(facts) }))], &Body::default());
+        assert_eq!((row.state, row.failure.is_none()), (State::Valid, true));
+        let found = row.finding.as_deref();
+        assert_eq!(found.is_some(), said.is_some(), "{links:?}: {found:?}");
+        assert!(said.is_none_or(|said| found.is_some_and(|found| found.starts_with(said))), "{links:?}: {found:?}");
+    }
 }
 
 #[test]

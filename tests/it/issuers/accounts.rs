@@ -1,5 +1,6 @@
 //! Accounts: bound to an external one, imported, forgotten by the CA, deactivated.
 
+use base64::Engine as _;
 use std::process::Command;
 
 use notariat::acme::jws::{Identity, Payload};
@@ -45,11 +46,14 @@ fn an_external_account_binding_is_sent_and_each_fault_names_what_to_set() {
     const MAC: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     // Its second key has what the two alphabets of base64 differ in, and padding.
     let (url_safe, plain) = ("-_".repeat(21) + "8", "+/".repeat(21) + "8=");
+    // As it stands in `data` of a manifest, written into `stringData`.
+    let twice = base64::engine::general_purpose::STANDARD.encode(MAC);
     let site = Site::with_ca(Pebble::setup().eab("kid-1", MAC).eab("kid-2", &url_safe));
     let rows = [
         ("right", "kid-1", MAC, ""),
         ("padded", "kid-2", &plain, ""),
         ("kid", "kid-3", MAC, "stage=account error=\"newAccount: the CA refused (403"),
+        ("twice", "kid-1", &twice, "`hmacKey` looks as if it were encoded in base64 twice"),
         ("mac", "kid-1", &url_safe, "stage=account error=\"newAccount: the CA refused (403"),
         ("text", "kid-1", "!", "`eabSecretName`: `hmacKey` in the Secret default/eab-text is not base64"),
         ("half", "kid-1", "", "`eabSecretName`: the Secret default/eab-half has no data key `hmacKey`"),

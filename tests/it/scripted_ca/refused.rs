@@ -116,13 +116,19 @@ fn a_ca_without_directory_nonce_or_account_ends_with_one_sentence() {
             "a redirect",
             Kind::Directory,
             |a, r| (r.html(301), r.set("Location", &a.elsewhere)).1,
-            "directory: the CA refused (301",
+            "directory URL: the CA's answer can not be used: it is a redirect (301) to \\\"https://127.0.0.1:",
+        ),
+        (
+            "a redirect to a slash",
+            Kind::Directory,
+            |_, r| (r.html(308), r.set("Location", "/dir/")).1,
+            "/dir/\\\": write that URL as -acme, or as `directory` of the issuer",
         ),
         (
             "in the clear",
             Kind::Directory,
             |_, r| r.edit(|d| d["newOrder"] = json!("http://ca.test/order")),
-            "\\\"http://ca.test/order\\\" is no https URL",
+            "it names \\\"http://ca.test/order\\\", which is no https URL: the CA does not know that it is reached by https; set its external URL, or have the proxy before it send `X-Forwarded-Proto: https`",
         ),
         (
             "nothing new",

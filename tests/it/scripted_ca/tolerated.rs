@@ -50,6 +50,14 @@ fn what_is_only_odd_costs_no_certificate() {
                 r.edit(|body| body["strange"] = json!([[[{"a": null}]], 1e300]));
             }
         }),
+        ("no meta", Kind::Directory, |_, r| r.edit(|d| d["meta"] = Value::Null)),
+        ("odd optional fields", Kind::Directory, |_, r| {
+            r.edit(|d| {
+                d["meta"] =
+                    json!({"termsOfService": null, "profiles": [], "caaIdentities": 7, "externalAccountRequired": "x"});
+                (d["keyChange"], d["revokeCert"], d["renewalInfo"]) = (json!(""), json!("http://ca.test/r"), json!(5));
+            });
+        }),
         ("pending for a while", Kind::Order, |a, r| for_a_while(a, r, "ready", "pending")),
         ("processing for a while", Kind::Order, |a, r| for_a_while(a, r, "valid", "processing")),
         ("ready for a while", Kind::Order, |a, r| for_a_while(a, r, "valid", "ready")),
@@ -169,6 +177,24 @@ fn later(reply: &mut Reply, when: fn(OffsetDateTime) -> String) {
 /// A time as HTTP writes it.
 pub fn date(at: OffsetDateTime) -> String {
     at.format(&Rfc2822).unwrap().replace("+0000", "GMT")
+}
+
+/// A slash at the end makes another URL to a server, and the same CA to us.
+#[test]
+fn the_directory_is_asked_for_as_it_is_written() {
+    let mut due = Due::new();
+    due.anew();
+    let ca = Ca::start(&due.site.pebble, |asked, reply| {
+        if asked.kind == Kind::Directory && !asked.path.ends_with('/') {
+            reply.html(404);
+        }
+    });
+    let mut with_slash = due.site.command_without_ca(&["-once"]);
+    let run = Run::of(with_slash.args(["-acme", &format!("{}/", ca.directory())]));
+    due.assert_issued("a slash", &run);
+    let run = Run::of(&mut ca.command(&due.site, &["-once"])).ends(0);
+    assert_eq!((ca.count(Kind::Directory), ca.count(Kind::NewOrder)), (1, 1), "{}", run.log);
+    assert_eq!(ca.asked()[0].path, "/dir/");
 }
 
 #[test]

@@ -61,6 +61,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub kind: Kind,
+    pub path: String,
     /// How many of its kind there were before it.
     pub before: usize,
     /// How many looks at orders there were since one was finalized.
@@ -180,7 +181,9 @@ impl Shared {
         while let Some((head, body)) = read_request(&mut client)? {
             let mut words = head.split(' ');
             let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-            let asked = self.note(Kind::of(path), &body);
+            let asked = self.note(path, &body);
+            // Pebble has its directory there alone.
+            let path = if asked.kind == Kind::Directory { "/dir" } else { path };
             let mut reply = self.forward(method, path, &head, &body)?;
             (self.lie)(&asked, &mut reply);
             reply.write(method, client.get_mut())?;
@@ -192,7 +195,8 @@ impl Shared {
         Ok(())
     }
 
-    fn note(&self, kind: Kind, body: &[u8]) -> Asked {
+    fn note(&self, path: &str, body: &[u8]) -> Asked {
+        let (kind, path) = (Kind::of(path), path.to_owned());
         let jws: Value = serde_json::from_slice(body).unwrap_or_default();
         let decoded = |text: &Value| URL_SAFE_NO_PAD.decode(text.as_str().unwrap_or_default()).unwrap_or_default();
         let payload: Value = serde_json::from_slice(&decoded(&jws["payload"])).unwrap_or_default();
@@ -205,7 +209,7 @@ impl Shared {
         let since_finalize = all.iter().rev().take_while(|a| a.kind != Kind::Finalize);
         let since_finalize = since_finalize.filter(|a| a.kind == Kind::Order).count();
         let (at, elsewhere) = (Instant::now(), self.elsewhere.clone());
-        let asked = Asked { kind, before, since_finalize, at, payload, csr, elsewhere };
+        let asked = Asked { kind, path, before, since_finalize, at, payload, csr, elsewhere };
         all.push(asked.clone());
         asked
     }

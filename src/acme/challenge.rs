@@ -1,0 +1,225 @@
+//! What became of a challenge, from what the CA says about it (RFC 8555 sections 7.1.6 and 8.2). Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::wire::{Authorization, Challenge, Problem, Status};
+use crate::limits::CHALLENGE_AGAIN;
+use crate::name::Domain;
+
+/// What became of a challenge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The CA found it answered.
+    Passed,
+    /// The CA has not decided yet.
+    Waiting,
+    /// A try failed, and the CA makes a further one only when it is told again (section 8.2).
+    Tried(Problem),
+    /// It is over; the CA's words, which may be missing.
+    Failed(Problem),
+}
+
+/// By a challenge. `retries` says that the CA gave a Retry-After: then it tries again by itself.
+pub fn of_challenge(challenge: &Challenge, retries: bool) -> Outcome {
+    match (&challenge.status, &challenge.error) {
+        (Some(Status::Valid), _) => Outcome::Passed,
+        (Some(Status::Invalid), error) => Outcome::Failed(error.clone().unwrap_or_default()),
+        (Some(Status::Pending), Some(problem)) if !retries => Outcome::Tried(problem.clone()),
+        _ => Outcome::Waiting,
+    }
+}
+
+/// By its authorization.
+pub fn of_authorization(authorization: &Authorization, retries: bool) -> Outcome {
+    let challenge = dns01(authorization);
+    let problem = || challenge.and_then(|c| c.error.clone()).unwrap_or_default();
+    match authorization.status {
+        Status::Valid => Outcome::Passed,
+        Status::Pending => challenge.map_or(Outcome::Waiting, |c| of_challenge(c, retries)),
+        // Section 7.1.6: none of the other states leads back.
+        _ => Outcome::Failed(problem()),
+    }
+}
+
+/// By a refusal (`malformed`) of what the CA was told, and the authorization where that could be read: the answer to an earlier try may
+/// have been lost, the challenge may be over, or the CA does not take the request.
+pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>) -> Outcome {
+    let is_pending = |a: &Authorization| dns01(a).is_none_or(|c| matches!(c.status, None | Some(Status::Pending)));
+    match authorization.map(|a| of_authorization(a, true)) {
+        None => Outcome::Tried(refusal),
+        Some(Outcome::Waiting) if authorization.is_none_or(is_pending) => Outcome::Tried(refusal),
+        Some(outcome) => outcome,
+    }
+}
+
+fn dns01(authorization: &Authorization) -> Option<&Challenge> {
+    authorization.challenges.iter().find(|c| c.kind == "dns-01")
+}
+
+/// A challenge that is being proved.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// The name.
+    pub name: Domain,
+    /// The URL of the authorization.
+    pub authorization: String,
+    /// The URL of the challenge.
+    pub challenge: String,
+    /// How often the CA was told again.
+    repeated: usize,
+    /// When it is to be told again, since the begin of the wait.
+    again_at: Option<Duration>,
+    last: Outcome,
+}
+
+impl Trial {
+    /// One that the CA is told of for the first time.
+    pub fn new(name: Domain, authorization: String, challenge: String) -> Trial {
+        Trial { name, authorization, challenge, repeated: 0, again_at: None, last: Outcome::Waiting }
+    }
+
+    /// Whether the CA found it answered.
+    pub fn is_passed(&self) -> bool {
+        self.last == Outcome::Passed
+    }
+
+    /// When the CA is to be told again, since the begin of the wait.
+    pub fn again_at(&self) -> Option<Duration> {
+        self.again_at
+    }
+
+    /// The CA is told again now.
+    pub fn repeat(&mut self) {
+        (self.again_at, self.repeated) = (None, self.repeated + 1);
+    }
+
+    /// Takes note of what the CA says at `now` since the begin of the wait. The pauses before it is told again grow, and after the last
+    /// one a failed try is the end.
+    ///
+    /// # Errors
+    /// The end: whether the CA ended the challenge, and its words.
+    pub fn note(&mut self, outcome: Outcome, now: Duration) -> Result<(), End> {
+        self.last = outcome;
+        match &self.last {
+            Outcome::Failed(problem) => return Err(End { is_over: true, problem: problem.clone() }),
+            Outcome::Tried(problem) if self.again_at.is_none() => match CHALLENGE_AGAIN.get(self.repeated) {
+                Some(pause) => self.again_at = Some(now + *pause),
+                None => return Err(End { is_over: false, problem: problem.clone() }),
+            },
+            Outcome::Tried(_) => {}
+            Outcome::Waiting | Outcome::Passed => self.again_at = None,
+        }
+        Ok(())
+    }
+}
+
+/// The name and what the CA said last.
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last {
+            Outcome::Passed => write!(f, "{} is valid", self.name),
+            Outcome::Waiting => write!(f, "{} is pending", self.name),
+            Outcome::Tried(problem) => write!(f, "{} is pending ({problem})", self.name),
+            Outcome::Failed(problem) => write!(f, "{} is invalid ({problem})", self.name),
+        }
+    }
+}
+
+/// Why a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// The challenge is over, and so is its order. Otherwise the CA may be told again later.
+    pub is_over: bool,
+    /// The CA's words.
+    pub problem: Problem,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem() -> Problem {
+        Problem { detail: "no TXT".to_owned(), ..Problem::default() }
+    }
+
+    fn authorization(status: &str, challenge: &str) -> Authorization {
+        let challenge = challenge.replacen('{', r#"{"type":"dns-01","#, 1);
+        let json = format!(
+            r#"{{"status":"{status}","identifier":{{"type":"dns","value":"a.test"}},"challenges":[{{"type":"http-01"}},{challenge}]}}"#
+        );
+        serde_json::from_str(&json).unwrap()
+    }
+
+    #[test]
+    fn each_answer_of_a_ca_means_one_thing() {
+        use Outcome::{Failed, Passed, Tried, Waiting};
+        for (json, retries, expected) in [
+            (r#"{"status":"valid"}"#, false, Passed),
+            (r#"{"status":"pending"}"#, false, Waiting),
+            (r#"{"status":"processing"}"#, false, Waiting),
+            (r#"{"status":"processing","error":{"detail":"no TXT"}}"#, false, Waiting),
+            (r#"{"status":"thinking"}"#, false, Waiting),
+            ("{}", false, Waiting),
+            (r#"{"status":"pending","error":{"detail":"no TXT"}}"#, false, Tried(problem())),
+            (r#"{"status":"pending","error":{"detail":"no TXT"}}"#, true, Waiting),
+            (r#"{"status":"pending","error":"odd"}"#, false, Waiting),
+            (r#"{"status":"invalid","error":{"detail":"no TXT"}}"#, true, Failed(problem())),
+            (r#"{"status":"invalid"}"#, false, Failed(Problem::default())),
+        ] {
+            assert_eq!(of_challenge(&serde_json::from_str(json).unwrap(), retries), expected, "{json}");
+        }
+        for (status, challenge, expected) in [
+            ("valid", r#"{"status":"pending"}"#, Passed),
+            ("pending", r#"{"status":"pending"}"#, Waiting),
+            ("pending", r#"{"status":"invalid","error":{"detail":"no TXT"}}"#, Failed(problem())),
+            ("pending", r#"{"status":"pending","error":{"detail":"no TXT"}}"#, Tried(problem())),
+            ("invalid", r#"{"status":"invalid","error":{"detail":"no TXT"}}"#, Failed(problem())),
+            ("deactivated", r#"{"status":"pending"}"#, Failed(Problem::default())),
+            ("expired", r#"{"status":"valid"}"#, Failed(Problem::default())),
+            ("revoked", r#"{"status":"valid"}"#, Failed(Problem::default())),
+            ("thinking", r#"{"status":"pending"}"#, Failed(Problem::default())),
+        ] {
+            let found = of_authorization(&authorization(status, challenge), false);
+            assert_eq!(found, expected, "{status} {challenge}");
+        }
+        // What a `malformed` means stands in the authorization.
+        for (status, challenge, expected) in [
+            ("valid", r#"{"status":"valid"}"#, Passed),
+            ("pending", r#"{"status":"processing"}"#, Waiting),
+            ("pending", r#"{"status":"pending"}"#, Tried(problem())),
+            ("invalid", r#"{"status":"invalid","error":{"detail":"no TXT"}}"#, Failed(problem())),
+        ] {
+            let found = of_refusal(problem(), Some(&authorization(status, challenge)));
+            assert_eq!(found, expected, "{status} {challenge}");
+        }
+        assert_eq!(of_refusal(problem(), None), Tried(problem()));
+    }
+
+    #[test]
+    fn a_try_that_failed_is_told_again_after_growing_pauses_and_then_fails() {
+        let mut trial = Trial::new("a.test".parse().unwrap(), String::new(), String::new());
+        let (tried, mut now) = (|| Outcome::Tried(problem()), Duration::ZERO);
+        for pause in CHALLENGE_AGAIN {
+            trial.note(tried(), now).unwrap();
+            assert_eq!(trial.again_at(), Some(now + pause));
+            trial.note(tried(), now + pause / 2).unwrap();
+            assert_eq!(trial.again_at(), Some(now + pause), "a look at it changes nothing");
+            now += pause;
+            trial.repeat();
+            assert_eq!(trial.again_at(), None);
+        }
+        assert_eq!(trial.note(tried(), now), Err(End { is_over: false, problem: problem() }));
+        assert_eq!(trial.to_string(), "a.test is pending (no TXT)");
+        assert!(CHALLENGE_AGAIN.is_sorted());
+
+        let mut trial = Trial::new("a.test".parse().unwrap(), String::new(), String::new());
+        trial.note(tried(), now).unwrap();
+        trial.note(Outcome::Waiting, now).unwrap();
+        assert_eq!(trial.again_at(), None, "the CA is at it");
+        trial.note(Outcome::Passed, now).unwrap();
+        assert!(trial.is_passed());
+        let over = trial.note(Outcome::Failed(problem()), now);
+        assert_eq!(over, Err(End { is_over: true, problem: problem() }));
+    }
+}

@@ -1,0 +1,56 @@
+//! What goes wrong with TLS, in words that say whose certificate it is, what is not supported, and what to make instead. Pure.
+
+use rustls::{AlertDescription, CertificateError, Error};
+
+/// Keys that can not be used, and what to make instead.
+pub(super) const KEYS: &str =
+    "an ECDSA key on P-521, or an RSA key below 2048 bits or with the exponent 3: make one on P-256";
+
+/// What to make in place of a certificate of X.509 version 1, which has no extensions.
+pub(super) const VERSION_1: &str = "is X.509 version 1, which is not supported: make one of version 3, by giving it an extension such as `basicConstraints=CA:FALSE`";
+
+/// An error of a handshake with a server, where it has better words than rustls has.
+pub(super) fn handshake(error: &Error) -> Option<String> {
+    Some(match error {
+        Error::InvalidCertificate(CertificateError::Other(other)) => match other.to_string() {
+            said if said.contains("UnsupportedCertVersion") => {
+                format!("the server's certificate {VERSION_1}, with its names in `subjectAltName`")
+            }
+            said if said.contains("CaUsedAsEndEntity") => {
+                "the server shows the certificate of a CA as its own (`CA:TRUE`), which is not supported: give it one that this CA issued, with `CA:FALSE`"
+                    .to_owned()
+            }
+            _ => return None,
+        },
+        Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            format!("the server ended the TLS handshake: it speaks no TLS 1.2, or the key of its certificate is not supported ({KEYS})")
+        }
+        Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the server wants a client certificate, and none is given".to_owned()
+        }
+        Error::AlertReceived(
+            alert @ (AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked),
+        ) => format!("the server does not take the client certificate ({alert:?})"),
+        _ => return None,
+    })
+}
+
+/// Why a client certificate and its key can not be used.
+pub(super) fn of_client(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("UnsupportedCertVersion") =>
+        {
+            format!("the client certificate {VERSION_1}")
+        }
+        Error::InconsistentKeys(_) => {
+            "the client certificate can not be used: the client key is that of another certificate".to_owned()
+        }
+        other => format!("the client certificate can not be used: {other}"),
+    }
+}
