@@ -1,6 +1,11 @@
-//! TSIG keys as operators write them into a Secret: `[hmac:]name:base64`, the output of Knot's `keymgr -t`, a BIND key file.
+//! TSIG keys as operators write them into a Secret. [`parse_keys`] tells the forms apart; each form has its module.
 //!
 //! The text is secret as a whole: an operator may have put the parts in the wrong order, so no error repeats any of it.
+
+mod bind;
+mod line;
+mod record;
+mod section;
 
 use std::fmt;
 
@@ -82,15 +87,26 @@ pub struct TsigKey {
 #[allow(missing_docs, reason = "each variant is its sentence")]
 pub enum KeyError {
     Empty,
+    NotText,
+    Utf16,
+    Json,
     Parts,
     Algorithm,
     Md5,
     Gss,
     Name,
+    NoName,
     Base64,
     NoSecret,
+    Twice,
     Clause,
+    Comment,
     Mixed,
+    Section,
+    Record,
+    PublicKey,
+    PrivateFile,
+    Nsupdate,
     Many,
 }
 
@@ -98,6 +114,9 @@ impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             KeyError::Empty => "is empty; write `[hmac:]name:base64`",
+            KeyError::NotText => "is not text in UTF-8; write `[hmac:]name:base64`",
+            KeyError::Utf16 => "is text in UTF-16, as Windows programs save it; save it as UTF-8",
+            KeyError::Json => "is JSON; write `[hmac:]name:base64` alone",
             KeyError::Parts => "does not have the form `[hmac:]name:base64` (two or three parts with `:` between them)",
             KeyError::Algorithm => {
                 "begins with an algorithm that is none of hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512"
@@ -105,12 +124,28 @@ impl fmt::Display for KeyError {
             KeyError::Md5 => "uses hmac-md5, which RFC 8945 retired: make a key with `tsig-keygen -a hmac-sha256 NAME`",
             KeyError::Gss => "uses gss-tsig (Kerberos), which is not supported: delegate the challenge by CNAME to a zone with a TSIG key",
             KeyError::Name => "has a key name that is not a domain name",
+            KeyError::NoName => "lacks the key's name, which the server knows the key by; write `hmac:name:base64`",
             KeyError::Base64 => "has a secret that is not base64",
             KeyError::NoSecret => "has an empty secret",
+            KeyError::Twice => {
+                "is encoded in base64 twice: decode it once (`base64 -d`); where the server's configuration has the secret so, write it as there, `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
+            }
             KeyError::Clause => {
                 "looks like a BIND key file and is none; write `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
+            KeyError::Comment => "has a comment that begins with `/*` and does not end; close it with `*/`",
             KeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
+            KeyError::Section => {
+                "looks like the section `key:` of knot.conf or nsd.conf and is none; write `key:` and below it `- id: name` (Knot) or `name: name` (NSD), `algorithm: hmac-sha256` and `secret: base64`"
+            }
+            KeyError::Record => {
+                "looks like the file K*.key of dnssec-keygen and is none; write `name. IN KEY 512 3 163 base64` (163 is hmac-sha256) or `[hmac:]name:base64`"
+            }
+            KeyError::PublicKey => "is the public key of a DNSSEC or SIG(0) key: make a TSIG key with `tsig-keygen -a hmac-sha256 NAME`",
+            KeyError::PrivateFile => {
+                "is a file K*.private of dnssec-keygen, whose key's name stands in the file's name only; give the file K*.key beside it, or write `hmac:name:base64`"
+            }
+            KeyError::Nsupdate => "is written as for nsupdate, `key hmac:name base64`; write `hmac:name:base64`, with `:` before the secret",
             KeyError::Many => "has more keys than are tried; remove the old ones",
         })
     }
@@ -122,15 +157,42 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Reads the value of a key's Secret as [`parse_keys`] does.
+///
+/// # Errors
+/// What is wrong, without any of the text.
+pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, KeyError> {
+    // Text of ASCII characters in UTF-16 has a NUL beside each, and UTF-8 of a key has none.
+    if octets.starts_with(&[0xff, 0xfe]) || octets.starts_with(&[0xfe, 0xff]) || octets.contains(&0) {
+        return Err(KeyError::Utf16);
+    }
+    parse_keys(std::str::from_utf8(octets).map_err(|_| KeyError::NotText)?)
+}
+
 /// Reads the text of a key's Secret: one or several keys, which are tried in their order, so that a key can be exchanged without a
-/// gap. Each is `[hmac:]name:base64` on a line of its own, with the `# ` that `keymgr -t` prints before it and the YAML that it prints
-/// after it; or all are clauses of a BIND key file, `key "name" { algorithm hmac-sha256; secret "base64"; };`.
+/// gap. The forms:
+/// - `[hmac:]name:base64` on a line of its own, and what Knot's `keymgr -t` prints (lines and sections may stand together)
+/// - `key:` sections of knot.conf and nsd.conf
+/// - `key "name" { algorithm hmac-sha256; secret "base64"; };`, the clauses of named.conf, which tsig-keygen prints
+/// - `name. IN KEY 512 3 163 base64`, the file K*.key of dnssec-keygen and ldns-keygen
 ///
 /// # Errors
 /// What is wrong, without any of the text.
 pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
-    let text = text.trim_start_matches('\u{feff}');
-    let keys = if text.contains('{') { clauses(text)? } else { lines(text)? };
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let keys = if text.starts_with(['{', '[']) {
+        Err(KeyError::Json)
+    } else if record::is_private_file(text) {
+        Err(KeyError::PrivateFile)
+    } else if section::is_one(text) {
+        section::keys(text)
+    } else if record::is_one(text) {
+        record::keys(text)
+    } else if bind::is_one(text)? {
+        bind::keys(text)
+    } else {
+        line::keys(text)
+    }?;
     match keys.len() {
         0 => Err(KeyError::Empty),
         1..=TSIG_KEYS_MAX => Ok(keys),
@@ -138,111 +200,32 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
     }
 }
 
-fn lines(text: &str) -> Result<Vec<TsigKey>, KeyError> {
-    // What `keymgr -t` prints below the line that we read.
-    let of_keymgr = |line: &str| ["key:", "- id:", "algorithm:", "secret:"].iter().any(|word| line.starts_with(word));
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !of_keymgr(line));
-    lines
-        .filter_map(|line| match line.strip_prefix('#') {
-            // Another comment than that of keymgr is one.
-            Some(comment) => TsigKey::parse(comment).ok().map(Ok),
-            None => Some(TsigKey::parse(line)),
-        })
-        .collect()
-}
-
-/// The `key` clauses of named.conf's grammar. Comments and what stands between clauses are skipped.
-fn clauses(text: &str) -> Result<Vec<TsigKey>, KeyError> {
-    // It would be skipped, like all between clauses, and missed by whoever wrote it.
-    if text.lines().any(|line| TsigKey::parse(line).is_ok()) {
-        return Err(KeyError::Mixed);
-    }
-    let code: Vec<&str> = text.lines().map(without_comment).collect();
-    let code = code.join("\n");
-    let mut words = Words(&code);
-    let mut keys = Vec::new();
-    while let Some(word) = words.next() {
-        if word != "key" {
-            continue;
-        }
-        let (name, mut algorithm, mut secret) = (words.next().ok_or(KeyError::Clause)?, None, None);
-        if words.next() != Some("{") {
-            return Err(KeyError::Clause);
-        }
-        loop {
-            match words.next().ok_or(KeyError::Clause)? {
-                "algorithm" => algorithm = words.next(),
-                "secret" => secret = words.next(),
-                "}" => break,
-                ";" => {}
-                _ => return Err(KeyError::Clause),
-            }
-        }
-        let algorithm = Algorithm::parse(algorithm.ok_or(KeyError::Clause)?)?;
-        keys.push(TsigKey::new(algorithm, name, secret.ok_or(KeyError::Clause)?)?);
-    }
-    Ok(keys)
-}
-
-/// A line up to `//` or `#`, neither of which counts inside quotes: base64 may hold `//`.
-fn without_comment(line: &str) -> &str {
-    let mut quoted = false;
-    for (at, c) in line.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '#' if !quoted => return &line[..at],
-            '/' if !quoted && line[at..].starts_with("//") => return &line[..at],
-            _ => {}
-        }
-    }
-    line
-}
-
-/// Words, quoted texts, and `{`, `}`, `;` of their own.
-struct Words<'t>(&'t str);
-
-impl<'t> Iterator for Words<'t> {
-    type Item = &'t str;
-
-    fn next(&mut self) -> Option<&'t str> {
-        let text = self.0.trim_start();
-        let (word, rest) = match text.chars().next()? {
-            '{' | '}' | ';' => text.split_at(1),
-            '"' => {
-                let (word, rest) = text[1..].split_once('"')?;
-                self.0 = rest;
-                return Some(word);
-            }
-            _ => text.split_at(
-                text.find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"')).unwrap_or(text.len()),
-            ),
-        };
-        self.0 = rest;
-        Some(word)
-    }
-}
-
 impl TsigKey {
-    /// Reads `[hmac:]name:base64`. White space is harmless: it can not be part of any of the three.
-    fn parse(line: &str) -> Result<TsigKey, KeyError> {
-        let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-        let parts: Vec<&str> = line.split(':').collect();
-        match parts[..] {
-            [name, secret] => TsigKey::new(Algorithm::Sha256, name, secret),
-            [algorithm, name, secret] => TsigKey::new(Algorithm::parse(algorithm)?, name, secret),
-            _ => Err(KeyError::Parts),
-        }
+    /// Reads a key whose parts stand apart.
+    ///
+    /// # Errors
+    /// What is wrong, without any of the parts.
+    pub fn from_parts(algorithm: &str, name: &str, secret: &str) -> Result<TsigKey, KeyError> {
+        TsigKey::new(Algorithm::parse(algorithm)?, name, secret)
     }
 
     fn new(algorithm: Algorithm, name: &str, secret: &str) -> Result<TsigKey, KeyError> {
+        if name.is_empty() {
+            return Err(KeyError::NoName);
+        }
         let name = DnsName::parse(name).map_err(|_| KeyError::Name)?;
-        let secret: String = secret.chars().filter(|c| !c.is_whitespace()).collect();
-        let secret = Secret::new(BASE64.decode(secret).map_err(|_| KeyError::Base64)?);
+        let secret = decoded(secret)?;
         if secret.expose().is_empty() {
             return Err(KeyError::NoSecret);
         }
         Ok(TsigKey { name, algorithm, secret })
     }
+}
+
+/// The octets of base64, in which white space is harmless.
+fn decoded(text: &str) -> Result<Secret<Vec<u8>>, KeyError> {
+    let text = Secret::new(text.chars().filter(|c| !c.is_whitespace()).collect::<String>());
+    BASE64.decode(text.expose()).map(Secret::new).map_err(|_| KeyError::Base64)
 }
 
 /// The name and the algorithm; never the secret.
@@ -253,73 +236,4 @@ impl fmt::Display for TsigKey {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(text: &str) -> Result<Vec<String>, KeyError> {
-        let keys = parse_keys(text)?;
-        assert!(keys.iter().all(|k| k.secret.expose() == b"0123456789abcdef"), "{text:?}");
-        Ok(keys.iter().map(TsigKey::to_string).collect())
-    }
-
-    #[test]
-    fn keys_are_read_in_every_form_people_have_them() {
-        const KEYMGR: &str = "# hmac-sha512:k:MDEyMzQ1Njc4OWFiY2RlZg==\nkey:\n  - id: k\n    algorithm: hmac-sha512\n    secret: MDEyMzQ1Njc4OWFiY2RlZg==\n";
-        const NAMED: &str = "// made by tsig-keygen\nkey \"new.key\" {\n\talgorithm hmac-sha256; # c\n\tsecret \"MDEyMzQ1Njc4OWFiY2RlZg==\";\n};\nkey old { secret MDEyMzQ1Njc4OWFiY2RlZg==; algorithm HMAC-SHA1; };";
-        for (text, shown) in [
-            ("tsigkey:MDEyMzQ1Njc4OWFiY2RlZg==", &["tsigkey (hmac-sha256)"][..]),
-            ("hmac-sha512:tsigkey:MDEyMzQ1Njc4OWFiY2RlZg==", &["tsigkey (hmac-sha512)"]),
-            ("HMAC-SHA384.:TSIG.key.:MDEyMzQ1Njc4OWFiY2RlZg==", &["tsig.key (hmac-sha384)"]),
-            ("HMACSHA224:k:MDEyMzQ1Njc4OWFiY2RlZg==", &["k (hmac-sha224)"]),
-            ("hmac-sha1:k:MDEyMzQ1Njc4OWFiY2RlZg", &["k (hmac-sha1)"]),
-            ("\n  k : MDEyMzQ1Njc4OWFi Y2RlZg== \r\n\n", &["k (hmac-sha256)"]),
-            ("\u{feff}k:MDEyMzQ1Njc4OWFiY2RlZg==", &["k (hmac-sha256)"]),
-            ("# hmac-sha256:k.:MDEyMzQ1Njc4OWFiY2RlZg==", &["k (hmac-sha256)"]),
-            (KEYMGR, &["k (hmac-sha512)"]),
-            (
-                "# the new one\nnew:MDEyMzQ1Njc4OWFiY2RlZg==\n# the old one\nhmac-sha1:old:MDEyMzQ1Njc4OWFiY2RlZg==",
-                &["new (hmac-sha256)", "old (hmac-sha1)"],
-            ),
-            (NAMED, &["new.key (hmac-sha256)", "old (hmac-sha1)"]),
-        ] {
-            assert_eq!(read(text), Ok(shown.iter().map(|s| (*s).to_owned()).collect()), "{text:?}");
-        }
-        assert_eq!(read(&[KEYMGR, KEYMGR].concat()).map(|k| k.len()), Ok(2));
-        let slashes = parse_keys("key k { algorithm hmac-sha256; secret \"////\"; };").unwrap();
-        assert_eq!(slashes[0].secret.expose(), &[255, 255, 255]);
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_without_repeating_it() {
-        let many = "k:c2VjcmV0\n".repeat(TSIG_KEYS_MAX + 1);
-        for (text, error) in [
-            ("", KeyError::Empty),
-            (" \n#\n", KeyError::Empty),
-            ("c2VjcmV0", KeyError::Parts),
-            ("a:b:c:d", KeyError::Parts),
-            ("good:c2VjcmV0\nbad", KeyError::Parts),
-            ("hmac-sha3:k:c2VjcmV0", KeyError::Algorithm),
-            ("hmac-md5:k:c2VjcmV0", KeyError::Md5),
-            ("hmac-md5.sig-alg.reg.int:k:c2VjcmV0", KeyError::Md5),
-            ("gss-tsig:k:c2VjcmV0", KeyError::Gss),
-            ("hmac-sha256::c2VjcmV0", KeyError::Name),
-            ("hmac-sha256:k..x:c2VjcmV0", KeyError::Name),
-            ("k:not base64!", KeyError::Base64),
-            ("k:", KeyError::NoSecret),
-            ("key k { algorithm hmac-sha256; }", KeyError::Clause),
-            ("key k { secret c2VjcmV0; }", KeyError::Clause),
-            ("key k { algorithm hmac-md5; secret c2VjcmV0; };", KeyError::Md5),
-            ("key { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Clause),
-            ("key k { algorithm hmac-sha256; secret \"c2VjcmV0", KeyError::Clause),
-            ("zone x { type primary; };", KeyError::Empty),
-            ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", KeyError::Mixed),
-            ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Mixed),
-            (&many, KeyError::Many),
-        ] {
-            assert_eq!(parse_keys(text).map(|_| ()), Err(error), "{text:?}");
-            assert!(!error.to_string().contains("c2VjcmV0"));
-        }
-        let shown = format!("{:?}", parse_keys("k:c2VjcmV0").unwrap());
-        assert!(!shown.contains("c2Vj") && !shown.contains("115"), "{shown}");
-    }
-}
+mod tests;

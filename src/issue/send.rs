@@ -6,7 +6,7 @@ use super::Context;
 use crate::config::dns::Transport;
 use crate::dns::client::{Client, UpdateError};
 use crate::dns::explain::Attempt;
-use crate::dns::key::{TsigKey, parse_keys};
+use crate::dns::key::{self, TsigKey};
 use crate::dns::tsig::Rejected;
 use crate::dns::update::{Action, Update};
 use crate::dns::wire::Rcode;
@@ -107,9 +107,7 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
     let value = secret
         .value("key")
         .ok_or_else(|| format!("the Secret {at} has no data key `key` with a TSIG key ([hmac:]name:base64)"))?;
-    let text =
-        std::str::from_utf8(value.expose()).map_err(|_| format!("the TSIG key in the Secret {at} is not text"))?;
-    parse_keys(text).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
+    key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
 }
 
 /// Deletes exactly these values.
