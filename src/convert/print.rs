@@ -1,4 +1,9 @@
-//! Writes a ConfigMap. Values are printed as JSON, which YAML reads as it is and which keeps each on its line.
+//! Writes a ConfigMap. A value is printed as JSON, and every character outside printable ASCII is escaped on top of that.
+//!
+//! JSON alone is not enough: YAML readers take U+0085, U+2028 and U+2029 for line breaks, also inside quotes, and refuse U+007F. The
+//! escape of a character beyond U+FFFF is `\UXXXXXXXX`, since YAML has no surrogate pairs.
+
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -15,9 +20,9 @@ pub(super) fn manifest(namespace: &str, name: &str, place: &Place) -> String {
     ];
     lines.extend(place.to_do.iter().map(|sentence| format!("# - {sentence};")));
     lines.push("# - see with `notariat -probe` whether the keys may change what they have to.".to_owned());
-    lines.push("apiVersion: v1\nkind: ConfigMap\nmetadata:".to_owned());
-    lines.push(format!("  name: {}\n  namespace: {}\ndata:", Value::from(name), Value::from(namespace)));
-    lines.push("  defaults: |\n    adopt: true".to_owned());
+    lines.extend(["apiVersion: v1", "kind: ConfigMap", "metadata:"].map(str::to_owned));
+    lines.extend([format!("  name: {}", Value::from(name)), format!("  namespace: {}", Value::from(namespace))]);
+    lines.extend(["data:", "  defaults: |", "    adopt: true"].map(str::to_owned));
     if !place.issuers.is_empty() {
         lines.push("  issuers: |".to_owned());
         for (name, fields) in &place.issuers {
@@ -33,7 +38,21 @@ pub(super) fn manifest(namespace: &str, name: &str, place: &Place) -> String {
     }
     lines.push("  certificates: |".to_owned());
     lines.extend(place.entries.iter().flat_map(|entry| item(entry, "    ")));
-    lines.join("\n") + "\n"
+    // Every line of the manifest passes here, comments as well: no value can end its line.
+    lines.iter().map(|line| escaped(line) + "\n").collect()
+}
+
+/// The text with an escape, as in a double-quoted YAML scalar, for each character outside printable ASCII.
+fn escaped(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' '..='~' => printable.push(c),
+            '\0'..='\u{ffff}' => write!(printable, "\\u{:04x}", u32::from(c)).expect("a String takes everything"),
+            _ => write!(printable, "\\U{:08x}", u32::from(c)).expect("a String takes everything"),
+        }
+    }
+    printable
 }
 
 /// The lines of a list item.
@@ -44,5 +63,23 @@ pub(super) fn item(fields: &Fields, indent: &str) -> Vec<String> {
 
 /// The lines of a mapping.
 pub(super) fn mapping(fields: &Fields) -> impl Iterator<Item = String> {
-    fields.iter().map(|(key, value)| format!("{key}: {value}"))
+    fields.iter().map(|(key, value)| format!("{key}: {}", escaped(&value.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_printable_ascii_is_left_and_reads_back_as_it_was() {
+        for code in (0..=0x11_0000).filter_map(char::from_u32) {
+            let value = Value::from(format!("a{code}b"));
+            let printed = escaped(&value.to_string());
+            assert!(printed.chars().all(|c| matches!(c, ' '..='~')), "U+{:04X}: {printed}", u32::from(code));
+            let is_sampled = u32::from(code) % 251 == 0 || u32::from(code) < 0x2100;
+            if is_sampled {
+                assert_eq!(serde_yaml::from_str::<Value>(&printed).unwrap(), value, "U+{:04X}", u32::from(code));
+            }
+        }
+    }
 }

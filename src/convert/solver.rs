@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Fields, Place, is_unset, texts};
 use crate::address::ServerAddress;
-use crate::dns::key::parse_keys;
+use crate::dns::key::TsigKey;
 use crate::name::{DnsName, Domain, ObjectRef};
 
 /// How UPDATEs for a name are sent and signed.
@@ -52,10 +52,10 @@ impl Update {
         };
         // The key is elsewhere: any secret shows whether the rest is sound.
         let name = text(&solver["tsigKeyName"]);
-        let keys = parse_keys(&format!("{algorithm}:{name}:AAAA"));
-        let key = keys.map_err(|e| format!("its TSIG key ({algorithm:?}, {name:?}) {e}"))?;
+        let key = TsigKey::from_parts(&algorithm, &name, "AAAA");
+        let key = key.map_err(|e| format!("its TSIG key ({algorithm:?}, {name:?}) {e}"))?;
         let (secret, command) = made(reference, namespace, from, "key", |read| {
-            format!("(printf '{}:{}:'; {read})", key[0].algorithm, key[0].name)
+            format!("(printf '{}:{}:'; {read})", key.algorithm, key.name)
         })?;
         Ok(Update { server: server.to_string(), secret, command })
     }

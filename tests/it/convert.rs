@@ -51,6 +51,7 @@ fn what_is_printed_is_read_without_a_fault_and_each_thing_lost_has_a_sentence() 
         ("plain", 0, &["team"][..]),
         ("everything", 1, &["team-a", "team-b"]),
         ("hostile", 1, &["team"]),
+        ("line-breaks", 1, &["team"]),
         ("one-object", 1, &[]),
     ] {
         let done = convert(vectors().join(format!("{file}.json")), &[]);
@@ -77,6 +78,55 @@ fn no_value_leaves_its_line_or_stands_in_a_command() {
     let entry = config.entries[0].as_ref().unwrap();
     assert_eq!(entry.annotations["note"], "a\"\nevil: true\n");
     assert_eq!(config.issuers["ca"].preferred_chain.as_deref(), Some("a\nevil: true\n# b"));
+}
+
+/// What our own reader finds, and what stands in the texts of the data.
+fn objects(yaml: &str) -> Value {
+    let documents = serde_yaml::Deserializer::from_str(yaml).map(|document| Value::deserialize(document).unwrap());
+    let with_inner = documents.map(|object| {
+        let data = object["data"].as_object().unwrap().iter();
+        let inner = data.map(|(key, text)| (key.clone(), serde_yaml::from_str(text.as_str().unwrap()).unwrap()));
+        let inner = Value::Object(inner.collect());
+        serde_json::json!([object, inner])
+    });
+    with_inner.collect()
+}
+
+#[test]
+fn other_readers_of_yaml_find_the_same_objects_and_no_more() {
+    // Debian's Python: it has the packages of the lab's group `tools`.
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/convert/readers.py");
+    for file in ["plain", "everything", "hostile", "line-breaks"] {
+        let input = vectors().join(format!("{file}.json"));
+        let yaml = convert(input.clone(), &[]).stdout;
+        let folder = Scratch::new("convert");
+        let manifest = folder.write("manifest.yaml", text(&yaml));
+        let read =
+            Command::new("/usr/bin/python3").arg(&script).stdin(File::open(&manifest).unwrap()).output().unwrap();
+        let lacks = "do python3-yaml and python3-ruamel.yaml lack? tests/lab/install tools";
+        assert!(read.status.success(), "{file}: {}\n{lacks}", String::from_utf8_lossy(&read.stderr));
+        let found: BTreeMap<String, Value> = serde_json::from_slice(&read.stdout).unwrap();
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["PyYAML", "ruamel.yaml"]);
+        let ours = objects(text(&yaml));
+        for (reader, theirs) in found {
+            assert_eq!(theirs, ours, "{reader} reads {file} in another way");
+        }
+        // The reader that applies it. With --local no server is asked.
+        let local = ["label", "--local", "-o", "jsonpath={.kind} {.data}{'\\n'}", "a=b", "-f"];
+        let kubectl = Kube::shared().kubectl(&[&local[..], &[manifest.to_str().unwrap()]].concat());
+        let of_kubectl: Vec<Value> = kubectl
+            .lines()
+            .map(|line| serde_json::from_str(line.strip_prefix("ConfigMap ").unwrap()).unwrap())
+            .collect();
+        let data: Vec<&Value> = ours.as_array().unwrap().iter().map(|object| &object[0]["data"]).collect();
+        assert_eq!(of_kubectl.iter().collect::<Vec<_>>(), data, "kubectl reads {file} in another way");
+        assert!(yaml.iter().all(|c| matches!(c, b'\n' | b' '..=b'~')), "{file} has more than printable ASCII");
+        if file == "line-breaks" {
+            let given: Value = serde_json::from_reader(File::open(input).unwrap()).unwrap();
+            let given = &given["items"][2]["spec"]["secretTemplate"]["annotations"];
+            assert_eq!(ours[0][1]["certificates"][0]["annotations"], *given);
+        }
+    }
 }
 
 #[test]

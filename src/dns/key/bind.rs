@@ -1,0 +1,114 @@
+//! Keys as clauses of named.conf's grammar, `key "name" { algorithm hmac-sha256; secret "base64"; };`. Pure.
+//!
+//! BIND reads key words in any case, and `/* */`, `//` and `#` as comments outside of quotes.
+
+use super::{KeyError, TsigKey, line};
+use crate::secret::Secret;
+
+/// Whether the text, without its comments, has a brace.
+///
+/// # Errors
+/// When a comment does not end.
+pub(super) fn is_one(text: &str) -> Result<bool, KeyError> {
+    // Base64 can not hold `/*`.
+    Ok((text.contains('{') || text.contains("/*")) && without_comments(text)?.expose().contains('{'))
+}
+
+/// The keys of all clauses. What stands between clauses is skipped, as are comments.
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+    let code = without_comments(text)?;
+    // Such a line would be skipped, like all between clauses, and missed by the person who wrote it.
+    if code.expose().lines().any(|text| line::key(text).is_ok()) {
+        return Err(KeyError::Mixed);
+    }
+    let (mut tokens, mut keys, mut depth) = (Tokens(code.expose()), Vec::new(), 0usize);
+    while let Some(token) = tokens.next() {
+        match token {
+            Token::Sign('{') => depth += 1,
+            Token::Sign('}') => depth = depth.saturating_sub(1),
+            Token::Word(word) if word.eq_ignore_ascii_case("key") => {
+                let name = text_of(tokens.next())?;
+                match tokens.next() {
+                    Some(Token::Sign('{')) => keys.push(clause(name, &mut tokens)?),
+                    // A reference to a key, as in `allow-transfer { key name; };`.
+                    Some(_) if depth > 0 => {}
+                    Some(_) | None => return Err(KeyError::Clause),
+                }
+            }
+            Token::Sign(_) | Token::Word(_) | Token::Quoted(_) => {}
+        }
+    }
+    Ok(keys)
+}
+
+/// The rest of a clause, behind its `{`.
+fn clause(name: &str, tokens: &mut Tokens<'_>) -> Result<TsigKey, KeyError> {
+    let (mut algorithm, mut secret) = (None, None);
+    loop {
+        match tokens.next().ok_or(KeyError::Clause)? {
+            Token::Word(word) if word.eq_ignore_ascii_case("algorithm") => algorithm = Some(text_of(tokens.next())?),
+            Token::Word(word) if word.eq_ignore_ascii_case("secret") => secret = Some(text_of(tokens.next())?),
+            Token::Sign('}') => break,
+            Token::Sign(';') => {}
+            Token::Sign(_) | Token::Word(_) | Token::Quoted(_) => return Err(KeyError::Clause),
+        }
+    }
+    TsigKey::from_parts(algorithm.ok_or(KeyError::Clause)?, name, secret.ok_or(KeyError::Clause)?)
+}
+
+fn text_of(token: Option<Token<'_>>) -> Result<&str, KeyError> {
+    match token {
+        Some(Token::Word(text) | Token::Quoted(text)) => Ok(text),
+        Some(Token::Sign(_)) | None => Err(KeyError::Clause),
+    }
+}
+
+/// The text with a space for each comment. Inside quotes nothing is a comment: base64 may hold `//`.
+fn without_comments(text: &str) -> Result<Secret<String>, KeyError> {
+    let (mut code, mut rest, mut is_quoted) = (String::with_capacity(text.len()), text, false);
+    while let Some(c) = rest.chars().next() {
+        rest = if !is_quoted && rest.starts_with("/*") {
+            code.push(' ');
+            rest[2..].split_once("*/").ok_or(KeyError::Comment)?.1
+        } else if !is_quoted && (c == '#' || rest.starts_with("//")) {
+            rest.find('\n').map_or("", |end| &rest[end..])
+        } else {
+            is_quoted ^= c == '"';
+            code.push(c);
+            &rest[c.len_utf8()..]
+        };
+    }
+    Ok(Secret::new(code))
+}
+
+/// What the grammar is made of.
+enum Token<'t> {
+    Word(&'t str),
+    Quoted(&'t str),
+    /// `{`, `}` or `;`.
+    Sign(char),
+}
+
+struct Tokens<'t>(&'t str);
+
+impl<'t> Iterator for Tokens<'t> {
+    type Item = Token<'t>;
+
+    fn next(&mut self) -> Option<Token<'t>> {
+        let text = self.0.trim_start();
+        let (token, rest) = match text.chars().next()? {
+            sign @ ('{' | '}' | ';') => (Token::Sign(sign), &text[1..]),
+            '"' => {
+                let (quoted, rest) = text[1..].split_once('"')?;
+                (Token::Quoted(quoted), rest)
+            }
+            _ => {
+                let end = text.find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';' | '"'));
+                let (word, rest) = text.split_at(end.unwrap_or(text.len()));
+                (Token::Word(word), rest)
+            }
+        };
+        self.0 = rest;
+        Some(token)
+    }
+}

@@ -1,0 +1,64 @@
+//! Keys as lines `[hmac:]name:base64`, which is also the first line of what Knot's `keymgr -t` prints, behind `# `. Pure.
+
+use super::{Algorithm, KeyError, TsigKey, decoded};
+
+/// The keys of all lines. Lines that begin with `#` are comments, but for a text of nothing else that begins as `keymgr -t` does.
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.iter().all(|line| line.starts_with('#')) {
+        let comment = lines.first().and_then(|line| line.strip_prefix('#')).unwrap_or_default();
+        let is_keymgr = comment.split(':').count() == 3;
+        return if is_keymgr { Ok(key(comment).into_iter().collect()) } else { Ok(Vec::new()) };
+    }
+    let lines = lines.into_iter().filter(|line| !line.starts_with('#'));
+    // A script for nsupdate has lines of other kinds around the one that holds the key.
+    match lines.clone().any(is_nsupdate) {
+        true => Err(KeyError::Nsupdate),
+        false => lines.map(key).collect(),
+    }
+}
+
+/// Reads `[hmac:]name:base64`. White space is harmless: none of the three parts can hold any.
+pub(super) fn key(line: &str) -> Result<TsigKey, KeyError> {
+    let parts: Vec<&str> = line.split(':').map(str::trim).collect();
+    let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    let (algorithm, name, secret) = match parts[..] {
+        [text] => return Err(alone(text)),
+        [algorithm, rest] if !matches!(Algorithm::parse(algorithm), Err(KeyError::Algorithm)) => {
+            return Err(if rest.contains(char::is_whitespace) { KeyError::Nsupdate } else { KeyError::NoName });
+        }
+        [name, secret] => (Algorithm::Sha256, name, secret),
+        [algorithm, name, secret] => (Algorithm::parse(&plain(algorithm))?, name, secret),
+        _ => return Err(KeyError::Parts),
+    };
+    let key = TsigKey::new(algorithm, &plain(name), secret)?;
+    match is_base64_of_random(key.secret.expose()) {
+        true => Err(KeyError::Twice),
+        false => Ok(key),
+    }
+}
+
+/// What a text without `:` is.
+fn alone(text: &str) -> KeyError {
+    let Ok(octets) = decoded(text) else { return KeyError::Parts };
+    let inner = std::str::from_utf8(octets.expose()).unwrap_or_default();
+    match inner.contains([':', '{']) && super::parse_keys(inner).is_ok() || is_base64_of_random(octets.expose()) {
+        true => KeyError::Twice,
+        false => KeyError::NoName,
+    }
+}
+
+/// Whether octets are what a program prints of random ones in base64: padded, or of 48 octets, which need no padding. A pass phrase may
+/// consist of the same characters, and so may hexadecimal digits.
+fn is_base64_of_random(octets: &[u8]) -> bool {
+    let text = octets.trim_ascii();
+    let is_printed = text.ends_with(b"=") || text.len() == 64 && !text.iter().all(u8::is_ascii_hexdigit);
+    let decoded = std::str::from_utf8(text).ok().filter(|_| is_printed).and_then(|text| decoded(text).ok());
+    decoded.is_some_and(|octets| octets.expose().len() >= 16)
+}
+
+/// Whether a line is nsupdate's command `key [hmac:]name base64`.
+fn is_nsupdate(line: &str) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    matches!(words[..], [key, name, _] if key.eq_ignore_ascii_case("key") && !name.starts_with(':'))
+}

@@ -1,0 +1,55 @@
+//! Keys as the file K*.key of dnssec-keygen (BIND up to 9.12) and ldns-keygen: `name. IN KEY 512 3 163 base64`. Pure.
+//!
+//! The numbers of the algorithms are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns has numbers
+//! of its own for two of them, which BIND does not use.
+
+use super::{Algorithm, KeyError, TsigKey};
+
+/// Whether the text is the file K*.private beside it.
+pub(super) fn is_private_file(text: &str) -> bool {
+    text.lines().any(|line| line.trim_start().starts_with("Private-key-format:"))
+}
+
+/// Whether a line is a KEY record.
+pub(super) fn is_one(text: &str) -> bool {
+    lines(text).any(|words| rdata(&words).is_some())
+}
+
+/// The keys of all records.
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+    lines(text).filter(|words| !words.is_empty()).map(|words| key(&words)).collect()
+}
+
+fn key(words: &[&str]) -> Result<TsigKey, KeyError> {
+    let (name, rest) = words.split_first().ok_or(KeyError::Record)?;
+    let [_flags, _protocol, algorithm, base64 @ ..] = rdata(rest).ok_or(KeyError::Record)? else {
+        return Err(KeyError::Record);
+    };
+    let algorithm = match *algorithm {
+        "157" => return Err(KeyError::Md5),
+        "158" | "161" => Algorithm::Sha1,
+        "162" => Algorithm::Sha224,
+        "159" | "163" => Algorithm::Sha256,
+        "164" => Algorithm::Sha384,
+        "165" => Algorithm::Sha512,
+        _ => return Err(KeyError::PublicKey),
+    };
+    match base64 {
+        [base64] => TsigKey::new(algorithm, name, base64),
+        // Zone files may break base64 anywhere; these programs print one word.
+        _ => Err(KeyError::Record),
+    }
+}
+
+/// What follows the type KEY, three numbers at least.
+fn rdata<'w, 't>(words: &'w [&'t str]) -> Option<&'w [&'t str]> {
+    let at = words.iter().position(|word| ["KEY", "DNSKEY"].iter().any(|known| word.eq_ignore_ascii_case(known)))?;
+    let rest = &words[at + 1..];
+    let is_number = |word: &&str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
+    (rest.len() >= 3 && rest[..3].iter().all(is_number)).then_some(rest)
+}
+
+/// The words of each line up to a comment.
+fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.split(';').next().unwrap_or_default().split_whitespace().collect())
+}
