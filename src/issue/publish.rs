@@ -281,12 +281,10 @@ impl<'c> Places<'c> {
                         event!(warn, "server-given-up", secret = secret, zone = zone, server = look);
                     }
                 }
-                Err(looks) => {
+                Err(not_seen) => {
                     permit.into_iter().for_each(|p| p.went(Passage::Bad));
-                    let table: Vec<String> = looks.iter().map(ToString::to_string).collect();
                     let sentence = format!(
-                        "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {}",
-                        table.join("; ")
+                        "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {not_seen}"
                     );
                     return Err(Failed::new(Stage::Propagation, Severity::Transient, sentence));
                 }

@@ -36,6 +36,7 @@ mod new_user;
 mod owners;
 mod port;
 mod probes;
+mod propagation;
 mod renewal_info;
 mod roles;
 mod scripted_ca;
