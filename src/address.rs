@@ -64,6 +64,15 @@ impl FromStr for ServerAddress {
         if let Ok(ip) = text.parse::<IpAddr>() {
             return Ok(ServerAddress::dns(Host::Ip(ip)));
         }
+        if text.contains("://") {
+            return Err(
+                "is a URL; write HOST[:PORT] (what is spoken there is DNS over UDP and TCP, not over TLS or HTTPS)"
+                    .to_owned(),
+            );
+        }
+        if text.trim().contains([',', ';', ' ']) {
+            return Err("is a list; write one HOST[:PORT]".to_owned());
+        }
         let (host, port) = match text.rsplit_once(':').filter(|_| !text.ends_with(']')) {
             Some((host, port)) => {
                 (host, port.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("has {port:?} for a port"))?)
@@ -124,9 +133,20 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in
-            ["", ":53", "host:", "host:0", "host:65536", "host:dns", "[::1", "[nothing]:53", "2001:db8::1:53:x", "a b"]
-        {
+        for text in [
+            "https://dns.test/dns-query",
+            "192.0.2.1,192.0.2.2",
+            "",
+            ":53",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:dns",
+            "[::1",
+            "[nothing]:53",
+            "2001:db8::1:53:x",
+            "a b",
+        ] {
             assert!(text.parse::<ServerAddress>().is_err(), "{text:?}");
         }
     }

@@ -440,6 +440,11 @@ mod tests {
             ("convert -config a,b", "-config has several names"),
             ("convert -f a", "-f is not a flag"),
             ("-config c -resolver a:b", "-resolver \"a:b\" has \"b\" for a port"),
+            (
+                "-config c -resolver 192.0.2.1,192.0.2.2",
+                "-resolver \"192.0.2.1,192.0.2.2\" is a list; write one HOST[:PORT]",
+            ),
+            ("-config c -resolver tls://192.0.2.1", "-resolver \"tls://192.0.2.1\" is a URL; write HOST[:PORT]"),
             ("-config c -listen 8080", "-listen \"8080\" is not of the form :PORT"),
             ("-config c -page", "-page needs -listen"),
             ("-config c -namespace a.b", "dot in it"),

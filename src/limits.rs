@@ -59,11 +59,22 @@ pub const VISIBLE_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How long one look may take: both attempts over UDP and one over TCP.
 pub const VISIBLE_LOOK: Duration = Duration::from_secs(5);
 
-/// Failed looks (no answer, REFUSED, SERVFAIL) after which a server is no longer waited for, when another one shows the values.
+/// Failed looks (no answer, REFUSED, SERVFAIL) after which an address is no longer waited for, when another address of the same server
+/// shows the values.
 pub const VISIBLE_FAILURES_MAX: u32 = 3;
+
+/// The part of `propagationTimeout` for which a server may be silent before it is given up, when another one shows the values: half of it.
+/// A server that starts anew or a route that comes back needs seconds; the CA's validation, once failed, counts for an hour.
+pub const VISIBLE_PATIENCE_PART: u32 = 2;
+
+/// Names that a sentence about an UPDATE lists; an order can have a hundred.
+pub const OWNERS_SHOWN_MAX: usize = 10;
 
 /// Resolvers of resolv.conf that are asked, as in resolv.conf(5).
 pub const RESOLVERS_MAX: usize = 3;
+
+/// Domains of `search` in resolv.conf in which a name is looked for: as many as the C library took for decades, and Kubernetes writes.
+pub const SEARCH_DOMAINS_MAX: usize = 6;
 
 /// Addresses of one server that are tried.
 pub const SERVER_ADDRESSES_MAX: usize = 8;

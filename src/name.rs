@@ -56,6 +56,24 @@ impl DnsName {
         Ok(DnsName(text.to_ascii_lowercase().into()))
     }
 
+    /// The same, where U-labels become A-labels (UTS 46). Other labels may have an underscore.
+    ///
+    /// # Errors
+    /// As above, and when a label is no U-label.
+    pub fn parse_unicode(text: &str) -> Result<DnsName, NameError> {
+        if text.is_ascii() {
+            return DnsName::parse(text);
+        }
+        let ascii = |label: &str| match label.is_ascii() {
+            true => Ok(label.to_owned()),
+            false => idna::domain_to_ascii_strict(label),
+        };
+        match text.split('.').map(ascii).collect::<Result<Vec<String>, _>>() {
+            Ok(labels) => DnsName::parse(&labels.join(".")),
+            Err(_) => bad("is not a valid internationalized name (UTS 46), or one of its labels is too long"),
+        }
+    }
+
     /// The text, lower case, without the trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -107,7 +107,7 @@ impl DnsSettings {
         let address = str::parse::<ServerAddress>;
         let read = DnsSettings {
             server: fields.text("server", faults, address),
-            zone: fields.text("zone", faults, DnsName::parse),
+            zone: fields.text("zone", faults, DnsName::parse_unicode),
             ttl: fields.number("ttl", 0..=TTL_MAX_SECS, "seconds", faults).unwrap_or(default.ttl),
             propagation: fields.text("propagation", faults, propagation).unwrap_or(default.propagation),
             propagation_timeout: fields

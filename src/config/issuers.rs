@@ -208,8 +208,8 @@ impl Issuer {
 fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
     let mut fields = Fields::of(node, "domains", faults);
     let range = Range {
-        include: fields.list("include", faults, DnsName::parse).unwrap_or_default(),
-        exclude: fields.list("exclude", faults, DnsName::parse).unwrap_or_default(),
+        include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
+        exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
     };
     if matches!(node, Node::Map(_)) {
         fields.finish(faults);

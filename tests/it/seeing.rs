@@ -58,7 +58,8 @@ fn a_stopped_secondary_is_named_and_no_longer_waited_for() {
     let (site, secondary, _port) = with_secondary(Software::Bind, Some(0));
     secondary.stop();
     let address = secondary.addr();
-    site.config(&site.entry_with("web", "www.site.test", &format!("propagationNameservers: ['{address}']")));
+    let dns = format!("propagationNameservers: ['{}', '{address}'], propagationTimeout: 4s", site.dns.addr());
+    site.config(&site.entry_with("web", "www.site.test", &dns));
     site.once()
         .ends(0)
         .says(&[&format!("server-given-up secret=default/web zone=site.test server=\"{address}: no answer (")]);

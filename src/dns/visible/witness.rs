@@ -1,0 +1,137 @@
+//! Who must show the values besides the primary, and where each of them is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Silence, Watch};
+use crate::address::{DNS_PORT, ServerAddress};
+use crate::config::dns::Propagation;
+use crate::dns::client::Way;
+use crate::dns::resolver::address;
+use crate::dns::wire::{Answer, Kind};
+use crate::dns::zone::ns_names;
+use crate::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
+use crate::name::DnsName;
+use crate::time::Stopwatch;
+
+/// A server besides the primary that must show the values.
+#[derive(Debug)]
+pub(super) enum Witness<'a> {
+    /// A name server of the zone, with the addresses that came with its name.
+    NameServer(DnsName, Vec<IpAddr>),
+    /// A server of `dns.propagationNameservers`, which stands for those.
+    Configured(&'a ServerAddress),
+    /// A server of `dns.alsoCheck`, perhaps a resolver: the values must be there as well.
+    Also(&'a ServerAddress),
+}
+
+impl Witness<'_> {
+    /// Whether nobody else can stand in for it.
+    pub(super) fn is_required(&self) -> bool {
+        matches!(self, Witness::Also(_))
+    }
+
+    pub(super) fn way(&self) -> Way<'static> {
+        match self {
+            Witness::NameServer(..) | Witness::Configured(_) => Way::Plain,
+            Witness::Also(_) => Way::Recursive,
+        }
+    }
+
+    pub(super) fn label(&self) -> String {
+        match self {
+            Witness::NameServer(name, _) => name.to_string(),
+            Witness::Configured(server) | Witness::Also(server) => server.to_string(),
+        }
+    }
+}
+
+impl<'a> Watch<'a> {
+    /// The servers besides the primary: those configured, else the zone's NS as the primary names them; and those to be checked as
+    /// well, resolvers among them, which are asked only now, for they may keep a "no such name" for long.
+    ///
+    /// # Errors
+    /// When the primary names no name servers of the zone.
+    pub(super) fn witnesses(&self) -> Result<Vec<Witness<'a>>, String> {
+        let configured = &self.settings.propagation_nameservers;
+        let mut found: Vec<Witness<'a>> = match self.settings.propagation {
+            Propagation::All if configured.is_empty() => self.name_servers()?,
+            Propagation::All => configured.iter().map(Witness::Configured).collect(),
+            Propagation::Primary | Propagation::None => Vec::new(),
+        };
+        found.extend(self.settings.also_check.iter().map(Witness::Also));
+        Ok(found)
+    }
+
+    /// The name servers of the zone as the primary names them, with the addresses that came along.
+    fn name_servers(&self) -> Result<Vec<Witness<'a>>, String> {
+        let within = || self.deadline.sooner(VISIBLE_LOOK);
+        let asked = |way| self.client.query(self.primary.address, self.zone, Kind::Ns, way, within());
+        let knows = |answer: &Answer| ns_names(&answer.answers, self.zone).next().is_some();
+        let mut pause = VISIBLE_PAUSE_MIN;
+        loop {
+            let why = match asked(Way::Plain) {
+                Ok(answer) if knows(&answer) => return Ok(self.of(&answer)),
+                Ok(answer) => format!("{} without name servers of the zone", answer.rcode),
+                Err(e) => format!("no answer about the name servers of the zone ({e})"),
+            };
+            if let Ok(answer) = asked(Way::Signed(self.key))
+                && knows(&answer)
+            {
+                return Ok(self.of(&answer));
+            }
+            if self.is_time_up(pause) {
+                return Err(why);
+            }
+            pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+        }
+    }
+
+    fn of(&self, ns: &Answer) -> Vec<Witness<'a>> {
+        let glue = |name: &DnsName| ns.additionals.iter().filter(|r| r.owner == *name).filter_map(address).collect();
+        let witness = |name: DnsName| Witness::NameServer(name.clone(), glue(&name));
+        ns_names(&ns.answers, self.zone).take(ZONE_SERVERS_MAX).map(witness).collect()
+    }
+
+    /// The addresses of a server. A resolver that fails for a moment makes nobody a server without an address.
+    pub(super) fn until_resolved(
+        &self,
+        witness: &Witness<'_>,
+        is_over: impl Fn(&Silence) -> bool,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let (mut pause, mut silence) = (VISIBLE_PAUSE_MIN, Silence { failures: 0, since: Stopwatch::start() });
+        loop {
+            let why = match self.resolved(witness) {
+                Ok(addresses) => return Ok(addresses),
+                Err(why) => why,
+            };
+            silence.failures += 1;
+            if is_over(&silence) || self.is_time_up(pause) {
+                return Err(why);
+            }
+            pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+        }
+    }
+
+    /// Those of a name server: what came along, what the primary knows of a name in its zone, what the resolver says.
+    fn resolved(&self, witness: &Witness<'_>) -> Result<Vec<SocketAddr>, String> {
+        let deadline = self.deadline.sooner(DNS_FIND);
+        let (name, glue) = match witness {
+            Witness::NameServer(name, glue) => (name, glue),
+            Witness::Configured(server) | Witness::Also(server) => {
+                return self.resolver.resolve(self.client, server, deadline);
+            }
+        };
+        let mut found = glue.clone();
+        if found.is_empty() && name.is_within(self.zone) {
+            for kind in [Kind::A, Kind::Aaaa] {
+                let answer = self.client.query(self.primary.address, name, kind, Way::Plain, deadline);
+                let records = answer.map(|a| a.answers).unwrap_or_default();
+                found.extend(records.iter().filter(|r| r.owner == *name).filter_map(address));
+            }
+        }
+        match found.is_empty() {
+            true => self.resolver.addresses(self.client, name, DNS_PORT, deadline),
+            false => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, DNS_PORT)).collect()),
+        }
+    }
+}
