@@ -81,8 +81,50 @@ pub const SERVER_ADDRESSES_MAX: usize = 8;
 
 // Configuration ---------------------------------------------------------------------------------------------------------------
 
-/// Octets of a configuration with all aliases expanded. An object of Kubernetes has 1 MiB; short fields cost some 30 octets each.
-pub const CONFIG_TREE_OCTETS_MAX: usize = 32 * 1024 * 1024;
+/// Open collections in a text of the configuration. An entry needs five; the parser looks at each for every token.
+pub const CONFIG_DEPTH_MAX: usize = 32;
+
+/// Beginnings and ends of collections, scalars and aliases in all keys of a ConfigMap together: 20,000 entries of three fields. The parser
+/// keeps some 150 octets for each (measured).
+pub const CONFIG_NODES_MAX: usize = 240_000;
+
+/// Lines of a text that begin with `%`: the parser compares each with all before.
+pub const CONFIG_DIRECTIVES_MAX: usize = 4;
+
+/// Octets of one key of a ConfigMap as a tree, with all aliases expanded. Without aliases the tree of 1 MiB stays below it.
+pub const CONFIG_TREE_OCTETS_MAX: usize = 12 * 1024 * 1024;
+
+/// Octets that `defaults` may add to all entries of a ConfigMap, besides labels and annotations, which entries share: 20,000 entries get 800
+/// each.
+pub const DEFAULTS_ADDED_OCTETS_MAX: usize = 16 * 1024 * 1024;
+
+/// Fields of a mapping, and items of a list in an entry. A certificate has 100 names at the most.
+pub const FIELDS_MAX: usize = 1_000;
+
+/// Octets of the name of a field that a sentence repeats.
+pub const FIELD_SHOWN_OCTETS: usize = 64;
+
+/// Faults of one entry that are said.
+pub const FAULTS_SHOWN_MAX: usize = 20;
+
+/// Octets of all sentences about the entries of a ConfigMap. Behind that the sentence of an entry only says that more came before.
+pub const FAULTS_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// Octets of all annotations of an object, as Kubernetes has it (`TotalAnnotationSizeLimitB`). Some room is left to
+/// those of notariat and of others.
+pub const ANNOTATIONS_OCTETS_MAX: usize = 256 * 1024 - 8 * 1024;
+
+/// Labels of a Secret. Kubernetes has no bound of its own; each may have 380 octets, so that these fit into an object beside a certificate.
+pub const LABELS_MAX: usize = 500;
+
+/// Zones in each list of an issuer's `domains`: every name of every entry is compared with each.
+pub const ISSUER_ZONES_MAX: usize = 200;
+
+/// Open collections in a manifest. The schemas of CustomResourceDefinitions have 30 to 60.
+pub const MANIFEST_DEPTH_MAX: usize = 100;
+
+/// Events of a manifest, as [`CONFIG_NODES_MAX`] counts them: a ConfigMap is one of them, its Role some hundred.
+pub const MANIFEST_NODES_MAX: usize = 1_000_000;
 
 /// Names in one certificate. Let's Encrypt allows 100; others fewer.
 pub const DOMAINS_MAX: usize = 100;
@@ -237,6 +279,30 @@ pub const POLL_IN_ALL: Duration = Duration::from_secs(600);
 
 /// Different texts that are kept once for all who have them: namespaces, directories, accounts, issuers.
 pub const WORDS_KEPT_MAX: usize = 256;
+
+/// Questions for renewal information of certificates, from which on those are looked for that are long over.
+pub const QUESTIONS_KEPT_MIN: usize = 1_024;
+
+/// Such questions at the most: five full ConfigMaps.
+pub const QUESTIONS_KEPT_MAX: usize = 100_000;
+
+/// How long a question is kept that is due and that nobody asks: a certificate that is wanted is looked at every hour.
+pub const QUESTION_KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// Names and accounts with refusals of a CA, from which on those are looked for that are over.
+pub const LIMITS_KEPT_MIN: usize = 1_024;
+
+/// Scopes of which it is known what was said last, from which on those are looked for that are gone.
+pub const SAID_KEPT_MIN: usize = 1_024;
+
+/// Objects in a table of the loop, from which on those are looked for that nobody wants any more.
+pub const TABLE_KEPT_MIN: usize = 1_024;
+
+/// Servers whose clocks are remembered.
+pub const OFFSETS_KEPT_MAX: usize = 1_024;
+
+/// Versions of objects that we wrote and that nobody asked for yet.
+pub const WRITTEN_KEPT_MAX: usize = 50_000;
 
 /// Octets of JSON that `notariat convert` reads: ten thousand Certificates with status and managed fields are about 50 MiB.
 pub const CONVERT_OCTETS_MAX: u64 = 256 * 1024 * 1024;

@@ -16,6 +16,7 @@ use crate::cert::facts::{Facts, hex, sha256};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
+use crate::config::metadata::{self, Metadata};
 use crate::config::namespaces::Namespaces;
 use crate::config::node::Node;
 use crate::decide::attempts::CAP_WINDOW;
@@ -118,6 +119,32 @@ pub struct Form {
     pub issuer: Option<Issuer>,
 }
 
+/// Hashes of what the entries of a ConfigMap share, made once for all of them.
+#[derive(Clone, Debug)]
+pub struct SharedPrints {
+    zones: String,
+}
+
+impl SharedPrints {
+    /// Of the key `zones`.
+    pub fn of(zones: &[ZoneRule]) -> SharedPrints {
+        let zones: Vec<serde_json::Value> = zones.iter().map(json).collect();
+        SharedPrints { zones: hex(&digest_of(&[&serde_json::Value::from(zones).to_string()])) }
+    }
+
+    /// The part of an issuer.
+    pub fn issuer(issuer: &Issuer) -> String {
+        hex(&digest_of(&[&json(issuer).to_string()]))
+    }
+
+    /// The [`Accepted::fingerprint`] of an entry with these zones and the issuer of this part.
+    pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
+        let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
+        let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
+        digest_of(&[&json(&plain).to_string(), &self.zones, issuer, labels, annotations])
+    }
+}
+
 impl Accepted {
     /// The form to remember.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
@@ -142,8 +169,15 @@ impl Accepted {
 
     /// Changes when what is wanted changes.
     pub fn fingerprint(&self) -> Fingerprint {
-        let issuer = self.issuer.as_ref().map(ToString::to_string).unwrap_or_default();
-        digest_of(&[&self.entry.to_string(), &serde_json::Value::from(self.zones.clone()).to_string(), &issuer])
+        let mut entry = self.entry.clone();
+        let mut hash = |field: &str| {
+            let taken = entry.as_object_mut().and_then(|entry| entry.remove(field));
+            taken.map(|map| metadata::hash(&map)).unwrap_or_default()
+        };
+        let (labels, annotations) = (hash("labels"), hash("annotations"));
+        let zones = hex(&digest_of(&[&serde_json::Value::from(self.zones.clone()).to_string()]));
+        let issuer = self.issuer.as_ref().map(|issuer| hex(&digest_of(&[&issuer.to_string()]))).unwrap_or_default();
+        digest_of(&[&entry.to_string(), &zones, &issuer, &labels, &annotations])
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize as _;
 
 use crate::cli::Arguments;
+use crate::config::bounds;
 use crate::config::data;
 use crate::config::namespaces::Namespaces;
 use crate::config::node::Node;
@@ -174,6 +175,7 @@ pub fn read(flag: &str, file: &Path) -> Result<String, String> {
 /// The ConfigMaps of a manifest, all of one namespace: their own, else `namespace`. Other objects are passed over.
 fn in_manifest(text: &str, namespace: Option<&str>) -> Result<ConfigMaps, String> {
     let mut found = ConfigMaps::new();
+    bounds::check_manifest(text)?;
     for document in serde_yaml::Deserializer::from_str(text) {
         let object = Node::deserialize(document).map_err(|e| format!("is not YAML: {e}"))?;
         if field(&object, "kind") != Some(&Node::Text("ConfigMap".to_owned())) {

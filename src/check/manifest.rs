@@ -8,6 +8,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::config::Data;
+use crate::config::bounds;
 use crate::config::fields::{Fault, Fields};
 use crate::config::node::{self, Node};
 use crate::limits::CONFIG_MAP_OCTETS_MAX;
@@ -47,6 +48,7 @@ const NAMESPACE: &str = "default";
 /// # Errors
 /// When it is not YAML.
 pub(super) fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
+    bounds::check_manifest(text)?;
     let mut found = Manifest::default();
     for document in serde_yaml::Deserializer::from_str(text) {
         let object = Node::deserialize(document).map_err(|e| node::sentence(text, &e))?;

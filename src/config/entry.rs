@@ -1,6 +1,5 @@
 //! One entry of the list `certificates`: what a user wants, each field checked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::dns::DnsSettings;
 use super::fields::{Fault, Fields, duration, duration_text, require, text};
 use super::issuers::profile;
-use super::metadata::{check_annotation, check_label};
+use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
@@ -54,11 +53,11 @@ pub struct Entry {
     /// Whether the record keeps a copy of the stored pair, to restore a lost Secret without the CA.
     pub keep_copy: bool,
     /// Labels for the Secret.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    pub labels: Metadata,
     /// Annotations for the Secret.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    pub annotations: Metadata,
 }
 
 /// The kind of a certificate's key.
@@ -114,8 +113,10 @@ impl Entry {
         let renew_before = fields.text("renewBefore", &mut faults, duration);
         let adopt = fields.bool("adopt", &mut faults);
         let keep_copy = fields.bool("keepCopy", &mut faults);
-        let labels = fields.texts("labels", &mut faults, check_label);
-        let annotations = fields.texts("annotations", &mut faults, check_annotation);
+        let labels = Metadata::from(fields.texts("labels", &mut faults, check_label).unwrap_or_default());
+        let annotations = fields.texts("annotations", &mut faults, check_annotation).unwrap_or_default();
+        let annotations = Metadata::from(annotations);
+        faults.extend(metadata_faults(&labels, &annotations));
         // An entry that is no mapping at all has said so already.
         if matches!(node, Node::Map(_)) {
             fields.finish(&mut faults);
@@ -159,8 +160,8 @@ impl Entry {
             renew_before,
             adopt: adopt.unwrap_or(false),
             keep_copy: keep_copy.unwrap_or(true),
-            labels: labels.unwrap_or_default(),
-            annotations: annotations.unwrap_or_default(),
+            labels,
+            annotations,
         })
     }
 
@@ -173,6 +174,15 @@ impl Entry {
     pub fn order_names(&self) -> Vec<Domain> {
         order_names(&self.domains)
     }
+}
+
+/// What is wrong with labels and annotations as a whole.
+pub(super) fn metadata_faults(labels: &Metadata, annotations: &Metadata) -> Vec<Fault> {
+    let fault = |field: &str, checked: Result<(), String>| {
+        checked.err().map(|sentence| Fault { field: field.to_owned(), sentence })
+    };
+    let labels = fault("labels", check_labels(labels));
+    labels.into_iter().chain(fault("annotations", check_annotations(annotations))).collect()
 }
 
 /// The names without those that a wildcard among them covers.
@@ -205,7 +215,14 @@ fn secrets(
             faults.push(Fault { field: "secret".into(), sentence: "is an empty list".into() });
             return found;
         }
-        Some(Node::List(items)) => items.iter().enumerate().map(|(i, n)| (format!("secret[{i}]"), n)).collect(),
+        Some(Node::List(items)) => {
+            if items.len() > SECRETS_PER_ENTRY_MAX {
+                let sentence = format!("names {} Secrets; {SECRETS_PER_ENTRY_MAX} are possible", items.len());
+                faults.push(Fault { field: "secret".into(), sentence });
+            }
+            let looked_at = if items.len() > SECRETS_PER_ENTRY_MAX { 1 } else { items.len() };
+            items.iter().take(looked_at).enumerate().map(|(i, n)| (format!("secret[{i}]"), n)).collect()
+        }
         Some(one) => vec![("secret".to_owned(), one)],
     };
     for (path, item) in items {
@@ -216,10 +233,6 @@ fn secrets(
             Some(secret) => found.push(secret),
             None => {}
         }
-    }
-    if found.len() > SECRETS_PER_ENTRY_MAX {
-        let sentence = format!("names {} Secrets; {SECRETS_PER_ENTRY_MAX} are possible", found.len());
-        faults.push(Fault { field: "secret".into(), sentence });
     }
     found
 }

@@ -1,10 +1,11 @@
 //! Reads the fields of one mapping and collects every fault, each with the field's path and one sentence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
 use super::node::Node;
+use crate::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +41,15 @@ impl<'n> Fields<'n> {
             faults.push(Fault { field: path.to_owned(), sentence });
             return all;
         };
+        if pairs.len() > FIELDS_MAX {
+            let sentence = format!("has {} fields; {FIELDS_MAX} are possible", pairs.len());
+            faults.push(Fault { field: path.to_owned(), sentence });
+            return all;
+        }
+        let mut seen = HashSet::new();
         for (key, value) in pairs {
             match key {
-                Node::Text(key) if all.fields.iter().any(|(k, _)| k == key) => {
+                Node::Text(key) if !seen.insert(key.as_str()) => {
                     faults
                         .push(all.fault(key, "stands here twice; YAML would take the last, so remove one".to_owned()));
                 }
@@ -55,7 +62,7 @@ impl<'n> Fields<'n> {
 
     fn fault(&self, field: &str, sentence: String) -> Fault {
         let dot = if self.path.is_empty() || field.is_empty() { "" } else { "." };
-        Fault { field: format!("{}{dot}{field}", self.path), sentence }
+        Fault { field: format!("{}{dot}{}", self.path, shown(field)), sentence }
     }
 
     /// The path of a field below this mapping.
@@ -90,6 +97,11 @@ impl<'n> Fields<'n> {
     ) -> Option<Vec<T>> {
         let path = self.path_of(field);
         match self.take(field)? {
+            Node::List(items) if items.len() > FIELDS_MAX => {
+                let sentence = format!("has {} items; {FIELDS_MAX} are possible", items.len());
+                faults.push(Fault { field: path, sentence });
+                None
+            }
             Node::List(items) => {
                 let item = |(i, node)| text(node, &format!("{path}[{i}]"), faults, &parse);
                 Some(items.iter().enumerate().filter_map(item).collect())
@@ -156,7 +168,8 @@ impl<'n> Fields<'n> {
     /// Reports what was not taken.
     pub fn finish(self, faults: &mut Vec<Fault>) {
         for (key, _) in &self.fields {
-            let near = self.known.iter().filter(|k| distance(k, key) <= 2).min_by_key(|k| distance(k, key));
+            let short = key.len() <= FIELD_SHOWN_OCTETS;
+            let near = self.known.iter().filter(|k| short && distance(k, key) <= 2).min_by_key(|k| distance(k, key));
             let hint = match near {
                 Some(near) => format!("is not a field; did you mean `{near}`?"),
                 None => format!("is not a field; fields are {}", self.known.join(", ")),
@@ -164,6 +177,15 @@ impl<'n> Fields<'n> {
             faults.push(self.fault(key, hint));
         }
     }
+}
+
+/// The beginning of the name of a field.
+pub(super) fn shown(field: &str) -> &str {
+    let mut end = field.len().min(FIELD_SHOWN_OCTETS);
+    while !field.is_char_boundary(end) {
+        end -= 1;
+    }
+    &field[..end]
 }
 
 /// A text node, parsed. The value stands in the sentence, except where it could be a secret that was put in the wrong place.

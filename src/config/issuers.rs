@@ -10,7 +10,7 @@ use super::entry::{Entry, email, secret_name};
 use super::fields::{Fault, Fields, require};
 use super::namespaces::Namespaces;
 use super::node::Node;
-use crate::limits::ISSUERS_MAX;
+use crate::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::name::{DnsName, Domain, ObjectRef, check_namespace};
 
 /// The issuers that every ConfigMap has.
@@ -84,7 +84,13 @@ impl Range {
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let joined = |zones: &[DnsName]| zones.iter().map(DnsName::as_str).collect::<Vec<_>>().join(", ");
+        let joined = |zones: &[DnsName]| {
+            let shown = zones.iter().take(NAMES_SHOWN_MAX).map(DnsName::as_str).collect::<Vec<_>>().join(", ");
+            match zones.len().saturating_sub(NAMES_SHOWN_MAX) {
+                0 => shown,
+                more => format!("{shown} and {more} more"),
+            }
+        };
         match self.include.is_empty() {
             true => f.write_str("all names")?,
             false => write!(f, "names at and below {}", joined(&self.include))?,
@@ -140,7 +146,7 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
             errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
         }
         // What is built in may be given an email or a profile without its URL again.
-        let whole = super::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)));
+        let whole = super::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)), &mut 0);
         match Issuer::read(name, &whole, namespaces) {
             Ok(issuer) => {
                 all.insert(name.clone(), Arc::new(issuer));
@@ -211,6 +217,12 @@ fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
         include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
         exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
     };
+    for (field, zones) in [("include", &range.include), ("exclude", &range.exclude)] {
+        if zones.len() > ISSUER_ZONES_MAX {
+            let sentence = format!("has {} zones; {ISSUER_ZONES_MAX} are possible", zones.len());
+            faults.push(Fault { field: fields.path_of(field), sentence });
+        }
+    }
     if matches!(node, Node::Map(_)) {
         fields.finish(faults);
     }

@@ -1,6 +1,122 @@
 //! Which labels and annotations a user may put on a certificate's Secret.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use ring::digest::{SHA256, digest};
+use serde::{Serialize, Serializer};
+
+use crate::cert::facts::hex;
+use crate::limits::{ANNOTATIONS_OCTETS_MAX, LABELS_MAX};
 use crate::name::DnsName;
+
+/// Labels or annotations. The entries that take those of `defaults` share one map, and the hash of it.
+#[derive(Clone, Default)]
+pub struct Metadata(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    map: BTreeMap<String, String>,
+    hash: OnceLock<String>,
+}
+
+impl Metadata {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.map().is_empty()
+    }
+
+    fn map(&self) -> &BTreeMap<String, String> {
+        &self.0.map
+    }
+
+    /// These, and those of `own` over them.
+    pub(super) fn with(&self, own: &Metadata) -> Metadata {
+        let mut all = self.map().clone();
+        all.extend(own.map().clone());
+        all.into()
+    }
+
+    /// `known` where it is the same, so that equal maps have one place in memory.
+    pub(super) fn shared_with(self, known: &Metadata) -> Metadata {
+        if self == *known { known.clone() } else { self }
+    }
+
+    /// The octets of all keys and values, as Kubernetes counts them.
+    pub(super) fn octets(&self) -> usize {
+        self.iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
+    /// SHA-256 of the map as JSON, in hexadecimal; empty for an empty map. Made once for each map.
+    pub fn hash(&self) -> &str {
+        self.0.hash.get_or_init(|| if self.is_empty() { String::new() } else { hash(&serde_json::json!(self.map())) })
+    }
+}
+
+/// The [`Metadata::hash`] of a map that stands in a record.
+pub fn hash(map: &serde_json::Value) -> String {
+    hex(digest(&SHA256, map.to_string().as_bytes()).as_ref())
+}
+
+impl From<BTreeMap<String, String>> for Metadata {
+    fn from(map: BTreeMap<String, String>) -> Metadata {
+        Metadata(Arc::new(Shared { map, hash: OnceLock::new() }))
+    }
+}
+
+impl Deref for Metadata {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &BTreeMap<String, String> {
+        self.map()
+    }
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Metadata) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.map() == other.map()
+    }
+}
+
+impl Eq for Metadata {}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.map().fmt(f)
+    }
+}
+
+impl Serialize for Metadata {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.map().serialize(s)
+    }
+}
+
+/// Checks what all labels of a Secret are together.
+///
+/// # Errors
+/// The rest of a sentence that begins with the field.
+pub(super) fn check_labels(labels: &Metadata) -> Result<(), String> {
+    match labels.len() {
+        count if count > LABELS_MAX => Err(format!("has {count} labels; {LABELS_MAX} are possible")),
+        _ => Ok(()),
+    }
+}
+
+/// Checks what all annotations of a Secret are together.
+///
+/// # Errors
+/// The rest of a sentence that begins with the field.
+pub(super) fn check_annotations(annotations: &Metadata) -> Result<(), String> {
+    match annotations.octets() {
+        octets if octets > ANNOTATIONS_OCTETS_MAX => Err(format!(
+            "has {octets} octets in all keys and values; {ANNOTATIONS_OCTETS_MAX} are possible, because Kubernetes takes 256 KiB with those of others"
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// The prefix of our own annotations.
 pub const PREFIX: &str = "notariat/";

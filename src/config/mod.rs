@@ -1,9 +1,10 @@
 //! The text of a ConfigMap -> entries, each valid or refused with its own sentences. Pure.
 //!
-//! Input: what anybody who may edit the ConfigMap writes. Every size is bounded by the 1 MiB of a Kubernetes object and the
-//! parser's own limits on aliases and nesting. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
+//! Input: what anybody who may edit the ConfigMap writes. [`bounds`] measures the text before the parser sees it. The time of each later
+//! step grows with the text and no faster. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
 //! `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
+pub mod bounds;
 pub mod data;
 pub mod dns;
 pub mod entry;
@@ -13,18 +14,23 @@ pub mod metadata;
 pub mod namespaces;
 pub mod node;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::address::ServerAddress;
-use crate::limits::{ENTRIES_COMPARED_MAX, ENTRIES_MAX, ZONES_MAX};
+use crate::limits::{
+    DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX,
+    NAMES_SHOWN_MAX, ZONES_MAX,
+};
 use crate::name::{DnsName, ObjectRef};
 pub use data::Data;
 use entry::Entry;
 use fields::{Fault, Fields, require};
 use issuers::Issuers;
+use metadata::Metadata;
 use namespaces::Namespaces;
 use node::Node;
 
@@ -39,6 +45,15 @@ pub struct Config {
     pub zones: Vec<ZoneRule>,
     /// What looks like a mistake and is none for certain, a sentence each.
     pub warnings: Vec<String>,
+    /// Labels and annotations of `defaults`.
+    shared: Shared,
+}
+
+/// What entries take from `defaults` without a copy.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    labels: Metadata,
+    annotations: Metadata,
 }
 
 /// An entry that is not served as it stands.
@@ -132,21 +147,32 @@ fn all(
     let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
     let mut config = Config::default();
+    let is_read = |key: &str| is_list(key) || OTHER_KEYS.contains(&key);
+    if let Err(fault) = bounds::check(bounds::texts(&data.texts, is_read)) {
+        return (config, vec![fault]);
+    }
     let defaults = document(data, "defaults", &mut faults);
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
 
     // Of an issuer that has a fault of its own it is not said that it is not there.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
-    let is_written = |name: &str| match &issuers {
-        Some(Node::Map(items)) => items.iter().any(|(key, _)| *key == Node::Text(name.to_owned())),
-        Some(_) => true,
-        None => !scans,
+    let written: Option<BTreeSet<String>> = match &issuers {
+        Some(Node::Map(items)) => Some(items.iter().filter_map(|(key, _)| key.text()).map(str::to_owned).collect()),
+        Some(_) | None => None,
     };
-    let defaults = defaults.map_or(Node::Null, |node| sound_defaults(node, namespaces, &mut faults));
+    let is_mapping_or_missing = issuers.is_none();
+    let is_written = |name: &str| match &written {
+        Some(names) => names.contains(name),
+        None => !is_mapping_or_missing || !scans,
+    };
+    let mut defaults = defaults.map_or(Node::Null, |node| sound_defaults(node, namespaces, &mut faults));
+    config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
-    let mut last = None;
+    // Their trees may be large, and nobody needs them any more.
+    drop((issuers, zones));
+    let (mut last, mut added, mut said) = (None, 0, 0);
     // One after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
@@ -158,8 +184,16 @@ fn all(
             Some(Node::List(items)) => {
                 for (i, item) in items.iter().enumerate() {
                     let place = format!("{key} entry {}", i + 1);
-                    let whole = merged(item, &defaults);
+                    let whole = merged(item, &defaults, &mut added);
                     let entry = read_entry(&place, &whole, &config.issuers, &is_written, namespaces);
+                    let entry = entry.and_then(|entry| with_shared(entry, item, &config.shared, &place, &mut added));
+                    if added > DEFAULTS_ADDED_OCTETS_MAX {
+                        faults.push(format!(
+                            "key `defaults`: adds more than {DEFAULTS_ADDED_OCTETS_MAX} octets to the entries up to {place}; write long lists into the entries that need them"
+                        ));
+                        return (config, faults);
+                    }
+                    let entry = entry.map_err(|refused| bounded(refused, &mut said));
                     let entry = entry.map(|entry| {
                         known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last.as_ref())))
                     });
@@ -229,6 +263,10 @@ fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>)
         faults.push(format!("key `defaults`: is {}; it must be a mapping", node.kind()));
         return Node::Null;
     };
+    if pairs.len() > FIELDS_MAX {
+        faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
+        return Node::Null;
+    }
     let all = pairs.len();
     pairs.retain(|(key, _)| *key != text("secret"));
     if pairs.len() < all {
@@ -237,13 +275,78 @@ fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>)
     let sample =
         Node::Map(vec![(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))]);
     let mut defaults = Node::Map(pairs);
-    let found = Entry::read(&merged(&sample, &defaults), namespaces).err().unwrap_or_default();
-    let is_faulty = |key: &str| found.iter().any(|fault| fault.field.split(['.', '[']).next() == Some(key));
+    let found = Entry::read(&merged(&sample, &defaults, &mut 0), namespaces).err().unwrap_or_default();
+    let faulty: BTreeSet<&str> = found.iter().filter_map(|fault| fault.field.split(['.', '[']).next()).collect();
+    let is_faulty = |key: &str| faulty.contains(fields::shown(key).split(['.', '[']).next().unwrap_or_default());
     if let Node::Map(pairs) = &mut defaults {
         pairs.retain(|(key, _)| !matches!(key, Node::Text(key) if is_faulty(key)));
     }
-    faults.extend(found.iter().map(|fault| format!("key `defaults`: {fault}")));
+    faults.extend(found.iter().take(FAULTS_SHOWN_MAX).map(|fault| format!("key `defaults`: {fault}")));
     defaults
+}
+
+/// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
+fn take_shared(defaults: &mut Node, namespaces: &Namespaces, before: &Shared) -> Shared {
+    let sample = |pairs: Vec<(Node, Node)>| {
+        let text = |text: &str| Node::Text(text.to_owned());
+        let own = [(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))];
+        Node::Map(own.into_iter().chain(pairs).collect())
+    };
+    let Node::Map(pairs) = defaults else { return Shared::default() };
+    let is_shared = |(key, _): &mut (Node, Node)| matches!(key.text(), Some("labels" | "annotations"));
+    let taken = pairs.extract_if(.., is_shared).collect();
+    // Faults in them were said of the defaults.
+    Entry::read(&sample(taken), namespaces).map_or_else(
+        |_| Shared::default(),
+        |entry| Shared {
+            labels: entry.labels.shared_with(&before.labels),
+            annotations: entry.annotations.shared_with(&before.annotations),
+        },
+    )
+}
+
+/// The entry with the labels and annotations of `defaults`. Where `item` has none of its own it shares theirs; else it has a map of its
+/// own, whose octets count as `added`.
+fn with_shared(entry: Entry, item: &Node, shared: &Shared, place: &str, added: &mut usize) -> Result<Entry, Refused> {
+    let mut layered = |field: &str, own: Metadata, shared: &Metadata| match item.get(field) {
+        _ if shared.is_empty() => own,
+        None => shared.clone(),
+        Some(Node::Map(_)) if own.is_empty() => shared.clone(),
+        Some(Node::Map(_)) => {
+            *added += shared.octets() + shared.len() * 2 * size_of::<Node>();
+            if *added > DEFAULTS_ADDED_OCTETS_MAX { own } else { shared.with(&own) }
+        }
+        // An empty field takes nothing from the defaults.
+        Some(_) => own,
+    };
+    let (labels, annotations) = (entry.labels.clone(), entry.annotations.clone());
+    let labels = layered("labels", labels, &shared.labels);
+    let annotations = layered("annotations", annotations, &shared.annotations);
+    let is_own = |now: &Metadata, shared: &Metadata| !now.is_empty() && now != shared;
+    let faults = match is_own(&labels, &shared.labels) || is_own(&annotations, &shared.annotations) {
+        true => entry::metadata_faults(&labels, &annotations),
+        false => Vec::new(),
+    };
+    if faults.is_empty() {
+        return Ok(Entry { labels, annotations, ..entry });
+    }
+    Err(Refused { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
+}
+
+/// The refused entry with as many of its faults as a person reads. `said` are the octets of all before.
+fn bounded(mut refused: Refused, said: &mut usize) -> Refused {
+    let more = refused.faults.len().saturating_sub(FAULTS_SHOWN_MAX);
+    if more > 0 {
+        refused.faults.truncate(FAULTS_SHOWN_MAX);
+        let sentence = format!("and {more} more faults");
+        refused.faults.push(Fault { field: String::new(), sentence });
+    }
+    *said += refused.faults.iter().map(|fault| fault.field.len() + fault.sentence.len()).sum::<usize>();
+    if *said > FAULTS_OCTETS_MAX {
+        let sentence = "has a fault; it is said in full when those before it are mended".to_owned();
+        refused.faults = vec![Fault { field: String::new(), sentence }];
+    }
+    refused
 }
 
 /// One key as a tree; `None` where there is nothing in it, or a fault.
@@ -310,24 +413,30 @@ fn issuer_faults(
     let Some(Node::Text(name)) = whole.get("issuer") else { return Vec::new() };
     let fault = |field: &str, sentence| Fault { field: field.to_owned(), sentence };
     let Some(issuer) = issuers.get(name) else {
-        let known = issuers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = issuers.keys().take(2 * NAMES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
         let unknown = || fault("issuer", format!("{name:?} is not in the key `issuers`; there are {known}"));
         return if is_written(name) { Vec::new() } else { vec![unknown()] };
     };
     let outside =
         |domain| fault("domains", format!("{domain} is not for the issuer {name}, which serves {}", issuer.domains));
     let domains = entry.into_iter().flat_map(|entry| &entry.domains);
-    domains.filter(|domain| !issuer.domains.holds(domain)).map(outside).collect()
+    domains.filter(|domain| !issuer.domains.holds(domain)).take(FAULTS_SHOWN_MAX + 1).map(outside).collect()
 }
 
-/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace.
-fn merged(item: &Node, defaults: &Node) -> Node {
+/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their octets are `added`.
+fn merged(item: &Node, defaults: &Node, added: &mut usize) -> Node {
     let (Node::Map(own), Node::Map(defaults)) = (item, defaults) else { return item.clone() };
     let mut all = own.clone();
     for (key, default) in defaults {
         match all.iter_mut().find(|(k, _)| k == key) {
-            Some((_, value)) => *value = merged(value, default),
-            None => all.push((key.clone(), default.clone())),
+            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
+                *value = merged(value, default, added);
+            }
+            Some(_) => {}
+            None => {
+                *added += key.octets() + default.octets();
+                all.push((key.clone(), default.clone()));
+            }
         }
     }
     Node::Map(all)

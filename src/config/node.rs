@@ -27,10 +27,26 @@ pub enum Node {
 }
 
 impl Node {
+    /// The octets that it takes in memory.
+    pub(super) fn octets(&self) -> usize {
+        let inner = match self {
+            Node::Null | Node::Bool(_) | Node::Integer(_) => 0,
+            Node::Number(text) | Node::Text(text) => text.len(),
+            Node::List(items) => items.iter().map(Node::octets).sum(),
+            Node::Map(pairs) => pairs.iter().map(|(key, value)| key.octets() + value.octets()).sum(),
+        };
+        size_of::<Node>() + inner
+    }
+
     /// The value of a field of a mapping; the first one where it repeats.
     pub fn get(&self, field: &str) -> Option<&Node> {
         let Node::Map(pairs) = self else { return None };
         pairs.iter().find(|(key, _)| matches!(key, Node::Text(key) if key == field)).map(|(_, value)| value)
+    }
+
+    /// The text, where it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Node::Text(text) = self { Some(text) } else { None }
     }
 
     /// What it is, for a sentence.
@@ -120,15 +136,18 @@ impl<'de> Deserialize<'de> for Node {
 /// # Errors
 /// One sentence with the line and, where an unquoted `*` or another usual slip is on it, the cure.
 pub fn read(text: &str) -> Result<Node, String> {
+    super::bounds::check_document(text)?;
     serde_yaml::from_str(text).map_err(|e| sentence(text, &e))
 }
 
 /// What is wrong with a document that does not scan: one sentence with the line and the cure, as of [`read`].
 pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     let said = error.to_string();
-    let lines: Vec<&str> = text.lines().collect();
+    // A line on its own: there may be a million.
+    let line = |number: usize| text.lines().nth(number.wrapping_sub(1));
+    let last = || text.lines().count();
     if said.contains("more than one document") {
-        let at = lines.iter().skip(1).position(|line| line.starts_with("---")).map_or(lines.len(), |i| i + 2);
+        let at = text.lines().skip(1).position(|line| line.starts_with("---")).map_or_else(last, |i| i + 2);
         return format!(
             "line {at} is not YAML of one document: it begins another one with `---`; put both into one list"
         );
@@ -138,22 +157,22 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
             .to_owned();
     }
     // The parser points at where it gave up: the line of the fault or one soon after it.
-    let at = error.location().map_or(lines.len(), |l| l.line());
-    let starred = (1..=at).rev().take(2).find(|n| lines.get(n - 1).is_some_and(|line| has_bare_star(line)));
-    let starred = starred
-        .or_else(|| said.contains("anchor").then(|| lines.iter().position(|l| has_bare_star(l)).map(|i| i + 1))?);
-    let tabbed = (1..=at).rev().take(2).find(|n| lines.get(n - 1).is_some_and(|line| line.starts_with('\t')));
+    let at = error.location().map_or_else(last, |l| l.line());
+    let starred = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(has_bare_star));
+    let starred =
+        starred.or_else(|| said.contains("anchor").then(|| text.lines().position(has_bare_star).map(|i| i + 1))?);
+    let tabbed = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(|line| line.starts_with('\t')));
     match (starred, tabbed) {
-        (Some(line), _) => {
+        (Some(at), _) => {
             format!(
-                "line {line} is not YAML: a name that begins with `*` must be quoted (\"*.example.com\"): {}",
-                excerpt(lines[line - 1])
+                "line {at} is not YAML: a name that begins with `*` must be quoted (\"*.example.com\"): {}",
+                excerpt(line(at).unwrap_or_default())
             )
         }
         (None, Some(line)) => {
             format!("line {line} is not YAML: it is indented with a tab, which YAML does not allow; use spaces")
         }
-        (None, None) => format!("line {at} is not YAML: {said}"),
+        (None, None) => format!("line {at} is not YAML: {}", crate::text::excerpt(said.as_bytes())),
     }
 }
 

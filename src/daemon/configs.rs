@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ring::digest;
+
 use super::said::Said;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Data};
 use crate::issue::Context;
 use crate::kube::event::EventReason;
 use crate::log::event;
@@ -32,6 +34,8 @@ struct Source {
     problem: Option<Problem>,
     /// It was looked for.
     known: bool,
+    /// A hash of the data that was read last, where it is read now and then.
+    print: Option<[u8; 32]>,
 }
 
 #[derive(Debug)]
@@ -107,13 +111,21 @@ impl Configs {
     /// Reads one.
     pub(super) fn read(&mut self, context: &Context, name: &ObjectRef) {
         let data = context.store.config_map(name);
-        self.accept(name, data.map(|data| data.map(|data| config::read(&data, &context.namespaces).map(Arc::new))));
+        let print = data.as_ref().ok().and_then(Option::as_ref).map(print);
+        let source = self.sources.entry(name.clone()).or_default();
+        if print.is_some() && source.print == print {
+            return;
+        }
+        let before = source.config.clone().unwrap_or_default();
+        let read = |data| config::read_after(&data, &context.namespaces, &before).map(Arc::new);
+        self.accept(name, data.map(|data| data.map(read)));
+        self.sources.entry(name.clone()).or_default().print = print;
     }
 
     /// Takes one, or what is wrong with it: then the last accepted one stays in force.
     pub(super) fn accept(&mut self, name: &ObjectRef, read: Read) {
         let source = self.sources.entry(name.clone()).or_default();
-        source.known = true;
+        (source.known, source.print) = (true, None);
         let (said, unread) = match read {
             Ok(Some(Ok(config))) => {
                 (source.config, source.problem) = (Some(config), None);
@@ -192,4 +204,17 @@ impl Configs {
         }
         (wishes, overall)
     }
+}
+
+/// A hash over all keys and values.
+fn print(data: &Data) -> [u8; 32] {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    let unreadable = data.unreadable.iter();
+    for text in data.texts.iter().chain(unreadable).flat_map(|(key, value)| [key, value]) {
+        hash.update(&(text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    let mut print = [0; 32];
+    print.copy_from_slice(hash.finish().as_ref());
+    print
 }

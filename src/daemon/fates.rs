@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::world::{Probing, World};
+use super::world::{Probing, World, prune};
 use crate::decide::fate::{Claimed, Fate, fate};
 use crate::limits::TIDY_INTERVAL;
 use crate::name::ObjectRef;
@@ -54,6 +54,7 @@ impl World {
                 None => due.push((at.clone(), fate)),
             }
         }
+        prune(&mut self.tidied, |_, last| *last + TIDY_INTERVAL > now);
         for (at, _) in &due {
             next = sooner(next, now + TIDY_INTERVAL);
             self.tidied.insert(at.clone(), now);

@@ -2,6 +2,7 @@
 //!
 //! A failed read is never "missing". What a watch does not show is missing; before anything is written the worker reads it again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::record;
+use crate::sources::Wishes;
 use crate::sources::inputs::{NONE, content_hash};
 use crate::store::StoreError;
 use crate::time::Time;
@@ -73,6 +75,27 @@ impl Objects {
         let read = u32::try_from(2 * interest.certificates.len()).unwrap_or(u32::MAX);
         self.holds = READ_AGAIN.max(Duration::from_secs(1) * read / READINGS_A_SECOND);
         Ok(())
+    }
+
+    /// Forgets what was read of Secrets that nobody wants any more, and of records of which nothing is left.
+    pub(super) fn prune(&mut self, wishes: &Wishes) {
+        let own = &self.context.namespace;
+        let is_held = |at: &ObjectRef| wishes.holder(at).is_some();
+        self.held.prune(|at, _| is_held(at));
+        let is_left = |known: &Result<Box<Known>, String>| match known {
+            Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
+            Err(_) => true,
+        };
+        let is_recorded = |at: &ObjectRef| match record::subject(at) {
+            Some(secret) => is_held(&secret),
+            None => wishes.wanted.keys().any(|secret| record::reference(secret, own) == *at),
+        };
+        self.records.prune(|at, known| known.is_some_and(is_left) || is_recorded(at));
+        let mut inputs: Option<HashSet<&ObjectRef>> = None;
+        self.contents.prune(|at, _| {
+            let all = || wishes.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
+            inputs.get_or_insert_with(all).contains(at)
+        });
     }
 
     /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`

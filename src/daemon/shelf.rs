@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::limits::TABLE_KEPT_MIN;
 use crate::name::ObjectRef;
 use crate::time::Time;
 
@@ -10,6 +11,8 @@ use crate::time::Time;
 pub(super) struct Shelf<T> {
     // Boxed, because a table has up to twice the places that it needs.
     slots: HashMap<ObjectRef, Box<Slot<T>>>,
+    /// How many there may be before those are looked for that nobody wants.
+    prune_at: usize,
 }
 
 /// Facts of one object.
@@ -45,7 +48,7 @@ pub(super) enum Vouched {
 
 impl<T> Default for Shelf<T> {
     fn default() -> Shelf<T> {
-        Shelf { slots: HashMap::new() }
+        Shelf { slots: HashMap::new(), prune_at: 0 }
     }
 }
 
@@ -104,6 +107,16 @@ impl<T> Shelf<T> {
         swept
     }
 
+    /// Forgets what was read of objects that are not wanted. What watches vouch for stays. Takes its time only when there is twice as much
+    /// as after the last time.
+    pub(super) fn prune(&mut self, mut is_wanted: impl FnMut(&ObjectRef, Option<&T>) -> bool) {
+        if self.slots.len() <= self.prune_at.max(TABLE_KEPT_MIN) {
+            return;
+        }
+        self.slots.retain(|at, slot| slot.until().is_none() || is_wanted(at, slot.fact.as_ref()));
+        self.prune_at = 2 * self.slots.len();
+    }
+
     /// A watch is at its end: nothing vouches for what it knew.
     pub(super) fn disown(&mut self, watch: usize) {
         self.slots.retain(|_, slot| !matches!(slot.vouched, Vouched::Watch(w, _) if w == watch));
@@ -150,5 +163,19 @@ mod tests {
         shelf.disown(7);
         assert!(shelf.get(&at("a"), now).is_none());
         assert_eq!(shelf.facts().count(), 1);
+    }
+    #[test]
+    fn a_hundred_thousand_objects_that_were_read_once_are_forgotten_and_wanted_ones_stay_in_doubt() {
+        let (mut shelf, now) = (Shelf::default(), Time::from_unix(1_800_000_000));
+        shelf.put(at("watched"), "1", Some(0), Vouched::Watch(7, 1));
+        shelf.doubt(&at("wanted"));
+        for i in 0..100_000 {
+            shelf.read(at(&format!("s{i}")), "1", Some(i), now);
+            shelf.doubt(&at(&format!("t{i}")));
+            shelf.prune(|at, _| at.name == "wanted");
+        }
+        assert!(shelf.slots.len() <= TABLE_KEPT_MIN + 2, "{}", shelf.slots.len());
+        assert!(shelf.get(&at("watched"), now).is_some());
+        assert!(shelf.is_in_doubt(&at("wanted"), now), "else it would count as missing");
     }
 }

@@ -255,6 +255,11 @@ impl Watching {
         Some((target, watch.list, was_live))
     }
 
+    /// Whether the watch of this number goes on.
+    pub(super) fn is_wanted(&self, number: usize) -> bool {
+        self.watches.values().any(|watch| watch.number == number)
+    }
+
     /// Whether something is watched, whatever is seen of it.
     pub(super) fn has(&self, target: &Target) -> bool {
         self.watches.contains_key(target)

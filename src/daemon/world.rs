@@ -1,6 +1,7 @@
 //! What is known of the world, and what is decided about it: the ConfigMaps as last accepted, the wishes they make, facts of the objects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::decide::limits::{Made, counted, made_lately};
 use crate::issue::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_state::Selector;
-use crate::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL};
+use crate::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL, TABLE_KEPT_MIN};
 use crate::log::event;
 use crate::name::ObjectRef;
 use crate::serve::snapshot::{Certificate, Snapshot};
@@ -215,6 +216,11 @@ impl World {
         overall.unread = look.end();
         overall.unknown |= overall.unread;
         (self.wishes, self.wish_again) = (wishes, overall.unread);
+        // While a ConfigMap does not read nobody knows what is wanted.
+        if !self.wishes.incomplete {
+            self.objects.prune(&self.wishes);
+            prune(&mut self.probed, |secret, _| self.wishes.wanted.contains_key(secret));
+        }
         overall
     }
 
@@ -250,7 +256,12 @@ impl World {
                 interest.contents.extend(wanted.inputs().cloned());
             }
         }
-        self.objects.follow(&interest, now)
+        self.objects.follow(&interest, now)?;
+        // A watch that ended while it saw nothing never says that it sees again.
+        if let Some(watching) = &self.objects.watching {
+            self.blind.retain(|number| watching.is_wanted(*number));
+        }
+        Ok(())
     }
 
     /// Tries again what was not allowed.
@@ -354,8 +365,31 @@ impl World {
     }
 }
 
+/// Forgets what is over in a table, once it is larger than what one look fills.
+pub(super) fn prune<K: Eq + Hash, V>(table: &mut HashMap<K, V>, is_kept: impl Fn(&K, &V) -> bool) {
+    if table.len() > TABLE_KEPT_MIN {
+        table.retain(|key, value| is_kept(key, value));
+    }
+}
+
 /// The next moment at which the world is looked at again, as a pause.
 pub(super) fn pause_until(wake: Option<Time>, now: Time) -> Duration {
     let pause = wake.map_or(POLL_INTERVAL, |at| at.since(now));
     pause.clamp(Duration::from_secs(1), POLL_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_thousand_records_that_were_tidied_are_forgotten_when_their_rest_is_over() {
+        let mut tidied = HashMap::new();
+        for i in 0..100_000_u32 {
+            let now = Time::from_unix(1_800_000_000) + Duration::from_secs(u64::from(i));
+            prune(&mut tidied, |_, last: &Time| *last + TIDY_INTERVAL > now);
+            tidied.insert(i, now);
+        }
+        assert!(tidied.len() <= TABLE_KEPT_MIN + 1, "{}", tidied.len());
+    }
 }

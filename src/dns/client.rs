@@ -19,7 +19,7 @@ use super::tsig::{self, Pending, Rejected, Verified};
 use super::update::Update;
 use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
 use crate::config::dns::Transport;
-use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS};
+use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
 use crate::log::event;
 use crate::metrics::{self, Peer};
 use crate::name::DnsName;
@@ -266,7 +266,13 @@ impl Client {
     fn learn_clock(&self, server: SocketAddr, server_time: Time) {
         let now = time::now();
         metrics::clock_seen(Peer::Dns, server_time);
-        self.offsets().insert(server, server_time.unix() - now.unix());
+        let mut offsets = self.offsets();
+        // An offset is found anew by the next answer of its server.
+        if offsets.len() >= OFFSETS_KEPT_MAX {
+            offsets.clear();
+        }
+        offsets.insert(server, server_time.unix() - now.unix());
+        drop(offsets);
         let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
         let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");
         event!(warn, "clocks-differ", server = shown(server), hint = hint);

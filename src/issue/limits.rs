@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Failed;
 use super::account::Office;
 use crate::decide::limits::{Closed, Scope, closed, failed_too_often};
-use crate::limits::CLOSED_GATES_MAX;
+use crate::limits::{CLOSED_GATES_MAX, LIMITS_KEPT_MIN};
 use crate::log::event;
 use crate::name::{DnsName, Domain, ObjectRef};
 use crate::sources::Wanted;
@@ -28,6 +28,27 @@ struct State {
     failures: HashMap<DnsName, Vec<Time>>,
     /// The last refusal that was not understood: when, and of which names.
     not_understood: HashMap<ObjectRef, (Time, Vec<Domain>)>,
+    /// How many of all these there may be before those that are over are looked for.
+    prune_at: usize,
+}
+
+impl State {
+    /// Forgets what is over. Takes its time only when there is twice as much as after the last time.
+    fn prune(&mut self, now: Time) {
+        let count =
+            |state: &State| state.gates.len() + state.passing.len() + state.failures.len() + state.not_understood.len();
+        if count(self) <= self.prune_at.max(LIMITS_KEPT_MIN) {
+            return;
+        }
+        self.gates.retain(|_, gates| {
+            gates.retain(|gate| gate.until > now);
+            !gates.is_empty()
+        });
+        self.passing.retain(|_, gate| gate.until > now);
+        self.failures.retain(|_, times| times.iter().any(|at| *at + FAILURE_KEPT > now));
+        self.not_understood.retain(|_, (at, _)| *at + SAME_REFUSAL > now);
+        self.prune_at = 2 * count(self);
+    }
 }
 
 /// A limit that an error of the CA speaks of.
@@ -40,6 +61,9 @@ pub struct Limit {
     /// Whether the CA only is overloaded, which is not worth remembering.
     pub passing: bool,
 }
+
+/// How long a failed validation counts.
+const FAILURE_KEPT: Duration = Duration::from_secs(3600);
 
 /// Two refusals of different names within this time, of a kind that is not understood, are taken for one of the account.
 const SAME_REFUSAL: Duration = Duration::from_secs(600);
@@ -111,9 +135,10 @@ impl Limits {
     /// The gate that a failure closes, if it does.
     fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &Failed, now: Time) -> Option<Closed> {
         let mut state = self.state();
+        state.prune(now);
         for name in &failed.not_validated {
             let times = state.failures.entry(name.clone()).or_default();
-            times.retain(|at| *at + Duration::from_secs(3600) > now);
+            times.retain(|at| *at + FAILURE_KEPT > now);
             times.push(now);
             if let Some(until) = failed_too_often(times, now) {
                 let said = format!("the validation of {name} failed {} times within an hour", times.len());
@@ -179,5 +204,22 @@ mod tests {
         }
         let closed = limits.judge(&account, &[], &failed, NOW + Duration::from_secs(1800)).unwrap();
         assert_eq!((closed.scope, closed.until), (Scope::Name(name), NOW + Duration::from_secs(3600)));
+    }
+    #[test]
+    fn a_hundred_thousand_names_and_accounts_that_fail_once_are_forgotten() {
+        let limits = Limits::default();
+        for i in 0..100_000_u32 {
+            let (account, now) = (ObjectRef::new("ns", &format!("a{i}")), NOW + Duration::from_secs(60 * u64::from(i)));
+            let name: DnsName = format!("n{i}.test").parse().unwrap();
+            let failed = Failed { not_validated: vec![name.clone()], ..refused(Scope::NameSet, false) };
+            limits.judge(&account, &[Domain::parse(name.as_str()).unwrap()], &failed, now);
+            let gate = |until| Closed { scope: Scope::Account, until, said: "x".to_owned() };
+            let mut state = limits.state();
+            state.passing.insert(account.clone(), gate(now + Duration::from_secs(60)));
+            state.gates.insert(account, vec![gate(now + Duration::from_secs(600))]);
+        }
+        let state = limits.state();
+        let count = state.gates.len() + state.passing.len() + state.failures.len() + state.not_understood.len();
+        assert!(count <= 2 * LIMITS_KEPT_MIN, "{count}");
     }
 }

@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::clock::holds;
 use crate::decide::renewal::scaled;
 use crate::decide::window::next_question_after_failure;
-use crate::limits::{QUESTIONS_SPREAD, WAIT_MAX};
+use crate::limits::{QUESTION_KEPT, QUESTIONS_KEPT_MAX, QUESTIONS_KEPT_MIN, QUESTIONS_SPREAD, WAIT_MAX};
 use crate::name::ObjectRef;
-use crate::time::Time;
+use crate::time::{self, Time};
 
 /// The questions of all certificates.
 #[derive(Debug)]
@@ -27,6 +27,27 @@ struct State {
     next: HashMap<u64, Question>,
     /// Directories that want to be left alone, until when.
     closed: HashMap<String, Time>,
+    /// How many questions there may be before those of certificates that are gone are looked for.
+    prune_at: usize,
+}
+
+impl State {
+    /// Keeps a question, and forgets those that nobody asked for so long that their certificates must be gone. A question that is forgotten
+    /// too early is asked at once.
+    fn put(&mut self, secret: &ObjectRef, question: Question, now: Time) {
+        self.next.insert(hash(secret), question);
+        if self.next.len() <= self.prune_at.max(QUESTIONS_KEPT_MIN) {
+            return;
+        }
+        self.next.retain(|_, question| question.at + QUESTION_KEPT > now);
+        if self.next.len() > QUESTIONS_KEPT_MAX {
+            let mut times: Vec<Time> = self.next.values().map(|question| question.at).collect();
+            let (_, middle, _) = times.select_nth_unstable(QUESTIONS_KEPT_MAX / 2);
+            let middle = *middle;
+            self.next.retain(|_, question| question.at > middle);
+        }
+        self.prune_at = (2 * self.next.len()).min(QUESTIONS_KEPT_MAX);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +79,12 @@ impl Questions {
 
     /// A certificate was stored: its window is asked for at once.
     pub fn ask_soon(&self, secret: &ObjectRef, now: Time) {
-        self.state().next.insert(hash(secret), Question { at: now, failures: 0 });
+        self.state().put(secret, Question { at: now, failures: 0 }, now);
     }
 
     /// It was answered, or will not be: not before `at`.
     pub fn answered(&self, secret: &ObjectRef, at: Time) {
-        self.state().next.insert(hash(secret), Question { at, failures: 0 });
+        self.state().put(secret, Question { at, failures: 0 }, time::now());
     }
 
     /// It was not answered, which will pass.
@@ -71,13 +92,15 @@ impl Questions {
         let mut state = self.state();
         let failures = state.next.get(&hash(secret)).map_or(0, |q| q.failures).saturating_add(1);
         let at = next_question_after_failure(failures, retry_after, now);
-        state.next.insert(hash(secret), Question { at, failures });
+        state.put(secret, Question { at, failures }, now);
         at
     }
 
     /// The CA wants no questions until then.
     pub fn close(&self, directory: &str, until: Time) {
-        self.state().closed.insert(directory.to_owned(), until);
+        let (mut state, now) = (self.state(), time::now());
+        state.closed.retain(|_, until| *until > now);
+        state.closed.insert(directory.to_owned(), until);
     }
 
     /// Whether the CA wants no questions now.
@@ -122,5 +145,30 @@ mod tests {
         questions.close(directory, start + Duration::from_secs(7200));
         assert_eq!(questions.next(&secret(1), directory, None, start), start + Duration::from_secs(7200));
         assert!(questions.next(&secret(1), "https://other/dir", None, start) < start + Duration::from_secs(7200));
+    }
+    #[test]
+    fn a_hundred_thousand_certificates_that_come_and_go_leave_no_questions_behind() {
+        let start = time::now() - Duration::from_secs(100_000 * 600);
+        let questions = Questions::new(start, true);
+        for i in 0..100_000_u32 {
+            let (secret, now) =
+                (ObjectRef::new("ns", &format!("s{i}")), start + Duration::from_secs(600 * u64::from(i)));
+            match i % 3 {
+                0 => questions.ask_soon(&secret, now),
+                1 => drop(questions.failed(&secret, None, now)),
+                _ => questions.answered(&secret, now + Duration::from_secs(21_600)),
+            }
+            questions.close(&format!("https://ca{i}/dir"), now + Duration::from_secs(600));
+        }
+        let state = questions.state();
+        assert!(state.next.len() <= 2 * QUESTIONS_KEPT_MIN, "{}", state.next.len());
+        assert!(state.closed.len() <= 1, "{}", state.closed.len());
+        drop(state);
+        // All at one moment: there is a bound whatever the time.
+        for i in 0..3 * u32::try_from(QUESTIONS_KEPT_MAX).unwrap() {
+            questions.ask_soon(&ObjectRef::new("ns", &format!("t{i}")), start + Duration::from_secs(u64::from(i)));
+        }
+        let kept = questions.state().next.len();
+        assert!(kept <= QUESTIONS_KEPT_MAX + 1, "{kept}");
     }
 }

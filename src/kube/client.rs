@@ -12,13 +12,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::access::Access;
+use super::body;
 pub use super::object::Resource;
 use super::pace::{Ended, Pace};
 use super::session::{Pass, Session, Why};
 use super::status::{self, ApiError};
 use super::watch_state::Target;
 use crate::http::{Ask, HttpError, Method, Reply, Stream};
-use crate::limits::{API_BODY_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS};
+use crate::limits::{
+    API_BODY_OCTETS_MAX, API_ERROR_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS,
+};
 use crate::metrics::{self, Exchange, Peer};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
@@ -177,9 +180,9 @@ impl Client {
             }
         };
         if !reply.is_success() {
-            return Err(KubeError::Api(ApiError::read(reply.status, &reply.body)));
+            return Err(KubeError::Api(ApiError::read(reply.status, beginning(&reply.body))));
         }
-        let value = serde_json::from_slice(&reply.body).map_err(|e| KubeError::Unusable(e.to_string()))?;
+        let value = body::read(&reply.body).map_err(|e| KubeError::Unusable(e.to_string()))?;
         Ok((value, reply.date()))
     }
 
@@ -190,7 +193,7 @@ impl Client {
             Ok(reply) => {
                 let now = time::now();
                 let asked = reply.retry_after(now).map(|until| until.since(now));
-                Ended::Answered(reply.status, asked.or_else(|| status::retry_after(&reply.body)))
+                Ended::Answered(reply.status, asked.or_else(|| status::retry_after(beginning(&reply.body))))
             }
             Err(KubeError::Network(_)) => Ended::Silent,
             Err(_) => return None,
@@ -318,4 +321,9 @@ impl Client {
     fn pace(&self) -> MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As much of an answer that says no as is read.
+fn beginning(body: &[u8]) -> &[u8] {
+    body.get(..API_ERROR_OCTETS_MAX).unwrap_or(body)
 }

@@ -1,12 +1,13 @@
 //! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
 //!
-//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `page`, `writer`, `event`, `status`, `refusal`, `permission`) and what decides
+//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `body`, `page`, `writer`, `event`, `status`, `refusal`, `permission`) and what decides
 //! (`watch_state`, `lease`, `pace`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
 //! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events, `review` asks what is
 //! allowed.
 
 pub mod access;
 pub mod auth;
+mod body;
 pub mod client;
 pub mod correlator;
 pub mod credential;

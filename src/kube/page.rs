@@ -1,10 +1,14 @@
 //! A page of a list, read as it comes: of a million octets no more than one object is in memory. Pure.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+
+use super::body::{Budget, Parts, Tree, next_part};
+use crate::limits::TREE_PART_OCTETS_MAX;
 
 /// What stands around the objects of a page.
 #[derive(Debug)]
@@ -34,11 +38,18 @@ impl Page {
             wanted = each(item);
             wanted
         };
-        let mut json = serde_json::Deserializer::from_reader(body);
-        let read = List(&mut take).deserialize(&mut json).and_then(|metadata| json.end().map(|()| metadata));
+        let (octets, left) = (Cell::new(0), Cell::new(TREE_PART_OCTETS_MAX));
+        let mut json = serde_json::Deserializer::from_reader(Parts { from: body, read: &octets, left: &left });
+        let list = List { take: &mut take, read: &octets, left: &left };
+        let read = list.deserialize(&mut json).and_then(|metadata| json.end().map(|()| metadata));
         let metadata = match read {
             Ok(metadata) => metadata,
             Err(_) if !wanted => return Err(Cut::Unwanted),
+            Err(_) if left.get() == 0 => {
+                return Err(Cut::Unusable(format!(
+                    "an object or a field is larger than {TREE_PART_OCTETS_MAX} octets"
+                )));
+            }
             Err(e) if e.is_io() || e.is_eof() => return Err(Cut::Broken(e.to_string())),
             Err(e) => return Err(Cut::Unusable(e.to_string())),
         };
@@ -53,9 +64,21 @@ impl Page {
 type Take<'t> = &'t mut dyn FnMut(Value) -> bool;
 
 /// A list; its value is its metadata.
-struct List<'t>(Take<'t>);
+struct List<'t, 'c> {
+    take: Take<'t>,
+    read: &'c Cell<usize>,
+    left: &'c Cell<usize>,
+}
 
-impl<'de> DeserializeSeed<'de> for List<'_> {
+impl List<'_, '_> {
+    /// A new part of the list begins here.
+    fn part(&self) -> Budget<'_> {
+        next_part(self.left);
+        Budget::new(self.read, self.read.get())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -63,33 +86,34 @@ impl<'de> DeserializeSeed<'de> for List<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for List<'_> {
+impl<'de> Visitor<'de> for List<'_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<Value, A::Error> {
         let (mut metadata, mut items) = (Value::Null, false);
         while let Some(field) = fields.next_key::<String>()? {
             match field.as_str() {
                 "items" => {
-                    fields.next_value_seed(Items(self.0))?;
+                    fields.next_value_seed(Items(&mut self))?;
                     items = true;
                 }
-                "metadata" => metadata = fields.next_value()?,
+                "metadata" => metadata = fields.next_value_seed(Tree(&self.part()))?,
                 _ => drop(fields.next_value::<IgnoredAny>()?),
             }
+            next_part(self.left);
         }
         if items { Ok(metadata) } else { Err(A::Error::custom("a list without items")) }
     }
 }
 
 /// The objects of a list, or nothing.
-struct Items<'t>(Take<'t>);
+struct Items<'l, 't, 'c>(&'l mut List<'t, 'c>);
 
-impl<'de> DeserializeSeed<'de> for Items<'_> {
+impl<'de> DeserializeSeed<'de> for Items<'_, '_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -97,7 +121,7 @@ impl<'de> DeserializeSeed<'de> for Items<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Items<'_> {
+impl<'de> Visitor<'de> for Items<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,8 +133,15 @@ impl<'de> Visitor<'de> for Items<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        while let Some(item) = items.next_element()? {
-            if !(self.0)(item) {
+        loop {
+            let budget = self.0.part();
+            let Some(item) = items.next_element_seed(Tree(&budget))? else { break };
+            drop(budget);
+            // Else a page of a million of something would be as many objects that do not read.
+            if item.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
+                return Err(A::Error::custom("an object of a list without a name"));
+            }
+            if !(self.0.take)(item) {
                 return Err(A::Error::custom("no more is wanted"));
             }
         }
@@ -122,6 +153,7 @@ impl<'de> Visitor<'de> for Items<'_> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::io::Read as _;
 
     fn page(text: &str) -> Result<(Vec<Value>, Page), Cut> {
         let mut items = Vec::new();
@@ -137,9 +169,12 @@ mod tests {
         let (items, empty) =
             page(r#"{"kind": "SecretList", "metadata": {"resourceVersion": "5"}, "items": null}"#).unwrap();
         assert_eq!((items.len(), empty.version.as_str(), empty.proceed), (0, "5", None));
-        let text = r#"{"metadata": {"resourceVersion": "5", "continue": "t"}, "items": [{"n": 1}, {"n": [2]}]}"#;
+        let text = r#"{"metadata": {"resourceVersion": "5", "continue": "t"}, "items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "n": [2]}]}"#;
         let (items, first) = page(text).unwrap();
-        assert_eq!((items, first.proceed.as_deref()), (vec![json!({"n": 1}), json!({"n": [2]})], Some("t")));
+        assert_eq!(
+            (items, first.proceed.as_deref()),
+            (vec![json!({"metadata": {"name": "a"}}), json!({"metadata": {"name": "b"}, "n": [2]})], Some("t"))
+        );
         let (_, last) = page(r#"{"items": [], "metadata": {"resourceVersion": "5", "continue": ""}}"#).unwrap();
         assert_eq!(last.proceed, None);
     }
@@ -151,15 +186,57 @@ mod tests {
             (r#"{"metadata": {}, "items": []}"#, "resourceVersion"),
             (r#"{"metadata": {"resourceVersion": "5"}, "items": {}}"#, "invalid type"),
             (r#"{"metadata": {"resourceVersion": "5"}, "items": []}}"#, "trailing"),
+            (r#"{"metadata": {"resourceVersion": "5"}, "items": [0, 0, 0]}"#, "without a name"),
             ("[]", "invalid type"),
             ("<html>", "expected value"),
         ] {
             assert!(matches!(page(text), Err(Cut::Unusable(e)) if e.contains(part)), "{text}");
         }
-        for text in ["", r#"{"metadata": {"resourceVersion": "5"}, "items": [{"n": 1}"#, r#"{"items": []"#] {
+        for text in
+            ["", r#"{"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": "a"}}"#, r#"{"items": []"#]
+        {
             assert!(matches!(page(text), Err(Cut::Broken(_))), "{text}");
         }
-        let more = r#"{"metadata": {"resourceVersion": "5"}, "items": [1, 2, 3, 4]}"#;
-        assert_eq!(page(more).unwrap_err(), Cut::Unwanted, "nobody listens any more");
+        let item = r#"{"metadata": {"name": "a"}}"#;
+        let more = format!(r#"{{"metadata": {{"resourceVersion": "5"}}, "items": [{item}, {item}, {item}, {item}]}}"#);
+        assert_eq!(page(&more).unwrap_err(), Cut::Unwanted, "nobody listens any more");
+    }
+    #[test]
+    fn a_page_of_a_hundred_million_octets_takes_the_memory_of_one_object() {
+        let zeros = || io::repeat(b'0').take(100_000_000);
+        let around = |before: &'static str| before.as_bytes().chain(zeros());
+        let lists = io::repeat(b'[').take(100_000_000);
+        for (body, part) in [
+            (Box::new(around(r#"{"items": ["#)) as Box<dyn io::Read>, "invalid number"),
+            (Box::new(around(r#"{"items": [{"metadata": {"name": "a"}, "n": ""#)), "larger than 8388608 octets"),
+            (Box::new(around(r#"{"metadata": {"a": ""#)), "larger than 8388608 octets"),
+            (Box::new(around("{\"")), "larger than 8388608 octets"),
+            (Box::new((&br#"{"items": ["#[..]).chain(lists)), "recursion limit"),
+            (
+                Box::new((&br#"{"items": [{"metadata": {"name": ["#[..]).chain(Pairs { left: 100_000_000 })),
+                "more memory",
+            ),
+        ] {
+            match Page::read(body, |_| true) {
+                Err(Cut::Unusable(e)) => assert!(e.contains(part), "{part}: {e}"),
+                other => panic!("{part}: {other:?}"),
+            }
+        }
+    }
+
+    /// `0,0,0,…`
+    struct Pairs {
+        left: usize,
+    }
+
+    impl io::Read for Pairs {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let octets = buffer.len().min(self.left);
+            for octet in &mut buffer[..octets] {
+                *octet = if self.left % 2 == 0 { b'0' } else { b',' };
+                self.left -= 1;
+            }
+            Ok(octets)
+        }
     }
 }

@@ -7,9 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::body;
 use super::object::Resource;
 use super::status::ApiError;
 use crate::limits::{WATCH_PAUSE_FIRST, WATCH_PAUSE_MAX};
@@ -84,19 +84,15 @@ pub(super) enum Line {
 impl Line {
     /// Reads a line and the version that the watch has reached with it. A type that is not known counts as a bookmark.
     pub(super) fn read(line: &[u8]) -> Result<(Line, Option<String>), String> {
-        #[derive(Deserialize)]
-        struct Event {
-            r#type: String,
-            object: Value,
-        }
-        let event: Event =
-            serde_json::from_slice(line).map_err(|e| format!("a line of a watch that does not read: {e}"))?;
-        let metadata = |field: &str| {
-            event.object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).map(str::to_owned)
-        };
+        let unreadable = |e: &dyn fmt::Display| format!("a line of a watch that does not read: {e}");
+        let mut event = body::read(line).map_err(|e| unreadable(&e))?;
+        let object = event.get_mut("object").map(Value::take).ok_or_else(|| unreadable(&"missing field `object`"))?;
+        let kind = event.get("type").and_then(Value::as_str).ok_or_else(|| unreadable(&"missing field `type`"))?;
+        let metadata =
+            |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).map(str::to_owned);
         let version = metadata("resourceVersion");
-        Ok(match event.r#type.as_str() {
-            "ADDED" | "MODIFIED" => (Line::Object(event.object), version),
+        Ok(match kind {
+            "ADDED" | "MODIFIED" => (Line::Object(object), version),
             "DELETED" => {
                 let (Some(namespace), Some(name)) = (metadata("namespace"), metadata("name")) else {
                     return Err("a deleted object without a name".to_owned());
@@ -104,8 +100,8 @@ impl Line {
                 (Line::Gone(ObjectRef::new(&namespace, &name)), version)
             }
             "ERROR" => {
-                let code = event.object.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-                let status = event.object.to_string();
+                let code = object.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+                let status = object.to_string();
                 (Line::Failed(ApiError::read(code.unwrap_or(500), status.as_bytes())), None)
             }
             _ => (Line::Bookmark, version),

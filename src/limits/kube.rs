@@ -11,6 +11,18 @@ pub const API_BODY_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 /// Octets of a page of a list, which is read object by object: each object as large as Kubernetes lets it be.
 pub const PAGE_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
+/// Octets of one object of a list, or of a field beside them. Kubernetes stores objects of up to 1.5 MiB, and lets operators raise that.
+pub const TREE_PART_OCTETS_MAX: usize = 8 * 1024 * 1024;
+
+/// Octets that the tree of any answer may take, however short its text is: the rules of a review have 1,000 octets for 100 of text.
+pub const TREE_OCTETS_FREE: usize = 4 * 1024 * 1024;
+
+/// Octets of a tree for each octet of its text besides. Text, tree and what the parser keeps meanwhile stay within four times the text.
+pub const TREE_OCTETS_PER_OCTET: usize = 2;
+
+/// Octets of an answer that says no, as far as they are read. A Status with the longest causes has some 10,000.
+pub const API_ERROR_OCTETS_MAX: usize = 256 * 1024;
+
 /// Objects of a list that are read at once: at some 10,000 octets for a Secret one million octets, and 10,000 Secrets in 100 requests.
 pub const PAGE_OBJECTS: usize = 100;
 

@@ -1,11 +1,12 @@
 //! Wishes of ConfigMaps: their entries, and for a refused one its last accepted form.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Refused, Wanted, Wishes};
-use crate::config::{Config, ZoneRule};
+use super::{Refused, Wanted, Wishes, Zones};
+use crate::config::Config;
 use crate::name::ObjectRef;
-use crate::record::Form;
+use crate::record::{Form, SharedPrints};
 
 /// What wishes of the ConfigMap `name` say that they come from.
 pub fn source(name: &ObjectRef) -> String {
@@ -25,14 +26,17 @@ pub const MISSING: &str = "it does not exist: are -config and -namespace right?"
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
 pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
     let source: Arc<str> = source(name).into();
-    let zones: Arc<[ZoneRule]> = config.zones.clone().into();
+    let zones = Zones::of(config.zones.clone().into());
+    let prints: BTreeMap<&str, String> =
+        config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
     wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
     for entry in &config.entries {
         let refused = match entry {
             Ok(entry) => {
-                let (entry, zones, source) = (entry.clone(), zones.clone(), source.clone());
-                let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name.as_str())).cloned();
-                wishes.add(Wanted::new(entry, zones, issuer, source));
+                let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get_key_value(name.as_str()));
+                let print = issuer.map(|(name, _)| prints[name.as_str()].as_str()).unwrap_or_default();
+                let issuer = issuer.map(|(_, issuer)| issuer.clone());
+                wishes.add(zones.wanted(entry.clone(), issuer, print, source.clone()));
                 continue;
             }
             Err(refused) => refused,

@@ -156,8 +156,9 @@ impl View {
         // Without the list nothing is known of them, and nothing said.
         listed.ok();
         for Form { entry, zones, issuer } in forms.iter().cloned() {
-            let wanted = Wanted::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
-            wishes.add(Wanted { last_accepted: true, ..wanted });
+            let mut wanted = Wanted::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
+            wanted.last_accepted = true;
+            wishes.add(wanted);
         }
         forms.len()
     }

@@ -18,6 +18,7 @@ use crate::config::namespaces::Namespaces;
 use crate::decide::held::{annotation, owner_mark};
 use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::limits::WRITTEN_KEPT_MAX;
 use crate::name::ObjectRef;
 use crate::record;
 use crate::secret::Secret;
@@ -272,6 +273,10 @@ impl Store {
         let stored = self.backend.write(secret, mode)?;
         if let (Mode::Real, Some(version)) = (mode, &stored.version) {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            // Of Secrets that no job is for, nobody asks. A version that is forgotten is taken for one of somebody else, and read.
+            if written.len() >= WRITTEN_KEPT_MAX {
+                written.clear();
+            }
             written.insert(stored.reference.clone(), version.resource_version.clone());
         }
         Ok(stored)
@@ -301,8 +306,8 @@ fn with_certificate(
     let mut secret = current.cloned().unwrap_or_else(|| created(at, TYPE_TLS, "certificate"));
     secret.data.insert("tls.crt".to_owned(), Secret::new(chain.to_vec()));
     secret.data.insert("tls.key".to_owned(), key.clone());
-    secret.labels.extend(marks.entry.labels.clone());
-    secret.annotations.extend(marks.entry.annotations.clone());
+    secret.labels.extend((*marks.entry.labels).clone());
+    secret.annotations.extend((*marks.entry.annotations).clone());
     let mut mark = |name: &str, value: String| secret.annotations.insert(name.to_owned(), value);
     mark(annotation::OWNER, owner_mark(marks.instance, at));
     mark(annotation::DIRECTORY, marks.origin.directory.clone());

@@ -7,6 +7,7 @@
 mod admission;
 mod api_refusals;
 mod bad_configurations;
+mod bounds;
 mod bulletin;
 mod chains;
 mod check;
