@@ -70,10 +70,10 @@ pub fn check_manifest(text: &str) -> Result<(), String> {
 }
 
 /// The keys that are read as YAML, in the order in which the reader needs them.
-pub(super) fn texts<'d>(
-    data: &'d BTreeMap<String, String>,
+pub(super) fn texts(
+    data: &BTreeMap<String, String>,
     is_read: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = (&'d str, &'d str)> {
+) -> impl Iterator<Item = (&str, &str)> {
     data.iter().filter(move |(key, _)| is_read(key)).map(|(key, text)| (key.as_str(), text.as_str()))
 }
 

@@ -146,7 +146,7 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
             errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
         }
         // What is built in may be given an email or a profile without its URL again.
-        let whole = super::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)), &mut 0);
+        let whole = super::defaults::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)), &mut 0);
         match Issuer::read(name, &whole, namespaces) {
             Ok(issuer) => {
                 all.insert(name.clone(), Arc::new(issuer));

@@ -6,6 +6,7 @@
 
 pub mod bounds;
 pub mod data;
+mod defaults;
 pub mod dns;
 pub mod entry;
 pub mod fields;
@@ -22,15 +23,15 @@ use serde::Serialize;
 
 use crate::address::ServerAddress;
 use crate::limits::{
-    DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX,
-    NAMES_SHOWN_MAX, ZONES_MAX,
+    DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, NAMES_SHOWN_MAX,
+    ZONES_MAX,
 };
 use crate::name::{DnsName, ObjectRef};
 pub use data::Data;
+use defaults::{Shared, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
 use fields::{Fault, Fields, require};
 use issuers::Issuers;
-use metadata::Metadata;
 use namespaces::Namespaces;
 use node::Node;
 
@@ -47,13 +48,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Labels and annotations of `defaults`.
     shared: Shared,
-}
-
-/// What entries take from `defaults` without a copy.
-#[derive(Clone, Debug, Default)]
-struct Shared {
-    labels: Metadata,
-    annotations: Metadata,
 }
 
 /// An entry that is not served as it stands.
@@ -256,83 +250,6 @@ fn ignored(key: &str) -> String {
     format!("{} and is ignored", none_of(key))
 }
 
-/// The defaults without those that have a fault, which is said once and not again of each entry.
-fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>) -> Node {
-    let text = |text: &str| Node::Text(text.to_owned());
-    let Node::Map(mut pairs) = node else {
-        faults.push(format!("key `defaults`: is {}; it must be a mapping", node.kind()));
-        return Node::Null;
-    };
-    if pairs.len() > FIELDS_MAX {
-        faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
-        return Node::Null;
-    }
-    let all = pairs.len();
-    pairs.retain(|(key, _)| *key != text("secret"));
-    if pairs.len() < all {
-        faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
-    }
-    let sample =
-        Node::Map(vec![(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))]);
-    let mut defaults = Node::Map(pairs);
-    let found = Entry::read(&merged(&sample, &defaults, &mut 0), namespaces).err().unwrap_or_default();
-    let faulty: BTreeSet<&str> = found.iter().filter_map(|fault| fault.field.split(['.', '[']).next()).collect();
-    let is_faulty = |key: &str| faulty.contains(fields::shown(key).split(['.', '[']).next().unwrap_or_default());
-    if let Node::Map(pairs) = &mut defaults {
-        pairs.retain(|(key, _)| !matches!(key, Node::Text(key) if is_faulty(key)));
-    }
-    faults.extend(found.iter().take(FAULTS_SHOWN_MAX).map(|fault| format!("key `defaults`: {fault}")));
-    defaults
-}
-
-/// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
-fn take_shared(defaults: &mut Node, namespaces: &Namespaces, before: &Shared) -> Shared {
-    let sample = |pairs: Vec<(Node, Node)>| {
-        let text = |text: &str| Node::Text(text.to_owned());
-        let own = [(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))];
-        Node::Map(own.into_iter().chain(pairs).collect())
-    };
-    let Node::Map(pairs) = defaults else { return Shared::default() };
-    let is_shared = |(key, _): &mut (Node, Node)| matches!(key.text(), Some("labels" | "annotations"));
-    let taken = pairs.extract_if(.., is_shared).collect();
-    // Faults in them were said of the defaults.
-    Entry::read(&sample(taken), namespaces).map_or_else(
-        |_| Shared::default(),
-        |entry| Shared {
-            labels: entry.labels.shared_with(&before.labels),
-            annotations: entry.annotations.shared_with(&before.annotations),
-        },
-    )
-}
-
-/// The entry with the labels and annotations of `defaults`. Where `item` has none of its own it shares theirs; else it has a map of its
-/// own, whose octets count as `added`.
-fn with_shared(entry: Entry, item: &Node, shared: &Shared, place: &str, added: &mut usize) -> Result<Entry, Refused> {
-    let mut layered = |field: &str, own: Metadata, shared: &Metadata| match item.get(field) {
-        _ if shared.is_empty() => own,
-        None => shared.clone(),
-        Some(Node::Map(_)) if own.is_empty() => shared.clone(),
-        Some(Node::Map(_)) => {
-            *added += shared.octets() + shared.len() * 2 * size_of::<Node>();
-            if *added > DEFAULTS_ADDED_OCTETS_MAX { own } else { shared.with(&own) }
-        }
-        // An empty field takes nothing from the defaults.
-        Some(_) => own,
-    };
-    let (labels, annotations) = (entry.labels.clone(), entry.annotations.clone());
-    let labels = layered("labels", labels, &shared.labels);
-    let annotations = layered("annotations", annotations, &shared.annotations);
-    let is_own = |now: &Metadata, shared: &Metadata| !now.is_empty() && now != shared;
-    let faults = match is_own(&labels, &shared.labels) || is_own(&annotations, &shared.annotations) {
-        true => entry::metadata_faults(&labels, &annotations),
-        false => Vec::new(),
-    };
-    if faults.is_empty() {
-        return Ok(Entry { labels, annotations, ..entry });
-    }
-    Err(Refused { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
-}
-
 /// The refused entry with as many of its faults as a person reads. `said` are the octets of all before.
 fn bounded(mut refused: Refused, said: &mut usize) -> Refused {
     let more = refused.faults.len().saturating_sub(FAULTS_SHOWN_MAX);
@@ -421,25 +338,6 @@ fn issuer_faults(
         |domain| fault("domains", format!("{domain} is not for the issuer {name}, which serves {}", issuer.domains));
     let domains = entry.into_iter().flat_map(|entry| &entry.domains);
     domains.filter(|domain| !issuer.domains.holds(domain)).take(FAULTS_SHOWN_MAX + 1).map(outside).collect()
-}
-
-/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their octets are `added`.
-fn merged(item: &Node, defaults: &Node, added: &mut usize) -> Node {
-    let (Node::Map(own), Node::Map(defaults)) = (item, defaults) else { return item.clone() };
-    let mut all = own.clone();
-    for (key, default) in defaults {
-        match all.iter_mut().find(|(k, _)| k == key) {
-            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
-                *value = merged(value, default, added);
-            }
-            Some(_) => {}
-            None => {
-                *added += key.octets() + default.octets();
-                all.push((key.clone(), default.clone()));
-            }
-        }
-    }
-    Node::Map(all)
 }
 
 /// Reads the rules of a key `zones`, also of one that a record kept.

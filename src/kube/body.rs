@@ -198,7 +198,7 @@ mod tests {
         for part in ["0,", r#""","#, "[],", r#"{"a":1},"#, "[0],"] {
             // The most that is read, found by halving.
             let body = |count: usize| format!("[{}0]", part.repeat(count));
-            let (mut fits, mut fails) = (1_usize, 4_000_000 / part.len());
+            let (mut fits, mut fails) = (1_usize, 800_000 / part.len());
             while fits + 1 < fails {
                 let middle = usize::midpoint(fits, fails);
                 if read(body(middle).as_bytes()).is_ok() { fits = middle } else { fails = middle }

@@ -136,7 +136,6 @@ impl<'de> Visitor<'de> for Items<'_, '_, '_> {
         loop {
             let budget = self.0.part();
             let Some(item) = items.next_element_seed(Tree(&budget))? else { break };
-            drop(budget);
             // Else a page of a million of something would be as many objects that do not read.
             if item.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
                 return Err(A::Error::custom("an object of a list without a name"));
@@ -233,7 +232,7 @@ mod tests {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let octets = buffer.len().min(self.left);
             for octet in &mut buffer[..octets] {
-                *octet = if self.left % 2 == 0 { b'0' } else { b',' };
+                *octet = if self.left.is_multiple_of(2) { b'0' } else { b',' };
                 self.left -= 1;
             }
             Ok(octets)

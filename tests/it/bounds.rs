@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use notariat::config;
 use notariat_lab::Scratch;
 
+use crate::support::api::{Api, Then};
+use crate::support::cluster::Cluster;
+use crate::support::https::Reply;
 use crate::support::run::notariat;
 
 /// A ConfigMap that is made to be costly, and a part of what is said of it.
@@ -172,4 +175,23 @@ fn check_of_a_manifest_takes_less_than_64_mib_whatever_stands_in_it() {
         println!("{what}: {most} KiB");
         assert!(most < 64 * 1024, "{what}: {most} KiB");
     }
+}
+
+#[test]
+fn an_answer_of_the_api_server_is_read_within_four_times_its_size() {
+    const OCTETS: usize = 60_000_000;
+    let cluster = Cluster::new();
+    let api = Api::start(cluster.kube, |asked| match asked.path.contains("/configmaps/") {
+        false => Then::Pass,
+        true => {
+            let body = [&br#"{"kind": "ConfigMap", "data": ["#[..], &b"0,".repeat(OCTETS / 2), b"0]}"].concat();
+            let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
+            Then::Say(Reply { status: 200, headers, body, length: None })
+        }
+    });
+    let token = cluster.kube.service_account_token(&cluster.namespace, "notariat");
+    let most = peak(&mut cluster.command(&api.kubeconfig(&format!("token: {token}")), &["-once"]));
+    assert!(api.asked().iter().any(|asked| asked.path.contains("/configmaps/")), "it was asked for");
+    println!("{most} KiB");
+    assert!(most * 1024 < 4 * OCTETS as u64, "{most} KiB");
 }

@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "kube::kubeconfig",
         "kube::object",
         "kube::permission",
+        "kube::body",
         "kube::page",
         "kube::refusal",
         "kube::status",

@@ -81,14 +81,14 @@ impl<'t> Scanner<'t> {
 
     /// Takes the next token. Returns whether there was one.
     pub(super) fn step(&mut self) -> bool {
-        self.to_next_token();
+        self.skip_to_token();
         self.unroll(self.column);
         let Some(octet) = self.peek(0) else { return false };
         let spaced = self.is_blank_or_end(1);
         if self.column == 0 && octet == b'%' {
             self.directives += 1;
             self.document();
-            self.to_line_end();
+            self.skip_to_line_end();
             return true;
         }
         if self.is_document_mark() {
@@ -253,13 +253,13 @@ impl<'t> Scanner<'t> {
         (self.line, self.column) = (self.line + 1, 0);
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_to_line_end(&mut self) {
         while self.at < self.octets.len() && self.line_end(0) == 0 {
             self.skip(1);
         }
     }
 
-    fn to_next_token(&mut self) {
+    fn skip_to_token(&mut self) {
         loop {
             if self.column == 0 && self.octets.get(self.at..).is_some_and(|rest| rest.starts_with(b"\xef\xbb\xbf")) {
                 self.skip(3);
@@ -268,7 +268,7 @@ impl<'t> Scanner<'t> {
                 self.skip(1);
             }
             if self.peek(0) == Some(b'#') {
-                self.to_line_end();
+                self.skip_to_line_end();
             }
             if self.line_end(0) == 0 {
                 return;
@@ -380,11 +380,11 @@ impl<'t> Scanner<'t> {
             }
             self.skip(1);
         }
-        self.to_line_end();
+        self.skip_to_line_end();
         self.skip_line_end();
         self.empty_lines(&mut indent);
         while self.column == indent && self.at < self.octets.len() {
-            self.to_line_end();
+            self.skip_to_line_end();
             self.skip_line_end();
             self.empty_lines(&mut indent);
         }

@@ -101,12 +101,8 @@ fn deep_long_and_strange_texts_are_told_from_configurations_at_once() {
         assert!(error.contains(part), "{error}");
     }
     let data = [("certificates".to_owned(), "-\n".repeat(90_000)), ("certificates-b".to_owned(), "-\n".repeat(90_000))];
-    let data = BTreeMap::from(
-        [data, [("a".into(), "[".repeat(1000)), ("certificates-c".into(), "-\n".repeat(90_000))]]
-            .concat()
-            .into_iter()
-            .collect::<BTreeMap<_, _>>(),
-    );
+    let more = [("a".to_owned(), "[".repeat(1000)), ("certificates-c".to_owned(), "-\n".repeat(90_000))];
+    let data: BTreeMap<String, String> = data.into_iter().chain(more).collect();
     let error = check(texts(&data, |key| key.starts_with("cert"))).unwrap_err();
     assert!(error.starts_with("key `certificates-c`: with line 59998 there are 240000"), "{error}");
     let large = BTreeMap::from([("a".to_owned(), "x".repeat(600_000)), ("b".to_owned(), "x".repeat(600_000))]);

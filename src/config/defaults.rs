@@ -1,0 +1,120 @@
+//! The key `defaults`: what is sound in it, and what each entry takes from it. Pure.
+
+use std::collections::BTreeSet;
+
+use super::Refused;
+use super::entry::{self, Entry};
+use super::fields;
+use super::metadata::Metadata;
+use super::namespaces::Namespaces;
+use super::node::Node;
+use crate::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
+
+/// What entries take from `defaults` without a copy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shared {
+    pub(super) labels: Metadata,
+    pub(super) annotations: Metadata,
+}
+
+/// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
+pub(super) fn take_shared(defaults: &mut Node, namespaces: &Namespaces, before: &Shared) -> Shared {
+    let sample = |pairs: Vec<(Node, Node)>| {
+        let text = |text: &str| Node::Text(text.to_owned());
+        let own = [(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))];
+        Node::Map(own.into_iter().chain(pairs).collect())
+    };
+    let Node::Map(pairs) = defaults else { return Shared::default() };
+    let is_shared = |(key, _): &mut (Node, Node)| matches!(key.text(), Some("labels" | "annotations"));
+    let taken = pairs.extract_if(.., is_shared).collect();
+    // Faults in them were said of the defaults.
+    Entry::read(&sample(taken), namespaces).map_or_else(
+        |_| Shared::default(),
+        |entry| Shared {
+            labels: entry.labels.shared_with(&before.labels),
+            annotations: entry.annotations.shared_with(&before.annotations),
+        },
+    )
+}
+
+/// The entry with the labels and annotations of `defaults`. Where `item` has none of its own it shares theirs; else it has a map of its
+/// own, whose octets count as `added`.
+pub(super) fn with_shared(
+    entry: Entry,
+    item: &Node,
+    shared: &Shared,
+    place: &str,
+    added: &mut usize,
+) -> Result<Entry, Refused> {
+    let mut layered = |field: &str, own: Metadata, shared: &Metadata| match item.get(field) {
+        _ if shared.is_empty() => own,
+        None => shared.clone(),
+        Some(Node::Map(_)) if own.is_empty() => shared.clone(),
+        Some(Node::Map(_)) => {
+            *added += shared.octets() + shared.len() * 2 * size_of::<Node>();
+            if *added > DEFAULTS_ADDED_OCTETS_MAX { own } else { shared.with(&own) }
+        }
+        // An empty field takes nothing from the defaults.
+        Some(_) => own,
+    };
+    let (labels, annotations) = (entry.labels.clone(), entry.annotations.clone());
+    let labels = layered("labels", labels, &shared.labels);
+    let annotations = layered("annotations", annotations, &shared.annotations);
+    let is_own = |now: &Metadata, shared: &Metadata| !now.is_empty() && now != shared;
+    let faults = match is_own(&labels, &shared.labels) || is_own(&annotations, &shared.annotations) {
+        true => entry::metadata_faults(&labels, &annotations),
+        false => Vec::new(),
+    };
+    if faults.is_empty() {
+        return Ok(Entry { labels, annotations, ..entry });
+    }
+    Err(Refused { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
+}
+
+/// The defaults without those that have a fault, which is said once and not again of each entry.
+pub(super) fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>) -> Node {
+    let text = |text: &str| Node::Text(text.to_owned());
+    let Node::Map(mut pairs) = node else {
+        faults.push(format!("key `defaults`: is {}; it must be a mapping", node.kind()));
+        return Node::Null;
+    };
+    if pairs.len() > FIELDS_MAX {
+        faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
+        return Node::Null;
+    }
+    let all = pairs.len();
+    pairs.retain(|(key, _)| *key != text("secret"));
+    if pairs.len() < all {
+        faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
+    }
+    let sample =
+        Node::Map(vec![(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))]);
+    let mut defaults = Node::Map(pairs);
+    let found = Entry::read(&merged(&sample, &defaults, &mut 0), namespaces).err().unwrap_or_default();
+    let faulty: BTreeSet<&str> = found.iter().filter_map(|fault| fault.field.split(['.', '[']).next()).collect();
+    let is_faulty = |key: &str| faulty.contains(fields::shown(key).split(['.', '[']).next().unwrap_or_default());
+    if let Node::Map(pairs) = &mut defaults {
+        pairs.retain(|(key, _)| !matches!(key, Node::Text(key) if is_faulty(key)));
+    }
+    faults.extend(found.iter().take(FAULTS_SHOWN_MAX).map(|fault| format!("key `defaults`: {fault}")));
+    defaults
+}
+
+/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their octets are `added`.
+pub(super) fn merged(item: &Node, defaults: &Node, added: &mut usize) -> Node {
+    let (Node::Map(own), Node::Map(defaults)) = (item, defaults) else { return item.clone() };
+    let mut all = own.clone();
+    for (key, default) in defaults {
+        match all.iter_mut().find(|(k, _)| k == key) {
+            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
+                *value = merged(value, default, added);
+            }
+            Some(_) => {}
+            None => {
+                *added += key.octets() + default.octets();
+                all.push((key.clone(), default.clone()));
+            }
+        }
+    }
+    Node::Map(all)
+}
