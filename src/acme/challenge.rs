@@ -102,10 +102,10 @@ impl Trial {
     pub fn note(&mut self, outcome: Outcome, now: Duration) -> Result<(), End> {
         self.last = outcome;
         match &self.last {
-            Outcome::Failed(problem) => return Err(End { is_over: true, problem: problem.clone() }),
+            Outcome::Failed(problem) => return Err(End { is_over: true, problem: Box::new(problem.clone()) }),
             Outcome::Tried(problem) if self.again_at.is_none() => match CHALLENGE_AGAIN.get(self.repeated) {
                 Some(pause) => self.again_at = Some(now + *pause),
-                None => return Err(End { is_over: false, problem: problem.clone() }),
+                None => return Err(End { is_over: false, problem: Box::new(problem.clone()) }),
             },
             Outcome::Tried(_) => {}
             Outcome::Waiting | Outcome::Passed => self.again_at = None,
@@ -132,7 +132,7 @@ pub struct End {
     /// The challenge is over, and so is its order. Otherwise the CA may be told again later.
     pub is_over: bool,
     /// The CA's words.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
 }
 
 #[cfg(test)]
@@ -209,7 +209,7 @@ mod tests {
             trial.repeat();
             assert_eq!(trial.again_at(), None);
         }
-        assert_eq!(trial.note(tried(), now), Err(End { is_over: false, problem: problem() }));
+        assert_eq!(trial.note(tried(), now), Err(End { is_over: false, problem: Box::new(problem()) }));
         assert_eq!(trial.to_string(), "a.test is pending (no TXT)");
         assert!(CHALLENGE_AGAIN.is_sorted());
 
@@ -220,6 +220,6 @@ mod tests {
         trial.note(Outcome::Passed, now).unwrap();
         assert!(trial.is_passed());
         let over = trial.note(Outcome::Failed(problem()), now);
-        assert_eq!(over, Err(End { is_over: true, problem: problem() }));
+        assert_eq!(over, Err(End { is_over: true, problem: Box::new(problem()) }));
     }
 }

@@ -41,6 +41,9 @@ pub(super) struct Started<'c> {
 /// Authorizations with their URLs.
 type Authorizations = Vec<(String, Authorization)>;
 
+/// What the CA says about an order, with its authorizations where it is pending.
+type Known = (Answer<Order>, Option<Authorizations>);
+
 /// An order that goes on.
 struct Resumed {
     url: String,
@@ -187,11 +190,7 @@ impl<'a> Run<'a> {
     }
 
     /// An order of an earlier attempt with its authorizations, where it is pending. None where nothing can come of it any more.
-    fn known_order(
-        &self,
-        account: &Account,
-        url: &str,
-    ) -> Result<Option<(Answer<Order>, Option<Authorizations>)>, AcmeError> {
+    fn known_order(&self, account: &Account, url: &str) -> Result<Option<Known>, AcmeError> {
         let answer = self.ca.order(account, url)?;
         if !is_for(&answer.body, self.names) {
             return Ok(None);
