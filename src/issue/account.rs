@@ -284,7 +284,14 @@ impl Office<'_> {
         let took = match self.ca.account(&next) {
             Ok(standing) => standing.status == Status::Valid,
             // It knows the account and not the key.
-            Err(e) if matches!(e.word(), Some("unauthorized" | "malformed" | "accountDoesNotExist")) => false,
+            Err(e)
+                if matches!(
+                    e.word(),
+                    Some("unauthorized" | "malformed" | "accountDoesNotExist" | "badSignatureAlgorithm")
+                ) =>
+            {
+                false
+            }
             Err(e) => return Err(of_acme(Stage::Account, &e)),
         };
         let Account { key: next_key, url } = next;

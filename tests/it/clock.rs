@@ -25,8 +25,8 @@ fn by_a_clock_that_is_off_nothing_is_ordered_and_nothing_written() {
     site.config(&[site.entry("a", "a.site.test", ""), site.entry("b", "b.site.test", "")].concat());
     site.once().ends(0);
     let before = site.files();
-    // Everything looks expired or not valid yet. By less than a day, for the CA's own certificate must be valid.
-    for (offset, said) in [(365 * DAY, "ahead of"), (-7200, "2h behind"), (2 * 3600, "2h ahead of")] {
+    // Everything looks expired; the certificate of the CA itself, which lives for a year, is valid still.
+    for (offset, said) in [(364 * DAY, "ahead of"), (2 * 3600, "2h ahead of")] {
         for secret in ["a", "b"] {
             std::fs::remove_file(site.folder(secret)).ok();
         }

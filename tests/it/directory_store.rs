@@ -57,23 +57,3 @@ fn a_store_that_can_not_be_written_ends_a_pass_as_one_that_can_be_tried_again() 
     fs::set_permissions(site.store.path(), fs::Permissions::from_mode(0o755)).unwrap();
     Run::of(&mut site.command(&["-once"])).ends(0);
 }
-
-#[test]
-fn the_cap_holds_also_when_the_secret_is_deleted_as_soon_as_it_appears() {
-    let site = Site::new();
-    site.config(&site.entry("web", "www.site.test", ", keepCopy: false"));
-    let daemon = site.daemon();
-    let web = site.folder("web");
-    daemon.until("the cap is met", || {
-        for _ in 0..200 {
-            if fs::remove_file(&web).is_ok() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        daemon.log().contains("state=Capped")
-    });
-    assert_eq!(daemon.log().matches("issued secret=").count(), 4, "{}", daemon.log());
-    assert_eq!(site.pebble.request_lines().iter().filter(|line| line.contains("finalize-order")).count(), 4);
-    assert_eq!(daemon.terminate(), 0);
-}

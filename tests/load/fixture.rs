@@ -54,7 +54,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     let client = || Client::new(auth::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
     let data = config_map(place, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
-    let config = config::read(&data.into(), &place.namespace.into()).unwrap();
+    let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
     let mut wishes = Wishes::default();
     configmap::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
