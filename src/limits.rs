@@ -67,8 +67,14 @@ pub const VISIBLE_FAILURES_MAX: u32 = 3;
 /// A server that starts anew or a route that comes back needs seconds; the CA's validation, once failed, counts for an hour.
 pub const VISIBLE_PATIENCE_PART: u32 = 2;
 
+/// Names that a sentence about an UPDATE lists; an order can have a hundred.
+pub const OWNERS_SHOWN_MAX: usize = 10;
+
 /// Resolvers of resolv.conf that are asked, as in resolv.conf(5).
 pub const RESOLVERS_MAX: usize = 3;
+
+/// Domains of `search` in resolv.conf in which a name is looked for: as many as the C library took for decades, and Kubernetes writes.
+pub const SEARCH_DOMAINS_MAX: usize = 6;
 
 /// Addresses of one server that are tried.
 pub const SERVER_ADDRESSES_MAX: usize = 8;

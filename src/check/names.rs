@@ -6,6 +6,7 @@ use std::slice;
 use super::authority::Authority;
 use super::caa::{self, Applicant, Property, Verdict};
 use super::report::{Level, Report};
+use crate::address::DNS_PORT;
 use crate::config::dns::{OnWildcardHost, Propagation};
 use crate::dns::client::Way;
 use crate::dns::rules::joined;
@@ -63,7 +64,7 @@ impl Zones {
         places: &Places<'_>,
     ) {
         let settings = &wanted.entry.dns;
-        for batch in places.probes() {
+        for mut batch in places.probes() {
             let Published { zone, key, values, .. } = batch.published.clone();
             let Some(owner) = values.first().map(|value| value.owner.clone()) else { continue };
             if !self.probed.insert((owner.clone(), zone.clone(), key.clone())) {
@@ -76,6 +77,7 @@ impl Zones {
                     continue;
                 }
             };
+            let zone = batch.published.zone.clone();
             let way = match places.way(name) {
                 [] | [_] => String::new(),
                 chain => format!("by CNAME {}, ", joined(chain)),
@@ -86,6 +88,9 @@ impl Zones {
             report.say(Level::Ok, object, sentence);
             if self.zones.insert(zone.clone()) {
                 servers(report, context, wanted, &batch.published);
+                if let Some(remark) = &batch.remark {
+                    report.say(Level::Warning, &format!("Zone {zone}"), remark.clone());
+                }
             }
             if !places.wildcard_hosts(batch, settings).is_empty() {
                 let level = match settings.on_wildcard_host {
@@ -179,10 +184,12 @@ fn servers(report: &mut Report, context: &Context, wanted: &Wanted, published: &
     if dns.propagation != Propagation::All {
         return;
     }
-    let own = names.into_iter().map(|name| crate::address::ServerAddress::dns(crate::address::Host::Name(name)));
-    let all = if dns.propagation_nameservers.is_empty() { own.collect() } else { dns.propagation_nameservers.clone() };
-    for server in all {
-        let addresses = context.resolver.resolve(&context.dns, &server, Deadline::after(DNS_FIND));
+    let Context { dns: client, resolver, .. } = context;
+    let within = || Deadline::after(DNS_FIND);
+    let own = names.iter().map(|n| (n.to_string(), resolver.addresses(client, n, DNS_PORT, within())));
+    let set = dns.propagation_nameservers.iter().map(|s| (s.to_string(), resolver.resolve(client, s, within())));
+    let all: Vec<_> = if dns.propagation_nameservers.is_empty() { own.collect() } else { set.collect() };
+    for (server, addresses) in all {
         let sentence = match addresses {
             Err(e) => e,
             Ok(addresses) if addresses.iter().any(|address| soa(*address).is_some()) => continue,

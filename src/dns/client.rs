@@ -3,6 +3,7 @@
 //! Untrusted: every answer. A query's is matched on source, id and question; an UPDATE's counts only when `dns::tsig` has verified it.
 //! The one thing that is remembered is how far a server's clock is from ours, as its signed BADTIME says.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,11 +46,22 @@ pub enum Way<'k> {
     Signed(&'k TsigKey),
 }
 
+/// In which other form a question may be answered.
+#[derive(Clone, Copy, Debug)]
+enum Again {
+    /// Without the record of EDNS.
+    WithoutOpt,
+    /// Signed by the server's clock.
+    ByTheirClock(Time),
+}
+
 /// Why an UPDATE was not carried out, or is not known to have been.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdateError {
-    /// No answer over any transport; what happened on each.
+    /// No answer over any transport; what happened on each. The UPDATE may have arrived.
     Unreachable(String),
+    /// The same where it can not have arrived.
+    NotSent(String),
     /// An answer that does not verify.
     Rejected(Rejected),
     /// A verified answer that says no.
@@ -57,11 +69,11 @@ pub enum UpdateError {
 }
 
 impl UpdateError {
-    /// Whether the server says that it changed nothing. Of what does not verify nobody knows who said it, yet the worst that a lie here
+    /// Whether the server says that it changed nothing, or was never asked to. Of what does not verify nobody knows who said it, yet the worst that a lie here
     /// leads to is a value that is left behind.
     pub fn is_refusal(&self) -> bool {
         match self {
-            UpdateError::Refused(_) => true,
+            UpdateError::Refused(_) | UpdateError::NotSent(_) => true,
             UpdateError::Rejected(Rejected::Unsigned(rcode)) => *rcode != Rcode::NOERROR,
             UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_) | Rejected::BadTime { .. }),
             UpdateError::Unreachable(_) => false,
@@ -89,8 +101,32 @@ impl Client {
         way: Way<'_>,
         deadline: Deadline,
     ) -> Result<Answer, NoAnswer> {
+        let (mut with_opt, mut by_their_clock, mut kept) = (true, false, None);
+        loop {
+            let (result, again) = self.ask(server, name, kind, (way, with_opt), deadline);
+            match again {
+                // RFC 6891 section 6.2.2: the answer of a server that does not know EDNS.
+                Some(Again::WithoutOpt) if with_opt => (with_opt, kept) = (false, result.ok()),
+                Some(Again::ByTheirClock(server_time)) if !by_their_clock => {
+                    self.learn_clock(server, server_time);
+                    by_their_clock = true;
+                }
+                _ => return result.or_else(|e| kept.ok_or(e)),
+            }
+        }
+    }
+
+    /// One question in one form, and whether it is worth to ask in another.
+    fn ask(
+        &self,
+        server: SocketAddr,
+        name: &DnsName,
+        kind: Kind,
+        (way, with_opt): (Way<'_>, bool),
+        deadline: Deadline,
+    ) -> (Result<Answer, NoAnswer>, Option<Again>) {
         let question = Question { id: random_id(), name: name.clone(), kind };
-        let plain = question.message(matches!(way, Way::Recursive));
+        let plain = question.message(matches!(way, Way::Recursive), with_opt);
         let (message, pending) = match way {
             Way::Recursive | Way::Plain => (plain, None),
             Way::Signed(key) => {
@@ -98,27 +134,41 @@ impl Client {
                 (message, Some(pending))
             }
         };
+        let again = Cell::new(None);
         let read = |bytes: &[u8]| {
+            let answer = question.read(bytes);
+            if answer.as_ref().is_ok_and(|a| a.rcode.may_mean_opt()) {
+                again.set(Some(Again::WithoutOpt));
+            }
             if let Some(pending) = &pending
                 && let Err(e) = pending.check(bytes, self.clock(server))
             {
+                if let Rejected::BadTime { server_time } = e {
+                    again.set(Some(Again::ByTheirClock(server_time)));
+                }
                 return Err(not_counted(&e));
             }
-            question.read(bytes).map_err(|e| match e {
+            answer.map_err(|e| match e {
                 NotAnAnswer::Stray => "an answer to another question".to_owned(),
                 NotAnAnswer::Garbage(e) => format!("an answer that is not DNS ({e})"),
             })
         };
-        let take = |bytes: &[u8]| read(bytes).map_or_else(Take::Next, Take::Answer);
-        let udp = match over_udp(server, &message, &DNS_QUERY_UDP_WAITS, deadline, take) {
-            Ok(answer) if !answer.truncated => return Ok(answer),
-            Ok(_) => "a cut answer".to_owned(),
-            Err(e) => e,
+        // BADTIME is signed: nothing better will come.
+        let is_last = || matches!(again.get(), Some(Again::ByTheirClock(_)));
+        let take = |bytes: &[u8]| match read(bytes) {
+            Err(why) if !is_last() => Take::Next(why),
+            read => Take::Answer(read),
         };
-        let tcp = over_tcp(server, &message, deadline).and_then(|bytes| read(&bytes));
+        let udp = match over_udp(server, &message, &DNS_QUERY_UDP_WAITS, deadline, take) {
+            Ok(Ok(answer)) if !answer.truncated => return (Ok(answer), again.get()),
+            Ok(Ok(_)) => "a cut answer".to_owned(),
+            Ok(Err(why)) => return (Err(NoAnswer(format!("UDP: {why}"))), again.get()),
+            Err(lost) => lost.why,
+        };
+        let tcp = over_tcp(server, &message, deadline).map_err(|lost| lost.why).and_then(|bytes| read(&bytes));
         // What is missing there could be what was asked for.
         let whole = tcp.and_then(|answer| if answer.truncated { Err("a cut answer".to_owned()) } else { Ok(answer) });
-        whole.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}")))
+        (whole.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}"))), again.get())
     }
 
     /// Signs one UPDATE and sends it. With `auto` TCP first, for it has no size limit and no doubt about what arrived; UDP as the
@@ -137,12 +187,7 @@ impl Client {
     ) -> Result<(), UpdateError> {
         let mut result = self.update_once(server, update, key, transport, deadline);
         if let Err(UpdateError::Rejected(Rejected::BadTime { server_time })) = result {
-            let now = time::now();
-            metrics::clock_seen(Peer::Dns, server_time);
-            self.offsets().insert(server, server_time.unix() - now.unix());
-            let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
-            let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");
-            event!(warn, "clocks-differ", server = shown(server), hint = hint);
+            self.learn_clock(server, server_time);
             result = self.update_once(server, update, key, transport, deadline);
         }
         match result?.rcode() {
@@ -160,11 +205,14 @@ impl Client {
         deadline: Deadline,
     ) -> Result<Verified, UpdateError> {
         let (signed, pending) = tsig::sign(key, &update.message(random_id()), self.clock(server));
-        let mut failed = Vec::new();
+        let (mut failed, mut is_sent) = (Vec::new(), false);
         if transport != Transport::Udp {
             match over_tcp(server, &signed, deadline) {
                 Ok(answer) => return pending.check(&answer, self.clock(server)).map_err(UpdateError::Rejected),
-                Err(e) => failed.push(format!("TCP: {e}")),
+                Err(lost) => {
+                    failed.push(format!("TCP: {}", lost.why));
+                    is_sent |= lost.is_sent;
+                }
             }
         }
         if transport != Transport::Tcp {
@@ -172,12 +220,17 @@ impl Client {
                 failed.push(format!("UDP: the UPDATE is too large for it ({} octets)", signed.len()));
             } else {
                 match self.update_over_udp(server, &signed, &pending, deadline) {
-                    Err(UpdateError::Unreachable(e)) => failed.push(format!("UDP: {e}")),
+                    Err(UpdateError::NotSent(e)) => failed.push(format!("UDP: {e}")),
+                    Err(UpdateError::Unreachable(e)) => {
+                        failed.push(format!("UDP: {e}"));
+                        is_sent = true;
+                    }
                     other => return other,
                 }
             }
         }
-        Err(UpdateError::Unreachable(failed.join("; ")))
+        let failed = failed.join("; ");
+        Err(if is_sent { UpdateError::Unreachable(failed) } else { UpdateError::NotSent(failed) })
     }
 
     /// Anybody can send a datagram, so one that proves nothing does not end the wait; what explains a refusal does.
@@ -204,8 +257,19 @@ impl Client {
         };
         match over_udp(server, signed, &DNS_UPDATE_UDP_WAITS, deadline, take) {
             Ok(result) => result.map_err(UpdateError::Rejected),
-            Err(why) => Err(UpdateError::Unreachable(why)),
+            Err(lost) if lost.is_sent => Err(UpdateError::Unreachable(lost.why)),
+            Err(lost) => Err(UpdateError::NotSent(lost.why)),
         }
+    }
+
+    /// Remembers how far a server's clock is from ours, as its signed BADTIME says.
+    fn learn_clock(&self, server: SocketAddr, server_time: Time) {
+        let now = time::now();
+        metrics::clock_seen(Peer::Dns, server_time);
+        self.offsets().insert(server, server_time.unix() - now.unix());
+        let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
+        let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");
+        event!(warn, "clocks-differ", server = shown(server), hint = hint);
     }
 
     /// Our clock, set to the server's where the two are known to differ.
@@ -232,7 +296,7 @@ fn not_counted(rejected: &Rejected) -> String {
         Rejected::Malformed(what) => format!("an answer that {what}"),
         Rejected::Stale { signed } => format!("an answer that was signed at {signed}, too far from our clock"),
         Rejected::BadTime { server_time } => format!("BADTIME, for there it is {server_time}"),
-        Rejected::Explained(error) | Rejected::Error(error) => format!("{error}"),
+        Rejected::Explained(error) | Rejected::Error(error) => error.tsig_name(),
         Rejected::Unsigned(Rcode::NOERROR) | Rejected::WrongMac | Rejected::OtherKey => {
             "an answer that our key did not sign".to_owned()
         }

@@ -3,12 +3,15 @@
 //! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs produces
 //! each on the real servers. Nothing here may print a secret: a key is shown by name and algorithm.
 
+use std::fmt;
+
 use super::client::UpdateError;
 use super::key::TsigKey;
 use super::tsig::{FUDGE, Rejected};
 use super::update::Update;
 use super::wire::Rcode;
 use super::zone::Server;
+use crate::limits::OWNERS_SHOWN_MAX;
 use crate::name::DnsName;
 use crate::time::{Time, human};
 
@@ -25,40 +28,92 @@ pub struct Attempt<'a> {
     pub at: Time,
 }
 
+/// The names that an error is about.
+struct About {
+    /// At least one.
+    names: Vec<DnsName>,
+    /// It is about each of them. Else it is about one of them at least, and nobody knows which.
+    is_known: bool,
+}
+
+impl About {
+    /// What is said of each, as far as it is shown.
+    fn each(&self, say: impl Fn(&DnsName) -> String) -> String {
+        let shown = self.names.iter().take(OWNERS_SHOWN_MAX);
+        let text = shown.map(say).collect::<Vec<_>>().join(" ");
+        match self.names.len().saturating_sub(OWNERS_SHOWN_MAX) {
+            0 => text,
+            more => format!("{text} … ({more} more)"),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_known && self.names.len() > 1 {
+            f.write_str("one of ")?;
+        }
+        let shown = self.names.iter().take(OWNERS_SHOWN_MAX).map(DnsName::as_str);
+        f.write_str(&shown.collect::<Vec<_>>().join(", "))?;
+        match self.names.len().saturating_sub(OWNERS_SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
 impl Attempt<'_> {
     /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
     pub fn sentence(&self, error: &UpdateError) -> String {
+        self.sentence_about(error, &[])
+    }
+
+    /// The same where the names that `error` is about are known, of all whose values were in the UPDATE.
+    pub fn sentence_about(&self, error: &UpdateError, names: &[DnsName]) -> String {
         let Attempt { server, update: Update { zone, .. }, key, .. } = self;
-        let what = self.what(error);
+        let about =
+            About { names: if names.is_empty() { self.owners() } else { names.to_vec() }, is_known: !names.is_empty() };
+        let what = self.what(error, &about);
         let dot = if what.ends_with('?') { "" } else { "." };
-        format!("UPDATE of {zone} at {server} with the key {key}: {what}{dot} By hand: {}", self.by_hand())
+        format!(
+            "UPDATE of {zone} at {server} with the key {key}: {what}{dot} By hand: {}",
+            self.by_hand(&about.names[0])
+        )
     }
 
-    fn owner(&self) -> &DnsName {
-        self.update.values.first().map_or(self.update.zone, |v| &v.owner)
+    /// The owners of the values; the zone where there are none, which is never no name.
+    fn owners(&self) -> Vec<DnsName> {
+        let mut owners: Vec<DnsName> = self.update.values.iter().map(|v| v.owner.clone()).collect();
+        owners.sort();
+        owners.dedup();
+        if owners.is_empty() {
+            owners.push(self.update.zone.clone());
+        }
+        owners
     }
 
-    fn by_hand(&self) -> String {
-        let (zone, owner) = (self.update.zone, self.owner());
+    fn by_hand(&self, owner: &DnsName) -> String {
+        let zone = self.update.zone;
         let (ip, port) = (self.server.address.ip(), self.server.address.port());
         format!(
             "`dig +norec -p {port} @{ip} {owner} TXT`, `(echo server {ip} {port}; echo zone {zone}; echo update add {owner}. 60 TXT test; echo send) | nsupdate -k KEYFILE`"
         )
     }
 
-    fn what(&self, error: &UpdateError) -> String {
+    fn what(&self, error: &UpdateError, about: &About) -> String {
         let Attempt { update: Update { zone, .. }, key, .. } = self;
-        let owner = self.owner();
+        let owner = about;
         let name = &key.name;
+        let bind = about.each(|owner| format!("grant {name} name {owner}. TXT;"));
         let grants = format!(
-            "BIND: `grant {name} name {owner}. TXT;` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
+            "BIND: `{bind}` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
         );
         let known = format!(
             "BIND has the key in `key {name} {{ algorithm {}; secret …; }};`, Knot in its section `key` as `id: {name}`, PowerDNS in what `pdnsutil list-tsig-keys` prints",
             key.algorithm
         );
         match error {
-            UpdateError::Unreachable(how) => format!("no usable answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
+            UpdateError::Unreachable(how) | UpdateError::NotSent(how) => format!("no usable answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
             UpdateError::Refused(Rcode::REFUSED) => {
                 format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
             }
@@ -97,7 +152,7 @@ impl Attempt<'_> {
             UpdateError::Rejected(Rejected::Unsigned(rcode)) => format!("it says {rcode}, unsigned"),
             UpdateError::Rejected(Rejected::Malformed(what)) => format!("its answer {what}"),
             UpdateError::Rejected(Rejected::Stray) => "its answer is to another request".to_owned(),
-            UpdateError::Rejected(Rejected::Error(error)) => format!("it says {error}"),
+            UpdateError::Rejected(Rejected::Error(error)) => format!("it says {}", error.tsig_name()),
             UpdateError::Rejected(Rejected::OtherKey) => "its answer is signed by another key".to_owned(),
             UpdateError::Rejected(Rejected::WrongMac) => "the signature of its answer is wrong: somebody in between, or another secret under the same name".to_owned(),
             UpdateError::Rejected(Rejected::Stale { signed }) => format!("its answer was signed at {signed}, too far from our clock"),

@@ -3,12 +3,12 @@
 //! Untrusted and unsigned: what a resolver says steers where we look, never whether a write succeeded. It is never asked for a
 //! challenge name: its NXDOMAIN would hide the record from the CA for the zone's negative TTL.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
 use super::client::{Client, NoAnswer, Way};
 use super::wire::{Answer, Data, Kind, Rcode};
 use crate::address::{DNS_PORT, Host, ServerAddress};
-use crate::limits::{RESOLVERS_MAX, SERVER_ADDRESSES_MAX};
+use crate::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
 use crate::name::DnsName;
 use crate::time::Deadline;
 
@@ -30,20 +30,31 @@ impl Resolver {
     /// When none does; what each said. SERVFAIL and REFUSED are errors and never "no such name".
     pub fn query(&self, client: &Client, name: &DnsName, kind: Kind, deadline: Deadline) -> Result<Answer, String> {
         let servers = self.servers()?;
-        let mut said = Vec::new();
+        let (mut said, mut failed) = (Vec::new(), None);
         for server in &servers {
             match client.query(*server, name, kind, Way::Recursive, deadline) {
                 Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
                     return Ok(answer);
                 }
-                Ok(answer) => said.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode)),
+                Ok(answer) => {
+                    failed = failed.or((answer.rcode == Rcode::SERVFAIL).then_some(server));
+                    said.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
+                }
                 Err(NoAnswer(e)) => said.push(format!("resolver {} does not answer for {name} ({e})", shown(*server))),
             }
+        }
+        // It says no more than that to whoever does not look closer.
+        if let Some(server) = failed {
+            let (ip, port) = (server.ip(), server.port());
+            said.push(format!(
+                "SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @{ip} -p {port} {name}` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver"
+            ));
         }
         Err(said.join("; "))
     }
 
-    /// The addresses of a server, IPv4 before IPv6 as most clusters route only the former.
+    /// The addresses of a server of the configuration, IPv4 before IPv6 as most clusters route only the former. A name that has none as it
+    /// stands is looked for in the domains of `search` in resolv.conf, as other programs in the pod find it.
     ///
     /// # Errors
     /// When a name has no address or could not be looked up.
@@ -57,6 +68,41 @@ impl Resolver {
             Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, server.port)]),
             Host::Name(name) => name,
         };
+        let error = match self.addresses(client, name, server.port, deadline) {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let domains = self.search();
+        for domain in &domains {
+            if let Ok(longer) = domain.child(name.as_str())
+                && let Ok(found) = self.addresses(client, &longer, server.port, deadline)
+            {
+                return Ok(found);
+            }
+        }
+        match (domains.is_empty(), name.parent()) {
+            (true, Some(_)) => Err(error),
+            (true, None) => Err(format!("{error}: write it with its domain")),
+            (false, _) => {
+                let domains = domains.iter().map(DnsName::as_str).collect::<Vec<_>>().join(", ");
+                Err(format!(
+                    "{error}, neither as it stands nor in {domains} (`search` of {RESOLV_CONF}): write it with its domain"
+                ))
+            }
+        }
+    }
+
+    /// The addresses of exactly this name, such as an NS record has it.
+    ///
+    /// # Errors
+    /// When it has no address or could not be looked up.
+    pub fn addresses(
+        &self,
+        client: &Client,
+        name: &DnsName,
+        port: u16,
+        deadline: Deadline,
+    ) -> Result<Vec<SocketAddr>, String> {
         let mut found: Vec<IpAddr> = Vec::new();
         let mut failed = None;
         for kind in [Kind::A, Kind::Aaaa] {
@@ -67,9 +113,17 @@ impl Resolver {
         }
         found.truncate(SERVER_ADDRESSES_MAX);
         match (found.is_empty(), failed) {
-            (false, _) => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, server.port)).collect()),
+            (false, _) => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()),
             (true, Some(e)) => Err(e),
             (true, None) => Err(format!("{name} has no address (resolver {self})")),
+        }
+    }
+
+    /// The domains in which a short name is looked for: those of the pod, where its resolver is used.
+    fn search(&self) -> Vec<DnsName> {
+        match self {
+            Resolver::System => std::fs::read_to_string(RESOLV_CONF).map_or(Vec::new(), |text| search(&text)),
+            Resolver::Server(_) => Vec::new(),
         }
     }
 
@@ -79,7 +133,7 @@ impl Resolver {
                 let text = std::fs::read_to_string(RESOLV_CONF).map_err(|e| {
                     format!("{RESOLV_CONF} can not be read ({e}); give a resolver with -resolver HOST[:PORT]")
                 })?;
-                Ok(nameservers(&text))
+                nameservers(&text, interface)
             }
             Resolver::Server(server) => match server.literal() {
                 Some(address) => Ok(vec![address]),
@@ -105,7 +159,7 @@ impl std::fmt::Display for Resolver {
 pub fn address(record: &super::wire::Rr) -> Option<IpAddr> {
     match record.data {
         Data::Address(ip) => Some(ip),
-        Data::Caa { .. } | Data::Cname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,
+        Data::Caa { .. } | Data::Cname(_) | Data::OddCname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,
     }
 }
 
@@ -114,20 +168,53 @@ pub fn shown(address: SocketAddr) -> String {
     ServerAddress::from(address).to_string()
 }
 
-/// The `nameserver` lines of resolv.conf(5): the first three; the local host where there are none.
-fn nameservers(text: &str) -> Vec<SocketAddr> {
-    let mut servers: Vec<SocketAddr> = text
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("nameserver")?.split_whitespace().next())
-        // A scope (`fe80::1%eth0`) can not be expressed here; such a server is left out.
-        .filter_map(|ip| ip.parse::<IpAddr>().ok())
-        .map(|ip| SocketAddr::new(ip, DNS_PORT))
-        .take(RESOLVERS_MAX)
-        .collect();
-    if servers.is_empty() {
-        servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT)));
+/// The lines of resolv.conf(5) that begin with one of these words.
+fn lines<'t>(text: &'t str, keywords: &'t [&str]) -> impl Iterator<Item = std::str::SplitWhitespace<'t>> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|first| keywords.contains(first)).map(|_| words)
+    })
+}
+
+/// The first three `nameserver` lines that can be used; the local host where there are none at all. `interface` tells the number of a
+/// network interface.
+///
+/// # Errors
+/// When there are some and none can be used.
+fn nameservers(text: &str, interface: impl Fn(&str) -> Option<u32>) -> Result<Vec<SocketAddr>, String> {
+    let words: Vec<&str> = lines(text, &["nameserver"]).filter_map(|mut words| words.next()).collect();
+    let address = |word: &&str| match word.split_once('%') {
+        None => Some(SocketAddr::new(word.parse().ok()?, DNS_PORT)),
+        // An address of one link (RFC 4007 section 11).
+        Some((ip, scope)) => Some(SocketAddrV6::new(ip.parse().ok()?, DNS_PORT, 0, interface(scope)?).into()),
+    };
+    let servers: Vec<SocketAddr> = words.iter().filter_map(address).take(RESOLVERS_MAX).collect();
+    match (servers.is_empty(), words.is_empty()) {
+        (false, _) => Ok(servers),
+        (true, true) => Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, DNS_PORT))]),
+        (true, false) => {
+            let shown: Vec<String> = words.iter().take(RESOLVERS_MAX).map(|word| format!("{word:?}")).collect();
+            Err(format!(
+                "{RESOLV_CONF} names no resolver that can be used ({}; an address without a port, and the interface behind a `%` must be there); give one with -resolver HOST[:PORT]",
+                shown.join(", ")
+            ))
+        }
     }
-    servers
+}
+
+/// The domains of the last `search` or `domain` line.
+fn search(text: &str) -> Vec<DnsName> {
+    let words = lines(text, &["search", "domain"]).last();
+    words.into_iter().flatten().filter_map(|word| DnsName::parse(word).ok()).take(SEARCH_DOMAINS_MAX).collect()
+}
+
+/// The number of a network interface, which may stand there itself.
+fn interface(name: &str) -> Option<u32> {
+    let number = || {
+        let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+        is_name.then(|| std::fs::read_to_string(format!("/sys/class/net/{name}/ifindex")).ok())?
+    };
+    name.parse().ok().or_else(|| number()?.trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -137,8 +224,30 @@ mod tests {
     #[test]
     fn resolv_conf_is_read_as_the_c_library_reads_it() {
         let text = "# comment\nsearch a b\nnameserver 10.0.0.10\n nameserver ::1\noptions ndots:5\nnameserver fe80::1%eth0\nnameserver x\nnameserver 1.1.1.1 # x\nnameserver 2.2.2.2\n";
-        let found: Vec<String> = nameservers(text).into_iter().map(|s| s.to_string()).collect();
-        assert_eq!(found, ["10.0.0.10:53", "[::1]:53", "1.1.1.1:53"]);
-        assert_eq!(nameservers("search x")[0].to_string(), "127.0.0.1:53");
+        let of = |text: &str| {
+            let found = nameservers(text, |name| (name == "eth0").then_some(7));
+            found.map(|servers| servers.iter().map(SocketAddr::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(of(text).unwrap(), ["10.0.0.10:53", "[::1]:53", "[fe80::1%7]:53"]);
+        assert_eq!(of("search x").unwrap(), ["127.0.0.1:53"]);
+        assert_eq!(of("nameservers 192.0.2.1\nnameserver\t192.0.2.2").unwrap(), ["192.0.2.2:53"]);
+        let said = of("nameserver 1.1.1.1#53\nnameserver fe80::1%gone\n").unwrap_err();
+        let expected =
+            "/etc/resolv.conf names no resolver that can be used (\"1.1.1.1#53\", \"fe80::1%gone\"; an address";
+        assert!(said.starts_with(expected) && said.ends_with("give one with -resolver HOST[:PORT]"), "{said}");
+    }
+
+    #[test]
+    fn the_last_search_line_counts() {
+        let of = |text: &str| search(text).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(of("domain a.test\nsearch  b.test. c.test\n"), "b.test c.test");
+        assert_eq!(of("searching a.test\n"), "");
+        assert_eq!(of("search a b c d e f g h i"), "a b c d e f");
+    }
+
+    #[test]
+    fn an_interface_is_known_by_name_and_by_number() {
+        assert_eq!((interface("lo"), interface("12")), (Some(1), Some(12)));
+        assert_eq!((interface("nowhere0"), interface("../lo"), interface("")), (None, None, None));
     }
 }

@@ -20,6 +20,24 @@ pub(super) enum Take<T> {
     Next(String),
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) why: String,
+    /// Whether the message may have arrived.
+    pub(super) is_sent: bool,
+}
+
+impl Lost {
+    fn unsent(why: impl Into<String>) -> Lost {
+        Lost { why: why.into(), is_sent: false }
+    }
+
+    fn sent(why: impl Into<String>) -> Lost {
+        Lost { why: why.into(), is_sent: true }
+    }
+}
+
 /// Sends `message` and waits for an answer; the same octets again after each of `waits`.
 pub(super) fn over_udp<T>(
     server: SocketAddr,
@@ -27,37 +45,38 @@ pub(super) fn over_udp<T>(
     waits: &[Duration],
     deadline: Deadline,
     mut read: impl FnMut(&[u8]) -> Take<T>,
-) -> Result<T, String> {
+) -> Result<T, Lost> {
     pulse::beat();
     let mut exchange = Exchange::begin(Peer::Dns);
-    let mut why = "no answer".to_owned();
-    let socket = connected(server).map_err(|e| e.to_string())?;
+    let mut lost = Lost::unsent("no answer");
+    let socket = connected(server).map_err(|e| Lost::unsent(e.to_string()))?;
     let mut buffer = [0; 65_535];
     for wait in waits {
         // What is sent when nobody waits any more could still be carried out.
         if deadline.left().is_none() {
             break;
         }
-        socket.send(message).map_err(|e| plain(&e))?;
+        socket.send(message).map_err(|e| Lost { why: plain(&e), ..lost })?;
+        let first = !std::mem::replace(&mut lost.is_sent, true);
         let attempt = deadline.sooner(*wait);
         while let Some(left) = attempt.left() {
-            socket.set_read_timeout(Some(left)).map_err(|e| e.to_string())?;
+            socket.set_read_timeout(Some(left)).map_err(|e| Lost::sent(e.to_string()))?;
             match socket.recv(&mut buffer) {
                 Ok(length) => match read(&buffer[..length]) {
                     Take::Answer(answer) => {
                         exchange.answered(ANSWERED);
                         return Ok(answer);
                     }
-                    Take::Next(what) => why = what,
+                    Take::Next(what) => lost.why = what,
                 },
                 Err(e) if is_timeout(&e) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // ICMP told that nobody listens there.
-                Err(e) => return Err(plain(&e)),
+                // ICMP told that nobody listens there. Of an earlier datagram nobody knows.
+                Err(e) => return Err(Lost { why: plain(&e), is_sent: !first }),
             }
         }
     }
-    Err(why)
+    Err(lost)
 }
 
 /// What counts for an answer, whatever it says.
@@ -75,20 +94,21 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// One exchange over a connection of its own: two octets of length, then the message (RFC 7766 section 8).
-pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, String> {
+pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, Lost> {
     pulse::beat();
     let mut exchange = Exchange::begin(Peer::Dns);
-    let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or("no time left")?;
-    let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| plain(&e))?;
+    let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or_else(|| Lost::unsent("no time left"))?;
+    let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| Lost::unsent(plain(&e)))?;
     let deadline = deadline.sooner(DNS_TCP_ANSWER);
-    let length = u16::try_from(message.len()).map_err(|_| "the message is too large for DNS")?;
-    stream.set_nodelay(true).map_err(|e| e.to_string())?;
-    stream.set_write_timeout(Some(deadline.left().ok_or("no time left")?)).map_err(|e| e.to_string())?;
-    stream.write_all(&[&length.to_be_bytes(), message].concat()).map_err(|e| plain(&e))?;
+    let length = u16::try_from(message.len()).map_err(|_| Lost::unsent("the message is too large for DNS"))?;
+    let left = deadline.left().ok_or_else(|| Lost::unsent("no time left"))?;
+    let set = stream.set_nodelay(true).and_then(|()| stream.set_write_timeout(Some(left)));
+    set.map_err(|e| Lost::unsent(e.to_string()))?;
+    stream.write_all(&[&length.to_be_bytes(), message].concat()).map_err(|e| Lost::sent(plain(&e)))?;
     let mut prefix = [0; 2];
-    read_exact(&mut stream, &mut prefix, deadline)?;
+    read_exact(&mut stream, &mut prefix, deadline).map_err(Lost::sent)?;
     let mut answer = vec![0; usize::from(u16::from_be_bytes(prefix))];
-    read_exact(&mut stream, &mut answer, deadline)?;
+    read_exact(&mut stream, &mut answer, deadline).map_err(Lost::sent)?;
     exchange.answered(ANSWERED);
     Ok(answer)
 }

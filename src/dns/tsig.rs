@@ -167,7 +167,8 @@ impl Pending {
                 read_time48(tsig.other).ok_or(Rejected::Malformed("BADTIME without the server's time"))?;
             return Err(Rejected::BadTime { server_time });
         }
-        if now.distance(tsig.time) > FUDGE {
+        // The peer's own fudge, and no more of it than ours: section 5.2.3 compares with that of the message.
+        if now.distance(tsig.time) > FUDGE.min(Duration::from_secs(tsig.fudge_secs.into())) {
             return Err(Rejected::Stale { signed: tsig.time });
         }
         match tsig.error {

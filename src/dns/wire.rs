@@ -44,10 +44,19 @@ impl Kind {
 #[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
 pub enum Data {
     Address(IpAddr),
-    Caa { critical: bool, tag: String, value: String },
+    Caa {
+        critical: bool,
+        tag: String,
+        value: String,
+    },
     Cname(DnsName),
+    /// A CNAME whose target is no name that we can write to, as zone files have it.
+    OddCname(String),
     Ns(DnsName),
-    Soa { mname: Option<DnsName>, serial: u32 },
+    Soa {
+        mname: Option<DnsName>,
+        serial: u32,
+    },
     Txt(Vec<u8>),
 }
 
@@ -77,7 +86,8 @@ pub struct Answer {
     pub additionals: Vec<Rr>,
 }
 
-/// A response code or TSIG error (IANA "DNS RCODEs"), shown by its name.
+/// A response code or TSIG error (IANA "DNS RCODEs"), shown by its name. IANA gives 16 to two: it is shown as BADVERS, which headers have;
+/// [`Rcode::tsig_name`] is for TSIG records.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rcode(pub u16);
 
@@ -92,10 +102,24 @@ impl Rcode {
     pub const YXRRSET: Rcode = Rcode(7);
     pub const NOTAUTH: Rcode = Rcode(9);
     pub const NOTZONE: Rcode = Rcode(10);
+    pub const BADVERS: Rcode = Rcode(16);
     pub const BADSIG: Rcode = Rcode(16);
     pub const BADKEY: Rcode = Rcode(17);
     pub const BADTIME: Rcode = Rcode(18);
     pub const BADTRUNC: Rcode = Rcode(22);
+
+    /// Whether a server that says so may not know EDNS, or this version of it (RFC 6891 sections 6.1.3 and 7).
+    pub fn may_mean_opt(self) -> bool {
+        matches!(self, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
+    }
+
+    /// The name as an error of a TSIG record.
+    pub fn tsig_name(self) -> String {
+        match self {
+            Rcode::BADSIG => "BADSIG".to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl std::fmt::Display for Rcode {
@@ -112,7 +136,7 @@ impl std::fmt::Display for Rcode {
             8 => "NXRRSET",
             9 => "NOTAUTH",
             10 => "NOTZONE",
-            16 => "BADSIG",
+            16 => "BADVERS",
             17 => "BADKEY",
             18 => "BADTIME",
             22 => "BADTRUNC",
@@ -139,14 +163,16 @@ pub struct Question {
 }
 
 impl Question {
-    /// The query message, with EDNS. `recurse` asks a resolver to do the work.
-    pub fn message(&self, recurse: bool) -> Vec<u8> {
+    /// The query message. `recurse` asks a resolver to do the work; `opt` adds the record of EDNS (RFC 6891).
+    pub fn message(&self, recurse: bool, opt: bool) -> Vec<u8> {
         let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = recurse;
         message.add_query(Query::query(wire_name(&self.name), self.kind.record_type()));
-        let mut edns = Edns::new();
-        edns.set_max_payload(DNS_UDP_PAYLOAD);
-        message.set_edns(edns);
+        if opt {
+            let mut edns = Edns::new();
+            edns.set_max_payload(DNS_UDP_PAYLOAD);
+            message.set_edns(edns);
+        }
         message.to_vec().expect("one question of a valid name encodes")
     }
 
@@ -205,7 +231,8 @@ fn records(section: &[Record]) -> Vec<Rr> {
                     tag: caa.tag.to_ascii_lowercase(),
                     value: String::from_utf8_lossy(&caa.value).into_owned(),
                 },
-                RData::CNAME(name) => Data::Cname(host_name(name)?),
+                // Left out, it would pass for none.
+                RData::CNAME(name) => host_name(name).map_or_else(|| Data::OddCname(presented(name)), Data::Cname),
                 RData::NS(name) => Data::Ns(host_name(name)?),
                 RData::SOA(soa) => Data::Soa { mname: host_name(&soa.mname), serial: soa.serial },
                 // A value may be split into character-strings anywhere; joined it is the value (RFC 7208 section 3.3 for the custom).
@@ -222,8 +249,21 @@ fn wire_name(name: &DnsName) -> Name {
         .expect("labels of 1 to 63 octets, 253 in all, checked by DnsName")
 }
 
+/// The name as zone files have it (RFC 1035 section 5.1).
+fn presented(name: &Name) -> String {
+    let octet = |octet: &u8| match octet {
+        b'.' | b'\\' | b'"' | b';' | b'(' | b')' => format!("\\{}", char::from(*octet)),
+        0x21..=0x7e => char::from(*octet).to_string(),
+        other => format!("\\{other:03}"),
+    };
+    let label = |label: &[u8]| label.iter().map(octet).collect::<String>() + ".";
+    Some(name.iter().map(label).collect::<String>()).filter(|text| !text.is_empty()).unwrap_or_else(|| ".".to_owned())
+}
+
+/// The name, where it consists of octets that host names have. A dot inside a label does not make two of it.
 fn host_name(name: &Name) -> Option<DnsName> {
-    let labels: Option<Vec<&str>> = name.iter().map(|label| std::str::from_utf8(label).ok()).collect();
+    let text = |label| std::str::from_utf8(label).ok().filter(|label: &&str| !label.contains('.'));
+    let labels: Option<Vec<&str>> = name.iter().map(text).collect();
     DnsName::parse(&labels?.join(".")).ok()
 }
 

@@ -197,7 +197,8 @@ impl<'a> Run<'a> {
         let published = places.publish(&mut batches, self.wanted);
         if published.is_err() {
             // What was refused is not there to be withdrawn.
-            let refused = |p: &Published| batches.iter().any(|b| b.published == *p && !b.may_be_there);
+            let same = |b: &Batch, p: &Published| (&b.published.key, &b.published.values) == (&p.key, &p.values);
+            let refused = |p: &Published| batches.iter().any(|b| same(b, p) && !b.may_be_there);
             self.flight(claim).published.retain(|p| !refused(p));
         }
         let noted = published.and_then(|()| self.note_servers(claim, &batches));
@@ -240,14 +241,14 @@ impl<'a> Run<'a> {
         claim.save()
     }
 
-    /// Which server took each batch, in the order in which they were published. It stands for its zone: what is withdrawn there is
-    /// gone, and the server that was tried first may be dark or a secondary. Written only when another one took a batch than the one
+    /// Which server took each batch in which zone, in the order in which they were published. It stands for its zone: what is withdrawn
+    /// there is gone, and the server that was tried first may be dark or a secondary. Written only when another one took a batch than the one
     /// that the record names already.
     fn note_servers(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
         let published = &mut self.flight(claim).published;
         let moved = batches.iter().any(|batch| !published.contains(&batch.published));
         for Batch { published: taken, .. } in batches {
-            published.retain(|p| (&p.zone, &p.key, &p.values) != (&taken.zone, &taken.key, &taken.values));
+            published.retain(|p| (&p.key, &p.values) != (&taken.key, &taken.values));
             published.push(taken.clone());
         }
         if moved { claim.save() } else { Ok(()) }

@@ -13,6 +13,7 @@ use crate::dns::zone::Target;
 use crate::limits::PROBE_EVERY;
 use crate::log::event;
 use crate::name::{DnsName, ObjectRef};
+use crate::record::Published;
 use crate::sources::Wanted;
 use crate::time::{self, Time};
 
@@ -92,7 +93,7 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     for batch in places.probes() {
         let (zone, key) = (&batch.published.zone, &batch.published.key);
         if context.probes.begin(zone, key, time::now())
-            && let Err(error) = probe_zone(context, wanted, &batch)
+            && let Err(error) = probe_zone(context, wanted, batch)
         {
             result = Err(Failed::new(Stage::Publish, Severity::Transient, error));
         }
@@ -100,8 +101,8 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
     result
 }
 
-fn probe_zone(context: &Context, wanted: &Wanted, batch: &Batch) -> Result<(), String> {
-    let (zone, key, at) = (&batch.published.zone, &batch.published.key, time::now());
+fn probe_zone(context: &Context, wanted: &Wanted, mut batch: Batch) -> Result<(), String> {
+    let (Published { zone, key, .. }, at) = (&batch.published.clone(), time::now());
     let done = batch.delete(&context.dns, wanted.entry.dns.transport);
     let changed = context.probes.end(zone, key, at, done.as_ref().map(|_| ()).map_err(String::clone));
     match &done {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::gates::Permit;
-use super::send::{NotDone, read_keys, send};
+use super::send::{NEVER_WRITTEN, NotDone, read_keys, send, zone_of_key};
 use super::{Context, Failed};
 use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
 use crate::decide::attempts::{Severity, Stage};
@@ -45,6 +45,10 @@ pub struct Batch {
     primary_first: bool,
     keys: Vec<TsigKey>,
     lane: Lane,
+    /// What the user should know of the way to the zone; see [`Target`].
+    pub remark: Option<String>,
+    /// Zones that may be meant instead; see [`Target`].
+    other_zones: Vec<DnsName>,
     /// Names whose challenge lies right below them: those of them that live from a wildcard record vanish while it is there.
     hosts: Vec<DnsName>,
     /// Those that do.
@@ -56,14 +60,41 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key.
+    /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key. The zone may be another
+    /// afterwards: the one that the holder of the key is shown.
     ///
     /// # Errors
     /// What each server that was tried said.
-    pub fn delete(&self, client: &Client, transport: Transport) -> Result<(Server, TsigKey), String> {
-        let Published { zone, values, .. } = &self.published;
-        let update = Update { zone, action: Action::Delete, values };
-        send(client, (&self.servers, self.primary_first), &self.keys, &update, transport).map_err(|e| e.said)
+    pub fn delete(&mut self, client: &Client, transport: Transport) -> Result<(Server, TsigKey), String> {
+        loop {
+            let Published { zone, values, .. } = &self.published;
+            let update = Update { zone, action: Action::Delete, values };
+            match send(client, (&self.servers, self.primary_first), &self.keys, &update, transport) {
+                Ok(done) => return Ok(done),
+                Err(not_done) if self.moves(client, &not_done) => {}
+                Err(not_done) => return Err(self.told(&not_done.said)),
+            }
+        }
+    }
+
+    /// Turns to the zone that the holder of the key is shown, once, where a server said that it is not primary for the one that anybody is
+    /// shown. Returns whether there is such a zone.
+    fn moves(&mut self, client: &Client, not_done: &NotDone) -> bool {
+        let others = std::mem::take(&mut self.other_zones);
+        let zone = match others.is_empty() {
+            true => None,
+            false => zone_of_key(client, not_done, &self.published.values).filter(|zone| others.contains(zone)),
+        };
+        zone.map(|zone| {
+            event!(info, "zone-of-key", zone = zone, hint = format!("{} is shown to others", self.published.zone));
+            self.published.zone = zone;
+        })
+        .is_some()
+    }
+
+    /// What the servers said, after what is to be known of the way to them.
+    fn told(&self, said: &str) -> String {
+        self.remark.as_ref().map_or(String::new(), |remark| format!("{remark}. ")) + said
     }
 }
 
@@ -164,7 +195,6 @@ impl<'c> Places<'c> {
 
     /// The batches with a value that nobody ever wrote: deleting it tests key, clock, policy and reachability.
     pub fn probes(&self) -> Vec<Batch> {
-        const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-written";
         let values: Vec<_> = self.targets.keys().map(|name| (name.clone(), NEVER_WRITTEN.to_owned())).collect();
         self.batches(&values)
     }
@@ -183,6 +213,8 @@ impl<'c> Places<'c> {
             primary_first: target.primary_first,
             keys: self.keys[&target.key].clone(),
             lane: target.lane.clone(),
+            remark: target.remark.clone(),
+            other_zones: target.other_zones.clone(),
             hosts: Vec::new(),
             vanishing: Vec::new(),
             used: None,
@@ -241,7 +273,9 @@ impl<'c> Places<'c> {
                 let failed = Failed::new(Stage::Publish, Severity::Transient, said);
                 Err(NotAdded { is_unused_name: !in_use.is_empty(), failed })
             }
+            Err(not_done) if batch.moves(&self.context.dns, &not_done) => self.add(batch, settings, in_use),
             Err(NotDone { said, .. }) => {
+                let said = batch.told(&said);
                 permit.into_iter().for_each(|p| p.went(Passage::Bad));
                 Err(NotAdded { is_unused_name: false, failed: Failed::new(Stage::Publish, Severity::Transient, said) })
             }

@@ -1,4 +1,6 @@
 //! Sends one UPDATE: to the first server that does it, under the first key that it knows; and withdraws what was added.
+//!
+//! An UPDATE of several names that is refused says nothing of each: then each is probed alone, so that the right ones are named.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +10,12 @@ use crate::dns::client::{Client, UpdateError};
 use crate::dns::explain::Attempt;
 use crate::dns::key::{TsigKey, parse_keys};
 use crate::dns::tsig::Rejected;
-use crate::dns::update::{Action, Update};
+use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::wire::Rcode;
-use crate::dns::zone::Server;
+use crate::dns::zone::{Server, zone_shown_to};
 use crate::limits::DNS_UPDATE_IN_ALL;
 use crate::log::event;
-use crate::name::ObjectRef;
+use crate::name::{DnsName, ObjectRef};
 use crate::record::{Leftover, Published};
 use crate::store::Store;
 use crate::time::{self, Deadline, Time};
@@ -24,9 +26,14 @@ pub(super) struct NotDone {
     pub(super) unused_name: bool,
     /// Each server that was asked said no: nothing was changed.
     pub(super) refused: bool,
+    /// The first server that said that it is not primary for the zone, and the key it said it to.
+    pub(super) not_primary: Option<Box<(Server, TsigKey)>>,
     /// What each server said to each key.
     pub(super) said: String,
 }
+
+/// A value that is never written: an UPDATE that deletes it changes nothing, and is refused like any other.
+pub(super) const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-written";
 
 /// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
 /// servers nobody knows whether they are secondaries, which refuse as well.
@@ -38,7 +45,7 @@ pub(super) fn send(
     transport: Transport,
 ) -> Result<(Server, TsigKey), NotDone> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
-    let (mut said, mut refused) = (Vec::new(), true);
+    let (mut said, mut refused, mut not_primary) = (Vec::new(), true, None);
     for (rank, server) in servers.iter().enumerate() {
         let mut elsewhere = false;
         for (number, key) in keys.iter().enumerate() {
@@ -60,21 +67,21 @@ pub(super) fn send(
                 return Err(NotDone {
                     unused_name: true,
                     refused,
+                    not_primary,
                     said: format!("{}: a name is not in use", update.zone),
                 });
             }
-            said.push(Attempt { server, update, key, at }.sentence(&error));
             refused &= error.is_refusal();
-            elsewhere = matches!(
-                error,
-                UpdateError::Unreachable(_)
-                    | UpdateError::Refused(Rcode::NOTAUTH)
-                    | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH))
-            );
-            elsewhere |= !(primary_first && rank == 0) && could_be_a_secondary(&error);
+            if is_not_primary(&error) {
+                not_primary.get_or_insert_with(|| Box::new((server.clone(), key.clone())));
+            }
+            let is_primary = primary_first && rank == 0;
+            elsewhere = matches!(error, UpdateError::Unreachable(_) | UpdateError::NotSent(_));
+            elsewhere |= is_not_primary(&error) || !is_primary && could_be_a_secondary(&error);
             // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
             let another_key =
                 matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
+            said.push((Attempt { server, update, key, at }, error, is_primary));
             if !another_key {
                 break;
             }
@@ -83,17 +90,62 @@ pub(super) fn send(
             break;
         }
     }
-    Err(NotDone { unused_name: false, refused, said: said.join("; ") })
+    let said = said.iter().map(|(attempt, error, is_primary)| {
+        let names = refused_alone(client, attempt, error, *is_primary, transport, deadline);
+        attempt.sentence_about(error, &names)
+    });
+    Err(NotDone { unused_name: false, refused, not_primary, said: said.collect::<Vec<_>>().join("; ") })
 }
 
-/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured).
+/// Those of several names that are refused when they are asked for alone; none where that is not to be found out. BIND and PowerDNS say so
+/// under their signature; of Knot's BADKEY only a primary's can mean a name.
+fn refused_alone(
+    client: &Client,
+    attempt: &Attempt<'_>,
+    error: &UpdateError,
+    is_primary: bool,
+    transport: Transport,
+    deadline: Deadline,
+) -> Vec<DnsName> {
+    let Attempt { server, update: Update { zone, values, .. }, key, .. } = attempt;
+    let owners: BTreeSet<&DnsName> = values.iter().map(|value| &value.owner).collect();
+    let may_mean_a_name = match error {
+        UpdateError::Refused(rcode) => *rcode == Rcode::REFUSED,
+        UpdateError::Rejected(Rejected::Explained(rcode)) => is_primary && *rcode == Rcode::BADKEY,
+        UpdateError::Rejected(_) | UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
+    };
+    let is_refused = |owner: &DnsName| {
+        let values = [TxtValue { owner: owner.clone(), value: NEVER_WRITTEN.to_owned() }];
+        let probe = Update { zone, action: Action::Delete, values: &values };
+        client.update(server.address, &probe, key, transport, deadline).is_err_and(|e| e == *error)
+    };
+    match may_mean_a_name && owners.len() > 1 {
+        true => owners.into_iter().filter(|owner| is_refused(owner)).cloned().collect(),
+        false => Vec::new(),
+    }
+}
+
+fn is_not_primary(error: &UpdateError) -> bool {
+    matches!(error, UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)))
+}
+
+/// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
+/// sent to: the world may be shown another view.
+pub(super) fn zone_of_key(client: &Client, not_done: &NotDone, values: &[TxtValue]) -> Option<DnsName> {
+    let (server, key) = not_done.not_primary.as_deref()?;
+    let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
+    values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
+}
+
+/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
+/// NOTIMP.
 fn could_be_a_secondary(error: &UpdateError) -> bool {
     match error {
         UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
-            matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL)
+            matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL | Rcode::NOTIMP)
         }
         UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_)),
-        UpdateError::Unreachable(_) => false,
+        UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
     }
 }
 
@@ -119,8 +171,16 @@ fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
     let keys = read_keys(&context.store, &published.key)?;
     let Published { zone, server, address, transport, values, .. } = published;
     let server = Server { label: server.clone(), address: *address };
-    let update = Update { zone, action: Action::Delete, values };
-    send(&context.dns, (&[server], true), &keys, &update, *transport).map(|_| ()).map_err(|e| {
+    let delete = |zone: &DnsName| {
+        let update = Update { zone, action: Action::Delete, values };
+        send(&context.dns, (std::slice::from_ref(&server), true), &keys, &update, *transport).map(|_| ())
+    };
+    let done = delete(zone).or_else(|e| match zone_of_key(&context.dns, &e, values) {
+        // They were sent to the zone that the key's view has, and that was not noted any more.
+        Some(other) if other != *zone => delete(&other),
+        _ => Err(e),
+    });
+    done.map_err(|e| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
         format!("TXT values at {owners} are left behind: {}", e.said)

@@ -48,3 +48,4 @@ mod update_errors;
 mod watching;
 mod writing;
 mod zones;
+mod zones_found;

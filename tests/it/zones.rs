@@ -345,7 +345,7 @@ fn the_key_chooses_among_two_copies_of_a_zone() {
 const SENTENCES: &str = "
 WORLD |  | www.nobody.test | no zone found for www.nobody.test: the resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET
 ROOT |  | www.corp.lan | no zone found for www.corp.lan: the resolver ROOT knows no zone that it is in; if the zone is a private one, TO_SET
-WORLD |  | www.dead.site.test | resolver WORLD says SERVFAIL for www.dead.site.test
+WORLD |  | www.dead.site.test | resolver WORLD says SERVFAIL for www.dead.site.test; SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @DELV www.dead.site.test` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver
 AUTH |  | www.corp.lan | resolver AUTH says REFUSED for www.corp.lan
 NOBODY |  | www.site.test | resolver NOBODY does not answer for www.site.test (UDP: SILENCE; TCP: SILENCE)
 WORLD | zone: www.site.test | www.site.test | www.site.test is configured as a zone, but the resolver WORLD says that site.test is the zone there
@@ -375,6 +375,7 @@ fn what_can_not_be_found_is_said_in_a_sentence_that_tells_what_to_set() {
         .start();
     let mut rows = SENTENCES
         .replace("TO_SET", "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver")
+        .replace("DELV", &format!("{} -p {}", world.addr().ip(), world.addr().port()))
         .replace("SILENCE", "connection refused (nothing listens there)");
     let places = [("WORLD", world.addr()), ("ROOT", root.addr()), ("AUTH", auth.addr()), ("OTHER", other.addr())];
     for (word, address) in [&places[..], &[("NOBODY", nobody)]].concat() {

@@ -61,7 +61,7 @@ fn word(result: &Result<Verified, Rejected>) -> String {
     match result {
         Ok(verified) => format!("verified {}", verified.rcode()),
         Err(Rejected::Unsigned(rcode)) => format!("unsigned {rcode}"),
-        Err(Rejected::Explained(rcode)) => format!("explained {rcode}"),
+        Err(Rejected::Explained(rcode)) => format!("explained {}", rcode.tsig_name()),
         Err(Rejected::Error(rcode)) => format!("error {rcode}"),
         Err(Rejected::BadTime { .. }) => "badtime".to_owned(),
         Err(other) => format!("{other:?}"),

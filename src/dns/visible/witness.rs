@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Silence, Watch};
-use crate::address::{DNS_PORT, Host, ServerAddress};
+use crate::address::{DNS_PORT, ServerAddress};
 use crate::config::dns::Propagation;
 use crate::dns::client::Way;
 use crate::dns::resolver::address;
@@ -130,7 +130,7 @@ impl<'a> Watch<'a> {
             }
         }
         match found.is_empty() {
-            true => self.resolver.resolve(self.client, &ServerAddress::dns(Host::Name(name.clone())), deadline),
+            true => self.resolver.addresses(self.client, name, DNS_PORT, deadline),
             false => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, DNS_PORT)).collect()),
         }
     }

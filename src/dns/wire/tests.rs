@@ -15,8 +15,10 @@ const ANSWER: &[u8] =
 #[test]
 fn a_query_has_one_question_and_an_opt_record() {
     let expected = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\x01\x01a\x04test\0\0\x10\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
-    assert_eq!(question().message(true), expected);
-    assert_eq!(question().message(false)[2], 0, "RD is clear towards authoritative servers");
+    assert_eq!(question().message(true, true), expected);
+    assert_eq!(question().message(false, true)[2], 0, "RD is clear towards authoritative servers");
+    let plain = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x01a\x04test\0\0\x10\0\x01";
+    assert_eq!(question().message(true, false), plain);
 }
 
 #[test]
@@ -24,6 +26,36 @@ fn character_strings_of_a_txt_value_are_joined() {
     let answer = question().read(ANSWER).unwrap();
     assert!(answer.authoritative && !answer.truncated && answer.rcode == Rcode::NOERROR);
     assert_eq!(answer.answers, [Rr { owner: name("a.test"), data: Data::Txt(b"abcd".to_vec()) }]);
+}
+
+/// RFC 6891 section 6.1.3: the upper eight bits of the code stand in the TTL of the OPT record.
+#[test]
+fn rcode_16_of_a_header_is_badvers_and_of_a_tsig_record_badsig() {
+    let bytes = b"\x12\x34\x84\x00\0\x01\0\0\0\0\0\x01\x01a\x04test\0\0\x10\0\x01\0\0\x29\x04\xd0\x01\0\0\0\0\0";
+    let rcode = question().read(bytes).unwrap().rcode;
+    assert_eq!((rcode.to_string(), rcode.may_mean_opt()), ("BADVERS".to_owned(), true));
+    assert_eq!((Rcode::BADSIG.tsig_name(), Rcode::BADKEY.tsig_name()), ("BADSIG".to_owned(), "BADKEY".to_owned()));
+}
+
+#[test]
+fn a_label_of_the_wire_stays_one_label_and_a_target_that_is_no_host_name_is_not_lost() {
+    for (target, data) in [
+        (&b"\x01b\xc0\x0e"[..], Data::Cname(name("b.test"))),
+        (b"\x03b.c\xc0\x0e", Data::OddCname("b\\.c.test.".to_owned())),
+        (b"\x030/5\xc0\x0e", Data::OddCname("0/5.test.".to_owned())),
+        (b"\x03b c\xc0\x0e", Data::OddCname("b\\032c.test.".to_owned())),
+        (b"\x00", Data::OddCname(".".to_owned())),
+    ] {
+        let mut bytes =
+            b"\x12\x34\x84\x00\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x05\0\x01\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0".to_vec();
+        bytes.push(target.len().try_into().unwrap());
+        bytes.extend(target);
+        let answer = Question { kind: Kind::Cname, ..question() }.read(&bytes).unwrap();
+        assert_eq!(answer.answers, [Rr { owner: name("a.test"), data }]);
+    }
+    // The owner of an answer is held against the question in the same way.
+    let dotted = b"\x12\x34\x84\x00\0\x01\0\0\0\0\0\0\x06a.test\0\0\x10\0\x01";
+    assert_eq!(question().read(dotted).unwrap_err(), NotAnAnswer::Stray);
 }
 
 #[test]

@@ -9,17 +9,26 @@ use crate::dns::wire::{Answer, Data, Rcode, Rr};
 use crate::limits::SERVER_ADDRESSES_MAX;
 use crate::name::DnsName;
 
-/// The owner of the SOA record: the apex, unless a CNAME answered.
-pub(super) fn soa_owner(answer: &Answer) -> Option<DnsName> {
+/// The CNAME that stands at `name`, usable or not.
+pub(super) fn cname_at<'a>(answer: &'a Answer, name: &DnsName) -> Option<&'a Data> {
+    let mut at = answer.answers.iter().filter(|r| r.owner == *name).map(|r| &r.data);
+    at.find(|data| matches!(data, Data::Cname(_) | Data::OddCname(_)))
+}
+
+/// The owner of the SOA record: the apex of the zone of `name`. After a CNAME it is that of the target's zone, and nothing is known.
+pub(super) fn soa_owner(answer: &Answer, name: &DnsName) -> Option<DnsName> {
+    if cname_at(answer, name).is_some() {
+        return None;
+    }
     let soa = |r: &&Rr| matches!(r.data, Data::Soa { .. });
     let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
     found.map(|r| r.owner.clone())
 }
 
-/// The primary that the SOA of `zone` names.
-pub(super) fn mname(answer: &Answer, zone: &DnsName) -> Option<DnsName> {
+/// The primary that the SOA of `zone` names: none inside where it is `.` or no host name, none where the answer has no such SOA.
+pub(super) fn primary_of(answer: &Answer, zone: &DnsName) -> Option<Option<DnsName>> {
     answer.answers.iter().chain(&answer.authorities).find_map(|r| match &r.data {
-        Data::Soa { mname, .. } if r.owner == *zone => mname.clone(),
+        Data::Soa { mname, .. } if r.owner == *zone => Some(mname.clone()),
         _ => None,
     })
 }

@@ -22,7 +22,11 @@ impl<'a> Ways<'a> {
 
     /// The ways, the better known one first.
     pub(super) fn all(&self) -> impl Iterator<Item = Way<'_>> {
-        let signed = || Some(Way::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?));
-        once(Way::Plain).chain(once_with(signed).flatten())
+        once(Way::Plain).chain(once_with(|| self.signed()).flatten())
+    }
+
+    /// As the holder of the key, where it can be read.
+    pub(super) fn signed(&self) -> Option<Way<'_>> {
+        Some(Way::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?))
     }
 }

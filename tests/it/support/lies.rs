@@ -97,6 +97,18 @@ pub const FORGERIES: &[(&str, Lie, &str, &str)] = &[
         "too far from our clock",
         "too far from our clock",
     ),
+    (
+        "signed a minute ago for ten seconds",
+        |x| say(x.signed_with(unix() - 60, 10)),
+        "too far from our clock",
+        "too far from our clock",
+    ),
+    (
+        "signed a minute too early for hours",
+        |x| say(x.signed_with(unix() - 360, u16::MAX)),
+        "too far from our clock",
+        "too far from our clock",
+    ),
     ("signed tomorrow", |x| say(x.signed_at(unix() + 86_400)), "too far from our clock", "too far from our clock"),
     ("signed at the end of time", |x| say(x.signed_at((1 << 48) - 1)), "281474976710655 s", "281474976710655 s"),
 ];
@@ -238,6 +250,11 @@ impl Exchange<'_> {
     /// The true answer with another time of signing and the MAC that belongs to it: over length and MAC of the request, the answer
     /// without its TSIG record, and the TSIG variables (RFC 8945 section 4.3).
     pub fn signed_at(&self, time: u64) -> Vec<u8> {
+        self.signed_with(time, 300)
+    }
+
+    /// The same with another fudge.
+    pub fn signed_with(&self, time: u64, fudge: u16) -> Vec<u8> {
         let request_mac = &self.request[Tsig::of(self.request, self.key).mac];
         let Tsig { start, rdlength, time: at, mac } = Tsig::of(self.truth, self.key);
         let time = &time.to_be_bytes()[2..];
@@ -250,13 +267,14 @@ impl Exchange<'_> {
             &[0, 255, 0, 0, 0, 0],
             &m[rdlength + 2..at],
             time,
-            &m[at + 6..at + 8],
+            &fudge.to_be_bytes(),
             &m[mac.end + 2..],
         ]
         .concat();
         let new = hmac(self.key, &signed);
         self.but(|m| {
             m[at..at + 6].copy_from_slice(time);
+            m[at + 6..at + 8].copy_from_slice(&fudge.to_be_bytes());
             m[mac].copy_from_slice(&new);
         })
     }

@@ -1,0 +1,209 @@
+//! Which zone encloses a name and on which servers: as configured, else as the resolver says.
+
+use std::collections::BTreeSet;
+
+use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
+use super::ways::Ways;
+use super::{Finder, NoTarget, Server};
+use crate::address::{DNS_PORT, ServerAddress};
+use crate::decide::gate::Lane;
+use crate::dns::client::{Client, Way};
+use crate::dns::key::TsigKey;
+use crate::dns::rules::Configured;
+use crate::dns::wire::{Answer, Kind};
+use crate::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::name::DnsName;
+use crate::time::Deadline;
+
+const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
+
+/// A zone and the servers that may take UPDATEs for it.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    pub(super) zone: DnsName,
+    pub(super) servers: Vec<Server>,
+    /// See [`super::Target`].
+    pub(super) primary_first: bool,
+    /// The configuration names the zone.
+    pub(super) is_zone_set: bool,
+    /// The configuration names the server.
+    pub(super) is_server_set: bool,
+    /// Why the primary that the SOA names is not asked.
+    pub(super) aside: Option<String>,
+    /// What else the user should know of the way to the zone.
+    pub(super) remark: Option<String>,
+}
+
+impl Cut {
+    pub(super) fn found(zone: DnsName, servers: Vec<Server>) -> Cut {
+        let (primary_first, is_zone_set, is_server_set) = (false, false, false);
+        Cut { zone, servers, primary_first, is_zone_set, is_server_set, aside: None, remark: None }
+    }
+
+    /// Notes that the primary, as the SOA names it, is not to be had; `why` is a clause.
+    pub(super) fn set_aside(&mut self, primary: Option<&str>, why: &str) {
+        let zone = &self.zone;
+        self.aside = Some(match primary {
+            Some(name) => format!("the SOA of {zone} names {name} as the primary, and {why}"),
+            None => format!("the SOA of {zone} names no primary that has a host name"),
+        });
+    }
+}
+
+impl Finder<'_> {
+    /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
+    pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, NoTarget> {
+        match self.rules.configured(owner) {
+            Configured { zone: Some(zone), server: Some(server) } => {
+                let cut = Cut::found(zone.clone(), self.addresses(server, deadline)?);
+                Ok(Cut { primary_first: true, is_zone_set: true, is_server_set: true, ..cut })
+            }
+            Configured { zone: Some(zone), server: None } => {
+                let (apex, answer) = self.apex(zone, deadline)?;
+                if apex != *zone {
+                    return Err(format!(
+                        "{zone} is configured as a zone, but the resolver {} says that {apex} is the zone there",
+                        self.resolver
+                    )
+                    .into());
+                }
+                Ok(Cut { is_zone_set: true, ..self.primary(apex, &answer, deadline)? })
+            }
+            Configured { zone: None, server: Some(server) } => {
+                let servers = self.addresses(server, deadline)?;
+                // Its zone is not known yet, and nothing but this name may suffer when the server does not know it.
+                self.enter(&Lane { server: servers[0].address, zone: below.clone(), key: None })?;
+                let zone = self.apex_at(&servers, below, deadline)?;
+                Ok(Cut { primary_first: true, is_server_set: true, ..Cut::found(zone, servers) })
+            }
+            Configured { zone: None, server: None } => {
+                let (zone, answer) = self.apex(below, deadline)?;
+                Ok(self.primary(zone, &answer, deadline)?)
+            }
+        }
+    }
+
+    /// Asks the resolver which zone `name` is in: the SOA of the answer or authority section, one label up at a time.
+    fn apex(&self, name: &DnsName, deadline: Deadline) -> Result<(DnsName, Answer), String> {
+        let mut at = name.clone();
+        for _ in 0..ZONE_LABELS_MAX {
+            let answer = self.resolver.query(self.client, &at, Kind::Soa, deadline)?;
+            // An answer that begins with a CNAME has the SOA of another name's zone: ask for the parent instead.
+            if let Some(zone) = soa_owner(&answer, &at).filter(|zone| at.is_within(zone)) {
+                return match zone.parent() {
+                    Some(_) => Ok((zone, answer)),
+                    None => Err(format!(
+                        "no zone found for {name}: the resolver {} says that it is in {zone}., a top-level domain; if the zone is a \
+                         private one, {TO_SET}",
+                        self.resolver
+                    )),
+                };
+            }
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        Err(format!(
+            "no zone found for {name}: the resolver {} knows no zone that it is in; if the zone is a private one, {TO_SET}",
+            self.resolver
+        ))
+    }
+
+    /// The servers of a discovered zone: the primary that its SOA names, then its NS, as far as they have addresses.
+    fn primary(&self, zone: DnsName, soa: &Answer, deadline: Deadline) -> Result<Cut, String> {
+        let primary = primary_of(soa, &zone).flatten();
+        let ns = self.resolver.query(self.client, &zone, Kind::Ns, deadline)?;
+        let mut names: Vec<DnsName> =
+            primary.iter().cloned().chain(ns_names(&ns.answers, &zone)).take(ZONE_SERVERS_MAX).collect();
+        let mut seen = BTreeSet::new();
+        names.retain(|n| seen.insert(n.clone()));
+        let (mut servers, failed) = self.all_addresses(&names, deadline);
+        if servers.is_empty() {
+            let failed = failed.join("; ");
+            return Err(format!(
+                "no server of the zone {zone} has an address: {failed}; set `dns.server` to the primary"
+            ));
+        }
+        servers.truncate(ZONE_SERVERS_MAX);
+        let mut cut = Cut::found(zone, servers);
+        match &primary {
+            Some(name) if cut.servers[0].label == name.as_str() => cut.primary_first = true,
+            // Its name was looked up first.
+            Some(name) => cut.set_aside(Some(name.as_str()), failed.first().map_or("it has no address", |why| why)),
+            None => cut.set_aside(None, ""),
+        }
+        Ok(cut)
+    }
+
+    /// The addresses of those that have one, and why others have none.
+    pub(super) fn all_addresses(&self, names: &[DnsName], deadline: Deadline) -> (Vec<Server>, Vec<String>) {
+        let (mut servers, mut failed) = (Vec::new(), Vec::new());
+        for name in names {
+            match self.addresses_of(name, deadline) {
+                Ok(found) => servers.extend(found),
+                Err(e) => failed.push(e),
+            }
+        }
+        (servers, failed)
+    }
+
+    fn addresses(&self, server: &ServerAddress, deadline: Deadline) -> Result<Vec<Server>, String> {
+        let addresses = self.resolver.resolve(self.client, server, deadline)?;
+        Ok(addresses.into_iter().map(|address| Server { label: server.to_string(), address }).collect())
+    }
+
+    /// Those of a name server, as a record names it.
+    pub(super) fn addresses_of(&self, name: &DnsName, deadline: Deadline) -> Result<Vec<Server>, String> {
+        let addresses = self.resolver.addresses(self.client, name, DNS_PORT, deadline)?;
+        Ok(addresses.into_iter().map(|address| Server { label: name.to_string(), address }).collect())
+    }
+
+    /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
+    fn apex_at(&self, servers: &[Server], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
+        let ways = Ways::new(self, self.rules.entry.tsig_secret.as_ref());
+        let mut said = Vec::new();
+        for server in servers {
+            for way in ways.all() {
+                let mut at = name.clone();
+                // Each step is a label up.
+                let answer = loop {
+                    let asked = self.client.query(server.address, &at, Kind::Soa, way, deadline);
+                    let above = asked.as_ref().ok().and_then(|answer| match referred(answer, &at) {
+                        // The server's own zone is the one above; `follow` finds the way down from there.
+                        Some(child) => child.parent(),
+                        // What a CNAME leads to says nothing about the name.
+                        None if cname_at(answer, &at).is_some() => at.parent(),
+                        None => None,
+                    });
+                    match above {
+                        Some(above) => at = above,
+                        None => break asked,
+                    }
+                };
+                match answer {
+                    Ok(answer) => match soa_owner(&answer, &at).filter(|zone| name.is_within(zone)) {
+                        Some(zone) if zone.parent().is_some() => return Ok(zone),
+                        Some(zone) => said.push(format!("{server} says that {name} is in the top-level domain {zone}")),
+                        None => {
+                            let hint = hint(answer.rcode, "is it a server of its zone? set `dns.zone`");
+                            said.push(format!("{server} says {} for the SOA of {name}: {hint}", answer.rcode));
+                        }
+                    },
+                    Err(e) => {
+                        said.push(format!("{server} does not answer ({e})"));
+                        break;
+                    }
+                }
+            }
+        }
+        said.dedup();
+        Err(said.join("; "))
+    }
+}
+
+/// The zone that a server shows to the holder of a key: of two views that anybody and the holder see, the holder writes to his own.
+pub fn zone_shown_to(client: &Client, server: &Server, key: &TsigKey, name: &DnsName) -> Option<DnsName> {
+    let answer = client.query(server.address, name, Kind::Soa, Way::Signed(key), Deadline::after(DNS_FIND)).ok()?;
+    soa_owner(&answer, name).filter(|zone| name.is_within(zone))
+}

@@ -1,0 +1,217 @@
+//! What the zone's own servers say about an owner: a CNAME that leads on, a zone that was delegated, or that the TXT goes here.
+
+use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
+use super::cut::Cut;
+use super::ways::Ways;
+use super::{Finder, Server};
+use crate::config::dns::Propagation;
+use crate::dns::client::Way;
+use crate::dns::wire::{Answer, Data, Kind, Rcode, Rr};
+use crate::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::log::event;
+use crate::name::DnsName;
+use crate::time::Deadline;
+
+/// What an authoritative server says about an owner name.
+pub(super) enum Found {
+    /// No CNAME: the TXT goes here. The cut is the confirmed one.
+    Here(Cut),
+    /// A CNAME of its own leads on.
+    Cname(DnsName),
+}
+
+/// No server answered.
+struct NoAnswers {
+    /// What each said.
+    said: String,
+    /// One of them is there and refuses to be asked.
+    refused: Option<Server>,
+}
+
+impl Finder<'_> {
+    /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the cut: a deeper zone shows itself by its SOA, or
+    /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
+    pub(super) fn follow(
+        &self,
+        mut cut: Cut,
+        owner: &DnsName,
+        ways: &Ways<'_>,
+        deadline: Deadline,
+    ) -> Result<Found, String> {
+        let mut is_referred = false;
+        for _ in 0..ZONE_LABELS_MAX {
+            let (mut answer, mut way) = match self.first_answer(&mut cut, owner, ways, deadline) {
+                Ok(found) => found,
+                Err(NoAnswers { refused: Some(server), .. }) if self.goes_blind(&cut) => {
+                    let remark = format!("{server} refuses queries, so no CNAME at {owner} could be looked for");
+                    event!(warn, "cname-unknown", owner = owner, server = server, hint = remark);
+                    cut.remark = Some(remark);
+                    return Ok(Found::Here(cut));
+                }
+                Err(NoAnswers { said, .. }) => {
+                    return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &said);
+                }
+            };
+            // What BIND shows to anybody may be another view than the one that the key may change.
+            let is_elsewhere = cut.is_zone_set && cut.is_left(&answer, owner);
+            if matches!(way, Way::Plain) && (is_elsewhere || says_nothing(&answer, owner)) {
+                match self.signed(&cut.servers[0], owner, ways, deadline) {
+                    Some(signed) => (answer, way) = signed,
+                    None if is_elsewhere => return Ok(Found::Here(cut)),
+                    None => {}
+                }
+            }
+            let at = &cut.servers[0];
+            if let Some(data) = cname_at(&answer, owner) {
+                return match data {
+                    _ if self.is_wildcard(at, way, owner, data, deadline) => Ok(Found::Here(cut)),
+                    Data::Cname(target) => Ok(Found::Cname(target.clone())),
+                    _ => Err(odd(owner, data)),
+                };
+            }
+            let apex = soa_owner(&answer, owner).filter(|apex| owner.is_within(apex));
+            if answer.authoritative || apex.is_some() {
+                // Without an SOA (a server that leaves it out) the configured or discovered cut stands.
+                if let Some(apex) = apex.filter(|a| *a != cut.zone && a.is_within(&cut.zone)) {
+                    (cut.zone, cut.is_zone_set) = (apex, false);
+                }
+                if let Some(primary) = primary_of(&answer, &cut.zone).filter(|_| is_referred) {
+                    self.put_first(&mut cut, primary, deadline);
+                }
+                return Ok(Found::Here(cut));
+            }
+            let child = referred(&answer, owner).filter(|child| *child != cut.zone && child.is_within(&cut.zone));
+            let Some(child) = child else {
+                return Err(format!(
+                    "{at} does not answer for the zone {} (neither an authoritative answer nor a referral)",
+                    cut.zone
+                ));
+            };
+            let mut servers = glue(&answer, &child);
+            if servers.is_empty() {
+                let names: Vec<DnsName> = ns_names(&answer.authorities, &child).take(ZONE_SERVERS_MAX).collect();
+                let (found, failed) = self.all_addresses(&names, deadline);
+                if found.is_empty() {
+                    let failed = failed.join("; ");
+                    return Err(format!(
+                        "{at} says that {child} is a zone of its own, and no server of it is found ({failed}): add `- zone: {child}` with its `server` to the key `zones`"
+                    ));
+                }
+                servers = found;
+            }
+            (cut, is_referred) = (Cut::found(child, servers), true);
+        }
+        Err(format!("the zone of {owner} is delegated too deep"))
+    }
+
+    /// Where everything is configured and nothing is to be seen, a server that answers no queries can do its part.
+    fn goes_blind(&self, cut: &Cut) -> bool {
+        cut.is_zone_set && cut.is_server_set && self.rules.entry.dns.propagation == Propagation::None
+    }
+
+    /// A referral names the name servers of a zone; the primary that its SOA names may be another one.
+    fn put_first(&self, cut: &mut Cut, primary: Option<DnsName>, deadline: Deadline) {
+        let Some(primary) = primary else { return cut.set_aside(None, "") };
+        let label = primary.to_string();
+        if !cut.servers.iter().any(|s| s.label == label) {
+            match self.addresses_of(&primary, deadline) {
+                Ok(found) => cut.servers.extend(found),
+                Err(why) => cut.set_aside(Some(&label), &why),
+            }
+        }
+        cut.servers.sort_by_key(|s| s.label != label);
+        cut.primary_first = cut.servers[0].label == label;
+    }
+
+    /// The first of the zone's servers that answers NOERROR or NXDOMAIN, to anybody or to who holds the key: views of BIND match on keys.
+    /// That one stands first in the cut from then on; those that are not there are left out, and those that refuse come last.
+    fn first_answer<'k>(
+        &self,
+        cut: &mut Cut,
+        owner: &DnsName,
+        ways: &'k Ways<'_>,
+        deadline: Deadline,
+    ) -> Result<(Answer, Way<'k>), NoAnswers> {
+        let (mut said, mut dark, mut refused) = (Vec::<String>::new(), Vec::new(), None);
+        for (number, server) in cut.servers.iter().enumerate() {
+            for way in ways.all() {
+                match self.client.query(server.address, owner, Kind::Cname, way, deadline) {
+                    Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
+                        if let Some(why) = said.first()
+                            && cut.primary_first
+                            && !cut.is_server_set
+                            && server.label != cut.servers[0].label
+                        {
+                            let primary = cut.servers[0].label.clone();
+                            cut.set_aside(Some(&primary), why);
+                            cut.primary_first = false;
+                        }
+                        cut.servers.rotate_left(number);
+                        cut.servers.retain(|s| !dark.contains(s));
+                        return Ok((answer, way));
+                    }
+                    Ok(answer) => {
+                        let otherwise = format!("is it a server of the zone {}?", cut.zone);
+                        let hint = hint(answer.rcode, &otherwise);
+                        said.push(format!("{server} says {} for {owner}: {hint}", answer.rcode));
+                        refused = refused.or((answer.rcode == Rcode::REFUSED).then(|| server.clone()));
+                    }
+                    // What it says to anybody stands there already, and is not an answer to our key's question.
+                    Err(_) if matches!(way, Way::Signed(_)) => {}
+                    Err(e) => {
+                        said.push(format!("{server} does not answer ({e})"));
+                        dark.push(server.clone());
+                        break;
+                    }
+                }
+            }
+        }
+        said.dedup();
+        Err(NoAnswers { said: said.join("; "), refused })
+    }
+
+    /// The same question to one server as the holder of the key, where it answers.
+    fn signed<'k>(
+        &self,
+        server: &Server,
+        owner: &DnsName,
+        ways: &'k Ways<'_>,
+        deadline: Deadline,
+    ) -> Option<(Answer, Way<'k>)> {
+        let way = ways.signed()?;
+        let answer = self.client.query(server.address, owner, Kind::Cname, way, deadline).ok()?;
+        matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN).then_some((answer, way))
+    }
+
+    /// Whether a CNAME comes from a wildcard record: then a name beside the owner that nobody made has it as well. A TXT of our own
+    /// takes precedence over a wildcard, so it is not followed.
+    fn is_wildcard(&self, server: &Server, way: Way<'_>, owner: &DnsName, data: &Data, deadline: Deadline) -> bool {
+        let Some(sibling) = owner.parent().and_then(|parent| parent.child("_notariat-is-there-a-wildcard").ok()) else {
+            return false;
+        };
+        let same = |r: &Rr| r.owner == sibling && r.data == *data;
+        self.client
+            .query(server.address, &sibling, Kind::Cname, way, deadline)
+            .is_ok_and(|answer| answer.answers.iter().any(same))
+    }
+}
+
+impl Cut {
+    /// Whether an answer says that `owner` is in another zone below this one.
+    fn is_left(&self, answer: &Answer, owner: &DnsName) -> bool {
+        let other = soa_owner(answer, owner).filter(|apex| owner.is_within(apex)).or_else(|| referred(answer, owner));
+        other.is_some_and(|zone| zone != self.zone && zone.is_within(&self.zone))
+    }
+}
+
+fn says_nothing(answer: &Answer, owner: &DnsName) -> bool {
+    let apex = soa_owner(answer, owner).filter(|apex| owner.is_within(apex));
+    !answer.authoritative && apex.is_none() && cname_at(answer, owner).is_none() && referred(answer, owner).is_none()
+}
+
+fn odd(owner: &DnsName, data: &Data) -> String {
+    let target = if let Data::OddCname(target) = data { target } else { "?" };
+    format!(
+        "{owner} is a CNAME that leads to {target}, where no challenge can be written: a name here has letters, digits, `-` and `_` only; lead it elsewhere"
+    )
+}
