@@ -33,7 +33,7 @@ pub(super) struct NotDone {
     /// The last server that was asked gave an answer that is verified: it and the key work.
     pub(super) verified: bool,
     /// The first server that said that it is not primary for the zone, and the key it said it to.
-    pub(super) not_primary: Option<(Server, TsigKey)>,
+    pub(super) not_primary: Option<Box<(Server, TsigKey)>>,
     /// What each server said to each key.
     pub(super) said: String,
 }
@@ -81,7 +81,7 @@ pub(super) fn send(
             refused &= error.is_refusal();
             verified = matches!(error, UpdateError::Refused(_));
             if is_not_primary(&error) {
-                not_primary.get_or_insert_with(|| (server.clone(), key.clone()));
+                not_primary.get_or_insert_with(|| Box::new((server.clone(), key.clone())));
             }
             let is_primary = primary_first && rank == 0;
             elsewhere = matches!(error, UpdateError::Unreachable(_) | UpdateError::NotSent(_));
@@ -140,7 +140,7 @@ fn is_not_primary(error: &UpdateError) -> bool {
 /// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
 /// sent to: the world may be shown another view.
 pub(super) fn zone_of_key(client: &Client, not_done: &NotDone, values: &[TxtValue]) -> Option<DnsName> {
-    let (server, key) = not_done.not_primary.as_ref()?;
+    let (server, key) = not_done.not_primary.as_deref()?;
     let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
     values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
 }

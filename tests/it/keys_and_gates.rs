@@ -222,7 +222,9 @@ fn updates_go_over_the_transport_that_is_set() {
         let count = || updates.swap(0, Ordering::SeqCst);
         for (host, transport) in [("www", "auto"), ("a", "tcp"), ("b", "udp")] {
             let name = format!("{host}.site.test");
-            renewed(&site.entry_with("web", &name, &format!("transport: {transport}"))).ends(0).says(&["issued"]);
+            renewed(&site.entry_with("web", &name, &format!("propagation: primary, transport: {transport}")))
+                .ends(0)
+                .says(&["issued"]);
             site.assert_valid("web", &[&name]);
         }
         assert_eq!(count(), 0);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
 
 use crate::support::liar::{About, Exchange, Liar, Say};
-use crate::support::lies::{say, with};
+use crate::support::lies::{Lie, say, with};
 use crate::support::{Run, Site};
 
 const TXT: About = About::Type(16);
@@ -56,7 +56,7 @@ fn hidden(lie: impl Fn(&Exchange<'_>) -> Vec<Say> + Send + Sync + 'static) -> Hi
 
 #[test]
 fn a_public_name_server_that_is_silent_for_seconds_costs_no_validation() {
-    let lies: [(&str, fn(&Exchange<'_>) -> Vec<Say>); 2] = [("SERVFAIL", servfail), ("nothing", nothing)];
+    let lies: [(&str, Lie); 2] = [("SERVFAIL", servfail), ("nothing", nothing)];
     thread::scope(|scope| {
         for (what, lie) in lies {
             scope.spawn(move || {
