@@ -76,6 +76,7 @@ fn no_value_leaves_its_line_or_stands_in_a_command() {
     let config = &read(yaml)["team"];
     let entry = config.entries[0].as_ref().unwrap();
     assert_eq!(entry.annotations["note"], "a\"\nevil: true\n");
+    assert_eq!(entry.annotations["lines"], "a\u{85}---\u{2028}evil: true\u{2029}é😀");
     assert_eq!(config.issuers["ca"].preferred_chain.as_deref(), Some("a\nevil: true\n# b"));
 }
 

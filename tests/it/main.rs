@@ -12,6 +12,7 @@ mod command_line;
 mod commands;
 mod configuration;
 mod convert;
+mod convert_readers;
 mod dns_policy;
 mod docs;
 mod docs_commands;
