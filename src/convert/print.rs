@@ -79,7 +79,7 @@ mod tests {
         let texts = (0..=0x2_ffff).filter_map(char::from_u32).collect::<Vec<_>>();
         for some in texts.chunks(4096) {
             let text: String = some.iter().collect();
-            let value = serde_json::json!({ "a": text, &text: [text] });
+            let value = serde_json::json!({ "a": text, some[0].to_string(): [text] });
             let printed = quoted(&value);
             assert!(printed.bytes().all(|octet| matches!(octet, b' '..=b'~')), "U+{:04x}", u32::from(some[0]));
             assert_eq!(serde_yaml::from_str::<Value>(&printed).unwrap(), value);
