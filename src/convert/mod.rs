@@ -1,9 +1,10 @@
 //! cert-manager's Certificates, Issuers and ClusterIssuers -> our ConfigMaps. Pure.
 //!
 //! Input: what `kubectl get certificates,issuers,clusterissuers -A -o json` prints. Whoever may write a Certificate chose the values in
-//! it, and what is printed here is applied and pasted by somebody who may do more: hence every value stands quoted on one line in printable
-//! ASCII (`print`), and a command is printed only of names that Kubernetes or the DNS allow. Every entry and issuer has passed our own reader before it is
-//! printed. Tested by tests/it/convert.rs with the inputs of tests/vectors/cert-manager/.
+//! it, and what is printed here is applied and pasted by somebody who may do more: hence every value stands quoted on one line in
+//! printable ASCII (`print`), and a command is printed only of names that Kubernetes or the DNS allow. Every entry and issuer has passed
+//! our own reader before it is printed. Tested by tests/it/convert.rs with the inputs of tests/vectors/cert-manager/, and by
+//! tests/it/convert_readers.rs with other readers.
 
 mod certificate;
 mod issuer;
