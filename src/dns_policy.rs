@@ -11,8 +11,7 @@ use crate::cli::Arguments;
 use crate::dns::rules::Rules;
 use crate::issue::send::read_keys;
 use crate::name::{DnsName, ObjectRef};
-use crate::role;
-use crate::sources::{Wishes, configmap};
+use crate::role::{self, Instance};
 use crate::start::{Place, open};
 use crate::stop::Stop;
 use crate::store::{Sharing, Store};
@@ -25,17 +24,16 @@ type Names = BTreeMap<(Option<DnsName>, ObjectRef), BTreeSet<DnsName>>;
 /// # Errors
 /// One sentence that says what is wrong where.
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
-    let (config_maps, _, wishes) = role::wishes(file, arguments)?;
+    let instances = role::instances(file, arguments)?;
     // A file is looked at without a cluster.
     let store = match file {
         None => Some(open(arguments, Sharing::Beside, &Stop::new())?).map(|Place { store, .. }| store),
         Some(_) => None,
     };
-    let names = names(&wishes)?;
+    let names = names(&instances)?;
     let secrets: BTreeSet<&ObjectRef> = names.keys().map(|(_, secret)| secret).collect();
     let keys = secrets.into_iter().map(|secret| (secret.clone(), key_names(store.as_ref(), secret))).collect();
-    let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
-    Ok(policy(&sources.join(", "), &grants(&names, &keys)))
+    Ok(policy(&role::sources(&instances), &grants(&names, &keys)))
 }
 
 /// What is granted in a zone, where that is known, to a key.
@@ -52,9 +50,9 @@ impl Grant<'_> {
     }
 }
 
-fn names(wishes: &Wishes) -> Result<Names, String> {
+fn names(instances: &[Instance]) -> Result<Names, String> {
     let mut names = Names::new();
-    for wanted in wishes.wanted.values() {
+    for wanted in instances.iter().flat_map(|instance| instance.wishes.wanted.values()) {
         let rules = Rules { entry: &wanted.entry, zones: &wanted.zones };
         for domain in &wanted.entry.domains {
             let owner = domain.challenge_name();

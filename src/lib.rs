@@ -29,7 +29,7 @@
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `serve::request` `kube::{access, kubeconfig, credential, object, body, page, writer, event, permission, status, refusal}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, challenge, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` `status::{row, table, json, bulletin}` `check::{caa, report, secrets}` `serve::{snapshot, exposition, axis, page}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` `serve::{port, process}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`commands`], [`role`], [`dns_policy`], [`conversion`], [`status`] and [`check`] |
+//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`manifest`], [`commands`], [`role`], [`dns_policy`], [`conversion`], [`status`] and [`check`] |
 //!
 //! # Reading order
 //!
@@ -56,6 +56,7 @@ pub mod issue;
 pub mod kube;
 pub mod limits;
 pub mod log;
+pub mod manifest;
 pub mod metrics;
 pub mod name;
 pub mod pulse;

@@ -5,21 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::path::Path;
 
-use serde::Deserialize as _;
-
 use crate::cli::Arguments;
-use crate::config::bounds;
-use crate::config::data;
 use crate::config::namespaces::Namespaces;
-use crate::config::node::Node;
-use crate::config::{self, Data, Unreadable};
+use crate::config::{self, Unreadable};
 use crate::issue::cas::Cas;
 use crate::issue::objects::objects;
 use crate::kube::permission::{Kind, Names, RIGHTS, Right};
-use crate::limits::MANIFEST_OCTETS_MAX;
+use crate::manifest::{self, ConfigMaps};
 use crate::name::ObjectRef;
 use crate::sources::{Wishes, configmap};
 use crate::start::{Place, directory, open};
@@ -27,39 +21,64 @@ use crate::status::bulletin;
 use crate::stop::Stop;
 use crate::store::Sharing;
 
-/// The data of ConfigMaps.
-pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
+/// What one notariat reads.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its own namespace.
+    pub own: String,
+    /// Its ConfigMaps.
+    pub config_maps: ConfigMaps,
+    /// What is wanted in them.
+    pub wishes: Wishes,
+}
 
 /// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
 /// # Errors
 /// One sentence that says what is wrong where: an entry that would be refused has no Role.
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
-    let (config_maps, own, wishes) = wishes(file, arguments)?;
-    let all = needed(&wishes, config_maps.keys(), &own, arguments)?;
-    let sources: Vec<String> = config_maps.keys().map(configmap::source).collect();
-    let roles: Vec<String> = all.iter().map(|(namespace, names)| role(namespace, &own, names)).collect();
+    let instances = instances(file, arguments)?;
+    let mut roles = BTreeMap::<String, (&str, String)>::new();
+    for Instance { own, config_maps, wishes } in &instances {
+        for (namespace, names) in needed(wishes, config_maps.keys(), own, arguments)? {
+            let printed = role(&namespace, own, &names);
+            if let Some((other, _)) = roles.insert(namespace.clone(), (own, printed)) {
+                return Err(format!(
+                    "the ConfigMaps of {other} and those of {own} need a Role in {namespace} each, and both have the same name; \
+                     print the Roles of one namespace at a time"
+                ));
+            }
+        }
+    }
+    let roles: Vec<String> = roles.into_values().map(|(_, role)| role).collect();
     Ok(format!(
         "# Printed by `notariat role` for {}: print it anew when that changes.\n{}",
-        sources.join(", "),
+        sources(&instances),
         roles.join("---\n")
     ))
 }
 
-/// What is wanted in the ConfigMaps of `file`, or else those that the arguments name; with them and the own namespace.
+/// The ConfigMaps of all, for the first line of what is printed.
+pub fn sources(instances: &[Instance]) -> String {
+    let names = instances.iter().flat_map(|instance| instance.config_maps.keys());
+    names.map(configmap::source).collect::<Vec<_>>().join(", ")
+}
+
+/// What is wanted in the ConfigMaps of `file`, by namespace, or else in those that the arguments name.
 ///
 /// # Errors
 /// As [`run`].
-pub fn wishes(file: Option<&Path>, arguments: &Arguments) -> Result<(ConfigMaps, String, Wishes), String> {
-    let (config_maps, own) = match file {
-        Some(file) => {
-            let config_maps = in_manifest(&read("f", file)?, arguments.namespace.as_deref())
-                .map_err(|e| format!("-f {}: {e}", file.display()))?;
-            let own = config_maps.keys().next().map(|at| at.namespace.to_string()).unwrap_or_default();
-            (config_maps, own)
-        }
-        None => in_place(arguments)?,
+pub fn instances(file: Option<&Path>, arguments: &Arguments) -> Result<Vec<Instance>, String> {
+    let config_maps = match file {
+        Some(file) => manifest::open("f", file, arguments.namespace.as_deref())?
+            .by_namespace()
+            .map_err(|e| format!("-f {}: {e}", file.display()))?,
+        None => BTreeMap::from([in_place(arguments)?]),
     };
+    config_maps.into_iter().map(|(own, config_maps)| instance(own, config_maps, arguments)).collect()
+}
+
+fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {
     let namespaces = Namespaces::new(&own, &arguments.allow_namespaces);
     let mut wishes = Wishes::default();
     for (name, data) in &config_maps {
@@ -70,7 +89,7 @@ pub fn wishes(file: Option<&Path>, arguments: &Arguments) -> Result<(ConfigMaps,
         let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
         return Err(refused.join("\nnotariat: "));
     }
-    Ok((config_maps, own, wishes))
+    Ok(Instance { own, config_maps, wishes })
 }
 
 /// The objects that a daemon with these arguments uses, by namespace.
@@ -140,8 +159,8 @@ fn comment(kind: Kind) -> &'static str {
     }
 }
 
-/// The ConfigMaps where the daemon reads them, and the own namespace.
-fn in_place(arguments: &Arguments) -> Result<(ConfigMaps, String), String> {
+/// The own namespace, and the ConfigMaps where the daemon reads them.
+fn in_place(arguments: &Arguments) -> Result<(String, ConfigMaps), String> {
     let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
     let mut found = ConfigMaps::new();
     for name in &arguments.config {
@@ -151,65 +170,7 @@ fn in_place(arguments: &Arguments) -> Result<(ConfigMaps, String), String> {
             .ok_or_else(|| format!("the ConfigMap {at} does not exist; -f FILE reads one that is not applied yet"))?;
         found.insert(at, data);
     }
-    Ok((found, namespace))
-}
-
-/// Reads the manifest that `flag` names (`-` is standard input).
-///
-/// # Errors
-/// When it can not be read or is larger than [`MANIFEST_OCTETS_MAX`].
-pub fn read(flag: &str, file: &Path) -> Result<String, String> {
-    let told = |e| format!("-{flag} {}: {e}", file.display());
-    let mut octets = Vec::new();
-    let mut source: Box<dyn std::io::Read> = match file.as_os_str().as_encoded_bytes() {
-        b"-" => Box::new(std::io::stdin()),
-        _ => Box::new(std::fs::File::open(file).map_err(told)?),
-    };
-    source.by_ref().take(MANIFEST_OCTETS_MAX + 1).read_to_end(&mut octets).map_err(told)?;
-    if octets.len() as u64 > MANIFEST_OCTETS_MAX {
-        return Err(format!("-{flag} {}: is larger than any ConfigMap", file.display()));
-    }
-    String::from_utf8(octets).map_err(|e| format!("-{flag} {}: {}", file.display(), data::encoding(e.as_bytes())))
-}
-
-/// The ConfigMaps of a manifest, all of one namespace: their own, else `namespace`. Other objects are passed over.
-fn in_manifest(text: &str, namespace: Option<&str>) -> Result<ConfigMaps, String> {
-    let mut found = ConfigMaps::new();
-    bounds::check_manifest(text)?;
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let object = Node::deserialize(document).map_err(|e| format!("is not YAML: {e}"))?;
-        if field(&object, "kind") != Some(&Node::Text("ConfigMap".to_owned())) {
-            continue;
-        }
-        let metadata = field(&object, "metadata").unwrap_or(&Node::Null);
-        let own = |name| field(metadata, name).and_then(text_of);
-        let name = own("name").ok_or("has a ConfigMap without a name")?;
-        let namespace = namespace.or(own("namespace"));
-        let namespace = namespace.ok_or_else(|| format!("the ConfigMap {name} says no namespace: give -namespace"))?;
-        let at = ObjectRef::parse(name, namespace).map_err(|e| format!("{name:?} {e}"))?;
-        let Some(Node::Map(data)) = field(&object, "data") else {
-            return Err(format!("the ConfigMap {at} has no data"));
-        };
-        let data = data.iter().filter_map(|(key, value)| Some((text_of(key)?.to_owned(), text_of(value)?.to_owned())));
-        found.insert(at, data.collect());
-    }
-    match found.keys().find(|at| found.keys().any(|other| other.namespace != at.namespace)) {
-        Some(_) => Err("has ConfigMaps of several namespaces; notariat reads those of one".to_owned()),
-        None if found.is_empty() => Err("has no ConfigMap".to_owned()),
-        None => Ok(found),
-    }
-}
-
-fn field<'n>(node: &'n Node, name: &str) -> Option<&'n Node> {
-    let Node::Map(pairs) = node else { return None };
-    pairs.iter().find(|(key, _)| text_of(key) == Some(name)).map(|(_, value)| value)
-}
-
-fn text_of(node: &Node) -> Option<&str> {
-    match node {
-        Node::Text(text) => Some(text),
-        Node::Null | Node::Bool(_) | Node::Integer(_) | Node::Number(_) | Node::List(_) | Node::Map(_) => None,
-    }
+    Ok((namespace, found))
 }
 
 #[cfg(test)]
@@ -283,39 +244,5 @@ rules:
             keys.starts_with("# Bind it: kubectl -n keys create rolebinding") && !keys.contains("create]"),
             "{keys}"
         );
-    }
-
-    #[test]
-    fn config_maps_are_found_in_a_manifest() {
-        let of = |namespace: &str, name: &str| {
-            format!(
-                "kind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{certificates: '[]'}}\n---\n"
-            )
-        };
-        let found = |text: &str, namespace: Option<&str>| {
-            let found = in_manifest(text, namespace)?;
-            Ok::<_, String>(found.keys().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-        };
-        let example = include_str!("../deploy/example.yaml");
-        for (text, namespace, expected) in [
-            (example, Some("team"), Ok("team/notariat")),
-            (example, None, Err("the ConfigMap notariat says no namespace: give -namespace")),
-            (&of("a", "x"), None, Ok("a/x")),
-            (&of("a", "x"), Some("b"), Ok("b/x")),
-            (&(of("a", "x") + &of("a", "y")), None, Ok("a/x a/y")),
-            (&(of("a", "x") + &of("b", "y")), None, Err("several namespaces")),
-            ("kind: Secret\nmetadata: {name: x}", Some("a"), Err("has no ConfigMap")),
-            ("", Some("a"), Err("has no ConfigMap")),
-            ("kind: ConfigMap\nmetadata: {name: x}", Some("a"), Err("a/x has no data")),
-            ("kind: ConfigMap", Some("a"), Err("without a name")),
-            ("kind: ConfigMap\nmetadata: {name: X}\ndata: {}", Some("a"), Err("\"X\" is not a name")),
-            ("kind: [", Some("a"), Err("is not YAML")),
-        ] {
-            match (found(text, namespace), expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
-                (Err(e), Err(part)) => assert!(e.contains(part), "{text}: {e}"),
-                (found, _) => panic!("{text}: {found:?}"),
-            }
-        }
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::authority::Authorities;
-use super::manifest::ConfigMap;
 use super::names::Zones;
 use super::report::{Level, Report};
 use super::{lacks, one, secrets};
@@ -13,6 +12,7 @@ use crate::config;
 use crate::issue::Context;
 use crate::kube::permission::{Missing, Names, RIGHTS};
 use crate::kube::review;
+use crate::manifest::ConfigMap;
 use crate::name::ObjectRef;
 use crate::role::needed;
 use crate::sources::{Wishes, configmap};

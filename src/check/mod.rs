@@ -8,7 +8,6 @@ mod authority;
 mod caa;
 mod doubts;
 mod live;
-mod manifest;
 mod names;
 pub mod report;
 mod secrets;
@@ -23,10 +22,10 @@ use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
 use crate::daemon::End;
 use crate::kube::permission::{Kind, Missing, Names, Rules};
+use crate::manifest::{self, ConfigMap, Manifest};
 use crate::name::ObjectRef;
-use crate::role::{needed, read};
+use crate::role::needed;
 use crate::sources::{Wishes, configmap};
-use manifest::{ConfigMap, Manifest};
 use report::{Level, Report};
 
 /// Examines what is asked about.
@@ -34,16 +33,14 @@ use report::{Level, Report};
 /// # Errors
 /// When a file can not be read, or is not YAML, or the arguments lead nowhere: nothing can be said then.
 pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
-    let told = |flag: &str, file: &std::path::Path, e: String| format!("-{flag} {}: {e}", file.display());
     let Some(file) = asked.file.as_deref() else { return live::run(arguments) };
-    let text = read("f", file)?;
-    let mut found = manifest::read(&text, arguments.namespace.as_deref()).map_err(|e| told("f", file, e))?;
+    let mut found = manifest::open("f", file, arguments.namespace.as_deref())?;
     // Of what stands beside the ConfigMaps only what is notariat's by its name; what the flag names is meant.
     found.roles.retain(|role| role.name.contains("notariat"));
     if let Some(file) = &asked.role {
-        let more = manifest::read(&read("role", file)?, None).map_err(|e| told("role", file, e))?;
+        let more = manifest::open("role", file, None)?;
         if more.roles.is_empty() {
-            return Err(told("role", file, "has no Role and no ClusterRole".to_owned()));
+            return Err(format!("-role {}: has no Role and no ClusterRole", file.display()));
         }
         found.roles.extend(more.roles);
     }

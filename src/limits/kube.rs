@@ -193,5 +193,5 @@ pub const EVENT_UID_KEPT: Duration = Duration::from_secs(60);
 /// How long the end of the program waits for Events. With [`SHUTDOWN`](super::SHUTDOWN) and [`LEASE_RELEASE`] the ten seconds that are promised.
 pub const EVENT_FLUSH: Duration = Duration::from_millis(500);
 
-/// Octets of a manifest that `notariat role` and `notariat check` read: a ConfigMap and what may stand beside it.
+/// Octets of a manifest that `-f` of `check`, `role` and `dns-policy` reads: a ConfigMap and what may stand beside it.
 pub const MANIFEST_OCTETS_MAX: u64 = 16 * 1024 * 1024;

@@ -111,7 +111,7 @@ fn zones_and_keys_are_those_of_the_configuration() {
     let folder = Scratch::new("policy");
     let manifest = folder.write(
         "manifest.yaml",
-        "kind: ConfigMap\nmetadata: {name: c, namespace: team}\ndata:\n  zones: |\n    - {zone: a.test, tsigSecretName: ruled}\n  \
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: team}\ndata:\n  zones: |\n    - {zone: a.test, tsigSecretName: ruled}\n  \
          certificates: |\n    - {secret: x, domains: [a.test, '*.a.test', www.a.test, www.b.test], tsigSecretName: own}\n",
     );
     let run = |extra: &str| {

@@ -80,7 +80,7 @@ const LAYERS: &[&[&str]] = &[
     &["issue", "store"],
     &["work"],
     &["daemon"],
-    &["cli", "start"],
+    &["cli", "manifest", "start"],
     &["check", "commands", "conversion", "role", "status::run", "status::view"],
     &["dns_policy"],
     &["main"],

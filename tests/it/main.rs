@@ -37,6 +37,7 @@ mod liars;
 mod log_format;
 mod main_job;
 mod man;
+mod manifests;
 mod monitoring;
 mod namespaces;
 mod new_user;

@@ -168,7 +168,9 @@ fn no_role_is_printed_for_what_would_be_refused() {
         Run::of(notariat().args(["role", "-f", file.to_str().unwrap()]).args(more))
     };
     let of = |entries: &str| {
-        format!("kind: ConfigMap\nmetadata: {{name: c, namespace: team}}\ndata:\n  certificates: |\n    {entries}\n")
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: team}}\ndata:\n  certificates: |\n    {entries}\n"
+        )
     };
     let run = role(
         &of("- {secret: a, domains: [a..test]}\n    - {secret: other/b, domains: [b.test], tsigSecretName: k}"),
@@ -181,7 +183,7 @@ fn no_role_is_printed_for_what_would_be_refused() {
         "entry 2 (other/b): secret: \"other/b\" is in the namespace other",
     ]);
     run.says(&["-allow-namespaces"]);
-    role("[", &[]).ends(1).says(&["manifest: is not YAML"]);
+    role("[", &[]).ends(1).says(&["manifest: line 2 is not YAML"]);
     let run =
         role(&of("- {secret: other/b, domains: [b.test], tsigSecretName: keys/k}"), &["-allow-namespaces=keys,other"])
             .ends(0);
