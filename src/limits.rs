@@ -294,3 +294,12 @@ pub const WORKERS_DEFAULT: usize = 4;
 
 /// The most. Each costs a connection to the CA and a thread.
 pub const WORKERS_MAX: usize = 64;
+
+// Secrets that are known to the last filter -------------------------------------------------------------------------------------
+
+/// Hashes in the table of the last filter. Four of a P-256 key are at work in each worker, with 62 each; a table of this many takes
+/// about 6 MiB. Values beyond it are not filtered.
+pub const KNOWN_BLOCKS_MAX: usize = 200_000;
+
+/// Octets of a value that the last filter knows. An RSA key of 16,384 bits has 13 KB in PEM.
+pub const KNOWN_OCTETS_MAX: usize = 16 * 1024;

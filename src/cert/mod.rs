@@ -3,3 +3,4 @@
 pub mod bundle;
 pub mod facts;
 pub mod key;
+pub mod pem;

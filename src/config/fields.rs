@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::node::Node;
+use crate::text::{CREDENTIALS, has_credentials};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +177,7 @@ pub fn text<T, E: fmt::Display>(
     let sentence = match node {
         Node::Text(text) => match parse(text) {
             Ok(value) => return Some(value),
+            Err(_) if text.contains("://") && has_credentials(text) => CREDENTIALS.to_owned(),
             Err(e) if text.len() > 300 || path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName") => {
                 e.to_string()
             }

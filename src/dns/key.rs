@@ -7,6 +7,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 use crate::limits::TSIG_KEYS_MAX;
 use crate::name::DnsName;
@@ -92,6 +93,7 @@ pub enum KeyError {
     Clause,
     Mixed,
     Many,
+    Swapped,
 }
 
 impl fmt::Display for KeyError {
@@ -111,6 +113,10 @@ impl fmt::Display for KeyError {
                 "looks like a BIND key file and is none; write `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
             KeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
+            KeyError::Swapped => {
+                "has its secret in the place of its name: write the name first, `[hmac:]name:base64`, and make a new key where \
+                 the secret was shown to others"
+            }
             KeyError::Many => "has more keys than are tried; remove the old ones",
         })
     }
@@ -225,7 +231,7 @@ impl<'t> Iterator for Words<'t> {
 impl TsigKey {
     /// Reads `[hmac:]name:base64`. White space is harmless: it can not be part of any of the three.
     fn parse(line: &str) -> Result<TsigKey, KeyError> {
-        let line: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+        let line: Zeroizing<String> = Zeroizing::new(line.chars().filter(|c| !c.is_whitespace()).collect());
         let parts: Vec<&str> = line.split(':').collect();
         match parts[..] {
             [name, secret] => TsigKey::new(Algorithm::Sha256, name, secret),
@@ -235,14 +241,28 @@ impl TsigKey {
     }
 
     fn new(algorithm: Algorithm, name: &str, secret: &str) -> Result<TsigKey, KeyError> {
+        let secret: Zeroizing<String> = Zeroizing::new(secret.chars().filter(|c| !c.is_whitespace()).collect());
+        if is_secret(name, &secret) {
+            return Err(KeyError::Swapped);
+        }
         let name = DnsName::parse(name).map_err(|_| KeyError::Name)?;
-        let secret: String = secret.chars().filter(|c| !c.is_whitespace()).collect();
-        let secret = Secret::new(BASE64.decode(secret).map_err(|_| KeyError::Base64)?);
+        let secret = BASE64.decode(secret.as_bytes()).map_err(|_| KeyError::Base64)?;
+        let secret = Secret::known("a TSIG secret", secret);
         if secret.expose().is_empty() {
             return Err(KeyError::NoSecret);
         }
         Ok(TsigKey { name, algorithm, secret })
     }
+}
+
+/// Whether the secret of a key stands in the place of its name, which would be printed: base64 of at least 128 bits with a character that
+/// no name has, or in letters of both cases and longer than what stands in the place of the secret.
+fn is_secret(name: &str, secret: &str) -> bool {
+    let octets = |text: &str| BASE64.decode(text).map_or(0, |octets| Zeroizing::new(octets).len());
+    let has = |is: fn(&u8) -> bool| name.as_bytes().iter().any(is);
+    octets(name) >= 16
+        && (name.contains(['+', '/', '='])
+            || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && octets(name) > octets(secret)))
 }
 
 /// The name and the algorithm; never the secret.
@@ -315,6 +335,10 @@ mod tests {
             ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", KeyError::Mixed),
             ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Mixed),
             (&many, KeyError::Many),
+            ("hmac-sha256:MDEyMzQ1Njc4OWFiY2RlZg==:tsigkey", KeyError::Swapped),
+            ("MDEyMzQ1Njc4OWFiY2RlZg==:key1", KeyError::Swapped),
+            ("MDEyMzQ1Njc4OWFiY2RlZg:key1", KeyError::Swapped),
+            ("key MDEyMzQ1Njc4OWFiY2RlZjAx { algorithm hmac-sha256; secret \"tsigkey\"; };", KeyError::Swapped),
         ] {
             assert_eq!(parse_keys(text).map(|_| ()), Err(error), "{text:?}");
             assert!(!error.to_string().contains("c2VjcmV0"));

@@ -16,6 +16,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
+use crate::cert::pem;
 use crate::secret::Secret;
 
 /// Whom to trust, and who we are.
@@ -43,8 +44,8 @@ impl Trust {
         if self.public_roots {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
-        for certificate in CertificateDer::pem_slice_iter(&self.roots_pem) {
-            let certificate = certificate.map_err(|e| format!("the certificates of the CA are not PEM: {e:?}"))?;
+        let said = |e| format!("the certificates of the CA are {e}");
+        for certificate in pem::certificates(&self.roots_pem, usize::MAX).map_err(said)? {
             roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
         }
         if roots.is_empty() && !self.unchecked {
@@ -61,9 +62,8 @@ impl Trust {
         let config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
-                let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-                    .collect::<Result<_, _>>()
-                    .map_err(|e| format!("the client certificate is not PEM: {e:?}"))?;
+                let chain = pem::certificates(chain, usize::MAX);
+                let chain = chain.map_err(|e| format!("the client certificate is {e}"))?;
                 let key = PrivateKeyDer::from_pem_slice(key.expose())
                     .map_err(|_| "the client key is not a private key in PEM".to_owned())?;
                 builder
@@ -208,6 +208,24 @@ impl Transport for TlsTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_text_that_is_no_pem_only_the_place_is_said() {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let lost = key.replace('\n', "");
+        for text in [lost.clone(), format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", &lost[27..])]
+        {
+            let ca = rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap().cert.pem();
+            let roots = Trust { roots_pem: text.clone().into_bytes(), ..Trust::default() };
+            let client = Some((text.into_bytes(), Secret::new(key.clone().into_bytes())));
+            let client = Trust { roots_pem: ca.into_bytes(), client, ..Trust::default() };
+            for trust in [roots, client] {
+                let error = trust.config().unwrap_err();
+                assert!(error.len() < 200 && error.contains("line 1") && !error.contains("MI"), "{error}");
+                assert!(!error.contains(", 77,") && !error.contains("Base64"), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn what_can_not_be_trusted_or_used_is_an_error_and_never_a_panic() {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::access::Access;
 pub use super::object::Resource;
@@ -23,6 +24,7 @@ use crate::metrics::{self, Exchange, Peer};
 use crate::name::ObjectRef;
 use crate::secret::Secret;
 use crate::stop::Stop;
+use crate::text::json_fault;
 use crate::time::{self, Deadline, Stopwatch, Time};
 
 /// A client for one API server.
@@ -166,7 +168,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(Value, Option<Time>), KubeError> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+        let body = Zeroizing::new(body.map(Value::to_string).unwrap_or_default());
         let patience = Deadline::after(API_TRIES_IN_ALL.min(self.within));
         let mut made = 1;
         let reply = loop {
@@ -179,8 +181,10 @@ impl Client {
         if !reply.is_success() {
             return Err(KubeError::Api(ApiError::read(reply.status, &reply.body)));
         }
-        let value = serde_json::from_slice(&reply.body).map_err(|e| KubeError::Unusable(e.to_string()))?;
-        Ok((value, reply.date()))
+        let date = reply.date();
+        let body = Zeroizing::new(reply.body);
+        let value = serde_json::from_slice(&body).map_err(|e| KubeError::Unusable(json_fault(&e)))?;
+        Ok((value, date))
     }
 
     /// The pause before another try; `None` when there is none.

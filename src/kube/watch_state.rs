@@ -14,7 +14,7 @@ use super::object::Resource;
 use super::status::ApiError;
 use crate::limits::{WATCH_PAUSE_FIRST, WATCH_PAUSE_MAX};
 use crate::name::ObjectRef;
-use crate::text::percent_encoded;
+use crate::text::{json_fault, percent_encoded};
 
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ impl Line {
             object: Value,
         }
         let event: Event =
-            serde_json::from_slice(line).map_err(|e| format!("a line of a watch that does not read: {e}"))?;
+            serde_json::from_slice(line).map_err(|e| format!("a line of a watch: {}", json_fault(&e)))?;
         let metadata = |field: &str| {
             event.object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).map(str::to_owned)
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The layers from the words up. A module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["address", "limits", "log", "metrics", "name", "pulse", "secret", "stop", "text", "time", "word"],
+    &["address", "limits", "log", "metrics", "name", "pulse", "redact", "secret", "stop", "text", "time", "word"],
     &[
         "acme::jws",
         "acme::wire",

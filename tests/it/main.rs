@@ -33,6 +33,7 @@ mod man;
 mod monitoring;
 mod namespaces;
 mod new_user;
+mod no_secret_leaves;
 mod owners;
 mod port;
 mod probes;
