@@ -22,6 +22,7 @@ use crate::log::Format;
 use crate::name::{ObjectRef, check_namespace};
 use crate::serve::port::Listen;
 use crate::store::FileMode;
+use crate::text::{CREDENTIALS, has_credentials};
 use check::Check;
 use look::Look;
 use values::{log_level, namespaces};
@@ -321,6 +322,9 @@ impl Flags {
         if text.is_empty() || (text.starts_with('-') && text.len() > 1) {
             return Err(format!("-{word} lacks its value"));
         }
+        if ["acme", "acme-proxy", "resolver", "listen"].contains(&word) && has_credentials(&text) {
+            return Err(format!("-{word} {CREDENTIALS}"));
+        }
         parse(&text).map(Some).map_err(|e| format!("-{word} {text:?} {e}"))
     }
 
@@ -340,6 +344,9 @@ impl Flags {
                 Err(match (first.starts_with('-'), known) {
                     (true, true) => format!("-{word} is given twice"),
                     (true, false) => format!("-{word} is not a flag (-h shows all flags)"),
+                    (false, _) if has_credentials(&first) => {
+                        "an address is not a flag; values stand behind theirs (-h shows all flags)".to_owned()
+                    }
                     (false, _) => format!("{first:?} is not a flag; values stand behind theirs (-h shows all flags)"),
                 })
             }
@@ -465,6 +472,30 @@ mod tests {
         }
         use std::os::unix::ffi::OsStringExt as _;
         assert!(parse(vec![OsString::from_vec(vec![b'-', 0xff])]).unwrap_err().contains("not UTF-8"));
+    }
+
+    #[test]
+    fn a_password_in_an_url_is_never_repeated() {
+        for line in [
+            "-config c -acme https://me:hunter2@ca.test/dir",
+            "-config c -acme http://me:hunter2@ca.test/dir",
+            "-config c -acme https://hunter2@ca.test/dir",
+            "-config c -acme-proxy http://me:hunter2@proxy.test:3128",
+            "-config c -acme-proxy socks5://me:hunter2@proxy.test:3128",
+            "-config c -acme-proxy me:hunter2@proxy.test:3128",
+            "-config c -resolver tls://me:hunter2@dns.test",
+            "-config c http://me:hunter2@proxy.test:3128",
+            "http://me:hunter2@proxy.test:3128",
+        ] {
+            let error = run(line).expect_err(line);
+            assert!(!error.contains("hunter2"), "{line}: {error}");
+        }
+        let error = run("-config c -acme https://me:hunter2@ca.test/dir").unwrap_err();
+        assert!(error.starts_with("-acme ") && error.contains("user name or password"), "{error}");
+        assert!(
+            run("-config c -acme https://ca.test/dir?user=a@b.test").is_ok(),
+            "what stands behind the host is no password"
+        );
     }
 
     #[test]

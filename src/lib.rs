@@ -25,7 +25,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | words | [`name`] [`address`] [`secret`] [`time`] [`clock`] [`stop`] [`turns`] [`text`] [`word`] [`log`] [`metrics`] [`pulse`] [`limits`] |
+//! | words | [`name`] [`address`] [`secret`] [`redact`] [`time`] [`clock`] [`stop`] [`turns`] [`text`] [`word`] [`log`] [`metrics`] [`pulse`] [`limits`] |
 //! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `serve::request` `kube::{access, kubeconfig, credential, object, body, page, writer, event, permission, status, refusal}` |
 //! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, challenge, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` `status::{row, table, json, bulletin}` `check::{caa, report, secrets}` `serve::{snapshot, exposition, axis, page}` |
 //! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` `serve::{port, process}` |
@@ -61,6 +61,7 @@ pub mod metrics;
 pub mod name;
 pub mod pulse;
 pub mod record;
+pub mod redact;
 pub mod role;
 pub mod secret;
 pub mod serve;

@@ -318,6 +318,9 @@ pub const LOCAL_FILE_OCTETS_MAX: u64 = 1024 * 1024;
 /// between two writes of the record takes longer (looking at an order: ten minutes).
 pub const CLAIM_KEPT: Duration = Duration::from_secs(900);
 
+/// Clients of CAs that are kept although nobody uses them now. Few CAs are in use, and each client may hold connections.
+pub const CA_CLIENTS_KEPT: usize = 64;
+
 /// How long an attempt waits for another one that registers the same account. The CA has it longer only when it hangs.
 pub const ACCOUNT_WAIT: Duration = Duration::from_secs(60);
 
@@ -407,3 +410,12 @@ pub const WORKERS_FACTOR: usize = 4;
 
 /// The most. Each costs a connection to the CA and a thread.
 pub const WORKERS_MAX: usize = 64;
+
+// Secrets that are known to the last filter -------------------------------------------------------------------------------------
+
+/// Hashes in the table of the last filter. Four of a P-256 key are at work in each worker, with 62 each; a table of this many takes
+/// about 6 MiB. Values beyond it are not filtered.
+pub const KNOWN_BLOCKS_MAX: usize = 200_000;
+
+/// Octets of a value that the last filter knows. An RSA key of 16,384 bits has 13 KB in PEM.
+pub const KNOWN_OCTETS_MAX: usize = 16 * 1024;

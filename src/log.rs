@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::OnceLock;
 
+use crate::redact::cleaned;
 use crate::time::now_text;
 
 /// How lines are written.
@@ -28,7 +29,7 @@ pub(crate) use event;
 /// Said once, by [`start`].
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
-/// The line of an event, without time and level.
+/// The line of an event, without time and level. Known secrets are taken out of values before anything in them is escaped.
 pub fn line(name: &str, fields: &[(&str, &dyn Display)]) -> String {
     match FORMAT.get().copied().unwrap_or_default() {
         Format::Text => text(name, fields),
@@ -40,7 +41,7 @@ pub fn line(name: &str, fields: &[(&str, &dyn Display)]) -> String {
 fn text(name: &str, fields: &[(&str, &dyn Display)]) -> String {
     let mut line = name.to_owned();
     for (key, value) in fields {
-        let value = value.to_string();
+        let value = cleaned(value.to_string());
         let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '='));
         // Writing to a String can not fail.
         let _infallible = match plain {
@@ -55,7 +56,7 @@ fn text(name: &str, fields: &[(&str, &dyn Display)]) -> String {
 fn json(name: &str, fields: &[(&str, &dyn Display)]) -> String {
     let mut line = format!("\"event\":{}", serde_json::Value::from(name));
     for (key, value) in fields {
-        let _infallible = write!(line, ",\"{key}\":{}", serde_json::Value::from(value.to_string()));
+        let _infallible = write!(line, ",\"{key}\":{}", serde_json::Value::from(cleaned(value.to_string())));
     }
     line
 }
@@ -101,6 +102,15 @@ pub fn start(level: ::log::LevelFilter, format: Format) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_known_secret_is_no_part_of_a_line() {
+        let secret = crate::secret::Secret::known("a token", "a \"quoted\" secret of log.rs".to_owned());
+        let said = format!("it said {}.", secret.expose());
+        let fields: [(&str, &dyn Display); 1] = [("error", &said)];
+        assert_eq!(text("x", &fields), "x error=\"it said (secret: a token).\"");
+        assert_eq!(json("x", &fields), "\"event\":\"x\",\"error\":\"it said (secret: a token).\"");
+    }
 
     #[test]
     fn values_that_could_be_misread_are_quoted() {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use notariat::cli::{self, Command, environment};
 use notariat::daemon::{End, run_daemon};
-use notariat::{check, commands, conversion, dns_policy, log, role, start, status};
+use notariat::{check, commands, conversion, dns_policy, log, redact, role, start, status};
 
 fn main() -> ExitCode {
     // Like `-h` it needs nothing else, and whatever the environment says is no reason not to print it.
@@ -92,13 +92,13 @@ fn variable(name: &str) -> Option<OsString> {
 
 /// Results go to standard output. A reader that went away is no failure of ours.
 fn print(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(redact::clean(text).as_bytes()) {
         Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
 fn fail(sentence: &str, end: End) -> ExitCode {
     // Where standard error is closed there is nobody to tell.
-    writeln!(std::io::stderr(), "notariat: {sentence}").ok();
+    writeln!(std::io::stderr(), "notariat: {}", redact::clean(sentence)).ok();
     ExitCode::from(end.code())
 }

@@ -56,6 +56,7 @@ static REQUESTS: [Requests; Peer::ALL.len()] = [const {
 /// Attempts that failed, by their stage.
 static FAILED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 static ISSUED: AtomicU64 = AtomicU64::new(0);
+static REDACTED: AtomicU64 = AtomicU64::new(0);
 
 /// What a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
@@ -115,6 +116,11 @@ pub fn failed(stage: &'static str) {
     *lock(&FAILED).entry(stage).or_default() += 1;
 }
 
+/// The last filter took known secrets out of a text, at so many places.
+pub fn redacted(places: u64) {
+    REDACTED.fetch_add(places, Ordering::Relaxed);
+}
+
 /// The Role lacks this.
 pub fn missing(resource: &'static str, verb: &'static str) {
     let mut missing = lock(&MISSING);
@@ -143,6 +149,8 @@ pub struct Counts {
     pub issued: u64,
     /// Attempts that failed, by their stage.
     pub failed: BTreeMap<&'static str, u64>,
+    /// Places where the last filter took a known secret out of a text.
+    pub redacted: u64,
     /// What the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
 }
@@ -162,6 +170,7 @@ impl Counts {
             peers: Peer::ALL.map(of),
             issued: ISSUED.load(Ordering::Relaxed),
             failed: lock(&FAILED).clone(),
+            redacted: REDACTED.load(Ordering::Relaxed),
             missing: lock(&MISSING).clone(),
         }
     }

@@ -6,6 +6,7 @@
 
 mod parts;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -24,7 +25,9 @@ use crate::decide::window::Window;
 use crate::kube::object::SecretObject;
 use crate::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
 use crate::name::{Domain, ObjectRef};
+use crate::redact;
 use crate::secret::Secret;
+use crate::text::json_fault;
 use crate::time::Time;
 use crate::word::Word;
 
@@ -268,7 +271,7 @@ impl Record {
         struct Versioned {
             version: u32,
         }
-        let broken = |e: serde_json::Error| Unusable::Broken(e.to_string());
+        let broken = |e: serde_json::Error| Unusable::Broken(json_fault(&e));
         let version = serde_json::from_slice::<Versioned>(json.expose()).map_err(broken)?.version;
         if version > VERSION {
             return Err(Unusable::Newer(version));
@@ -285,8 +288,17 @@ impl Record {
     pub fn data(&mut self, now: Time) -> BTreeMap<String, Secret<Vec<u8>>> {
         self.body.version = VERSION;
         self.body.trim(now);
-        let json = serde_json::to_vec(&self.body).expect("a record is plain data with text keys");
-        let mut data = BTreeMap::from([(DATA_RECORD.to_owned(), Secret::new(json))]);
+        let json = serde_json::to_string(&self.body).expect("a record is plain data with text keys");
+        let json = match redact::clean(&json) {
+            Cow::Borrowed(_) => json,
+            // Once more by its texts, so that it stays JSON.
+            Cow::Owned(_) => {
+                let mut body = serde_json::to_value(&self.body).expect("a record is plain data with text keys");
+                redact::clean_json(&mut body);
+                body.to_string()
+            }
+        };
+        let mut data = BTreeMap::from([(DATA_RECORD.to_owned(), Secret::new(json.into_bytes()))]);
         if let Some(copy) = &self.copy {
             data.insert(DATA_CHAIN.to_owned(), Secret::new(copy.chain.clone()));
             data.insert(DATA_KEY.to_owned(), copy.key.clone());

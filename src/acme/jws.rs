@@ -17,6 +17,7 @@ use ring::signature::{
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::cert::key::{ENCRYPTED, is_encrypted};
 use crate::secret::Secret;
@@ -85,7 +86,8 @@ impl AccountKey {
     /// When the system gives no randomness.
     pub fn generate() -> Result<AccountKey, String> {
         let pair = rcgen::KeyPair::generate().map_err(|e| format!("no account key could be made: {e}"))?;
-        AccountKey::from_pem(pair.serialize_pem().as_bytes())
+        let pair = Zeroizing::new(pair);
+        AccountKey::from_pem(Zeroizing::new(pair.serialize_pem()).as_bytes())
     }
 
     /// Reads a key in PEM: PKCS#8, SEC 1 or PKCS#1, as other programs store theirs.
@@ -97,7 +99,7 @@ impl AccountKey {
             return Err(format!("the account key {ENCRYPTED}"));
         }
         let wrong = || "the account key is no ECDSA key on P-256 or P-384 and no RSA key, in PEM".to_owned();
-        let pair = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())? {
+        let pair = match &*Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())?) {
             PrivateKeyDer::Pkcs8(der) => {
                 let rsa = || RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok().map(Pair::Rsa);
                 ec(|_| der.secret_pkcs8_der().to_vec()).or_else(rsa)
@@ -106,7 +108,7 @@ impl AccountKey {
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(Pair::Rsa),
             _ => None,
         };
-        Ok(AccountKey { pair: pair.ok_or_else(wrong)?, pem: Secret::new(pem.to_vec()) })
+        Ok(AccountKey { pair: pair.ok_or_else(wrong)?, pem: Secret::known("an account key", pem.to_vec()) })
     }
 
     /// The PEM it was read from, as it is stored.
@@ -197,14 +199,15 @@ impl AccountKey {
 /// A key on the curve that it is on.
 fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<Pair> {
     CURVES.iter().find_map(|curve| {
-        let pair = EcdsaKeyPair::from_pkcs8(curve.signing, &pkcs8(curve), &SystemRandom::new()).ok()?;
+        let pair = EcdsaKeyPair::from_pkcs8(curve.signing, &Zeroizing::new(pkcs8(curve)), &SystemRandom::new()).ok()?;
         Some(Pair::Ec(pair, curve))
     })
 }
 
 /// RFC 5958: a SEC 1 key with the name of its curve around it; ring reads no other form.
 fn in_pkcs8(curve: &Curve, sec1: &[u8]) -> Vec<u8> {
-    let body = [&[2, 1, 0][..], curve.identifier, &der(4, sec1)].concat();
+    let key = Zeroizing::new(der(4, sec1));
+    let body = Zeroizing::new([&[2, 1, 0][..], curve.identifier, &key[..]].concat());
     der(0x30, &body)
 }
 

@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
@@ -107,10 +106,8 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainErr
             pem.len()
         )));
     }
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(pem)
-        .take(CHAIN_CERTIFICATES_MAX + 1)
-        .collect::<Result<_, _>>()
-        .map_err(|e| ChainError(format!("the chain is not PEM: {e:?}")))?;
+    let chain = super::pem::certificates(pem, CHAIN_CERTIFICATES_MAX + 1);
+    let chain = chain.map_err(|e| ChainError(format!("the chain is {e}")))?;
     if chain.len() > CHAIN_CERTIFICATES_MAX {
         return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));
     }

@@ -3,13 +3,14 @@
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use zeroize::Zeroizing;
 
 use crate::config::entry::KeyType;
 use crate::name::Domain;
 use crate::secret::Secret;
 
 /// A private key that we can sign with.
-pub struct CertificateKey(KeyPair);
+pub struct CertificateKey(Zeroizing<KeyPair>);
 
 /// Why a text is not a private key that we can sign with; holds nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,10 @@ impl CertificateKey {
             KeyType::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
             KeyType::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
         };
-        KeyPair::generate_for(algorithm).map(CertificateKey).map_err(|e| format!("no key could be made: {e}"))
+        KeyPair::generate_for(algorithm)
+            .map(Zeroizing::new)
+            .map(CertificateKey)
+            .map_err(|e| format!("no key could be made: {e}"))
     }
 
     /// Reads the key of a Secret, to use it again. Only PKCS#8 can be signed with.
@@ -38,8 +42,8 @@ impl CertificateKey {
     /// # Errors
     /// Whether it is no key, or one that we can not sign with.
     pub fn from_pem(pem: &[u8]) -> Result<CertificateKey, KeyError> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?;
-        KeyPair::try_from(&der).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
+        let der = Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?);
+        KeyPair::try_from(&*der).map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
     }
 
     /// Whether the key is of this kind. RSA is of no kind.
@@ -52,12 +56,12 @@ impl CertificateKey {
 
     /// PKCS#8 in PEM, as it is stored.
     pub fn pem(&self) -> Secret<Vec<u8>> {
-        Secret::new(self.0.serialize_pem().into_bytes())
+        Secret::known("a private key", self.0.serialize_pem().into_bytes())
     }
 
     /// The SubjectPublicKeyInfo in DER, to compare with a certificate's.
     pub fn public_der(&self) -> Vec<u8> {
-        rcgen::PublicKeyData::subject_public_key_info(&self.0)
+        rcgen::PublicKeyData::subject_public_key_info(&*self.0)
     }
 
     /// The request for a certificate of these names, DER. No subject: a CA that wants a CN takes it from the names.
@@ -68,7 +72,7 @@ impl CertificateKey {
         let names: Vec<String> = names.iter().map(Domain::to_string).collect();
         let mut params = CertificateParams::new(names).map_err(|e| format!("no request could be made: {e}"))?;
         params.distinguished_name = DistinguishedName::new();
-        let request = params.serialize_request(&self.0).map_err(|e| format!("no request could be made: {e}"))?;
+        let request = params.serialize_request(&*self.0).map_err(|e| format!("no request could be made: {e}"))?;
         Ok(request.der().to_vec())
     }
 }
@@ -87,7 +91,7 @@ pub fn is_encrypted(pem: &[u8]) -> bool {
 /// # Errors
 /// Whether it is no key, or one of a kind that ring can not read.
 pub fn public_of(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
-    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::Unparsable)?;
+    let der = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::Unparsable)?);
     let known =
         rustls::crypto::ring::sign::any_supported_type(&der).ok().and_then(|key| Some(key.public_key()?.to_vec()));
     known.ok_or_else(|| if is_der_sequence(der.secret_der()) { KeyError::UnknownKind } else { KeyError::Unparsable })

@@ -4,3 +4,4 @@ pub mod bundle;
 pub mod facts;
 pub mod key;
 pub mod path;
+pub mod pem;

@@ -47,6 +47,9 @@ impl Flags {
                 Ok(Some(what)) if what == "rollover" => Box::new(|account| Wish::Rollover { account }),
                 Ok(_) | Err(_) => return Err("account knows one command, rollover (-h shows all)".to_owned()),
             },
+            _ if crate::text::has_credentials(word) => {
+                return Err("an address is neither a command nor a flag (-h shows all)".to_owned());
+            }
             _ => return Err(format!("{word:?} is neither a command nor a flag (-h shows all)")),
         })
     }

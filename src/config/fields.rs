@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::node::Node;
 use crate::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
+use crate::text::{CREDENTIALS, has_credentials};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +199,7 @@ pub fn text<T, E: fmt::Display>(
     let sentence = match node {
         Node::Text(text) => match parse(text) {
             Ok(value) => return Some(value),
+            Err(_) if text.contains("://") && has_credentials(text) => CREDENTIALS.to_owned(),
             Err(e) if text.len() > 300 || path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName") => {
                 e.to_string()
             }

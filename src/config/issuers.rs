@@ -12,6 +12,7 @@ use super::namespaces::Namespaces;
 use super::node::Node;
 use crate::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::name::{DnsName, Domain, ObjectRef, check_namespace};
+use crate::text::{CREDENTIALS, has_credentials};
 
 /// The issuers that every ConfigMap has.
 const BUILT_IN: [(&str, &str); 2] = [
@@ -235,6 +236,7 @@ fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
 /// That it is none.
 pub fn directory_url(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix("https://") {
+        _ if has_credentials(text) => Err(CREDENTIALS),
         Some(rest)
             if !rest.is_empty()
                 && !rest.starts_with(['/', ':', '?', '#'])
@@ -310,6 +312,8 @@ mod tests {
             ("lab: text", "is text; it must be a mapping"),
             ("lab: {directory: 'http://ca.test'}", "directory: \"http://ca.test\" is not an https URL"),
             ("lab: {directory: \"https://ca.test/\\e[2J\"}", "is not an https URL"),
+            ("lab: {directory: 'https://me:hunter2@ca.test'}", "directory: has a user name or password in it"),
+            ("lab: {directory: 'http://me:hunter2@ca.test'}", "directory: has a user name or password in it"),
             ("lab: {directory: 'https:///dir'}", "directory: \"https:///dir\" is not an https URL"),
             ("lab: {directory: 'https://ca.test', ordersPerDay: 0}", "ordersPerDay"),
             ("lab: {directory: 'https://ca.test', color: red}", "color"),
@@ -319,7 +323,7 @@ mod tests {
             ("7: {directory: 'https://ca.test'}", "has a name that is"),
         ] {
             let error = issuers(yaml).expect_err(yaml);
-            assert!(error.contains(part), "{yaml}: {error}");
+            assert!(error.contains(part) && !error.contains("hunter2"), "{yaml}: {error}");
         }
     }
 }

@@ -12,6 +12,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
 
 use crate::limits::TSIG_KEYS_MAX;
 use crate::name::DnsName;
@@ -108,6 +109,7 @@ pub enum KeyError {
     PrivateFile,
     Nsupdate,
     Many,
+    Swapped,
 }
 
 impl fmt::Display for KeyError {
@@ -146,6 +148,10 @@ impl fmt::Display for KeyError {
                 "is a file K*.private of dnssec-keygen, whose key's name stands in the file's name only; give the file K*.key beside it, or write `hmac:name:base64`"
             }
             KeyError::Nsupdate => "is written as for nsupdate, `key hmac:name base64`; write `hmac:name:base64`, with `:` before the secret",
+            KeyError::Swapped => {
+                "has its secret in the place of its name: write the name first, `[hmac:]name:base64`, and make a new key where \
+                 the secret was shown to others"
+            }
             KeyError::Many => "has more keys than are tried; remove the old ones",
         })
     }
@@ -213,8 +219,12 @@ impl TsigKey {
         if name.is_empty() {
             return Err(KeyError::NoName);
         }
+        let secret: Zeroizing<String> = Zeroizing::new(secret.chars().filter(|c| !c.is_whitespace()).collect());
+        if is_secret(name, &secret) {
+            return Err(KeyError::Swapped);
+        }
         let name = DnsName::parse(name).map_err(|_| KeyError::Name)?;
-        let secret = decoded(secret)?;
+        let secret = decoded(&secret)?;
         if secret.expose().is_empty() {
             return Err(KeyError::NoSecret);
         }
@@ -224,8 +234,19 @@ impl TsigKey {
 
 /// The octets of base64, in which white space is harmless.
 fn decoded(text: &str) -> Result<Secret<Vec<u8>>, KeyError> {
-    let text = Secret::new(text.chars().filter(|c| !c.is_whitespace()).collect::<String>());
-    BASE64.decode(text.expose()).map(Secret::new).map_err(|_| KeyError::Base64)
+    let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
+    let octets = BASE64.decode(text.as_bytes()).map_err(|_| KeyError::Base64)?;
+    Ok(Secret::known("a TSIG secret", octets))
+}
+
+/// Whether the secret of a key stands in the place of its name, which would be printed: base64 of at least 128 bits with a character that
+/// no name has, or in letters of both cases and longer than what stands in the place of the secret.
+fn is_secret(name: &str, secret: &str) -> bool {
+    let octets = |text: &str| BASE64.decode(text).map_or(0, |octets| Zeroizing::new(octets).len());
+    let has = |is: fn(&u8) -> bool| name.as_bytes().iter().any(is);
+    octets(name) >= 16
+        && (name.contains(['+', '/', '='])
+            || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && octets(name) > octets(secret)))
 }
 
 /// The name and the algorithm; never the secret.

@@ -17,6 +17,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTi
 use crate::clock::{self, BEFORE_1970};
 use crate::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX, HTTP_IDLE};
 use crate::pulse;
+use crate::redact::cleaned;
 use crate::time::{self, Time};
 use tls::{TlsConnector, Trust};
 
@@ -135,7 +136,10 @@ impl Http {
     /// # Errors
     /// What is wrong with the certificates or the proxy.
     pub fn new(trust: &Trust, proxy: Option<&str>) -> Result<Http, String> {
-        let proxy = proxy.map(ureq::Proxy::new).transpose().map_err(|e| format!("the proxy: {}", plain(&e)))?;
+        let proxy = proxy
+            .map(ureq::Proxy::new)
+            .transpose()
+            .map_err(|_| "the proxy: it is no URL http://HOST:PORT".to_owned())?;
         let connector =
             ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(TlsConnector::new(trust)?);
         let config = ureq::Agent::config_builder()
@@ -275,7 +279,7 @@ fn plain(e: &ureq::Error) -> String {
                 None => other_io(io),
             },
         },
-        other => other.to_string(),
+        other => cleaned(other.to_string()),
     }
 }
 

@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{
 use super::words::{KEYS, of_client};
 use crate::cert::facts::parse;
 use crate::cert::key::{ENCRYPTED, is_encrypted};
+use crate::cert::pem;
 use crate::secret::Secret;
 use crate::text::one_line;
 
@@ -48,9 +49,9 @@ impl Trust {
         if self.public_roots {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
+        let said = |e| format!("the certificates of the CA are {e}");
         let mut leaves = Vec::new();
-        for certificate in CertificateDer::pem_slice_iter(&self.roots_pem) {
-            let certificate = certificate.map_err(|e| format!("the certificates of the CA are not PEM: {e:?}"))?;
+        for certificate in pem::certificates(&self.roots_pem, usize::MAX).map_err(said)? {
             leaves.push(leaf_words(&certificate));
             roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
         }
@@ -72,9 +73,8 @@ impl Trust {
         let config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
-                let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
-                    .collect::<Result<_, _>>()
-                    .map_err(|e| format!("the client certificate is not PEM: {e:?}"))?;
+                let chain = pem::certificates(chain, usize::MAX);
+                let chain = chain.map_err(|e| format!("the client certificate is {e}"))?;
                 if is_encrypted(key.expose()) {
                     return Err(format!("the client key {ENCRYPTED}"));
                 }
@@ -237,6 +237,24 @@ impl Transport for TlsTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_text_that_is_no_pem_only_the_place_is_said() {
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        let lost = key.replace('\n', "");
+        for text in [lost.clone(), format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", &lost[27..])]
+        {
+            let ca = rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap().cert.pem();
+            let roots = Trust { roots_pem: text.clone().into_bytes(), ..Trust::default() };
+            let client = Some((text.into_bytes(), Secret::new(key.clone().into_bytes())));
+            let client = Trust { roots_pem: ca.into_bytes(), client, ..Trust::default() };
+            for trust in [roots, client] {
+                let error = trust.config().unwrap_err();
+                assert!(error.len() < 200 && error.contains("line 1") && !error.contains("MI"), "{error}");
+                assert!(!error.contains(", 77,") && !error.contains("Base64"), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn what_can_not_be_trusted_or_used_is_an_error_and_never_a_panic() {

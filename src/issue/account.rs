@@ -268,11 +268,21 @@ impl Office<'_> {
         };
         let (kid, hmac_key) = (text("kid")?.to_owned(), text("hmacKey")?);
         // CAs print it with and without padding, in both alphabets.
-        let plain = hmac_key.trim_end_matches('=').replace('+', "-").replace('/', "_");
-        let hmac_key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(plain);
+        let in_url_safe = |c| {
+            if c == '+' {
+                '-'
+            } else if c == '/' {
+                '_'
+            } else {
+                c
+            }
+        };
+        let plain: zeroize::Zeroizing<String> =
+            zeroize::Zeroizing::new(hmac_key.trim_end_matches('=').chars().map(in_url_safe).collect());
+        let hmac_key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(plain.as_bytes());
         let hmac_key =
             hmac_key.map_err(|_| format!("`eabSecretName`: `hmacKey` in the Secret {from} is not base64"))?;
-        Ok(ExternalAccount { kid, hmac_key: Secret::new(hmac_key) })
+        Ok(ExternalAccount { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
     }
 
     /// Finds out which of the two keys the CA knows, after a change of keys that did not end.

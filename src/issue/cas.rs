@@ -10,6 +10,7 @@ use crate::decide::Directory;
 use crate::decide::attempts::{Severity, Stage};
 use crate::http::Http;
 use crate::http::tls::Trust;
+use crate::limits::CA_CLIENTS_KEPT;
 use crate::name::ObjectRef;
 use crate::sources::Wanted;
 use crate::stop::Stop;
@@ -79,6 +80,10 @@ impl Cas {
         let trust = Trust { public_roots: true, roots_pem, ..Trust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
         let client = Arc::new(Client::new(http, directory, self.stop.clone()));
+        // Roots that were exchanged left one behind that nobody uses.
+        if clients.len() >= CA_CLIENTS_KEPT {
+            clients.retain(|_, client| Arc::strong_count(client) > 1);
+        }
         clients.insert((directory.written().to_owned(), roots), client.clone());
         Ok(client)
     }

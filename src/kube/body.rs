@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 use crate::limits::{TREE_OCTETS_FREE, TREE_OCTETS_PER_OCTET, TREE_PART_OCTETS_MAX};
+use crate::text::json_fault;
 
 /// Octets of the first field of an object: a node of a BTreeMap has room for eleven.
 const FIRST_FIELD_OCTETS: usize = 640;
@@ -27,6 +28,14 @@ pub(super) fn read(body: &[u8]) -> Result<Value, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = Tree(&Budget::new(&octets, 0)).deserialize(&mut json)?;
     json.end().map(|()| value)
+}
+
+/// Said of what has its octets in too many values.
+const TOO_MUCH: &str = "it takes more memory than an object of its size";
+
+/// Why a body does not read, without any of its words.
+pub(super) fn fault(error: &serde_json::Error) -> String {
+    if error.to_string().starts_with(TOO_MUCH) { TOO_MUCH.to_owned() } else { json_fault(error) }
 }
 
 /// What a tree may take: it grows with the octets that were read.
@@ -48,7 +57,7 @@ impl<'c> Budget<'c> {
         let text = self.read.get().saturating_sub(self.begin);
         match self.spent.get() <= TREE_OCTETS_FREE.saturating_add(text.saturating_mul(TREE_OCTETS_PER_OCTET)) {
             true => Ok(()),
-            false => Err(E::custom("it takes more memory than an object of its size")),
+            false => Err(E::custom(TOO_MUCH)),
         }
     }
 }

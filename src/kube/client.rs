@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::access::Access;
 use super::body;
@@ -169,7 +170,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(Value, Option<Time>), KubeError> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+        let body = Zeroizing::new(body.map(Value::to_string).unwrap_or_default());
         let patience = Deadline::after(API_TRIES_IN_ALL.min(self.within));
         let mut made = 1;
         let reply = loop {
@@ -182,8 +183,10 @@ impl Client {
         if !reply.is_success() {
             return Err(KubeError::Api(ApiError::read(reply.status, beginning(&reply.body))));
         }
-        let value = body::read(&reply.body).map_err(|e| KubeError::Unusable(e.to_string()))?;
-        Ok((value, reply.date()))
+        let date = reply.date();
+        let octets = Zeroizing::new(reply.body);
+        let value = body::read(&octets).map_err(|e| KubeError::Unusable(body::fault(&e)))?;
+        Ok((value, date))
     }
 
     /// The pause before another try; `None` when there is none.

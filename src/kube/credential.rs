@@ -1,7 +1,7 @@
 //! What a credential plugin is told and what it answers (client.authentication.k8s.io/v1 and v1beta1). Pure.
 //!
 //! Untrusted as far as a program of the operator's can be: it may crash, print too much, or print something else. Nothing of what it
-//! printed on standard output is ever repeated, because that is where secrets are.
+//! printed is ever repeated, because that is where secrets are.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,7 @@ use serde_json::{Value, json};
 
 use super::access::{Access, Plugin};
 use crate::secret::Secret;
-use crate::text::one_line;
 use crate::time::Time;
-
-/// A word of this length without anything that ends words in sentences and paths is taken for a secret.
-const SECRET_WORD: usize = 32;
-
-/// Characters of standard error that are told.
-const SAID_MAX: usize = 300;
 
 /// What a plugin answered.
 #[derive(Clone, Debug, Default)]
@@ -71,11 +64,13 @@ pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
         return Err(format!("answered in another apiVersion than {version}: set the one it speaks in the kubeconfig"));
     }
     let status = answer.status.ok_or("printed an ExecCredential without a status")?;
-    let token = status.token.filter(|t| !t.is_empty()).map(Secret::new);
+    let token = status.token.filter(|t| !t.is_empty()).map(|token| Secret::known("the token of the API server", token));
     let chain = status.client_certificate_data.filter(|c| !c.is_empty());
     let key = status.client_key_data.filter(|k| !k.is_empty());
     let client = match (chain, key) {
-        (Some(chain), Some(key)) => Some((chain.into_bytes(), Secret::new(key.into_bytes()))),
+        (Some(chain), Some(key)) => {
+            Some((chain.into_bytes(), Secret::known("the key of the client certificate", key.into_bytes())))
+        }
         (None, None) => None,
         (Some(_), None) => return Err("gave clientCertificateData without clientKeyData".to_owned()),
         (None, Some(_)) => return Err("gave clientKeyData without clientCertificateData".to_owned()),
@@ -115,28 +110,6 @@ pub fn info(plugin: &Plugin, access: &Access, authority: &[u8]) -> String {
         spec["cluster"] = cluster;
     }
     json!({"kind": "ExecCredential", "apiVersion": plugin.version, "spec": spec}).to_string()
-}
-
-/// The end of what a plugin said on standard error, without what looks like a secret: a script with `set -x` tells them all.
-pub fn said(standard_error: &[u8], plugin: &Plugin) -> String {
-    let text = String::from_utf8_lossy(standard_error);
-    let mut line = text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default().to_owned();
-    for (_, value) in &plugin.environment {
-        // One of few characters is none, and would tear holes into words.
-        if value.expose().len() > 3 {
-            line = line.replace(value.expose().as_str(), "(secret)");
-        }
-    }
-    let part_of_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '_' | '-' | '.');
-    let mut clean = String::new();
-    let mut rest = line.as_str();
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| !part_of_word(c)).unwrap_or(rest.len());
-        let end = if end == 0 { first.len_utf8() } else { end };
-        clean.push_str(if end < SECRET_WORD { &rest[..end] } else { "(secret)" });
-        rest = &rest[end..];
-    }
-    one_line(&clean).chars().take(SAID_MAX).collect()
 }
 
 #[cfg(test)]

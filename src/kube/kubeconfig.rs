@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::access::{Access, Checks, Identity, Pem, Plugin, Token};
 use crate::secret::Secret;
-use crate::text::percent_encoded;
+use crate::text::{CREDENTIALS, has_credentials, percent_encoded};
 
 /// The extension of a cluster that is for plugins.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
@@ -69,6 +70,13 @@ struct User {
     as_uid: Option<String>,
     as_groups: Option<Vec<String>>,
     as_user_extra: Option<BTreeMap<String, Vec<String>>>,
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.token.zeroize();
+        self.client_key_data.zeroize();
+    }
 }
 
 #[derive(Deserialize)]
@@ -156,6 +164,9 @@ fn find<'a, T>(
 fn way(cluster: &Cluster, folder: &Path) -> Result<(String, Checks, Option<Secret<String>>), String> {
     let server = cluster.server.as_deref().map(|s| s.trim_end_matches('/')).filter(|s| s.starts_with("https://"));
     let server = server.ok_or("its cluster has no server that begins with https://")?.to_owned();
+    if has_credentials(&server) {
+        return Err(format!("its cluster has a server that {CREDENTIALS}"));
+    }
     let (data, file) = (&cluster.certificate_authority_data, &cluster.certificate_authority);
     let authority = pem(data, file, folder, "certificate-authority")?;
     let skipped = cluster.insecure_skip_tls_verify == Some(true);
@@ -171,7 +182,27 @@ fn way(cluster: &Cluster, folder: &Path) -> Result<(String, Checks, Option<Secre
         return Err("its cluster has a proxy-url that is not http://HOST:PORT: others are not supported".to_owned());
     }
     let name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
-    Ok((server, Checks { authority, name, skipped }, proxy.map(Secret::new)))
+    Ok((server, Checks { authority, name, skipped }, proxy.map(with_password)))
+}
+
+/// The URL of a proxy. Its host stands in many sentences, so that only its password is known as a secret.
+fn with_password(url: String) -> Secret<String> {
+    let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    let password = user.split_once(':').map_or(user, |(_, password)| password).to_owned();
+    Secret::known_by("the password of the proxy", url, &Zeroizing::new(password))
+}
+
+/// A variable for a plugin. One that is a short word, a path or an address stands in many sentences: it is known as a secret where its
+/// name says so.
+fn variable(name: &str, value: &str) -> Secret<String> {
+    let name = name.to_ascii_uppercase();
+    let is_named = ["TOKEN", "SECRET", "PASS", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word));
+    let is_plain = value.len() < 20 || value.starts_with('/') || value.contains("://");
+    match is_named || !is_plain {
+        true => Secret::known("a variable of the exec plugin", value.to_owned()),
+        false => Secret::new(value.to_owned()),
+    }
 }
 
 fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, String> {
@@ -194,7 +225,7 @@ fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, S
     let token_file = user.token_file.as_ref().filter(|path| !path.as_os_str().is_empty());
     let token = match (token_file, user.token.as_ref().filter(|token| !token.is_empty())) {
         (Some(path), _) => Token::File(folder.join(path)),
-        (None, Some(token)) => Token::Fixed(Secret::new(token.clone())),
+        (None, Some(token)) => Token::Fixed(Secret::known("the token of the API server", token.clone())),
         (None, None) => Token::None,
     };
     let plugin = user.exec.as_ref().map(|exec| plugin(exec, cluster, folder)).transpose()?;
@@ -223,7 +254,7 @@ fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<Plugin, Strin
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(format!("its exec has a variable {name:?} in env that no environment can hold"));
         }
-        environment.push((name.clone(), Secret::new(value.clone())));
+        environment.push((name.clone(), variable(name, value)));
     }
     let cluster = exec.provide_cluster_info.unwrap_or(false).then(|| {
         let extension = cluster.extensions.iter().flatten().find(|e| e.name == EXEC_EXTENSION);
@@ -272,7 +303,10 @@ fn pem(
     let data = data.as_deref().filter(|data| !data.is_empty());
     match (data, file.as_ref().filter(|file| !file.as_os_str().is_empty())) {
         (Some(data), _) => match decoded(data.as_bytes()) {
-            Some(octets) => Ok(Some(Pem::Given(octets))),
+            Some(octets) => {
+                let octets = octets.expose().clone();
+                Ok(Some(Pem::Given(Secret::with_keys_known("the key of the client certificate", octets))))
+            }
             None => Err(format!("{field}-data is not base64")),
         },
         (None, Some(file)) => Ok(Some(Pem::File(field, folder.join(file)))),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+use zeroize::Zeroize as _;
 
 use super::writer::last_writer;
 use crate::config::Data;
@@ -111,6 +112,14 @@ impl SecretObject {
         self.data.get(key).filter(|value| !value.expose().is_empty())
     }
 
+    /// Whether a text that quotes the object tells a secret: whether anything is in it beside certificates.
+    pub fn holds_secrets(&self) -> bool {
+        let is_public = |key: &str, value: &[u8]| {
+            ["tls.crt", "ca.crt"].contains(&key) && !value.windows(11).any(|part| part == b"PRIVATE KEY")
+        };
+        self.data.iter().any(|(key, value)| !value.expose().is_empty() && !is_public(key, value.expose()))
+    }
+
     /// Who wrote the certificate or its key last, when that was not us: a name and a time, for messages.
     pub fn writer(&self) -> Option<String> {
         last_writer(self.rest.get("metadata")?.get("managedFields")?)
@@ -124,16 +133,21 @@ impl SecretObject {
         let Value::Object(mut rest) = value else {
             return Err("the Secret is not a JSON object".to_owned());
         };
-        let data = rest.remove("data");
+        let mut data = rest.remove("data");
         let metadata = rest.get("metadata").and_then(Value::as_object).ok_or("the Secret has no metadata")?;
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).map(str::to_owned);
         let required = |field: &str| text(field).ok_or_else(|| format!("the Secret has no metadata.{field}"));
         let mut decoded = BTreeMap::new();
+        let mut wrong = Ok(());
         for (key, value) in data.as_ref().and_then(Value::as_object).into_iter().flatten() {
-            let octets =
-                STANDARD.decode(value.as_str().unwrap_or_default()).map_err(|_| format!("data.{key} is not base64"))?;
-            decoded.insert(key.clone(), Secret::new(octets));
+            match STANDARD.decode(value.as_str().unwrap_or_default()) {
+                // A key may stand where a certificate is expected.
+                Ok(octets) => drop(decoded.insert(key.clone(), Secret::with_keys_known("a private key", octets))),
+                Err(_) => wrong = Err(format!("data.{key} is not base64")),
+            }
         }
+        data.as_mut().into_iter().for_each(wipe);
+        wrong?;
         let owners = metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
         let controller = owners.into_iter().find(|o| o.get("controller") == Some(&Value::Bool(true))).map(|o| {
             let field = |f: &str| o.get(f).and_then(Value::as_str).unwrap_or("?").to_owned();
@@ -182,6 +196,16 @@ pub fn config_data(object: &Value) -> Data {
         data.add_binary(key.clone(), &octets);
     }
     data
+}
+
+/// Overwrites the texts of a JSON value: base64 of a key is the key.
+pub fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(all) => all.iter_mut().for_each(wipe),
+        Value::Object(all) => all.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// A map of texts that may be missing or `null`.

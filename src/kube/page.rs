@@ -7,8 +7,9 @@ use std::io;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::body::{Budget, Parts, Tree, next_part};
+use super::body::{self, Budget, Parts, Tree, next_part};
 use crate::limits::TREE_PART_OCTETS_MAX;
+use crate::text::json_fault;
 
 /// What stands around the objects of a page.
 #[derive(Debug)]
@@ -50,11 +51,16 @@ impl Page {
                     "an object or a field is larger than {TREE_PART_OCTETS_MAX} octets"
                 )));
             }
-            Err(e) if e.is_io() || e.is_eof() => return Err(Cut::Broken(e.to_string())),
-            Err(e) => return Err(Cut::Unusable(e.to_string())),
+            Err(e) if e.is_io() || e.is_eof() => {
+                return Err(Cut::Broken(match e.io_error_kind() {
+                    Some(kind) => kind.to_string(),
+                    None => json_fault(&e),
+                }));
+            }
+            Err(e) => return Err(Cut::Unusable(body::fault(&e))),
         };
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let version = text("resourceVersion").ok_or("a list without metadata.resourceVersion");
+        let version = text("resourceVersion").ok_or("a list without items or metadata.resourceVersion");
         let version = version.map_err(|e| Cut::Unusable(e.to_owned()))?.to_owned();
         Ok(Page { version, proceed: text("continue").map(str::to_owned) })
     }
@@ -106,7 +112,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
             }
             next_part(self.left);
         }
-        if items { Ok(metadata) } else { Err(A::Error::custom("a list without items")) }
+        Ok(if items { metadata } else { Value::Null })
     }
 }
 
@@ -181,13 +187,13 @@ mod tests {
     #[test]
     fn what_is_no_whole_page_is_an_error_and_never_a_short_one() {
         for (text, part) in [
-            (r#"{"metadata": {"resourceVersion": "5"}}"#, "without items"),
+            (r#"{"metadata": {"resourceVersion": "5"}}"#, "without items or"),
             (r#"{"metadata": {}, "items": []}"#, "resourceVersion"),
-            (r#"{"metadata": {"resourceVersion": "5"}, "items": {}}"#, "invalid type"),
-            (r#"{"metadata": {"resourceVersion": "5"}, "items": []}}"#, "trailing"),
-            (r#"{"metadata": {"resourceVersion": "5"}, "items": [0, 0, 0]}"#, "without a name"),
-            ("[]", "invalid type"),
-            ("<html>", "expected value"),
+            (r#"{"metadata": {"resourceVersion": "5"}, "items": {}}"#, "another form"),
+            (r#"{"metadata": {"resourceVersion": "5"}, "items": []}}"#, "is not JSON"),
+            (r#"{"metadata": {"resourceVersion": "5"}, "items": [0, 0, 0]}"#, "another form"),
+            ("[]", "another form"),
+            ("<html>", "is not JSON"),
         ] {
             assert!(matches!(page(text), Err(Cut::Unusable(e)) if e.contains(part)), "{text}");
         }

@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(5);
 /// Ends a pipe for its reader although others may hold it open. JSON has no such octet.
 const END: u8 = 0;
 
+/// How the sentence about a plugin that failed ends.
+const BY_HAND: &str = "run it by hand; what it prints is not shown here, because secrets may be in it";
+
 /// What a plugin said last.
 #[derive(Debug, Default)]
 pub struct Answers {
@@ -33,7 +36,7 @@ impl Answers {
     /// The credential now, and whether the plugin was run for it. With `rejected` the one of before was answered by a 401.
     ///
     /// # Errors
-    /// One sentence that names the plugin, and nothing it printed on standard output.
+    /// One sentence that names the plugin, and nothing that it printed.
     pub fn get(
         &mut self,
         plugin: &Plugin,
@@ -105,19 +108,14 @@ fn run(plugin: &Plugin, info: &str) -> Result<Secret<Vec<u8>>, String> {
         }
         (ended, out.join().unwrap_or(None), err.join().unwrap_or(None))
     });
-    let (Some(printed), Some(said)) = (printed, said) else {
+    // What it says on standard error is read, so that it does not hang, and never shown: a script with `set -x` tells every secret.
+    let (Some(printed), Some(_)) = (printed, said) else {
         return Err(format!("printed more than {EXEC_OCTETS_MAX} octets: expected is one ExecCredential"));
-    };
-    let said = match credential::said(said.expose(), plugin) {
-        said if said.is_empty() => String::new(),
-        said => format!(": {said}"),
     };
     match ended.map_err(io)? {
         Ended::Unread => Err("printed something that is not an ExecCredential in JSON (it is no text)".to_owned()),
-        Ended::TooLate => {
-            Err(format!("did not end within {} s and was killed: run it by hand{said}", EXEC_WITHIN.as_secs()))
-        }
-        Ended::Itself(status) if !status.success() => Err(format!("failed ({status}): run it by hand{said}")),
+        Ended::TooLate => Err(format!("did not end within {} s and was killed: {BY_HAND}", EXEC_WITHIN.as_secs())),
+        Ended::Itself(status) if !status.success() => Err(format!("failed ({status}): {BY_HAND}")),
         Ended::Itself(_) => Ok(printed),
     }
 }

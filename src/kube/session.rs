@@ -209,13 +209,17 @@ impl Files {
     fn read(&mut self, access: &Access) -> Result<(), String> {
         let authority = access.checks.authority.as_ref().map(contents).transpose();
         let client = access.identity.client.as_ref();
-        let client = client.map(|(chain, key)| Ok((contents(chain)?, Secret::new(contents(key)?)))).transpose();
+        let client = client
+            .map(|(chain, key)| {
+                Ok((contents(chain)?, Secret::known("the key of the client certificate", contents(key)?)))
+            })
+            .transpose();
         let token = match &access.identity.token {
             Token::None => Ok(None),
             Token::Fixed(token) => Ok(Some(token.clone())),
             Token::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) if text.trim().is_empty() => Err(format!("tokenFile {}: it is empty", path.display())),
-                Ok(text) => Ok(Some(Secret::new(text.trim().to_owned()))),
+                Ok(text) => Ok(Some(Secret::known("the token of the API server", text.trim().to_owned()))),
                 Err(e) => Err(format!("tokenFile {}: {e}", path.display())),
             },
         };

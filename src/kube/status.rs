@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::redact::unsaid;
 use crate::text::{excerpt, one_line};
 
 /// An answer other than 2xx.
@@ -22,7 +23,14 @@ pub struct ApiError {
     pub message: String,
     /// The first cause, `NamespaceTerminating` say.
     pub cause: String,
+    /// The fields that the causes name, `data[tls.crt]` say.
+    pub fields: Vec<String>,
 }
+
+/// Fields of causes that are said.
+const FIELDS_MAX: usize = 5;
+/// Characters of a field or a reason that are said.
+const WORD_MAX: usize = 80;
 
 impl ApiError {
     /// Reads the body of an answer with this status code.
@@ -41,19 +49,40 @@ impl ApiError {
         #[derive(Default, Deserialize)]
         struct Cause {
             reason: Option<String>,
+            field: Option<String>,
         }
         let status = serde_json::from_slice::<Status>(body).ok().filter(|s| s.kind.as_deref() == Some("Status"));
         let Some(status) = status else {
-            return ApiError { code, reason: String::new(), message: excerpt(body), cause: String::new() };
+            let message =
+                if code == 401 { String::new() } else { excerpt(unsaid(&String::from_utf8_lossy(body)).as_bytes()) };
+            return ApiError { code, reason: String::new(), message, cause: String::new(), fields: Vec::new() };
         };
         let causes = status.details.and_then(|d| d.causes).unwrap_or_default();
+        let fields = causes.iter().filter_map(|c| c.field.as_deref()).filter_map(|field| word(field, "._-/[]"));
+        let fields = fields.take(FIELDS_MAX).collect();
+        // A 401 quotes the token, with some authenticators.
+        let message = status.message.filter(|_| code != 401).unwrap_or_default();
         ApiError {
             code,
             reason: status.reason.unwrap_or_default(),
-            message: one_line(&status.message.unwrap_or_default()),
+            message: one_line(&unsaid(&message)),
             cause: causes.into_iter().find_map(|c| c.reason).unwrap_or_default(),
+            fields,
         }
     }
+
+    /// What may be said where the request held secret data, which the server's words may quote: the code, the reason and the fields.
+    pub fn without_words(&self) -> String {
+        let reason = word(&self.reason, "").map(|reason| format!(" {reason}")).unwrap_or_default();
+        let fields = if self.fields.is_empty() { String::new() } else { format!(" ({})", self.fields.join(", ")) };
+        format!("the API server answers {}{reason}{fields}", self.code)
+    }
+}
+
+/// A name of the API: letters, digits and `others`. Anything else is a sentence, and may quote.
+fn word(text: &str, others: &str) -> Option<String> {
+    let is_one = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    (!text.is_empty() && text.len() <= WORD_MAX && text.chars().all(is_one)).then(|| text.to_owned())
 }
 
 /// How long the Status asks to wait: `details.retryAfterSeconds`.
@@ -91,6 +120,21 @@ mod tests {
         let nulls = br#"{"kind":"Status","message":null,"reason":"Conflict","details":null}"#;
         assert_eq!(ApiError::read(409, nulls).to_string(), "the API server answers 409 Conflict");
         assert_eq!(ApiError::read(404, b"{\"kind\":\"Other\"}").reason, "");
+    }
+
+    /// An API server quotes the object in a 422, and some authenticators the token in a 401.
+    #[test]
+    fn of_a_refusal_that_may_quote_a_secret_only_code_reason_and_fields_are_said() {
+        let body = br#"{"kind":"Status","message":"Secret \"web\" is invalid: data[tls.crt]: Invalid value: \"hunter2\"","reason":"Invalid",
+            "details":{"causes":[{"reason":"FieldValueInvalid","message":"hunter2","field":"data[tls.crt]"},{"field":"is hunter2"}]}}"#;
+        assert_eq!(ApiError::read(422, body).without_words(), "the API server answers 422 Invalid (data[tls.crt])");
+        let odd = br#"{"kind":"Status","message":"hunter2","reason":"was: hunter2"}"#;
+        assert_eq!(ApiError::read(400, odd).without_words(), "the API server answers 400");
+        for body in [&b"token hunter2 is bad"[..], br#"{"kind":"Status","message":"hunter2","reason":"Unauthorized"}"#]
+        {
+            let error = ApiError::read(401, body);
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::client::{Client, KubeError};
 use super::page::{Cut, Page};
@@ -224,7 +225,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
         }
         loop {
             let line = match lines.line(WATCH_LINE_OCTETS_MAX) {
-                Ok(Some(line)) => line,
+                Ok(Some(line)) => Zeroizing::new(line),
                 Ok(None) => return End::Served,
                 Err(HttpError(e)) => {
                     return End::Failed(KubeError::Network(HttpError(format!("a watch broke off: {e}"))));

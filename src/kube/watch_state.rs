@@ -84,10 +84,10 @@ pub(super) enum Line {
 impl Line {
     /// Reads a line and the version that the watch has reached with it. A type that is not known counts as a bookmark.
     pub(super) fn read(line: &[u8]) -> Result<(Line, Option<String>), String> {
-        let unreadable = |e: &dyn fmt::Display| format!("a line of a watch that does not read: {e}");
-        let mut event = body::read(line).map_err(|e| unreadable(&e))?;
-        let object = event.get_mut("object").map(Value::take).ok_or_else(|| unreadable(&"missing field `object`"))?;
-        let kind = event.get("type").and_then(Value::as_str).ok_or_else(|| unreadable(&"missing field `type`"))?;
+        let unreadable = |e: &str| format!("a line of a watch: {e}");
+        let mut event = body::read(line).map_err(|e| unreadable(&body::fault(&e)))?;
+        let object = event.get_mut("object").map(Value::take).ok_or_else(|| unreadable("it has no `object`"))?;
+        let kind = event.get("type").and_then(Value::as_str).ok_or_else(|| unreadable("it has no `type`"))?;
         let metadata =
             |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).map(str::to_owned);
         let version = metadata("resourceVersion");

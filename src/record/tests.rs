@@ -88,6 +88,18 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
 }
 
 #[test]
+fn a_known_secret_is_no_part_of_a_record() {
+    let secret = Secret::known("a token", "only \"in\" record/tests.rs \\".to_owned());
+    let mut record = Record::default();
+    let names = [Domain::parse("a.test").unwrap()];
+    record.body.history_mut(&names, "https://ca.test/dir", Time::from_unix(1_800_000_000)).error =
+        Some(format!("it said {}", secret.expose()));
+    let data = record.data(Time::from_unix(1_800_000_000));
+    let json: serde_json::Value = serde_json::from_slice(data[DATA_RECORD].expose()).unwrap();
+    assert_eq!(json["histories"][0]["error"], "it said (secret: a token)");
+}
+
+#[test]
 fn what_does_not_read_is_an_error_and_never_an_empty_record() {
     assert_eq!(Record::read(None).unwrap().body, Body::default());
     let with = |kind: &str, json: &str| {
@@ -117,7 +129,7 @@ fn what_does_not_read_is_an_error_and_never_an_empty_record() {
         .unwrap()
         .replace("\"value\":\"v\"", &format!("\"value\":\"{}\"", "v".repeat(256)));
     assert!(
-        matches!(with(TYPE, &long), Unusable::Broken(e) if e.contains("256 octets")),
+        matches!(with(TYPE, &long), Unusable::Broken(e) if e.contains("another form") && e.contains("line 1")),
         "a value that no TXT can hold"
     );
 }

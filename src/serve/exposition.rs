@@ -11,6 +11,7 @@ use crate::clock::doubt;
 use crate::decide::attempts::Stage;
 use crate::metrics::{CODES, Counts, Peer};
 use crate::name::{DnsName, ObjectRef};
+use crate::redact;
 use crate::time::Time;
 
 /// What the body is.
@@ -114,6 +115,9 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
         ("notariat_attempts_total", "counter", "Attempts to obtain a certificate, by where they failed."),
         all,
     )?;
+    let help =
+        "Places where the last filter took a known secret out of a text; each is a fault of notariat's to report.";
+    single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;
@@ -217,7 +221,7 @@ fn head(out: &mut dyn Write, (name, kind, help): Family) -> io::Result<()> {
 }
 
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    redact::clean(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

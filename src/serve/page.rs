@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use super::axis::Axis;
 use super::snapshot::{Certificate, Snapshot};
 use crate::limits::{PAGE_CERTIFICATES_MAX, PAGE_FAULTS_MAX, PAGE_NAMES_MAX};
+use crate::redact;
 use crate::status::row::State;
 use crate::time::{Time, human};
 
@@ -202,6 +203,7 @@ fn line(of: &Certificate, axis: &Axis) -> String {
 }
 
 fn escaped(text: &str) -> String {
+    let text = redact::clean(text);
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -227,6 +229,12 @@ mod tests {
     use crate::config::entry::Entry;
     use crate::config::node;
     use crate::sources::Wanted;
+
+    #[test]
+    fn a_known_secret_is_no_part_of_the_page() {
+        let secret = crate::secret::Secret::known("a token", "<only in page.rs & nowhere>".to_owned());
+        assert_eq!(escaped(&format!("a {} b", secret.expose())), "a (secret: a token) b");
+    }
 
     #[test]
     fn text_of_others_stays_text() {

@@ -18,6 +18,7 @@ use crate::daemon::End;
 use crate::issue::cas::Cas;
 use crate::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
 use crate::name::ObjectRef;
+use crate::redact;
 use crate::start::{Place, directory, open};
 use crate::stop::Stop;
 use crate::store::Sharing;
@@ -49,7 +50,7 @@ pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
             let gap = if before.is_some() && look.form != Form::Json { "\n" } else { "" };
             let mut out = std::io::stdout();
             // A reader that went away is no failure of ours.
-            if out.write_all(format!("{gap}{text}").as_bytes()).and_then(|()| out.flush()).is_err() {
+            if out.write_all(format!("{gap}{}", redact::clean(&text)).as_bytes()).and_then(|()| out.flush()).is_err() {
                 return Ok(end);
             }
             before = Some(report);

@@ -365,7 +365,10 @@ fn read_files(folder: &Path) -> Result<Option<Files>, StoreError> {
         if meta.len() > LOCAL_FILE_OCTETS_MAX {
             return Err(refused(format!("is larger than {LOCAL_FILE_OCTETS_MAX} octets")));
         }
-        files.insert(name, Secret::new(fs::read(&path).map_err(|e| unreadable(&path, &e))?));
+        files.insert(
+            name,
+            Secret::with_keys_known("a private key", fs::read(&path).map_err(|e| unreadable(&path, &e))?),
+        );
     }
     Ok(Some(files))
 }

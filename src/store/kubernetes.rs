@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Backend, StoreError};
 use crate::config::Data;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
-use crate::kube::object::{SecretObject, config_data};
+use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
 use crate::kube::watch_state::{Selector, Target};
@@ -40,12 +40,16 @@ impl Backend for Kubernetes {
     }
 
     fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
-        let (at, json) = (&secret.reference, secret.to_json());
+        let (at, mut json) = (&secret.reference, secret.to_json());
         let (verb, written) = match &secret.version {
             None => ("create", self.0.create(Resource::Secrets, &at.namespace, &json, mode)),
             Some(_) => ("update", self.0.update(Resource::Secrets, at, &json, mode)),
         };
-        let written = written.map_err(|e| told(verb, "Secret", at, e))?;
+        wipe(&mut json["data"]);
+        let written = written.map_err(|e| match secret.holds_secrets() {
+            true => told_without_words(verb, "Secret", at, e),
+            false => told(verb, "Secret", at, e),
+        })?;
         match mode {
             Mode::Real => read(at, written),
             // What would be created has no resourceVersion.
@@ -61,6 +65,15 @@ fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
 const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
 
 fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
+    sentence(verb, kind, at, error, ApiError::to_string)
+}
+
+/// The same where secret data was sent: the server's words quote it, at times a whole Secret in a 422.
+fn told_without_words(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
+    sentence(verb, kind, at, error, ApiError::without_words)
+}
+
+fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, said: fn(&ApiError) -> String) -> StoreError {
     let e = match error {
         KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) | KubeError::NotNow(_) => {
             return StoreError::Unreachable(format!("{kind} {at}: {error}"));
@@ -71,11 +84,11 @@ fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError 
         "Secret" => "secrets",
         _ => "configmaps",
     };
-    let refuser = Refuser::of(&e);
+    let (refuser, said) = (Refuser::of(&e), said(&e));
     let hint = refuser.hint(verb, resource, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
     let sentence = match hint {
-        Some(hint) => format!("{kind} {at}: {e}: {hint}"),
-        None => format!("{kind} {at}: {e}"),
+        Some(hint) => format!("{kind} {at}: {said}: {hint}"),
+        None => format!("{kind} {at}: {said}"),
     };
     match (&refuser, e.code) {
         // A policy or a webhook chooses the code of its denial.
@@ -117,12 +130,63 @@ const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 mod tests {
     use super::*;
     use crate::http::HttpError;
+    use crate::secret::Secret;
+
+    #[test]
+    fn the_words_of_a_refused_write_of_a_secret_are_never_said() {
+        let at = ObjectRef::parse("team/web", "").unwrap();
+        for (code, message) in [
+            (422, "Secret \"web\" is invalid: data[tls.key]: Invalid value: \"hunter2\""),
+            (403, "exceeded quota: hunter2"),
+            (400, "admission webhook \"p\" denied the request: hunter2"),
+            (500, "failed calling webhook \"p\": hunter2"),
+            (422, "hunter2 is immutable"),
+            (413, "hunter2"),
+        ] {
+            let error = |verb| {
+                let (reason, message) = ("Invalid".to_owned(), message.to_owned());
+                told_without_words(
+                    verb,
+                    "Secret",
+                    &at,
+                    KubeError::Api(ApiError { code, reason, message, cause: String::new(), fields: Vec::new() }),
+                )
+            };
+            for verb in ["create", "update"] {
+                let said = format!("{:?}", error(verb));
+                assert!(!said.contains("hunter2") && said.contains(&format!("answers {code} Invalid")), "{said}");
+            }
+        }
+    }
+
+    /// The trial of a write where there is no Secret yet sends none, and the server's words say best what is wrong.
+    #[test]
+    fn what_a_trial_sends_for_a_secret_that_is_not_there_is_no_secret() {
+        let with = |values: &[(&str, &str)]| {
+            let mut secret = SecretObject::new(ObjectRef::new("team", "web"), "x");
+            let values = values.iter().map(|(key, value)| ((*key).to_owned(), Secret::new(value.as_bytes().to_vec())));
+            secret.data.extend(values);
+            secret.holds_secrets()
+        };
+        assert!(!with(&[]) && !with(&[("tls.crt", "\n"), ("tls.key", "")]));
+        assert!(
+            with(&[("tls.crt", "\n"), ("tls.key", "k")])
+                && with(&[("other", "k")])
+                && with(&[("tls.crt", "PRIVATE KEY")])
+        );
+    }
 
     #[test]
     fn each_refusal_becomes_its_kind_with_a_hint() {
         let at = ObjectRef::parse("team/web", "").unwrap();
         let api = |code: u16, reason: &str, message: &str, cause: &str| {
-            KubeError::Api(ApiError { code, reason: reason.into(), message: message.into(), cause: cause.into() })
+            KubeError::Api(ApiError {
+                code,
+                reason: reason.into(),
+                message: message.into(),
+                cause: cause.into(),
+                fields: Vec::new(),
+            })
         };
         let forbidden = r#"secrets "web" is forbidden: User "x" cannot update resource "secrets""#;
         for (verb, error, kind, part) in [

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The layers from the words up. A module may use its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
     &[
-        "address", "clock", "limits", "log", "metrics", "name", "pulse", "secret", "stop", "text", "time", "turns",
-        "word",
+        "address", "clock", "limits", "log", "metrics", "name", "pulse", "redact", "secret", "stop", "text", "time",
+        "turns", "word",
     ],
     &[
         "acme::jws",

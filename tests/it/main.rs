@@ -41,6 +41,7 @@ mod manifests;
 mod monitoring;
 mod namespaces;
 mod new_user;
+mod no_secret_leaves;
 mod owners;
 mod port;
 mod probes;

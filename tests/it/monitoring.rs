@@ -32,6 +32,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_request_duration_seconds_count", &["peer"]),
     ("notariat_request_duration_seconds_sum", &["peer"]),
     ("notariat_requests_total", &["code", "peer"]),
+    ("notariat_secrets_redacted_total", &[]),
     ("process_cpu_seconds_total", &[]),
     ("process_resident_memory_bytes", &[]),
     ("process_start_time_seconds", &[]),

@@ -58,6 +58,24 @@ fn a_sound_bundle_is_taken_and_its_facts_are_read() {
     }
 }
 
+/// The text is one that people made of a Secret's values by hand.
+#[test]
+fn a_private_key_in_a_chain_is_never_repeated() {
+    let (pki, key) = (Pki::new(), KeyPair::generate().unwrap());
+    let (pem, leaf) = (key.serialize_pem(), pki.leaf(&key, &["a.test"], -3600, 3600));
+    let lost = pem.replace('\n', "");
+    for text in [
+        lost.clone(),
+        format!("{leaf}{lost}"),
+        format!("{leaf}{}", pem.replace("-----END", "")),
+        leaf.replace('M', "!"),
+    ] {
+        let error = crate::cert::facts::read(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("not PEM") && error.contains("line ") && error.len() < 160, "{error}");
+        assert!(!error.contains("MI") && !error.contains("77, "), "{error}");
+    }
+}
+
 #[test]
 fn each_fault_of_a_bundle_is_found_and_named() {
     let (pki, key, other) = (Pki::new(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());

@@ -27,6 +27,8 @@ pub struct Asked {
     pub name: String,
     /// The token it came with.
     pub token: String,
+    /// What was sent, as it was sent.
+    pub body: String,
     pub at: Instant,
 }
 
@@ -34,11 +36,12 @@ impl Asked {
     fn of(head: &str, body: &[u8]) -> Asked {
         let mut words = head.split(' ').map(str::to_owned);
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let sent = String::from_utf8_lossy(body).into_owned();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let last = path.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
         let name = body["metadata"]["name"].as_str().unwrap_or(last).to_owned();
         let token = head.lines().find_map(|line| line.strip_prefix("authorization: Bearer ")).unwrap_or_default();
-        Asked { method, path, name, token: token.to_owned(), at: Instant::now() }
+        Asked { method, path, name, token: token.to_owned(), body: sent, at: Instant::now() }
     }
 
     /// Whether it writes this object, and not as a trial.

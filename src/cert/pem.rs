@@ -1,0 +1,68 @@
+//! Certificates of a PEM text. What is wrong with one is said with its line and without a word of it: such a text may hold a private
+//! key, and the parser's own errors quote what they met.
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{Error, PemObject as _};
+
+const BEGINS: &[u8] = b"-----BEGIN";
+
+/// The certificates of a text, in their order, at most `most`. Other sections are skipped.
+///
+/// # Errors
+/// What is wrong in which line: the rest of a sentence.
+pub fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut sections = CertificateDer::pem_slice_iter(pem);
+    let mut all = Vec::new();
+    while all.len() < most {
+        match sections.next() {
+            None => break,
+            Some(Ok(certificate)) => all.push(certificate),
+            Some(Err(error)) => {
+                let read = &pem[..pem.len() - sections.remainder().len()];
+                return Err(sentence(&error, line_of_last_section(read)));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Nothing that the error holds is used.
+fn sentence(error: &Error, line: usize) -> String {
+    match error {
+        Error::MissingSectionEnd { .. } => {
+            format!("not PEM: the section that begins in line {line} has no line that ends it")
+        }
+        Error::IllegalSectionStart { .. } => {
+            format!("not PEM: line {line} is no whole `-----BEGIN …-----`; are line breaks lost?")
+        }
+        Error::Base64Decode(_) => format!("not PEM: the section that begins in line {line} is not base64"),
+        _ => format!("not PEM: the section that begins in line {line} can not be read"),
+    }
+}
+
+/// The number of the line in which the last section of what was read begins.
+fn line_of_last_section(read: &[u8]) -> usize {
+    let begins = read.windows(BEGINS.len()).rposition(|part| part == BEGINS).unwrap_or(0);
+    1 + read[..begins].iter().filter(|octet| **octet == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_the_fault_is_named_and_nothing_else_of_the_text() {
+        const GOOD: &str = "words\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        for (bad, part) in [
+            ("-----BEGIN CERTIFICATE-----\nc2VjcmV0\n", "line 5 has no line that ends it"),
+            ("\n-----BEGIN CERTIFICATE-----\nc2Vj!cmV0\n-----END CERTIFICATE-----\n", "line 6 is not base64"),
+            ("-----BEGIN PRIVATE KEY-----c2VjcmV0-----END PRIVATE KEY-----", "line 5"),
+            ("-----BEGIN c2VjcmV0\nc2VjcmV0", "line 5 is no whole"),
+        ] {
+            let error = certificates(format!("{GOOD}{bad}").as_bytes(), 9).unwrap_err();
+            assert!(error.contains(part) && !error.contains("c2V") && !error.contains("99, 50"), "{bad}: {error}");
+        }
+        assert_eq!(certificates(GOOD.repeat(3).as_bytes(), 2).unwrap().len(), 2);
+        assert_eq!(certificates(b"", 2), Ok(Vec::new()));
+    }
+}
