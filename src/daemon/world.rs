@@ -381,6 +381,7 @@ pub(super) fn pause_until(wake: Option<Time>, now: Time) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::TIDY_INTERVAL;
 
     #[test]
     fn a_hundred_thousand_records_that_were_tidied_are_forgotten_when_their_rest_is_over() {

@@ -68,6 +68,16 @@ impl Refuser {
         }
     }
 
+    /// The same without a name, which the API server's words hold.
+    pub fn unnamed(self) -> Refuser {
+        match self {
+            Refuser::Quota(_) => Refuser::Quota(String::new()),
+            Refuser::Policy(_) => Refuser::Policy(String::new()),
+            Refuser::Webhook(_) => Refuser::Webhook(String::new()),
+            other => other,
+        }
+    }
+
     /// What cures it, for a request of this verb on a resource in a namespace. `None` where there is nothing to add to the answer.
     pub fn hint(&self, verb: &str, resource: &str, namespace: &str, e: &ApiError) -> Option<String> {
         Some(match self {

@@ -60,8 +60,9 @@ impl ApiError {
         let causes = status.details.and_then(|d| d.causes).unwrap_or_default();
         let fields = causes.iter().filter_map(|c| c.field.as_deref()).filter_map(|field| word(field, "._-/[]"));
         let fields = fields.take(FIELDS_MAX).collect();
-        // A 401 quotes the token, with some authenticators.
-        let message = status.message.filter(|_| code != 401).unwrap_or_default();
+        // A 401 quotes the token, with some authenticators. A policy that denies with 401 never saw it.
+        let is_policys = |message: &String| message.contains("denied request: ");
+        let message = status.message.filter(|message| code != 401 || is_policys(message)).unwrap_or_default();
         ApiError {
             code,
             reason: status.reason.unwrap_or_default(),

@@ -65,15 +65,15 @@ fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
 const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
 
 fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
-    sentence(verb, kind, at, error, ApiError::to_string)
+    sentence(verb, kind, at, error, true)
 }
 
 /// The same where secret data was sent: the server's words quote it, at times a whole Secret in a 422.
 fn told_without_words(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
-    sentence(verb, kind, at, error, ApiError::without_words)
+    sentence(verb, kind, at, error, false)
 }
 
-fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, said: fn(&ApiError) -> String) -> StoreError {
+fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, with_words: bool) -> StoreError {
     let e = match error {
         KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) | KubeError::NotNow(_) => {
             return StoreError::Unreachable(format!("{kind} {at}: {error}"));
@@ -84,7 +84,11 @@ fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, said: fn(&
         "Secret" => "secrets",
         _ => "configmaps",
     };
-    let (refuser, said) = (Refuser::of(&e), said(&e));
+    let refuser = Refuser::of(&e);
+    let (refuser, said) = match with_words {
+        true => (refuser, e.to_string()),
+        false => (refuser.unnamed(), e.without_words()),
+    };
     let hint = refuser.hint(verb, resource, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
     let sentence = match hint {
         Some(hint) => format!("{kind} {at}: {said}: {hint}"),

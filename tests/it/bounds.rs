@@ -1,5 +1,7 @@
 //! Configurations and answers that are made to take time or memory. What a process takes at most is what Linux says of it.
 
+#![expect(clippy::print_stdout, reason = "the figures, for whoever asks with --nocapture")]
+
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,7 +15,10 @@ use crate::support::https::Reply;
 use crate::support::run::notariat;
 
 /// A ConfigMap that is made to be costly, and a part of what is said of it.
-fn hostile() -> Vec<(&'static str, Vec<(&'static str, String)>, &'static str)> {
+/// What it is, the keys of the ConfigMap, and what is said of it.
+type Hostile = (&'static str, Vec<(&'static str, String)>, &'static str);
+
+fn hostile() -> Vec<Hostile> {
     let one = |text: String| vec![("certificates", text)];
     let long = "x".repeat(32_000);
     let annotations: String = (0..16).map(|i| format!("  a{i}: {long}\n")).collect();

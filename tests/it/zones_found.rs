@@ -1,5 +1,6 @@
 //! Zones that are hard to find: behind views, hidden primaries, CNAMEs, old servers, and servers that answer no questions.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<Targ
     let (client, resolver) = (&Client::default(), &Asks::Server(resolver.into()));
     let rules = Rules { entry: &entry, zones: &[] };
     let first_key = |_: &_| Some(key_of(key));
-    let finder = Finder { client, resolver, rules, admit: &|_| Ok(()), first_key: &first_key };
+    let answered = Cell::new(false);
+    let finder = Finder { client, resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &first_key };
     finder.find(&entry.domains[0]).map_err(|no| match no {
         NoTarget::Failed(sentence) => sentence,
         NoTarget::Barred(..) => panic!("nothing is barred here"),
