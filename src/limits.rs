@@ -1,10 +1,12 @@
 //! Every bound of the program, each with its unit and its reason.
 
+mod config;
 mod kube;
 mod port;
 
 use std::time::Duration;
 
+pub use config::*;
 pub use kube::*;
 pub use port::*;
 
@@ -78,96 +80,6 @@ pub const SEARCH_DOMAINS_MAX: usize = 6;
 
 /// Addresses of one server that are tried.
 pub const SERVER_ADDRESSES_MAX: usize = 8;
-
-// Configuration ---------------------------------------------------------------------------------------------------------------
-
-/// Open collections in a text of the configuration. An entry needs five; the parser looks at each for every token.
-pub const CONFIG_DEPTH_MAX: usize = 32;
-
-/// Beginnings and ends of collections, scalars and aliases in all keys of a ConfigMap together: 20,000 entries of three fields. The parser
-/// keeps some 150 octets for each (measured).
-pub const CONFIG_NODES_MAX: usize = 240_000;
-
-/// Lines of a text that begin with `%`: the parser compares each with all before.
-pub const CONFIG_DIRECTIVES_MAX: usize = 4;
-
-/// Octets of one key of a ConfigMap as a tree, with all aliases expanded. Without aliases the tree of 1 MiB stays below it.
-pub const CONFIG_TREE_OCTETS_MAX: usize = 12 * 1024 * 1024;
-
-/// Octets that `defaults` may add to all entries of a ConfigMap, besides labels and annotations, which entries share: 20,000 entries get 800
-/// each.
-pub const DEFAULTS_ADDED_OCTETS_MAX: usize = 16 * 1024 * 1024;
-
-/// Fields of a mapping, and items of a list in an entry. A certificate has 100 names at the most.
-pub const FIELDS_MAX: usize = 1_000;
-
-/// Octets of the name of a field that a sentence repeats.
-pub const FIELD_SHOWN_OCTETS: usize = 64;
-
-/// Faults of one entry that are said.
-pub const FAULTS_SHOWN_MAX: usize = 20;
-
-/// Octets of all sentences about the entries of a ConfigMap. Behind that the sentence of an entry only says that more came before.
-pub const FAULTS_OCTETS_MAX: usize = 4 * 1024 * 1024;
-
-/// Octets of all annotations of an object, as Kubernetes has it (`TotalAnnotationSizeLimitB`). Some room is left to
-/// those of notariat and of others.
-pub const ANNOTATIONS_OCTETS_MAX: usize = 256 * 1024 - 8 * 1024;
-
-/// Labels of a Secret. Kubernetes has no bound of its own; each may have 380 octets, so that these fit into an object beside a certificate.
-pub const LABELS_MAX: usize = 500;
-
-/// Zones in each list of an issuer's `domains`: every name of every entry is compared with each.
-pub const ISSUER_ZONES_MAX: usize = 200;
-
-/// Open collections in a manifest. The schemas of CustomResourceDefinitions have 30 to 60.
-pub const MANIFEST_DEPTH_MAX: usize = 100;
-
-/// Events of a manifest, as [`CONFIG_NODES_MAX`] counts them: a ConfigMap is one of them, its Role some hundred.
-pub const MANIFEST_NODES_MAX: usize = 1_000_000;
-
-/// Names in one certificate. Let's Encrypt allows 100; others fewer.
-pub const DOMAINS_MAX: usize = 100;
-
-/// Secrets that one entry may fill.
-pub const SECRETS_PER_ENTRY_MAX: usize = 100;
-
-/// Issuers in the key `issuers`.
-pub const ISSUERS_MAX: usize = 100;
-
-/// Entries of a ConfigMap. One MiB has room for as many that say something; of entries that are nothing but faults there could be 262,000,
-/// and what is wrong with each is kept and said.
-pub const ENTRIES_MAX: usize = 20_000;
-
-/// Entries of the ConfigMap as it was before that one is compared with, to keep equal ones once: as many may be taken out in one place.
-pub const ENTRIES_COMPARED_MAX: usize = 16;
-
-/// Zones in the key `zones`.
-pub const ZONES_MAX: usize = 1_000;
-
-/// The TTL of TXT records in seconds where none is set: long enough for a CA's second look, short enough for a second try.
-pub const TTL_DEFAULT_SECS: u32 = 60;
-
-/// The longest TTL: a day. A longer one would only keep dead values in caches.
-pub const TTL_MAX_SECS: u32 = 86_400;
-
-/// How long servers may take to show a value where nothing else is set. BIND's `notify-delay` alone is 5 s.
-pub const PROPAGATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
-
-/// Octets of all values of a ConfigMap together; the API server takes no larger one.
-pub const CONFIG_MAP_OCTETS_MAX: usize = 1024 * 1024;
-
-/// A difference of the clocks that `notariat check` warns about: what TSIG and the checks of a certificate allow.
-pub const CHECK_CLOCK_OFFSET: Duration = Duration::from_secs(300);
-
-/// Two thirds of the 90 days that most certificates live: a `renewBefore` from here on is refused for them, and asked about.
-pub const RENEW_BEFORE_USUAL: Duration = Duration::from_secs(60 * 86_400);
-
-/// The longest `settle`: it holds a worker.
-pub const SETTLE_MAX: Duration = Duration::from_secs(600);
-
-/// The longest such wait: it holds a worker.
-pub const PROPAGATION_TIMEOUT_MAX: Duration = Duration::from_secs(7_200);
 
 // Certificates ----------------------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,11 @@ impl Client {
         self.place.url()
     }
 
+    /// The directory URL as it was written, which is what is asked for.
+    pub fn directory_written(&self) -> &str {
+        self.place.written()
+    }
+
     /// Ends the requests under way: the program is stopping. The orders stay.
     pub fn shut_down(&self) {
         self.http.shut_down();

@@ -3,6 +3,8 @@
 //! The key is stored before the CA hears of it, so that no crash leaves an account that nobody holds the key of. One that is to become
 //! the account's key stands beside it until a look at the account has shown which of the two the CA knows.
 
+mod rollover;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +13,6 @@ use super::{Failed, of_acme};
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
 use crate::acme::jws::{AccountKey, ExternalAccount};
-use crate::acme::wire::Status;
 use crate::cert::facts::hex;
 use crate::clock::happened;
 use crate::decide::attempts::{Severity, Stage};
@@ -136,7 +137,7 @@ impl Accounts {
             office.ca.set_contact(&account, email).map_err(|e| of_acme(Stage::Account, &e))?;
             office.write(
                 &secret,
-                &data(&account.key, next_key.as_ref(), Some(&account.url), office.ca.directory_url(), Some(email)),
+                &data(&account.key, next_key.as_ref(), Some(&account.url), office.ca.directory_written(), Some(email)),
             )?;
             event!(info, "account-contact", account = account.url, secret = at);
         }
@@ -206,7 +207,7 @@ impl Office<'_> {
             Some((from, _)) => self.import(from).map_err(|e| failed(at, Severity::Policy, e))?,
             None => AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?,
         };
-        let data = data(&key, None, None, self.ca.directory_url(), None);
+        let data = data(&key, None, None, self.ca.directory_written(), None);
         let stored = self.store.put_own(at, None, Component::Account, TYPE, data);
         let secret = stored.map_err(|e: StoreError| failed(at, Severity::Transient, e.to_string()))?;
         Ok(Kept { secret, key, next_key: None, url: None, email: None, gates: Vec::new() })
@@ -248,7 +249,8 @@ impl Office<'_> {
     fn keep(&self, kept: Kept, url: String, wanted: &Wanted, email: Option<&str>) -> Result<Kept, Failed> {
         // An account that was there already has the contact that it had.
         let email = email.filter(|_| imported(wanted).is_none());
-        let secret = self.write(&kept.secret, &data(&kept.key, None, Some(&url), self.ca.directory_url(), email))?;
+        let secret =
+            self.write(&kept.secret, &data(&kept.key, None, Some(&url), self.ca.directory_written(), email))?;
         event!(info, "account", directory = self.ca.directory_url(), account = url, secret = secret.reference);
         Ok(Kept { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
     }
@@ -285,77 +287,6 @@ impl Office<'_> {
         Ok(ExternalAccount { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
     }
 
-    /// Finds out which of the two keys the CA knows, after a change of keys that did not end.
-    fn settle_next_key(&self, kept: Kept) -> Result<Kept, Failed> {
-        let Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates } = kept else {
-            return Ok(kept);
-        };
-        let next = Account { key: next_key, url };
-        let took = match self.ca.account(&next) {
-            Ok(standing) => standing.status == Status::Valid,
-            // It knows the account and not the key.
-            Err(e)
-                if matches!(
-                    e.word(),
-                    Some("unauthorized" | "malformed" | "accountDoesNotExist" | "badSignatureAlgorithm")
-                ) =>
-            {
-                false
-            }
-            Err(e) => return Err(of_acme(Stage::Account, &e)),
-        };
-        let Account { key: next_key, url } = next;
-        if !took {
-            // The change may be under way in another process at this moment: only `roll_over` puts another key in its place.
-            return Ok(Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates });
-        }
-        let data = data(&next_key, None, Some(&url), self.ca.directory_url(), email.as_deref());
-        let (secret, key) = (self.write(&secret, &data)?, next_key);
-        event!(info, "account-key-settled", account = url);
-        Ok(Kept { secret, key, next_key: None, url: Some(url), email, gates })
-    }
-
-    /// Gives the account in the Secret `at` a new key. Whatever crashes, one of the two keys in the Secret is the account's.
-    ///
-    /// # Errors
-    /// When there is no account, or the CA refuses.
-    pub fn roll_over(&self, at: &ObjectRef) -> Result<String, Failed> {
-        let wrong = |e: &str| failed(at, Severity::Policy, e.to_owned());
-        let kept = self.read(at)?.ok_or_else(|| wrong("it does not exist"))?;
-        let Kept { secret, key, url, email, gates, .. } = self.settle_next_key(kept)?;
-        let url = url.ok_or_else(|| wrong("it was never registered"))?;
-        let directory = self.ca.directory_url();
-        let offered = self.ca.directory().map_err(|e| of_acme(Stage::Account, &e))?.key_change.is_some();
-        if !offered {
-            return Err(wrong(&format!("the CA {directory} offers no change of account keys; the key stays")));
-        }
-        let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
-        let secret = self.write(&secret, &data(&key, Some(&next), Some(&url), directory, email.as_deref()))?;
-        let account = Account { key, url };
-        let refused = match self.ca.change_key(&account, &next) {
-            Ok(()) => None,
-            Err(e) if is_for_good(&e) => Some(e),
-            Err(e) => return Err(of_acme(Stage::Account, &e)),
-        };
-        // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
-        let kept =
-            Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email, gates };
-        let before = kept.key.thumbprint();
-        let kept = self.settle_next_key(kept)?;
-        let is_old = kept.key.thumbprint() == before;
-        if let Some(refused) = refused.filter(|_| is_old) {
-            // The CA does not know the new key, and never will.
-            self.write(&kept.secret, &data(&kept.key, None, Some(&account.url), directory, kept.email.as_deref()))?;
-            return Err(wrong(&format!(
-                "the CA {directory} offers no change of account keys, or not for this account; the key stays: {refused}"
-            )));
-        }
-        match is_old {
-            true => Err(wrong("the CA agreed to the change of keys and goes on with the old one")),
-            false => Ok(account.url),
-        }
-    }
-
     /// Keeps the closed gates of an account. Its other data stays.
     ///
     /// # Errors
@@ -381,11 +312,6 @@ impl Office<'_> {
         let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data);
         written.map_err(|e| failed(&secret.reference, Severity::Transient, e.to_string()))
     }
-}
-
-/// Whether the CA will not change the key of this account however often it is asked.
-fn is_for_good(e: &AcmeError) -> bool {
-    matches!(e, AcmeError::Problem { status: 403 | 404 | 405 | 501, .. })
 }
 
 fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {

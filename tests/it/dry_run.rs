@@ -38,7 +38,7 @@ fn a_rehearsal_beside_another_manager_writes_nothing_and_sees_what_that_does() {
     cluster.kubectl(&["delete", "secret", "new"]);
     rehearsal.until_it_says(&format!("would action=restore secret={}/new", cluster.namespace));
     cluster.config(&entries[..2].concat());
-    rehearsal.until_it_says("would action=forget record=");
+    rehearsal.until_it_says("would action=orphan record=");
     assert_eq!(rehearsal.terminate(), 0);
     assert_eq!(cluster.kubectl(&["get", "secret", "new", "--ignore-not-found"]), "", "it was restored");
 }
