@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use pem::{decoded, is_escape, keys, sextet};
+use pem::{decoded, encoded_part, is_escape, keys, secret_part, sextet};
 
 use crate::limits::{KNOWN_BLOCKS_MAX, KNOWN_OCTETS_MAX};
 use crate::metrics;
@@ -75,8 +75,12 @@ pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<Known>> {
         return None;
     }
     let ders: Vec<Zeroizing<Vec<u8>>> = texts.iter().map(|text| decoded(text)).collect();
-    let parts: Vec<&[u8]> = texts.into_iter().chain(ders.iter().map(|der| &der[..])).collect();
-    put(name, &parts)
+    let parts = texts.iter().zip(&ders).flat_map(|(text, der)| {
+        // The rest is the public key, which certificates and requests hold as well.
+        let secret = secret_part(der);
+        [encoded_part(text, &secret), &der[secret]]
+    });
+    put(name, &parts.collect::<Vec<_>>())
 }
 
 fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<Known>> {

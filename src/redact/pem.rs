@@ -1,5 +1,7 @@
 //! Private keys in a text, and base64 as it stands in texts. Lenient where a parser is strict.
 
+use std::ops::Range;
+
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// What stands before the base64 of a private key in PEM, of any kind.
@@ -41,6 +43,34 @@ pub(super) fn decoded(text: &[u8]) -> Zeroizing<Vec<u8>> {
     octets
 }
 
+/// Where the secret stands in the DER of a private key: behind the version of an elliptic curve's (RFC 5915 section 3), in the inner octets
+/// of Ed25519 (RFC 8410 section 7), behind modulus and public exponent of RSA (RFC 8017 appendix A.1.2). All of another key.
+pub(super) fn secret_part(der: &[u8]) -> Range<usize> {
+    let find = |word: &[u8]| der.windows(word.len()).position(|part| part == word).map(|at| at + word.len());
+    let of_curve = find(&[2, 1, 1, 4]).and_then(|at| Some(at + 1..at + 1 + usize::from(*der.get(at)?)));
+    let of_ed25519 = || find(&[4, 0x22, 4, 0x20]).map(|at| at..at + 32);
+    let of_rsa = || {
+        let modulus = find(&[2, 1, 0, 2, 0x82])?;
+        let octets = usize::from(*der.get(modulus)?) << 8 | usize::from(*der.get(modulus + 1)?);
+        let exponent = modulus + 2 + octets;
+        // INTEGER, its length, its octets.
+        Some(exponent + 2 + usize::from(*der.get(exponent + 1)?)..der.len())
+    };
+    let found = of_curve.or_else(of_ed25519).or_else(of_rsa);
+    found.filter(|part| part.start < part.end && part.end <= der.len()).unwrap_or(0..der.len())
+}
+
+/// The characters of a base64 text that say nothing but this part of its octets.
+pub(super) fn encoded_part<'t>(text: &'t [u8], octets: &Range<usize>) -> &'t [u8] {
+    let characters = (0..text.len()).filter(|at| !is_escape(text, *at) && sextet(text[*at]).is_some());
+    let within = |number: usize| number * 6 >= octets.start * 8 && (number + 1) * 6 <= octets.end * 8;
+    let mut places = characters.enumerate().filter(|(number, _)| within(*number)).map(|(_, at)| at);
+    match places.next() {
+        Some(first) => &text[first..=places.last().unwrap_or(first)],
+        None => &[],
+    }
+}
+
 /// The value of a character of base64, of either alphabet.
 pub(super) fn sextet(c: u8) -> Option<u8> {
     match c {
@@ -56,4 +86,33 @@ pub(super) fn sextet(c: u8) -> Option<u8> {
 /// Whether it is the letter of an escaped line break, which a quoted text has in place of one.
 pub(super) fn is_escape(octets: &[u8], at: usize) -> bool {
     matches!(octets[at], b'n' | b'r' | b't') && at > 0 && octets[at - 1] == b'\\'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_of_a_key_is_found_and_no_public_key_is_part_of_it() {
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519] {
+            let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let (der, public) = (pair.serialize_der(), pair.public_key_raw());
+            let secret = &der[secret_part(&der)];
+            let size = if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 { 48 } else { 32 };
+            assert_eq!(secret.len(), size, "{algorithm:?}");
+            assert!(!secret.windows(8).any(|part| public.windows(8).any(|other| other == part)), "{algorithm:?}");
+            let pem = pair.serialize_pem();
+            let text = keys(pem.as_bytes())[0];
+            let part = encoded_part(text, &secret_part(&der));
+            assert!(part.len() >= size && part.len() < size * 3 / 2, "{}", part.len());
+            let whole = text.iter().filter(|c| sextet(**c).is_some()).count();
+            assert!(part.len() < whole, "the public key is left out");
+        }
+        assert_eq!(secret_part(b"something else"), 0..14);
+        // RSA: version, modulus of 256 octets, exponent 65537, then what is secret.
+        let rsa =
+            [&[0x30, 0x82, 9, 9, 2, 1, 0, 2, 0x82, 1, 0][..], &[7; 256], &[2, 3, 1, 0, 1], &[2, 0x82, 1, 0, 9, 9]]
+                .concat();
+        assert_eq!(secret_part(&rsa), 272..278);
+    }
 }

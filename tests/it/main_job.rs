@@ -226,7 +226,7 @@ fn a_second_writer_on_the_same_store_is_refused() {
     site.config("[]");
     let daemon = site.daemon();
     daemon.until_it_says("configuration-read");
-    site.once().ends(78).says(&["another notariat works on"]);
+    site.once().ends(75).says(&["another notariat works on"]);
     daemon.kill();
 }
 

@@ -310,7 +310,7 @@ fn a_certificate_is_revoked_when_its_replacement_is_stored_but_at_once_when_its_
 
     site.secret("tsigkey", &[("key", &site.key.secret_text())]);
     let run = site.once().ends(0).never_says("secret=default/other reason");
-    assert_eq!(status(), ["Revoked"; 4]);
+    assert_eq!(status(), ["Revoked"; 4], "{}", run.log);
     for (secret, (old_serial, old_key)) in secrets.iter().zip(&old) {
         let at = |event: &str| run.log.find(&format!("{event} secret=default/{secret} ")).unwrap();
         match *secret {
