@@ -1,11 +1,11 @@
 //! The last filter: replaces known secret values in a text by their names. The rules that keep secrets out of sentences are the wall;
 //! this filter is the net behind it, and a metric counts what falls into it.
 //!
-//! The table holds no value and no encoded form of one. A value is cut into blocks of [`BLOCK`] octets, one at every [`STRIDE`] octets,
+//! The table holds no value and no encoded form of one. A value is cut into blocks of `BLOCK` octets, one at every `STRIDE` octets,
 //! and the table holds a hash of each. The text is decoded instead: one pass reads it as plain octets, base64 (both alphabets, with or
 //! without line breaks), hex and decimal octets at the same time, and looks each block of what it reads up. So five encoded forms cost
 //! no memory: a value takes about three octets for each of its own, and a P-256 key in PEM about 2 KiB while it is held. A part of at
-//! least [`BLOCK`] + [`STRIDE`] - 1 = 16 octets, at any place, holds a whole block and is found.
+//! least `BLOCK` + `STRIDE` - 1 = 16 octets, at any place, holds a whole block and is found.
 
 mod pem;
 

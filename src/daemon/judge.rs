@@ -165,9 +165,11 @@ impl World {
             }
             Task::Restore { .. } | Task::Window(_) | Task::Probe => {}
         }
-        let inputs = match inputs {
-            Some(inputs) => inputs,
-            None => self.inputs(wanted, look, &held)?,
+        // They cost a read of each key's Secret, and only an order is remembered with them.
+        let inputs = match (inputs, &task) {
+            (Some(inputs), _) => inputs,
+            (None, Task::Issue { .. }) => self.inputs(wanted, look, &held)?,
+            (None, Task::Restore { .. } | Task::Tidy | Task::Window(_) | Task::Probe) => String::new(),
         };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
         let peer = match &task {

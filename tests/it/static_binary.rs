@@ -41,8 +41,9 @@ fn it_is_static_and_small() {
     let kind = output(Command::new("ldd").arg(&binary));
     assert!(kind.contains("statically linked"), "{kind}");
     let octets = std::fs::metadata(&binary).unwrap().len();
-    // The main job took 4.5 MiB; watching, Lease, Events, reviews and Roles 0.3 more; what operators see 0.5: status, check, port, page.
-    assert!(octets <= 5_767_168, "{octets} octets, more than 5.5 MiB");
+    // The main job took 4.5 MiB; watching, Lease, Events, reviews and Roles 0.3 more; what operators see 0.5: status, check, port, page; what
+    // measuring found 0.4: the last filter, the scan before the parser, path building, propagation.
+    assert!(octets <= 6_029_312, "{octets} octets, more than 5.75 MiB");
 }
 
 #[test]

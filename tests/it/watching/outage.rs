@@ -64,6 +64,9 @@ fn after_an_outage_everything_is_looked_at_once() {
     cluster.config(&names.concat());
     let daemon = cluster.daemon(&[]);
     daemon.until("all are there", || daemon.log().matches("valid secret=").count() >= 3);
+    daemon.until("their windows are known", || daemon.log().matches("window secret=").count() >= 3);
+    // What it writes of them is shown by the watches.
+    std::thread::sleep(Duration::from_secs(3));
     let checked = || daemon.log().matches("checked entries=").count();
     let before = checked();
     kube.stop_api();
