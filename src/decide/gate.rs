@@ -25,6 +25,14 @@ pub struct Lane {
 /// How long after a circuit could open again its failures are remembered, when nobody tries: the zone may not be wanted any more.
 const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
 
+/// How long an attempt keeps the first try for itself. Its CA may hang before it comes to the server, and others wait.
+const TRIAL_MAX: Duration = Duration::from_secs(60);
+
+/// Whether a trial that was given at `since` is still held; not one of a clock that was ahead.
+fn is_held(since: Time, now: Time) -> bool {
+    since <= now && now < since + TRIAL_MAX
+}
+
 /// All circuits.
 #[derive(Debug, Default)]
 pub struct Gates {
@@ -36,8 +44,8 @@ struct Gate {
     /// Failures since the last verified answer.
     failures: u32,
     closed_until: Option<Time>,
-    /// An attempt holds the right to the first try after a failure.
-    trial: bool,
+    /// Since when an attempt holds the right to the first try after a failure.
+    trial: Option<Time>,
     /// Attempts that talk to the server now, by the CA whose place they take.
     inside: HashMap<Word, Inside>,
 }
@@ -113,7 +121,9 @@ impl Gates {
                 return Err(Barred::Closed(*until));
             }
             // After a failure one goes first.
-            Some(Gate { failures: 1.., trial: true, .. }) if !entry.has_trial => return Err(Barred::Trial),
+            Some(Gate { failures: 1.., trial: Some(since), .. }) if !entry.has_trial && is_held(*since, now) => {
+                return Err(Barred::Trial);
+            }
             Some(_) | None => {}
         }
         let at_server =
@@ -130,14 +140,14 @@ impl Gates {
     pub fn reserve(&mut self, lane: &Lane, now: Time) -> Result<bool, Barred> {
         self.admits(lane, &Word::new(""), Entry { most: usize::MAX, ..Entry::default() }, now)?;
         let Some(gate) = self.lanes.get_mut(lane).filter(|gate| gate.failures > 0) else { return Ok(false) };
-        gate.trial = true;
+        gate.trial = Some(now);
         Ok(true)
     }
 
     /// The attempt that held the trial is over.
     pub fn release(&mut self, lane: &Lane) {
         if let Some(gate) = self.lanes.get_mut(lane) {
-            gate.trial = false;
+            gate.trial = None;
         }
     }
 
@@ -175,7 +185,9 @@ impl Gates {
             Passage::Unknown => {}
         }
         let is_remembered = |gate: &Gate| gate.closed_until.is_some_and(|until| until + FAILURES_KEPT > now);
-        self.lanes.retain(|_, gate| !gate.inside.is_empty() || gate.trial || is_remembered(gate));
+        self.lanes.retain(|_, gate| {
+            !gate.inside.is_empty() || gate.trial.is_some_and(|since| is_held(since, now)) || is_remembered(gate)
+        });
     }
 }
 
@@ -235,6 +247,8 @@ mod tests {
         assert_eq!(gates.reserve(&bad, now), Ok(true));
         gates.release(&bad);
         assert_eq!(gates.reserve(&bad, now), Ok(true), "who held it never asked the server");
+        assert_eq!(gates.reserve(&bad, now), Err(Barred::Trial));
+        assert_eq!(gates.reserve(&bad, now + TRIAL_MAX), Ok(true), "who holds it waits for a CA that hangs");
         assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));
         gates.leave(&bad, &ca(), false, Passage::Good, now);
         gates.release(&bad);
