@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::process::signal;
 
 /// The longest a program may take that has to end by itself: far more than any needs, so that only a hang meets it.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Which Debian package holds a program we use; the groups of `tests/lab/install` hold the same packages.
 const PACKAGES: &[(&str, &str)] = &[
