@@ -14,8 +14,7 @@ use crate::support::cluster::Cluster;
 use crate::support::https::Reply;
 use crate::support::run::notariat;
 
-/// A ConfigMap that is made to be costly, and a part of what is said of it.
-/// What it is, the keys of the ConfigMap, and what is said of it.
+/// A ConfigMap that is made to be costly: its title, its keys, and a part of what is said of it.
 type Hostile = (&'static str, Vec<(&'static str, String)>, &'static str);
 
 fn hostile() -> Vec<Hostile> {
