@@ -116,8 +116,9 @@ impl Objects {
                 news(self.records.put(at.clone(), &version, Some(known), vouched), at)
             }
             Seen::Named(at, version, held, content) => {
-                // Where all of its type are watched, they say what it holds.
-                if !self.vouches(TYPE_TLS, &at.namespace) {
+                // The watch of the certificates shows what this Secret holds, unless the Secret has another type. A fact that this watch
+                // put and does not keep up would be swept at the next list, as if the Secret had gone.
+                if !held.is_certificate() || !self.vouches(TYPE_TLS, &at.namespace) {
                     self.held.put(at.clone(), &version, Some(held), vouched);
                 }
                 let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cert::facts::{self, Facts, sha256};
 use crate::cert::key::{ENCRYPTED, KeyError, is_encrypted, public_of};
 use crate::config::metadata::PREFIX;
-use crate::kube::object::SecretObject;
+use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::name::ObjectRef;
 use crate::word::Word;
 
@@ -110,6 +110,11 @@ impl Held {
             Held::Present(present) => present.pair.facts(),
             Held::Missing => None,
         }
+    }
+
+    /// Whether the Secret has the type of a certificate, which the watch of that type shows.
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Held::Present(present) if *present.kind == *TYPE_TLS)
     }
 
     /// The same, to be kept elsewhere.
