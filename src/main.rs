@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use notariat::base::{log, redact};
 use notariat::cli::{self, Command, environment};
-use notariat::daemon::{End, run_daemon};
-use notariat::{check, commands, conversion, dns_policy, log, redact, role, start, status};
+use notariat::controller::{End, run_daemon};
+use notariat::tools::{check, commands, conversion, dns_policy, role};
+use notariat::{start, status};
 
 fn main() -> ExitCode {
     // Like `-h` it needs nothing else, and whatever the environment says is no reason not to print it.

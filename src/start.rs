@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time;
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
-use crate::daemon::{End, Pass, Plan};
-use crate::decide::Directory;
+use crate::controller::{End, Pass, Plan};
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::http::tls::Trust;
-use crate::issue::Context;
-use crate::issue::account::Accounts;
-use crate::issue::cas::Cas;
-use crate::issue::claim::holder;
-use crate::issue::gates::GateKeeper;
-use crate::issue::lead::Leadership;
-use crate::issue::limits::Limits;
-use crate::issue::probe::Probes;
-use crate::issue::questions::Questions;
+use crate::issuance::Context;
+use crate::issuance::account::Accounts;
+use crate::issuance::cas::Cas;
+use crate::issuance::claim::holder;
+use crate::issuance::gates::GateKeeper;
+use crate::issuance::lead::Leadership;
+use crate::issuance::limits::Limits;
+use crate::issuance::probe::Probes;
+use crate::issuance::questions::Questions;
 use crate::kube::auth;
 use crate::kube::client::Client;
 use crate::kube::reporter::Reporter;
-use crate::name::ObjectRef;
-use crate::serve::port::Port;
-use crate::stop::Stop;
+use crate::policy::Directory;
+use crate::server::port::Port;
 use crate::store::{Closed, Sharing, Store};
-use crate::time;
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::wire::{Authorization, Challenge, Problem, Status};
-use crate::limits::CHALLENGE_AGAIN;
-use crate::name::Domain;
+use crate::base::limits::CHALLENGE_AGAIN;
+use crate::base::name::Domain;
 
 /// What became of a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,16 +11,16 @@ use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
 use super::jws::{AccountKey, Identity, Payload};
 use super::pace::Pace;
 use super::wire::{Directory, Problem};
-use crate::clock::{self, Doubt, Seen};
-use crate::decide::directory::Directory as Place;
-use crate::http::{Ask, Http, Method, Reply};
-use crate::limits::{
+use crate::base::clock::{self, Doubt, Seen};
+use crate::base::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
     CLOCK_ASKED_AGAIN, NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
 };
-use crate::metrics::{self, Exchange, Peer};
-use crate::stop::Stop;
-use crate::time::{self, Deadline, Stopwatch, Time};
+use crate::base::metrics::{self, Exchange, Peer};
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Deadline, Stopwatch, Time};
+use crate::http::{Ask, Http, Method, Reply};
+use crate::policy::directory::Directory as Place;
 
 /// An account at the CA.
 #[derive(Debug)]

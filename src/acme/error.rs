@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::wire::Problem;
+use crate::base::sanitize::one_line;
+use crate::base::time::Time;
 use crate::http::HttpError;
-use crate::text::one_line;
-use crate::time::Time;
 
 /// What is asked for first.
 pub(super) const DIRECTORY: &str = "directory";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{POLL_FIRST, POLL_FIRST_MAX, POLL_LEARNED_MIN};
+use crate::base::limits::{POLL_FIRST, POLL_FIRST_MAX, POLL_LEARNED_MIN};
 
 /// What is waited for when an order is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

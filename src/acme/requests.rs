@@ -11,10 +11,10 @@ use super::error::AcmeError;
 use super::jws::{AccountKey, ExternalAccount, Identity, Payload};
 use super::pace::Phase;
 use super::wire::{Authorization, Challenge, Order, RenewalInfo, Standing, Status, alternates};
+use crate::base::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
+use crate::base::name::Domain;
+use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::http::Method;
-use crate::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
-use crate::name::Domain;
-use crate::time::{self, Deadline, Stopwatch, Time};
 
 /// What an order is for.
 #[derive(Clone, Copy, Debug)]

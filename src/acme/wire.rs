@@ -9,9 +9,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::limits::SUBPROBLEMS_SHOWN_MAX;
-use crate::text::{excerpt, one_line};
-use crate::time::Time;
+use crate::base::limits::SUBPROBLEMS_SHOWN_MAX;
+use crate::base::sanitize::{excerpt, one_line};
+use crate::base::time::Time;
 
 /// The directory (section 7.1.1).
 #[derive(Clone, Debug, Deserialize)]
@@ -269,7 +269,7 @@ impl fmt::Display for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::EXCERPT_OCTETS;
+    use crate::base::sanitize::EXCERPT_OCTETS;
 
     #[test]
     fn what_pebble_sends_reads() {

@@ -11,10 +11,10 @@ use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use crate::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
-use crate::name::Domain;
-use crate::time::Time;
-use crate::word::Word;
+use crate::base::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
+use crate::base::name::Domain;
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
 
 /// The facts of a leaf certificate: what deciding needs, and nothing that has to be kept secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

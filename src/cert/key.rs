@@ -5,9 +5,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use zeroize::Zeroizing;
 
+use crate::base::name::Domain;
+use crate::base::secret::Secret;
 use crate::config::entry::KeyType;
-use crate::name::Domain;
-use crate::secret::Secret;
 
 /// A private key that we can sign with.
 pub struct CertificateKey(Zeroizing<KeyPair>);

@@ -11,7 +11,7 @@ use x509_parser::error::X509Error;
 use x509_parser::prelude::X509Certificate;
 
 use super::facts::parse;
-use crate::text::one_line;
+use crate::base::sanitize::one_line;
 
 /// A path, and what is no part of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::base::limits::{ALLOWED_NAMESPACES_MAX, FORGET_AFTER_MAX};
+use crate::base::name::check_namespace;
 use crate::config::fields::duration;
-use crate::limits::{ALLOWED_NAMESPACES_MAX, FORGET_AFTER_MAX};
-use crate::name::check_namespace;
 
 pub(super) fn namespaces(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<String> = text.split(',').map(|n| n.trim().to_owned()).collect();

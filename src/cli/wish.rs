@@ -1,7 +1,7 @@
 //! The commands that name a Secret: what is asked of a running notariat, or of the CA.
 
 use super::Flags;
-use crate::decide::revocation::{REASONS, code};
+use crate::policy::revocation::{REASONS, code};
 
 /// What is asked of a running notariat, or of the CA.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Flags {
                 Ok(Some(what)) if what == "rollover" => Box::new(|account| Wish::Rollover { account }),
                 Ok(_) | Err(_) => return Err("account knows one command, rollover (-h shows all)".to_owned()),
             },
-            _ if crate::text::has_credentials(word) => {
+            _ if crate::base::sanitize::has_credentials(word) => {
                 return Err("an address is neither a command nor a flag (-h shows all)".to_owned());
             }
             _ => return Err(format!("{word:?} is neither a command nor a flag (-h shows all)")),

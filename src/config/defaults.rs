@@ -8,7 +8,7 @@ use super::fields;
 use super::metadata::Metadata;
 use super::namespaces::Namespaces;
 use super::node::Node;
-use crate::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
+use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
 
 /// What entries take from `defaults` without a copy.
 #[derive(Clone, Debug, Default)]

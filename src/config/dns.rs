@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::fields::{Fault, Fields, duration, duration_text};
 use super::node::Node;
-use crate::address::ServerAddress;
-use crate::limits::{
+use crate::base::address::ServerAddress;
+use crate::base::limits::{
     PROPAGATION_TIMEOUT_DEFAULT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX, TTL_DEFAULT_SECS, TTL_MAX_SECS, ZONE_SERVERS_MAX,
 };
-use crate::name::DnsName;
+use crate::base::name::DnsName;
 
 /// The field `dns` of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

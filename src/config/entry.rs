@@ -11,9 +11,9 @@ use super::issuers::profile;
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::Node;
-use crate::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
-use crate::name::{DnsName, Domain, ObjectRef};
-use crate::word::Word;
+use crate::base::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::shared_str::Word;
 
 /// What a user wants: one certificate in one or several Secrets.
 ///

@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::node::Node;
-use crate::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
-use crate::text::{CREDENTIALS, has_credentials};
+use crate::base::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
+use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]

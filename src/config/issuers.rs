@@ -10,9 +10,9 @@ use super::entry::{Entry, email, secret_name};
 use super::fields::{Fault, Fields, require};
 use super::namespaces::Namespaces;
 use super::node::Node;
-use crate::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
-use crate::name::{DnsName, Domain, ObjectRef, check_namespace};
-use crate::text::{CREDENTIALS, has_credentials};
+use crate::base::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
+use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
+use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
 /// The issuers that every ConfigMap has.
 const BUILT_IN: [(&str, &str); 2] = [

@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use ring::digest::{SHA256, digest};
 use serde::{Serialize, Serializer};
 
+use crate::base::limits::{ANNOTATIONS_OCTETS_MAX, LABELS_MAX};
+use crate::base::name::DnsName;
 use crate::cert::facts::hex;
-use crate::limits::{ANNOTATIONS_OCTETS_MAX, LABELS_MAX};
-use crate::name::DnsName;
 
 /// Labels or annotations. The entries that take those of `defaults` share one map, and the hash of it.
 #[derive(Clone, Default)]

@@ -21,12 +21,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::address::ServerAddress;
-use crate::limits::{
+use crate::base::address::ServerAddress;
+use crate::base::limits::{
     DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, NAMES_SHOWN_MAX,
     ZONES_MAX,
 };
-use crate::name::{DnsName, ObjectRef};
+use crate::base::name::{DnsName, ObjectRef};
 pub use data::Data;
 use defaults::{Shared, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;

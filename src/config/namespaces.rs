@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::name::ObjectRef;
+use crate::base::name::ObjectRef;
 
 /// The namespaces that may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::limits::CONFIG_TREE_OCTETS_MAX;
+use crate::base::limits::CONFIG_TREE_OCTETS_MAX;
 
 /// A YAML (or JSON) value, aliases expanded.
 #[derive(Clone, Debug, PartialEq)]
@@ -172,7 +172,7 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
         (None, Some(line)) => {
             format!("line {line} is not YAML: it is indented with a tab, which YAML does not allow; use spaces")
         }
-        (None, None) => format!("line {at} is not YAML: {}", crate::text::excerpt(said.as_bytes())),
+        (None, None) => format!("line {at} is not YAML: {}", crate::base::sanitize::excerpt(said.as_bytes())),
     }
 }
 

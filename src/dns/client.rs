@@ -18,12 +18,12 @@ use super::transport::{Take, over_tcp, over_udp};
 use super::tsig::{self, Pending, Rejected, Verified};
 use super::update::Update;
 use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
+use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
+use crate::base::log::event;
+use crate::base::metrics::{self, Peer};
+use crate::base::name::DnsName;
+use crate::base::time::{self, Deadline, Time, human};
 use crate::config::dns::Transport;
-use crate::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
-use crate::log::event;
-use crate::metrics::{self, Peer};
-use crate::name::DnsName;
-use crate::time::{self, Deadline, Time, human};
 
 /// Why a server gave no usable answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use super::tsig::{FUDGE, Rejected};
 use super::update::Update;
 use super::wire::Rcode;
 use super::zone::Server;
-use crate::limits::OWNERS_SHOWN_MAX;
-use crate::name::DnsName;
-use crate::time::{Time, human};
+use crate::base::limits::OWNERS_SHOWN_MAX;
+use crate::base::name::DnsName;
+use crate::base::time::{Time, human};
 
 /// What was attempted.
 #[derive(Clone, Copy, Debug)]

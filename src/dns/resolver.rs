@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
 use super::client::{Client, NoAnswer, Way};
 use super::wire::{Answer, Data, Kind, Rcode};
-use crate::address::{DNS_PORT, Host, ServerAddress};
-use crate::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
-use crate::name::DnsName;
-use crate::time::Deadline;
+use crate::base::address::{DNS_PORT, Host, ServerAddress};
+use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
+use crate::base::name::DnsName;
+use crate::base::time::Deadline;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 

@@ -3,10 +3,10 @@
 //! Pure. This is where it is decided whom a key is used towards: nobody who can set a CNAME gets our key to sign for a zone that nobody
 //! configured (README "How a zone is found").
 
-use crate::address::ServerAddress;
+use crate::base::address::ServerAddress;
+use crate::base::name::{DnsName, ObjectRef};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
-use crate::name::{DnsName, ObjectRef};
 
 /// An entry and the zones of its ConfigMap.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,10 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use crate::limits::{DNS_TCP_ANSWER, DNS_TCP_CONNECT};
-use crate::metrics::{Exchange, Peer};
-use crate::pulse;
-use crate::time::Deadline;
+use crate::base::limits::{DNS_TCP_ANSWER, DNS_TCP_CONNECT};
+use crate::base::liveness;
+use crate::base::metrics::{Exchange, Peer};
+use crate::base::time::Deadline;
 
 /// What to make of a datagram.
 pub(super) enum Take<T> {
@@ -46,7 +46,7 @@ pub(super) fn over_udp<T>(
     deadline: Deadline,
     mut read: impl FnMut(&[u8]) -> Take<T>,
 ) -> Result<T, Lost> {
-    pulse::beat();
+    liveness::beat();
     let mut exchange = Exchange::begin(Peer::Dns);
     let mut lost = Lost::unsent("no answer");
     let socket = connected(server).map_err(|e| Lost::unsent(e.to_string()))?;
@@ -95,7 +95,7 @@ fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
 
 /// One exchange over a connection of its own: two octets of length, then the message (RFC 7766 section 8).
 pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -> Result<Vec<u8>, Lost> {
-    pulse::beat();
+    liveness::beat();
     let mut exchange = Exchange::begin(Peer::Dns);
     let connect = deadline.at_most(DNS_TCP_CONNECT).ok_or_else(|| Lost::unsent("no time left"))?;
     let mut stream = TcpStream::connect_timeout(&server, connect).map_err(|e| Lost::unsent(plain(&e)))?;

@@ -3,7 +3,7 @@
 //! Written by hand, uncompressed, so that the bytes can be compared with those of other implementations. Signed by `dns::tsig`.
 //! Tested against tests/vectors/tsig-requests.txt (made with Python) in `dns::tsig`, and by the real servers.
 
-use crate::name::DnsName;
+use crate::base::name::DnsName;
 
 /// A TXT value at an owner name: what is published for one challenge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

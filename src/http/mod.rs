@@ -14,11 +14,11 @@ use ureq::http::{HeaderMap, Request, Response, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, TcpConnector};
 
-use crate::clock::{self, BEFORE_1970};
-use crate::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX, HTTP_IDLE};
-use crate::pulse;
-use crate::redact::cleaned;
-use crate::time::{self, Time};
+use crate::base::clock::{self, BEFORE_1970};
+use crate::base::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX, HTTP_IDLE};
+use crate::base::liveness;
+use crate::base::redact::cleaned;
+use crate::base::time::{self, Time};
 use tls::{TlsConnector, Trust};
 
 /// What every request says it comes from (RFC 8555 section 6.1 demands it; the API server writes it into managedFields).
@@ -186,7 +186,7 @@ impl Http {
     }
 
     fn begin(&self, ask: &Ask<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
-        pulse::beat();
+        liveness::beat();
         if !clock::is_usable(time::now()) {
             return Err(HttpError(BEFORE_1970.to_owned()));
         }

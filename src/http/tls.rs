@@ -18,11 +18,11 @@ use ureq::unversioned::transport::{
 };
 
 use super::words::{KEYS, of_client};
+use crate::base::sanitize::one_line;
+use crate::base::secret::Secret;
 use crate::cert::facts::parse;
 use crate::cert::key::{ENCRYPTED, is_encrypted};
 use crate::cert::pem;
-use crate::secret::Secret;
-use crate::text::one_line;
 
 /// Whom to trust, and who we are.
 #[derive(Clone, Debug, Default, PartialEq)]

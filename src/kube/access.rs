@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// How the API server is reached.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::io::{self, Read};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::limits::{TREE_OCTETS_FREE, TREE_OCTETS_PER_OCTET, TREE_PART_OCTETS_MAX};
-use crate::text::json_fault;
+use crate::base::limits::{TREE_OCTETS_FREE, TREE_OCTETS_PER_OCTET, TREE_PART_OCTETS_MAX};
+use crate::base::sanitize::json_fault;
 
 /// Octets of the first field of an object: a node of a BTreeMap has room for eleven.
 const FIRST_FIELD_OCTETS: usize = 640;

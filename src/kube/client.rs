@@ -19,15 +19,15 @@ use super::pace::{Ended, Pace};
 use super::session::{Pass, Session, Why};
 use super::status::{self, ApiError};
 use super::watch_state::Target;
-use crate::http::{Ask, HttpError, Method, Reply, Stream};
-use crate::limits::{
+use crate::base::limits::{
     API_BODY_OCTETS_MAX, API_ERROR_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS,
 };
-use crate::metrics::{self, Exchange, Peer};
-use crate::name::ObjectRef;
-use crate::secret::Secret;
-use crate::stop::Stop;
-use crate::time::{self, Deadline, Stopwatch, Time};
+use crate::base::metrics::{self, Exchange, Peer};
+use crate::base::name::ObjectRef;
+use crate::base::secret::Secret;
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Deadline, Stopwatch, Time};
+use crate::http::{Ask, HttpError, Method, Reply, Stream};
 
 /// A client for one API server.
 #[derive(Clone, Debug)]

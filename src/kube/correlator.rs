@@ -2,9 +2,9 @@
 //! is heard less often. Pure; what is remembered is bounded and may be lost.
 
 use super::event::{Event, Notice, name};
-use crate::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
-use crate::name::ObjectRef;
-use crate::time::Time;
+use crate::base::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
+use crate::base::name::ObjectRef;
+use crate::base::time::Time;
 
 /// What was told, and what may still be.
 #[derive(Debug, Default)]

@@ -6,10 +6,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::limits::EVENT_MESSAGE_OCTETS_MAX;
-use crate::name::{NAME_MAX, ObjectRef};
-use crate::text::one_line;
-use crate::time::Time;
+use crate::base::limits::EVENT_MESSAGE_OCTETS_MAX;
+use crate::base::name::{NAME_MAX, ObjectRef};
+use crate::base::sanitize::one_line;
+use crate::base::time::Time;
 
 /// What happened, in one word that people filter on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroize as _;
 
 use super::writer::last_writer;
+use crate::base::name::ObjectRef;
+use crate::base::secret::Secret;
 use crate::config::Data;
-use crate::name::ObjectRef;
-use crate::secret::Secret;
 
 /// The type of a Secret that holds a certificate.
 pub const TYPE_TLS: &str = "kubernetes.io/tls";

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::decide::renewal::scaled;
-use crate::limits::{API_BURST, API_PAUSE_MAX, API_PAUSE_MIN, API_RATE, API_RETRY_FIRST, API_TRIES};
+use crate::base::limits::{API_BURST, API_PAUSE_MAX, API_PAUSE_MIN, API_RATE, API_RETRY_FIRST, API_TRIES};
+use crate::policy::renewal::scaled;
 
 /// The pace of one client.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::Value;
 
 use super::body::{self, Budget, Parts, Tree, next_part};
-use crate::limits::TREE_PART_OCTETS_MAX;
-use crate::text::json_fault;
+use crate::base::limits::TREE_PART_OCTETS_MAX;
+use crate::base::sanitize::json_fault;
 
 /// What stands around the objects of a page.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use super::access::{Access, Plugin};
 use super::credential::{self, Credential};
-use crate::limits::{EXEC_OCTETS_MAX, EXEC_PAUSE, EXEC_WITHIN};
-use crate::secret::Secret;
-use crate::stop::Stop;
-use crate::time::{Deadline, Stopwatch, Time, now};
+use crate::base::limits::{EXEC_OCTETS_MAX, EXEC_PAUSE, EXEC_WITHIN};
+use crate::base::secret::Secret;
+use crate::base::shutdown::Stop;
+use crate::base::time::{Deadline, Stopwatch, Time, now};
 
 /// How often it is looked whether the program has ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -91,7 +91,7 @@ fn run(plugin: &Plugin, info: &str) -> Result<Secret<Vec<u8>>, String> {
     command.stdout(out_end.try_clone().map_err(io)?).stderr(err_end.try_clone().map_err(io)?);
     let mut child = command.spawn().map_err(|e| match e.kind() {
         ErrorKind::NotFound => {
-            let hint = plugin.hint.as_deref().map(crate::text::one_line).filter(|h| !h.is_empty());
+            let hint = plugin.hint.as_deref().map(crate::base::sanitize::one_line).filter(|h| !h.is_empty());
             hint.map_or_else(
                 || "does not exist: install it (notariat's own image holds no other program)".to_owned(),
                 |hint| format!("does not exist: {hint}"),

@@ -13,12 +13,12 @@ use super::correlator::Correlator;
 use super::event::{Event, EventReason, Notice};
 use super::refusal::Refuser;
 use super::status::ApiError;
-use crate::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
-use crate::log::event;
-use crate::name::ObjectRef;
+use crate::base::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Deadline};
 use crate::sources::configmap;
-use crate::stop::Stop;
-use crate::time::{self, Deadline};
 
 /// Takes what is to be told. The default one tells nobody.
 #[derive(Clone, Debug, Default)]
@@ -213,8 +213,8 @@ fn unique() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::Stopwatch;
     use crate::kube::access::{Access, Checks, Identity};
-    use crate::time::Stopwatch;
 
     #[test]
     fn a_server_that_never_answers_holds_up_nobody() {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::client::{Client, KubeError};
 use super::permission::{Names, Right, Rules};
-use crate::limits::ACCESS_REVIEWS_MAX;
+use crate::base::limits::ACCESS_REVIEWS_MAX;
 
 /// What we may do in `namespace`, as far as the rules say.
 ///

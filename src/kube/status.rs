@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::redact::unsaid;
-use crate::text::{excerpt, one_line};
+use crate::base::redact::unsaid;
+use crate::base::sanitize::{excerpt, one_line};
 
 /// An answer other than 2xx.
 #[derive(Clone, Debug, PartialEq, Eq)]

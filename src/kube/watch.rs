@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 use super::client::{Client, KubeError};
 use super::page::{Cut, Page};
 use super::watch_state::{Line, Target, is_gone, pause};
-use crate::http::HttpError;
-use crate::limits::{
+use crate::base::limits::{
     API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX, REFUSAL_DOUBTED, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE,
     WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
 };
-use crate::name::ObjectRef;
-use crate::stop::Stop;
-use crate::time::{Deadline, Stopwatch};
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time::{Deadline, Stopwatch};
+use crate::http::HttpError;
 
 /// What is told about the objects that are followed.
 #[derive(Debug)]

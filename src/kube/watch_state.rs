@@ -12,9 +12,9 @@ use serde_json::Value;
 use super::body;
 use super::object::Resource;
 use super::status::ApiError;
-use crate::limits::{WATCH_PAUSE_FIRST, WATCH_PAUSE_MAX};
-use crate::name::ObjectRef;
-use crate::text::percent_encoded;
+use crate::base::limits::{WATCH_PAUSE_FIRST, WATCH_PAUSE_MAX};
+use crate::base::name::ObjectRef;
+use crate::base::sanitize::percent_encoded;
 
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

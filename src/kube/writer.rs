@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::text::one_line;
+use crate::base::sanitize::one_line;
 
 /// The name that we write under: `fieldManager` of each write.
 const OURS: &str = "notariat";

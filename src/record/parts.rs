@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
 use crate::config::dns::Transport;
 use crate::config::entry::KeyType;
-use crate::decide::attempts::{Severity, Stage};
 use crate::dns::update::TxtValue;
-use crate::name::{DnsName, Domain, ObjectRef};
-use crate::time::Time;
-use crate::word::Word;
+use crate::policy::attempts::{Severity, Stage};
 
 /// The certificate that we stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

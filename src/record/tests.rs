@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::name::DnsName;
 use crate::config::dns::Transport;
 use crate::config::node;
-use crate::decide::attempts::Stage;
 use crate::dns::update::TxtValue;
-use crate::name::DnsName;
+use crate::policy::attempts::Stage;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Refused, Wanted, Wishes, Zones};
+use crate::base::name::ObjectRef;
 use crate::config::Config;
-use crate::name::ObjectRef;
 use crate::record::{Form, SharedPrints};
 
 /// What wishes of the ConfigMap `name` say that they come from.

@@ -3,12 +3,12 @@
 use ring::digest::{SHA256, digest};
 
 use super::Wanted;
+use crate::base::name::ObjectRef;
+use crate::base::secret::Secret;
 use crate::cert::facts::hex;
-use crate::decide::held::Held;
 use crate::kube::object::SecretObject;
-use crate::name::ObjectRef;
+use crate::policy::held::Held;
 use crate::record;
-use crate::secret::Secret;
 
 /// A hash of the entry, of a renewal that was asked for, and of what the keys, roots and bindings hold: `content` gives a hash of each.
 ///

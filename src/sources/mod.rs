@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::name::{Domain, ObjectRef};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
-use crate::name::{Domain, ObjectRef};
 use crate::record::{Accepted, Fingerprint, SharedPrints};
 
 /// One certificate that is wanted.

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::json::json as as_json;
 use super::row::{Kind, Parked, Report, State};
 use super::table::{Style, table};
-use crate::decide::held::annotation;
-use crate::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
-use crate::name::ObjectRef;
-use crate::time::Time;
+use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
+use crate::base::name::ObjectRef;
+use crate::base::time::Time;
+use crate::policy::held::annotation;
 
 /// The name of the ConfigMap, in the own namespace.
 pub const NAME: &str = "notariat-status";
@@ -87,7 +87,7 @@ pub fn object(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Domain;
+    use crate::base::name::Domain;
     use crate::status::row::Row;
     use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::row::{Kind, Report, Row, State};
-use crate::time::Time;
+use crate::base::time::Time;
 
 /// The report as one JSON object.
 pub fn json(report: &Report, now: Time) -> String {

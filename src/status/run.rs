@@ -11,18 +11,18 @@ use super::json::json;
 use super::row::{Kind, Report, State};
 use super::table::{Style, table};
 use super::view::View;
+use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
+use crate::base::name::ObjectRef;
+use crate::base::redact;
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Stopwatch};
 use crate::cli::Arguments;
 use crate::cli::look::{Form, Look};
 use crate::config::namespaces::Namespaces;
-use crate::daemon::End;
-use crate::issue::cas::Cas;
-use crate::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
-use crate::name::ObjectRef;
-use crate::redact;
+use crate::controller::End;
+use crate::issuance::cas::Cas;
 use crate::start::{Place, directory, open};
-use crate::stop::Stop;
 use crate::store::Sharing;
-use crate::time::{self, Stopwatch};
 
 /// Prints the status. Returns how it is, with `-w` at SIGINT, at SIGTERM, and when nobody reads it any more.
 ///

@@ -7,24 +7,24 @@ use std::sync::Arc;
 
 use super::bulletin;
 use super::row::{Kind, Progress, Report, Row, State};
+use crate::base::name::ObjectRef;
+use crate::base::sanitize::one_line;
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
 use crate::cert::facts::Facts;
 use crate::config;
 use crate::config::namespaces::Namespaces;
-use crate::decide::held::Held;
-use crate::decide::limits::{Closed, Made, closed, counted, is_renewal, made_lately, out_of_quota, turn};
-use crate::decide::{Decision, Directory, Input, Orders, decide};
-use crate::issue::account::{gates_of, reference};
-use crate::issue::cas::Cas;
+use crate::issuance::account::{gates_of, reference};
+use crate::issuance::cas::Cas;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::name::ObjectRef;
+use crate::policy::held::Held;
+use crate::policy::limits::{Closed, Made, closed, counted, is_renewal, made_lately, out_of_quota, turn};
+use crate::policy::{Decision, Directory, Input, Orders, decide};
 use crate::record::{self, Body, Form, Record};
 use crate::sources::inputs::{self, NONE, content_hash};
 use crate::sources::{Wanted, Wishes, configmap};
 use crate::store::{Store, StoreError};
-use crate::text::one_line;
-use crate::time::Time;
-use crate::word::Word;
-use crate::work::copy_facts;
+use crate::worker::copy_facts;
 
 /// Where to look, and as whom.
 #[derive(Debug)]

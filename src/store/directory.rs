@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256};
 
 use super::{Backend, Closed, Sharing, StoreError};
+use crate::base::limits::{LOCAL_FILE_OCTETS_MAX, STORE_LOCK, STORE_LOCK_PAUSE};
+use crate::base::name::ObjectRef;
+use crate::base::secret::Secret;
+use crate::base::shutdown::Stop;
+use crate::base::time::Deadline;
 use crate::cert::facts::hex;
 use crate::config::Data;
 use crate::kube::client::Mode;
 use crate::kube::object::{SecretObject, TYPE_TLS, Version};
-use crate::limits::{LOCAL_FILE_OCTETS_MAX, STORE_LOCK, STORE_LOCK_PAUSE};
-use crate::name::ObjectRef;
-use crate::secret::Secret;
-use crate::stop::Stop;
-use crate::time::Deadline;
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

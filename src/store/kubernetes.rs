@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Backend, StoreError};
+use crate::base::name::ObjectRef;
 use crate::config::Data;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
 use crate::kube::watch_state::{Selector, Target};
-use crate::name::ObjectRef;
 
 #[derive(Debug)]
 pub(super) struct Kubernetes(pub(super) Arc<Client>);
@@ -133,8 +133,8 @@ const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::secret::Secret;
     use crate::http::HttpError;
-    use crate::secret::Secret;
 
     #[test]
     fn the_words_of_a_refused_write_of_a_secret_are_never_said() {

@@ -11,17 +11,17 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::base::limits::WRITTEN_KEPT_MAX;
+use crate::base::name::ObjectRef;
+use crate::base::secret::Secret;
 use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
 use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
-use crate::decide::held::{annotation, owner_mark};
 use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::limits::WRITTEN_KEPT_MAX;
-use crate::name::ObjectRef;
+use crate::policy::held::{annotation, owner_mark};
 use crate::record;
-use crate::secret::Secret;
 pub use directory::FileMode;
 
 /// Why an object was not read or written.

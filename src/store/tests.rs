@@ -43,7 +43,7 @@ fn bundle() -> CheckedBundle {
     let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]).unwrap();
     let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let names = ["a.test".parse().unwrap()];
-    CheckedBundle::check(chain.as_bytes(), Secret::new(key.into_bytes()), &names, crate::time::now()).unwrap()
+    CheckedBundle::check(chain.as_bytes(), Secret::new(key.into_bytes()), &names, crate::base::time::now()).unwrap()
 }
 
 static ORIGIN: std::sync::LazyLock<Origin> = std::sync::LazyLock::new(|| Origin {

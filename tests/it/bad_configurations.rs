@@ -4,9 +4,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use notariat::check;
-use notariat::check::report::{Level, Report};
 use notariat::cli::{Command, parse};
+use notariat::tools::check;
+use notariat::tools::check::report::{Level, Report};
 use notariat_lab::Scratch;
 use serde::Deserialize as _;
 use serde_json::Value;

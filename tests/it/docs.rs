@@ -110,7 +110,7 @@ fn variants(file: &str, name: &str) -> Vec<String> {
 fn every_stage_event_reason_and_state_is_explained() {
     let (page, readme) = (read("docs/troubleshooting.md"), read("README.md"));
     let stages = section(&page, "Stages of a failure");
-    for stage in variants("src/decide/attempts.rs", "Stage") {
+    for stage in variants("src/policy/attempts.rs", "Stage") {
         assert!(stages.contains(&format!("\n| {} | ", stage.to_lowercase())), "the stage {stage}");
     }
     let told = section(&page, "Events");
@@ -118,7 +118,7 @@ fn every_stage_event_reason_and_state_is_explained() {
         assert!(told.contains(&event), "the Event {event}");
     }
     let reasons = section(&readme, "What it does with a Secret");
-    for reason in variants("src/decide/checks.rs", "Reason") {
+    for reason in variants("src/policy/checks.rs", "Reason") {
         assert!(reasons.contains(&reason), "the reason {reason}");
     }
     let states = section(&readme, "The state of the certificates");

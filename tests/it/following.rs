@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
+use notariat::base::shutdown::Stop;
 use notariat::kube::auth;
 use notariat::kube::client::{Client, Resource};
 use notariat::kube::watch::{Follower, Patience, Told};
 use notariat::kube::watch_state::{Selector, Target};
-use notariat::stop::Stop;
 use notariat_lab::{Port, Scratch};
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::json;

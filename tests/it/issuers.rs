@@ -4,7 +4,7 @@ mod accounts;
 
 use std::process::Command;
 
-use notariat::time::now;
+use notariat::base::time::now;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Pebble, Scratch};
 
@@ -219,7 +219,7 @@ fn more_orders_than_the_issuer_allows_for_a_day_wait_and_it_is_said_until_when()
     let waits = ["waiting secret=default/quota-c state=RateLimited until=", "as many orders as"];
     let run = once(&site).ends(1).says(&waits);
     let until = run.log.split("state=RateLimited until=").nth(1).unwrap().split(' ').next().unwrap();
-    let wait = notariat::time::Time::parse_rfc3339(until).unwrap().since(now()).as_secs();
+    let wait = notariat::base::time::Time::parse_rfc3339(until).unwrap().since(now()).as_secs();
     assert!((DAY - 600..=DAY).contains(&wait), "{until}");
     assert_eq!(orders(&site.pebble), 2);
     once(&site).ends(1).says(&waits).never_says("issuing");

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use notariat::base::name::ObjectRef;
+use notariat::base::shutdown::Stop;
 use notariat::kube::auth;
 use notariat::kube::client::{Client, KubeError, Resource};
-use notariat::name::ObjectRef;
-use notariat::stop::Stop;
 use notariat_lab::{Kube, Scratch};
 
 use crate::support::Run;

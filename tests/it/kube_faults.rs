@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use notariat::base::name::ObjectRef;
+use notariat::base::shutdown::Stop;
 use notariat::kube::auth;
 use notariat::kube::client::{Client, KubeError, Mode, Resource};
-use notariat::name::ObjectRef;
-use notariat::stop::Stop;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
 

@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use notariat::base::name::DnsName;
+use notariat::base::time::{self, Deadline};
 use notariat::config::dns::Transport;
 use notariat::dns::client::{Client, UpdateError, Way};
 use notariat::dns::explain::Attempt;
@@ -14,8 +16,6 @@ use notariat::dns::key::{TsigKey, parse_keys};
 use notariat::dns::update::{Action, TxtValue, Update};
 use notariat::dns::wire::{Kind, Rcode};
 use notariat::dns::zone::Server;
-use notariat::name::DnsName;
-use notariat::time::{self, Deadline};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Software, Zone};
 
 use crate::support::Site;

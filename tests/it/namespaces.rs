@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use notariat::base::name::ObjectRef;
 use notariat::config::namespaces::Namespaces;
 use notariat::config::{self, Config};
-use notariat::name::ObjectRef;
 use notariat::record::Accepted;
 use notariat::sources::{Wishes, configmap};
 use notariat::store::{FileMode, Sharing, Store, StoreError};

@@ -313,7 +313,7 @@ fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     let kube = Kube::start_with(&["--authorization-mode=Node"]);
     let client = Client::new(
         auth::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
-        notariat::stop::Stop::new(),
+        notariat::base::shutdown::Stop::new(),
     )
     .unwrap();
     let mut rules = review::rules(&client, "default").unwrap();

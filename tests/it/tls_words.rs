@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use notariat::base::secret::Secret;
 use notariat::http::tls::Trust;
 use notariat::http::{Ask, Http, Method};
-use notariat::secret::Secret;
 use notariat_lab::process::Server;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Port, Scratch};

@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
+use notariat::base::time::{self, Deadline};
 use notariat::config::dns::Transport;
 use notariat::dns::client::{Client, UpdateError};
 use notariat::dns::explain::Attempt;
@@ -16,7 +17,6 @@ use notariat::dns::key::parse_keys;
 use notariat::dns::tsig;
 use notariat::dns::update::{Action, TxtValue, Update};
 use notariat::dns::zone::Server;
-use notariat::time::{self, Deadline};
 use notariat_lab::tools::{output, tool, try_output};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 

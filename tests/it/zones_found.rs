@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use notariat::base::time::Deadline;
 use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::dns::client::{Client, Way};
@@ -12,7 +13,6 @@ use notariat::dns::resolver::Resolver as Asks;
 use notariat::dns::rules::Rules;
 use notariat::dns::wire::{Kind, Rcode};
 use notariat::dns::zone::{Finder, NoTarget, Target};
-use notariat::time::Deadline;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
 use crate::support::liar::{About, Exchange, Liar, Say};

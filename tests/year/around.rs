@@ -4,23 +4,23 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use notariat::base::limits::SHORT_LIVED;
+use notariat::base::name::DnsName;
+use notariat::base::time::Time;
 use notariat::cert::facts::sha256;
-use notariat::decide::attempts::next_attempt;
-use notariat::decide::gate::Gates;
-use notariat::decide::held::Held;
-use notariat::decide::limits::{Closed, Scope, failed_too_often};
-use notariat::decide::window::Window;
-use notariat::issue::Failed;
-use notariat::issue::limits::Limits;
-use notariat::issue::questions::Questions;
-use notariat::limits::SHORT_LIVED;
-use notariat::name::DnsName;
+use notariat::issuance::Failed;
+use notariat::issuance::limits::Limits;
+use notariat::issuance::questions::Questions;
+use notariat::policy::attempts::next_attempt;
+use notariat::policy::gate::Gates;
+use notariat::policy::held::Held;
+use notariat::policy::limits::{Closed, Scope, failed_too_often};
+use notariat::policy::window::Window;
 use notariat::record::Record;
-use notariat::time::Time;
 
 use crate::attempt::End;
 use crate::ca::{DIRECTORY, HOUR};
-use crate::daemon::{Event, World};
+use crate::controller::{Event, World};
 use crate::trouble::Trouble;
 
 /// What the process learned of limits (`State` in issue/limits.rs); a crash forgets it.

@@ -7,19 +7,19 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use notariat::decide::attempts::{Severity, Stage};
-use notariat::decide::gate::{Barred, Entry, Lane, Passage};
-use notariat::decide::limits::{Closed, scope_of};
-use notariat::issue::Failed;
-use notariat::issue::limits::Limit;
+use notariat::base::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
+use notariat::base::shared_str::Word;
+use notariat::base::time::Time;
+use notariat::issuance::Failed;
+use notariat::issuance::limits::Limit;
 use notariat::kube::object::SecretObject;
-use notariat::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
+use notariat::policy::attempts::{Severity, Stage};
+use notariat::policy::gate::{Barred, Entry, Lane, Passage};
+use notariat::policy::limits::{Closed, scope_of};
 use notariat::record::{self, InFlight, Record};
-use notariat::time::Time;
-use notariat::word::Word;
 
 use crate::ca::{DIRECTORY, HOUR};
-use crate::daemon::World;
+use crate::controller::World;
 use crate::order::url;
 use crate::trouble::{Crashed, Part, Trouble};
 

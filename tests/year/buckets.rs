@@ -1,6 +1,6 @@
 //! The limits of Let's Encrypt, as of August 2026.
 
-use notariat::time::Time;
+use notariat::base::time::Time;
 
 /// So many at once, and one more after each so many seconds.
 #[derive(Clone, Copy)]

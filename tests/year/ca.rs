@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use notariat::base::name::Domain;
+use notariat::base::shared_str::Word;
+use notariat::base::time::Time;
 use notariat::cert::facts::{Facts, sha256};
-use notariat::name::Domain;
-use notariat::time::Time;
-use notariat::word::Word;
 
 use crate::buckets::{Bucket, EXACT_SET, FAILURES, NEW_ORDERS, REGISTERED_DOMAIN, words};
 

@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use notariat::decide::held::Held;
-use notariat::decide::limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
-use notariat::decide::window::{answered, next_question};
-use notariat::decide::{Decision, Input, Orders, Waiting, decide};
-use notariat::time::Time;
+use notariat::base::time::Time;
+use notariat::policy::held::Held;
+use notariat::policy::limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
+use notariat::policy::window::{answered, next_question};
+use notariat::policy::{Decision, Input, Orders, Waiting, decide};
 
 use crate::ca::{DIRECTORY, HOUR};
-use crate::daemon::{Event, World};
+use crate::controller::{Event, World};
 use crate::trouble::Part;
 
 impl World {

@@ -11,7 +11,7 @@ mod around;
 mod attempt;
 mod buckets;
 mod ca;
-mod daemon;
+mod controller;
 mod judge;
 mod order;
 mod population;
@@ -22,7 +22,7 @@ mod trouble;
 use std::time::Duration;
 
 use ca::{DAY, HOUR};
-use daemon::Event;
+use controller::Event;
 use population::{LIVES, START, Start, YEAR, populate, troubled};
 use report::{Faults, HEAD, Row, all_issued, say};
 use state::Tally;

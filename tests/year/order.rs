@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use notariat::decide::attempts::{Severity, Stage};
-use notariat::decide::limits::scope_of;
-use notariat::issue::Failed;
-use notariat::issue::limits::Limit;
+use notariat::base::secret::Secret;
+use notariat::base::shared_str::Word;
+use notariat::base::time::Time;
+use notariat::issuance::Failed;
+use notariat::issuance::limits::Limit;
+use notariat::policy::attempts::{Severity, Stage};
+use notariat::policy::limits::scope_of;
 use notariat::record::{Copy, Record, Stored};
-use notariat::secret::Secret;
-use notariat::time::Time;
-use notariat::word::Word;
 
 use crate::attempt::{End, failed};
 use crate::buckets::words;
 use crate::ca::{DIRECTORY, HOUR, Refused, Status};
-use crate::daemon::World;
+use crate::controller::World;
 use crate::trouble::Part;
 
 const ACCOUNT: &str = "https://acme-v02.api.letsencrypt.org/acme/acct/1";

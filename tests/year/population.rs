@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use notariat::base::shared_str::Word;
+use notariat::base::time::Time;
 use notariat::cert::facts::{Facts, sha256};
 use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::record::{Accepted, Record};
-use notariat::time::Time;
-use notariat::word::Word;
 
 use crate::ca::{DAY, HOUR, window};
-use crate::daemon::{Event, World};
+use crate::controller::{Event, World};
 use crate::state::Certificate;
 use crate::trouble::{DNS_SERVERS, Rng, Trouble};
 

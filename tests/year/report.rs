@@ -4,10 +4,10 @@ use std::fmt;
 use std::io::Write as _;
 use std::time::Duration;
 
-use notariat::time::Time;
+use notariat::base::time::Time;
 
 use crate::ca::{DAY, Status};
-use crate::daemon::World;
+use crate::controller::World;
 use crate::population::{START, Start, YEAR, least};
 use crate::state::Certificate;
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use notariat::base::name::Domain;
+use notariat::base::time::Time;
 use notariat::cert::facts::Facts;
 use notariat::config::entry::Entry;
-use notariat::decide::held::{Held, Owner, Pair, Present};
 use notariat::kube::object::{SecretObject, TYPE_TLS};
-use notariat::name::Domain;
+use notariat::policy::held::{Held, Owner, Pair, Present};
 use notariat::record::Record;
-use notariat::time::Time;
 
 use crate::ca::DIRECTORY;
 

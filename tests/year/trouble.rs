@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use notariat::time::Time;
+use notariat::base::time::Time;
 
 use crate::ca::{DAY, HOUR};
 

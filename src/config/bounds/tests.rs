@@ -1,6 +1,6 @@
 use super::*;
+use crate::base::time::Stopwatch;
 use crate::config::node::Node;
-use crate::time::Stopwatch;
 use serde::Deserialize as _;
 use std::time::Duration;
 

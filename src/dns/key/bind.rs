@@ -3,7 +3,7 @@
 //! BIND reads key words in any case, and `/* */`, `//` and `#` as comments outside of quotes.
 
 use super::{KeyError, TsigKey, line};
-use crate::secret::Secret;
+use crate::base::secret::Secret;
 
 /// Whether the text, without its comments, has a brace.
 ///

@@ -172,7 +172,7 @@ fn the_hmacs_are_those_of_rfc_2202_and_rfc_4231() {
     let key = |algorithm, secret: &[u8]| TsigKey {
         name: DnsName::parse("k").unwrap(),
         algorithm,
-        secret: crate::secret::Secret::new(secret.to_vec()),
+        secret: crate::base::secret::Secret::new(secret.to_vec()),
     };
     // Test case 1 of both RFCs ("Hi There") and test case 6 of RFC 4231 (a key longer than the block).
     for (algorithm, expected) in [

@@ -3,15 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Silence, Watch};
-use crate::address::{DNS_PORT, ServerAddress};
+use crate::base::address::{DNS_PORT, ServerAddress};
+use crate::base::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
+use crate::base::name::DnsName;
+use crate::base::time::Stopwatch;
 use crate::config::dns::Propagation;
 use crate::dns::client::Way;
 use crate::dns::resolver::address;
 use crate::dns::wire::{Answer, Kind};
 use crate::dns::zone::ns_names;
-use crate::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
-use crate::name::DnsName;
-use crate::time::Stopwatch;
 
 /// A server besides the primary that must show the values.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::Server;
-use crate::address::DNS_PORT;
+use crate::base::address::DNS_PORT;
+use crate::base::limits::SERVER_ADDRESSES_MAX;
+use crate::base::name::DnsName;
 use crate::dns::resolver::address;
 use crate::dns::wire::{Answer, Data, Rcode, Rr};
-use crate::limits::SERVER_ADDRESSES_MAX;
-use crate::name::DnsName;
 
 /// The CNAME that stands at `name`, usable or not.
 pub(super) fn cname_at<'a>(answer: &'a Answer, name: &DnsName) -> Option<&'a Data> {

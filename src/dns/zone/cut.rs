@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
 use super::ways::Ways;
 use super::{Finder, NoTarget, Server};
-use crate::address::{DNS_PORT, ServerAddress};
-use crate::decide::gate::Lane;
+use crate::base::address::{DNS_PORT, ServerAddress};
+use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::base::name::DnsName;
+use crate::base::time::Deadline;
 use crate::dns::client::{Client, Way};
 use crate::dns::key::TsigKey;
 use crate::dns::rules::Configured;
 use crate::dns::wire::{Answer, Kind};
-use crate::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
-use crate::name::DnsName;
-use crate::time::Deadline;
+use crate::policy::gate::Lane;
 
 const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
 

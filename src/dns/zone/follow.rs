@@ -4,13 +4,13 @@ use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_ow
 use super::cut::Cut;
 use super::ways::Ways;
 use super::{Finder, Server};
+use crate::base::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
+use crate::base::log::event;
+use crate::base::name::DnsName;
+use crate::base::time::Deadline;
 use crate::config::dns::Propagation;
 use crate::dns::client::Way;
 use crate::dns::wire::{Answer, Data, Kind, Rcode, Rr};
-use crate::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
-use crate::log::event;
-use crate::name::DnsName;
-use crate::time::Deadline;
 
 /// What an authoritative server says about an owner name.
 pub(super) enum Found {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::decide::attempts::Stage;
-use crate::decide::renewal::Cause;
-use crate::name::Domain;
+use crate::base::name::Domain;
+use crate::policy::attempts::Stage;
+use crate::policy::renewal::Cause;
 use crate::status::row::{Failure, Progress, Why};
 
 const NOW: Time = Time::from_unix(1_800_000_000);

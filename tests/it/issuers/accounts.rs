@@ -197,7 +197,7 @@ fn a_deactivated_account_is_said_and_not_tried_again_soon() {
     site.once().ends(1).says(&["failed secret=default/web stage=order", "deactivated"]);
     assert_eq!((accounts(&site.pebble), count(&site.pebble, REGISTER)), (1, 1), "no other account is made");
     let record: serde_json::Value = serde_json::from_str(&site.record("web").unwrap()).unwrap();
-    let next = record["histories"][0]["nextAttempt"].as_i64().unwrap() - notariat::time::now().unix();
+    let next = record["histories"][0]["nextAttempt"].as_i64().unwrap() - notariat::base::time::now().unix();
     assert!(next > 23 * 3600, "somebody has to do something first: {next} s");
     let requests = site.pebble.requests();
     site.once().ends(1).never_says("issuing");

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use notariat::base::time::now;
 use notariat::kube::client::{Client, KubeError};
-use notariat::time::now;
 use serde_json::{Value, json};
 
 use super::{CA, Place, ask, command, who};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use notariat::time::{Time, now};
+use notariat::base::time::{Time, now};
 use notariat_lab::pebble::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 use serde_json::Value;

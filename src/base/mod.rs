@@ -1,0 +1,16 @@
+//! What every layer stands on: names, times, secrets, the log, limits. Nothing here knows Kubernetes, ACME or DNS.
+
+pub mod address;
+pub mod clock;
+pub mod limits;
+pub mod liveness;
+pub mod log;
+pub mod metrics;
+pub mod name;
+pub mod redact;
+pub mod sanitize;
+pub mod secret;
+pub mod shared_str;
+pub mod shutdown;
+pub mod single_flight;
+pub mod time;

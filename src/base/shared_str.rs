@@ -1,0 +1,162 @@
+//! Text that many hold alike (a namespace, a directory, a kind of key), kept once. With 10,000 certificates that is megabytes.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::base::limits::WORDS_KEPT_MAX;
+
+/// Text that is cheap to clone.
+#[derive(Clone)]
+pub struct Word(Arc<str>);
+
+// Those that share their memory are equal, which a search among 10,000 in one namespace need not read them for.
+impl PartialEq for Word {
+    fn eq(&self, other: &Word) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
+    }
+}
+
+impl Eq for Word {}
+
+impl Ord for Word {
+    fn cmp(&self, other: &Word) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Word {
+    fn partial_cmp(&self, other: &Word) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Word {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+/// What was made by [`Word::shared`] and is still in use, up to a bound.
+static KEPT: Mutex<BTreeSet<Word>> = Mutex::new(BTreeSet::new());
+
+impl Word {
+    /// A text that differs from most others.
+    pub fn new(text: &str) -> Word {
+        Word(text.into())
+    }
+
+    /// A text that others have, too: they share its memory, unless there are very many different ones.
+    pub fn shared(text: &str) -> Word {
+        // The lock guards a cache only.
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(text) {
+            return known.clone();
+        }
+        let word = Word::new(text);
+        if kept.len() >= WORDS_KEPT_MAX {
+            kept.retain(|word| Arc::strong_count(&word.0) > 1);
+        }
+        if kept.len() < WORDS_KEPT_MAX {
+            kept.insert(word.clone());
+        }
+        word
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Word {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Maps by words are asked with any text.
+impl Borrow<str> for Word {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl From<&str> for Word {
+    fn from(text: &str) -> Word {
+        Word::shared(text)
+    }
+}
+
+impl From<String> for Word {
+    fn from(text: String) -> Word {
+        Word::shared(&text)
+    }
+}
+
+impl PartialEq<str> for Word {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&str> for Word {
+    fn eq(&self, other: &&str) -> bool {
+        **self == **other
+    }
+}
+
+impl PartialEq<String> for Word {
+    fn eq(&self, other: &String) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Word, D::Error> {
+        Ok(Word::new(&String::deserialize(d)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_words_share_their_memory_and_others_do_not_fill_it() {
+        let first = Word::shared("https://ca.test/dir");
+        assert!(Arc::ptr_eq(&first.0, &Word::shared("https://ca.test/dir").0));
+        assert!(!Arc::ptr_eq(&first.0, &Word::new("https://ca.test/dir").0));
+        for i in 0..10 * WORDS_KEPT_MAX {
+            Word::shared(&format!("nobody keeps {i}"));
+        }
+        assert!(KEPT.lock().unwrap().len() <= WORDS_KEPT_MAX);
+        assert!(Arc::ptr_eq(&first.0, &Word::shared("https://ca.test/dir").0), "it is in use");
+    }
+}

@@ -1,0 +1,52 @@
+//! Which certificates a change affects, and in which order their turn to be ordered comes. Pure.
+
+use std::sync::Arc;
+
+use super::objects::News;
+use super::world::World;
+use crate::base::name::ObjectRef;
+use crate::base::time::Time;
+use crate::policy::limits::turn;
+use crate::record;
+use crate::sources::Wanted;
+
+impl World {
+    /// Certificates in the order in which their turn to be ordered comes.
+    pub(super) fn in_turn(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
+        let namespace = &self.context.namespace;
+        let mut wanted: Vec<&ObjectRef> = secrets.iter().filter(|secret| self.is_wanted(secret)).collect();
+        let records = &self.objects.records;
+        wanted.sort_by_cached_key(|secret| {
+            let slot = records.get(&record::reference(secret, namespace), now);
+            slot.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()).map(|known| turn(&known.body))
+        });
+        wanted.into_iter().cloned().collect()
+    }
+
+    /// The certificates that a change concerns.
+    pub(super) fn concerned(&self, news: &News) -> Vec<ObjectRef> {
+        match news {
+            News::Nothing => Vec::new(),
+            News::All => self.wishes.wanted.keys().cloned().collect(),
+            News::Object(at) => self.owner(at).into_iter().collect(),
+            News::Content(at) => {
+                let using = |(secret, wanted): (&ObjectRef, &Arc<Wanted>)| {
+                    wanted.inputs().any(|used| used == at).then(|| secret.clone())
+                };
+                self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
+            }
+        }
+    }
+
+    /// The certificate that a Secret belongs to, or a record by its own name.
+    pub(super) fn owner(&self, at: &ObjectRef) -> Option<ObjectRef> {
+        let by_name = self.wishes.holder(at);
+        by_name.cloned().or_else(|| {
+            let own = &self.context.namespace;
+            match record::subject(at) {
+                Some(secret) => self.wishes.wanted.contains_key(&secret).then_some(secret),
+                None => self.wishes.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
+            }
+        })
+    }
+}

@@ -1,0 +1,143 @@
+//! Hands out jobs to the workers, and says what is parked.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::board::Places;
+use super::telling::State;
+use super::turn::Loop;
+use super::{Errand, Wake, work};
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::shared_str::Word;
+use crate::base::time;
+use crate::issuance::Context;
+use crate::policy::gate::{Barred, Lane};
+use crate::status::row::Parked;
+use crate::worker::{Job, Peer};
+
+/// The worker threads: started when there is something to do for them, and never more than there are places.
+#[derive(Debug)]
+pub(super) struct Crew {
+    context: Arc<Context>,
+    errands: Sender<Errand>,
+    queue: Receiver<Errand>,
+    wake: Sender<Wake>,
+    threads: usize,
+}
+
+impl Crew {
+    /// No thread runs yet.
+    pub(super) fn new(context: Arc<Context>, workers: usize, wake: Sender<Wake>) -> Crew {
+        let (errands, queue) = bounded(Places::threads(workers));
+        Crew { context, errands, queue, wake, threads: 0 }
+    }
+
+    /// Gives an errand to an idle worker, of which there is one more where `busy` errands are under way. Returns whether one took it.
+    fn give(&mut self, errand: Errand, busy: usize) -> bool {
+        if busy >= self.threads {
+            let (context, queue, wake) = (self.context.clone(), self.queue.clone(), self.wake.clone());
+            let name = format!("worker-{}", self.threads);
+            match thread::Builder::new().name(name).spawn(move || work(&context, &queue, &wake)) {
+                Ok(_) => self.threads += 1,
+                Err(e) if self.threads == 0 => {
+                    event!(error, "no-worker", error = e);
+                    return false;
+                }
+                // Then it waits for one of those that there are.
+                Err(e) => event!(warn, "no-worker", error = e),
+            }
+        }
+        // There is room for as many as there may be threads.
+        self.errands.try_send(errand).is_ok()
+    }
+}
+
+/// Why a job may not go to the servers of a circuit now.
+pub(super) fn barred(context: &Context, lane: &Lane, job: &Job) -> Option<Barred> {
+    let none = Word::new("");
+    let ca = if let Peer::Ca(directory) = &job.peer { directory } else { &none };
+    context.gates.admits(lane, ca).err()
+}
+
+impl Loop<'_> {
+    /// Hands out as many jobs as there are places.
+    pub(super) fn start(&mut self) {
+        while let Some(errand) = self.next() {
+            let busy = self.working() - 1;
+            if !self.crew.give(errand, busy) {
+                return;
+            }
+        }
+    }
+
+    /// What is to be done next, if there is a place for it.
+    fn next(&mut self) -> Option<Errand> {
+        let has_place = self.others() < self.plan.workers;
+        if has_place && let Some(secret) = self.world.form_to_read() {
+            return Some(Errand::ReadForm(secret));
+        }
+        // The rest changes something.
+        if self.plan.dry_run {
+            return None;
+        }
+        if has_place {
+            if let Some((at, fate)) = self.gone.pop() {
+                self.forgetting.insert(at.clone());
+                return Some(Errand::Forget(at, fate));
+            }
+            if let Some(state) = self.tell_state() {
+                return Some(Errand::Tell(state));
+            }
+        }
+        let places = Places { workers: self.plan.workers, others: self.others() };
+        let context = &self.context;
+        let job = self.board.start(self.change_proved, places, |lane, job| barred(context, lane, job))?;
+        Some(Errand::Do(job))
+    }
+
+    /// Errands under way that are for no certificate.
+    fn others(&self) -> usize {
+        self.forgetting.len() + self.world.forms_being_read() + usize::from(self.telling.busy)
+    }
+
+    /// How many errands are under way.
+    pub(super) fn working(&self) -> usize {
+        self.board.busy() + self.others()
+    }
+
+    /// The jobs that wait for a peer.
+    pub(super) fn parked(&self) -> impl Iterator<Item = (&ObjectRef, Parked)> {
+        self.board.parked(|lane, job| barred(&self.context, lane, job))
+    }
+
+    /// Says that a certificate that was just decided about is parked, when that is news.
+    pub(super) fn tell_parked(&mut self, secret: &ObjectRef) {
+        let parked = self.board.parked_one(secret, |lane, job| barred(&self.context, lane, job));
+        let Some(Parked { why, until }) = parked else { return };
+        if self.world.said.is_news("parked", &why) {
+            let until = until.map_or_else(|| "unknown".to_owned(), |until| until.to_string());
+            event!(info, "put-off", secret = secret, state = "Parked", until = until, error = why);
+        }
+    }
+
+    /// What the ConfigMap is to say that shows the state, when that is to be written.
+    fn tell_state(&mut self) -> Option<Box<State>> {
+        let is_due = self.telling.due().is_some_and(|left| left.is_zero());
+        if !is_due {
+            return None;
+        }
+        let (now, none) = (time::now(), HashSet::new());
+        let mut look = self.world.look(self.board.orders(&none), now);
+        let ordering: BTreeSet<ObjectRef> = self.board.ordering().cloned().collect();
+        let parked = self.parked().map(|(secret, parked)| (secret.clone(), parked)).collect();
+        let report = self.world.report(&ordering, &parked, |secret| self.board.order_of(secret), &mut look);
+        // A look that was broken off says nothing.
+        let whole = !self.context.stop.is_set();
+        let all = self.world.wishes.wanted.len() + self.world.orphans().count();
+        whole.then(|| self.telling.write(report, all)).flatten()
+    }
+}

@@ -1,0 +1,222 @@
+//! Takes part in the election: one thread that sends what [`Election`] says, and tells the loop when this replica begins or ceases to
+//! lead.
+//!
+//! Where the API server refuses the Lease, [`Setbacks`] says when this replica works without it: then the claims in the records keep
+//! replicas apart. A Role that lacks a verb on a Lease that exists is the exception: another replica may have that verb and lead.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::base::limits::{LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS_MAX};
+use crate::base::liveness;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time;
+use crate::cert::facts::hex;
+use crate::issuance::Context;
+use crate::issuance::claim::holder;
+use crate::kube::client::{Client, KubeError, Mode, Resource};
+use crate::kube::lease::{Course, Election, Next, Setbacks, hint};
+
+/// Our part in an election under way.
+pub(super) struct Candidacy {
+    /// Set when nobody here works any more.
+    done: Stop,
+    ended: Receiver<()>,
+}
+
+impl Candidacy {
+    /// Starts to take part, in a thread of its own. `changed` is called when we begin or cease to lead.
+    pub(super) fn start(
+        context: Arc<Context>,
+        client: &Client,
+        at: &ObjectRef,
+        changed: impl Fn() + Send + 'static,
+    ) -> Result<Candidacy, String> {
+        let mut random = [0; 4];
+        SystemRandom::new().fill(&mut random).expect("the system gives random octets");
+        let candidate = Candidate {
+            client: client.hurried(LEASE_REQUEST),
+            at: at.clone(),
+            // The next process in this container may have the same number.
+            election: Election::new(at.clone(), format!("{}_{}", holder(), hex(&random))),
+            context,
+            changed,
+            is_known: false,
+            setbacks: Setbacks::default(),
+            leads: false,
+            said: String::new(),
+        };
+        let (done, (end, ended)) = (Stop::new(), bounded(0));
+        let until = done.clone();
+        let spawned = thread::Builder::new().name("election".to_owned()).spawn(move || candidate.run(&until, end));
+        spawned.map_err(|e| format!("the thread of the election can not be started: {e}"))?;
+        Ok(Candidacy { done, ended })
+    }
+
+    /// Gives the Lease back, so that another replica begins at its next look. Only for when nobody here works any more.
+    pub(super) fn release(self) {
+        self.done.set();
+        // Nothing is sent there: it ends with the thread. Without an answer in time the Lease runs out by itself.
+        self.ended.recv_timeout(LEASE_RELEASE).ok();
+    }
+}
+
+struct Candidate<F> {
+    context: Arc<Context>,
+    client: Client,
+    at: ObjectRef,
+    election: Election,
+    changed: F,
+    /// A Lease was read or written by this process.
+    is_known: bool,
+    setbacks: Setbacks,
+    /// What the loop was told last.
+    leads: bool,
+    /// What the log was told last about standing by or about a failure.
+    said: String,
+}
+
+impl<F: Fn()> Candidate<F> {
+    fn run(mut self, done: &Stop, _end: Sender<()>) {
+        liveness::begin("election");
+        loop {
+            // A library that panics costs a round and not the election: without it this replica would stand by for ever.
+            let pause = match catch_unwind(AssertUnwindSafe(|| self.round())) {
+                Ok(Ok(())) => self.succeed(),
+                Ok(Err((verb, e))) => self.fail(verb, &e),
+                Err(_) => {
+                    self.tell("a fault inside notariat; please report it with the lines before");
+                    LEASE_RETRY
+                }
+            };
+            if done.wait(pause) {
+                break;
+            }
+        }
+        if let Some(lease) = self.election.release(time::now()) {
+            self.context.lead.lead_until(None);
+            match self.client.update(Resource::Leases, &self.at, &lease, Mode::Real) {
+                Ok(_) => event!(info, "released", lease = self.at),
+                Err(e) => event!(warn, "not-released", lease = self.at, error = e),
+            }
+        }
+    }
+
+    /// Takes note of a round that went well. Returns the pause until the next one.
+    fn succeed(&mut self) -> Duration {
+        if self.setbacks.succeed() {
+            self.mark();
+            event!(info, "with-lease", lease = self.at, leads = self.context.lead.leading());
+        }
+        self.tell("");
+        LEASE_RETRY
+    }
+
+    /// Takes note of a round that failed. Returns the pause until the next one.
+    fn fail(&mut self, verb: &str, error: &KubeError) -> Duration {
+        let answer = match error {
+            KubeError::Api(e) => Some(e),
+            _ => None,
+        };
+        let cure = answer.and_then(|e| hint(verb, &self.at, e));
+        let said = cure.as_ref().map_or_else(|| error.to_string(), |cure| format!("{error}: {cure}"));
+        let was_alone = self.setbacks.alone();
+        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.context.lead.now());
+        match course {
+            Course::Unsure => {
+                self.mark();
+                self.tell(&said);
+            }
+            Course::Alone if was_alone && self.said == said => {}
+            Course::Alone => {
+                let hint = cure.map_or_else(|| WITHOUT.to_owned(), |cure| format!("{cure}; {WITHOUT}"));
+                event!(warn, "without-lease", lease = self.at, error = error, hint = hint);
+                self.said = said;
+                self.context.lead.lead_alone();
+                if !std::mem::replace(&mut self.leads, true) {
+                    (self.changed)();
+                }
+            }
+        }
+        pause
+    }
+
+    /// Leads as long as the election says. Who works without the Lease goes on until a round succeeds.
+    fn mark(&self) {
+        if !self.setbacks.alone() {
+            self.context.lead.lead_until(self.election.leads_until());
+        }
+    }
+
+    /// One look at the Lease, and what follows from it. What fails is named with its verb.
+    fn round(&mut self) -> Result<(), (&'static str, KubeError)> {
+        let context = self.context.clone();
+        let now = || context.lead.now();
+        let mut next = self.election.begin(now(), time::now());
+        for _ in 0..LEASE_STEPS_MAX {
+            let sent = now();
+            let (verb, written) = match &next {
+                Next::Rest => break,
+                Next::Read => {
+                    let found = self.client.get(Resource::Leases, &self.at).map_err(|e| ("get", e))?;
+                    self.is_known |= found.is_some();
+                    next = self.election.read(found, now(), time::now());
+                    self.mark();
+                    continue;
+                }
+                Next::Create(lease) => {
+                    ("create", self.client.create(Resource::Leases, &self.at.namespace, lease, Mode::Real))
+                }
+                Next::Update(lease) => ("update", self.client.update(Resource::Leases, &self.at, lease, Mode::Real)),
+            };
+            next = match written {
+                Ok(lease) => {
+                    self.is_known = true;
+                    self.election.wrote(lease, sent, now());
+                    self.mark();
+                    Next::Rest
+                }
+                // Somebody else wrote it, deleted it, or our own write before was done and its answer lost.
+                Err(KubeError::Api(e)) if e.code == 409 || (e.code == 404 && verb == "update") => Next::Read,
+                Err(e) => return Err((verb, e)),
+            };
+        }
+        Ok(())
+    }
+
+    /// Tells the loop and the log what has changed.
+    fn tell(&mut self, problem: &str) {
+        let (led, holder) = (self.leads, self.election.holder());
+        self.leads = self.context.lead.leading();
+        let state = match (self.leads, problem) {
+            (true, "") => String::new(),
+            (false, "") => format!("standby {holder}"),
+            (_, problem) => problem.to_owned(),
+        };
+        if !problem.is_empty() && state != self.said {
+            event!(warn, "lease-unsure", lease = self.at, error = problem, leads = self.leads);
+        }
+        match (led, self.leads) {
+            (false, true) => event!(info, "leading", lease = self.at),
+            (true, false) => event!(warn, "not-leading", lease = self.at, holder = holder),
+            (false, false) if problem.is_empty() && state != self.said => {
+                event!(info, "standby", lease = self.at, holder = holder, hint = STANDBY)
+            }
+            (false, false) | (true, true) => {}
+        }
+        self.said = state;
+        if led != self.leads {
+            (self.changed)();
+        }
+    }
+}
+
+const WITHOUT: &str = "replicas are kept apart by the claims in the records alone";
+const STANDBY: &str = "it does the work; where it is no replica of this one, give each another -lease-name";

@@ -1,0 +1,266 @@
+//! Builds everything, owns the threads and channels, runs the loop, shuts down.
+//!
+//! Watches tell what changed; the loop decides at its own pace about what that concerns and hands jobs to the workers; what comes back
+//! only makes it look again.
+
+mod affected;
+mod board;
+mod configs;
+mod dispatch;
+mod election;
+mod facts;
+mod fates;
+mod finish;
+mod forms;
+mod judge;
+mod objects;
+mod permissions;
+mod probing;
+mod rehearsal;
+mod said;
+mod shelf;
+mod showing;
+mod telling;
+mod turn;
+mod watching;
+mod world;
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::base::limits::CHANGES_WAITING_MAX;
+use crate::base::liveness;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time;
+use crate::issuance::{Context, Failed};
+use crate::kube::client::Resource;
+use crate::policy::fate::Fate;
+use crate::server::port::Port;
+use crate::worker::{Job, Outcome, meet, run, settle_panic};
+use board::Board;
+use configs::Overall;
+use dispatch::Crew;
+use election::Candidacy;
+use forms::LastAccepted;
+use permissions::Permissions;
+use showing::Showing;
+use telling::Telling;
+use turn::Loop;
+use watching::{Change, Watching};
+use world::World;
+
+/// How the daemon runs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The ConfigMaps.
+    pub config_maps: Vec<ObjectRef>,
+    /// When it ends.
+    pub pass: Pass,
+    /// Certificates obtained at the same time.
+    pub workers: usize,
+    /// What would be done is said and not done.
+    pub dry_run: bool,
+    /// The Lease by which replicas elect the one that works.
+    pub lease: Option<ObjectRef>,
+    /// How long what is known of a certificate is kept when its entry goes.
+    pub forget_after: Duration,
+    /// The HTTP port.
+    pub port: Option<Arc<Port>>,
+    /// Whether the page is there.
+    pub page: bool,
+}
+
+impl Plan {
+    /// Whether a ConfigMap shows the state.
+    fn tells(&self) -> bool {
+        self.pass == Pass::Forever && !self.dry_run
+    }
+}
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// Whatever comes, until it is stopped.
+    Forever,
+    /// What is to be done now for each entry, then an exit code.
+    Once,
+    /// Each zone is probed and nothing else done, then an exit code.
+    Probe,
+}
+
+/// How the program ends; the numbers are those of sysexits.h where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Every Secret is valid, or the daemon was stopped.
+    Good,
+    /// A Secret is not valid, or an entry was refused.
+    Unsound,
+    /// A part of the program died.
+    Broken,
+    /// It could not be found out.
+    Unknown,
+    /// The command line or the configuration is unreadable.
+    Unreadable,
+}
+
+impl End {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            End::Good => 0,
+            End::Unsound => 1,
+            End::Broken => 70,
+            End::Unknown => 75,
+            End::Unreadable => 78,
+        }
+    }
+}
+
+/// What a worker is asked to do.
+enum Errand {
+    /// Something for a certificate.
+    Do(Box<Job>),
+    /// To bring a record in line with an entry that went or came back.
+    Forget(ObjectRef, Fate),
+    /// To write the ConfigMap that shows the state.
+    Tell(Box<telling::State>),
+    /// To read the form in which the entry of a certificate was accepted last.
+    ReadForm(ObjectRef),
+}
+
+/// What a worker did.
+enum Done {
+    Job(Outcome, Box<Job>),
+    Forgotten(ObjectRef, Result<(), Failed>),
+    Told(Result<(), String>),
+    Form(ObjectRef, Result<LastAccepted, String>),
+}
+
+/// What wakes the loop.
+enum Wake {
+    /// An errand is done.
+    Done(Box<Done>),
+    /// A watch saw something.
+    Change(Box<Change>),
+    /// The program is to stop.
+    Stop,
+    /// This replica leads, or does not any more.
+    Lead,
+}
+
+/// Runs until it is stopped, or with `once` until every entry was served once.
+///
+/// # Errors
+/// When threads or signal handlers can not be had.
+pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
+    let context = Arc::new(context);
+    let (wake, woken) = bounded::<Wake>(CHANGES_WAITING_MAX);
+    stop_on_signals(context.stop.clone(), wake.clone())?;
+    liveness::begin("loop");
+    let showing = plan.port.as_deref().map(|port| Showing::begin(port, plan.page, &context)).transpose()?;
+    let crew = Crew::new(context.clone(), plan.workers, wake.clone());
+    let candidacy = match (&context.kube, &plan.lease) {
+        (Some(client), Some(at)) => {
+            let wake = wake.clone();
+            // Where there is no room the loop does not sleep, and sees it by itself.
+            Some(Candidacy::start(context.clone(), client, at, move || drop(wake.try_send(Wake::Lead)))?)
+        }
+        (None, _) | (_, None) => None,
+    };
+    // A single pass has no use for what comes later.
+    let kube = context.kube.clone().filter(|_| plan.pass == Pass::Forever);
+    let now = time::now();
+    let permissions = Permissions::find(&context, plan);
+    // A Role that names its Secrets has none to list them all by: what went while we were away is not noticed then.
+    let may_list = permissions.allow("list", Resource::Secrets, &context.namespace, None);
+    let watching = kube.map(|client| Watching::new(client, context.clone(), wake, permissions, now));
+    let world = World::new(context.clone(), plan, watching, now);
+    let report = context.report.clone();
+    let telling = Telling::new(plan.tells() && context.kube.is_some());
+    let daemon = Loop {
+        world,
+        context,
+        plan,
+        crew,
+        woken,
+        board: Board::new(plan.pass != Pass::Forever),
+        gone: Vec::new(),
+        forgetting: HashSet::new(),
+        all_changed: true,
+        may_list,
+        change_proved: false,
+        probe_failed: false,
+        read_again: now,
+        looked: now,
+        overall: Overall::default(),
+        led: false,
+        candidacy,
+        telling,
+        showing,
+    };
+    let end = daemon.run();
+    report.flush();
+    end
+}
+
+/// The first signal asks everything to stop; a second one ends the process at once.
+fn stop_on_signals(stop: Stop, wake: Sender<Wake>) -> Result<(), String> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
+    let handle = move || {
+        for _ in signals.forever() {
+            if stop.is_set() {
+                signal_hook::low_level::exit(1);
+            }
+            event!(info, "stopping");
+            stop.set();
+            // The loop may have ended by itself.
+            wake.send(Wake::Stop).ok();
+        }
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(handle).map_err(|e| e.to_string())?;
+    Ok(())
+}
+
+/// A worker: one errand after the other until the loop drops the queue. A panic of a library fails the job and nothing else.
+fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
+    liveness::begin("worker");
+    liveness::rest();
+    for errand in queue {
+        liveness::beat();
+        let done = match errand {
+            Errand::Do(job) => {
+                let outcome = catch_unwind(AssertUnwindSafe(|| run(context, &job))).unwrap_or_else(|_| {
+                    event!(error, "panicked", secret = job.wanted.entry.main_secret());
+                    settle_panic(context, &job)
+                });
+                Done::Job(outcome, job)
+            }
+            Errand::Forget(at, fate) => {
+                let forgotten = catch_unwind(AssertUnwindSafe(|| meet(context, &at, fate)));
+                let result = forgotten.unwrap_or_else(|_| Err(Failed::inside()));
+                Done::Forgotten(at, result)
+            }
+            Errand::Tell(state) => {
+                let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, *state)));
+                Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
+            }
+            Errand::ReadForm(secret) => {
+                let read = catch_unwind(AssertUnwindSafe(|| forms::read(context, &secret)));
+                Done::Form(secret, read.unwrap_or_else(|_| Err(Failed::inside().error)))
+            }
+        };
+        if wake.send(Wake::Done(Box::new(done))).is_err() {
+            return;
+        }
+        liveness::rest();
+    }
+}

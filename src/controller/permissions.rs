@@ -1,0 +1,146 @@
+//! Finds out at the start what the API server lets us do, and says what is missing, once, with what follows. Nothing depends on it but
+//! what is not even tried: a request that is refused says by itself which verb the Role lacks. Tested by tests/it/roles.rs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Pass, Plan};
+use crate::base::limits::NAMES_SHOWN_MAX;
+use crate::base::log::event;
+use crate::base::metrics;
+use crate::config;
+use crate::issuance::Context;
+use crate::issuance::objects::objects;
+use crate::kube::client::{KubeError, Resource};
+use crate::kube::permission::{Kind, Missing, Names, Rules};
+use crate::kube::review;
+use crate::kube::watch_state::{Selector, Target};
+use crate::sources::{Wishes, configmap};
+use crate::status::bulletin;
+
+/// What we may do in each namespace that we may use.
+#[derive(Debug, Default)]
+pub(super) struct Permissions(BTreeMap<String, Rules>);
+
+impl Permissions {
+    /// Whether it makes sense to ask: for one object, or with `None` for all. Also where nothing is known for certain.
+    pub(super) fn allow(&self, verb: &str, resource: Resource, namespace: &str, name: Option<&str>) -> bool {
+        let rules = self.0.get(namespace);
+        rules.is_none_or(|rules| rules.incomplete || rules.allows(verb, resource.group(), resource.plural(), name))
+    }
+
+    /// Whether it makes sense to try to watch something.
+    pub(super) fn allow_watching(&self, target: &Target) -> bool {
+        let name = match &target.selector {
+            Selector::Type(_) => None,
+            Selector::Name(name) => Some(name.as_str()),
+        };
+        ["list", "watch"].iter().all(|verb| self.allow(verb, target.resource, &target.namespace, name))
+    }
+
+    /// Asks the API server.
+    pub(super) fn ask(context: &Context) -> Permissions {
+        let mut found = BTreeMap::new();
+        let Some(client) = context.kube.as_deref() else { return Permissions(found) };
+        for namespace in context.namespaces.all() {
+            match review::rules(client, namespace) {
+                Ok(rules) => {
+                    found.insert(namespace.to_owned(), rules);
+                }
+                Err(e) => {
+                    let is_away = matches!(e, KubeError::Network(_));
+                    unknown(namespace, e);
+                    if is_away {
+                        break;
+                    }
+                }
+            }
+        }
+        Permissions(found)
+    }
+
+    /// The same, and says what is missing.
+    pub(super) fn find(context: &Context, plan: &Plan) -> Permissions {
+        let Permissions(mut found) = Permissions::ask(context);
+        let Some(client) = context.kube.as_deref() else { return Permissions(found) };
+        let mut names = unnamed(context, plan);
+        let is_vague = |missing: &Missing<'_>| missing.right.by_name && missing.names.is_empty();
+        // Which Secrets matter is read only where not all may be: it costs the whole ConfigMap.
+        if found.iter().any(|(namespace, rules)| rules.missing(&names[namespace]).iter().any(is_vague)) {
+            names = named(context, plan);
+        }
+        for (namespace, rules) in &mut found {
+            let Some(names) = names.get(namespace) else { continue };
+            if let Err(e) = review::complete(client, namespace, rules, names) {
+                unknown(namespace, e);
+                continue;
+            }
+            for missing in rules.missing(names) {
+                // A single pass has no time to be late.
+                if plan.pass == Pass::Forever || !matches!(missing.right.verb, "list" | "watch") {
+                    say(namespace, &missing);
+                }
+            }
+        }
+        Permissions(found)
+    }
+}
+
+fn unknown(namespace: &str, e: KubeError) {
+    event!(debug, "permissions-unknown", namespace = namespace, error = e);
+}
+
+fn say(namespace: &str, missing: &Missing<'_>) {
+    let Missing { right, names } = missing;
+    metrics::missing(right.resource, right.verb);
+    let names = match names.len() {
+        0 => "all".to_owned(),
+        1..=NAMES_SHOWN_MAX => Vec::from_iter(names.iter().copied()).join(","),
+        many => format!("{many} of them"),
+    };
+    event!(
+        warn,
+        "permission-missing",
+        verb = right.verb,
+        resource = right.resource,
+        namespace = namespace,
+        names = names,
+        consequence = right.without,
+        hint = "`notariat role` prints a Role that is enough"
+    );
+}
+
+/// What is used besides Secrets.
+fn besides(plan: &Plan) -> Names {
+    let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
+    let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
+    if let Some(lease) = &plan.lease {
+        names.insert(Kind::Lease, [lease.name.to_string()].into());
+    }
+    if plan.tells() {
+        names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
+    }
+    names
+}
+
+/// All kinds, under names that nobody knows yet.
+fn unnamed(context: &Context, plan: &Plan) -> BTreeMap<String, Names> {
+    let secrets = [Kind::Input, Kind::Certificate, Kind::Own].map(|kind| (kind, BTreeSet::new()));
+    let each = context.namespaces.all().map(|namespace| (namespace.to_owned(), Names::from(secrets.clone())));
+    let mut names: BTreeMap<_, _> = each.collect();
+    names.entry(context.namespace.clone()).or_default().extend(besides(plan));
+    names
+}
+
+/// What the ConfigMaps name, as far as they can be read.
+fn named(context: &Context, plan: &Plan) -> BTreeMap<String, Names> {
+    let mut wishes = Wishes::default();
+    for name in &plan.config_maps {
+        let Ok(Some(data)) = context.store.config_map(name) else { continue };
+        if let Ok(config) = config::read(&data, &context.namespaces) {
+            configmap::add(&mut wishes, name, &config, |_| None);
+        }
+    }
+    let mut names = objects(&wishes, &context.cas, &context.namespace);
+    names.entry(context.namespace.clone()).or_default().extend(besides(plan));
+    names
+}

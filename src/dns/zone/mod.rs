@@ -1,0 +1,162 @@
+//! Where the TXT of a challenge is written: owner (after CNAMEs), zone, servers, and whose key (design: README "How a zone is found").
+//!
+//! Untrusted: every answer. They steer where a signed UPDATE is sent, and a key is only ever used towards servers that the
+//! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as "no such
+//! record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
+
+mod answer;
+mod cut;
+mod follow;
+mod server;
+mod ways;
+
+use std::cell::Cell;
+
+pub use answer::ns_names;
+use cut::Cut;
+pub use cut::zone_shown_to;
+use follow::Found;
+pub use server::Server;
+use ways::Ways;
+
+use super::client::Client;
+use super::key::TsigKey;
+use super::resolver::Resolver;
+use super::rules::{Rules, joined};
+use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::time::Deadline;
+use crate::policy::gate::{Barred, Lane};
+
+/// Where the TXT of one name is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The owner of the TXT.
+    pub owner: DnsName,
+    /// The way there by CNAMEs: from the challenge name to the owner.
+    pub chain: Vec<DnsName>,
+    /// The zone that holds it.
+    pub zone: DnsName,
+    /// Where the UPDATE goes, best first; at least one.
+    pub servers: Vec<Server>,
+    /// Whether the first one is the primary, as the configuration or the SOA says. What another one refuses, the next may do.
+    pub primary_first: bool,
+    /// The Secret of the key.
+    pub key: ObjectRef,
+    /// The gate before its servers.
+    pub lane: Lane,
+    /// What the user should know of the way there, such as why the primary that the SOA names is not asked; a sentence without its dot.
+    pub remark: Option<String>,
+    /// Zones that may be meant instead, under the same key: where this one was found by an unsigned question, and a server says that it is
+    /// not primary for it.
+    pub other_zones: Vec<DnsName>,
+}
+
+/// Finds the targets of one entry.
+#[derive(Clone, Copy)]
+pub struct Finder<'a> {
+    /// Asks.
+    pub client: &'a Client,
+    /// For what is not configured.
+    pub resolver: &'a Resolver,
+    /// What is configured.
+    pub rules: Rules<'a>,
+    /// Asked before a zone's servers are.
+    pub admit: &'a dyn Fn(&Lane) -> Result<(), Barred>,
+    /// Set when a server of the zone gives any answer: what is wrong then is wrong with the name, and not with the server.
+    pub answered: &'a Cell<bool>,
+    /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
+    pub first_key: &'a dyn Fn(&ObjectRef) -> Option<TsigKey>,
+}
+
+/// Why there is no target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoTarget {
+    /// The gate before its servers is closed or full.
+    Barred(Lane, Barred),
+    /// One sentence with the name, what was asked and what came back.
+    Failed(String),
+}
+
+impl From<String> for NoTarget {
+    fn from(sentence: String) -> NoTarget {
+        NoTarget::Failed(sentence)
+    }
+}
+
+impl Finder<'_> {
+    /// Finds where the challenge of `domain` is answered.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find(&self, domain: &Domain) -> Result<Target, NoTarget> {
+        let deadline = Deadline::after(DNS_FIND);
+        let mut owner = domain.challenge_name();
+        let mut chain = vec![owner.clone()];
+        loop {
+            // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
+            let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
+            let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
+                NoTarget::Failed(e) => NoTarget::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
+                barred @ NoTarget::Barred(..) => barred,
+            })?;
+            let lane = Lane {
+                server: cut.servers[0].address,
+                zone: cut.zone.clone(),
+                key: self.rules.key(&cut.zone, &chain).ok(),
+            };
+            self.enter(&lane)?;
+            let ways = Ways::new(self, lane.key.as_ref());
+            let failed = |e: String| told(&chain, &(e + &self.rules.passed_over(&owner)));
+            match self.follow(cut, &owner, &ways, deadline).map_err(failed)? {
+                Found::Here(cut) => {
+                    let key = self.rules.key(&cut.zone, &chain)?;
+                    let other_zones = self.other_zones(&cut, &owner, &chain, &key);
+                    let Cut { zone, servers, primary_first, aside, remark, .. } = cut;
+                    let instead = |aside| {
+                        format!(
+                            "{aside}, so its name servers are asked instead, {} first: set `dns.server` to the primary",
+                            servers[0]
+                        )
+                    };
+                    let remark = remark.or_else(|| aside.map(instead));
+                    return Ok(Target { owner, chain, zone, servers, primary_first, key, lane, remark, other_zones });
+                }
+                Found::Cname(next) => {
+                    let looped = chain.contains(&next);
+                    chain.push(next.clone());
+                    if looped {
+                        let way = joined(&chain);
+                        return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
+                    }
+                    if chain.len() > CNAME_HOPS_MAX + 1 {
+                        let way = joined(&chain);
+                        return Err(
+                            format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {}: {way}", chain[0]).into()
+                        );
+                    }
+                    owner = next;
+                }
+            }
+        }
+    }
+
+    /// The zones around the owner for which the same key signs, where the configuration does not say which one it is.
+    fn other_zones(&self, cut: &Cut, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
+        let around = std::iter::successors((!cut.is_zone_set).then(|| owner.clone()), DnsName::parent);
+        let may_sign = |zone: &DnsName| self.rules.key(zone, chain).is_ok_and(|k| k == *key);
+        around.filter(|zone| *zone != cut.zone && zone.parent().is_some() && may_sign(zone)).collect()
+    }
+
+    fn enter(&self, lane: &Lane) -> Result<(), NoTarget> {
+        (self.admit)(lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))
+    }
+}
+
+/// An error after a CNAME names the way that led there.
+fn told(chain: &[DnsName], error: &str) -> String {
+    match chain.len() {
+        1 => error.to_owned(),
+        _ => format!("{error} (on the way {})", joined(chain)),
+    }
+}

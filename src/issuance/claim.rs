@@ -1,0 +1,190 @@
+//! The record of one certificate while a worker holds it: read once, written at each step with the version it was read at.
+//!
+//! A write that conflicts means that another instance is at the same certificate: the attempt ends there. That keeps two replicas
+//! apart without a Lease.
+
+use std::time::Duration;
+
+use crate::base::clock::happened;
+use crate::base::name::ObjectRef;
+use crate::base::time::{self, Time};
+use crate::record::{self, InFlight, Record};
+use crate::store::{Component, Store, StoreError};
+
+use super::{Context, Failed};
+use crate::base::limits::CLAIM_KEPT;
+use crate::kube::object::SecretObject;
+use crate::policy::attempts::{Severity, Stage};
+
+/// A record that is being worked on.
+#[derive(Debug)]
+pub struct Claim<'s> {
+    store: &'s Store,
+    at: ObjectRef,
+    current: Option<SecretObject>,
+    /// What it says; written by [`Claim::save`].
+    pub record: Record,
+}
+
+impl<'s> Claim<'s> {
+    /// Reads the record of the certificate in `secret`.
+    ///
+    /// # Errors
+    /// When it can not be read, or was written by a newer program.
+    pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, Failed> {
+        Claim::open_record(store, record::reference(secret, own_namespace))
+    }
+
+    /// The same by the record's own name.
+    ///
+    /// # Errors
+    /// When it can not be read, or was written by a newer program.
+    pub fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, Failed> {
+        let failed = |severity, error| Failed::new(Stage::Store, severity, error);
+        let current = store.secret(&at).map_err(|e| failed(Severity::Transient, e.to_string()))?;
+        let record =
+            Record::read(current.as_ref()).map_err(|e| failed(Severity::Policy, format!("the record {at} {e}")))?;
+        Ok(Claim { store, at, current, record })
+    }
+
+    /// The version that was read or written last; empty where there is no record yet.
+    pub fn version(&self) -> &str {
+        let version = self.current.as_ref().and_then(|secret| secret.version.as_ref());
+        version.map_or("", |version| &version.resource_version)
+    }
+
+    /// Whether there was none.
+    pub fn is_new(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// Writes the record as it is now.
+    ///
+    /// # Errors
+    /// When it could not be written; a conflict says that another instance is at it.
+    pub fn save(&mut self) -> Result<(), Failed> {
+        let data = self.record.data(time::now());
+        let written = self.store.put_own(&self.at, self.current.as_ref(), Component::Record, record::TYPE, data);
+        match written {
+            Ok(current) => {
+                self.current = Some(current);
+                Ok(())
+            }
+            Err(StoreError::Conflict) => Err(Failed::busy(format!("another instance writes the record {}", self.at))),
+            Err(e) => Err(Failed::new(Stage::Store, Severity::Transient, format!("the record {}: {e}", self.at))),
+        }
+    }
+
+    /// Whether we may work on the certificate: nobody else holds it who was seen lately and may still be at it. `longest_step` is the
+    /// longest that a holder may be silent by configuration.
+    ///
+    /// # Errors
+    /// Who holds it.
+    pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), Failed> {
+        match &self.record.body.in_flight {
+            Some(flight)
+                if !is_free(flight, &context.holder, longest_step, now) && !context.lead.succeeds(&flight.holder) =>
+            {
+                Err(Failed::busy(format!("{} works on it since {}", flight.holder, flight.at)))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Nobody holds it, we do, its holder is known to be dead, or it was not heard of for long.
+fn is_free(flight: &InFlight, holder: &str, longest_step: Duration, now: Time) -> bool {
+    flight.holder.is_empty()
+        || flight.holder == holder
+        || is_dead_process_here(&flight.holder, holder)
+        || now > flight.at + CLAIM_KEPT + longest_step
+        // By a clock that was ahead.
+        || !happened(flight.at, now)
+}
+
+/// A holder is `host/pid.namespace.start`, with `@` and the Lease that it leads by. On our own host and in our own namespace of processes
+/// we can see whether the process is gone: after a crash nothing has to be waited for. Another container may have a process of this
+/// number, of which nothing is known; older programs wrote `host/pid`.
+fn is_dead_process_here(other: &str, ours: &str) -> bool {
+    let (Some((host, other)), Some((our_host, ours))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
+        return false;
+    };
+    let parts = |process: &str| {
+        let mut parts = process.split('@').next().unwrap_or_default().split('.').map(str::to_owned);
+        (parts.next().unwrap_or_default(), parts.next(), parts.next())
+    };
+    let ((pid, namespace, start), (_, our_namespace, _)) = (parts(other), parts(ours));
+    if host != our_host || pid.parse::<u32>().is_err() || (namespace.is_some() && namespace != our_namespace) {
+        return false;
+    }
+    match (started(&pid), start) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(now), Some(then)) => now != then,
+    }
+}
+
+/// When a process of our own namespace began, in ticks since the machine did; `None` where there is no such process.
+fn started(pid: &str) -> Option<String> {
+    let stat = std::fs::read_to_string(std::path::Path::new("/proc").join(pid).join("stat")).ok()?;
+    // proc_pid_stat(5): the name, which may hold anything, ends with the last parenthesis; the start is the 20th field behind it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19).map(str::to_owned)
+}
+
+/// This process as a holder. Two containers with the network of one node have the same host name and are both process 1: the namespace
+/// of their processes tells them apart, and the start one from the next.
+pub fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "unknown" } else { host.trim() };
+    let pid = std::process::id();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let namespace: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    format!("{host}/{pid}.{namespace}.{}", started(&pid.to_string()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_is_free_for_its_holder_and_when_its_holder_is_gone() {
+        let now = Time::from_unix(1_800_000_000);
+        let flight = |holder: &str| InFlight {
+            holder: holder.to_owned(),
+            at: now,
+            directory: String::new(),
+            names: Vec::new(),
+            key_type: String::new(),
+            profile: None,
+            account: Some("https://ca/acct/1".to_owned()),
+            order: None,
+            counted: false,
+            published: Vec::new(),
+        };
+        let me = holder();
+        let (host, process) = me.rsplit_once('/').unwrap();
+        let [pid, namespace, start] = process.split('.').collect::<Vec<_>>()[..] else { panic!("{me}") };
+        assert!(!namespace.is_empty() && !start.is_empty(), "{me}");
+        for (holder, free) in [
+            (String::new(), true),
+            (me.clone(), true),
+            (format!("{host}/1"), false),
+            (format!("{host}/4194305"), true),
+            (format!("{host}/4194305@notariat"), true),
+            (format!("{host}/1@notariat"), false),
+            (format!("{host}/x"), false),
+            // Our own number, in a container beside us and in an earlier life.
+            (format!("{host}/{pid}.1{namespace}.{start}"), false),
+            (format!("{host}/{pid}.{namespace}.1{start}"), true),
+            (format!("{host}/{pid}.{namespace}.1{start}@notariat"), true),
+            (format!("{host}/4194305.{namespace}.{start}"), true),
+            (format!("{host}/4194305.1{namespace}.{start}"), false),
+            ("elsewhere/4194305".to_owned(), false),
+        ] {
+            let step = Duration::from_secs(120);
+            assert_eq!(is_free(&flight(&holder), &me, step, now + CLAIM_KEPT + step), free, "{holder}");
+            assert!(is_free(&flight(&holder), &me, step, now + CLAIM_KEPT + step + Duration::from_secs(1)), "{holder}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How long to wait after a failure, and how many orders a name set may have. Pure; the counts live in the record.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::renewal::scaled;
+use crate::base::clock::happened;
+use crate::base::time::Time;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Where an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// The Secret can not be written: permission, quota, admission, an immutable Secret.
+    Store,
+    /// Clocks differ too much to judge validity.
+    Clock,
+    /// The TSIG key, the zone or the server of a name was not found.
+    Zone,
+    /// The UPDATE was not carried out.
+    Publish,
+    /// The values were not seen on every server.
+    Propagation,
+    /// The account could not be made or used.
+    Account,
+    /// The CA did not take the order, or an answer of its was unusable.
+    Order,
+    /// The CA did not find the challenge answered.
+    Validation,
+    /// The CA did not issue.
+    Finalize,
+    /// What was downloaded is not what was ordered.
+    Download,
+}
+
+/// How soon an attempt after a failure makes sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Costs nothing at the CA: DNS, network, a server error.
+    Transient,
+    /// Counts against the CA's limit of failed validations.
+    Validation,
+    /// Will fail again until somebody changes something: a policy of the CA, a configuration.
+    Policy,
+}
+
+impl Stage {
+    /// All, in the order in which an attempt meets them, as a rule.
+    pub const ALL: [Stage; 10] = [
+        Stage::Store,
+        Stage::Clock,
+        Stage::Zone,
+        Stage::Publish,
+        Stage::Propagation,
+        Stage::Account,
+        Stage::Order,
+        Stage::Validation,
+        Stage::Finalize,
+        Stage::Download,
+    ];
+
+    /// The word for it in logs, records and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stage::Store => "store",
+            Stage::Clock => "clock",
+            Stage::Zone => "zone",
+            Stage::Publish => "publish",
+            Stage::Propagation => "propagation",
+            Stage::Account => "account",
+            Stage::Order => "order",
+            Stage::Validation => "validation",
+            Stage::Finalize => "finalize",
+            Stage::Download => "download",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// When to try again after the `failures`-th failure in a row (from 1). `short_lived` says that the certificate lives less than ten
+/// days, where six hours would be too long; `not_before` is what the CA asked for (Retry-After).
+pub fn next_attempt(
+    now: Time,
+    severity: Severity,
+    failures: u32,
+    short_lived: bool,
+    not_before: Option<Time>,
+    seed: &str,
+) -> Time {
+    let wait = wait(severity, failures, short_lived);
+    // Up to a fifth longer, so that what failed together does not come back together.
+    let at = now + wait + scaled(wait / 5, &format!("{seed} {failures}"));
+    not_before.map_or(at, |asked| asked.max(at))
+}
+
+/// The least wait after the `failures`-th failure in a row.
+fn wait(severity: Severity, failures: u32, short_lived: bool) -> Duration {
+    let step = failures.max(1) - 1;
+    match severity {
+        Severity::Transient => (MINUTE * 2u32.pow(step.min(5))).min(30 * MINUTE),
+        Severity::Validation => match step {
+            0 => MINUTE,
+            1 => 10 * MINUTE,
+            2 => 100 * MINUTE,
+            _ if short_lived => 2 * HOUR,
+            _ => 6 * HOUR,
+        },
+        Severity::Policy => DAY,
+    }
+}
+
+/// After so many failures waits do not grow any more.
+const STEADY: u32 = 6;
+
+/// How many attempts can be made before `end` when the next one, after `failures` in a row, is at `next` and all fail in the same way
+/// after the longest waits.
+pub fn attempts_left(next: Time, severity: Severity, failures: u32, short_lived: bool, end: Time) -> u32 {
+    let (mut at, mut left) = (next, 0);
+    while at < end && left < STEADY {
+        left += 1;
+        at = at + wait(severity, failures.saturating_add(left), short_lived) * 6 / 5;
+    }
+    let longest = wait(severity, u32::MAX, short_lived) * 6 / 5;
+    left + u32::try_from(end.since(at).as_secs().div_ceil(longest.as_secs())).unwrap_or(u32::MAX - STEADY)
+}
+
+/// How many certificates of one exact name set may be ordered at one directory within [`CAP_WINDOW`]. Let's Encrypt allows 5 and
+/// there is no exception to ask for; one is left for a person.
+pub const CAP_ORDERS: usize = 4;
+/// The window of the cap.
+pub const CAP_WINDOW: Duration = Duration::from_secs(7 * 86_400);
+
+/// Until when no order may be made, given the times of those that were. `None`: there is room.
+pub fn capped(orders: &[Time], now: Time) -> Option<Time> {
+    let mut recent: Vec<Time> = orders.iter().copied().filter(|t| *t + CAP_WINDOW > now && happened(*t, now)).collect();
+    recent.sort();
+    let over = recent.len().checked_sub(CAP_ORDERS)?;
+    Some(recent[over] + CAP_WINDOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    #[test]
+    fn waits_grow_as_designed_and_are_up_to_a_fifth_longer() {
+        use Severity::{Policy, Transient, Validation};
+        for (severity, short, minutes) in [
+            (Transient, false, &[1, 2, 4, 8, 16, 30, 30, 30][..]),
+            (Validation, false, &[1, 10, 100, 360, 360]),
+            (Validation, true, &[1, 10, 100, 120, 120]),
+            (Policy, false, &[1440, 1440]),
+        ] {
+            for (i, minutes) in minutes.iter().enumerate() {
+                let failures = u32::try_from(i + 1).unwrap();
+                for seed in ["a", "b", "c"] {
+                    let wait = next_attempt(NOW, severity, failures, short, None, seed).since(NOW);
+                    let least = MINUTE * *minutes;
+                    assert!((least..=least + least / 5).contains(&wait), "{severity:?} {failures}: {wait:?}");
+                }
+            }
+        }
+        assert_eq!(
+            next_attempt(NOW, Transient, u32::MAX, false, None, "x").since(NOW).as_secs() / 60 / 30,
+            1,
+            "no overflow"
+        );
+    }
+
+    #[test]
+    fn the_attempts_before_the_expiry_are_counted() {
+        use Severity::{Policy, Transient, Validation};
+        for (severity, failures, short, hours, left) in [
+            (Transient, 1, false, 0, 0),
+            (Transient, 9, false, 1, 2),
+            // Every 36 minutes at worst.
+            (Transient, 9, false, 24, 40),
+            // 1, 3.4, 8.2, 17.8, 37 minutes, then every 36.
+            (Transient, 1, false, 1, 5),
+            (Validation, 5, false, 72, 10),
+            (Validation, 5, true, 72, 30),
+            // 10 and 100 minutes come first, a fifth longer.
+            (Validation, 1, false, 8, 3),
+            (Policy, 1, false, 240, 9),
+        ] {
+            let end = NOW + HOUR * hours;
+            assert_eq!(attempts_left(NOW, severity, failures, short, end), left, "{severity:?} {failures} {hours}");
+        }
+        let for_ever = attempts_left(NOW, Transient, u32::MAX, false, Time::from_unix(i64::MAX));
+        assert!(for_ever > 1_000_000, "no overflow");
+    }
+
+    #[test]
+    fn the_ca_may_ask_for_longer_and_never_for_shorter() {
+        let asked = |d| next_attempt(NOW, Severity::Transient, 1, false, Some(NOW + d), "x");
+        assert_eq!(asked(34 * HOUR), NOW + 34 * HOUR);
+        assert!(asked(Duration::ZERO) >= NOW + MINUTE);
+    }
+
+    #[test]
+    fn the_fifth_order_within_a_week_waits_for_the_first_to_leave_it() {
+        let day = |n: u32| NOW - DAY * n;
+        assert_eq!(capped(&[], NOW), None);
+        assert_eq!(capped(&[day(1), day(2), day(3)], NOW), None);
+        assert_eq!(capped(&[day(1), day(2), day(3), day(8)], NOW), None);
+        assert_eq!(capped(&[day(3), day(1), day(2), day(4)], NOW), Some(day(4) + CAP_WINDOW));
+        assert_eq!(capped(&[day(5), day(1), day(2), day(3), day(4)], NOW), Some(day(4) + CAP_WINDOW));
+        assert_eq!(capped(&[day(7), day(1), day(2), day(3)], NOW), None, "seven days to the second");
+        assert_eq!(capped(&[NOW + DAY * 300; 9], NOW), None, "a clock that was ahead wrote them");
+    }
+}

@@ -1,0 +1,274 @@
+//! The ordered table of checks on a Secret. The first that finds something is the reason. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::directory::{from_staging, normalized};
+use super::held::{Held, Owner, Pair, Present, annotation};
+use super::renewal::moment;
+use super::{Input, moment_of};
+use crate::base::time::Time;
+use crate::cert::facts::Facts;
+use crate::config::entry::Entry;
+use crate::kube::object::TYPE_TLS;
+
+/// Why something is to be done, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each is explained at its check")]
+pub enum Reason {
+    SecretMissing,
+    WrongType,
+    OwnedByAnother,
+    Unparsable,
+    KeyMismatch,
+    NameMissing,
+    Expired,
+    NotYetValid,
+    DirectoryChanged,
+    KeyTypeChanged,
+    ProfileChanged,
+    Revoked,
+    RenewalDue,
+    RenewalRequested,
+}
+
+impl Reason {
+    /// Whether the certificate works and is only to be made anew in another way. These queue behind everything else, and one goes
+    /// first to show that the new way works.
+    pub fn is_change(self) -> bool {
+        matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
+    }
+
+    /// Whether the last stored pair mends it without the CA, where it serves all that is wanted: somebody deleted, emptied or overwrote what
+    /// we stored. A missing name is one of these: else whoever writes other certificates here again and again would use up the cap.
+    pub(super) fn is_restorable(self) -> bool {
+        use Reason::{KeyMismatch, NameMissing, SecretMissing, Unparsable};
+        matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
+    }
+
+    /// Whether the Secret is not ours to mend.
+    pub fn is_refusal(self) -> bool {
+        matches!(self, Reason::WrongType | Reason::OwnedByAnother)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A reason and its sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The reason.
+    pub reason: Reason,
+    /// The particulars.
+    pub detail: String,
+}
+
+impl Finding {
+    /// The same, with what a CA said besides.
+    pub(super) fn with(self, said: Option<&str>) -> Finding {
+        let said = said.map(|said| format!("; {said}")).unwrap_or_default();
+        Finding { detail: self.detail + &said, ..self }
+    }
+
+    /// The same with the name of whoever put into `held` what is wrong with it.
+    pub(super) fn written_by(mut self, held: &Held) -> Finding {
+        if let Held::Present(present) = held
+            && let Some(writer) = &present.writer
+            && (Reason::Unparsable..=Reason::NotYetValid).contains(&self.reason)
+        {
+            self.detail += &format!("; last written by {writer}");
+        }
+        self
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason, self.detail)
+    }
+}
+
+/// One Secret before the checks.
+struct View<'a> {
+    input: &'a Input<'a>,
+    present: &'a Present,
+}
+
+type Check = fn(&View<'_>) -> Option<Finding>;
+
+/// The checks on an existing Secret, in the order in which they are asked.
+const CHECKS: &[Check] = &[
+    wrong_type,        // `type` can not be changed, and never is the Secret deleted
+    owned_by_another,  // another program would write it back
+    unparsable,        // nothing can use it
+    key_mismatch,      // nothing can use it
+    name_missing,      // a configured name is not served
+    expired,           // no client takes it
+    not_yet_valid,     // no client takes it yet
+    directory_changed, // another CA is wanted
+    key_type_changed,  // another kind of key is wanted
+    profile_changed,   // another kind of certificate is wanted
+    revoked,           // clients may refuse it
+    renewal_due,       // it is time
+    renewal_requested, // somebody asked
+];
+
+/// The first fault of one Secret.
+pub(super) fn check(input: &Input<'_>, held: &Held) -> Option<Finding> {
+    match held {
+        Held::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
+        Held::Present(present) => {
+            let view = View { input, present };
+            CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
+        }
+    }
+}
+
+fn found(reason: Reason, detail: String) -> Option<Finding> {
+    Some(Finding { reason, detail })
+}
+
+impl<'a> View<'a> {
+    /// The facts of the certificate; the checks before these have found a Secret without.
+    fn facts(&self) -> Option<&'a Facts> {
+        self.present.pair.facts().map(|facts| &**facts)
+    }
+}
+
+fn wrong_type(view: &View<'_>) -> Option<Finding> {
+    let kind = &view.present.kind;
+    if kind == TYPE_TLS {
+        return None;
+    }
+    found(
+        Reason::WrongType,
+        format!("its type is {kind}, not {TYPE_TLS}; it is left alone: name another Secret, or delete it yourself"),
+    )
+}
+
+fn owned_by_another(view: &View<'_>) -> Option<Finding> {
+    let Owner::Another(owner) = &view.present.owner else {
+        return None;
+    };
+    if view.input.entry.adopt || is_abandoned(view.input.entry, view.present, view.input.now) {
+        return None;
+    }
+    found(Reason::OwnedByAnother, format!("it belongs to {owner}; it is left alone: set `adopt: true` to take it over"))
+}
+
+/// The owner of a Secret is gone when it did not renew for a tenth of the lifetime.
+pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
+    present.pair.facts().is_some_and(|facts| {
+        let due = moment(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
+        now >= due + facts.lifetime() / 10
+    })
+}
+
+fn unparsable(view: &View<'_>) -> Option<Finding> {
+    match &view.present.pair {
+        Pair::Broken(why) => found(Reason::Unparsable, why.clone()),
+        Pair::Mismatch | Pair::Sound(_) | Pair::Unchecked(_) => None,
+    }
+}
+
+fn key_mismatch(view: &View<'_>) -> Option<Finding> {
+    match view.present.pair {
+        Pair::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
+        Pair::Broken(_) | Pair::Sound(_) | Pair::Unchecked(_) => None,
+    }
+}
+
+fn name_missing(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let missing: Vec<String> =
+        view.input.entry.domains.iter().filter(|d| !facts.covers(d)).map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    found(Reason::NameMissing, format!("its certificate is not for {}", missing.join(", ")))
+}
+
+fn expired(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts().filter(|f| view.input.now >= f.not_after)?;
+    found(Reason::Expired, format!("its certificate expired at {}", facts.not_after))
+}
+
+fn not_yet_valid(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
+    // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
+    if ours || facts.not_before <= view.input.now + NOT_YET_VALID_TOLERANCE {
+        return None;
+    }
+    found(Reason::NotYetValid, format!("its certificate is valid from {} on", facts.not_before))
+}
+
+const NOT_YET_VALID_TOLERANCE: Duration = Duration::from_secs(300);
+
+fn directory_changed(view: &View<'_>) -> Option<Finding> {
+    let (wanted, facts) = (view.input.directory, view.facts()?);
+    let from = match &view.present.directory {
+        Some(held) if normalized(held) == wanted.url() => return None,
+        Some(held) => held.to_string(),
+        None if from_staging(facts) && !wanted.is_staging() => {
+            format!("a staging directory ({:?})", facts.issuer)
+        }
+        None => return None,
+    };
+    // A directory that was left out by mistake changes nothing.
+    if !wanted.is_explicit() {
+        return None;
+    }
+    found(Reason::DirectoryChanged, format!("its certificate is from {from}, and {} is wanted", wanted.url()))
+}
+
+fn key_type_changed(view: &View<'_>) -> Option<Finding> {
+    let held = view.present.key_type.as_ref().filter(|held| *held != view.input.entry.key_type.name())?;
+    found(
+        Reason::KeyTypeChanged,
+        format!("its key was ordered as {held}, and {} is wanted", view.input.entry.key_type.name()),
+    )
+}
+
+fn profile_changed(view: &View<'_>) -> Option<Finding> {
+    // Without our directory annotation it was not us who ordered it, and nothing is known of its profile.
+    view.present.directory.as_ref()?;
+    let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
+    if held == wanted {
+        return None;
+    }
+    let shown = |profile: Option<&str>| profile.map_or_else(|| "no profile".to_owned(), |p| format!("the profile {p}"));
+    found(
+        Reason::ProfileChanged,
+        format!("its certificate was ordered with {}, and {} is wanted", shown(held), shown(wanted)),
+    )
+}
+
+fn revoked(view: &View<'_>) -> Option<Finding> {
+    if let Some(reason) = &view.present.revocation_asked {
+        return found(Reason::Revoked, format!("the annotation {} asks for it ({reason})", annotation::REVOKE));
+    }
+    let facts = view.facts()?;
+    let window = view.input.record.window.as_ref().filter(|w| w.serial == facts.serial && w.moved_to_past)?;
+    let why = window.explanation.as_ref().map(|url| format!(", see {url}")).unwrap_or_default();
+    found(Reason::Revoked, format!("the CA moved its renewal to before {}{why}", window.end))
+}
+
+fn renewal_due(view: &View<'_>) -> Option<Finding> {
+    let facts = view.facts()?;
+    let moment = moment_of(view.input, facts).at;
+    if view.input.now < moment {
+        return None;
+    }
+    found(Reason::RenewalDue, format!("its certificate expires at {} and was due at {moment}", facts.not_after))
+}
+
+fn renewal_requested(view: &View<'_>) -> Option<Finding> {
+    let asked = view.present.renewal_asked.as_ref()?;
+    let short: String = asked.chars().take(60).collect();
+    found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW))
+}

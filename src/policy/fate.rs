@@ -1,0 +1,90 @@
+//! What becomes of the record of a certificate whose entry went, and of one whose entry came back. Pure.
+//!
+//! An entry can go by mistake: a key that was emptied, a file that was left out, a rollback. Its copy, key and history are kept for a
+//! while, so that it is found as it was when it comes back.
+
+use std::time::Duration;
+
+use crate::base::limits::FORGET_AFTER_MAX;
+use crate::base::time::Time;
+use crate::record::{Body, Orphaned};
+
+/// What is to be done to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nobody wants the certificate: published values are withdrawn, the rest is kept for a while.
+    Orphan(Orphaned),
+    /// The certificate is wanted again.
+    Reclaim,
+    /// Nobody came back for it in time: the record is emptied.
+    Forget,
+}
+
+/// How somebody stands to a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// An entry wants the certificate.
+    Wanted,
+    /// The entry that wanted it was in one of our ConfigMaps, and is not there any more.
+    Gone,
+    /// Nothing is known of who wanted it: it was emptied before.
+    Emptied,
+}
+
+/// What is to be done to a record, if anything.
+pub fn fate(body: &Body, claimed: Claimed, forget_after: Duration, now: Time) -> Option<Fate> {
+    let published = !body.leftovers.is_empty() || body.in_flight.as_ref().is_some_and(|f| !f.published.is_empty());
+    match (claimed, body.orphaned) {
+        (Claimed::Wanted, Some(_)) => Some(Fate::Reclaim),
+        (Claimed::Wanted, None) => None,
+        (Claimed::Emptied, _) => (!body.leftovers.is_empty()).then_some(Fate::Forget),
+        (Claimed::Gone, Some(orphaned)) if is_credible(orphaned, now) => match (orphaned.until <= now, published) {
+            (true, _) => Some(Fate::Forget),
+            (false, true) => Some(Fate::Orphan(orphaned)),
+            (false, false) => None,
+        },
+        (Claimed::Gone, Some(_) | None) if forget_after.is_zero() => Some(Fate::Forget),
+        (Claimed::Gone, Some(_) | None) => Some(Fate::Orphan(Orphaned { since: now, until: now + forget_after })),
+    }
+}
+
+/// A mark that a wrong clock wrote does not count: it would forget at once, or never.
+fn is_credible(orphaned: Orphaned, now: Time) -> bool {
+    orphaned.since <= now && orphaned.until <= now + FORGET_AFTER_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+    const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+    fn fate_of(orphaned: Option<(i64, i64)>, claimed: Claimed, forget_after: Duration) -> Option<Fate> {
+        let at = |offset: i64| Time::from_unix(NOW.unix() + offset);
+        let orphaned = orphaned.map(|(since, until)| Orphaned { since: at(since), until: at(until) });
+        let mut body = Body::default();
+        body.orphaned = orphaned;
+        fate(&body, claimed, forget_after, NOW)
+    }
+
+    #[test]
+    fn what_goes_is_kept_for_a_while_and_found_again() {
+        let fresh = Some(Fate::Orphan(Orphaned { since: NOW, until: NOW + WEEK }));
+        for (orphaned, claimed, expected) in [
+            (None, Claimed::Wanted, None),
+            (None, Claimed::Gone, fresh),
+            (None, Claimed::Emptied, None),
+            (Some((-10, 10)), Claimed::Gone, None),
+            (Some((-10, 10)), Claimed::Wanted, Some(Fate::Reclaim)),
+            (Some((-10, 0)), Claimed::Gone, Some(Fate::Forget)),
+            (Some((-10, 0)), Claimed::Wanted, Some(Fate::Reclaim)),
+            // By a clock that was ahead.
+            (Some((10, 20)), Claimed::Gone, fresh),
+            (Some((-10, 1_000_000_000)), Claimed::Gone, fresh),
+        ] {
+            assert_eq!(fate_of(orphaned, claimed, WEEK), expected, "{orphaned:?} {claimed:?}");
+        }
+        assert_eq!(fate_of(None, Claimed::Gone, Duration::ZERO), Some(Fate::Forget));
+    }
+}

@@ -1,0 +1,202 @@
+//! What a Secret holds, read once so that the checks need not look at octets.
+
+use std::sync::Arc;
+
+use crate::base::name::ObjectRef;
+use crate::base::shared_str::Word;
+use crate::cert::facts::{self, Facts, sha256};
+use crate::cert::key::{ENCRYPTED, KeyError, is_encrypted, public_of};
+use crate::config::metadata::PREFIX;
+use crate::kube::object::{SecretObject, TYPE_TLS};
+
+/// A Secret as the checks see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It does not exist. Only a successful read says so.
+    Missing,
+    /// It exists.
+    Present(Box<Present>),
+}
+
+/// An existing Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// `type`
+    pub kind: Word,
+    /// Who owns it, as far as the marks on it say.
+    pub owner: Owner,
+    /// Certificate and key.
+    pub pair: Pair,
+    /// The ACME directory we got it from.
+    pub directory: Option<Word>,
+    /// The key type that was asked for.
+    pub key_type: Option<Word>,
+    /// The profile that was ordered.
+    pub profile: Option<Word>,
+    /// A renewal somebody asked for and that was not yet served.
+    pub renewal_asked: Option<String>,
+    /// The certificate is to be replaced and revoked: the reason.
+    pub revocation_asked: Option<String>,
+    /// Who wrote certificate or key last, when that was not us, in words.
+    pub writer: Option<String>,
+}
+
+/// The owner of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// No mark: nobody, or a person.
+    Nobody,
+    /// This instance.
+    Us,
+    /// Somebody else, in words.
+    Another(String),
+}
+
+/// Certificate and key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pair {
+    /// One of the two is missing or does not parse; what is wrong.
+    Broken(String),
+    /// They do not belong together.
+    Mismatch,
+    /// They belong together.
+    Sound(Arc<Facts>),
+    /// The key is of a kind that can not be checked; taken for sound.
+    Unchecked(Arc<Facts>),
+}
+
+impl Pair {
+    /// The facts of a certificate that is taken for sound.
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
+        match self {
+            Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
+            Pair::Broken(_) | Pair::Mismatch => None,
+        }
+    }
+}
+
+/// Our annotations; written only together with a certificate.
+pub mod annotation {
+    /// `<instance> <namespace>/<name>`
+    pub const OWNER: &str = "notariat/owner";
+    /// The directory URL.
+    pub const DIRECTORY: &str = "notariat/directory";
+    /// The key type of the entry.
+    pub const KEY_TYPE: &str = "notariat/key-type";
+    /// The profile that was ordered; absent when none was.
+    pub const PROFILE: &str = "notariat/profile";
+    /// Set by a person: any value that was not yet served asks for a renewal.
+    pub const RENEW: &str = "notariat/renew";
+    /// Set by `notariat revoke`: a reason and the serial number of the certificate to replace and revoke.
+    pub const REVOKE: &str = "notariat/revoke";
+    /// The last served value of it.
+    pub const RENEWED: &str = "notariat/renewed";
+    /// The object that wants the certificate.
+    pub const SOURCE: &str = "notariat/source";
+}
+
+const TLS_CRT: &str = "tls.crt";
+const TLS_KEY: &str = "tls.key";
+
+/// The value of the owner annotation.
+pub fn owner_mark(instance: &str, secret: &ObjectRef) -> String {
+    format!("{instance} {secret}")
+}
+
+impl Held {
+    /// The facts of a certificate that is taken for sound.
+    pub fn facts(&self) -> Option<&Arc<Facts>> {
+        match self {
+            Held::Present(present) => present.pair.facts(),
+            Held::Missing => None,
+        }
+    }
+
+    /// Whether the Secret has the type of a certificate, which the watch of that type shows.
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Held::Present(present) if *present.kind == *TYPE_TLS)
+    }
+
+    /// The same, to be kept elsewhere.
+    pub fn facts_mut(&mut self) -> Option<&mut Arc<Facts>> {
+        match self {
+            Held::Present(present) => match &mut present.pair {
+                Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
+                Pair::Broken(_) | Pair::Mismatch => None,
+            },
+            Held::Missing => None,
+        }
+    }
+
+    /// What `secret`, which was read successfully, holds for this instance.
+    pub fn of(secret: Option<&SecretObject>, instance: &str) -> Held {
+        let Some(secret) = secret else {
+            return Held::Missing;
+        };
+        let annotation = |name: &str| secret.annotations.get(name).cloned();
+        let word = |name: &str| secret.annotations.get(name).map(|text| Word::shared(text));
+        let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
+        let pair = pair(secret);
+        let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
+            let (reason, serial) = value.split_once(' ')?;
+            (pair.facts()?.serial == serial).then(|| reason.to_owned())
+        });
+        Held::Present(Box::new(Present {
+            kind: Word::shared(&secret.kind),
+            owner: owner(secret, instance),
+            pair,
+            revocation_asked,
+            directory: word(annotation::DIRECTORY),
+            key_type: word(annotation::KEY_TYPE),
+            profile: word(annotation::PROFILE),
+            renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
+            writer: secret.writer(),
+        }))
+    }
+}
+
+/// Our own mark first. It names the Secret itself: where that differs, a replicator copied it together with our annotations.
+fn owner(secret: &SecretObject, instance: &str) -> Owner {
+    debug_assert!(annotation::OWNER.starts_with(PREFIX));
+    match secret.annotations.get(annotation::OWNER) {
+        Some(mark) if *mark == owner_mark(instance, &secret.reference) => return Owner::Us,
+        Some(mark) => {
+            return Owner::Another(match mark.split_once(' ') {
+                Some((_, of)) if of != secret.reference.to_string() => {
+                    format!("a replicator (it is a copy of {of})")
+                }
+                Some((other, _)) => format!("the notariat instance {other:?}"),
+                None => format!("the notariat instance {mark:?}"),
+            });
+        }
+        None => {}
+    }
+    if let Some(name) = secret.annotations.get("cert-manager.io/certificate-name") {
+        return Owner::Another(format!("cert-manager (Certificate {name:?})"));
+    }
+    if secret.labels.contains_key("cert.gardener.cloud/certificate") {
+        return Owner::Another("Gardener's cert-management".to_owned());
+    }
+    match &secret.controller {
+        Some(controller) => Owner::Another(format!("the controller {controller}")),
+        None => Owner::Nobody,
+    }
+}
+
+fn pair(secret: &SecretObject) -> Pair {
+    let (Some(chain), Some(key)) = (secret.value(TLS_CRT), secret.value(TLS_KEY)) else {
+        let missing: Vec<&str> = [TLS_CRT, TLS_KEY].into_iter().filter(|k| secret.value(k).is_none()).collect();
+        return Pair::Broken(format!("{} is missing or empty", missing.join(" and ")));
+    };
+    let facts = match facts::read(chain.expose()) {
+        Ok((_, facts)) => facts,
+        Err(e) => return Pair::Broken(format!("{TLS_CRT}: {e}")),
+    };
+    match public_of(key.expose()) {
+        Ok(public) if sha256(&public) == facts.public_key => Pair::Sound(Arc::new(facts)),
+        Ok(_) => Pair::Mismatch,
+        Err(KeyError::Unparsable) if is_encrypted(key.expose()) => Pair::Broken(format!("{TLS_KEY} {ENCRYPTED}")),
+        Err(KeyError::Unparsable) => Pair::Broken(format!("{TLS_KEY} is no private key in PEM")),
+        Err(KeyError::UnknownKind) => Pair::Unchecked(Arc::new(facts)),
+    }
+}

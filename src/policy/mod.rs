@@ -1,0 +1,380 @@
+//! What to do about one entry: an ordered table of checks on each of its Secrets, then waits and caps. Pure.
+//!
+//! Input: what is wanted, what the Secrets hold, the record, the time. The first check that finds something is the
+//! reason; it appears under its name in log, Event, metric and status.
+
+pub mod attempts;
+pub mod checks;
+pub mod directory;
+pub mod fate;
+pub mod gate;
+pub mod held;
+pub mod limits;
+pub mod renewal;
+pub mod revocation;
+pub mod window;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::clock::{happened, holds};
+use crate::base::limits::WAIT_MAX;
+use crate::base::name::Domain;
+use crate::base::shared_str::Word;
+use crate::base::time::{Time, human};
+use crate::cert::facts::Facts;
+use crate::config::entry::{Entry, order_names};
+use crate::record::Body;
+use attempts::capped;
+use checks::check;
+pub use checks::{Finding, Reason, is_abandoned};
+pub use directory::Directory;
+use directory::{from_staging, is_staging};
+use held::{Held, Owner, Pair};
+use limits::Closed;
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// The last attempt failed.
+    BackingOff,
+    /// Too many orders of this name set within a week.
+    Capped,
+    /// Somebody else writes the Secret again and again.
+    Contested,
+    /// The CA, or the quota of its issuer, allows no order now.
+    RateLimited,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Where the pair for a restore comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The record's copy.
+    Copy,
+    /// Another Secret of the same entry, by its place in the list.
+    Sibling(usize),
+}
+
+/// What to do about an entry. `targets` are the places of the Secrets to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// Nothing before `until`, when the renewal is due.
+    Keep {
+        /// The renewal moment.
+        until: Time,
+    },
+    /// Something is wrong, and it is not yet time to mend it.
+    Wait {
+        /// What is wrong.
+        finding: Finding,
+        /// What is waited for.
+        waiting: Waiting,
+        /// Until when.
+        until: Time,
+    },
+    /// Not ours to mend.
+    Refuse {
+        /// What is wrong.
+        finding: Finding,
+    },
+    /// Write the pair that we have.
+    Restore {
+        /// What is wrong.
+        finding: Finding,
+        /// Where the pair is.
+        source: Source,
+        /// Which Secrets to write.
+        targets: Vec<usize>,
+    },
+    /// Obtain a certificate.
+    Issue {
+        /// What is wrong.
+        finding: Finding,
+        /// Which Secrets to write.
+        targets: Vec<usize>,
+        /// Whether the order counts against the cap.
+        counted: bool,
+        /// Only these of the wanted names, for all of them fail.
+        names: Option<Vec<Domain>>,
+    },
+}
+
+/// A decision and what is to be said besides it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Judgement {
+    /// What to do.
+    pub decision: Decision,
+    /// Secrets of the entry that are left alone, by their place.
+    pub refused: Vec<(usize, Finding)>,
+    /// Sentences that a person should read.
+    pub warnings: Vec<String>,
+}
+
+/// Everything a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// What is wanted.
+    pub entry: &'a Entry,
+    /// What each Secret of the entry holds, in its order.
+    pub held: &'a [Held],
+    /// What is remembered.
+    pub record: &'a Body,
+    /// The facts of the record's copy, when it has one.
+    pub copy: Option<&'a Facts>,
+    /// Where certificates come from.
+    pub directory: &'a Directory,
+    /// The profile that is wanted.
+    pub profile: Option<&'a str>,
+    /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
+    pub inputs: &'a str,
+    /// The times of counted orders, over all entries.
+    pub orders: &'a Orders,
+    /// Until when the CA takes no order of these names from the account, and its words.
+    pub closed: Option<&'a Closed>,
+    /// The time.
+    pub now: Time,
+}
+
+impl Input<'_> {
+    fn orders_of(&self, names: &[Domain]) -> &[Time] {
+        self.orders.get(self.directory.url()).and_then(|of| of.get(names)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The times of orders that count against the cap, by directory and name set.
+pub type Orders = HashMap<Word, HashMap<Vec<Domain>, Vec<Time>>>;
+
+/// Decides about one entry.
+pub fn decide(input: &Input<'_>) -> Judgement {
+    let found: Vec<Option<Finding>> = input.held.iter().map(|held| check(input, held)).collect();
+    let (mut refused, mut usable) = (Vec::new(), Vec::new());
+    for (place, finding) in found.iter().enumerate() {
+        match finding {
+            Some(f) if f.reason.is_refusal() => refused.push((place, f.clone())),
+            Some(_) | None => usable.push(place),
+        }
+    }
+    let warnings = warnings(input, &usable);
+    let decision = match usable.first() {
+        None => Decision::Refuse { finding: refused[0].1.clone() },
+        Some(first) => judge(input, &found, &usable, *first),
+    };
+    Judgement { decision, refused, warnings }
+}
+
+/// Decides over the Secrets that are ours to write; there is at least one.
+fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: usize) -> Decision {
+    // Asked for at one of its Secrets, a renewal is for the certificate.
+    if let Some(asked) = usable
+        .iter()
+        .filter_map(|p| found[*p].as_ref())
+        .find(|f| matches!(f.reason, Reason::RenewalRequested | Reason::Revoked))
+    {
+        return issue(input, asked.clone(), usable, first);
+    }
+    let sound = |place: &&usize| found[**place].is_none();
+    let best = usable.iter().filter(sound).max_by_key(|p| worth(input, **p)).copied();
+    if let Some(best) = best {
+        // Several Secrets, one certificate: those that hold another one get the best.
+        let print = |place: usize| facts_of(&input.held[place]).map(|f| &f.fingerprint);
+        let targets: Vec<usize> = usable.iter().copied().filter(|p| print(*p) != print(best)).collect();
+        let Some(target) = targets.first() else {
+            return Decision::Keep { until: due(input, best) };
+        };
+        let finding = found[*target].clone().unwrap_or_else(|| {
+            let detail = format!("it holds another certificate than {}", input.entry.secrets[best]);
+            Finding { reason: Reason::KeyMismatch, detail }.written_by(&input.held[*target])
+        });
+        return restore(input, finding, Source::Sibling(best), targets);
+    }
+    let finding = found[first].clone().expect("no usable Secret is sound");
+    let all_restorable = usable.iter().all(|p| found[*p].as_ref().is_some_and(|f| f.reason.is_restorable()));
+    if all_restorable && input.copy.is_some_and(|copy| serves(copy, input)) {
+        return restore(input, finding, Source::Copy, usable.to_vec());
+    }
+    issue(input, finding, usable, first)
+}
+
+/// Which of several sound Secrets the others follow: the one with what we stored last, then one with a certificate of the wanted directory,
+/// then the one that lasts longest. Else whoever writes one of them could put into all of them what lasts for ever.
+fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
+    let Held::Present(present) = &input.held[place] else { return (false, false, None) };
+    let facts = present.pair.facts();
+    let stored = input.record.stored.as_ref().map(|s| &s.serial);
+    let is_stored = stored.is_some() && stored == facts.map(|f| &f.serial);
+    let is_ours = present.owner == Owner::Us && present.directory.as_deref() == Some(input.directory.url());
+    (is_stored, is_ours, facts.map(|f| f.not_after))
+}
+
+fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usize>) -> Decision {
+    let hour = Duration::from_secs(3600);
+    let recent: Vec<Time> =
+        input.record.restores.iter().copied().filter(|t| *t + hour > input.now && happened(*t, input.now)).collect();
+    match recent.iter().max() {
+        Some(last) if recent.len() >= RESTORES_AN_HOUR => {
+            Decision::Wait { finding, waiting: Waiting::Contested, until: *last + hour / 3 }
+        }
+        Some(_) | None => Decision::Restore { finding, source, targets },
+    }
+}
+
+/// Restores within an hour before they become slower: somebody else writes the Secret.
+pub const RESTORES_AN_HOUR: usize = 3;
+
+fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) -> Decision {
+    if let Some(detail) = downgrade(input, usable) {
+        return Decision::Refuse {
+            finding: Finding { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
+        };
+    }
+    let names = input.entry.order_names();
+    let counted = !is_regular_renewal(input, &finding, first);
+    let forced = usable.iter().any(|place| is_forced(&input.held[*place]));
+    let limit = input.record.history(&names, input.directory.url()).filter(|history| history.limited);
+    let backing = if limit.is_some() { Waiting::RateLimited } else { Waiting::BackingOff };
+    let wait = backing_off(input, &names).map(|until| (backing, until));
+    let wait = wait.or_else(|| {
+        let cap_holds = counted && !forced && !was_counted(input, &names);
+        let capped = capped(input.orders_of(&names), input.now).filter(|_| cap_holds);
+        capped.map(|until| (Waiting::Capped, until))
+    });
+    if let Some((waiting, until)) = wait {
+        return match partial(input, &finding, first) {
+            Some(names) => Decision::Issue { finding, targets: usable.to_vec(), counted: true, names: Some(names) },
+            None => {
+                let said = limit.and_then(|history| history.error.as_deref());
+                Decision::Wait { finding: finding.with(said), waiting, until }
+            }
+        };
+    }
+    if let Some(closed) = input.closed.filter(|_| !is_under_way(input, &names)) {
+        let finding = finding.with(Some(&closed.said));
+        return Decision::Wait { finding, waiting: Waiting::RateLimited, until: closed.until };
+    }
+    Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
+}
+
+/// Whether an order of these names is there to be continued: the CA's limits are for new ones.
+fn is_under_way(input: &Input<'_>, names: &[Domain]) -> bool {
+    let (directory, key_type) = (input.directory.url(), input.entry.key_type);
+    let flight = input.record.in_flight.as_ref().filter(|flight| flight.order.is_some());
+    flight.is_some_and(|flight| flight.is_for(names, directory, key_type, input.profile))
+}
+
+/// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.
+fn backing_off(input: &Input<'_>, names: &[Domain]) -> Option<Time> {
+    let history = input.record.history(names, input.directory.url())?;
+    history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
+}
+
+/// The order in flight was counted already, so it may be a certificate by now that is only to be fetched.
+fn was_counted(input: &Input<'_>, names: &[Domain]) -> bool {
+    let flight = input.record.in_flight.as_ref().filter(|f| f.counted && f.order.is_some());
+    flight.is_some_and(|f| f.is_for(names, input.directory.url(), input.entry.key_type, input.profile))
+}
+
+/// Somebody asked with `notariat renew -force`, who knows what the cap is for.
+pub fn is_forced(held: &Held) -> bool {
+    matches!(held, Held::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
+}
+
+/// How the value of the annotation ends that `notariat renew -force` writes.
+pub const FORCE: &str = " force";
+
+/// The wanted names that the held certificate has, when it is due and all the wanted names together fail: renewed alone they keep what
+/// works working, and once per renewal, for then it is not due.
+fn partial(input: &Input<'_>, finding: &Finding, first: usize) -> Option<Vec<Domain>> {
+    let facts = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::NameMissing)?;
+    if input.now < moment_of(input, facts).at || input.closed.is_some() {
+        return None;
+    }
+    let names: Vec<Domain> = input.entry.domains.iter().filter(|d| facts.covers(d)).cloned().collect();
+    let order = order_names(&names);
+    (!names.is_empty() && backing_off(input, &order).is_none() && capped(input.orders_of(&order), input.now).is_none())
+        .then_some(names)
+}
+
+/// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.
+fn is_regular_renewal(input: &Input<'_>, finding: &Finding, first: usize) -> bool {
+    let Some(facts) = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
+        return false;
+    };
+    let ours = input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
+    ours && input.now >= facts.not_before + facts.lifetime() / 3
+}
+
+/// A certificate that browsers trust is never replaced by one of a staging directory, unless somebody asks for this Secret.
+fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
+    if !input.directory.is_staging() {
+        return None;
+    }
+    usable.iter().find_map(|place| {
+        let Held::Present(present) = &input.held[*place] else { return None };
+        let facts = present.pair.facts().filter(|f| input.now < f.not_after)?;
+        let held_staging = match &present.directory {
+            Some(directory) => is_staging(directory),
+            None => from_staging(facts),
+        };
+        let replaceable = held_staging || present.renewal_asked.is_some();
+        (!replaceable).then(|| {
+            format!(
+                "it holds a certificate of {} that is valid until {}, and the directory {} is one for tests: give the right one with -acme",
+                present.directory.as_deref().unwrap_or("another CA"),
+                facts.not_after,
+                input.directory.url()
+            )
+        })
+    })
+}
+
+fn facts_of(held: &Held) -> Option<&Facts> {
+    held.facts().map(|facts| &**facts)
+}
+
+fn serves(facts: &Facts, input: &Input<'_>) -> bool {
+    input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
+}
+
+fn due(input: &Input<'_>, place: usize) -> Time {
+    let facts = facts_of(&input.held[place]).expect("a sound Secret has facts");
+    moment_of(input, facts).at
+}
+
+fn moment_of(input: &Input<'_>, facts: &Facts) -> renewal::Renewal {
+    let window = input.record.window.as_ref().filter(|w| w.serial == facts.serial);
+    renewal::moment(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
+}
+
+fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for place in usable {
+        let Held::Present(present) = &input.held[*place] else {
+            continue;
+        };
+        let secret = &input.entry.secrets[*place];
+        if let Pair::Unchecked(_) = present.pair {
+            warnings.push(format!("the key in {secret} is of a kind that can not be read here; whether it belongs to the certificate is not checked"));
+        }
+        if let Some(facts) = present.pair.facts()
+            && moment_of(input, facts).renew_before_refused
+        {
+            warnings.push(format!(
+                "renewBefore is two thirds or more of the {} that the certificate in {secret} lives, which would renew it for ever; it is renewed at the usual time",
+                human(facts.lifetime())
+            ));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The renewal moment: computed anew at each decision, never stored. Pure: the same certificate always gives the same moment.
+
+use std::time::Duration;
+
+use ring::digest::{SHA256, digest};
+
+use super::window::Window;
+use crate::base::time::Time;
+use crate::cert::facts::Facts;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Lifetimes from here on are renewed 30 days before their end, as every older tool does.
+const LONG: Duration = Duration::from_secs(85 * 86_400);
+/// Lifetimes below this are renewed at half, for a third would leave too little time to try again.
+const SHORT: Duration = Duration::from_secs(10 * 86_400);
+
+/// What makes a renewal moment that moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The window that the CA suggests.
+    Window,
+    /// The lifetime.
+    Lifetime,
+    /// `renewBefore`.
+    RenewBefore,
+}
+
+/// When a certificate is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The moment.
+    pub at: Time,
+    /// Why then.
+    pub cause: Cause,
+    /// `renewBefore` was two thirds of the lifetime or more and was not used: it would renew for ever.
+    pub renew_before_refused: bool,
+}
+
+/// The moment at which to renew: `renewBefore`, else 30 days, a third or half of the lifetime before the end; spread by up to a
+/// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
+/// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
+/// the earlier of the two. Never later than a tenth of the lifetime before the end, and spread there as well.
+pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window: Option<&Window>) -> Renewal {
+    let lifetime = facts.lifetime();
+    let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
+    let before = match renew_before.filter(|_| !refused) {
+        Some(before) => before,
+        None if lifetime >= LONG => 30 * DAY,
+        None if lifetime >= SHORT => lifetime / 3,
+        None => lifetime / 2,
+    };
+    let spread = scaled((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
+    let fallback = facts.not_after - before - spread;
+    let set = renew_before.is_some() && !refused;
+    let early = lifetime >= LONG || set;
+    let usual = if set { Cause::RenewBefore } else { Cause::Lifetime };
+    let latest = facts.not_after - lifetime / 10;
+    let (at, cause) = match window.filter(|w| !w.is_stale(facts.not_before)) {
+        None => (fallback, usual),
+        Some(Window { start, end, .. }) => {
+            let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
+            // Of a window that goes on behind the latest moment, what is left before it.
+            let until = if *start < latest { latest.min(*end) } else { *end };
+            let suggested = *start + scaled(until.since(*start), &format!("{id} {start} {end}"));
+            if early && fallback < suggested { (fallback, usual) } else { (suggested, Cause::Window) }
+        }
+    };
+    let (at, cause) = if latest < at { (latest - spread, Cause::Lifetime) } else { (at, cause) };
+    Renewal { at, cause, renew_before_refused: refused }
+}
+
+/// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
+pub fn scaled(most: Duration, seed: &str) -> Duration {
+    let hash = digest(&SHA256, seed.as_bytes());
+    let head = u64::from_be_bytes(hash.as_ref()[..8].try_into().expect("SHA-256 has 32 octets"));
+    let millis = (most.as_millis() * u128::from(head)) >> 64;
+    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(lifetime: Duration, serial: &str) -> Facts {
+        let not_before = Time::from_unix(1_800_000_000);
+        Facts {
+            names: Vec::new(),
+            not_before,
+            not_after: not_before + lifetime,
+            serial: serial.into(),
+            public_key: [0; 32],
+            issuer: "".into(),
+            fingerprint: [0; 32],
+            cert_id: None,
+            links: crate::cert::facts::Links::Whole,
+        }
+    }
+
+    /// The share of the lifetime that is left at the renewal moment lies within the two bounds, whatever the serial.
+    #[test]
+    fn renewal_follows_the_lifetime() {
+        let hours = |h: u64| Duration::from_secs(h * 3600);
+        for (lifetime, before, least, most) in [
+            (90 * DAY, None, 30 * DAY, 31 * DAY),
+            (85 * DAY, None, 30 * DAY, 31 * DAY),
+            (64 * DAY, None, 64 * DAY / 3, 64 * DAY / 3 + DAY),
+            (45 * DAY, None, 15 * DAY, 15 * DAY + 45 * DAY / 50),
+            (hours(160), None, hours(80), hours(80) + hours(160) / 50),
+            (Duration::from_secs(300), None, Duration::from_secs(150), Duration::from_secs(157)),
+            (Duration::from_secs(20), None, Duration::from_secs(10), Duration::from_secs(11)),
+            (90 * DAY, Some(10 * DAY), 10 * DAY, 11 * DAY),
+            (90 * DAY, Some(DAY), 9 * DAY, 10 * DAY),
+            (90 * DAY, Some(59 * DAY), 59 * DAY, 60 * DAY),
+        ] {
+            for serial in 0..50 {
+                let f = facts(lifetime, &serial.to_string());
+                let renewal = moment(&f, "team/web", before, None);
+                let left = f.not_after.since(renewal.at);
+                assert!((least..=most).contains(&left), "{lifetime:?} {before:?}: {left:?}");
+                assert!(!renewal.renew_before_refused);
+                assert_eq!(renewal, moment(&f, "team/web", before, None), "drawn once");
+            }
+        }
+    }
+
+    #[test]
+    fn a_renew_before_that_would_renew_for_ever_is_not_used() {
+        let f = facts(45 * DAY, "1");
+        for before in [30 * DAY, 45 * DAY, 400 * DAY] {
+            let renewal = moment(&f, "x", Some(before), None);
+            assert!(renewal.renew_before_refused && renewal.at > f.not_before + 29 * DAY, "{before:?}");
+        }
+        assert!(!moment(&f, "x", Some(29 * DAY), None).renew_before_refused);
+    }
+
+    #[test]
+    fn what_was_issued_together_is_not_renewed_together() {
+        let moments: std::collections::BTreeSet<i64> =
+            (0..100).map(|i| moment(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None, None).at.unix() / 3600).collect();
+        assert!(moments.len() > 20, "spread over {} hours", moments.len());
+    }
+
+    #[test]
+    fn a_window_of_the_ca_is_obeyed_within_bounds() {
+        let hours = |n: u64| Duration::from_secs(n * 3600);
+        use Cause::{Lifetime, RenewBefore, Window as Suggested};
+        // Lifetime, renewBefore, the window in hours after notBefore, and what is expected in hours after notBefore.
+        for (lifetime, before, (start, end), (least, most), cause) in [
+            // A long one is never kept below 30 days, and renewed earlier where the CA wants it.
+            (90 * DAY, None, (1440, 1483), (1416, 1440), Lifetime),
+            (90 * DAY, None, (100, 110), (100, 110), Suggested),
+            // A short one is renewed in the window, also after the usual time.
+            (45 * DAY, None, (720, 742), (720, 742), Suggested),
+            (hours(160), None, (80, 84), (80, 84), Suggested),
+            (hours(160), None, (120, 130), (120, 130), Suggested),
+            // But never in the last tenth.
+            (hours(160), None, (150, 155), (140, 144), Lifetime),
+            // A window that reaches into it is drawn from up to there.
+            (hours(160), None, (120, 200), (120, 144), Suggested),
+            (45 * DAY, None, (960, 1080), (960, 972), Suggested),
+            (45 * DAY, Some(10 * DAY), (1000, 1010), (816, 840), RenewBefore),
+            (45 * DAY, Some(10 * DAY), (100, 110), (100, 110), Suggested),
+        ] {
+            for serial in 0..20 {
+                let f = facts(lifetime, &serial.to_string());
+                let window = |start, end| Window {
+                    serial: f.serial.clone(),
+                    start: f.not_before + hours(start),
+                    end: f.not_before + hours(end),
+                    first_start: f.not_before + hours(start),
+                    moved_to_past: false,
+                    explanation: None,
+                };
+                let renewal = moment(&f, "x", before, Some(&window(start, end)));
+                assert_eq!(renewal.cause, cause, "{lifetime:?} {before:?} {start}");
+                let at = renewal.at;
+                let after = at.since(f.not_before);
+                assert!((hours(least)..=hours(most)).contains(&after), "{lifetime:?} {before:?} {start}: {after:?}");
+                assert_eq!(at, moment(&f, "x", before, Some(&window(start, end))).at, "drawn once");
+            }
+        }
+        // Not on one second, whether something of the window is left or not.
+        for (start, end) in [(120, 200), (143, 1000), (150, 155)] {
+            let at = |serial: u32| {
+                let f = facts(hours(160), &serial.to_string());
+                let (start, end) = (f.not_before + hours(start), f.not_before + hours(end));
+                let window = Window {
+                    serial: f.serial.clone(),
+                    start,
+                    end,
+                    first_start: start,
+                    moved_to_past: false,
+                    explanation: None,
+                };
+                moment(&f, "x", None, Some(&window)).at.unix()
+            };
+            let moments: std::collections::BTreeSet<i64> = (0..50).map(at).collect();
+            assert!(moments.len() > 40, "{start} {end}: {moments:?}");
+        }
+        let f = facts(45 * DAY, "1");
+        let stale = Window {
+            serial: "".into(),
+            start: f.not_before - DAY,
+            end: f.not_before,
+            first_start: f.not_before - DAY,
+            moved_to_past: false,
+            explanation: None,
+        };
+        assert_eq!(moment(&f, "x", None, Some(&stale)), moment(&f, "x", None, None), "a stale one is ignored");
+        let moved = Window { first_start: f.not_before + 30 * DAY, ..stale };
+        assert!(moment(&f, "x", None, Some(&moved)).at < f.not_before, "one that moved there is due");
+    }
+}

@@ -1,0 +1,453 @@
+mod ca;
+
+use super::*;
+use crate::base::name::Domain;
+use crate::cert::facts::{Facts, sha256};
+use crate::config::namespaces::Namespaces;
+use crate::config::node;
+use crate::kube::object::TYPE_TLS;
+use crate::policy::held::{Owner, Present};
+use crate::record::{History, InFlight, Stored};
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+const PEBBLE: &str = "https://ca.example/dir";
+const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// A world in which nothing is to be done; each test changes what it is about.
+struct World {
+    entry: Entry,
+    held: Vec<Held>,
+    record: Body,
+    copy: Option<Facts>,
+    directory: Directory,
+    orders: Vec<Time>,
+    closed: Option<Closed>,
+    profile: Option<&'static str>,
+}
+
+fn entry(yaml: &str) -> Entry {
+    Entry::read(&node::read(yaml).unwrap(), &Namespaces::new("team", &["b".to_owned()])).unwrap()
+}
+
+fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
+    Facts {
+        names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
+        not_before: NOW - DAY * age_days,
+        not_after: NOW + DAY * left_days,
+        serial: serial.into(),
+        public_key: [1; 32],
+        issuer: "Some CA".into(),
+        fingerprint: sha256(serial.as_bytes()),
+        cert_id: None,
+        links: crate::cert::facts::Links::Whole,
+    }
+}
+
+fn present(pair: Pair) -> Present {
+    Present {
+        kind: TYPE_TLS.into(),
+        owner: Owner::Us,
+        pair,
+        directory: Some(PEBBLE.into()),
+        key_type: Some("ecdsa-p256".into()),
+        profile: None,
+        renewal_asked: None,
+        revocation_asked: None,
+        writer: None,
+    }
+}
+
+fn world() -> World {
+    let mut record = Body::default();
+    let directory = PEBBLE.into();
+    record.stored = Some(Stored {
+        serial: "01".into(),
+        at: NOW - DAY,
+        directory,
+        key_type: "ecdsa-p256".into(),
+        profile: None,
+        account: None,
+        cert_id: None,
+    });
+    let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
+    World {
+        entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
+        held: vec![Held::Present(Box::new(present(pair)))],
+        record,
+        copy: Some(facts(&["a.test", "*.a.test"], 10, 80, "01")),
+        directory: Directory::new(PEBBLE, true),
+        orders: Vec::new(),
+        closed: None,
+        profile: None,
+    }
+}
+
+impl World {
+    fn decide(&self) -> Judgement {
+        let of_names = [(self.entry.order_names(), self.orders.clone())].into();
+        let orders = [(self.directory.url().into(), of_names)].into();
+        decide(&Input {
+            entry: &self.entry,
+            held: &self.held,
+            record: &self.record,
+            copy: self.copy.as_ref(),
+            directory: &self.directory,
+            profile: self.profile,
+            inputs: "inputs",
+            orders: &orders,
+            closed: self.closed.as_ref(),
+            now: NOW,
+        })
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Present)) -> World {
+        let Held::Present(present) = &mut self.held[0] else { panic!("a Secret") };
+        change(present);
+        self
+    }
+
+    fn pair(self, facts: Facts) -> World {
+        self.with(|p| p.pair = Pair::Sound(facts.into()))
+    }
+
+    fn word(&self) -> String {
+        match self.decide().decision {
+            Decision::Keep { .. } => "Keep".to_owned(),
+            Decision::Wait { finding, waiting, .. } => format!("Wait {waiting} {}", finding.reason),
+            Decision::Refuse { finding } => format!("Refuse {}", finding.reason),
+            Decision::Restore { finding, source, .. } => format!("Restore {} {source:?}", finding.reason),
+            Decision::Issue { finding, counted, .. } => {
+                format!("Issue {}{}", finding.reason, if counted { "" } else { " uncounted" })
+            }
+        }
+    }
+}
+
+fn without_copy(world: World) -> World {
+    World { copy: None, ..world }
+}
+
+#[test]
+fn each_check_finds_its_fault_and_what_follows_is_decided() {
+    let aged = |age, left| facts(&["a.test", "*.a.test"], age, left, "01");
+    let rows: Vec<(&str, World, &str)> = vec![
+        ("all is well", world(), "Keep"),
+        ("missing, with a copy", World { held: vec![Held::Missing], ..world() }, "Restore SecretMissing Copy"),
+        ("missing, without a copy", World { held: vec![Held::Missing], copy: None, ..world() }, "Issue SecretMissing"),
+        (
+            "missing, with a copy that expired",
+            World { held: vec![Held::Missing], copy: Some(aged(90, 0)), ..world() },
+            "Issue SecretMissing",
+        ),
+        (
+            "missing, with a copy for other names",
+            World { held: vec![Held::Missing], copy: Some(facts(&["b.test"], 1, 89, "01")), ..world() },
+            "Issue SecretMissing",
+        ),
+        ("another type", world().with(|p| p.kind = "Opaque".into()), "Refuse WrongType"),
+        (
+            "another type, broken and foreign",
+            world().with(|p| {
+                p.kind = "Opaque".into();
+                p.owner = Owner::Another("x".into());
+                p.pair = Pair::Mismatch;
+            }),
+            "Refuse WrongType",
+        ),
+        ("foreign", world().with(|p| p.owner = Owner::Another("cert-manager".into())), "Refuse OwnedByAnother"),
+        (
+            "foreign and due",
+            world().pair(aged(62, 28)).with(|p| p.owner = Owner::Another("x".into())),
+            "Refuse OwnedByAnother",
+        ),
+        (
+            "foreign and a tenth of its life overdue",
+            world().pair(aged(70, 20)).with(|p| p.owner = Owner::Another("x".into())),
+            "Issue RenewalDue uncounted",
+        ),
+        (
+            "foreign and broken",
+            world().with(|p| {
+                p.owner = Owner::Another("x".into());
+                p.pair = Pair::Mismatch;
+            }),
+            "Refuse OwnedByAnother",
+        ),
+        (
+            "foreign, to be adopted",
+            World { entry: entry("{secret: web, domains: [a.test], adopt: true}"), ..world() }
+                .with(|p| p.owner = Owner::Another("x".into())),
+            "Keep",
+        ),
+        ("made by hand", world().with(|p| (p.owner, p.directory, p.key_type) = (Owner::Nobody, None, None)), "Keep"),
+        ("broken, with a copy", world().with(|p| p.pair = Pair::Broken("x".into())), "Restore Unparsable Copy"),
+        (
+            "broken, without a copy",
+            World { copy: None, ..world() }.with(|p| p.pair = Pair::Broken("x".into())),
+            "Issue Unparsable",
+        ),
+        ("key of another", world().with(|p| p.pair = Pair::Mismatch), "Restore KeyMismatch Copy"),
+        ("a name is missing", without_copy(world().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
+        (
+            "what we stored had the names: somebody overwrote it",
+            world().pair(facts(&["a.test"], 10, 80, "01")),
+            "Restore NameMissing Copy",
+        ),
+        ("more names than wanted", world().pair(facts(&["a.test", "*.a.test", "b.test"], 10, 80, "01")), "Keep"),
+        ("expired", world().pair(aged(90, 0)), "Issue Expired"),
+        (
+            "expired and a name missing",
+            without_copy(world().pair(facts(&["b.test"], 90, 0, "01"))),
+            "Issue NameMissing",
+        ),
+        (
+            "not valid for six minutes",
+            World { record: Body::default(), ..world() }.pair(later(360)),
+            "Issue NotYetValid",
+        ),
+        ("not valid for four minutes", World { record: Body::default(), ..world() }.pair(later(240)), "Keep"),
+        ("not valid yet, but we stored it", world().pair(later(360)), "Keep"),
+        (
+            "another directory",
+            World { directory: Directory::new("https://other.example/dir", true), ..world() },
+            "Issue DirectoryChanged",
+        ),
+        (
+            "another directory by default",
+            World { directory: Directory::new("https://other.example/dir", false), ..world() },
+            "Keep",
+        ),
+        (
+            "the same directory, written otherwise",
+            World { directory: Directory::new("HTTPS://CA.example:443/dir/", true), ..world() },
+            "Keep",
+        ),
+        (
+            "another kind of key",
+            World { entry: entry("{secret: web, domains: [a.test], keyType: ecdsa-p384}"), ..world() },
+            "Issue KeyTypeChanged",
+        ),
+        ("due", world().pair(aged(62, 28)), "Issue RenewalDue uncounted"),
+        (
+            "due, not what we stored last",
+            World { record: Body::default(), ..world() }.pair(aged(62, 28)),
+            "Issue RenewalDue",
+        ),
+        ("asked for", world().with(|p| p.renewal_asked = Some("now".into())), "Issue RenewalRequested"),
+        ("a key that can not be read", world().with(|p| p.pair = Pair::Unchecked(aged(10, 80).into())), "Keep"),
+    ];
+    for (what, world, expected) in rows {
+        assert_eq!(world.word(), expected, "{what}");
+    }
+}
+
+fn later(seconds: u64) -> Facts {
+    let mut facts = facts(&["a.test", "*.a.test"], 0, 90, "01");
+    facts.not_before = NOW + Duration::from_secs(seconds);
+    facts
+}
+
+#[test]
+fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
+    let staging = |explicit| Directory::new(STAGING, explicit);
+    let held = |directory: Option<&str>, issuer: &str, age, left| {
+        let mut f = facts(&["a.test", "*.a.test"], age, left, "01");
+        f.issuer = issuer.into();
+        let directory = directory.map(Word::from);
+        world().pair(f).with(|p| p.directory = directory)
+    };
+    for (what, world, expected) in [
+        ("-acme was lost", World { directory: staging(false), ..held(Some(PRODUCTION), "R10", 10, 80) }, "Keep"),
+        (
+            "-acme was lost, and it is due",
+            World { directory: staging(false), ..held(Some(PRODUCTION), "R10", 62, 28) },
+            "Refuse RenewalDue",
+        ),
+        (
+            "staging was asked for",
+            World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 10, 80) },
+            "Refuse DirectoryChanged",
+        ),
+        ("unmarked and due", World { directory: staging(true), ..held(None, "R10", 62, 28) }, "Refuse RenewalDue"),
+        ("it expired", World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 90, 0) }, "Issue Expired"),
+        (
+            "staging follows staging",
+            World { directory: staging(true), ..held(Some(STAGING), "(STAGING) X", 62, 28) },
+            "Issue RenewalDue uncounted",
+        ),
+        (
+            "staging, unmarked",
+            World { directory: staging(false), ..held(None, "(STAGING) X", 62, 28) },
+            "Issue RenewalDue uncounted",
+        ),
+        (
+            "to production",
+            World { directory: Directory::new(PRODUCTION, true), ..held(Some(STAGING), "(STAGING) X", 10, 80) },
+            "Issue DirectoryChanged",
+        ),
+        (
+            "to production, unmarked",
+            World { directory: Directory::new(PRODUCTION, true), ..held(None, "(STAGING) X", 10, 80) },
+            "Issue DirectoryChanged",
+        ),
+    ] {
+        assert_eq!(world.word(), expected, "{what}");
+    }
+    let asked = World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 10, 80) }
+        .with(|p| p.renewal_asked = Some("1".into()));
+    assert_eq!(asked.word(), "Issue DirectoryChanged", "somebody asked for this Secret");
+    for (url, expected) in [
+        (STAGING, true),
+        (PRODUCTION, false),
+        ("https://dv.acme-v02.test-api.pki.goog/directory", true),
+        ("https://ca.lab.test/dir", false),
+        ("https://127.0.0.1:14000/dir", false),
+        ("https://stg.ca.example/dir", true),
+    ] {
+        assert_eq!(Directory::new(url, true).is_staging(), expected, "{url}");
+    }
+}
+
+fn failed(next: Time, inputs: &str) -> Body {
+    let world = world();
+    let mut record = world.record;
+    let history = record.history_mut(&world.entry.order_names(), PEBBLE, NOW);
+    *history = History { next_attempt: Some(next), inputs: inputs.to_owned(), ..history.clone() };
+    record
+}
+
+#[test]
+fn after_a_failure_it_waits_until_the_time_comes_or_something_changes() {
+    let missing = |record| World { held: vec![Held::Missing], copy: None, record, ..world() };
+    let soon = NOW + DAY;
+    assert_eq!(missing(failed(soon, "inputs")).word(), "Wait BackingOff SecretMissing");
+    assert_eq!(missing(failed(NOW, "inputs")).word(), "Issue SecretMissing");
+    assert_eq!(missing(failed(soon, "other inputs")).word(), "Issue SecretMissing", "the entry or its key changed");
+    let other_names = World { entry: entry("{secret: web, domains: [b.test]}"), ..missing(failed(soon, "inputs")) };
+    assert_eq!(other_names.word(), "Issue SecretMissing", "another name set was never tried");
+    let restorable = World { copy: world().copy, ..missing(failed(soon, "inputs")) };
+    assert_eq!(restorable.word(), "Restore SecretMissing Copy", "a restore needs no CA");
+}
+
+#[test]
+fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
+    let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
+    let expired = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 90, 0, "01"));
+    let Decision::Wait { waiting: Waiting::Capped, until, .. } = expired.decide().decision else {
+        panic!("{}", expired.word())
+    };
+    assert_eq!(until, NOW - DAY * 4 + DAY * 7);
+    let due = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "01"));
+    assert_eq!(due.word(), "Issue RenewalDue uncounted");
+    let foreign_serial =
+        World { record: Body::default(), orders, ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
+    assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
+}
+
+#[test]
+fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
+    for (counted, order, names, word) in [
+        (true, true, "*.a.test", "Issue Expired"),
+        (false, true, "*.a.test", "Wait Capped Expired"),
+        (true, false, "*.a.test", "Wait Capped Expired"),
+        (true, true, "b.test", "Wait Capped Expired"),
+    ] {
+        let mut world = World { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..world() };
+        world.entry = entry("{secret: web, domains: ['*.a.test']}");
+        world.record.in_flight = Some(Box::new(InFlight {
+            holder: String::new(),
+            at: NOW - DAY,
+            directory: PEBBLE.to_owned(),
+            names: vec![Domain::parse(names).unwrap()],
+            key_type: "ecdsa-p256".to_owned(),
+            profile: None,
+            account: None,
+            order: order.then(|| "https://ca.example/order/1".to_owned()),
+            counted,
+            published: Vec::new(),
+        }));
+        assert_eq!(world.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
+    }
+}
+
+#[test]
+fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
+    let minute = Duration::from_secs(60);
+    let broken = |restores: Vec<Time>| {
+        let mut w = world().with(|p| p.pair = Pair::Mismatch);
+        w.record.restores = restores;
+        w
+    };
+    assert_eq!(broken(vec![NOW - minute, NOW - 2 * minute]).word(), "Restore KeyMismatch Copy");
+    let contested = broken(vec![NOW - minute, NOW - 2 * minute, NOW - 3 * minute]);
+    let Decision::Wait { waiting: Waiting::Contested, until, .. } = contested.decide().decision else {
+        panic!("{}", contested.word())
+    };
+    assert_eq!(until, NOW + 19 * minute);
+    assert_eq!(broken(vec![NOW - 61 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Restore KeyMismatch Copy");
+    assert_eq!(
+        broken(vec![NOW - 20 * minute, NOW - 21 * minute, NOW - 22 * minute]).word(),
+        "Wait Contested KeyMismatch"
+    );
+}
+
+#[test]
+fn who_wrote_what_is_wrong_is_named() {
+    let written = |change: fn(&mut Present)| {
+        world().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
+    };
+    let Decision::Restore { finding, .. } = written(|p| p.pair = Pair::Mismatch) else { panic!("it is restored") };
+    assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");
+    let Decision::Issue { finding, .. } = written(|p| p.renewal_asked = Some("now".into())) else {
+        panic!("asked for")
+    };
+    assert!(!finding.detail.contains("kubectl"), "nothing is wrong with what it holds: {}", finding.detail);
+}
+
+#[test]
+fn several_secrets_hold_one_certificate() {
+    let both = |a: Held, b: Held| World {
+        entry: entry("{secret: [web, b/web], domains: [a.test]}"),
+        held: vec![a, b],
+        ..world()
+    };
+    let holds =
+        |serial, left| Held::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial).into()))));
+    let foreign = || {
+        let mut p = present(Pair::Sound(facts(&["a.test"], 10, 80, "09").into()));
+        p.owner = Owner::Another("x".into());
+        Held::Present(Box::new(p))
+    };
+    assert_eq!(both(holds("01", 80), holds("01", 80)).word(), "Keep");
+    let Decision::Restore { source, targets, .. } = both(Held::Missing, holds("01", 80)).decide().decision else {
+        panic!()
+    };
+    assert_eq!((source, targets), (Source::Sibling(1), vec![0]));
+    let Decision::Restore { source, targets, .. } = both(holds("01", 80), holds("02", 70)).decide().decision else {
+        panic!()
+    };
+    assert_eq!((source, targets), (Source::Sibling(0), vec![1]), "the one that lasts longer");
+    let Decision::Issue { targets, .. } = both(holds("01", 5), holds("01", 5)).decide().decision else { panic!() };
+    assert_eq!(targets, [0, 1]);
+    let judgement = both(Held::Missing, foreign()).decide();
+    assert_eq!(judgement.refused.len(), 1);
+    let Decision::Restore { targets, source: Source::Copy, .. } = judgement.decision else { panic!() };
+    assert_eq!(targets, [0], "a Secret that is not ours is left alone, the other served");
+    assert_eq!(both(foreign(), foreign()).word(), "Refuse OwnedByAnother");
+    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "01").into()));
+    asked.renewal_asked = Some("please".into());
+    let world = both(holds("01", 80), Held::Present(Box::new(asked)));
+    assert_eq!(world.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
+}
+
+#[test]
+fn what_a_person_should_know_is_said_besides_the_decision() {
+    let unchecked = world().with(|p| p.pair = Pair::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
+    assert!(unchecked.decide().warnings[0].contains("can not be read here"));
+    let early = World { entry: entry("{secret: web, domains: [a.test], renewBefore: 60d}"), ..world() };
+    assert!(early.decide().warnings[0].contains("renewBefore is two thirds"), "{:?}", early.decide().warnings);
+    assert_eq!(early.word(), "Keep");
+    assert!(world().decide().warnings.is_empty());
+}

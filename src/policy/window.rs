@@ -1,0 +1,142 @@
+//! What becomes of an answer to a question for renewal information (RFC 9773). Pure.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
+
+/// The window in which the CA suggests to renew a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Window {
+    /// The serial number of the certificate in hexadecimal.
+    pub serial: Word,
+    /// When it begins.
+    pub start: Time,
+    /// When it ends; later than `start`.
+    pub end: Time,
+    /// When it began in the first answer for this certificate.
+    pub first_start: Time,
+    /// It was moved into the past after the first answer: the certificate is, or will be, revoked.
+    #[serde(default)]
+    pub moved_to_past: bool,
+    /// A page that says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
+}
+
+impl Window {
+    /// Whether it says nothing: from the first answer on it began no later than the certificate. Taken at its word it would renew every
+    /// certificate at once, for ever.
+    pub fn is_stale(&self, not_before: Time) -> bool {
+        self.start <= not_before && self.first_start <= not_before
+    }
+}
+
+/// The window after an answer: `None` when the answer has none that can be used.
+pub fn answered(
+    before: Option<&Window>,
+    serial: &str,
+    (start, end): (Time, Time),
+    explanation: Option<String>,
+    now: Time,
+) -> Option<Window> {
+    // RFC 9773 section 4.2.
+    if end <= start {
+        return None;
+    }
+    let serial = Word::new(serial);
+    Some(match before.filter(|before| before.serial == serial) {
+        None => Window { serial, start, end, first_start: start, moved_to_past: false, explanation },
+        Some(before) => Window {
+            moved_to_past: end <= now && (before.moved_to_past || before.end > now),
+            first_start: before.first_start,
+            serial,
+            start,
+            end,
+            explanation,
+        },
+    })
+}
+
+/// The least and the greatest wait between two questions (RFC 9773 section 4.3.2 wants such bounds).
+const ASKED_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(86_400));
+/// The wait after an answer without a wait, or one that could not be used (RFC 9773 section 4.3.3).
+const ASKED_AGAIN_DEFAULT: Duration = Duration::from_secs(6 * 3600);
+
+/// When to ask again after an answer, or an error that will stay.
+pub fn next_question(retry_after: Option<Time>, now: Time) -> Time {
+    let wait = retry_after.map_or(ASKED_AGAIN_DEFAULT, |at| at.since(now));
+    now + wait.clamp(ASKED_AGAIN.0, ASKED_AGAIN.1)
+}
+
+/// When to ask again after the `failures`-th failure in a row that will pass: 1, 2, 4 … minutes, at most as after one that will stay.
+pub fn next_question_after_failure(failures: u32, retry_after: Option<Time>, now: Time) -> Time {
+    let wait = (ASKED_AGAIN.0 * 2u32.pow(failures.clamp(1, 10) - 1)).min(ASKED_AGAIN_DEFAULT);
+    (now + wait).max(retry_after.map_or(now, |at| at.min(now + ASKED_AGAIN.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    fn hours(n: i64) -> Time {
+        Time::from_unix(NOW.unix() + n * 3600)
+    }
+
+    #[test]
+    fn a_window_that_moves_into_the_past_after_its_first_answer_is_a_revocation() {
+        let ask = |before: Option<&Window>, from, to| answered(before, "01", (hours(from), hours(to)), None, NOW);
+        let first = ask(None, 100, 120).unwrap();
+        assert!(!first.moved_to_past);
+        assert_eq!(ask(None, 10, 10), None, "it ends before it starts");
+        assert_eq!(ask(None, 10, 9), None);
+        let moved = ask(Some(&first), -2, -1).unwrap();
+        assert!(moved.moved_to_past && moved.first_start == hours(100));
+        assert!(ask(Some(&moved), -3, -2).unwrap().moved_to_past, "and stays one");
+        assert!(!ask(Some(&moved), 100, 120).unwrap().moved_to_past, "until the CA takes it back");
+        assert!(!ask(Some(&first), -2, 3).unwrap().moved_to_past, "it is due, and that is all");
+        let past = ask(None, -20, -10).unwrap();
+        assert!(!past.moved_to_past, "the first answer is no move");
+        assert!(!ask(Some(&past), -20, -9).unwrap().moved_to_past, "from past to past is none either");
+        let other = Window { serial: "02".into(), ..first };
+        assert!(!ask(Some(&other), -2, -1).unwrap().moved_to_past, "of another certificate");
+    }
+
+    #[test]
+    fn a_window_that_always_began_before_the_certificate_is_stale() {
+        let window = |first_start, start| Window {
+            serial: "".into(),
+            start: hours(start),
+            end: hours(start + 10),
+            first_start: hours(first_start),
+            moved_to_past: false,
+            explanation: None,
+        };
+        for (first_start, start, stale) in
+            [(-5, -5, true), (0, -1, true), (1, -5, false), (-5, 1, false), (3, 3, false)]
+        {
+            assert_eq!(window(first_start, start).is_stale(NOW), stale, "{first_start} {start}");
+        }
+    }
+
+    #[test]
+    fn the_ca_says_when_to_ask_again_within_bounds() {
+        for (asked, expected) in
+            [(None, 21_600), (Some(0), 60), (Some(59), 60), (Some(3600), 3600), (Some(1_000_000), 86_400)]
+        {
+            let at = asked.map(|s| NOW + Duration::from_secs(s));
+            assert_eq!(next_question(at, NOW).since(NOW).as_secs(), expected, "{asked:?}");
+        }
+        for (failures, expected) in
+            [(0, 60), (1, 60), (2, 120), (3, 240), (9, 15_360), (10, 21_600), (u32::MAX, 21_600)]
+        {
+            assert_eq!(next_question_after_failure(failures, None, NOW).since(NOW).as_secs(), expected, "{failures}");
+        }
+        assert_eq!(next_question_after_failure(1, Some(hours(5)), NOW), hours(5));
+    }
+}

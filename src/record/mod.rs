@@ -1,0 +1,383 @@
+//! What is remembered about one certificate across restarts: what was accepted, stored and tried, and what is in flight. Pure.
+//!
+//! One Secret `notariat-record.<namespace>.<secret>` in our own namespace. The JSON under `record` holds no secret; the last stored
+//! pair and the key of an order in flight are data keys beside it. Others may edit all of it: a record that does not read is an
+//! error, never an empty one, for an empty one would forget every wait.
+
+mod parts;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use parts::{History, InFlight, Leftover, Orphaned, Published, Stored, ToRevoke};
+use serde::{Deserialize, Serialize};
+
+use crate::base::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
+use crate::base::name::{Domain, ObjectRef};
+use crate::base::redact;
+use crate::base::sanitize::json_fault;
+use crate::base::secret::Secret;
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
+use crate::cert::facts::{Facts, hex, sha256};
+use crate::config::ZoneRule;
+use crate::config::entry::Entry;
+use crate::config::issuers::Issuer;
+use crate::config::metadata::{self, Metadata};
+use crate::config::namespaces::Namespaces;
+use crate::config::node::Node;
+use crate::kube::object::SecretObject;
+use crate::policy::attempts::CAP_WINDOW;
+use crate::policy::window::Window;
+
+/// The type of a record's Secret.
+pub const TYPE: &str = "notariat/record";
+/// The version this program writes. A higher one is never rewritten.
+const VERSION: u32 = 1;
+
+const DATA_RECORD: &str = "record";
+const DATA_CHAIN: &str = "tls.crt";
+const DATA_KEY: &str = "tls.key";
+const DATA_NEXT_KEY: &str = "next.key";
+
+/// The record of one certificate.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Everything that is not secret.
+    pub body: Body,
+    /// The last stored pair, to restore from; kept unless the entry says `keepCopy: false`.
+    pub copy: Option<Copy>,
+    /// The private key of the order in flight, PKCS#8 in PEM.
+    pub next_key: Option<Secret<Vec<u8>>>,
+}
+
+/// A stored pair.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// The chain in PEM.
+    pub chain: Vec<u8>,
+    /// The key in PEM.
+    pub key: Secret<Vec<u8>>,
+}
+
+/// The JSON of a record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Body {
+    version: u32,
+    /// The entry in its last accepted form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Box<Accepted>>,
+    /// What we stored last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
+    /// The times of the restores of the last hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restores: Vec<Time>,
+    /// What was tried, by name set and directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histories: Vec<History>,
+    /// The order that is being worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<Box<InFlight>>,
+    /// When the CA suggests to renew the certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// When it may be asked for that again; kept where nothing else remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_question: Option<Time>,
+    /// Certificates to revoke now that they are replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_revoke: Vec<ToRevoke>,
+    /// TXT values that could not be withdrawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<Leftover>,
+    /// The entry went, and what is known of its certificate is kept for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned: Option<Orphaned>,
+}
+
+/// The last accepted form of an entry, in the words of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    entry: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    zones: Vec<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<serde_json::Value>,
+    /// The object that wanted it: only who reads that one may say that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Word>,
+}
+
+/// What an entry was accepted as: itself and what it stood on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The entry.
+    pub entry: Entry,
+    /// The zones of its ConfigMap.
+    pub zones: Vec<ZoneRule>,
+    /// The issuer that it names.
+    pub issuer: Option<Issuer>,
+}
+
+/// Hashes of what the entries of a ConfigMap share, made once for all of them.
+#[derive(Clone, Debug)]
+pub struct SharedPrints {
+    zones: String,
+}
+
+impl SharedPrints {
+    /// Of the key `zones`.
+    pub fn of(zones: &[ZoneRule]) -> SharedPrints {
+        let zones: Vec<serde_json::Value> = zones.iter().map(json).collect();
+        SharedPrints { zones: hex(&digest_of(&[&serde_json::Value::from(zones).to_string()])) }
+    }
+
+    /// The part of an issuer.
+    pub fn issuer(issuer: &Issuer) -> String {
+        hex(&digest_of(&[&json(issuer).to_string()]))
+    }
+
+    /// The [`Accepted::fingerprint`] of an entry with these zones and the issuer of this part.
+    pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
+        let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
+        let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
+        digest_of(&[&json(&plain).to_string(), &self.zones, issuer, labels, annotations])
+    }
+}
+
+impl Accepted {
+    /// The form to remember.
+    pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
+        let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
+        Accepted { entry: json(entry), zones, issuer, source: Some(Word::shared(source)) }
+    }
+
+    /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
+    /// namespace that is no longer allowed.
+    pub fn read(&self, namespaces: &Namespaces) -> Option<Form> {
+        let node = |value: &serde_json::Value| serde_json::from_value::<Node>(value.clone()).ok();
+        let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
+        let zones =
+            crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
+        let issuer = match (&entry.issuer, &self.issuer) {
+            (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespaces).ok()?),
+            (Some(_), None) => return None,
+            (None, _) => None,
+        };
+        Some(Form { entry, zones, issuer })
+    }
+
+    /// Changes when what is wanted changes.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut entry = self.entry.clone();
+        let mut hash = |field: &str| {
+            let taken = entry.as_object_mut().and_then(|entry| entry.remove(field));
+            taken.map(|map| metadata::hash(&map)).unwrap_or_default()
+        };
+        let (labels, annotations) = (hash("labels"), hash("annotations"));
+        let zones = hex(&digest_of(&[&serde_json::Value::from(self.zones.clone()).to_string()]));
+        let issuer = self.issuer.as_ref().map(|issuer| hex(&digest_of(&[&issuer.to_string()]))).unwrap_or_default();
+        digest_of(&[&entry.to_string(), &zones, &issuer, &labels, &annotations])
+    }
+}
+
+fn json(value: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(value).expect("entries and rules are plain data with text keys")
+}
+
+/// Why a record can not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It does not read.
+    Broken(String),
+    /// A newer notariat wrote it.
+    Newer(u32),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Broken(e) => {
+                write!(
+                    f,
+                    "does not read ({e}); nothing is ordered without it: repair it, or delete it to forget what was tried"
+                )
+            }
+            Unusable::Newer(version) => {
+                write!(f, "is of version {version}, written by a newer notariat; this one leaves it alone")
+            }
+        }
+    }
+}
+
+const NAME: &str = "notariat-record.";
+
+/// The name of the record of the certificate in `secret`.
+pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
+    let plain = format!("{NAME}{}.{}", secret.namespace, secret.name);
+    let name = match plain.len() {
+        0..=253 => plain,
+        _ => format!("{NAME}{}", fingerprint(&[&secret.namespace, &secret.name])),
+    };
+    ObjectRef::new(own_namespace, &name)
+}
+
+/// Whether an object is a record by its name.
+pub fn is_one(at: &ObjectRef) -> bool {
+    at.name.starts_with(NAME)
+}
+
+/// The Secret of the certificate whose record has this name; `None` for other names, and for one that is a hash.
+pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
+    // No namespace has a dot in it.
+    let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
+    Some(ObjectRef::new(namespace, name))
+}
+
+/// The first half of a SHA-256.
+pub type Fingerprint = [u8; 16];
+
+/// A hash over the parts, in 32 hexadecimal digits.
+pub fn fingerprint(parts: &[&str]) -> String {
+    hex(&digest_of(parts))
+}
+
+fn digest_of(parts: &[&str]) -> Fingerprint {
+    let mut text = String::new();
+    for part in parts {
+        text.push_str(&format!("{} {part} ", part.len()));
+    }
+    *sha256(text.as_bytes()).first_chunk().expect("SHA-256 has 32 octets")
+}
+
+impl Record {
+    /// Reads the record of a Secret; a Secret that does not exist is a new record.
+    ///
+    /// # Errors
+    /// When it does not read or is of a newer version.
+    pub fn read(secret: Option<&SecretObject>) -> Result<Record, Unusable> {
+        let Some(secret) = secret else {
+            return Ok(Record::default());
+        };
+        if secret.kind != TYPE {
+            return Err(Unusable::Broken(format!("its type is {}, not {TYPE}", secret.kind)));
+        }
+        let json =
+            secret.value(DATA_RECORD).ok_or_else(|| Unusable::Broken(format!("it has no data key `{DATA_RECORD}`")))?;
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let broken = |e: serde_json::Error| Unusable::Broken(json_fault(&e));
+        let version = serde_json::from_slice::<Versioned>(json.expose()).map_err(broken)?.version;
+        if version > VERSION {
+            return Err(Unusable::Newer(version));
+        }
+        let body = serde_json::from_slice(json.expose()).map_err(broken)?;
+        let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
+            (Some(chain), Some(key)) => Some(Copy { chain: chain.expose().clone(), key: key.clone() }),
+            _ => None,
+        };
+        Ok(Record { body, copy, next_key: secret.value(DATA_NEXT_KEY).cloned() })
+    }
+
+    /// The data of the record's Secret. Sizes are bounded here, so that a record never grows over what Kubernetes stores.
+    pub fn data(&mut self, now: Time) -> BTreeMap<String, Secret<Vec<u8>>> {
+        self.body.version = VERSION;
+        self.body.trim(now);
+        let json = serde_json::to_string(&self.body).expect("a record is plain data with text keys");
+        let json = match redact::clean(&json) {
+            Cow::Borrowed(_) => json,
+            // Once more by its texts, so that it stays JSON.
+            Cow::Owned(_) => {
+                let mut body = serde_json::to_value(&self.body).expect("a record is plain data with text keys");
+                redact::clean_json(&mut body);
+                body.to_string()
+            }
+        };
+        let mut data = BTreeMap::from([(DATA_RECORD.to_owned(), Secret::new(json.into_bytes()))]);
+        if let Some(copy) = &self.copy {
+            data.insert(DATA_CHAIN.to_owned(), Secret::new(copy.chain.clone()));
+            data.insert(DATA_KEY.to_owned(), copy.key.clone());
+        }
+        if let Some(key) = &self.next_key {
+            data.insert(DATA_NEXT_KEY.to_owned(), key.clone());
+        }
+        data
+    }
+}
+
+impl Body {
+    /// The history of a name set at a directory.
+    pub fn history(&self, names: &[Domain], directory: &str) -> Option<&History> {
+        self.histories.iter().find(|h| h.names == names && h.directory == directory)
+    }
+
+    /// The same, made when there is none.
+    pub fn history_mut(&mut self, names: &[Domain], directory: &str, now: Time) -> &mut History {
+        let at = self.histories.iter().position(|h| h.names == names && h.directory == directory);
+        let at = at.unwrap_or_else(|| {
+            self.histories.push(History {
+                names: names.to_vec(),
+                directory: Word::shared(directory),
+                failures: 0,
+                stage: None,
+                severity: None,
+                error: None,
+                limited: false,
+                next_attempt: None,
+                inputs: String::new(),
+                orders: Vec::new(),
+                last_attempt: now,
+            });
+            self.histories.len() - 1
+        });
+        &mut self.histories[at]
+    }
+
+    /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
+    /// have no room for more. What was tried goes where no decision from `now` on looks at it: it succeeded, and counts no more.
+    pub fn slim(&mut self, facts: Option<&Facts>, now: Time) {
+        let alike = |word: &mut Word| *word = Word::shared(word);
+        if let Some(stored) = &mut self.stored {
+            alike(&mut stored.directory);
+            alike(&mut stored.key_type);
+            stored.profile.iter_mut().chain(&mut stored.account).for_each(alike);
+            if let Some(facts) = facts.filter(|facts| facts.serial == stored.serial && facts.cert_id == stored.cert_id)
+            {
+                (stored.serial, stored.cert_id) = (facts.serial.clone(), facts.cert_id.clone());
+            }
+        }
+        if let (Some(window), Some(facts)) = (&mut self.window, facts)
+            && window.serial == facts.serial
+        {
+            window.serial = facts.serial.clone();
+        }
+        self.histories.retain(|h| h.last_attempt + CAP_WINDOW > now || h.failures > 0 || h.next_attempt.is_some());
+        self.histories.shrink_to_fit();
+        for history in &mut self.histories {
+            alike(&mut history.directory);
+            history.names.shrink_to_fit();
+            history.orders.shrink_to_fit();
+        }
+    }
+
+    /// Drops what no decision looks at any more.
+    fn trim(&mut self, now: Time) {
+        for history in &mut self.histories {
+            history.orders.retain(|t| *t + CAP_WINDOW > now);
+            let excess = history.orders.len().saturating_sub(ORDERS_KEPT_MAX);
+            history.orders.drain(..excess);
+        }
+        self.histories.sort_by_key(|h| std::cmp::Reverse((!h.orders.is_empty(), h.last_attempt)));
+        self.histories.truncate(HISTORIES_MAX);
+        let excess = self.leftovers.len().saturating_sub(LEFTOVERS_MAX);
+        self.leftovers.drain(..excess);
+    }
+}
+
+#[cfg(test)]
+mod tests;

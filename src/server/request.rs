@@ -1,0 +1,197 @@
+//! Reads the head of a request and writes the head of an answer (RFC 9112), as far as GET and HEAD need it. Pure.
+//!
+//! Untrusted: every octet of a request. Of it only the method, the path, and whether there is a Host are looked at; nothing of it comes
+//! back in an answer.
+
+use std::io::{self, Write};
+
+use crate::base::limits::PORT_HEAD_OCTETS_MAX;
+
+/// A request for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Only the head of the answer is wanted.
+    pub head_only: bool,
+    /// The path, without the query.
+    pub path: String,
+}
+
+/// What came so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// The beginning of a head.
+    Part,
+    /// All of it.
+    Request(Request),
+    /// Nothing that is answered otherwise than by this.
+    Wrong(Status),
+}
+
+/// The statuses that are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of RFC 9110 and RFC 6585")]
+pub enum Status {
+    Ok,
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    RequestTimeout,
+    HeaderFieldsTooLarge,
+    ServiceUnavailable,
+}
+
+impl Status {
+    /// The code and the words for it.
+    pub const fn line(self) -> &'static str {
+        match self {
+            Status::Ok => "200 OK",
+            Status::BadRequest => "400 Bad Request",
+            Status::NotFound => "404 Not Found",
+            Status::MethodNotAllowed => "405 Method Not Allowed",
+            Status::RequestTimeout => "408 Request Timeout",
+            Status::HeaderFieldsTooLarge => "431 Request Header Fields Too Large",
+            Status::ServiceUnavailable => "503 Service Unavailable",
+        }
+    }
+}
+
+/// Plain text.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+/// What writes a large body. It is asked twice, for the length and for the body, and writes the same both times.
+pub type Writer = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Send>;
+
+/// The body of an answer.
+pub enum Body {
+    /// A few words.
+    Short(String),
+    /// More than is kept in memory at once.
+    Long(Writer),
+}
+
+/// An answer.
+pub struct Answer {
+    /// How it is.
+    pub status: Status,
+    /// The type of the body.
+    pub kind: &'static str,
+    /// The body.
+    pub body: Body,
+}
+
+impl Answer {
+    /// A few words.
+    pub fn short(status: Status, text: &str) -> Answer {
+        Answer { status, kind: TEXT, body: Body::Short(format!("{text}\n")) }
+    }
+
+    /// A status that says everything.
+    pub fn of(status: Status) -> Answer {
+        Answer::short(status, status.line())
+    }
+
+    /// The head, with the empty line.
+    pub fn head(&self, length: u64) -> String {
+        let allow = if self.status == Status::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
+        format!(
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {length}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+             X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\
+             Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n{allow}\r\n",
+            self.status.line(),
+            self.kind,
+        )
+    }
+}
+
+/// Reads what came so far.
+pub fn read(octets: &[u8]) -> Came {
+    let Some(end) = end(octets) else {
+        return if octets.len() >= PORT_HEAD_OCTETS_MAX {
+            Came::Wrong(Status::HeaderFieldsTooLarge)
+        } else {
+            Came::Part
+        };
+    };
+    if end > PORT_HEAD_OCTETS_MAX {
+        return Came::Wrong(Status::HeaderFieldsTooLarge);
+    }
+    parse(&octets[..end]).unwrap_or_else(Came::Wrong)
+}
+
+/// Where the last line before the empty one ends. A bare LF ends a line as well (RFC 9112 section 2.2).
+fn end(octets: &[u8]) -> Option<usize> {
+    let is_end = |at: &usize| octets[*at..].starts_with(b"\n\r\n") || octets[*at..].starts_with(b"\n\n");
+    (0..octets.len()).find(is_end).map(|at| at + 1)
+}
+
+fn parse(head: &[u8]) -> Result<Came, Status> {
+    let text = std::str::from_utf8(head).map_err(|_| Status::BadRequest)?;
+    let mut lines = text.lines();
+    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
+    let [method, target, version] = words[..] else { return Err(Status::BadRequest) };
+    if !version.starts_with("HTTP/1.") || !target.starts_with('/') {
+        return Err(Status::BadRequest);
+    }
+    // RFC 9112 section 3.2: whoever speaks HTTP/1.1 names the host, once.
+    let is_host = |line: &&str| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("host:"));
+    if version != "HTTP/1.0" && lines.filter(is_host).count() != 1 {
+        return Err(Status::BadRequest);
+    }
+    let head_only = match method {
+        "GET" => false,
+        "HEAD" => true,
+        _ => return Err(Status::MethodNotAllowed),
+    };
+    let path = target.split('?').next().unwrap_or(target).to_owned();
+    Ok(Came::Request(Request { head_only, path }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_its_method_and_its_path() {
+        let get = |path: &str| Came::Request(Request { head_only: false, path: path.to_owned() });
+        for (octets, expected) in [
+            ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", get("/livez")),
+            ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", get("/livez")),
+            ("GET / HTTP/1.0\n\n", get("/")),
+            ("GET / HTTP/1.0\r\n\r\n", get("/")),
+            ("HEAD / HTTP/1.0\r\n\r\n", Came::Request(Request { head_only: true, path: "/".to_owned() })),
+            ("", Came::Part),
+            ("GET /livez HTTP/1.1\r\nHost: a\r\n", Came::Part),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::MethodNotAllowed)),
+            ("GET / HTTP/1.1\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("GET /\r\n\r\n", Came::Wrong(Status::BadRequest)),
+            ("\n\n", Came::Wrong(Status::BadRequest)),
+        ] {
+            assert_eq!(read(octets.as_bytes()), expected, "{octets:?}");
+        }
+        assert_eq!(read(b"GET /\xff HTTP/1.0\r\n\r\n"), Came::Wrong(Status::BadRequest));
+    }
+
+    #[test]
+    fn a_head_that_is_too_large_is_refused_whether_it_ends_or_not() {
+        let of = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(length));
+        assert_eq!(read(of(PORT_HEAD_OCTETS_MAX).as_bytes()), Came::Wrong(Status::HeaderFieldsTooLarge));
+        let ended = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX));
+        assert_eq!(read(ended.as_bytes()), Came::Wrong(Status::HeaderFieldsTooLarge));
+        let fits = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX - 100));
+        assert!(matches!(read(fits.as_bytes()), Came::Request(_)));
+    }
+
+    #[test]
+    fn every_answer_closes_and_says_its_length() {
+        let head = Answer::of(Status::MethodNotAllowed).head(23);
+        let parts = ["HTTP/1.1 405 Method Not Allowed\r\n", "Content-Length: 23\r\n", "Connection: close\r\n"];
+        for part in parts.into_iter().chain(["Allow: GET, HEAD\r\n", "nosniff", "no-store", "default-src 'none'"]) {
+            assert!(head.contains(part), "{part} in {head}");
+        }
+        assert!(head.ends_with("\r\n\r\n") && !Answer::of(Status::Ok).head(0).contains("Allow"));
+    }
+}

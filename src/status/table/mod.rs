@@ -1,0 +1,198 @@
+//! The table for people: the most urgent first, within the width of a terminal, or wide. Pure.
+//!
+//! In a width the names give way first, then the issuer, and the Secret only when nothing else is left; what is wrong stands in a line
+//! of its own below the row.
+
+use std::time::Duration;
+
+use super::row::{Kind, Report, Row, State};
+use crate::base::name::ObjectRef;
+use crate::base::time::{Time, human};
+
+/// How a table is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Style<'a> {
+    /// Characters in a line; without it lines are as long as they are, and each row has all on one.
+    pub width: Option<usize>,
+    /// Whether states are coloured.
+    pub colour: bool,
+    /// Secrets of this namespace are named without it.
+    pub own: &'a str,
+}
+
+/// Characters that the names of a row and the issuer keep when there is too little room.
+const NAMES_LEAST: usize = 8;
+const ISSUER_LEAST: usize = 6;
+/// Characters between two columns.
+const GAP: usize = 2;
+
+/// Stands below where a sentence was cut: its end is what says what to do.
+const CUT: &str = "what ends in … stands whole in `notariat status -o wide`\n";
+
+/// The table, with a line that sums it up.
+pub fn table(report: &Report, style: Style<'_>, now: Time) -> String {
+    let mut text = String::new();
+    let (room, mut is_cut) = (style.width.unwrap_or(usize::MAX), false);
+    let mut fitted = |line: &str| {
+        is_cut |= line.chars().count() > room;
+        cut(line, room) + "\n"
+    };
+    if !report.rows.is_empty() {
+        let wide = style.width.is_none();
+        let mut lines = vec![head(wide)];
+        lines.extend(report.rows.iter().map(|row| cells(row, style.own, wide, now)));
+        let widths = widths(&lines, style.width);
+        for (place, cells) in lines.iter().enumerate() {
+            let row = place.checked_sub(1).map(|place| &report.rows[place]);
+            let colour = row.filter(|_| style.colour).map(|row| colour(row, now));
+            text += &line(cells, &widths, colour);
+            if let Some(detail) = row.filter(|_| !wide).and_then(|row| detail(row, now)) {
+                text += &fitted(&format!("  {detail}"));
+            }
+        }
+    }
+    for (kind, sentence) in &report.notes {
+        text += &fitted(&format!("{kind}: {sentence}"));
+    }
+    if is_cut {
+        text += CUT;
+    }
+    text + &summary(report, now)
+}
+
+/// How many there are of each state, and how far the first issuance is.
+fn summary(report: &Report, now: Time) -> String {
+    let mut parts = Vec::new();
+    for state in State::ALL {
+        let count = report.rows.iter().filter(|row| row.state == state).count();
+        if count > 0 {
+            parts.push(format!("{count} {state}"));
+        }
+    }
+    for (kind, word) in [(Kind::Refused, "entries refused"), (Kind::Unreadable, "ConfigMaps unreadable")] {
+        let count = report.notes.iter().filter(|(of, _)| *of == kind).count();
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    let total = report.rows.len();
+    let certificates = if total == 1 { "certificate" } else { "certificates" };
+    let counts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+    let progress = report.progress.map(|progress| {
+        let left = progress.until.map(|until| format!(", about {} left", human(until.since(now)))).unwrap_or_default();
+        format!("; stored {} of {}{left}", progress.stored, progress.total)
+    });
+    format!("{total} {certificates}{counts}{}\n", progress.unwrap_or_default())
+}
+
+/// Places of the columns that give way.
+const SECRET: usize = 0;
+const STATE: usize = 1;
+const ISSUER: usize = 4;
+const NAMES: usize = 5;
+
+fn head(wide: bool) -> Vec<String> {
+    const HEAD: [&str; 9] = ["SECRET", "STATE", "EXPIRES", "RENEWS", "ISSUER", "NAMES", "NEXT", "LEFT", "REASON"];
+    HEAD[..if wide { HEAD.len() } else { NAMES + 1 }].iter().map(|&word| word.to_owned()).collect()
+}
+
+fn cells(row: &Row, own: &str, wide: bool, now: Time) -> Vec<String> {
+    const NONE: &str = "-";
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+    let short = |at: &ObjectRef| if at.namespace == own { at.name.to_string() } else { at.to_string() };
+    let secrets: Vec<String> = row.secrets.iter().map(short).collect();
+    let names: Vec<String> = row.names.iter().map(ToString::to_string).collect();
+    let more = |all: &[String]| if all.len() > 1 { format!("{} +{}", all[0], all.len() - 1) } else { all.join(",") };
+    let mut cells = vec![
+        if wide { secrets.join(",") } else { more(&secrets) },
+        row.state.to_string(),
+        or_none(row.expires.map(|at| if at <= now { "expired".to_owned() } else { human(at.since(now)) })),
+        or_none(row.renewal.map(|(at, why)| format!("{} {why}", soon(at, now)))),
+        or_none(row.issuer.clone()),
+        if wide { names.join(",") } else { more(&names) },
+    ];
+    if wide {
+        cells.push(or_none(row.next_attempt.map(|at| soon(at, now))));
+        cells.push(or_none(row.attempts_left.map(|left| left.to_string())));
+        cells.push(or_none(what(row)));
+    }
+    cells
+}
+
+fn soon(at: Time, now: Time) -> String {
+    if at.since(now) == Duration::ZERO { "now".to_owned() } else { human(at.since(now)) }
+}
+
+/// What went wrong, else what is wrong.
+fn what(row: &Row) -> Option<String> {
+    let failed = row.failure.as_ref().map(|failure| match failure.stage {
+        Some(stage) => format!("{stage}: {}", failure.error),
+        None => failure.error.clone(),
+    });
+    // What is parked says what for; the failure is an older one.
+    failed.filter(|_| row.state != State::Parked).or_else(|| row.finding.clone())
+}
+
+/// The line below a row: when it goes on first, for the end may be cut off.
+fn detail(row: &Row, now: Time) -> Option<String> {
+    let left = row.attempts_left.map(|left| format!(" ({left} left before it expires)")).unwrap_or_default();
+    let next = row.next_attempt.map(|at| format!("next {}{left}: ", in_time(at, now)));
+    Some(format!("{}{}", next.unwrap_or_default(), what(row)?))
+}
+
+fn in_time(at: Time, now: Time) -> String {
+    let soon = soon(at, now);
+    if soon == "now" { soon } else { format!("in {soon}") }
+}
+
+/// The widths of the columns, so that a line has no more than `within`.
+fn widths(lines: &[Vec<String>], within: Option<usize>) -> Vec<usize> {
+    let columns = lines.first().map_or(0, Vec::len);
+    let widest = |column: usize| lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
+    let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+    let Some(within) = within else { return widths };
+    for (column, least) in [(NAMES, NAMES_LEAST), (ISSUER, ISSUER_LEAST), (SECRET, 1)] {
+        let all = widths.iter().sum::<usize>() + GAP * (columns - 1);
+        let excess = all.saturating_sub(within);
+        widths[column] = widths[column].saturating_sub(excess).max(least.min(widths[column]));
+    }
+    widths
+}
+
+fn line(cells: &[String], widths: &[usize], colour: Option<&str>) -> String {
+    let mut text = String::new();
+    for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let cell = cut(cell, *width);
+        // The last one needs no room behind it.
+        let pad = if place + 1 == cells.len() { 0 } else { width + GAP - cell.chars().count() };
+        text += &match colour.filter(|_| place == STATE) {
+            Some(colour) => format!("{colour}{cell}\x1b[0m"),
+            None => cell,
+        };
+        text.extend(std::iter::repeat_n(' ', pad));
+    }
+    text + "\n"
+}
+
+/// At most `width` characters, the last one an ellipsis where some are left out.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Green is well, yellow goes on by itself, red needs somebody or serves nobody.
+fn colour(row: &Row, now: Time) -> &'static str {
+    let serves = row.expires.is_some_and(|at| now < at);
+    match row.state {
+        State::Valid => "\x1b[32m",
+        State::Refused | State::Contested | State::Unknown => "\x1b[31m",
+        State::Issuing | State::Waiting | State::Orphaned => "\x1b[33m",
+        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial if serves => "\x1b[33m",
+        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial => "\x1b[31m",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! The CAs: whether each is there, and gives what is configured.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::report::{Level, Report};
+use crate::acme::client::Client;
+use crate::acme::error::AcmeError;
+use crate::acme::wire::Directory;
+use crate::base::limits::{CHECK_CLOCK_OFFSET, CLOCK_OFFSET_MAX};
+use crate::base::name::ObjectRef;
+use crate::base::sanitize::one_line;
+use crate::base::time::human;
+use crate::issuance::Context;
+use crate::issuance::account::{Office, reference, url_of};
+use crate::sources::Wanted;
+
+/// What is known of the CA of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Authority {
+    pub(super) directory: Arc<Directory>,
+    /// The URL of the account, where one is registered.
+    pub(super) account: Option<String>,
+}
+
+/// The CAs that were asked.
+#[derive(Debug, Default)]
+pub(super) struct Authorities {
+    directories: BTreeMap<(String, Option<ObjectRef>), Option<Arc<Directory>>>,
+    accounts: BTreeMap<ObjectRef, Option<String>>,
+    /// Profiles that were said to be missing.
+    said: BTreeSet<(String, String)>,
+}
+
+impl Authorities {
+    /// The CA of an entry; says what is to be said of it, once. None where it can not be had.
+    pub(super) fn say(&mut self, report: &mut Report, context: &Context, wanted: &Wanted) -> Option<Authority> {
+        let directory = context.cas.directory(wanted);
+        let object = format!("CA {}", directory.url());
+        let client = match context.cas.client(&context.store, wanted) {
+            Ok(client) => client,
+            Err(failed) => {
+                report.say(Level::Fault, &object, failed.error);
+                return None;
+            }
+        };
+        let roots = wanted.issuer.as_ref().and_then(|issuer| issuer.ca_secret.clone());
+        let place = (directory.url().to_owned(), roots);
+        if !self.directories.contains_key(&place) {
+            let found = reached(report, &object, &client);
+            if found.is_some() && (directory.is_staging() || !directory.is_explicit()) {
+                let sentence = "is for trying: nobody trusts its certificates; production is another -acme or issuer";
+                report.say(Level::Warning, &object, sentence.to_owned());
+            }
+            self.directories.insert(place.clone(), found);
+        }
+        let found = self.directories[&place].clone()?;
+        self.profile(report, &object, wanted, &found);
+        let at = reference(directory.url(), wanted, &context.namespace);
+        if !self.accounts.contains_key(&at) {
+            let office = Office { store: &context.store, ca: &client, own_namespace: &context.namespace };
+            let account = account(report, &object, &at, office, wanted, &found);
+            self.accounts.insert(at.clone(), account);
+        }
+        Some(Authority { directory: found, account: self.accounts[&at].clone() })
+    }
+
+    fn profile(&mut self, report: &mut Report, object: &str, wanted: &Wanted, directory: &Directory) {
+        let profiles = &directory.meta.profiles;
+        let Some(profile) = wanted.profile().filter(|profile| !profiles.contains_key(*profile)) else { return };
+        if self.said.insert((object.to_owned(), profile.to_owned())) {
+            let has = match profiles.is_empty() {
+                true => "it has none".to_owned(),
+                false => format!("it has {}", one_line(&profiles.keys().cloned().collect::<Vec<_>>().join(", "))),
+            };
+            let secret = wanted.entry.main_secret();
+            let sentence =
+                format!("has no profile {profile:?}, which the entry for {secret} names in `profile`: {has}");
+            report.say(Level::Fault, object, sentence);
+        }
+    }
+}
+
+/// Fetches the directory and compares the clocks.
+fn reached(report: &mut Report, object: &str, client: &Client) -> Option<Arc<Directory>> {
+    let directory = match client.directory() {
+        Ok(directory) => directory,
+        Err(AcmeError::Network(e)) if !e.is_untrusted() => {
+            report.miss(
+                object,
+                format!("{e}: is the URL right (-acme, or `directory` of the issuer), and may this machine reach it?"),
+            );
+            return None;
+        }
+        Err(e @ AcmeError::Network(_)) => {
+            report.miss(object, e.to_string());
+            return None;
+        }
+        Err(e) => {
+            report.say(Level::Fault, object, e.to_string());
+            return None;
+        }
+    };
+    let terms = directory.meta.terms_of_service.as_deref().map_or_else(
+        || "no terms of service".to_owned(),
+        |url| format!("terms of service {}, agreed to with the account", one_line(url)),
+    );
+    let profiles = match directory.meta.profiles.is_empty() {
+        true => "no profiles".to_owned(),
+        false => format!("profiles {}", directory.meta.profiles.keys().cloned().collect::<Vec<_>>().join(", ")),
+    };
+    report.say(Level::Ok, object, format!("reached; {terms}; {profiles}"));
+    let offset = client.clock_offset().unwrap_or_default();
+    let by = Duration::from_secs(offset.unsigned_abs());
+    if by > CHECK_CLOCK_OFFSET {
+        let way = if offset > 0 { "behind" } else { "ahead of" };
+        let sentence = format!("this machine's clock is {} {way} the CA's: set the clocks (NTP)", human(by));
+        report.say(if by > CLOCK_OFFSET_MAX { Level::Fault } else { Level::Warning }, object, sentence);
+    }
+    Some(directory)
+}
+
+/// The URL of the account, and whether one can be had where there is none.
+fn account(
+    report: &mut Report,
+    object: &str,
+    at: &ObjectRef,
+    office: Office<'_>,
+    wanted: &Wanted,
+    directory: &Directory,
+) -> Option<String> {
+    let stored = match office.store.secret(at) {
+        Ok(stored) => stored,
+        Err(e) => {
+            report.miss(object, format!("the account: {e}"));
+            return None;
+        }
+    };
+    if let Some(url) = stored.as_ref().and_then(url_of) {
+        report.say(Level::Ok, object, format!("the account {} of the Secret {at} is registered", one_line(&url)));
+        return Some(url);
+    }
+    let issuer = wanted.issuer.as_deref();
+    match issuer.and_then(|issuer| issuer.eab_secret.as_ref()).map(|from| office.external(from)) {
+        Some(Err(e)) => report.say(Level::Fault, object, e),
+        Some(Ok(_)) => {
+            report.say(Level::Ok, object, "an account is registered with the first order, with its EAB".to_owned())
+        }
+        // An account that is taken over exists, and needs none.
+        None if directory.meta.external_account_required && issuer.is_none_or(|i| i.account_secret.is_none()) => {
+            report.say(
+                Level::Fault,
+                object,
+                "wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you"
+                    .to_owned(),
+            );
+        }
+        None => report.say(Level::Ok, object, "an account is registered with the first order".to_owned()),
+    }
+    None
+}

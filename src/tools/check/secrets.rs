@@ -1,0 +1,98 @@
+//! What is done about each certificate, and when, as lines of the check. Pure.
+
+use super::report::{Level, Report};
+use crate::base::time::{Time, human};
+use crate::status::row::{Report as Status, Row, State};
+
+/// Adds a line for each certificate, as `notariat status` sees it.
+pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
+    for row in &status.rows {
+        let secrets: Vec<String> = row.secrets.iter().map(ToString::to_string).collect();
+        let object = format!("Secret {}", secrets.join(", "));
+        match row.state {
+            State::Unknown => report.miss(&object, sentence(row, now)),
+            State::Refused => report.say(Level::Fault, &object, sentence(row, now)),
+            State::Parked
+            | State::BackingOff
+            | State::RateLimited
+            | State::Capped
+            | State::Contested
+            | State::Partial
+            | State::Orphaned => {
+                report.say(Level::Warning, &object, sentence(row, now));
+            }
+            State::Valid | State::Issuing | State::Waiting => {
+                let is_late = row.expires.is_some_and(|at| at <= now);
+                // Of what is valid, what some clients will not like.
+                let is_doubted = row.state == State::Valid && row.finding.is_some();
+                report.say(if is_late || is_doubted { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
+            }
+        }
+    }
+}
+
+/// The state, what is wrong, what comes next.
+fn sentence(row: &Row, now: Time) -> String {
+    let soon = |at: Time| if at <= now { "now".to_owned() } else { format!("in {}", human(at.since(now))) };
+    let mut parts = vec![row.state.to_string()];
+    parts.extend(row.finding.clone());
+    parts.extend(row.failure.as_ref().map(|failure| match failure.stage {
+        Some(stage) => format!("the last attempt failed, {stage}: {}", failure.error),
+        None => format!("the last attempt failed: {}", failure.error),
+    }));
+    parts.extend(row.expires.map(|at| match at <= now {
+        true => "expired".to_owned(),
+        false => format!("expires {}", soon(at)),
+    }));
+    parts.extend(row.renewal.map(|(at, why)| format!("renewed {} ({why})", soon(at))));
+    parts.extend(row.next_attempt.map(|at| format!("next attempt {}", soon(at))));
+    if row.state == State::Waiting {
+        parts.push(format!("the next pass orders or restores it, from {}", row.directory));
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::name::ObjectRef;
+    use crate::status::row::Failure;
+
+    #[test]
+    fn each_state_has_its_level_and_says_what_comes_next() {
+        let now = Time::from_unix(1_800_000_000);
+        let day = |days: u64| now + std::time::Duration::from_secs(days * 86_400);
+        let row = Row {
+            secrets: vec![ObjectRef::new("ns", "web")],
+            names: Vec::new(),
+            state: State::Valid,
+            issuer: None,
+            directory: "https://ca.test/dir".to_owned(),
+            expires: Some(day(60)),
+            renewal: None,
+            finding: None,
+            failure: None,
+            next_attempt: None,
+            attempts_left: None,
+            is_first: false,
+        };
+        let failure = Failure { stage: None, error: "no".to_owned(), failures: 1, at: now };
+        let rows = vec![
+            row.clone(),
+            Row { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
+            Row { state: State::Waiting, expires: Some(now), ..row.clone() },
+            Row { state: State::BackingOff, failure: Some(failure), next_attempt: Some(day(3)), ..row.clone() },
+            Row { state: State::Refused, expires: None, finding: Some("WrongType".to_owned()), ..row },
+        ];
+        let mut report = Report::default();
+        say(&mut report, &Status { rows, notes: Vec::new(), progress: None }, now);
+        assert_eq!(
+            report.text(false),
+            "ok       Secret ns/web: Valid; expires in 60d\n\
+             warning  Secret ns/web: Valid; holds the leaf alone; expires in 60d\n\
+             warning  Secret ns/web: Waiting; expired; the next pass orders or restores it, from https://ca.test/dir\n\
+             warning  Secret ns/web: BackingOff; the last attempt failed: no; expires in 60d; next attempt in 3d\n\
+             fault    Secret ns/web: Refused; WrongType\n"
+        );
+    }
+}

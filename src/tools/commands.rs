@@ -1,0 +1,82 @@
+//! The commands besides the daemon: they write a wish into a Secret, which the daemon serves, or give an account a new key.
+
+use crate::acme::client::Client;
+use crate::base::limits::STORE_TRIES;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time;
+use crate::cert::facts;
+use crate::cli::{Arguments, Wish};
+use crate::http::Http;
+use crate::http::tls::Trust;
+use crate::issuance::account::{Office, directory_of};
+use crate::kube::object::SecretObject;
+use crate::policy::Directory;
+use crate::policy::FORCE;
+use crate::policy::held::annotation;
+use crate::start::{Place, open, read_roots};
+use crate::store::{Sharing, Store, StoreError};
+
+/// Runs a command. Returns what is to be told.
+///
+/// # Errors
+/// One sentence that says what is wrong where.
+pub fn run(wish: &Wish, arguments: &Arguments) -> Result<String, String> {
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
+    let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
+    match wish {
+        Wish::Renew { secret, force } => renew(&store, &at(secret)?, *force),
+        Wish::Revoke { secret, reason } => revoke(&store, &at(secret)?, reason),
+        Wish::Rollover { account } => roll_over(&store, &at(account)?, arguments, &namespace),
+    }
+}
+
+fn renew(store: &Store, at: &ObjectRef, force: bool) -> Result<String, String> {
+    let value = format!("{}{}", time::now(), if force { FORCE } else { "" });
+    annotate(store, at, |_| Ok((annotation::RENEW, value.clone())))?;
+    Ok(format!("{at}: a renewal is asked for; notariat serves it when it looks next, if the Secret is one of its own"))
+}
+
+fn revoke(store: &Store, at: &ObjectRef, reason: &str) -> Result<String, String> {
+    let serial_of = |secret: &SecretObject| {
+        let chain = secret.value("tls.crt").ok_or_else(|| "it holds no certificate".to_owned())?;
+        let (_, facts) = facts::read(chain.expose()).map_err(|e| format!("tls.crt: {e}"))?;
+        Ok((annotation::REVOKE, format!("{reason} {}", facts.serial)))
+    };
+    let value = annotate(store, at, serial_of)?;
+    let serial = value.split(' ').next_back().unwrap_or_default();
+    Ok(format!(
+        "{at}: the certificate {serial} is to be revoked ({reason}); notariat first stores another one in its place, unless its key is known to others"
+    ))
+}
+
+/// Writes one annotation, over whatever else changes meanwhile. Returns its value.
+fn annotate(
+    store: &Store,
+    at: &ObjectRef,
+    value: impl Fn(&SecretObject) -> Result<(&'static str, String), String>,
+) -> Result<String, String> {
+    for _ in 0..STORE_TRIES {
+        let secret = store.secret(at).map_err(|e| format!("{at}: {e}"))?;
+        let secret = secret.ok_or_else(|| format!("the Secret {at} does not exist"))?;
+        let (name, value) = value(&secret).map_err(|e| format!("{at}: {e}"))?;
+        match store.annotate(&secret, name, &value) {
+            Ok(()) => return Ok(value),
+            Err(StoreError::Conflict) => {}
+            Err(e) => return Err(format!("{at}: {e}")),
+        }
+    }
+    Err(format!("{at}: {}", StoreError::Conflict))
+}
+
+fn roll_over(store: &Store, at: &ObjectRef, arguments: &Arguments, namespace: &str) -> Result<String, String> {
+    let secret = store.secret(at).map_err(|e| format!("{at}: {e}"))?;
+    let secret = secret.ok_or_else(|| format!("the Secret {at} does not exist; the log names it at `account`"))?;
+    let directory = directory_of(&secret).ok_or_else(|| format!("{at} is not the Secret of an ACME account"))?;
+    let trust = Trust { public_roots: true, roots_pem: read_roots(arguments)?, ..Trust::default() };
+    let directory = Directory::new(&directory, true);
+    let ca = Client::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Stop::new());
+    let office = Office { store, ca: &ca, own_namespace: namespace };
+    let account = office.roll_over(at).map_err(|failed| failed.error)?;
+    Ok(format!("{at}: the account {account} has a new key"))
+}

@@ -1,0 +1,320 @@
+//! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps and Roles, with what is wrong
+//! with the objects themselves.
+//!
+//! A manifest is one or several documents, each an object or a List. The namespace of a ConfigMap is that of `-namespace`, else its own,
+//! else kubectl's `default`; the ConfigMaps of one namespace are those of one notariat. Tested by tests/it/manifests.rs: the three
+//! commands read the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::base::limits::{CONFIG_MAP_OCTETS_MAX, MANIFEST_OCTETS_MAX};
+use crate::base::name::ObjectRef;
+use crate::config::fields::{Fault, Fields};
+use crate::config::node::{self, Node};
+use crate::config::{Data, bounds, data};
+
+/// What a manifest has of what concerns us.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    /// The ConfigMaps in the order of the manifest.
+    pub config_maps: Vec<ConfigMap>,
+    /// The Roles and ClusterRoles.
+    pub roles: Vec<Role>,
+}
+
+/// The data of ConfigMaps.
+pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
+
+/// A ConfigMap.
+#[derive(Debug)]
+pub struct ConfigMap {
+    /// Its namespace and name.
+    pub at: ObjectRef,
+    /// Its data.
+    pub data: Data,
+    /// What is wrong besides the contents, a sentence each.
+    pub faults: Vec<String>,
+}
+
+/// A Role or a ClusterRole.
+#[derive(Debug)]
+pub struct Role {
+    /// The name; empty where there is none.
+    pub name: String,
+    /// The namespace that the object says.
+    pub namespace: Option<String>,
+    /// Whether the object is a ClusterRole.
+    pub is_cluster: bool,
+    /// The items of `rules`.
+    pub rules: Vec<Value>,
+}
+
+/// The namespace of an object that says none, where the command line says none either: kubectl's.
+const NAMESPACE: &str = "default";
+
+/// Reads the manifest that `flag` names (`-` is standard input). `namespace` is that of the command line.
+///
+/// # Errors
+/// One sentence with the flag and the file, when the file can not be read, is larger than [`MANIFEST_OCTETS_MAX`], or is not YAML.
+pub fn open(flag: &str, file: &Path, namespace: Option<&str>) -> Result<Manifest, String> {
+    let told = |e: String| format!("-{flag} {}: {e}", file.display());
+    let mut octets = Vec::new();
+    let mut source: Box<dyn std::io::Read> = match file.as_os_str().as_encoded_bytes() {
+        b"-" => Box::new(std::io::stdin()),
+        _ => Box::new(std::fs::File::open(file).map_err(|e| told(e.to_string()))?),
+    };
+    source.by_ref().take(MANIFEST_OCTETS_MAX + 1).read_to_end(&mut octets).map_err(|e| told(e.to_string()))?;
+    if octets.len() as u64 > MANIFEST_OCTETS_MAX {
+        return Err(told("is larger than any ConfigMap".to_owned()));
+    }
+    let text = String::from_utf8(octets).map_err(|e| told(data::encoding(e.as_bytes())))?;
+    read(&text, namespace).map_err(told)
+}
+
+/// Reads all documents, and the items of Lists. Other objects are passed over.
+fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
+    bounds::check_manifest(text)?;
+    let mut found = Manifest::default();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let object = Node::deserialize(document).map_err(|e| node::sentence(text, &e))?;
+        found.add(&object, namespace);
+    }
+    let mut seen = BTreeSet::new();
+    for config_map in &mut found.config_maps {
+        if !seen.insert(&config_map.at) {
+            config_map.faults.push("stands here twice; `kubectl apply` would leave the last, so remove one".to_owned());
+        }
+    }
+    Ok(found)
+}
+
+impl Manifest {
+    /// The ConfigMaps by namespace, for a command that prints what follows from them.
+    ///
+    /// # Errors
+    /// A line for each fault of an object, or that there is no ConfigMap.
+    pub fn by_namespace(self) -> Result<BTreeMap<String, ConfigMaps>, String> {
+        let faults = |map: &ConfigMap| {
+            let at = map.at.clone();
+            map.faults.iter().map(move |fault| format!("ConfigMap {at}: {fault}")).collect::<Vec<_>>()
+        };
+        let faults: Vec<String> = self.config_maps.iter().flat_map(faults).collect();
+        if !faults.is_empty() {
+            return Err(faults.join("\nnotariat: "));
+        }
+        let mut found = BTreeMap::<String, ConfigMaps>::new();
+        for ConfigMap { at, data, .. } in self.config_maps {
+            found.entry(at.namespace.to_string()).or_default().insert(at, data);
+        }
+        if found.is_empty() { Err("has no ConfigMap".to_owned()) } else { Ok(found) }
+    }
+
+    /// Adds an object, or those of a List. As for kubectl, the items of a `ConfigMapList` need no kind and no version of their own.
+    fn add(&mut self, object: &Node, namespace: Option<&str>) {
+        let kind = word(object, "kind");
+        match (kind.and_then(|kind| kind.strip_suffix("List")), object.get("items"), kind) {
+            (Some(of), Some(Node::List(items)), _) => {
+                for item in items {
+                    match item {
+                        Node::Map(pairs) if !of.is_empty() && item.get("kind").is_none() => {
+                            let mut pairs = pairs.clone();
+                            pairs.push((Node::Text("kind".to_owned()), Node::Text(of.to_owned())));
+                            if let (None, Some(version)) = (item.get("apiVersion"), object.get("apiVersion")) {
+                                pairs.push((Node::Text("apiVersion".to_owned()), version.clone()));
+                            }
+                            self.add(&Node::Map(pairs), namespace);
+                        }
+                        item => self.add(item, namespace),
+                    }
+                }
+            }
+            (_, _, Some("ConfigMap")) => self.config_maps.push(config_map(object, namespace)),
+            (_, _, Some(kind @ ("Role" | "ClusterRole"))) => {
+                let metadata = object.get("metadata").unwrap_or(&Node::Null);
+                let rules = object.get("rules").map(value);
+                self.roles.push(Role {
+                    name: word(metadata, "name").unwrap_or_default().to_owned(),
+                    namespace: word(metadata, "namespace").map(str::to_owned),
+                    is_cluster: kind == "ClusterRole",
+                    rules: rules.and_then(|rules| rules.as_array().cloned()).unwrap_or_default(),
+                });
+            }
+            (_, _, Some(_) | None) => {}
+        }
+    }
+}
+
+fn config_map(object: &Node, namespace: Option<&str>) -> ConfigMap {
+    let mut faults = Vec::new();
+    let mut fault = |field: &str, sentence: String| faults.push(Fault { field: field.to_owned(), sentence });
+    if word(object, "apiVersion") != Some("v1") {
+        fault("apiVersion", "must be v1".to_owned());
+    }
+    let metadata = object.get("metadata").unwrap_or(&Node::Null);
+    let namespace = namespace.or(word(metadata, "namespace")).unwrap_or(NAMESPACE);
+    let name = word(metadata, "name").unwrap_or_default();
+    let at = ObjectRef::parse(name, namespace).unwrap_or_else(|e| {
+        match metadata.get("name") {
+            None => fault("metadata.name", "is missing".to_owned()),
+            Some(Node::Text(name)) => fault("metadata.name", format!("{name:?} {e}")),
+            Some(other) => fault("metadata.name", format!("is {}; put quotes around it", other.kind())),
+        }
+        ObjectRef::new(namespace, "?")
+    });
+    let mut data = Data::from(object.get("data").map(|data| texts(data, &mut faults)).unwrap_or_default());
+    if let Some(Node::Map(pairs)) = object.get("binaryData") {
+        for (key, value) in pairs {
+            let key = if let Node::Text(key) = key { key } else { key.kind() };
+            let Node::Text(value) = value else {
+                let sentence = format!("is {}; it must be base64", value.kind());
+                faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                continue;
+            };
+            let folded: String = value.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+            match STANDARD.decode(folded) {
+                Ok(octets) => data.add_binary(key.to_owned(), &octets),
+                Err(_) => {
+                    let sentence = "is not base64".to_owned();
+                    faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                }
+            }
+        }
+    }
+    let mut fields = Fields::of(object, "", &mut faults);
+    for field in ["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"] {
+        fields.take(field);
+    }
+    fields.finish(&mut faults);
+    ConfigMap { at, data, faults: faults.iter().map(Fault::to_string).collect() }
+}
+
+/// The data of a ConfigMap: a mapping from keys to texts.
+fn texts(data: &Node, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let pairs = match data {
+        Node::Map(pairs) => pairs.as_slice(),
+        Node::Null => &[],
+        other => {
+            let sentence = format!("is {}; it must be a mapping (`certificates: |` and text below it)", other.kind());
+            faults.push(Fault { field: "data".to_owned(), sentence });
+            &[]
+        }
+    };
+    for (key, value) in pairs {
+        let mut fault = |key: &str, sentence| faults.push(Fault { field: format!("data.{key}"), sentence });
+        match (key, value) {
+            (Node::Text(key), _) if found.contains_key(key) => {
+                fault(key, "stands here twice; YAML would take the last, so remove one".to_owned());
+            }
+            (Node::Text(key), Node::Text(text)) => drop(found.insert(key.clone(), text.clone())),
+            // Kubernetes takes it as an empty text.
+            (Node::Text(key), Node::Null) => drop(found.insert(key.clone(), String::new())),
+            (Node::Text(key), other) => {
+                fault(
+                    key,
+                    format!("is {}; it must be text: write `{key}: |` and indent what is below it", other.kind()),
+                );
+            }
+            (other, _) => fault("", format!("has a key that is {}; put quotes around it", other.kind())),
+        }
+    }
+    let octets: usize = found.values().map(String::len).sum();
+    if octets > CONFIG_MAP_OCTETS_MAX {
+        let sentence = format!(
+            "has {octets} octets; Kubernetes allows {CONFIG_MAP_OCTETS_MAX}: use several ConfigMaps (-config takes several names)"
+        );
+        faults.push(Fault { field: "data".to_owned(), sentence });
+    }
+    found
+}
+
+fn word<'n>(node: &'n Node, field: &str) -> Option<&'n str> {
+    match node.get(field) {
+        Some(Node::Text(text)) => Some(text),
+        Some(_) | None => None,
+    }
+}
+
+/// The same as JSON, in which rules are read.
+fn value(node: &Node) -> Value {
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(b) => Value::from(*b),
+        Node::Integer(n) => Value::from(*n),
+        Node::Number(text) | Node::Text(text) => Value::from(text.as_str()),
+        Node::List(items) => items.iter().map(value).collect(),
+        Node::Map(pairs) => pairs
+            .iter()
+            .filter_map(|(key, item)| if let Node::Text(key) = key { Some((key.clone(), value(item))) } else { None })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_maps_are_found_in_a_manifest() {
+        let object = |namespace: &str, name: &str| {
+            format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}{namespace}}}, data: {{certificates: '[]'}}}}"
+            )
+        };
+        let of = |namespace: &str, name: &str| object(&format!(", namespace: {namespace}"), name);
+        let list =
+            |kind: &str, items: &[String]| format!("apiVersion: v1\nkind: {kind}\nitems: [{}]\n", items.join(", "));
+        let found = |text: &str, namespace: Option<&str>| {
+            let found = read(text, namespace)?.by_namespace()?;
+            Ok::<_, String>(
+                found.values().flat_map(BTreeMap::keys).map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            )
+        };
+        let bare = "{metadata: {name: x, namespace: a}}".to_owned();
+        let example = include_str!("../../deploy/example.yaml");
+        for (text, namespace, expected) in [
+            (example, Some("team"), Ok("team/notariat")),
+            (example, None, Ok("default/notariat")),
+            (&of("a", "x"), None, Ok("a/x")),
+            (&of("a", "x"), Some("b"), Ok("b/x")),
+            (&object("", "x"), None, Ok("default/x")),
+            (&(of("a", "x") + "\n---\n" + &of("a", "y")), None, Ok("a/x a/y")),
+            (&(of("a", "x") + "\n---\n---\n" + &of("b", "y")), None, Ok("a/x b/y")),
+            (&list("List", &[of("a", "x"), object("", "y")]), None, Ok("a/x default/y")),
+            (
+                &list("List", &[list("List", &[of("a", "x")]).replace('\n', ", ")].map(|list| format!("{{{list}}}"))),
+                None,
+                Ok("a/x"),
+            ),
+            (&list("ConfigMapList", &[of("a", "x"), bare.replace('x', "y")]), None, Ok("a/x a/y")),
+            (&list("SecretList", std::slice::from_ref(&bare)), None, Err("has no ConfigMap")),
+            (&list("List", &[bare]), None, Err("has no ConfigMap")),
+            (&(of("a", "x") + "\n---\n" + &of("a", "x")), None, Err("ConfigMap a/x: stands here twice")),
+            ("kind: Secret\nmetadata: {name: x}", Some("a"), Err("has no ConfigMap")),
+            ("", Some("a"), Err("has no ConfigMap")),
+            ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}", Some("a"), Ok("a/x")),
+            ("kind: ConfigMap\nmetadata: {name: x}", Some("a"), Err("ConfigMap a/x: apiVersion: must be v1")),
+            ("apiVersion: v1\nkind: ConfigMap", Some("a"), Err("metadata.name: is missing")),
+            ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: X}\ndata: {}", Some("a"), Err("\"X\" is not a name")),
+            (
+                &of("a", "x").replace("'[]'", "[]"),
+                None,
+                Err("ConfigMap a/x: data.certificates: is a list; it must be text"),
+            ),
+            ("kind: [", Some("a"), Err("is not YAML")),
+        ] {
+            match (found(text, namespace), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(e), Err(part)) => assert!(e.contains(part), "{text}: {e}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        }
+    }
+}

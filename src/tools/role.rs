@@ -1,0 +1,248 @@
+//! `notariat role`: prints the Roles that are enough for a configuration, one for each namespace, narrowed to the names of its Secrets.
+//!
+//! Input: a ConfigMap, of the place where the daemon would read it or of a manifest in a file, which is not applied yet. Nothing is
+//! written. Tested by tests/it/roles.rs: the API server takes what is printed, and a run needs nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::cli::Arguments;
+use crate::config::namespaces::Namespaces;
+use crate::config::{self, Unreadable};
+use crate::issuance::cas::Cas;
+use crate::issuance::objects::objects;
+use crate::kube::permission::{Kind, Names, RIGHTS, Right};
+use crate::sources::{Wishes, configmap};
+use crate::start::{Place, directory, open};
+use crate::status::bulletin;
+use crate::store::Sharing;
+use crate::tools::manifest::{self, ConfigMaps};
+
+/// What one notariat reads.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its own namespace.
+    pub own: String,
+    /// Its ConfigMaps.
+    pub config_maps: ConfigMaps,
+    /// What is wanted in them.
+    pub wishes: Wishes,
+}
+
+/// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
+///
+/// # Errors
+/// One sentence that says what is wrong where: an entry that would be refused has no Role.
+pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
+    let instances = instances(file, arguments)?;
+    let mut roles = BTreeMap::<String, (&str, String)>::new();
+    for Instance { own, config_maps, wishes } in &instances {
+        for (namespace, names) in needed(wishes, config_maps.keys(), own, arguments)? {
+            let printed = role(&namespace, own, &names);
+            if let Some((other, _)) = roles.insert(namespace.clone(), (own, printed)) {
+                return Err(format!(
+                    "the ConfigMaps of {other} and those of {own} need a Role in {namespace} each, and both have the same name; \
+                     print the Roles of one namespace at a time"
+                ));
+            }
+        }
+    }
+    let roles: Vec<String> = roles.into_values().map(|(_, role)| role).collect();
+    Ok(format!(
+        "# Printed by `notariat role` for {}: print it anew when that changes.\n{}",
+        sources(&instances),
+        roles.join("---\n")
+    ))
+}
+
+/// The ConfigMaps of all, for the first line of what is printed.
+pub fn sources(instances: &[Instance]) -> String {
+    let names = instances.iter().flat_map(|instance| instance.config_maps.keys());
+    names.map(configmap::source).collect::<Vec<_>>().join(", ")
+}
+
+/// What is wanted in the ConfigMaps of `file`, by namespace, or else in those that the arguments name.
+///
+/// # Errors
+/// As [`run`].
+pub fn instances(file: Option<&Path>, arguments: &Arguments) -> Result<Vec<Instance>, String> {
+    let config_maps = match file {
+        Some(file) => manifest::open("f", file, arguments.namespace.as_deref())?
+            .by_namespace()
+            .map_err(|e| format!("-f {}: {e}", file.display()))?,
+        None => BTreeMap::from([in_place(arguments)?]),
+    };
+    config_maps.into_iter().map(|(own, config_maps)| instance(own, config_maps, arguments)).collect()
+}
+
+fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {
+    let namespaces = Namespaces::new(&own, &arguments.allow_namespaces);
+    let mut wishes = Wishes::default();
+    for (name, data) in &config_maps {
+        let config = config::read(data, &namespaces).map_err(|Unreadable(e)| format!("ConfigMap {name}: {e}"))?;
+        configmap::add(&mut wishes, name, &config, |_| None);
+    }
+    if !wishes.refused.is_empty() {
+        let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
+        return Err(refused.join("\nnotariat: "));
+    }
+    Ok(Instance { own, config_maps, wishes })
+}
+
+/// The objects that a daemon with these arguments uses, by namespace.
+///
+/// # Errors
+/// When the arguments can not be used.
+pub fn needed<'n>(
+    wishes: &Wishes,
+    config_maps: impl Iterator<Item = &'n ObjectRef>,
+    own: &str,
+    arguments: &Arguments,
+) -> Result<BTreeMap<String, Names>, String> {
+    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
+    let mut all = objects(wishes, &cas, own);
+    let names = all.entry(own.to_owned()).or_default();
+    names.insert(Kind::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
+    if let Some(lease) = &arguments.lease {
+        names.insert(Kind::Lease, [lease.clone()].into());
+    }
+    names.insert(Kind::Event, BTreeSet::new());
+    names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
+    Ok(all)
+}
+
+/// The Role for the objects of one namespace.
+fn role(namespace: &str, own: &str, names: &Names) -> String {
+    let mut yaml = String::new();
+    let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");
+    if namespace != own {
+        line(&format!(
+            "# Bind it: kubectl -n {namespace} create rolebinding notariat --role=notariat --serviceaccount={own}:notariat"
+        ));
+    }
+    line("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: notariat");
+    line(&format!("  namespace: {namespace:?}\nrules:"));
+    let mut rule = |comment: &str, rights: &[&Right], names: &BTreeSet<String>| {
+        let Some(Right { group, resource, .. }) = rights.first() else { return };
+        line(&format!("  # {comment}\n  - apiGroups: [{group:?}]\n    resources: [{resource}]"));
+        if !names.is_empty() {
+            line("    resourceNames:");
+            names.iter().for_each(|name| line(&format!("      - {name:?}")));
+        }
+        let verbs: Vec<&str> = rights.iter().map(|right| right.verb).collect();
+        line(&format!("    verbs: [{}]", verbs.join(", ")));
+    };
+    for (kind, names) in names {
+        let by_name: Vec<_> = RIGHTS.iter().filter(|right| right.by_name && right.of.contains(kind)).collect();
+        rule(comment(*kind), &by_name, names);
+    }
+    let used = |right: &&Right| right.of.iter().any(|kind| names.contains_key(kind));
+    let others: Vec<_> = RIGHTS.iter().filter(|right| !right.by_name).filter(used).collect();
+    for rights in others.chunk_by(|a, b| a.resource == b.resource) {
+        rule("No names: what is created has none that a Role could tell apart.", rights, &BTreeSet::new());
+    }
+    yaml
+}
+
+fn comment(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ConfigMap => "What is wanted.",
+        Kind::Input => "TSIG keys and what issuers name: read, never written.",
+        Kind::Certificate => "Certificates.",
+        Kind::Own => "ACME accounts and records.",
+        Kind::Lease => "Which replica leads.",
+        Kind::Event => "What happened.",
+        Kind::Status => "The state, for people who may not read Secrets.",
+    }
+}
+
+/// The own namespace, and the ConfigMaps where the daemon reads them.
+fn in_place(arguments: &Arguments) -> Result<(String, ConfigMaps), String> {
+    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
+    let mut found = ConfigMaps::new();
+    for name in &arguments.config {
+        let at = ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"))?;
+        let data = store.config_map(&at).map_err(|e| e.to_string())?;
+        let data = data
+            .ok_or_else(|| format!("the ConfigMap {at} does not exist; -f FILE reads one that is not applied yet"))?;
+        found.insert(at, data);
+    }
+    Ok((namespace, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_object_gets_the_verbs_that_it_needs_by_name() {
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let names = Names::from([
+            (Kind::ConfigMap, set(&["notariat"])),
+            (Kind::Input, set(&["key"])),
+            (Kind::Certificate, set(&["web", "1e3"])),
+            (Kind::Own, set(&["notariat-record.team.web"])),
+            (Kind::Lease, set(&["notariat"])),
+            (Kind::Event, set(&[])),
+        ]);
+        let own = r#"apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: notariat
+  namespace: "team"
+rules:
+  # What is wanted.
+  - apiGroups: [""]
+    resources: [configmaps]
+    resourceNames:
+      - "notariat"
+    verbs: [get, list, watch]
+  # TSIG keys and what issuers name: read, never written.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      - "key"
+    verbs: [get, list, watch]
+  # Certificates.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      - "1e3"
+      - "web"
+    verbs: [get, list, watch, update]
+  # ACME accounts and records.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      - "notariat-record.team.web"
+    verbs: [get, list, watch, update]
+  # Which replica leads.
+  - apiGroups: ["coordination.k8s.io"]
+    resources: [leases]
+    resourceNames:
+      - "notariat"
+    verbs: [get, update]
+  # No names: what is created has none that a Role could tell apart.
+  - apiGroups: [""]
+    resources: [secrets]
+    verbs: [create]
+  # No names: what is created has none that a Role could tell apart.
+  - apiGroups: ["coordination.k8s.io"]
+    resources: [leases]
+    verbs: [create]
+  # No names: what is created has none that a Role could tell apart.
+  - apiGroups: [""]
+    resources: [events]
+    verbs: [create, update]
+"#;
+        assert_eq!(role("team", "team", &names), own);
+        let keys = role("keys", "team", &Names::from([(Kind::Input, set(&["key"]))]));
+        assert!(
+            keys.starts_with("# Bind it: kubectl -n keys create rolebinding") && !keys.contains("create]"),
+            "{keys}"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! The cap on orders, once more before one is made: the decision may have been made of a record that was read before the last order.
+
+use super::Work;
+use crate::base::time;
+use crate::issuance::Failed;
+use crate::issuance::claim::Claim;
+use crate::policy::attempts::{CAP_ORDERS, Severity, Stage, capped};
+use crate::policy::is_forced;
+
+impl Work<'_> {
+    /// Compares with the orders in the claimed record, which was read just now.
+    ///
+    /// # Errors
+    /// When no more may be made. Not counted as a failure: the next decision sees the same record.
+    pub(super) fn check_cap(&self, claim: &Claim<'_>, counted: bool) -> Result<(), Failed> {
+        let (names, body) = (self.entry().order_names(), &claim.record.body);
+        let is_counted = body.in_flight.as_ref().is_some_and(|flight| flight.counted && self.is_for_this(flight));
+        let forced = self.job.basis.held.iter().any(is_forced);
+        let orders = body.history(&names, self.directory.url()).map_or(&[][..], |history| &history.orders);
+        match capped(orders, time::now()).filter(|_| counted && !is_counted && !forced) {
+            None => Ok(()),
+            Some(until) => {
+                let error =
+                    format!("{CAP_ORDERS} certificates of these names were ordered within a week; next at {until}");
+                Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
+            }
+        }
+    }
+}

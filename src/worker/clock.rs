@@ -1,0 +1,48 @@
+//! Nothing is ordered and nothing written into a record while this machine's clock is in doubt.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::acme::client::Client;
+use crate::base::clock::{Doubt, doubt};
+use crate::base::log::event;
+use crate::base::metrics::{self, Peer};
+use crate::issuance::Failed;
+use crate::policy::attempts::{Severity, Stage};
+
+/// Whose clock was said to differ from ours. The lock guards names only, and none is held while anybody is asked.
+static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+const API_SERVER: &str = "the API server";
+
+/// Compares with the API server, where there is one, and with the CA.
+///
+/// # Errors
+/// How far our clock is off. The failure is not counted and not to be written.
+pub(super) fn check(ca: Option<&Client>) -> Result<(), Failed> {
+    compare(API_SERVER, metrics::offset(Peer::Kubernetes).and_then(doubt))?;
+    match ca {
+        Some(ca) => compare(ca.directory_url(), ca.clock_doubt()),
+        None => Ok(()),
+    }
+}
+
+fn compare(peer: &str, doubt: Option<Doubt>) -> Result<(), Failed> {
+    let Some(doubt) = doubt else {
+        if told().remove(peer) {
+            event!(info, "clock-agrees", peer = peer);
+        }
+        return Ok(());
+    };
+    let sentence = format!(
+        "this machine's clock is {doubt} that of {peer}; nothing is ordered and no record written until they agree: set the clock (NTP)"
+    );
+    if told().insert(peer.to_owned()) {
+        event!(error, "clock-in-doubt", peer = peer, error = sentence);
+    }
+    Err(Failed { uncounted: true, ..Failed::new(Stage::Clock, Severity::Transient, sentence) })
+}
+
+fn told() -> std::sync::MutexGuard<'static, BTreeSet<String>> {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner)
+}

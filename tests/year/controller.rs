@@ -1,0 +1,143 @@
+//! The loop of the daemon over a clock of its own: looks at a certificate when something is due, decides, does.
+//!
+//! What stands in `daemon::judge`, `daemon::world`, `work::window` and `work::restore` and can not be called from here is said again,
+//! each time with the place that it mirrors.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
+use std::time::Duration;
+
+use notariat::base::name::ObjectRef;
+use notariat::base::time::Time;
+use notariat::issuance::limits::Limits;
+use notariat::issuance::questions::Questions;
+use notariat::policy::Directory;
+use notariat::policy::gate::Gates;
+
+use crate::around::Learned;
+use crate::ca::{Ca, DIRECTORY};
+use crate::state::{Certificate, Tally};
+use crate::trouble::{Rng, Trouble};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    Look(usize),
+    /// The first in the queue for the quota may go.
+    Quota,
+    Revoke(usize),
+    Delete(usize),
+    Overwrite(usize),
+}
+
+pub struct World {
+    pub now: Time,
+    pub rng: Rng,
+    pub certificates: Vec<Certificate>,
+    pub ca: Ca,
+    pub trouble: Option<Trouble>,
+    pub tally: Tally,
+    pub directory: Directory,
+    pub orders_per_day: Option<u32>,
+    pub account: ObjectRef,
+    pub holder: String,
+    pub limits: Limits,
+    pub learned: Learned,
+    pub kept_gates: Vec<u8>,
+    pub gates: Gates,
+    pub questions: Questions,
+    /// An order of the attempt under way that is not in the record yet.
+    pub unsaved: Option<u64>,
+    /// The serial numbers of certificates that were stored; kept with trouble only.
+    pub stored: HashSet<String>,
+    down_until: Time,
+    heap: BinaryHeap<Reverse<(Time, Event)>>,
+    workers: Vec<Time>,
+    /// Those who wait for the quota, in the order in which a pass judges them.
+    pub rationed: BTreeSet<((bool, Option<Time>), usize)>,
+    /// When the first who waits for the quota may go.
+    pub quota_at: Time,
+}
+
+impl World {
+    pub fn new(now: Time, seed: u64) -> World {
+        World {
+            now,
+            rng: Rng::new(seed),
+            certificates: Vec::new(),
+            ca: Ca::new(),
+            trouble: None,
+            tally: Tally::default(),
+            directory: Directory::new(DIRECTORY, true),
+            orders_per_day: None,
+            account: ObjectRef::new("notariat", "notariat-acme-0"),
+            holder: "pod-0/1".to_owned(),
+            limits: Limits::default(),
+            learned: Learned::default(),
+            kept_gates: b"[]".to_vec(),
+            gates: Gates::default(),
+            questions: Questions::new(now, true),
+            unsaved: None,
+            stored: HashSet::new(),
+            down_until: now,
+            heap: BinaryHeap::new(),
+            workers: vec![now; notariat::base::limits::WORKERS_DEFAULT],
+            rationed: BTreeSet::new(),
+            quota_at: now,
+        }
+    }
+
+    pub fn at(&mut self, time: Time, event: Event) {
+        self.heap.push(Reverse((time, event)));
+    }
+
+    /// The next look at a certificate; it takes the place of the one before.
+    pub fn look_at(&mut self, i: usize, time: Time) {
+        self.certificates[i].next = time;
+        self.at(time, Event::Look(i));
+    }
+
+    /// Lets the time pass.
+    pub fn run(&mut self, until: Time) {
+        while let Some(Reverse((time, event))) = self.heap.pop() {
+            if time >= until {
+                break;
+            }
+            self.now = self.now.max(time);
+            match event {
+                Event::Look(i) if self.certificates[i].next == time => {
+                    self.look(i);
+                }
+                Event::Look(_) => {}
+                Event::Quota if self.is_down() => {}
+                Event::Quota => self.serve_rationed(),
+                Event::Revoke(i) => self.ca.revoke(i, self.now),
+                Event::Delete(i) => self.delete(i),
+                Event::Overwrite(i) => self.overwrite(i),
+            }
+        }
+        self.now = until;
+        let expired = |c: &&Certificate| c.enemy.is_none() && c.facts().is_some_and(|f| f.not_after <= until);
+        self.tally.expired += self.certificates.iter().filter(expired).count() as u64;
+    }
+
+    /// When a worker is free; it is then busy for as long as an attempt takes.
+    pub fn slot(&mut self) -> Time {
+        let took = self.rng.within(Duration::from_secs(10), Duration::from_secs(40));
+        let worker = self.workers.iter_mut().min().expect("there are workers");
+        let slot = (*worker).max(self.now);
+        *worker = slot + took;
+        slot
+    }
+
+    /// The queue of a process that is gone.
+    pub fn forget_queue(&mut self, start: Time) {
+        self.rationed.clear();
+        self.workers.fill(start);
+        self.down_until = start;
+        self.certificates.iter_mut().for_each(|c| c.reserved = false);
+    }
+
+    pub fn is_down(&self) -> bool {
+        self.now < self.down_until
+    }
+}
