@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             };
         }
         Ok(Command::Status(look, arguments)) => {
-            return match status::run::run(look, &arguments) {
+            return match status::command::run(look, &arguments) {
                 Ok(end) => ExitCode::from(end.code()),
                 Err(e) => fail(&e, End::Unreadable),
             };
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Ok(Command::Check(asked, arguments)) => {
             return match check::run(&asked, &arguments) {
                 Ok(report) => {
-                    print(&if asked.as_json { report.json() } else { report.text(status::run::has_colour()) });
+                    print(&if asked.as_json { report.json() } else { report.text(status::command::has_colour()) });
                     ExitCode::from(check::end(&report).code())
                 }
                 Err(e) => fail(&e, End::Unreadable),

@@ -13,18 +13,18 @@ use crate::dns::resolver::Resolver;
 use crate::http::tls::Trust;
 use crate::issuance::Context;
 use crate::issuance::account::Accounts;
-use crate::issuance::cas::Cas;
+use crate::issuance::circuits::GateKeeper;
 use crate::issuance::claim::holder;
-use crate::issuance::gates::GateKeeper;
-use crate::issuance::lead::Leadership;
-use crate::issuance::limits::Limits;
+use crate::issuance::clients::Cas;
+use crate::issuance::leadership::Leadership;
 use crate::issuance::probe::Probes;
-use crate::issuance::questions::Questions;
-use crate::kube::auth;
+use crate::issuance::rate_limits::Limits;
+use crate::issuance::renewal_schedule::Questions;
 use crate::kube::client::Client;
-use crate::kube::reporter::Reporter;
+use crate::kube::discovery;
+use crate::kube::recorder::Reporter;
 use crate::policy::Directory;
-use crate::server::port::Port;
+use crate::server::listener::Port;
 use crate::store::{Closed, Sharing, Store};
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
@@ -157,7 +157,7 @@ pub fn open(arguments: &Arguments, sharing: Sharing, stop: &Stop) -> Result<Plac
             Ok(Place { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
         }
         None => {
-            let access = auth::find(arguments.kubeconfig.as_deref())?;
+            let access = discovery::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
             let client = Arc::new(Client::new(access, stop.clone())?);
             Ok(Place { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })

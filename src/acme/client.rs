@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
 use super::jws::{AccountKey, Identity, Payload};
-use super::pace::Pace;
+use super::poll::Pace;
 use super::wire::{Directory, Problem};
 use crate::base::clock::{self, Doubt, Seen};
 use crate::base::limits::{

@@ -7,6 +7,6 @@ pub mod client;
 pub mod error;
 pub mod jws;
 pub mod order;
-pub mod pace;
+pub mod poll;
 pub mod requests;
 pub mod wire;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::client::{Account, Answer, Client, decode, refused};
 use super::error::AcmeError;
 use super::jws::{AccountKey, ExternalAccount, Identity, Payload};
-use super::pace::Phase;
+use super::poll::Phase;
 use super::wire::{Authorization, Challenge, Order, RenewalInfo, Standing, Status, alternates};
 use crate::base::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
 use crate::base::name::Domain;

@@ -5,10 +5,10 @@
 
 pub mod check;
 pub mod environment;
-pub mod look;
 pub mod man;
+mod secret_action;
+pub mod status_options;
 mod values;
-mod wish;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 use crate::config::issuers::directory_url;
 use crate::controller::Pass;
-use crate::server::port::Listen;
+use crate::server::listener::Listen;
 use crate::store::FileMode;
 use check::Check;
-use look::Look;
+pub use secret_action::Wish;
+use status_options::Look;
 use values::{log_level, namespaces};
-pub use wish::Wish;
 
 /// What the command line asks for.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::objects::News;
-use super::world::World;
+use super::secret_cache::News;
+use super::state::World;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
-use crate::policy::limits::turn;
+use crate::policy::ca_limits::turn;
 use crate::record;
 use crate::sources::Wanted;
 

@@ -6,16 +6,16 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::board::Places;
-use super::telling::State;
-use super::turn::Loop;
+use super::control_loop::Loop;
+use super::queue::Places;
+use super::status_writer::State;
 use super::{Errand, Wake, work};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::Word;
 use crate::base::time;
 use crate::issuance::Context;
-use crate::policy::gate::{Barred, Lane};
+use crate::policy::circuit::{Barred, Lane};
 use crate::status::row::Parked;
 use crate::worker::{Job, Peer};
 

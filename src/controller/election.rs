@@ -22,7 +22,7 @@ use crate::cert::facts::hex;
 use crate::issuance::Context;
 use crate::issuance::claim::holder;
 use crate::kube::client::{Client, KubeError, Mode, Resource};
-use crate::kube::lease::{Course, Election, Next, Setbacks, hint};
+use crate::kube::leader_election::{Course, Election, Next, Setbacks, hint};
 
 /// Our part in an election under way.
 pub(super) struct Candidacy {

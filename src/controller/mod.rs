@@ -3,27 +3,27 @@
 //! Watches tell what changed; the loop decides at its own pace about what that concerns and hands jobs to the workers; what comes back
 //! only makes it look again.
 
+mod accepted_specs;
 mod affected;
-mod board;
-mod configs;
+mod cache;
+mod config_maps;
+mod control_loop;
 mod dispatch;
+mod dry_run;
 mod election;
-mod facts;
-mod fates;
-mod finish;
-mod forms;
-mod judge;
-mod objects;
+mod informers;
+mod log_dedup;
+mod observed;
+mod orphans;
+mod outcomes;
 mod permissions;
-mod probing;
-mod rehearsal;
-mod said;
-mod shelf;
-mod showing;
-mod telling;
-mod turn;
-mod watching;
-mod world;
+mod probe_schedule;
+mod queue;
+mod reconcile;
+mod secret_cache;
+mod state;
+mod status_snapshot;
+mod status_writer;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,20 +43,20 @@ use crate::base::shutdown::Stop;
 use crate::base::time;
 use crate::issuance::{Context, Failed};
 use crate::kube::client::Resource;
-use crate::policy::fate::Fate;
-use crate::server::port::Port;
+use crate::policy::retention::Fate;
+use crate::server::listener::Port;
 use crate::worker::{Job, Outcome, meet, run, settle_panic};
-use board::Board;
-use configs::Overall;
+use accepted_specs::LastAccepted;
+use config_maps::Overall;
+use control_loop::Loop;
 use dispatch::Crew;
 use election::Candidacy;
-use forms::LastAccepted;
+use informers::{Change, Watching};
 use permissions::Permissions;
-use showing::Showing;
-use telling::Telling;
-use turn::Loop;
-use watching::{Change, Watching};
-use world::World;
+use queue::Board;
+use state::World;
+use status_snapshot::Showing;
+use status_writer::Telling;
 
 /// How the daemon runs.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ enum Errand {
     /// To bring a record in line with an entry that went or came back.
     Forget(ObjectRef, Fate),
     /// To write the ConfigMap that shows the state.
-    Tell(Box<telling::State>),
+    Tell(Box<status_writer::State>),
     /// To read the form in which the entry of a certificate was accepted last.
     ReadForm(ObjectRef),
 }
@@ -250,11 +250,11 @@ fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
                 Done::Forgotten(at, result)
             }
             Errand::Tell(state) => {
-                let told = catch_unwind(AssertUnwindSafe(|| telling::put(context, *state)));
+                let told = catch_unwind(AssertUnwindSafe(|| status_writer::put(context, *state)));
                 Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
             }
             Errand::ReadForm(secret) => {
-                let read = catch_unwind(AssertUnwindSafe(|| forms::read(context, &secret)));
+                let read = catch_unwind(AssertUnwindSafe(|| accepted_specs::read(context, &secret)));
                 Done::Form(secret, read.unwrap_or_else(|_| Err(Failed::inside().error)))
             }
         };

@@ -9,13 +9,13 @@ use crate::base::log::event;
 use crate::base::metrics;
 use crate::config;
 use crate::issuance::Context;
-use crate::issuance::objects::objects;
+use crate::issuance::dependencies::objects;
+use crate::kube::access_review;
 use crate::kube::client::{KubeError, Resource};
-use crate::kube::permission::{Kind, Missing, Names, Rules};
-use crate::kube::review;
-use crate::kube::watch_state::{Selector, Target};
+use crate::kube::rbac::{Kind, Missing, Names, Rules};
+use crate::kube::watch_event::{Selector, Target};
 use crate::sources::{Wishes, configmap};
-use crate::status::bulletin;
+use crate::status::config_map;
 
 /// What we may do in each namespace that we may use.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Permissions {
         let mut found = BTreeMap::new();
         let Some(client) = context.kube.as_deref() else { return Permissions(found) };
         for namespace in context.namespaces.all() {
-            match review::rules(client, namespace) {
+            match access_review::rules(client, namespace) {
                 Ok(rules) => {
                     found.insert(namespace.to_owned(), rules);
                 }
@@ -70,7 +70,7 @@ impl Permissions {
         }
         for (namespace, rules) in &mut found {
             let Some(names) = names.get(namespace) else { continue };
-            if let Err(e) = review::complete(client, namespace, rules, names) {
+            if let Err(e) = access_review::complete(client, namespace, rules, names) {
                 unknown(namespace, e);
                 continue;
             }
@@ -117,7 +117,7 @@ fn besides(plan: &Plan) -> Names {
         names.insert(Kind::Lease, [lease.name.to_string()].into());
     }
     if plan.tells() {
-        names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
+        names.insert(Kind::Status, [config_map::NAME.to_owned()].into());
     }
     names
 }

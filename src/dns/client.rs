@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::key::TsigKey;
 use super::resolver::shown;
 use super::transport::{Take, over_tcp, over_udp};
 use super::tsig::{self, Pending, Rejected, Verified};
+use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
 use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};

@@ -3,13 +3,13 @@
 //! `wire`, `update`, `tsig`, `key`, `rules` and `explain` are pure; `transport`, `client`, `resolver`, `zone` and `visible` talk to servers.
 
 pub mod client;
-pub mod explain;
-pub mod key;
+pub mod propagation;
 pub mod resolver;
-pub mod rules;
 mod transport;
 pub mod tsig;
+pub mod tsig_key;
 pub mod update;
-pub mod visible;
+pub mod update_error;
 pub mod wire;
 pub mod zone;
+pub mod zone_policy;

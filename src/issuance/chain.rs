@@ -9,7 +9,7 @@ use crate::base::secret::Secret;
 use crate::base::time;
 use crate::cert::bundle::{BundleError, CheckedBundle};
 use crate::cert::facts::{certificates, parse};
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 
 /// Why there is nothing to store.
 pub(super) enum NoChain {

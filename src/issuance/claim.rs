@@ -14,7 +14,7 @@ use crate::store::{Component, Store, StoreError};
 use super::{Context, Failed};
 use crate::base::limits::CLAIM_KEPT;
 use crate::kube::object::SecretObject;
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 
 /// A record that is being worked on.
 #[derive(Debug)]

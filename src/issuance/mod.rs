@@ -4,19 +4,19 @@
 //! Untrusted: CA and DNS servers; what they send is judged by `acme`, `dns` and `cert::bundle`. Tested by tests/it/main_job.rs.
 
 pub mod account;
-pub mod cas;
 mod chain;
+pub mod circuits;
 pub mod claim;
-pub mod gates;
-pub mod lead;
-pub mod limits;
-pub mod objects;
+pub mod clients;
+pub mod dependencies;
+pub mod dns01;
+pub mod dns_update;
+pub mod leadership;
 mod order;
 pub mod probe;
-pub mod publish;
-pub mod questions;
-pub mod send;
-mod validate;
+pub mod rate_limits;
+pub mod renewal_schedule;
+mod validation;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,23 +36,23 @@ use crate::config::namespaces::Namespaces;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::kube::client::Client as KubeClient;
-use crate::kube::reporter::Reporter;
-use crate::policy::attempts::{Severity, Stage};
-use crate::policy::gate::{Barred, Lane};
-use crate::policy::limits::scope_of;
+use crate::kube::recorder::Reporter;
+use crate::policy::backoff::{Severity, Stage};
+use crate::policy::ca_limits::scope_of;
+use crate::policy::circuit::{Barred, Lane};
 use crate::sources::Wanted;
 use crate::store::Store;
 use account::{Accounts, Office};
-use cas::Cas;
 use chain::NoChain;
+use circuits::GateKeeper;
 use claim::Claim;
-use gates::GateKeeper;
-use lead::Leadership;
-use limits::{Limit, Limits};
+use clients::Cas;
+use dns01::Places;
+use leadership::Leadership;
 use order::{Run, Started};
 use probe::Probes;
-use publish::Places;
-use questions::Questions;
+use rate_limits::{Limit, Limits};
+use renewal_schedule::Questions;
 
 /// What every attempt shares.
 #[derive(Debug)]

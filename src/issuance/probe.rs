@@ -7,15 +7,15 @@ use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::gates::Permit;
-use super::publish::{Batch, Places};
+use super::circuits::Permit;
+use super::dns01::{Batch, Places};
 use super::{Context, Failed};
 use crate::base::limits::PROBE_EVERY;
 use crate::base::log::event;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::time::{self, Time};
 use crate::dns::zone::Target;
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 use crate::record::Published;
 use crate::sources::Wanted;
 

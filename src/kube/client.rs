@@ -12,13 +12,13 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::access::Access;
+use super::auth::{Pass, Session, Why};
 use super::body;
+use super::config::Access;
 pub use super::object::Resource;
-use super::pace::{Ended, Pace};
-use super::session::{Pass, Session, Why};
+use super::rate_limit::{Ended, Pace};
 use super::status::{self, ApiError};
-use super::watch_state::Target;
+use super::watch_event::Target;
 use crate::base::limits::{
     API_BODY_OCTETS_MAX, API_ERROR_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS,
 };

@@ -1,7 +1,7 @@
 //! Which Events are sent and under which count: what repeats is counted up instead of told again, and an object that has much to tell
 //! is heard less often. Pure; what is remembered is bounded and may be lost.
 
-use super::event::{Event, Notice, name};
+use super::events::{Event, Notice, name};
 use crate::base::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
@@ -87,7 +87,7 @@ impl Correlator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube::event::EventReason::{self, Contested, Issued, OrderFailed, Refused};
+    use crate::kube::events::EventReason::{self, Contested, Issued, OrderFailed, Refused};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 

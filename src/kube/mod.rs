@@ -5,25 +5,25 @@
 //! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events, `review` asks what is
 //! allowed.
 
-pub mod access;
+pub mod access_review;
 pub mod auth;
 mod body;
 pub mod client;
+pub mod config;
 pub mod correlator;
 pub mod credential;
-pub mod event;
+pub mod discovery;
+pub mod events;
+pub mod exec;
 pub mod kubeconfig;
-pub mod lease;
+pub mod leader_election;
+mod list;
+pub mod managed_fields;
 pub mod object;
-pub mod pace;
-mod page;
-pub mod permission;
-pub mod plugin;
+pub mod rate_limit;
+pub mod rbac;
+pub mod recorder;
+pub mod reflector;
 pub mod refusal;
-pub mod reporter;
-pub mod review;
-pub mod session;
 pub mod status;
-pub mod watch;
-pub mod watch_state;
-pub mod writer;
+pub mod watch_event;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroize as _;
 
-use super::writer::last_writer;
+use super::managed_fields::last_writer;
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
 use crate::config::Data;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::directory::{from_staging, normalized};
-use super::held::{Held, Owner, Pair, Present, annotation};
 use super::renewal::moment;
+use super::secret_state::{Held, Owner, Pair, Present, annotation};
 use super::{Input, moment_of};
 use crate::base::time::Time;
 use crate::cert::facts::Facts;

@@ -3,16 +3,16 @@
 //! Input: what is wanted, what the Secrets hold, the record, the time. The first check that finds something is the
 //! reason; it appears under its name in log, Event, metric and status.
 
-pub mod attempts;
+pub mod backoff;
+pub mod ca_limits;
 pub mod checks;
+pub mod circuit;
 pub mod directory;
-pub mod fate;
-pub mod gate;
-pub mod held;
-pub mod limits;
 pub mod renewal;
+pub mod renewal_window;
+pub mod retention;
 pub mod revocation;
-pub mod window;
+pub mod secret_state;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,13 +26,13 @@ use crate::base::time::{Time, human};
 use crate::cert::facts::Facts;
 use crate::config::entry::{Entry, order_names};
 use crate::record::Body;
-use attempts::capped;
+use backoff::capped;
+use ca_limits::Closed;
 use checks::check;
 pub use checks::{Finding, Reason, is_abandoned};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
-use held::{Held, Owner, Pair};
-use limits::Closed;
+use secret_state::{Held, Owner, Pair};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 
-use super::window::Window;
+use super::renewal_window::Window;
 use crate::base::time::Time;
 use crate::cert::facts::Facts;
 

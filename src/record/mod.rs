@@ -28,8 +28,8 @@ use crate::config::metadata::{self, Metadata};
 use crate::config::namespaces::Namespaces;
 use crate::config::node::Node;
 use crate::kube::object::SecretObject;
-use crate::policy::attempts::CAP_WINDOW;
-use crate::policy::window::Window;
+use crate::policy::backoff::CAP_WINDOW;
+use crate::policy::renewal_window::Window;
 
 /// The type of a record's Secret.
 pub const TYPE: &str = "notariat/record";

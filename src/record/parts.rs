@@ -8,7 +8,7 @@ use crate::base::time::Time;
 use crate::config::dns::Transport;
 use crate::config::entry::KeyType;
 use crate::dns::update::TxtValue;
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 
 /// The certificate that we stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use crate::base::name::DnsName;
 use crate::config::dns::Transport;
 use crate::config::node;
 use crate::dns::update::TxtValue;
-use crate::policy::attempts::Stage;
+use crate::policy::backoff::Stage;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::exposition::Process;
+use super::metrics::Process;
 use crate::base::time::Time;
 
 /// Reads it; what can not be read is left out.

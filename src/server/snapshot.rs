@@ -7,7 +7,7 @@ use crate::base::name::ObjectRef;
 use crate::base::shared_str::Word;
 use crate::base::time::Time;
 use crate::policy::directory::{Directory, from_staging, is_staging};
-use crate::policy::held::Held;
+use crate::policy::secret_state::Held;
 use crate::policy::{Decision, Judgement, Reason};
 use crate::record::Body;
 use crate::sources::Wanted;

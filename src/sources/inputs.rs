@@ -7,7 +7,7 @@ use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
 use crate::cert::facts::hex;
 use crate::kube::object::SecretObject;
-use crate::policy::held::Held;
+use crate::policy::secret_state::Held;
 use crate::record;
 
 /// A hash of the entry, of a renewal that was asked for, and of what the keys, roots and bindings hold: `content` gives a hash of each.

@@ -11,7 +11,7 @@ use crate::kube::client::{Client, KubeError, Mode, Resource};
 use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
-use crate::kube::watch_state::{Selector, Target};
+use crate::kube::watch_event::{Selector, Target};
 
 #[derive(Debug)]
 pub(super) struct Kubernetes(pub(super) Arc<Client>);

@@ -20,7 +20,7 @@ use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
 use crate::kube::client::{Client, Mode};
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::policy::held::{annotation, owner_mark};
+use crate::policy::secret_state::{annotation, owner_mark};
 use crate::record;
 pub use directory::FileMode;
 

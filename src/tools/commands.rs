@@ -13,7 +13,7 @@ use crate::issuance::account::{Office, directory_of};
 use crate::kube::object::SecretObject;
 use crate::policy::Directory;
 use crate::policy::FORCE;
-use crate::policy::held::annotation;
+use crate::policy::secret_state::annotation;
 use crate::start::{Place, open, read_roots};
 use crate::store::{Sharing, Store, StoreError};
 

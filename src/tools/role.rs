@@ -12,12 +12,12 @@ use crate::base::shutdown::Stop;
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Unreadable};
-use crate::issuance::cas::Cas;
-use crate::issuance::objects::objects;
-use crate::kube::permission::{Kind, Names, RIGHTS, Right};
+use crate::issuance::clients::Cas;
+use crate::issuance::dependencies::objects;
+use crate::kube::rbac::{Kind, Names, RIGHTS, Right};
 use crate::sources::{Wishes, configmap};
 use crate::start::{Place, directory, open};
-use crate::status::bulletin;
+use crate::status::config_map;
 use crate::store::Sharing;
 use crate::tools::manifest::{self, ConfigMaps};
 
@@ -110,7 +110,7 @@ pub fn needed<'n>(
         names.insert(Kind::Lease, [lease.clone()].into());
     }
     names.insert(Kind::Event, BTreeSet::new());
-    names.insert(Kind::Status, [bulletin::NAME.to_owned()].into());
+    names.insert(Kind::Status, [config_map::NAME.to_owned()].into());
     Ok(all)
 }
 

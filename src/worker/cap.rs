@@ -4,7 +4,7 @@ use super::Work;
 use crate::base::time;
 use crate::issuance::Failed;
 use crate::issuance::claim::Claim;
-use crate::policy::attempts::{CAP_ORDERS, Severity, Stage, capped};
+use crate::policy::backoff::{CAP_ORDERS, Severity, Stage, capped};
 use crate::policy::is_forced;
 
 impl Work<'_> {

@@ -8,7 +8,7 @@ use crate::base::clock::{Doubt, doubt};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
 use crate::issuance::Failed;
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 
 /// Whose clock was said to differ from ours. The lock guards names only, and none is held while anybody is asked.
 static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::window::Question;
+use super::renewal_info::Question;
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::Word;
 use crate::issuance::Failed;
-use crate::policy::held::Held;
+use crate::policy::secret_state::Held;
 use crate::policy::{Finding, Source};
 use crate::sources::Wanted;
 

@@ -4,13 +4,13 @@
 //! loop with what the record says now.
 
 mod cap;
+mod clean_up;
 mod clock;
 mod job;
-mod put;
+mod renewal_info;
+mod results;
 mod revoke;
-mod settle;
-mod tidy;
-mod window;
+mod store_certificate;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,20 +27,20 @@ use crate::cert::key::CertificateKey;
 use crate::config::dns::DnsSettings;
 use crate::config::entry::{Entry, KeyType};
 use crate::issuance::claim::Claim;
+use crate::issuance::dns01::Places;
 use crate::issuance::probe::probe;
-use crate::issuance::publish::Places;
 use crate::issuance::{Context, Failed, issue, reach};
-use crate::kube::event::EventReason;
-use crate::policy::attempts::{Severity, Stage};
-use crate::policy::held::{Held, annotation};
+use crate::kube::events::EventReason;
+use crate::policy::backoff::{Severity, Stage};
+use crate::policy::secret_state::{Held, annotation};
 use crate::policy::{Directory, Finding, Reason, Source};
 use crate::record::{self, Copy, Stored};
 use crate::sources::Wanted;
 use crate::store::{Marks, Origin, StoreError};
 
+pub use clean_up::meet;
 pub use job::{Basis, Job, Outcome, Peer, Task};
-pub use tidy::meet;
-pub use window::Question;
+pub use renewal_info::Question;
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
 pub fn run(context: &Context, job: &Job) -> Outcome {

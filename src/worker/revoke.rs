@@ -11,9 +11,9 @@ use crate::cert::facts;
 use crate::issuance::account::Office;
 use crate::issuance::claim::Claim;
 use crate::issuance::{Failed, of_acme};
-use crate::policy::attempts::{Severity, Stage};
-use crate::policy::held::Held;
+use crate::policy::backoff::{Severity, Stage};
 use crate::policy::revocation::{KEY_COMPROMISE, code};
+use crate::policy::secret_state::Held;
 use crate::record::ToRevoke;
 use crate::store::StoreError;
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use notariat::base::shutdown::Stop;
-use notariat::kube::auth;
 use notariat::kube::client::{Client, Resource};
-use notariat::kube::watch::{Follower, Patience, Told};
-use notariat::kube::watch_state::{Selector, Target};
+use notariat::kube::discovery;
+use notariat::kube::reflector::{Follower, Patience, Told};
+use notariat::kube::watch_event::{Selector, Target};
 use notariat_lab::{Port, Scratch};
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::json;
@@ -72,7 +72,7 @@ impl Play {
                  clusters: [{{name: c, cluster: {{server: 'https://{server}', insecure-skip-tls-verify: true}}}}]}}\n"
             ),
         );
-        let client = Client::new(auth::find(Some(&kubeconfig)).unwrap(), Stop::new()).unwrap();
+        let client = Client::new(discovery::find(Some(&kubeconfig)).unwrap(), Stop::new()).unwrap();
         let (tell, told) = unbounded();
         let stop = Stop::new();
         let stopped = stop.clone();

@@ -9,8 +9,8 @@ use std::process::Command;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Stop;
-use notariat::kube::auth;
 use notariat::kube::client::{Client, KubeError, Resource};
+use notariat::kube::discovery;
 use notariat_lab::{Kube, Scratch};
 
 use crate::support::Run;
@@ -44,7 +44,7 @@ impl Place {
     }
 
     fn client(&self, cluster: &str, user: &str) -> Client {
-        Client::new(auth::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Stop::new()).unwrap()
+        Client::new(discovery::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Stop::new()).unwrap()
     }
 
     /// The token of one of the lab's users.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Stop;
-use notariat::kube::auth;
 use notariat::kube::client::{Client, KubeError, Mode, Resource};
+use notariat::kube::discovery;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn through(cluster: &Cluster, api: &Api) -> std::path::PathBuf {
 /// A client whose requests the proxy answers all by itself.
 fn client(api: &Api) -> (Client, Stop) {
     let stop = Stop::new();
-    (Client::new(auth::find(Some(&api.kubeconfig("token: t"))).unwrap(), stop.clone()).unwrap(), stop)
+    (Client::new(discovery::find(Some(&api.kubeconfig("token: t"))).unwrap(), stop.clone()).unwrap(), stop)
 }
 
 fn ask(client: &Client) -> Result<(), KubeError> {
@@ -328,7 +328,7 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
     let web = ObjectRef::parse("web", &cluster.namespace).unwrap();
     let (ordered, over, writes) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     let write = |number: usize| {
-        let client = Client::new(auth::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Stop::new()).unwrap();
+        let client = Client::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Stop::new()).unwrap();
         while !over.load(SeqCst) {
             let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
             secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use notariat::kube::auth;
+use notariat::kube::access_review;
 use notariat::kube::client::Client;
-use notariat::kube::permission::{Kind, Names, RIGHTS, Right, Rules};
-use notariat::kube::review;
+use notariat::kube::discovery;
+use notariat::kube::rbac::{Kind, Names, RIGHTS, Right, Rules};
 use notariat_lab::kube::Audited;
 use notariat_lab::{Kube, Scratch};
 use serde_json::{Value, json};
@@ -312,11 +312,11 @@ fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     // The authorizer of nodes lists no rules. To a node it allows Events, which no rule of RBAC does.
     let kube = Kube::start_with(&["--authorization-mode=Node"]);
     let client = Client::new(
-        auth::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
+        discovery::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
         notariat::base::shutdown::Stop::new(),
     )
     .unwrap();
-    let mut rules = review::rules(&client, "default").unwrap();
+    let mut rules = access_review::rules(&client, "default").unwrap();
     assert!(rules.incomplete);
     let names = Names::from([(Kind::Event, BTreeSet::new()), (Kind::ConfigMap, ["c".to_owned()].into())]);
     let told = |rules: &Rules| -> Vec<String> {
@@ -324,7 +324,7 @@ fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     };
     let config_maps = ["get configmaps", "list configmaps", "watch configmaps"];
     assert_eq!(told(&rules), [&config_maps[..], &["create events", "update events"]].concat());
-    review::complete(&client, "default", &mut rules, &names).unwrap();
+    access_review::complete(&client, "default", &mut rules, &names).unwrap();
     assert_eq!(told(&rules), config_maps);
     let asked =
         kube.audit().into_iter().filter(|a| a.user == "system:node:n1" && a.resource == "selfsubjectaccessreviews");

@@ -9,8 +9,8 @@ use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::dns::client::Client;
 use notariat::dns::resolver::Resolver as Asks;
-use notariat::dns::rules::Rules;
 use notariat::dns::zone::{Finder, NoTarget, Target};
+use notariat::dns::zone_policy::Rules;
 use notariat_lab::nameserver::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
 

@@ -8,11 +8,11 @@ use notariat::base::time::Deadline;
 use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::dns::client::{Client, Way};
-use notariat::dns::key::{TsigKey, parse_keys};
 use notariat::dns::resolver::Resolver as Asks;
-use notariat::dns::rules::Rules;
+use notariat::dns::tsig_key::{TsigKey, parse_keys};
 use notariat::dns::wire::{Kind, Rcode};
 use notariat::dns::zone::{Finder, NoTarget, Target};
+use notariat::dns::zone_policy::Rules;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
 use crate::support::liar::{About, Exchange, Liar, Say};

@@ -14,12 +14,12 @@ use notariat::base::shutdown::Stop;
 use notariat::base::time::{self, Time};
 use notariat::cert::facts;
 use notariat::config;
-use notariat::kube::auth;
 use notariat::kube::client::{Client, Mode, Resource};
+use notariat::kube::discovery;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
 use notariat::policy::Directory;
-use notariat::policy::held::{annotation, owner_mark};
-use notariat::policy::window::Window;
+use notariat::policy::renewal_window::Window;
+use notariat::policy::secret_state::{annotation, owner_mark};
 use notariat::record::{self, Copy, Record, Stored};
 use notariat::sources::{Wanted, Wishes, configmap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
@@ -51,7 +51,7 @@ pub struct Place<'a> {
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
     // One for each thread: each keeps to the rate of one.
-    let client = || Client::new(auth::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
+    let client = || Client::new(discovery::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
     let data = config_map(place, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();

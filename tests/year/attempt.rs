@@ -11,11 +11,11 @@ use notariat::base::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
 use notariat::base::shared_str::Word;
 use notariat::base::time::Time;
 use notariat::issuance::Failed;
-use notariat::issuance::limits::Limit;
+use notariat::issuance::rate_limits::Limit;
 use notariat::kube::object::SecretObject;
-use notariat::policy::attempts::{Severity, Stage};
-use notariat::policy::gate::{Barred, Entry, Lane, Passage};
-use notariat::policy::limits::{Closed, scope_of};
+use notariat::policy::backoff::{Severity, Stage};
+use notariat::policy::ca_limits::{Closed, scope_of};
+use notariat::policy::circuit::{Barred, Entry, Lane, Passage};
 use notariat::record::{self, InFlight, Record};
 
 use crate::ca::{DIRECTORY, HOUR};

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::time::Time;
-use notariat::issuance::limits::Limits;
-use notariat::issuance::questions::Questions;
+use notariat::issuance::rate_limits::Limits;
+use notariat::issuance::renewal_schedule::Questions;
 use notariat::policy::Directory;
-use notariat::policy::gate::Gates;
+use notariat::policy::circuit::Gates;
 
 use crate::around::Learned;
 use crate::ca::{Ca, DIRECTORY};

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use notariat::base::time::Time;
-use notariat::policy::held::Held;
-use notariat::policy::limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
-use notariat::policy::window::{answered, next_question};
+use notariat::policy::ca_limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
+use notariat::policy::renewal_window::{answered, next_question};
+use notariat::policy::secret_state::Held;
 use notariat::policy::{Decision, Input, Orders, Waiting, decide};
 
 use crate::ca::{DIRECTORY, HOUR};

@@ -6,9 +6,9 @@ use notariat::base::secret::Secret;
 use notariat::base::shared_str::Word;
 use notariat::base::time::Time;
 use notariat::issuance::Failed;
-use notariat::issuance::limits::Limit;
-use notariat::policy::attempts::{Severity, Stage};
-use notariat::policy::limits::scope_of;
+use notariat::issuance::rate_limits::Limit;
+use notariat::policy::backoff::{Severity, Stage};
+use notariat::policy::ca_limits::scope_of;
 use notariat::record::{Copy, Record, Stored};
 
 use crate::attempt::{End, failed};

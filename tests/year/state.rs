@@ -8,7 +8,7 @@ use notariat::base::time::Time;
 use notariat::cert::facts::Facts;
 use notariat::config::entry::Entry;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
-use notariat::policy::held::{Held, Owner, Pair, Present};
+use notariat::policy::secret_state::{Held, Owner, Pair, Present};
 use notariat::record::Record;
 
 use crate::ca::DIRECTORY;

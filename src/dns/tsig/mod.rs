@@ -11,7 +11,7 @@ use ::hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::hmac;
 use sha2::Sha224;
 
-use super::key::{Algorithm, TsigKey};
+use super::tsig_key::{Algorithm, TsigKey};
 use super::wire::{Header, RawRecord, Rcode, last_record, read_name, read_u16};
 use crate::base::name::DnsName;
 use crate::base::time::Time;

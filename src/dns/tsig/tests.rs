@@ -1,5 +1,5 @@
 use super::*;
-use crate::dns::key::parse_keys;
+use crate::dns::tsig_key::parse_keys;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::wire::tests::Damage;
 

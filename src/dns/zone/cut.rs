@@ -10,10 +10,10 @@ use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::dns::client::{Client, Way};
-use crate::dns::key::TsigKey;
-use crate::dns::rules::Configured;
+use crate::dns::tsig_key::TsigKey;
 use crate::dns::wire::{Answer, Kind};
-use crate::policy::gate::Lane;
+use crate::dns::zone_policy::Configured;
+use crate::policy::circuit::Lane;
 
 const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
 

@@ -20,13 +20,13 @@ pub use server::Server;
 use ways::Ways;
 
 use super::client::Client;
-use super::key::TsigKey;
 use super::resolver::Resolver;
-use super::rules::{Rules, joined};
+use super::tsig_key::TsigKey;
+use super::zone_policy::{Rules, joined};
 use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::Deadline;
-use crate::policy::gate::{Barred, Lane};
+use crate::policy::circuit::{Barred, Lane};
 
 /// Where the TXT of one name is written.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::iter::{once, once_with};
 use super::Finder;
 use crate::base::name::ObjectRef;
 use crate::dns::client::Way;
-use crate::dns::key::TsigKey;
+use crate::dns::tsig_key::TsigKey;
 
 /// The ways for one key, which is read when a server answers only to its holder, and once: most answer to anybody.
 pub(super) struct Ways<'a> {

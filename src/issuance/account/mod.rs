@@ -8,7 +8,7 @@ mod rollover;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::limits::Limits;
+use super::rate_limits::Limits;
 use super::{Failed, of_acme};
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
@@ -23,8 +23,8 @@ use crate::base::single_flight::Turns;
 use crate::base::time::{self, Time};
 use crate::cert::facts::hex;
 use crate::kube::object::SecretObject;
-use crate::policy::attempts::{Severity, Stage};
-use crate::policy::limits::Closed;
+use crate::policy::backoff::{Severity, Stage};
+use crate::policy::ca_limits::Closed;
 use crate::sources::Wanted;
 use crate::store::{Component, Store, StoreError};
 

@@ -8,8 +8,8 @@ use crate::acme::wire::Status;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::issuance::{Failed, of_acme};
-use crate::policy::attempts::Severity;
-use crate::policy::attempts::Stage;
+use crate::policy::backoff::Severity;
+use crate::policy::backoff::Stage;
 
 impl Office<'_> {
     /// Finds out which of the two keys the CA knows, after a change of keys that did not end.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::account::Office;
 use super::claim::Claim;
-use super::publish::{Batch, Places};
-use super::send::withdraw_each;
-use super::validate::Unproved;
+use super::dns_update::withdraw_each;
+use super::dns01::{Batch, Places};
+use super::validation::Unproved;
 use super::{Context, Failed, check_gate, of_acme};
 use crate::acme::challenge::{Outcome, Trial, of_authorization};
 use crate::acme::client::{Account, Answer, Client};
@@ -20,7 +20,7 @@ use crate::base::name::Domain;
 use crate::base::sanitize::one_line;
 use crate::base::time;
 use crate::cert::key::CertificateKey;
-use crate::policy::attempts::{Severity, Stage};
+use crate::policy::backoff::{Severity, Stage};
 use crate::record::{Body, InFlight, Published};
 use crate::sources::Wanted;
 

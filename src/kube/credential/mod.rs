@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::access::{Access, Plugin};
+use super::config::{Access, Plugin};
 use crate::base::secret::Secret;
 use crate::base::time::Time;
 

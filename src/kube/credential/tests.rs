@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::kube::access::{Checks, Identity};
+use crate::kube::config::{Checks, Identity};
 
 const V1: &str = "client.authentication.k8s.io/v1";
 

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::access::{Access, Checks, Identity, Pem, Plugin, Token};
+use super::config::{Access, Checks, Identity, Pem, Plugin, Token};
 use crate::base::sanitize::{CREDENTIALS, has_credentials, percent_encoded};
 use crate::base::secret::Secret;
 

@@ -1,8 +1,8 @@
 //! What the CA's limits, windows and profiles, and wishes of people, decide.
 
 use super::*;
-use crate::policy::limits::Scope;
-use crate::policy::window::Window;
+use crate::policy::ca_limits::Scope;
+use crate::policy::renewal_window::Window;
 
 fn window(serial: &str, start: Time, moved_to_past: bool) -> Window {
     let end = start + DAY;

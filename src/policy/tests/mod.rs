@@ -6,7 +6,7 @@ use crate::cert::facts::{Facts, sha256};
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::kube::object::TYPE_TLS;
-use crate::policy::held::{Owner, Present};
+use crate::policy::secret_state::{Owner, Present};
 use crate::record::{History, InFlight, Stored};
 
 const NOW: Time = Time::from_unix(1_800_000_000);

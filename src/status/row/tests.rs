@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config;
-use crate::policy::attempts::Severity;
-use crate::policy::held::{Owner, Pair, Present};
+use crate::policy::backoff::Severity;
+use crate::policy::secret_state::{Owner, Pair, Present};
 use crate::policy::{Directory, Input, decide};
 use crate::sources::{Wishes, configmap};
 
@@ -135,7 +135,7 @@ fn why_it_is_renewed_then() {
     let set = wanted("- {secret: web, domains: [a.test], renewBefore: 480h}");
     let held = holds(facts(&["a.test"], 10, 80));
     let mut windowed = Body::default();
-    windowed.window = Some(crate::policy::window::Window {
+    windowed.window = Some(crate::policy::renewal_window::Window {
         serial: "01".into(),
         start: NOW + DAY,
         end: NOW + DAY * 2,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::name::Domain;
-use crate::policy::attempts::Stage;
+use crate::policy::backoff::Stage;
 use crate::policy::renewal::Cause;
 use crate::status::row::{Failure, Progress, Why};
 

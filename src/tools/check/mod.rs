@@ -4,11 +4,11 @@
 //! a pipeline. Else of what the daemon would read and reach (`live`), changing nothing. Tested by tests/it/bad_configurations.rs and
 //! tests/it/check.rs.
 
-mod authority;
+mod ca;
 mod caa;
-mod doubts;
-mod live;
-mod names;
+mod cluster;
+mod dns;
+mod lint;
 pub mod report;
 mod secrets;
 
@@ -22,7 +22,7 @@ use crate::cli::check::Check;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
 use crate::controller::End;
-use crate::kube::permission::{Kind, Missing, Names, Rules};
+use crate::kube::rbac::{Kind, Missing, Names, Rules};
 use crate::sources::{Wishes, configmap};
 use crate::tools::manifest::{self, ConfigMap, Manifest};
 use crate::tools::role::needed;
@@ -33,7 +33,7 @@ use report::{Level, Report};
 /// # Errors
 /// When a file can not be read, or is not YAML, or the arguments lead nowhere: nothing can be said then.
 pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
-    let Some(file) = asked.file.as_deref() else { return live::run(arguments) };
+    let Some(file) = asked.file.as_deref() else { return cluster::run(arguments) };
     let mut found = manifest::open("f", file, arguments.namespace.as_deref())?;
     // Of what stands beside the ConfigMaps only what is notariat's by its name; what the flag names is meant.
     found.roles.retain(|role| role.name.contains("notariat"));
@@ -111,7 +111,7 @@ fn one(report: &mut Report, config_map: &ConfigMap, inspected: &Inspected, fille
             }
         }
     }
-    let warnings = config.warnings.iter().cloned().chain(doubts::find(config, items));
+    let warnings = config.warnings.iter().cloned().chain(lint::find(config, items));
     warnings.for_each(|warning| report.say(Level::Warning, &object, warning));
     if report.faults() > before {
         return;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Fields, Place, is_unset, texts};
 use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use crate::dns::key::TsigKey;
+use crate::dns::tsig_key::TsigKey;
 
 /// How UPDATEs for a name are sent and signed.
 #[derive(Clone, Debug, PartialEq, Eq)]

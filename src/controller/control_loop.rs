@@ -1,0 +1,326 @@
+//! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::config_maps::Overall;
+use super::dispatch::{Crew, barred};
+use super::election::Candidacy;
+use super::queue::Board;
+use super::secret_cache::News;
+use super::state::{World, pause_until};
+use super::status_snapshot::Showing;
+use super::status_writer::Telling;
+use super::{End, Pass, Plan, Wake, dry_run};
+use crate::base::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
+use crate::base::liveness;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Deadline, Stopwatch, Time};
+use crate::issuance::Context;
+use crate::policy::retention::Fate;
+use crate::record;
+use crate::server::snapshot::Snapshot;
+
+pub(super) struct Loop<'p> {
+    pub(super) world: World,
+    pub(super) context: Arc<Context>,
+    pub(super) plan: &'p Plan,
+    pub(super) crew: Crew,
+    pub(super) woken: Receiver<Wake>,
+    pub(super) board: Board,
+    /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
+    pub(super) gone: Vec<(ObjectRef, Fate)>,
+    pub(super) forgetting: HashSet<ObjectRef>,
+    /// Certificates may have come or gone.
+    pub(super) all_changed: bool,
+    /// Whether all records may be listed.
+    pub(super) may_list: bool,
+    /// A change was stored: the others of its kind may follow.
+    pub(super) change_proved: bool,
+    /// A zone would not take an UPDATE.
+    pub(super) probe_failed: bool,
+    /// When the sources are read again that nothing tells us about.
+    pub(super) read_again: Time,
+    /// When it was looked last.
+    pub(super) looked: Time,
+    pub(super) overall: Overall,
+    /// Whether this replica led when that was looked at last.
+    pub(super) led: bool,
+    /// Our part in the election, where there is one.
+    pub(super) candidacy: Option<Candidacy>,
+    /// The ConfigMap that shows the state.
+    pub(super) telling: Telling,
+    /// What the port shows, where there is one.
+    pub(super) showing: Option<Showing>,
+}
+
+/// Takes what waits in a queue, as much as fits into one round: who fills the queue as fast as it is read delays nothing else.
+fn at_once<T>(queue: &Receiver<T>, stop: &Stop, mut take: impl FnMut(T) -> Result<(), String>) -> Result<(), String> {
+    let round = Deadline::after(CHANGES_ROUND);
+    for waiting in queue.try_iter().take(CHANGES_ROUND_MAX) {
+        take(waiting)?;
+        if stop.is_set() || round.left().is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Loop<'_> {
+    pub(super) fn once(&self) -> bool {
+        self.plan.pass != Pass::Forever
+    }
+
+    pub(super) fn run(mut self) -> Result<End, String> {
+        if self.world.is_watching() {
+            self.world.follow(time::now())?;
+        } else if self.may_list {
+            self.world.objects.find_records(time::now());
+        }
+        while !self.context.stop.is_set() {
+            let now = time::now();
+            if now < self.looked {
+                self.read_again = now;
+                self.world.clock_set_back();
+                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+            }
+            self.looked = now;
+            if self.read_again <= now {
+                self.read(now)?;
+            }
+            for late in self.board.settle(|at, version| self.world.objects.shows(at, version), now) {
+                self.world.objects.doubt(&late);
+            }
+            let leads = self.context.lead.leading();
+            if leads && !self.led {
+                // Who led before may have left anything half done.
+                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+            }
+            self.led = leads;
+            if leads && !self.world.is_blind() {
+                self.decide(now);
+                self.start();
+                if self.once() && self.working() == 0 {
+                    return Ok(self.end());
+                }
+            }
+            // Whoever stands by only keeps what it knows up to date.
+            // A parked job goes on when its circuit opens.
+            let opens = || self.parked().filter_map(|(_, parked)| parked.until).min();
+            let due = if leads { self.board.due(now).into_iter().chain(opens()).min() } else { None };
+            let show = self.show(leads, now);
+            let tell = self.telling.due().filter(|_| leads).map(|left| now + left);
+            let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
+            let pause = pause_until(wake, now);
+            liveness::beat_within(pause);
+            match self.woken.recv_timeout(pause) {
+                Ok(woken) => self.take(woken)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(End::Broken),
+            }
+            // What came meanwhile is decided about together.
+            let (more, stop) = (self.woken.clone(), self.context.stop.clone());
+            at_once(&more, &stop, |woken| self.take(woken))?;
+        }
+        Ok(self.wind_down())
+    }
+
+    /// Shows what has changed. Returns when to come back, where that is too soon.
+    fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
+        let running = self.working();
+        let showing = self.showing.as_mut()?;
+        showing.ready(|| self.world.lacks());
+        showing.publish(now, || {
+            let ordering = self.board.ordering().cloned().collect();
+            let parked = self.board.parked(|lane, job| barred(&self.context, lane, job));
+            let parked = parked.map(|(secret, parked)| (secret.clone(), parked)).collect();
+            let snapshot = self.world.snapshot(ordering, parked, now);
+            let queued = self.board.queued();
+            // Whoever stands by does not know what the other one does.
+            let certificates = if leads { snapshot.certificates } else { Vec::new() };
+            Snapshot { certificates, queued, running, ..snapshot }
+        })
+    }
+
+    /// Reads what no watch tells.
+    fn read(&mut self, now: Time) -> Result<(), String> {
+        self.read_again = now + POLL_INTERVAL;
+        let read = self.world.read_configs();
+        self.all_changed |= self.world.fates_are_due(now);
+        if self.world.is_watching() {
+            if read {
+                self.world.follow(now)?;
+                self.mark_all();
+            }
+            return self.world.follow_again(now);
+        }
+        self.overall = self.world.wish();
+        self.mark_all();
+        Ok(())
+    }
+
+    pub(super) fn mark_all(&mut self) {
+        self.all_changed = true;
+        self.board.mark(self.world.concerned(&News::All));
+    }
+
+    fn decide(&mut self, now: Time) {
+        let all = std::mem::take(&mut self.all_changed);
+        if all {
+            self.board.retain(|secret| self.world.is_wanted(secret));
+            for (at, fate) in self.world.gone(self.board.worked_on(), self.plan.forget_after, now) {
+                if !self.forgetting.contains(&at) && !self.gone.iter().any(|(waiting, _)| *waiting == at) {
+                    if self.plan.dry_run {
+                        dry_run::tell_fate(&at, fate);
+                    }
+                    self.gone.push((at, fate));
+                }
+            }
+        }
+        let taken = self.board.take(now);
+        if taken.is_empty() {
+            return;
+        }
+        let set: HashSet<&ObjectRef> = taken.iter().collect();
+        let watch = Stopwatch::start();
+        let mut look = self.world.look(self.board.orders(&set), now);
+        self.telling.change();
+        let secrets = self.world.in_turn(&taken, now);
+        let entries = secrets.len();
+        for secret in secrets {
+            // Each may have to be read, from a server that does not answer.
+            if self.context.stop.is_set() {
+                return;
+            }
+            liveness::beat();
+            let verdict = self.world.decide(&secret, &mut look);
+            if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
+                dry_run::tell(&mut self.world.said, job);
+            }
+            let record = record::reference(&secret, &self.context.namespace);
+            if verdict.is_back && !self.plan.dry_run && !self.forgetting.contains(&record) {
+                self.gone.push((record, Fate::Reclaim));
+            }
+            self.board.put(secret.clone(), verdict);
+            self.tell_parked(&secret);
+        }
+        // Without watches everything is looked at again and again.
+        if all && self.world.is_watching() {
+            event!(info, "checked", entries = entries, milliseconds = watch.elapsed().as_millis());
+        }
+        self.change_proved &= self.board.has_changes();
+    }
+
+    /// Takes note of what happened.
+    fn take(&mut self, woken: Wake) -> Result<(), String> {
+        match woken {
+            Wake::Done(done) => self.finish(*done),
+            Wake::Change(change) => {
+                let news = self.world.note(*change, time::now())?;
+                self.all_changed |= news == News::All;
+                for secret in self.world.concerned(&news) {
+                    match &news {
+                        // Other replicas write records, and so do we.
+                        News::Object(at) if record::is_one(at) => self.board.mark([secret]),
+                        _ => self.board.wake(&secret),
+                    }
+                }
+            }
+            // What concerns the ConfigMaps is told by who leads.
+            Wake::Lead => self.world.follow(time::now())?,
+            Wake::Stop => {}
+        }
+        Ok(())
+    }
+
+    /// How a single pass ends.
+    fn end(&self) -> End {
+        let (unknown, unsound) = self.board.found();
+        let Overall { unreadable, .. } = self.overall;
+        match (unreadable, unknown || self.overall.unknown, unsound || self.overall.unsound || self.probe_failed) {
+            (true, false, _) => End::Unreadable,
+            (_, true, _) => End::Unknown,
+            (false, false, true) => End::Unsound,
+            (false, false, false) => End::Good,
+        }
+    }
+
+    /// No new jobs; those under way get a while to end at a point from which they can be continued.
+    fn wind_down(self) -> End {
+        let once = self.once();
+        let mut busy = self.working();
+        drop(self.crew);
+        let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
+        let mut cut = false;
+        while let Some(left) = deadline.left().filter(|_| busy > 0) {
+            match self.woken.recv_timeout(patience.left().unwrap_or(left)) {
+                Ok(Wake::Done(_)) => busy -= 1,
+                Ok(Wake::Stop | Wake::Lead | Wake::Change(_)) => {}
+                Err(RecvTimeoutError::Timeout) if !cut => {
+                    // Then there is time left to write the records: the orders are continued by their URL.
+                    self.context.cas.shut_down();
+                    cut = true;
+                }
+                Err(_) => break,
+            }
+        }
+        // Whoever takes it begins at once.
+        if let Some(candidacy) = self.candidacy.filter(|_| busy == 0) {
+            candidacy.release();
+        }
+        if once { End::Unknown } else { End::Good }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use crossbeam_channel::bounded;
+
+    use super::*;
+
+    /// A queue that somebody fills as fast as it is read.
+    fn flooded() -> Receiver<()> {
+        let (fill, queue) = bounded(100);
+        thread::spawn(move || while fill.send(()).is_ok() {});
+        while !queue.is_full() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        queue
+    }
+
+    #[test]
+    fn a_flood_of_changes_ends_with_the_round() {
+        let (mut taken, stop) = (0, Stop::new());
+        let count = |()| {
+            taken += 1;
+            assert!(taken <= CHANGES_ROUND_MAX, "a round has an end");
+            Ok(())
+        };
+        at_once(&flooded(), &stop, count).unwrap();
+
+        let (mut taken, watch) = (0, Stopwatch::start());
+        let slow = |()| {
+            taken += 1;
+            thread::sleep(CHANGES_ROUND / 4);
+            Ok(())
+        };
+        at_once(&flooded(), &stop, slow).unwrap();
+        assert!(taken <= 4 && watch.elapsed() < CHANGES_ROUND * 10, "{taken} in {:?}", watch.elapsed());
+
+        let mut taken = 0;
+        let stopped = |()| {
+            taken += 1;
+            stop.set();
+            Ok(())
+        };
+        at_once(&flooded(), &stop, stopped).unwrap();
+        assert_eq!(taken, 1);
+    }
+}

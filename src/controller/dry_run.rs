@@ -1,0 +1,37 @@
+//! `-dry-run`: what would be done is said instead. No job is handed out, so that nothing is asked of a CA and nothing is written: not a
+//! Secret, not a record, not a zone.
+
+use super::log_dedup::Said;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::policy::retention::Fate;
+use crate::worker::{Job, Task};
+
+/// Says what a job would do, when that is news about its certificate.
+pub(super) fn tell(said: &mut Said, job: &Job) {
+    let secret = job.wanted.entry.main_secret();
+    let (action, reason, detail) = match &job.task {
+        Task::Issue { finding, .. } => ("issue", finding.reason.to_string(), finding.detail.as_str()),
+        Task::Restore { finding, .. } => ("restore", finding.reason.to_string(), finding.detail.as_str()),
+        Task::Tidy => ("tidy", "Record".to_owned(), "its record is not up to date"),
+        // They only find something out.
+        Task::Window(_) | Task::Probe => return,
+    };
+    if said.is_news("would", &format!("{action} {reason} {detail}")) {
+        let names: Vec<String> = job.wanted.entry.domains.iter().map(ToString::to_string).collect();
+        let names = names.join(",");
+        event!(info, "would", action = action, secret = secret, names = names, reason = reason, detail = detail);
+    }
+}
+
+/// Says what would become of a record.
+pub(super) fn tell_fate(record: &ObjectRef, fate: Fate) {
+    let (action, detail) = match fate {
+        Fate::Orphan(orphaned) => {
+            ("orphan", format!("no entry has its Secret any more; kept until {}", orphaned.until))
+        }
+        Fate::Reclaim => ("reclaim", "an entry has its Secret again".to_owned()),
+        Fate::Forget => ("forget", "no entry has its Secret any more".to_owned()),
+    };
+    event!(info, "would", action = action, record = record, detail = detail);
+}

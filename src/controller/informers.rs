@@ -1,0 +1,369 @@
+//! Which objects are watched, by which threads, and what each watch can vouch for.
+//!
+//! Of Secrets those of a type are watched, all at once. Where the Role allows that for single ones only, each is watched by its name, up
+//! to a bound; where it allows none of it, they are read now and then. What was not allowed is tried again later.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::Sender;
+
+use super::Wake;
+use super::observed::{Seen, seen};
+use super::permissions::Permissions;
+use crate::base::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time::{self, Time};
+use crate::issuance::Context;
+use crate::kube::client::{Client, Resource};
+use crate::kube::object::TYPE_TLS;
+use crate::kube::reflector::{Follower, Patience, Told};
+use crate::kube::watch_event::{Selector, Target};
+use crate::record;
+
+/// Something that a watch saw; the number is the watch's.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) watch: usize,
+    pub(super) seen: Seen,
+}
+
+/// The watches.
+#[derive(Debug)]
+pub(super) struct Watching {
+    client: Arc<Client>,
+    context: Arc<Context>,
+    changes: Sender<Wake>,
+    watches: BTreeMap<Target, Watch>,
+    /// What is not allowed, until when that is taken for granted.
+    denied: BTreeMap<Target, Time>,
+    /// What the API server says that is allowed.
+    permissions: Permissions,
+    /// When it is asked for that again, where that is of use.
+    ask_again: Time,
+    /// Something that is of interest is not among them.
+    narrow: bool,
+    count: usize,
+    /// One for each thread that has not ended yet, and this one.
+    alive: Arc<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    number: usize,
+    /// Lists that it began.
+    pub(super) list: u32,
+    state: State,
+    stop: Stop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Its first list is not complete.
+    Starting,
+    /// It vouches for what it saw and for what it did not see.
+    Live,
+    /// It sees nothing for the moment.
+    Lost,
+}
+
+/// What is to be seen, whatever way leads there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Interest {
+    /// The ConfigMaps.
+    pub(super) config_maps: BTreeSet<ObjectRef>,
+    /// The Secrets that hold certificates.
+    pub(super) certificates: BTreeSet<ObjectRef>,
+    /// Those of them that have a record: it is named by the Secret.
+    pub(super) recorded: Vec<ObjectRef>,
+    /// The Secrets that are only read: keys, roots, bindings.
+    pub(super) contents: BTreeSet<ObjectRef>,
+}
+
+/// The Secrets of a type in a namespace.
+pub(super) fn of_type(namespace: &str, kind: &'static str) -> Target {
+    Target { resource: Resource::Secrets, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
+}
+
+/// One object.
+pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
+    Target { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
+}
+
+/// The watches that show what is of interest, given what is not allowed.
+fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
+    let config_maps = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at));
+    let mut wanted: BTreeSet<Target> = config_maps.filter(|target| !denied(target)).collect();
+    let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
+    let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
+        let all = of_type(namespace, kind);
+        if denied(&all) {
+            single.extend(objects().iter().map(|at| named(Resource::Secrets, at)));
+        } else {
+            wanted.insert(all);
+        }
+    };
+    let namespaces: BTreeSet<&str> = interest.certificates.iter().map(|at| at.namespace.as_str()).collect();
+    for namespace in namespaces {
+        add(TYPE_TLS, namespace, &|| {
+            interest.certificates.iter().filter(|at| at.namespace == namespace).cloned().collect()
+        });
+    }
+    add(record::TYPE, own, &|| interest.recorded.iter().map(|secret| record::reference(secret, own)).collect());
+    let allowed = single.into_iter().filter(|target| !denied(target));
+    wanted.extend(allowed.take(WATCHES_BY_NAME_MAX));
+    wanted
+}
+
+/// Runs until that ends by itself. After a panic of a library `goes_on` says whether it begins anew: a watch that died without a word
+/// would vouch for ever for what it saw last.
+fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
+    while catch_unwind(AssertUnwindSafe(&run)).is_err() && goes_on() {}
+}
+
+/// Whether a ConfigMap is told in the version that was told last, which `shown` keeps: a list that is read anew tells it once more, and
+/// reading it again would make everything be looked at.
+fn repeats(target: &Target, told: &Told, shown: &RefCell<Option<String>>) -> bool {
+    match told {
+        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+            let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+            let version = Some(format!("{} {}", field("uid"), field("resourceVersion")));
+            shown.replace(version.clone()) == version
+        }
+        Told::Gone(_) => {
+            shown.replace(None);
+            false
+        }
+        _ => false,
+    }
+}
+
+impl Watching {
+    /// Nothing is watched yet.
+    pub(super) fn new(
+        client: Arc<Client>,
+        context: Arc<Context>,
+        changes: Sender<Wake>,
+        permissions: Permissions,
+        now: Time,
+    ) -> Watching {
+        let (watches, denied) = (BTreeMap::new(), BTreeMap::new());
+        Watching {
+            client,
+            context,
+            changes,
+            watches,
+            denied,
+            permissions,
+            // An API server that has just started may not have read its Roles.
+            ask_again: now + REFUSAL_DOUBTED,
+            narrow: false,
+            count: 0,
+            alive: Arc::default(),
+        }
+    }
+
+    /// Starts and ends watches so that they show what is of interest. Returns those that ended.
+    ///
+    /// # Errors
+    /// When a thread can not be had.
+    pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<Vec<usize>, String> {
+        self.denied.retain(|_, until| *until > now);
+        if self.narrow && self.ask_again <= now {
+            (self.permissions, self.ask_again) = (Permissions::ask(&self.context), now + DENIED_AGAIN);
+        }
+        let narrow = Cell::new(false);
+        let is_denied = |target: &Target| {
+            let permitted = self.permissions.allow_watching(target);
+            narrow.set(narrow.get() || !permitted);
+            !permitted || self.denied.contains_key(target)
+        };
+        let wanted = targets(interest, &self.context.namespace, is_denied);
+        self.narrow = narrow.get();
+        let mut ended = Vec::new();
+        self.watches.retain(|target, watch| {
+            let stays = wanted.contains(target);
+            if !stays {
+                watch.stop.set();
+                ended.push(watch.number);
+            }
+            stays
+        });
+        for target in wanted {
+            if self.watches.contains_key(&target) {
+                continue;
+            }
+            let is_single_secret = target.resource == Resource::Secrets && matches!(target.selector, Selector::Name(_));
+            if is_single_secret && Arc::strong_count(&self.alive) > WATCH_THREADS_MAX {
+                // It is read now and then until there is room.
+                self.narrow = true;
+                continue;
+            }
+            self.start(target)?;
+        }
+        Ok(ended)
+    }
+
+    fn start(&mut self, target: Target) -> Result<(), String> {
+        self.count += 1;
+        let (number, stop) = (self.count, Stop::new());
+        let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
+        let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
+        let (followed, alive) = (target.clone(), self.alive.clone());
+        let run = move || {
+            let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
+            let follow = || {
+                let (config, shown) = (RefCell::default(), RefCell::default());
+                let tell = |told| {
+                    repeats(&followed, &told, &shown) || tell(seen(&followed, told, &context, &config, time::now()))
+                };
+                Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
+            };
+            let fault = "a fault inside notariat; please report it with the lines before";
+            let _alive = alive;
+            again_after_panics(follow, || tell(Seen::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
+        };
+        // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
+        let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
+        spawned.map_err(|e| format!("a thread for a watch can not be started: {e}"))?;
+        self.watches.insert(target, watch);
+        Ok(())
+    }
+
+    /// Takes note of what a watch says about itself. Returns its target, while it is wanted, the number of its list, and whether it vouched
+    /// for what there is before.
+    pub(super) fn note(&mut self, change: &Change, now: Time) -> Option<(Target, u32, bool)> {
+        let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
+        let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
+        let was_live = watch.state == State::Live;
+        match &change.seen {
+            Seen::Listing => watch.list += 1,
+            Seen::Listed | Seen::Found => watch.state = State::Live,
+            Seen::Lost(_) if watch.state == State::Live => watch.state = State::Lost,
+            Seen::Denied(_) => {
+                let list = watch.list;
+                self.watches.remove(&target);
+                self.denied.insert(target.clone(), now + DENIED_AGAIN);
+                return Some((target, list, was_live));
+            }
+            _ => {}
+        }
+        Some((target, watch.list, was_live))
+    }
+
+    /// Whether the watch of this number goes on.
+    pub(super) fn is_wanted(&self, number: usize) -> bool {
+        self.watches.values().any(|watch| watch.number == number)
+    }
+
+    /// Whether something is watched, whatever is seen of it.
+    pub(super) fn has(&self, target: &Target) -> bool {
+        self.watches.contains_key(target)
+    }
+
+    /// Whether a watch says what there is, and what there is not.
+    pub(super) fn vouches(&self, target: &Target) -> bool {
+        self.watches.get(target).is_some_and(|watch| watch.state == State::Live)
+    }
+
+    /// Whether every watch has seen all there is. Until then nothing is known to be missing.
+    pub(super) fn is_complete(&self) -> bool {
+        self.watches.values().all(|watch| watch.state == State::Live)
+    }
+
+    /// When something that was not allowed is tried again.
+    pub(super) fn again(&self) -> Option<Time> {
+        let narrow = self.narrow.then_some(self.ask_again);
+        self.denied.values().copied().chain(narrow).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(names: &[&str]) -> BTreeSet<ObjectRef> {
+        names.iter().map(|name| ObjectRef::parse(name, "own").unwrap()).collect()
+    }
+
+    fn wanted(denied: &[&str]) -> Vec<String> {
+        let interest = Interest {
+            config_maps: refs(&["certs"]),
+            certificates: refs(&["a", "b", "team/c"]),
+            recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
+            contents: refs(&["tsigkey"]),
+        };
+        let text = |t: &Target| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());
+        targets(&interest, "own", |t| denied.contains(&text(t).as_str())).iter().map(text).collect()
+    }
+
+    #[test]
+    fn secrets_are_watched_by_type_else_by_name_else_not() {
+        let records = "own/secrets type=notariat/record";
+        let all = [
+            "own/secrets type=kubernetes.io/tls",
+            records,
+            "own/secrets metadata.name=tsigkey",
+            "team/secrets type=kubernetes.io/tls",
+            "own/configmaps metadata.name=certs",
+        ];
+        assert_eq!(wanted(&[]), all);
+        let narrow = wanted(&["own/secrets type=kubernetes.io/tls"]);
+        assert!(narrow.contains(&"own/secrets metadata.name=a".to_owned()), "{narrow:?}");
+        assert!(narrow.contains(&"team/secrets type=kubernetes.io/tls".to_owned()), "another namespace, another Role");
+        let nothing = wanted(&["own/secrets type=kubernetes.io/tls", "own/secrets metadata.name=a"]);
+        assert!(!nothing.contains(&"own/secrets metadata.name=a".to_owned()), "{nothing:?}");
+        assert!(!wanted(&["own/configmaps metadata.name=certs"]).iter().any(|t| t.contains("certs")));
+        let by_name = wanted(&[records]);
+        assert!(by_name.contains(&"own/secrets metadata.name=notariat-record.team.c".to_owned()), "{by_name:?}");
+    }
+
+    #[test]
+    fn a_watch_that_panics_begins_anew_while_it_is_wanted() {
+        let (runs, told) = (Cell::new(0), Cell::new(0));
+        let run = || {
+            runs.set(runs.get() + 1);
+            assert!(runs.get() > 2, "a library panics");
+        };
+        let goes_on = || {
+            told.set(told.get() + 1);
+            true
+        };
+        again_after_panics(run, goes_on);
+        assert_eq!((runs.get(), told.get()), (3, 2));
+        again_after_panics(|| panic!("a library panics"), || false);
+    }
+
+    #[test]
+    fn a_config_map_that_is_listed_again_as_it_was_is_not_told_again() {
+        let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
+        let certs = named(Resource::ConfigMaps, &at);
+        let object = |uid: &str, version: &str| {
+            Told::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
+        };
+        let repeats = |told: Told| repeats(&certs, &told, &shown);
+        let told =
+            [object("a", "1"), object("a", "1"), Told::Listing, object("a", "1"), object("a", "2"), object("b", "2")];
+        assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
+        let told = [Told::Gone(at.clone()), object("b", "2"), object("b", "2")];
+        assert_eq!(told.map(repeats), [false, false, true]);
+        let secret = named(Resource::Secrets, &at);
+        assert!(
+            !super::repeats(&secret, &object("b", "2"), &shown),
+            "of Secrets each version is compared where it is kept"
+        );
+    }
+
+    #[test]
+    fn not_more_are_watched_by_name_than_threads_are_cheap() {
+        let names: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let interest = Interest { certificates: refs(&names), ..Interest::default() };
+        let found = targets(&interest, "own", |t| matches!(t.selector, Selector::Type(_)));
+        assert_eq!(found.len(), WATCHES_BY_NAME_MAX);
+    }
+}

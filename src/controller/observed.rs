@@ -1,0 +1,122 @@
+//! What is kept of an object: facts, never its body. Pure.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::base::name::ObjectRef;
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
+use crate::cert::facts::Facts;
+use crate::config::{self, Config, Unreadable};
+use crate::issuance::Context;
+use crate::kube::object::Resource;
+use crate::kube::object::{SecretObject, config_data};
+use crate::kube::reflector::Told;
+use crate::kube::watch_event::{Selector, Target};
+use crate::policy::secret_state::Held;
+use crate::record::{self, Body, Fingerprint, Record, Unusable};
+use crate::sources::inputs::content_hash;
+use crate::worker::copy_facts;
+
+/// A record, as far as decisions look at it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Without the accepted form, which is large and seldom asked for.
+    pub(super) body: Body,
+    pub(super) accepted: Option<Accepted>,
+    pub(super) copy: Option<Arc<Facts>>,
+}
+
+/// What is kept of an accepted form.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Accepted {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) source: Option<Word>,
+}
+
+impl Known {
+    /// What a record's Secret, which was read successfully, says.
+    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<Known>, Unusable> {
+        let Record { mut body, copy, .. } = Record::read(secret)?;
+        let copy = copy_facts(copy.as_ref());
+        body.slim(copy.as_deref(), now);
+        let accepted = body.accepted.take().map(|accepted| Accepted {
+            fingerprint: accepted.fingerprint(),
+            source: accepted.source.as_deref().map(Word::shared),
+        });
+        Ok(Box::new(Known { body, accepted, copy }))
+    }
+}
+
+/// What was seen of the objects that one watch follows.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A ConfigMap, read as configuration.
+    Config(Result<Arc<Config>, Unreadable>),
+    /// A Secret that may hold a certificate.
+    Certificate(ObjectRef, String, Held),
+    /// A record, by its own name.
+    Record(ObjectRef, String, Result<Box<Known>, String>),
+    /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
+    Named(ObjectRef, String, Held, String),
+    /// An object is not there any more.
+    Gone(ObjectRef),
+    /// A list begins.
+    Listing,
+    /// A list is complete.
+    Listed,
+    /// Nothing is seen for the moment, and why.
+    Lost(String),
+    /// All is seen again.
+    Found,
+    /// It is not allowed: the API server's words.
+    Denied(String),
+    /// An object that does not read, and why.
+    Unreadable(ObjectRef, String),
+}
+
+/// Makes facts of what a watch tells now. `config` is what it told before, if it follows a ConfigMap.
+pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefCell<Arc<Config>>, now: Time) -> Seen {
+    match told {
+        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+            let read = config::read_after(&config_data(&object), &context.namespaces, &config.borrow());
+            let read = read.map(Arc::new);
+            if let Ok(read) = &read {
+                config.replace(read.clone());
+            }
+            Seen::Config(read)
+        }
+        Told::Object(object) => secret_seen(target, object, context, now),
+        Told::Gone(at) => Seen::Gone(at),
+        Told::Listing => Seen::Listing,
+        Told::Listed => Seen::Listed,
+        Told::Found => Seen::Found,
+        Told::Lost(e) => Seen::Lost(e.to_string()),
+        Told::Denied(e) => Seen::Denied(e.to_string()),
+    }
+}
+
+fn secret_seen(target: &Target, object: Value, context: &Context, now: Time) -> Seen {
+    let metadata =
+        |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
+    let at = ObjectRef::new(metadata("namespace"), metadata("name"));
+    let secret = match SecretObject::from_json(object) {
+        Ok(secret) => secret,
+        Err(e) => return Seen::Unreadable(at, e),
+    };
+    let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
+    match &target.selector {
+        Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret, now)),
+        Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), &context.instance)),
+        Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret, now)),
+        Selector::Name(_) => {
+            Seen::Named(at, version, Held::of(Some(&secret), &context.instance), content_hash(&secret))
+        }
+    }
+}
+
+fn known(secret: &SecretObject, now: Time) -> Result<Box<Known>, String> {
+    Known::of(Some(secret), now).map_err(|e| e.to_string())
+}

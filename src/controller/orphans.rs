@@ -1,0 +1,94 @@
+//! Certificates whose entry went or came back: what is to be done to their records, and when.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::state::{Probing, World, prune};
+use crate::base::limits::TIDY_INTERVAL;
+use crate::base::name::ObjectRef;
+use crate::base::time::Time;
+use crate::policy::retention::{Claimed, Fate, fate};
+use crate::record;
+use crate::sources::configmap;
+use crate::status::row::Row;
+
+impl World {
+    /// The records whose entry went or came back, and what is to be done to each. Not those of `worked_on`: a job under way would go on
+    /// publishing what was withdrawn.
+    pub(super) fn gone<'s>(
+        &mut self,
+        worked_on: impl Iterator<Item = &'s ObjectRef>,
+        forget_after: Duration,
+        now: Time,
+    ) -> Vec<(ObjectRef, Fate)> {
+        self.next_fate = None;
+        if matches!(self.probing, Probing::Only) {
+            return Vec::new();
+        }
+        let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
+        let of = |secret: &ObjectRef| record::reference(secret, &self.context.namespace);
+        let worked_on: BTreeSet<ObjectRef> = worked_on.map(of).collect();
+        // What is refused is wanted all the same, though perhaps in no form that we may serve.
+        let refused: BTreeSet<ObjectRef> = self.refused().collect();
+        let (mut due, mut next) = (Vec::new(), None);
+        for (at, known) in self.objects.records.facts().filter(|(at, _)| !worked_on.contains(at)) {
+            let Ok(known) = known else { continue };
+            let claimed = match &known.accepted {
+                // One that came back is found where it is decided about: what is done for it then says so in the record as well.
+                _ if self.owner(at).is_some() => continue,
+                _ if refused.contains(at) => Claimed::Wanted,
+                // Nothing is known to be gone.
+                _ if self.wishes.incomplete => continue,
+                None => Claimed::Emptied,
+                // Those of another instance in this namespace are not ours to miss.
+                Some(a) if a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)) => Claimed::Gone,
+                Some(_) => continue,
+            };
+            if let Some(until) = known.body.orphaned.map(|orphaned| orphaned.until).filter(|_| claimed == Claimed::Gone)
+            {
+                next = sooner(next, until);
+            }
+            let Some(fate) = fate(&known.body, claimed, forget_after, now) else { continue };
+            match self.tidied.get(at).map(|last| *last + TIDY_INTERVAL).filter(|rested| *rested > now) {
+                Some(rested) => next = sooner(next, rested),
+                None => due.push((at.clone(), fate)),
+            }
+        }
+        prune(&mut self.tidied, |_, last| *last + TIDY_INTERVAL > now);
+        for (at, _) in &due {
+            next = sooner(next, now + TIDY_INTERVAL);
+            self.tidied.insert(at.clone(), now);
+        }
+        self.next_fate = next;
+        due
+    }
+
+    /// Whether something is to be done about a record only because of the time.
+    pub(super) fn fates_are_due(&self, now: Time) -> bool {
+        self.next_fate.is_some_and(|next| next <= now)
+    }
+
+    /// The records of entries that are refused.
+    fn refused(&self) -> impl Iterator<Item = ObjectRef> {
+        let own = &self.context.namespace;
+        let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
+        refused.map(|secret| record::reference(secret, own))
+    }
+
+    /// The certificates whose entry went and that are not forgotten yet.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = Row> {
+        self.objects.records.facts().filter_map(|(at, known)| {
+            let known = known.as_ref().ok()?;
+            let orphaned = known.body.orphaned?;
+            if self.owner(at).is_some() || self.refused().any(|refused| refused == *at) {
+                return None;
+            }
+            let stored = known.body.stored.as_ref();
+            Some(Row::orphaned(at, orphaned, stored, known.copy.as_deref()))
+        })
+    }
+}
+
+fn sooner(one: Option<Time>, other: Time) -> Option<Time> {
+    Some(one.map_or(other, |one| one.min(other)))
+}

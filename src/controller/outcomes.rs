@@ -1,0 +1,131 @@
+//! Takes what the workers bring back.
+
+use super::Done;
+use super::control_loop::Loop;
+use crate::base::limits::POLL_INTERVAL;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::time::{self, Time};
+use crate::issuance::Failed;
+use crate::policy::backoff::Stage;
+use crate::policy::circuit::Barred;
+use crate::record;
+use crate::worker::{Outcome, Task};
+
+impl Loop<'_> {
+    pub(super) fn finish(&mut self, done: Done) {
+        let now = time::now();
+        let (outcome, mut job) = match done {
+            Done::Job(outcome, job) => (outcome, job),
+            Done::Told(result) => return self.telling.done(result),
+            Done::Form(secret, form) => {
+                if self.world.form_read(secret, form) {
+                    self.read_again = now;
+                }
+                return;
+            }
+            Done::Forgotten(at, result) => return self.forgotten(&at, result, now),
+        };
+        let secret = &outcome.secret;
+        // Its entry went meanwhile: now its place and its record can go, too.
+        self.all_changed |= !self.world.is_wanted(secret);
+        if let Some(answered) = answered(&outcome, &job.task) {
+            self.board.heard(&job.peer, answered);
+        }
+        let record = record::reference(secret, &self.context.namespace);
+        if let Err(Failed { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
+            if let Barred::Closed(until) = barred {
+                event!(info, "put-off", secret = secret, state = "Parked", until = until, error = error);
+            }
+            // What it wrote before it was turned away is no change by others.
+            let mut unseen = Vec::new();
+            if let Some(version) = self.context.store.take_written(&record) {
+                job.basis.record.clone_from(&version);
+                match self.world.objects.is_shown(&record) && !self.world.objects.shows(&record, &version) {
+                    true => unseen.push((record, version)),
+                    false => self.world.objects.doubt(&record),
+                }
+            }
+            self.telling.change();
+            return self.board.bar(job, (**lane).clone(), unseen, now);
+        }
+        let entry = &job.wanted.entry;
+        for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
+            self.world.objects.found(at, held.clone(), now);
+        }
+        if outcome.found.is_some() {
+            self.world.objects.doubt(&record);
+        }
+        let mut unseen = Vec::new();
+        for at in entry.secrets.iter().chain([&record]) {
+            match (self.world.objects.is_shown(at), self.context.store.take_written(at)) {
+                (true, Some(version)) => unseen.push((at.clone(), version)),
+                (true, None) => {}
+                (false, _) => self.world.objects.doubt(at),
+            }
+        }
+        unseen.retain(|(at, version)| !self.world.objects.shows(at, version));
+        // A single pass serves each certificate once, and ends with a look at all.
+        let rest = (!self.once() && outcome.result.is_err()).then_some(now + POLL_INTERVAL);
+        self.board.done(secret, unseen, rest, now);
+        let lane = outcome.result.as_ref().err().and_then(|failed| failed.lane.as_deref().cloned());
+        self.board.failed_at(&job, lane);
+        self.change_proved |= self.tell(&outcome, &job.task);
+        if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
+            // It may be for others, too, whose jobs wait.
+            self.mark_all();
+        }
+    }
+
+    fn forgotten(&mut self, at: &ObjectRef, result: Result<(), Failed>, now: Time) {
+        self.forgetting.remove(at);
+        self.all_changed = true;
+        // Nobody waits until it is shown.
+        self.context.store.take_written(at);
+        self.world.objects.doubt(at);
+        match result {
+            // Where no watch shows it, it would be found to be left once more, and again. A failure is no reason to wait.
+            Ok(()) => drop(self.world.objects.read_record(at, now)),
+            Err(failed) => event!(warn, "not-forgotten", record = at, error = failed.error),
+        }
+    }
+
+    /// Says how a job went where nobody else did. Returns whether it proved that changed certificates can be made.
+    fn tell(&mut self, outcome: &Outcome, task: &Task) -> bool {
+        match &outcome.result {
+            Ok(()) => {
+                outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
+            }
+            // Said once for all.
+            Err(failed) if failed.stage == Stage::Clock => false,
+            Err(failed) if failed.uncounted => {
+                event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
+                false
+            }
+            Err(failed) => {
+                self.probe_failed |= matches!(task, Task::Probe);
+                // The others were said where they were written into the record, or probed.
+                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
+                    event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Whether the CA of an attempt answered; `None` where it was not asked to the end.
+fn answered(outcome: &Outcome, task: &Task) -> Option<bool> {
+    if !matches!(task, Task::Issue { .. }) {
+        return None;
+    }
+    match &outcome.result {
+        Ok(()) => outcome.found.is_none().then_some(true),
+        Err(failed) if failed.silent => Some(false),
+        Err(failed) if failed.uncounted => None,
+        Err(failed) => match failed.stage {
+            Stage::Account | Stage::Order | Stage::Validation | Stage::Finalize | Stage::Download => Some(true),
+            Stage::Clock | Stage::Zone | Stage::Publish | Stage::Propagation | Stage::Store => None,
+        },
+    }
+}

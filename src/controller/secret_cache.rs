@@ -1,0 +1,341 @@
+//! What is known of Secrets: by a watch where there is one, else by reading them now and then.
+//!
+//! A failed read is never "missing". What a watch does not show is missing; before anything is written the worker reads it again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cache::{Shelf, Slot, Vouched};
+use super::informers::{Change, Interest, Watching, named, of_type};
+use super::observed::{Known, Seen};
+use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::time::Time;
+use crate::cert::facts::Facts;
+use crate::issuance::Context;
+use crate::kube::client::Resource;
+use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::kube::watch_event::{Selector, Target};
+use crate::policy::secret_state::Held;
+use crate::record;
+use crate::sources::Wishes;
+use crate::sources::inputs::{NONE, content_hash};
+use crate::store::StoreError;
+
+/// The Secrets that matter.
+#[derive(Debug)]
+pub(super) struct Objects {
+    context: Arc<Context>,
+    /// None where objects are files, and for a single pass.
+    pub(super) watching: Option<Watching>,
+    held: Shelf<Held>,
+    pub(super) records: Shelf<Result<Box<Known>, String>>,
+    contents: Shelf<String>,
+    /// The record of what has none.
+    nothing: Known,
+    /// How long a reading counts.
+    holds: Duration,
+}
+
+/// What has to be looked at again after a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing.
+    Nothing,
+    /// Whatever this Secret belongs to: a certificate's Secret, or a record by its own name.
+    Object(ObjectRef),
+    /// Whatever uses this Secret as a key, and if it holds a certificate that, too.
+    Content(ObjectRef),
+    /// Everything.
+    All,
+}
+
+/// A fact, and until when it counts where nothing says when it changes.
+pub(super) type Reading<T> = (T, Option<Time>);
+
+impl Objects {
+    pub(super) fn new(context: Arc<Context>, watching: Option<Watching>) -> Objects {
+        let (held, records, contents) = (Shelf::default(), Shelf::default(), Shelf::default());
+        Objects { context, watching, held, records, contents, nothing: Known::default(), holds: Duration::ZERO }
+    }
+
+    /// Watches what is of interest, where that is possible.
+    ///
+    /// # Errors
+    /// When a thread can not be had.
+    pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<(), String> {
+        let Some(watching) = &mut self.watching else { return Ok(()) };
+        for ended in watching.follow(interest, now)? {
+            self.held.disown(ended);
+            self.records.disown(ended);
+            self.contents.disown(ended);
+        }
+        let read = u32::try_from(2 * interest.certificates.len()).unwrap_or(u32::MAX);
+        self.holds = READ_AGAIN.max(Duration::from_secs(1) * read / READINGS_A_SECOND);
+        Ok(())
+    }
+
+    /// Forgets what was read of Secrets that nobody wants any more, and of records of which nothing is left.
+    pub(super) fn prune(&mut self, wishes: &Wishes) {
+        let own = &self.context.namespace;
+        let is_held = |at: &ObjectRef| wishes.holder(at).is_some();
+        self.held.prune(|at, _| is_held(at));
+        let is_left = |known: &Result<Box<Known>, String>| match known {
+            Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
+            Err(_) => true,
+        };
+        let is_recorded = |at: &ObjectRef| match record::subject(at) {
+            Some(secret) => is_held(&secret),
+            None => wishes.wanted.keys().any(|secret| record::reference(secret, own) == *at),
+        };
+        self.records.prune(|at, known| known.is_some_and(is_left) || is_recorded(at));
+        let mut inputs: Option<HashSet<&ObjectRef>> = None;
+        self.contents.prune(|at, _| {
+            let all = || wishes.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
+            inputs.get_or_insert_with(all).contains(at)
+        });
+    }
+
+    /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`
+    /// whether it vouched for what there is before.
+    pub(super) fn note(&mut self, change: Change, target: &Target, list: u32, was_live: bool) -> News {
+        let vouched = Vouched::Watch(change.watch, list);
+        match change.seen {
+            Seen::Certificate(at, version, mut held) => {
+                let record = self.records.get(&record::reference(&at, &self.context.namespace), Time::from_unix(0));
+                let copy = record.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()?.copy.as_ref());
+                share(held.facts_mut(), copy);
+                news(self.held.put(at.clone(), &version, Some(held), vouched), at)
+            }
+            Seen::Record(at, version, mut known) => {
+                let secret = record::subject(&at).and_then(|secret| self.held.get(&secret, Time::from_unix(0)));
+                let facts = secret.and_then(|slot| slot.fact.as_ref()?.facts());
+                share(known.as_mut().ok().and_then(|known| known.copy.as_mut()), facts);
+                news(self.records.put(at.clone(), &version, Some(known), vouched), at)
+            }
+            Seen::Named(at, version, held, content) => {
+                // The watch of the certificates shows what this Secret holds, unless the Secret has another type. A fact that this watch
+                // put and does not keep up would be swept at the next list, as if the Secret had gone.
+                if !held.is_certificate() || !self.vouches(TYPE_TLS, &at.namespace) {
+                    self.held.put(at.clone(), &version, Some(held), vouched);
+                }
+                let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());
+                let changed = known.as_ref() != Some(&content);
+                self.contents.put(at.clone(), &version, Some(content), vouched);
+                if changed { News::Content(at) } else { News::Object(at) }
+            }
+            Seen::Gone(at) => match &target.selector {
+                Selector::Type(record::TYPE) => news(self.records.remove(&at), at),
+                Selector::Type(_) => news(self.held.remove(&at), at),
+                Selector::Name(_) => {
+                    self.held.remove(&at);
+                    self.records.remove(&at);
+                    self.contents.remove(&at);
+                    News::Content(at)
+                }
+            },
+            Seen::Listed => {
+                let swept = [
+                    self.held.sweep(change.watch, list),
+                    self.records.sweep(change.watch, list),
+                    self.contents.sweep(change.watch, list),
+                ];
+                // What is otherwise in a list that is read anew was told by itself.
+                if was_live && swept.iter().all(Vec::is_empty) { News::Nothing } else { News::All }
+            }
+            Seen::Denied(_) => {
+                self.held.disown(change.watch);
+                self.records.disown(change.watch);
+                self.contents.disown(change.watch);
+                News::All
+            }
+            Seen::Unreadable(at, e) => {
+                event!(error, "unreadable", secret = at, error = e);
+                // It is there: who wants to know what it holds has to read it.
+                self.doubt(&at);
+                News::Object(at)
+            }
+            Seen::Found if !was_live => News::All,
+            Seen::Config(..) | Seen::Listing | Seen::Lost(_) | Seen::Found => News::Nothing,
+        }
+    }
+
+    fn vouches(&self, kind: &'static str, namespace: &str) -> bool {
+        self.watching.as_ref().is_some_and(|w| w.vouches(&of_type(namespace, kind)))
+    }
+
+    /// Whether a watch would show the object `at` if it were there, and had it this type.
+    fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
+        let by_name = |w: &Watching| w.vouches(&named(Resource::Secrets, at));
+        self.vouches(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
+    }
+
+    /// What a certificate's Secret holds.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<Held>, StoreError> {
+        if let Some(slot) = self.held.get(at, now) {
+            return Ok((slot.fact.clone().unwrap_or(Held::Missing), self.ends(slot)));
+        }
+        // One that has another type is not shown by the watch of its type: once seen, it is read.
+        let watched = self.is_watched(TYPE_TLS, at);
+        if watched && !self.held.is_in_doubt(at, now) {
+            return Ok((Held::Missing, None));
+        }
+        let secret = self.context.store.secret(at)?;
+        if watched && secret.is_none() {
+            self.held.remove(at);
+            return Ok((Held::Missing, None));
+        }
+        let held = secret.as_ref().map(|secret| Held::of(Some(secret), &self.context.instance));
+        self.held.read(at.clone(), &version(secret.as_ref()), held.clone(), self.until(now));
+        let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
+        Ok((held.unwrap_or(Held::Missing), again))
+    }
+
+    /// What a worker has just read of a certificate's Secret.
+    pub(super) fn found(&mut self, at: &ObjectRef, held: Held, now: Time) {
+        match held {
+            Held::Missing => {
+                self.held.remove(at);
+            }
+            Held::Present(_) => {
+                self.held.read(at.clone(), "", Some(held), now + READ_AGAIN);
+            }
+        }
+    }
+
+    /// Reads the record of a certificate, by its own name, where what is known of it does not count. Returns until when it does.
+    ///
+    /// # Errors
+    /// When it could not be read, or does not read.
+    pub(super) fn read_record(&mut self, at: &ObjectRef, now: Time) -> Result<Option<Time>, String> {
+        if self.records.get(at, now).is_none() {
+            let watched = self.is_watched(record::TYPE, at);
+            if watched && !self.records.is_in_doubt(at, now) {
+                return Ok(None);
+            }
+            let secret = self.context.store.secret(at).map_err(|e| e.to_string())?;
+            if watched && secret.is_none() {
+                self.records.remove(at);
+                return Ok(None);
+            }
+            let known = Known::of(secret.as_ref(), now).map_err(|e| e.to_string());
+            self.records.read(at.clone(), &version(secret.as_ref()), Some(known), self.until(now));
+        }
+        let slot = self.records.get(at, now);
+        match slot.and_then(|slot| slot.fact.as_ref()) {
+            Some(Err(e)) => Err(format!("the record {at} {e}")),
+            Some(Ok(_)) | None => Ok(slot.and_then(|slot| self.ends(slot))),
+        }
+    }
+
+    /// What was read of a record, and its version; nothing and no version where there is none.
+    pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&Known, &str) {
+        let slot = self.records.get(at, now);
+        let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, &*slot.version)));
+        known.unwrap_or((&self.nothing, ""))
+    }
+
+    /// Whether what is known of a record says that its entry was never accepted: it has none, or a watch shows that it is not there.
+    pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> bool {
+        match self.records.get(at, now) {
+            Some(slot) => match &slot.fact {
+                Some(Ok(known)) => known.accepted.is_none(),
+                Some(Err(_)) => false,
+                None => true,
+            },
+            None => self.is_watched(record::TYPE, at) && !self.records.is_in_doubt(at, now),
+        }
+    }
+
+    /// A hash of what a Secret holds that is only read: a key, roots, a binding.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub(super) fn content(&mut self, at: &ObjectRef, now: Time) -> Result<String, StoreError> {
+        if let Some(slot) = self.contents.get(at, now) {
+            return Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()));
+        }
+        if self.watching.as_ref().is_some_and(|w| w.vouches(&named(Resource::Secrets, at))) {
+            return Ok(NONE.to_owned());
+        }
+        let secret = self.context.store.secret(at)?;
+        let slot = self.contents.read(
+            at.clone(),
+            &version(secret.as_ref()),
+            secret.as_ref().map(content_hash),
+            self.until(now),
+        );
+        Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()))
+    }
+
+    /// Takes note of the records that are there although nothing asked for them: of entries that went while we were away.
+    pub(super) fn find_records(&mut self, now: Time) {
+        let records = match self.context.store.records(&self.context.namespace) {
+            Ok(records) => records,
+            // Without the permission to list, what went while we were away is not noticed; nothing else depends on it.
+            Err(e) => return event!(debug, "records-not-listed", error = e),
+        };
+        for secret in records {
+            let known = Known::of(Some(&secret), now).map_err(|e| e.to_string());
+            let version = version(Some(&secret));
+            self.records.read(secret.reference, &version, Some(known), self.until(now));
+        }
+    }
+
+    /// Whether what was written last is what is known.
+    pub(super) fn shows(&self, at: &ObjectRef, version: &str) -> bool {
+        let long_ago = Time::from_unix(0);
+        let held = self.held.get(at, long_ago).map(|slot| &*slot.version);
+        let record = self.records.get(at, long_ago).map(|slot| &*slot.version);
+        held == Some(version) || record == Some(version)
+    }
+
+    /// What is known of an object does not count any more: it is read when it is asked for.
+    pub(super) fn doubt(&mut self, at: &ObjectRef) {
+        self.held.doubt(at);
+        self.records.doubt(at);
+    }
+
+    /// What was read, and not seen by a watch, does not count any more.
+    pub(super) fn doubt_readings(&mut self) {
+        self.held.doubt_readings();
+        self.records.doubt_readings();
+        self.contents.doubt_readings();
+    }
+
+    /// Whether a watch shows when this Secret changes.
+    pub(super) fn is_shown(&self, at: &ObjectRef) -> bool {
+        self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))
+    }
+
+    /// When a fact does not count any more, if it counts longer than for one look.
+    fn ends<T>(&self, slot: &Slot<T>) -> Option<Time> {
+        slot.until().filter(|_| !self.holds.is_zero()).map(|until| until + Duration::from_secs(1))
+    }
+
+    fn until(&self, now: Time) -> Time {
+        now + self.holds
+    }
+}
+
+/// A certificate and the copy in its record are the same, as a rule: their facts are kept once.
+fn share(facts: Option<&mut Arc<Facts>>, known: Option<&Arc<Facts>>) {
+    if let (Some(facts), Some(known)) = (facts, known)
+        && facts == known
+    {
+        *facts = known.clone();
+    }
+}
+
+fn news(is_news: bool, at: ObjectRef) -> News {
+    if is_news { News::Object(at) } else { News::Nothing }
+}
+
+fn version(secret: Option<&SecretObject>) -> String {
+    secret.and_then(|s| s.version.as_ref()).map(|v| v.resource_version.clone()).unwrap_or_default()
+}

@@ -1,0 +1,146 @@
+//! The ConfigMap that shows the state to people who may not read Secrets: written when something changed, once a minute at most. Best
+//! effort: nothing waits for it.
+
+use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use crate::base::limits::BULLETIN_EVERY;
+use crate::base::log::event;
+use crate::base::name::ObjectRef;
+use crate::base::time::{self, Stopwatch};
+use crate::issuance::Context;
+use crate::kube::client::{KubeError, Mode, Resource};
+use crate::status::config_map::{NAME, data, object};
+use crate::status::row::Report;
+
+/// What was written there last.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    /// There is a place to write it to, and it is ours to write.
+    possible: bool,
+    /// Something was decided since.
+    changed: bool,
+    /// When it was written, or was found to be as it should.
+    last: Option<Stopwatch>,
+    /// Of what was written.
+    hash: u64,
+    /// A worker is at it.
+    pub(super) busy: bool,
+    said: String,
+}
+
+/// The most urgent certificates, and how many there are in all.
+pub(super) struct State {
+    report: Report,
+    all: usize,
+}
+
+/// Text, of which a hash is kept.
+#[derive(Default)]
+struct Hashed(DefaultHasher);
+
+impl Write for Hashed {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        text.hash(&mut self.0);
+        Ok(())
+    }
+}
+
+impl Telling {
+    /// Nothing was written yet. Where it is not `possible` nothing is ever due: the loop would wake for it again and again.
+    pub(super) fn new(possible: bool) -> Telling {
+        Telling { possible, ..Telling::default() }
+    }
+
+    /// Something was decided.
+    pub(super) fn change(&mut self) {
+        self.changed = true;
+    }
+
+    /// How long until there is something to be written, if there is.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let since = self.last.map_or(BULLETIN_EVERY, Stopwatch::elapsed);
+        (self.possible && self.changed && !self.busy).then(|| BULLETIN_EVERY.saturating_sub(since))
+    }
+
+    /// What is to be written, of `all` certificates; `None` where it stands there already.
+    pub(super) fn write(&mut self, report: Report, all: usize) -> Option<Box<State>> {
+        (self.changed, self.last) = (false, Some(Stopwatch::start()));
+        let mut hashed = Hashed::default();
+        // What is written says how long it is until a time, and differs each time.
+        write!(hashed, "{all} {report:?}").expect("it takes everything");
+        let hash = hashed.0.finish();
+        if hash == self.hash {
+            return None;
+        }
+        (self.hash, self.busy) = (hash, true);
+        Some(Box::new(State { report, all }))
+    }
+
+    /// It was written, or not.
+    pub(super) fn done(&mut self, result: Result<(), String>) {
+        self.busy = false;
+        let Err(error) = result else { return self.said.clear() };
+        (self.hash, self.changed) = (0, true);
+        if self.said != error {
+            event!(
+                warn,
+                "status-not-written",
+                config_map = NAME,
+                error = error,
+                consequence = "everything else goes on"
+            );
+            self.said = error;
+        }
+    }
+}
+
+/// Writes it. In a worker, where a fault costs this errand alone.
+///
+/// # Errors
+/// Why it was not.
+pub(super) fn put(context: &Context, state: State) -> Result<(), String> {
+    let data = data(state.report, state.all, &context.namespace, time::now());
+    let Some(client) = context.kube.as_deref() else { return Ok(()) };
+    let (at, told) = (ObjectRef::new(&context.namespace, NAME), |e: KubeError| e.to_string());
+    context.lead.check().map_err(|failed| failed.error)?;
+    let before = client.get(Resource::ConfigMaps, &at).map_err(told)?;
+    let exists = before.is_some();
+    let object = object(&at, before, &context.instance, &data)?;
+    let written = match exists {
+        true => client.update(Resource::ConfigMaps, &at, &object, Mode::Real),
+        false => client.create(Resource::ConfigMaps, &context.namespace, &object, Mode::Real),
+    };
+    written.map(|_| ()).map_err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_due() {
+        let due = |possible| {
+            let mut telling = Telling::new(possible);
+            telling.change();
+            telling.due()
+        };
+        assert_eq!((due(true), due(false)), (Some(Duration::ZERO), None));
+        assert_eq!(Telling::new(true).due(), None, "nothing was decided");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_due_again_and_not_at_once() {
+        let mut telling = Telling::new(true);
+        telling.change();
+        let report = Report { rows: Vec::new(), notes: Vec::new(), progress: None };
+        assert!(telling.write(report.clone(), 0).is_some());
+        assert_eq!(telling.due(), None, "a worker is at it");
+        telling.done(Err("no".to_owned()));
+        assert!(telling.due().is_some_and(|left| left > BULLETIN_EVERY / 2), "{:?}", telling.due());
+        assert!(telling.write(report.clone(), 0).is_some(), "it is not there");
+        telling.done(Ok(()));
+        assert!(telling.write(report, 0).is_none(), "it is there");
+    }
+}

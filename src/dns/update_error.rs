@@ -1,0 +1,161 @@
+//! One sentence for each way an UPDATE can fail: what was asked of whom, what came back, the likely cause, where to look.
+//!
+//! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs produces
+//! each on the real servers. Nothing here may print a secret: a key is shown by name and algorithm.
+
+use std::fmt;
+
+use super::client::UpdateError;
+use super::tsig::{FUDGE, Rejected};
+use super::tsig_key::TsigKey;
+use super::update::Update;
+use super::wire::Rcode;
+use super::zone::Server;
+use crate::base::limits::OWNERS_SHOWN_MAX;
+use crate::base::name::DnsName;
+use crate::base::time::{Time, human};
+
+/// What was attempted.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Where the UPDATE went.
+    pub server: &'a Server,
+    /// What it was to do.
+    pub update: &'a Update<'a>,
+    /// The key that signed it.
+    pub key: &'a TsigKey,
+    /// When it was signed, by our clock.
+    pub at: Time,
+}
+
+/// The names that an error is about.
+struct About {
+    /// At least one.
+    names: Vec<DnsName>,
+    /// It is about each of them. Else it is about one of them at least, and nobody knows which.
+    is_known: bool,
+}
+
+impl About {
+    /// What is said of each, as far as it is shown.
+    fn each(&self, say: impl Fn(&DnsName) -> String) -> String {
+        let shown = self.names.iter().take(OWNERS_SHOWN_MAX);
+        let text = shown.map(say).collect::<Vec<_>>().join(" ");
+        match self.names.len().saturating_sub(OWNERS_SHOWN_MAX) {
+            0 => text,
+            more => format!("{text} … ({more} more)"),
+        }
+    }
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_known && self.names.len() > 1 {
+            f.write_str("one of ")?;
+        }
+        let shown = self.names.iter().take(OWNERS_SHOWN_MAX).map(DnsName::as_str);
+        f.write_str(&shown.collect::<Vec<_>>().join(", "))?;
+        match self.names.len().saturating_sub(OWNERS_SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
+    pub fn sentence(&self, error: &UpdateError) -> String {
+        self.sentence_about(error, &[])
+    }
+
+    /// The same where the names that `error` is about are known, of all whose values were in the UPDATE.
+    pub fn sentence_about(&self, error: &UpdateError, names: &[DnsName]) -> String {
+        let Attempt { server, update: Update { zone, .. }, key, .. } = self;
+        let about =
+            About { names: if names.is_empty() { self.owners() } else { names.to_vec() }, is_known: !names.is_empty() };
+        let what = self.what(error, &about);
+        let dot = if what.ends_with('?') { "" } else { "." };
+        format!(
+            "UPDATE of {zone} at {server} with the key {key}: {what}{dot} By hand: {}",
+            self.by_hand(&about.names[0])
+        )
+    }
+
+    /// The owners of the values; the zone where there are none, which is never no name.
+    fn owners(&self) -> Vec<DnsName> {
+        let mut owners: Vec<DnsName> = self.update.values.iter().map(|v| v.owner.clone()).collect();
+        owners.sort();
+        owners.dedup();
+        if owners.is_empty() {
+            owners.push(self.update.zone.clone());
+        }
+        owners
+    }
+
+    fn by_hand(&self, owner: &DnsName) -> String {
+        let zone = self.update.zone;
+        let (ip, port) = (self.server.address.ip(), self.server.address.port());
+        format!(
+            "`dig +norec -p {port} @{ip} {owner} TXT`, `(echo server {ip} {port}; echo zone {zone}; echo update add {owner}. 60 TXT test; echo send) | nsupdate -k KEYFILE`"
+        )
+    }
+
+    fn what(&self, error: &UpdateError, about: &About) -> String {
+        let Attempt { update: Update { zone, .. }, key, .. } = self;
+        let owner = about;
+        let name = &key.name;
+        let bind = about.each(|owner| format!("grant {name} name {owner}. TXT;"));
+        let grants = format!(
+            "BIND: `{bind}` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
+        );
+        let known = format!(
+            "BIND has the key in `key {name} {{ algorithm {}; secret …; }};`, Knot in its section `key` as `id: {name}`, PowerDNS in what `pdnsutil list-tsig-keys` prints",
+            key.algorithm
+        );
+        match error {
+            UpdateError::Unreachable(how) | UpdateError::NotSent(how) => format!("no usable answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
+            UpdateError::Refused(Rcode::REFUSED) => {
+                format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
+            }
+            UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)) => {
+                format!("NOTAUTH: it is not primary for {zone}. Is `dns.zone` right, and is `dns.server` the primary?")
+            }
+            UpdateError::Refused(Rcode::NOTZONE) => format!("NOTZONE: {owner} is not inside {zone}. Is `dns.zone` right?"),
+            UpdateError::Refused(Rcode::YXRRSET) => {
+                format!("YXRRSET: {owner} has a CNAME of its own, beside which no TXT can stand; remove it, or let it lead to where the TXT is written")
+            }
+            UpdateError::Refused(Rcode::SERVFAIL) | UpdateError::Rejected(Rejected::Unsigned(Rcode::SERVFAIL)) => {
+                "SERVFAIL: the server failed inside (journal, disk, forwarding to its primary; Knot: the folder `database.storage` must exist); its log says more".to_owned()
+            }
+            UpdateError::Refused(Rcode::NOTIMP) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTIMP)) => {
+                "NOTIMP: the server or its backend has no dynamic update (PowerDNS: the bind backend has none)".to_owned()
+            }
+            UpdateError::Refused(rcode) => format!("it says {rcode}"),
+            UpdateError::Rejected(Rejected::Explained(Rcode::BADKEY)) => {
+                format!("BADKEY: it does not know this key with this algorithm; Knot says so, too, when its acl does not let the key change TXT at {owner}, or when it is a secondary. {known}. {grants}")
+            }
+            UpdateError::Rejected(Rejected::Explained(_)) => {
+                format!("BADSIG: the secret of the key differs from the server's. {known}")
+            }
+            UpdateError::Rejected(Rejected::BadTime { server_time }) => {
+                let (ours, theirs) = (self.at, *server_time);
+                let (by, which) = (human(ours.distance(theirs)), if ours < theirs { "behind" } else { "ahead of" });
+                format!("BADTIME: this machine's clock is {by} {which} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
+            }
+            UpdateError::Rejected(Rejected::Unsigned(Rcode::REFUSED)) => format!(
+                "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",
+                human(FUDGE)
+            ),
+            UpdateError::Rejected(Rejected::Unsigned(Rcode::NOERROR)) => {
+                "it agreed without a signature, so anybody may have answered; nothing is known to have changed (RFC 8945 section 5.4)".to_owned()
+            }
+            UpdateError::Rejected(Rejected::Unsigned(rcode)) => format!("it says {rcode}, unsigned"),
+            UpdateError::Rejected(Rejected::Malformed(what)) => format!("its answer {what}"),
+            UpdateError::Rejected(Rejected::Stray) => "its answer is to another request".to_owned(),
+            UpdateError::Rejected(Rejected::Error(error)) => format!("it says {}", error.tsig_name()),
+            UpdateError::Rejected(Rejected::OtherKey) => "its answer is signed by another key".to_owned(),
+            UpdateError::Rejected(Rejected::WrongMac) => "the signature of its answer is wrong: somebody in between, or another secret under the same name".to_owned(),
+            UpdateError::Rejected(Rejected::Stale { signed }) => format!("its answer was signed at {signed}, too far from our clock"),
+        }
+    }
+}

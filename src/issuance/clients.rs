@@ -1,0 +1,106 @@
+//! The CAs in use: one client for each directory and each set of further roots, made when first needed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Failed;
+use crate::acme::client::Client;
+use crate::base::limits::CA_CLIENTS_KEPT;
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::config::issuers::Issuer;
+use crate::http::Http;
+use crate::http::tls::Trust;
+use crate::policy::Directory;
+use crate::policy::backoff::{Severity, Stage};
+use crate::sources::Wanted;
+use crate::store::Store;
+
+/// A directory URL as it was written, and the roots that its server is trusted by besides Mozilla's, in PEM.
+type Place = (String, Vec<u8>);
+
+/// Clients for the CAs, shared by all workers.
+#[derive(Debug)]
+pub struct Cas {
+    default: Directory,
+    /// Of the command line; for every CA.
+    roots_pem: Vec<u8>,
+    /// The proxy on the way to every CA.
+    proxy: Option<String>,
+    stop: Stop,
+    clients: Mutex<HashMap<Place, Arc<Client>>>,
+}
+
+impl Cas {
+    /// Clients for `default`, which entries without an issuer use, and others. Roots of trust and proxy are those of the command line.
+    ///
+    /// # Errors
+    /// What is wrong with the roots or the proxy.
+    pub fn new(default: Directory, roots_pem: Vec<u8>, proxy: Option<String>, stop: Stop) -> Result<Cas, String> {
+        let cas = Cas { default, roots_pem, proxy, stop, clients: Mutex::default() };
+        cas.get(&cas.default, Vec::new())?;
+        Ok(cas)
+    }
+
+    /// The directory that nobody chose, where a certificate is to come from it.
+    pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w Wanted>) -> Option<&Directory> {
+        let is_unchosen = !self.default.is_explicit() && wanted.any(|wanted| wanted.issuer.is_none());
+        is_unchosen.then_some(&self.default)
+    }
+
+    /// The directory that a certificate is to come from.
+    pub fn directory(&self, wanted: &Wanted) -> Directory {
+        wanted.issuer.as_ref().map_or_else(|| self.default.clone(), |issuer| Directory::new(&issuer.directory, true))
+    }
+
+    /// The client for it.
+    ///
+    /// # Errors
+    /// When the Secret with its roots can not be read or used.
+    pub fn client(&self, store: &Store, wanted: &Wanted) -> Result<Arc<Client>, Failed> {
+        let failed = |e: String| Failed::new(Stage::Account, Severity::Transient, e);
+        let roots = match wanted.issuer.as_deref() {
+            Some(Issuer { ca_secret: Some(at), .. }) => roots_of(store, at).map_err(failed)?,
+            Some(_) | None => Vec::new(),
+        };
+        self.get(&self.directory(wanted), roots).map_err(failed)
+    }
+
+    /// Ends the requests under way: the program is stopping. The orders stay.
+    pub fn shut_down(&self) {
+        self.clients().values().for_each(|client| client.shut_down());
+    }
+
+    fn get(&self, directory: &Directory, roots: Vec<u8>) -> Result<Arc<Client>, String> {
+        let mut clients = self.clients();
+        if let Some(client) = clients.get(&(directory.written().to_owned(), roots.clone())) {
+            return Ok(client.clone());
+        }
+        let roots_pem = [&self.roots_pem[..], b"\n", &roots].concat();
+        let trust = Trust { public_roots: true, roots_pem, ..Trust::default() };
+        let http = Http::new(&trust, self.proxy.as_deref())?;
+        let client = Arc::new(Client::new(http, directory, self.stop.clone()));
+        // Roots that were exchanged left one behind that nobody uses.
+        if clients.len() >= CA_CLIENTS_KEPT {
+            clients.retain(|_, client| Arc::strong_count(client) > 1);
+        }
+        clients.insert((directory.written().to_owned(), roots), client.clone());
+        Ok(client)
+    }
+
+    /// The lock guards a cache only.
+    fn clients(&self) -> MutexGuard<'_, HashMap<Place, Arc<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
+    let secret = store.secret(at).map_err(|e| format!("`caSecretName`: {e}"))?;
+    let secret = secret.ok_or_else(|| format!("`caSecretName`: the Secret {at} does not exist"))?;
+    let roots =
+        secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;
+    // Alone first: a text without a certificate would otherwise pass unnoticed beside the public roots.
+    let own = Trust { roots_pem: roots.expose().clone(), ..Trust::default() };
+    own.config().map_err(|e| format!("`caSecretName`: the data key `ca.crt` of the Secret {at}: {e}"))?;
+    Ok(roots.expose().clone())
+}

@@ -1,0 +1,25 @@
+//! Which objects the wishes of a configuration concern, by namespace: what a Role must name. Pure.
+
+use std::collections::BTreeMap;
+
+use super::account;
+use super::clients::Cas;
+use crate::base::name::ObjectRef;
+use crate::kube::rbac::{Kind, Names};
+use crate::record;
+use crate::sources::Wishes;
+
+/// The Secrets of all wishes, with the accounts and records that are kept for them in our own namespace.
+pub fn objects(wishes: &Wishes, cas: &Cas, own_namespace: &str) -> BTreeMap<String, Names> {
+    let mut objects = BTreeMap::<String, Names>::new();
+    let mut add = |kind: Kind, at: &ObjectRef| {
+        objects.entry(at.namespace.to_string()).or_default().entry(kind).or_default().insert(at.name.to_string());
+    };
+    for wanted in wishes.wanted.values() {
+        wanted.inputs().for_each(|at| add(Kind::Input, at));
+        wanted.entry.secrets.iter().for_each(|at| add(Kind::Certificate, at));
+        add(Kind::Own, &account::reference(cas.directory(wanted).url(), wanted, own_namespace));
+        add(Kind::Own, &record::reference(wanted.entry.main_secret(), own_namespace));
+    }
+    objects
+}

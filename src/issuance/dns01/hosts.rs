@@ -1,0 +1,72 @@
+//! Hosts that live from a wildcard record: they vanish while a value stands below them, on all three servers.
+//!
+//! Tested by tests/it/seeing.rs on the three servers.
+
+use super::{Batch, Places};
+use crate::base::limits::DNS_FIND;
+use crate::base::name::DnsName;
+use crate::base::time::Deadline;
+use crate::config::dns::{DnsSettings, OnWildcardHost};
+use crate::dns::client::Way;
+use crate::dns::update::{Action, Update};
+use crate::dns::wire::Kind;
+use crate::issuance::Failed;
+use crate::issuance::dns_update::{NotDone, send};
+use crate::policy::backoff::{Severity, Stage};
+use crate::sources::Wanted;
+
+impl Places<'_> {
+    /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
+    ///
+    /// # Errors
+    /// The first such host.
+    pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
+        let settings = &wanted.entry.dns;
+        let refuses = settings.on_wildcard_host == OnWildcardHost::Refuse;
+        let batches = if refuses { self.probes() } else { Vec::new() };
+        let permits = self.enter(&batches)?;
+        let first = batches.into_iter().find_map(|batch| self.wildcard_hosts(batch, settings).into_iter().next());
+        drop(permits);
+        first.map_or(Ok(()), |host| Err(refused(&host)))
+    }
+
+    /// The hosts of a batch that live from a wildcard record. Nothing is changed.
+    pub fn wildcard_hosts(&self, mut batch: Batch, settings: &DnsSettings) -> Vec<DnsName> {
+        let hosts = std::mem::take(&mut batch.hosts);
+        match hosts.is_empty() || !self.has_unused(&batch, &hosts, settings) {
+            true => Vec::new(),
+            false => self.vanishing(&batch, hosts, settings),
+        }
+    }
+
+    /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
+    /// answer from a wildcard record like one from the name's own.
+    pub(super) fn vanishing(&self, batch: &Batch, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
+        let server = batch.published.address;
+        let answers = |host: &DnsName, kind| {
+            let answer = self.context.dns.query(server, host, kind, Way::Plain, Deadline::after(DNS_FIND));
+            answer.is_ok_and(|a| !a.answers.is_empty())
+        };
+        let only = hosts.len() == 1;
+        let unused = |host: &DnsName| only || self.has_unused(batch, std::slice::from_ref(host), settings);
+        hosts.into_iter().filter(|h| (answers(h, Kind::A) || answers(h, Kind::Aaaa)) && unused(h)).collect()
+    }
+
+    /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.
+    fn has_unused(&self, batch: &Batch, names: &[DnsName], settings: &DnsSettings) -> bool {
+        let action = Action::Add { ttl: settings.ttl, in_use: names };
+        let update = Update { zone: &batch.published.zone, action, values: &[] };
+        let done =
+            send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
+        matches!(done, Err(NotDone { unused_name: true, .. }))
+    }
+}
+
+/// What is the matter with a host that lives from a wildcard record, and what to do.
+pub const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
+                             lead its challenge elsewhere by a CNAME";
+
+pub(super) fn refused(host: &DnsName) -> Failed {
+    let sentence = format!("{host}: {WILDCARD_HOST}; refused by `dns.onWildcardHost: refuse`");
+    Failed::new(Stage::Publish, Severity::Policy, sentence)
+}

@@ -1,0 +1,216 @@
+//! Sends one UPDATE: to the first server that does it, under the first key that it knows; and withdraws what was added.
+//!
+//! An UPDATE of several names that is refused says nothing of each: then each is probed alone, so that the right ones are named.
+
+use std::collections::BTreeSet;
+use std::slice;
+
+use super::circuits::Trial;
+use super::{Context, Failed};
+use crate::base::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
+use crate::base::log::event;
+use crate::base::name::{DnsName, ObjectRef};
+use crate::base::shared_str::Word;
+use crate::base::time::{self, Deadline, Time};
+use crate::config::dns::Transport;
+use crate::dns::client::{Client, UpdateError};
+use crate::dns::tsig::Rejected;
+use crate::dns::tsig_key::{self, TsigKey};
+use crate::dns::update::{Action, TxtValue, Update};
+use crate::dns::update_error::Attempt;
+use crate::dns::wire::Rcode;
+use crate::dns::zone::{Server, zone_shown_to};
+use crate::policy::circuit::{Lane, Passage};
+use crate::record::{Leftover, Published};
+use crate::store::Store;
+
+/// Why an UPDATE was done nowhere.
+pub(super) struct NotDone {
+    /// A name that had to be in use is not.
+    pub(super) unused_name: bool,
+    /// Each server that was asked said no: nothing was changed.
+    pub(super) refused: bool,
+    /// The last server that was asked gave an answer that is verified: it and the key work.
+    pub(super) verified: bool,
+    /// The first server that said that it is not primary for the zone, and the key it said it to.
+    pub(super) not_primary: Option<Box<(Server, TsigKey)>>,
+    /// What each server said to each key.
+    pub(super) said: String,
+}
+
+/// A value that is never written: an UPDATE that deletes it changes nothing, and is refused like any other.
+pub(super) const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-written";
+
+/// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
+/// servers nobody knows whether they are secondaries, which refuse as well.
+pub(super) fn send(
+    client: &Client,
+    (servers, primary_first): (&[Server], bool),
+    keys: &[TsigKey],
+    update: &Update<'_>,
+    transport: Transport,
+) -> Result<(Server, TsigKey), NotDone> {
+    let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
+    let (mut said, mut refused, mut verified, mut not_primary) = (Vec::new(), true, false, None);
+    for (rank, server) in servers.iter().enumerate() {
+        let mut elsewhere = false;
+        for (number, key) in keys.iter().enumerate() {
+            let at = time::now();
+            let Err(error) = client.update(server.address, update, key, transport, deadline) else {
+                if number > 0 {
+                    event!(
+                        info,
+                        "key-used",
+                        server = server,
+                        zone = update.zone,
+                        key = key,
+                        hint = "the ones before it were refused"
+                    );
+                }
+                return Ok((server.clone(), key.clone()));
+            };
+            if error == UpdateError::Refused(Rcode::NXDOMAIN) {
+                return Err(NotDone {
+                    unused_name: true,
+                    refused,
+                    verified: true,
+                    not_primary,
+                    said: format!("{}: a name is not in use", update.zone),
+                });
+            }
+            refused &= error.is_refusal();
+            verified = matches!(error, UpdateError::Refused(_));
+            if is_not_primary(&error) {
+                not_primary.get_or_insert_with(|| Box::new((server.clone(), key.clone())));
+            }
+            let is_primary = primary_first && rank == 0;
+            elsewhere = matches!(error, UpdateError::Unreachable(_) | UpdateError::NotSent(_));
+            elsewhere |= is_not_primary(&error) || !is_primary && could_be_a_secondary(&error);
+            // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
+            let another_key =
+                matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
+            said.push((Attempt { server, update, key, at }, error, is_primary));
+            if !another_key {
+                break;
+            }
+        }
+        if !elsewhere {
+            break;
+        }
+    }
+    let said = said.iter().map(|(attempt, error, is_primary)| {
+        let names = refused_alone(client, attempt, error, *is_primary, transport, deadline);
+        attempt.sentence_about(error, &names)
+    });
+    Err(NotDone { unused_name: false, refused, verified, not_primary, said: said.collect::<Vec<_>>().join("; ") })
+}
+
+/// Those of several names that are refused when they are asked for alone; none where that is not to be found out. BIND and PowerDNS say so
+/// under their signature; of Knot's BADKEY only a primary's can mean a name.
+fn refused_alone(
+    client: &Client,
+    attempt: &Attempt<'_>,
+    error: &UpdateError,
+    is_primary: bool,
+    transport: Transport,
+    deadline: Deadline,
+) -> Vec<DnsName> {
+    let Attempt { server, update: Update { zone, values, .. }, key, .. } = attempt;
+    let owners: BTreeSet<&DnsName> = values.iter().map(|value| &value.owner).collect();
+    let may_mean_a_name = match error {
+        UpdateError::Refused(rcode) => *rcode == Rcode::REFUSED,
+        UpdateError::Rejected(Rejected::Explained(rcode)) => is_primary && *rcode == Rcode::BADKEY,
+        UpdateError::Rejected(_) | UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
+    };
+    let is_refused = |owner: &DnsName| {
+        let values = [TxtValue { owner: owner.clone(), value: NEVER_WRITTEN.to_owned() }];
+        let probe = Update { zone, action: Action::Delete, values: &values };
+        client.update(server.address, &probe, key, transport, deadline).is_err_and(|e| e == *error)
+    };
+    match may_mean_a_name && owners.len() > 1 {
+        true => owners.into_iter().filter(|owner| is_refused(owner)).cloned().collect(),
+        false => Vec::new(),
+    }
+}
+
+fn is_not_primary(error: &UpdateError) -> bool {
+    matches!(error, UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)))
+}
+
+/// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
+/// sent to: the world may be shown another view.
+pub(super) fn zone_of_key(client: &Client, not_done: &NotDone, values: &[TxtValue]) -> Option<DnsName> {
+    let (server, key) = not_done.not_primary.as_deref()?;
+    let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
+    values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
+}
+
+/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
+/// NOTIMP.
+fn could_be_a_secondary(error: &UpdateError) -> bool {
+    match error {
+        UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
+            matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL | Rcode::NOTIMP)
+        }
+        UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_)),
+        UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
+    }
+}
+
+/// Reads the TSIG keys of a Secret.
+///
+/// # Errors
+/// One sentence that names the Secret and nothing of its content.
+pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> {
+    let secret = store.secret(at).map_err(|e| format!("the TSIG key: {e}"))?;
+    let secret = secret.ok_or_else(|| format!("the Secret {at} with the TSIG key does not exist"))?;
+    let value = secret
+        .value("key")
+        .ok_or_else(|| format!("the Secret {at} has no data key `key` with a TSIG key ([hmac:]name:base64)"))?;
+    tsig_key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
+}
+
+/// Deletes exactly these values.
+fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
+    // They may be what another replica waits for the CA to see.
+    context.lead.check().map_err(|failed| failed.error)?;
+    let keys = read_keys(&context.store, &published.key)?;
+    let Published { zone, server, address, transport, values, .. } = published;
+    let left = |said: String| {
+        let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
+        let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
+        format!("TXT values at {owners} are left behind: {said}")
+    };
+    let lane = Lane { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
+    let trial = context.gates.reserve(&lane).map_err(|barred| left(Failed::barred(lane.clone(), barred).error))?;
+    let trials: Vec<Trial<'_>> = trial.into_iter().collect();
+    // Withdrawals have places of their own: an attempt must not wait for one that holds its values.
+    let entered =
+        context.gates.enter_all(slice::from_ref(&lane), &Word::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
+    let permits = entered.map_err(|(lane, barred)| left(Failed::barred(lane, barred).error))?;
+    let server = Server { label: server.clone(), address: *address };
+    let delete = |zone: &DnsName| {
+        let update = Update { zone, action: Action::Delete, values };
+        send(&context.dns, (slice::from_ref(&server), true), &keys, &update, *transport)
+    };
+    let done = delete(zone).or_else(|e| match zone_of_key(&context.dns, &e, values) {
+        // They were sent to the zone that the key's view has, and that was not noted any more.
+        Some(other) if other != *zone => delete(&other),
+        _ => Err(e),
+    });
+    let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
+    permits.iter().for_each(|permit| permit.went(passage));
+    done.map(|_| ()).map_err(|e| left(e.said))
+}
+
+/// Withdraws each, the last published first, and returns what is left behind.
+pub fn withdraw_each(context: &Context, published: Vec<Published>, since: Time) -> Vec<Leftover> {
+    let mut left = Vec::new();
+    for published in published.into_iter().rev() {
+        if let Err(error) = withdraw(context, &published) {
+            event!(warn, "left-behind", zone = published.zone, error = error);
+            left.push(Leftover { since, published });
+        }
+    }
+    left
+}

@@ -1,0 +1,403 @@
+//! What a CA's "too many requests" is about, and for how long it holds. Pure.
+//!
+//! A problem says in its words which of the limits was met. Only what is known to reach beyond one name set closes a gate for others.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Orders;
+use super::backoff::{CAP_WINDOW, Stage};
+use super::directory::normalized;
+use super::secret_state::Held;
+use crate::base::clock::{happened, holds};
+use crate::base::limits::WAIT_MAX;
+use crate::base::name::{DnsName, Domain};
+use crate::base::shared_str::Word;
+use crate::base::time::Time;
+use crate::record::Body;
+
+/// What a limit of a CA covers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everything that the account asks for: new orders, requests, the server is overloaded.
+    Account,
+    /// Certificates for names at and below a registered domain.
+    Domain(DnsName),
+    /// One name, whose validation failed too often.
+    Name(DnsName),
+    /// The name set of the order, and nobody else.
+    NameSet,
+}
+
+/// A closed gate of an account at a CA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closed {
+    /// For whom.
+    pub scope: Scope,
+    /// Until when.
+    pub until: Time,
+    /// The CA's words.
+    pub said: String,
+}
+
+impl Closed {
+    /// Whether it is closed for an order of these names.
+    pub fn is_for(&self, names: &[Domain]) -> bool {
+        match &self.scope {
+            Scope::Account => true,
+            Scope::Domain(domain) => names.iter().any(|n| n.base().is_within(domain)),
+            Scope::Name(name) => names.iter().any(|n| n.base() == name),
+            // That one waits by its own record.
+            Scope::NameSet => false,
+        }
+    }
+}
+
+/// What a problem of HTTP status 429 or 503 is about; `None` for other statuses. The words are those of Boulder, which other CAs run, too,
+/// and the anchors of the page that it links to.
+pub fn scope_of(status: u16, text: &str) -> Option<Scope> {
+    let text = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    match status {
+        503 => Some(Scope::Account),
+        429 if has(&["exact set"]) => Some(Scope::NameSet),
+        429 if has(&["failed authorizations", "authorization-failures"]) => {
+            Some(quoted(&text).map_or(Scope::NameSet, Scope::Name))
+        }
+        429 if has(&["already issued for", "per-registered-domain"]) => {
+            Some(quoted(&text).map_or(Scope::NameSet, Scope::Domain))
+        }
+        429 if has(&["new orders", "new-orders", "registrations", "request rate", "requests", "service busy"]) => {
+            Some(Scope::Account)
+        }
+        429 => Some(Scope::NameSet),
+        _ => None,
+    }
+}
+
+/// The first name in quotes.
+fn quoted(text: &str) -> Option<DnsName> {
+    let name = text.split('"').nth(1)?;
+    DnsName::parse(name.trim_start_matches("*.")).ok()
+}
+
+/// The closed gate that makes an order of these names wait longest.
+pub fn closed<'g>(gates: &'g [Closed], names: &[Domain], now: Time) -> Option<&'g Closed> {
+    gates.iter().filter(|gate| holds(gate.until, WAIT_MAX, now) && gate.is_for(names)).max_by_key(|gate| gate.until)
+}
+
+/// So many orders may be made in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Orders.
+    pub orders: usize,
+    /// The window, which moves.
+    pub window: Duration,
+    /// Whether renewals take from it, too.
+    pub renewals: bool,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The quotas of a directory: what an operator set for a day, and for Let's Encrypt nine tenths of the 300 orders that it takes from an
+/// account in three hours, so that many first certificates are spread and not refused. That limit is not for renewals: were they to wait
+/// for it, too, what has to be renewed more often than it allows would expire.
+pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
+    let own = orders_per_day.map(|orders| Quota { orders: orders as usize, window: DAY, renewals: true });
+    let host = directory.strip_prefix("https://").unwrap_or_default().split('/').next().unwrap_or_default();
+    let known = host == "acme-v02.api.letsencrypt.org";
+    own.into_iter().chain(known.then_some(Quota { orders: 270, window: DAY / 8, renewals: false })).collect()
+}
+
+/// Whether the CA takes an order of these names for a renewal: it has issued what is held, for exactly them. Let's Encrypt looks back
+/// for 120 days.
+pub fn is_renewal(held: &[Held], names: &[Domain], directory: &str, now: Time) -> bool {
+    held.iter().any(|held| match held {
+        Held::Present(present) => present.pair.facts().is_some_and(|facts| {
+            let same = facts.names.len() == names.len() && names.iter().all(|name| facts.names.contains(name));
+            let from = present.directory.as_deref().map(normalized);
+            same && now < facts.not_before + 120 * DAY && from.as_deref() == Some(directory)
+        }),
+        Held::Missing => false,
+    })
+}
+
+/// When orders were made lately at one directory.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    all: Vec<Time>,
+    /// Without renewals.
+    first: Vec<Time>,
+}
+
+impl Made {
+    /// One more.
+    pub fn add(&mut self, at: Time, renewal: bool) {
+        self.all.push(at);
+        if !renewal {
+            self.first.push(at);
+        }
+    }
+
+    /// One less of those that [`Made::add`] added at this time.
+    pub fn remove(&mut self, at: Time, renewal: bool) {
+        let remove = |times: &mut Vec<Time>| {
+            if let Some(place) = times.iter().rposition(|time| *time == at) {
+                times.remove(place);
+            }
+        };
+        remove(&mut self.all);
+        if !renewal {
+            remove(&mut self.first);
+        }
+    }
+
+    /// Until when no further order may be made, a renewal or not. `None`: there is room.
+    pub fn exhausted(&self, quotas: &[Quota], renewal: bool, now: Time) -> Option<Time> {
+        let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
+        quotas.filter_map(|quota| exhausted(quota, if quota.renewals { &self.all } else { &self.first }, now)).max()
+    }
+}
+
+impl Made {
+    /// When the last of `count` first orders from `now` on can be made.
+    pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
+        let last = |quota: &Quota| {
+            let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now);
+            for _ in 0..count {
+                let free = times.len().checked_sub(quota.orders).and_then(|first| times.get(first));
+                times.push(free.map_or(now, |first| (*first + quota.window).max(now)));
+            }
+            times.last().copied().unwrap_or(now).max(now)
+        };
+        quotas.iter().filter(|quota| quota.orders > 0).map(last).max().unwrap_or(now)
+    }
+}
+
+/// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
+pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders {
+    let mut orders = Orders::new();
+    let counts = |at: &Time| *at + CAP_WINDOW > now && happened(*at, now);
+    for history in records.flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
+        let of = orders.entry(history.directory.clone()).or_default();
+        of.entry(history.names.clone()).or_default().extend(&history.orders);
+    }
+    orders
+}
+
+/// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
+/// since. The counted ones are no regular renewals.
+pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<Word, Made> {
+    let mut made: HashMap<Word, Made> = HashMap::new();
+    let is_recent = |at: Time| at + DAY > now && happened(at, now);
+    for body in records {
+        if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
+            made.entry(stored.directory.clone()).or_default().all.push(stored.at);
+        }
+        for history in &body.histories {
+            let made = made.entry(history.directory.clone()).or_default();
+            made.first.extend(history.orders.iter().filter(|at| is_recent(**at)));
+            // What failed before made no order.
+            let ordered = matches!(history.stage, Some(Stage::Validation | Stage::Finalize | Stage::Download));
+            if history.failures > 0 && ordered && is_recent(history.last_attempt) {
+                made.add(history.last_attempt, false);
+            }
+        }
+    }
+    made
+}
+
+/// The closed gate of a directory whose quota was used up by the orders that were made. `per_day` is the quota of the issuer.
+pub fn out_of_quota(made: &Made, directory: &str, per_day: Option<u32>, renewal: bool, now: Time) -> Option<Closed> {
+    let until = made.exhausted(&quotas(directory, per_day), renewal, now)?;
+    let said = format!("as many orders as {directory} is to get were made already");
+    Some(Closed { scope: Scope::Account, until, said })
+}
+
+/// Whose turn it is first where a quota does not let all of them go: the oldest certificate's, so that what works goes on to work.
+pub fn turn(record: &Body) -> (bool, Option<Time>) {
+    (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
+}
+
+/// Until when no further order may be made, given the times of those that were. `None`: there is room.
+fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
+    let recent = recent(quota, orders, now);
+    let first = recent.len().checked_sub(quota.orders)?;
+    Some(recent[first] + quota.window)
+}
+
+/// Those that the window of a quota still has, the oldest first.
+fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
+    let mut recent: Vec<Time> =
+        orders.iter().copied().filter(|at| *at + quota.window > now && happened(*at, now)).collect();
+    recent.sort();
+    recent
+}
+
+/// Failed validations of one name that are risked within an hour, over all certificates; Let's Encrypt allows five.
+pub const VALIDATION_FAILURES: usize = 4;
+
+/// Until when a name is not to be validated after failures at these times.
+pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
+    let hour = Quota { orders: VALIDATION_FAILURES, window: Duration::from_secs(3600), renewals: true };
+    exhausted(&hour, failures, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::facts::Facts;
+    use crate::policy::secret_state::{Owner, Pair, Present};
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+
+    fn name(text: &str) -> DnsName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_order_that_is_not_counted_any_more_leaves_its_place() {
+        let (mut made, quota) = (Made::default(), [Quota { orders: 1, window: DAY, renewals: true }]);
+        made.add(NOW, false);
+        assert!(made.exhausted(&quota, false, NOW).is_some());
+        made.remove(NOW + DAY, false);
+        assert!(made.exhausted(&quota, false, NOW).is_some(), "another one");
+        made.remove(NOW, false);
+        assert_eq!(made.exhausted(&quota, false, NOW), None);
+    }
+
+    /// The texts are those of Boulder's ratelimits package.
+    #[test]
+    fn the_words_of_the_ca_tell_whom_a_limit_is_for() {
+        for (status, text, scope) in [
+            (
+                429,
+                r#"too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s, retry after 2026-11-24 10:00:00 UTC: see https://letsencrypt.org/docs/rate-limits/#new-certificates-per-exact-set-of-identifiers"#,
+                Some(Scope::NameSet),
+            ),
+            (
+                429,
+                r#"too many certificates (50) already issued for "example.com" in the last 168h0m0s, retry after 2026-11-24 10:00:00 UTC"#,
+                Some(Scope::Domain(name("example.com"))),
+            ),
+            (
+                429,
+                r#"too many failed authorizations (5) for "www.example.com" in the last 1h0m0s"#,
+                Some(Scope::Name(name("www.example.com"))),
+            ),
+            (429, "too many new orders (300) from this account in the last 3h0m0s", Some(Scope::Account)),
+            (429, "too many new registrations (10) from this IP address in the last 3h0m0s", Some(Scope::Account)),
+            (429, "Service busy; retry later.", Some(Scope::Account)),
+            (429, r#"too many certificates already issued for "not a name" lately"#, Some(Scope::NameSet)),
+            (
+                429,
+                "Your account is temporarily prevented from requesting certificates for www.example.com",
+                Some(Scope::NameSet),
+            ),
+            (429, "no", Some(Scope::NameSet)),
+            (503, "", Some(Scope::Account)),
+            (500, "too many new orders", None),
+            (403, "", None),
+        ] {
+            assert_eq!(scope_of(status, text), scope, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_gate_is_closed_for_those_whom_the_limit_covers() {
+        let names = [Domain::parse("www.example.com").unwrap(), Domain::parse("*.b.test").unwrap()];
+        for (scope, is_for) in [
+            (Scope::Account, true),
+            (Scope::NameSet, false),
+            (Scope::Domain(name("example.com")), true),
+            (Scope::Domain(name("ample.com")), false),
+            (Scope::Domain(name("b.test")), true),
+            (Scope::Name(name("b.test")), true),
+            (Scope::Name(name("example.com")), false),
+        ] {
+            let gate = Closed { scope, until: NOW + Duration::from_secs(9), said: String::new() };
+            assert_eq!(gate.is_for(&names), is_for, "{gate:?}");
+            assert_eq!(closed(std::slice::from_ref(&gate), &names, NOW).is_some(), is_for);
+            assert!(closed(&[gate], &names, NOW + Duration::from_secs(9)).is_none(), "it opens");
+        }
+    }
+
+    #[test]
+    fn a_renewal_is_for_the_names_of_what_is_held_and_at_the_ca_that_issued_it() {
+        let held = |names: &[&str], age_days: u32, directory: Option<&str>| {
+            let facts = Facts {
+                names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
+                not_before: NOW - DAY * age_days,
+                not_after: NOW + DAY,
+                serial: "".into(),
+                public_key: [0; 32],
+                issuer: "".into(),
+                fingerprint: [0; 32],
+                cert_id: None,
+                links: crate::cert::facts::Links::Whole,
+            };
+            Held::Present(Box::new(Present {
+                kind: "".into(),
+                owner: Owner::Us,
+                pair: Pair::Sound(facts.into()),
+                directory: directory.map(Word::from),
+                key_type: None,
+                profile: None,
+                renewal_asked: None,
+                revocation_asked: None,
+                writer: None,
+            }))
+        };
+        let (ca, names) = ("https://ca.test/dir", [Domain::parse("a.test").unwrap(), Domain::parse("b.test").unwrap()]);
+        for (held, renewal) in [
+            (held(&["b.test", "a.test"], 60, Some("https://CA.test/dir/")), true),
+            (held(&["b.test", "a.test"], 60, Some("https://other.test/dir")), false),
+            (held(&["b.test", "a.test"], 60, None), false),
+            (held(&["b.test", "a.test"], 120, Some(ca)), false),
+            (held(&["a.test"], 60, Some(ca)), false),
+            (held(&["a.test", "b.test", "c.test"], 60, Some(ca)), false),
+            (Held::Missing, false),
+        ] {
+            assert_eq!(is_renewal(std::slice::from_ref(&held), &names, ca, NOW), renewal, "{held:?}");
+        }
+    }
+
+    #[test]
+    fn quotas_move_with_the_time() {
+        let quotas = quotas("https://acme-v02.api.letsencrypt.org/directory", Some(300));
+        assert_eq!(quotas.len(), 2);
+        assert!(super::quotas("https://ca.test/dir", None).is_empty());
+        let at = |minutes: u64| NOW - Duration::from_secs(60 * minutes);
+        let exhausted = |n: usize, minutes: u64, (made, wanted): (bool, bool)| {
+            let mut orders = Made::default();
+            (0..n).for_each(|_| orders.add(at(minutes), made));
+            orders.exhausted(&quotas, wanted, NOW).map(|until| until.since(at(minutes)).as_secs() / 3600)
+        };
+        for (n, minutes, renewals, hours) in [
+            (269, 1, (false, false), None),
+            (270, 1, (false, false), Some(3)),
+            (270, 1, (false, true), None),
+            (299, 1, (true, false), None),
+            (299, 181, (false, false), None),
+            (300, 181, (false, false), Some(24)),
+            (300, 181, (true, true), Some(24)),
+        ] {
+            assert_eq!(exhausted(n, minutes, renewals), hours, "{n} {minutes} {renewals:?}");
+        }
+        for (made, count, hours) in
+            [(0, 0, 0), (0, 270, 0), (0, 271, 3), (270, 1, 3), (100, 400, 24), (0, 300, 3), (0, 301, 24)]
+        {
+            let mut orders = Made::default();
+            (0..made).for_each(|_| orders.add(NOW, false));
+            assert_eq!(orders.last_of(&quotas, count, NOW).since(NOW).as_secs() / 3600, hours, "{made} {count}");
+        }
+        assert_eq!(failed_too_often(&[at(50), at(40), at(30)], NOW), None);
+        assert_eq!(
+            failed_too_often(&[at(70), at(50), at(40), at(30), at(1)], NOW),
+            Some(at(50) + Duration::from_secs(3600))
+        );
+    }
+}

@@ -1,0 +1,238 @@
+//! Writes the figures as Prometheus reads them (text format 0.0.4). Pure.
+//!
+//! The names are an interface: dashboards and alert rules use them. Untrusted: names of zones and of directories, and whatever stands
+//! in the configuration; every value of a label is escaped.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use super::snapshot::{Certificate, Snapshot};
+use crate::base::clock::doubt;
+use crate::base::metrics::{CODES, Counts, Peer};
+use crate::base::name::{DnsName, ObjectRef};
+use crate::base::redact;
+use crate::base::time::Time;
+use crate::policy::backoff::Stage;
+
+/// What the body is.
+pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Figures that are as of the moment of the question.
+#[derive(Debug)]
+pub struct Live {
+    /// What was counted.
+    pub counts: Counts,
+    /// Whether this replica leads.
+    pub leads: bool,
+    /// How the last probe of each zone went.
+    pub probes: Vec<(DnsName, bool)>,
+    /// The process.
+    pub process: Process,
+    /// The time.
+    pub now: Time,
+}
+
+/// What the kernel says of the process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process {
+    /// Octets in memory.
+    pub resident: Option<u64>,
+    /// Hundredths of seconds on a processor.
+    pub processor_ticks: Option<u64>,
+    /// When it began.
+    pub started: Option<Time>,
+}
+
+/// A family: its name, its type, and what it says.
+type Family = (&'static str, &'static str, &'static str);
+
+/// Writes all of it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<()> {
+    of_program(out, live)?;
+    of_requests(out, &live.counts)?;
+    of_work(out, live, snapshot)?;
+    // Of several replicas one shows the certificates, so that nothing is counted twice.
+    if live.leads { of_certificates(out, snapshot, live.now) } else { Ok(()) }
+}
+
+fn of_program(out: &mut dyn Write, live: &Live) -> io::Result<()> {
+    let version: Family = ("notariat_build_info", "gauge", "The version that runs, always 1.");
+    series(out, version, [(vec![("version", env!("CARGO_PKG_VERSION"))], 1)])?;
+    let leads: Family = ("notariat_leader", "gauge", "Whether this replica does the work (1) or stands by (0).");
+    single(out, leads, u8::from(live.leads))?;
+    let Process { resident, processor_ticks, started } = live.process;
+    if let Some(resident) = resident {
+        single(out, ("process_resident_memory_bytes", "gauge", "Resident memory in bytes."), resident)?;
+    }
+    if let Some(ticks) = processor_ticks {
+        let spent = format!("{}.{:02}", ticks / 100, ticks % 100);
+        single(out, ("process_cpu_seconds_total", "counter", "Time on a processor in seconds."), spent)?;
+    }
+    if let Some(started) = started {
+        single(
+            out,
+            ("process_start_time_seconds", "gauge", "When the process began, in seconds since 1970."),
+            started.unix(),
+        )?;
+    }
+    Ok(())
+}
+
+fn of_requests(out: &mut dyn Write, counts: &Counts) -> io::Result<()> {
+    let peers = || Peer::ALL.into_iter().zip(&counts.peers);
+    let each = peers().flat_map(|(peer, counted)| {
+        CODES.into_iter().zip(counted.codes).map(move |(code, n)| (vec![("peer", peer.name()), ("code", code)], n))
+    });
+    let help = "Requests by their answer; of DNS 2xx is any answer; error is none, or one that is no answer.";
+    series(out, ("notariat_requests_total", "counter", help), each)?;
+    const DURATION: &str = "notariat_request_duration_seconds";
+    head(out, (DURATION, "summary", "How long requests took, to the end of the answer."))?;
+    for (peer, counted) in peers() {
+        let (peer, took) = (peer.name(), counted.took.as_secs_f64());
+        writeln!(out, "{DURATION}_sum{{peer=\"{peer}\"}} {took}")?;
+        writeln!(out, "{DURATION}_count{{peer=\"{peer}\"}} {}", counted.codes.iter().sum::<u64>())?;
+    }
+    let offsets = peers().filter_map(|(peer, counted)| Some((vec![("peer", peer.name())], counted.offset?)));
+    let help = "The clock of a peer minus ours, as last seen; of dns where a server refused our time.";
+    series(out, ("notariat_clock_offset_seconds", "gauge", help), offsets)?;
+    // A name server's is learned, and does no harm.
+    let judged = peers().filter(|(peer, _)| *peer != Peer::Dns).filter_map(|(_, counted)| counted.offset);
+    let in_doubt = u8::from(judged.filter_map(doubt).next().is_some());
+    let help = "Whether the clock is in doubt: it differs by more than an hour from that of the CA or the API server.";
+    single(out, ("notariat_clock_in_doubt", "gauge", help), in_doubt)
+}
+
+fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<()> {
+    let attempt = |result, stage| vec![("result", result), ("stage", stage)];
+    let failed = Stage::ALL.into_iter().map(Stage::name);
+    let failed = failed.map(|stage| (attempt("failed", stage), live.counts.failed.get(stage).copied().unwrap_or(0)));
+    let all = std::iter::once((attempt("issued", ""), live.counts.issued)).chain(failed);
+    series(
+        out,
+        ("notariat_attempts_total", "counter", "Attempts to obtain a certificate, by where they failed."),
+        all,
+    )?;
+    let help =
+        "Places where the last filter took a known secret out of a text; each is a fault of notariat's to report.";
+    single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
+    let missing =
+        live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
+    series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;
+    let zones: Vec<(String, u8)> = live.probes.iter().map(|(zone, ok)| (zone.to_string(), u8::from(*ok))).collect();
+    let probes = zones.iter().map(|(zone, ok)| (vec![("zone", zone.as_str())], *ok));
+    let help = "Whether the zone's server would take an UPDATE with each of its keys, as last probed.";
+    series(out, ("notariat_dns_probe_ok", "gauge", help), probes)?;
+    let closed = snapshot.gates.iter().filter(|(_, until)| *until > live.now);
+    let closed = closed.map(|(directory, until)| (vec![("directory", directory.as_str())], until.unix()));
+    let help = "Until when the CA takes no orders of the account; only while that lasts.";
+    series(out, ("notariat_gate_closed_until_timestamp_seconds", "gauge", help), closed)?;
+    let faults = "Entries that are refused, and ConfigMaps that are missing or unreadable.";
+    single(out, ("notariat_configuration_faults", "gauge", faults), snapshot.faults.len())?;
+    single(out, ("notariat_entries", "gauge", "Certificates that are wanted."), snapshot.entries)?;
+    let orphaned = "Certificates whose entry went, of which copy, key and history are kept for a while.";
+    single(out, ("notariat_orphaned", "gauge", orphaned), snapshot.orphaned)?;
+    single(
+        out,
+        ("notariat_queue_length", "gauge", "Jobs that wait for a worker, a gate or their turn."),
+        snapshot.queued,
+    )?;
+    let parked = "Certificates whose job waits for a DNS server or a CA that failed.";
+    single(out, ("notariat_parked", "gauge", parked), snapshot.parked.len())?;
+    single(out, ("notariat_jobs_running", "gauge", "Jobs that are being done."), snapshot.running)
+}
+
+fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {
+    let mut each = |family: Family, value: &dyn Fn(&Certificate, usize) -> Option<i64>| {
+        let of = |certificate: &Certificate| {
+            let secrets = certificate.wanted.entry.secrets.iter().enumerate();
+            secrets.filter_map(|(place, at)| Some((at.clone(), value(certificate, place)?))).collect::<Vec<_>>()
+        };
+        let all = snapshot.certificates.iter().flat_map(|certificate| of(certificate));
+        secrets(out, family, all)
+    };
+    each(
+        ("notariat_certificate_expiration_timestamp_seconds", "gauge", "When what the Secret holds expires."),
+        &|of, at| Some(of.held.get(at)?.as_ref()?.ends.unix()),
+    )?;
+    let help = "When the certificate is to be renewed.";
+    each(("notariat_certificate_renewal_timestamp_seconds", "gauge", help), &|of, _| Some(of.renewal?.unix()))?;
+    let help = "Whether the Secret holds what is wanted and that is valid now.";
+    each(("notariat_certificate_ready", "gauge", help), &|of, _| Some(of.is_ready(now).into()))?;
+    let help = "Failed attempts in a row.";
+    each(("notariat_certificate_failures", "gauge", help), &|of, _| Some(of.failures.into()))?;
+    let help = "Whether what the Secret holds is from a CA for trying, which nobody trusts.";
+    each(("notariat_certificate_staging", "gauge", help), &|of, _| Some(of.staging.into()))?;
+    if snapshot.certificates.is_empty() {
+        return Ok(());
+    }
+    const STATE: &str = "notariat_certificate_state";
+    head(out, (STATE, "gauge", "The state that the certificate is in: the one with 1; others are left out."))?;
+    for certificate in &snapshot.certificates {
+        let state = snapshot.state(certificate);
+        for at in &certificate.wanted.entry.secrets {
+            writeln!(out, "{STATE}{{{},state=\"{state}\"}} 1", labels(at))?;
+        }
+    }
+    Ok(())
+}
+
+fn labels(at: &ObjectRef) -> String {
+    format!("secret_namespace=\"{}\",secret_name=\"{}\"", escaped(&at.namespace), escaped(&at.name))
+}
+
+fn secrets(out: &mut dyn Write, family: Family, all: impl Iterator<Item = (ObjectRef, i64)>) -> io::Result<()> {
+    let mut all = all.peekable();
+    if all.peek().is_some() {
+        head(out, family)?;
+    }
+    for (at, value) in all {
+        writeln!(out, "{}{{{}}} {value}", family.0, labels(&at))?;
+    }
+    Ok(())
+}
+
+/// A family without a series is left out.
+fn series<'l, V: Display>(
+    out: &mut dyn Write,
+    family: Family,
+    all: impl IntoIterator<Item = (Vec<(&'static str, &'l str)>, V)>,
+) -> io::Result<()> {
+    let mut all = all.into_iter().peekable();
+    if all.peek().is_some() {
+        head(out, family)?;
+    }
+    for (labels, value) in all {
+        let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+        writeln!(out, "{}{{{}}} {value}", family.0, labels.join(","))?;
+    }
+    Ok(())
+}
+
+fn single(out: &mut dyn Write, family: Family, value: impl Display) -> io::Result<()> {
+    head(out, family)?;
+    writeln!(out, "{} {value}", family.0)
+}
+
+fn head(out: &mut dyn Write, (name, kind, help): Family) -> io::Result<()> {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+fn escaped(value: &str) -> String {
+    redact::clean(value).replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_labels_are_escaped_and_empty_families_left_out() {
+        let mut out = Vec::new();
+        series(&mut out, ("a", "gauge", "A."), [(vec![("b", "c\"d\\e\nf")], 7)]).unwrap();
+        series::<u8>(&mut out, ("b", "gauge", "B."), []).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "# HELP a A.\n# TYPE a gauge\na{b=\"c\\\"d\\\\e\\nf\"} 7\n");
+    }
+}

@@ -1,0 +1,108 @@
+//! `notariat check -config NAME`: what the daemon would read, reach and be allowed. Nothing is written, at no server: access reviews are
+//! not stored, and the UPDATE of a probe deletes a value that nobody ever wrote.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ca::Authorities;
+use super::dns::Zones;
+use super::report::{Level, Report};
+use super::{lacks, one, secrets};
+use crate::base::name::ObjectRef;
+use crate::base::shutdown::Stop;
+use crate::base::time;
+use crate::cli::Arguments;
+use crate::config;
+use crate::issuance::Context;
+use crate::kube::access_review;
+use crate::kube::rbac::{Missing, Names, RIGHTS};
+use crate::sources::{Wishes, configmap};
+use crate::start::build_for;
+use crate::status::command::view;
+use crate::store::{Sharing, StoreError};
+use crate::tools::manifest::ConfigMap;
+use crate::tools::role::needed;
+
+/// Examines what a daemon with these arguments would work with.
+///
+/// # Errors
+/// When the arguments lead nowhere.
+pub(super) fn run(arguments: &Arguments) -> Result<Report, String> {
+    let mut report = Report::default();
+    let (context, plan) = build_for(arguments, Sharing::Beside)?;
+    let wishes = configuration(&mut report, &context, &plan.config_maps);
+    permissions(&mut report, &context, &needed(&wishes, plan.config_maps.iter(), &context.namespace, arguments)?);
+    let now = time::now();
+    // What it notes about the ConfigMaps stands in the lines above.
+    secrets::say(&mut report, &view(arguments, &Stop::new())?.read(now), now);
+    let (mut authorities, mut zones) = (Authorities::default(), Zones::default());
+    for wanted in wishes.wanted.values() {
+        let authority = authorities.say(&mut report, &context, wanted);
+        zones.say(&mut report, &context, wanted, authority.as_ref());
+    }
+    Ok(report)
+}
+
+/// The ConfigMaps, and what they wish as they stand.
+fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRef]) -> Wishes {
+    let (mut wishes, mut filled) = (Wishes::default(), BTreeMap::new());
+    for at in config_maps {
+        let object = configmap::source(at);
+        match context.store.config_map(at) {
+            Ok(Some(data)) => {
+                let inspected = config::inspect(&data, &context.namespaces);
+                let config_map = ConfigMap { at: at.clone(), data, faults: Vec::new() };
+                one(report, &config_map, &inspected, &mut filled);
+                configmap::add(&mut wishes, at, &inspected.config, |_| None);
+            }
+            Ok(None) => {
+                report.is_unreadable = true;
+                let sentence = format!("{}; `kubectl get configmaps -A` lists all", configmap::MISSING);
+                report.say(Level::Fault, &object, sentence);
+            }
+            Err(e) => {
+                let (said, named) = (e.to_string(), format!("{object}: "));
+                let sentence = said.strip_prefix(&named).unwrap_or(&said).to_owned();
+                match e {
+                    StoreError::Unreachable(_) => report.miss(&object, sentence),
+                    _ => report.say(Level::Fault, &object, sentence),
+                }
+            }
+        }
+    }
+    wishes
+}
+
+/// What the API server lets whoever asks do, by namespace and resource.
+fn permissions(report: &mut Report, context: &Context, needed: &BTreeMap<String, Names>) {
+    let Some(client) = context.kube.as_deref() else { return };
+    for (namespace, names) in needed {
+        let object = format!("Permissions in {namespace}");
+        let found = access_review::rules(client, namespace).and_then(|mut rules| {
+            access_review::complete(client, namespace, &mut rules, names)?;
+            Ok(rules)
+        });
+        let rules = match found {
+            Ok(rules) => rules,
+            Err(e) => {
+                report.miss(&object, format!("could not be asked for: {e}"));
+                continue;
+            }
+        };
+        let missing = rules.missing(names);
+        granted(report, &object, names, &missing);
+        lacks(report, &object, &missing);
+    }
+}
+
+/// The verbs that are there, a line for each resource.
+fn granted(report: &mut Report, object: &str, names: &Names, missing: &[Missing<'_>]) {
+    let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for right in RIGHTS.iter().filter(|right| right.of.iter().any(|kind| names.contains_key(kind))) {
+        if !missing.iter().any(|m| m.right.resource == right.resource && m.right.verb == right.verb) {
+            by_resource.entry(right.resource).or_default().insert(right.verb);
+        }
+    }
+    for (resource, verbs) in by_resource {
+        report.say(Level::Ok, object, format!("{resource}: {}", Vec::from_iter(verbs).join(", ")));
+    }
+}

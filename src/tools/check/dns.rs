@@ -1,0 +1,202 @@
+//! The names: whether the value of a challenge can be written for each, and whether the CA may issue for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::slice;
+
+use super::ca::Authority;
+use super::caa::{self, Applicant, Property, Verdict};
+use super::report::{Level, Report};
+use crate::base::address::DNS_PORT;
+use crate::base::limits::DNS_FIND;
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::time::Deadline;
+use crate::config::dns::{OnWildcardHost, Propagation};
+use crate::dns::client::Way;
+use crate::dns::wire::{Data, Kind};
+use crate::dns::zone::ns_names;
+use crate::dns::zone_policy::joined;
+use crate::issuance::Context;
+use crate::issuance::dns01::{Places, WILDCARD_HOST};
+use crate::record::Published;
+use crate::sources::Wanted;
+
+/// The records of the closest name that has any, or why they could not be had.
+type Closest = Result<Option<(DnsName, Vec<Property>)>, String>;
+
+/// What was looked at.
+#[derive(Debug, Default)]
+pub(super) struct Zones {
+    probed: BTreeSet<(DnsName, DnsName, ObjectRef)>,
+    zones: BTreeSet<DnsName>,
+    records: BTreeMap<DnsName, Closest>,
+}
+
+impl Zones {
+    /// Says how it stands with the names of an entry.
+    pub(super) fn say(&mut self, report: &mut Report, context: &Context, wanted: &Wanted, ca: Option<&Authority>) {
+        for name in wanted.entry.order_names() {
+            let object = format!("DNS {name}");
+            match Places::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
+                Ok(places) => self.probe(report, &object, context, wanted, &name, &places),
+                // One server that fails is asked once, and not for each of a thousand names.
+                Err(failed) if failed.barred.is_some() => {
+                    report.say(Level::Warning, &object, format!("not looked at: {}", failed.error));
+                }
+                Err(failed) => {
+                    let sentence = failed.error.strip_prefix(&format!("{name}: ")).unwrap_or(&failed.error);
+                    report.say(Level::Fault, &object, sentence.to_owned());
+                }
+            }
+            if let Some(ca) = ca {
+                self.caa(report, context, &name, ca);
+            }
+        }
+    }
+
+    /// The probe of the name's challenge owner, its zone, and whether the host lives from a wildcard record.
+    fn probe(
+        &mut self,
+        report: &mut Report,
+        object: &str,
+        context: &Context,
+        wanted: &Wanted,
+        name: &Domain,
+        places: &Places<'_>,
+    ) {
+        let settings = &wanted.entry.dns;
+        for mut batch in places.probes() {
+            let Published { zone, key, values, .. } = batch.published.clone();
+            let Some(owner) = values.first().map(|value| value.owner.clone()) else { continue };
+            if !self.probed.insert((owner.clone(), zone.clone(), key.clone())) {
+                continue;
+            }
+            let (server, tsig) = match batch.delete(&context.dns, &[], settings.transport) {
+                Ok(done) => done,
+                Err(said) => {
+                    report.say(Level::Fault, object, said);
+                    continue;
+                }
+            };
+            let zone = batch.published.zone.clone();
+            let way = match places.way(name) {
+                [] | [_] => String::new(),
+                chain => format!("by CNAME {}, ", joined(chain)),
+            };
+            let sentence = format!(
+                "TXT at {owner} can be written: {way}zone {zone}, server {server}, key {tsig} of the Secret {key}"
+            );
+            report.say(Level::Ok, object, sentence);
+            if self.zones.insert(zone.clone()) {
+                servers(report, context, wanted, &batch.published);
+                if let Some(remark) = &batch.remark {
+                    report.say(Level::Warning, &format!("Zone {zone}"), remark.clone());
+                }
+            }
+            if !places.wildcard_hosts(batch, settings).is_empty() {
+                let level = match settings.on_wildcard_host {
+                    OnWildcardHost::Warn => Level::Warning,
+                    OnWildcardHost::Refuse => Level::Fault,
+                };
+                report.say(level, object, WILDCARD_HOST.to_owned());
+            }
+        }
+    }
+
+    /// Whether the CA may issue, as the closest CAA records say (RFC 8659 section 3).
+    fn caa(&mut self, report: &mut Report, context: &Context, name: &Domain, ca: &Authority) {
+        let object = format!("CAA {name}");
+        let closest = self.records.entry(name.base().clone()).or_insert_with_key(|base| climb(context, base));
+        let identities = &ca.directory.meta.caa_identities;
+        match closest {
+            // RFC 8659 section 3: a CA that can not find out must not issue.
+            Err(e) => report.say(
+                Level::Warning,
+                &object,
+                format!("could not be found out, and a CA that can not either does not issue: {e}"),
+            ),
+            Ok(None) => report.say(Level::Ok, &object, "no records: every CA may issue".to_owned()),
+            Ok(Some((at, _))) if identities.is_empty() => report.say(
+                Level::Warning,
+                &object,
+                format!(
+                    "there are records at {at}, and the CA does not say by which name they mean it (`caaIdentities`)"
+                ),
+            ),
+            Ok(Some((at, records))) => {
+                let applicant = Applicant { identities, account: ca.account.as_deref() };
+                let (level, sentence) = match caa::judge(records, name.is_wildcard(), applicant) {
+                    Verdict::Allows => (Level::Ok, format!("the records at {at} let the CA issue")),
+                    Verdict::Depends(why) => (Level::Warning, format!("records at {at}: {why}")),
+                    Verdict::Forbids(why) => (Level::Fault, format!("the records at {at} forbid it: {why}")),
+                };
+                report.say(level, &object, sentence);
+            }
+        }
+    }
+}
+
+/// Climbs from a name towards the root until there are records.
+fn climb(context: &Context, name: &DnsName) -> Closest {
+    let mut at = Some(name.clone());
+    let deadline = Deadline::after(DNS_FIND);
+    while let Some(name) = at {
+        let parent = name.parent();
+        let answer = match context.resolver.query(&context.dns, &name, Kind::Caa, deadline) {
+            Ok(answer) => answer,
+            // A resolver for private zones may know no top-level domain, and there are no records to speak of at any.
+            Err(_) if parent.is_none() => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        // What a CNAME leads to counts for the name itself, so the owner does not matter.
+        let property = |data: Data| match data {
+            Data::Caa { critical, tag, value } => Some(Property { critical, tag, value }),
+            _ => None,
+        };
+        let records: Vec<Property> = answer.answers.into_iter().filter_map(|record| property(record.data)).collect();
+        if !records.is_empty() {
+            return Ok(Some((name, records)));
+        }
+        at = parent;
+    }
+    Ok(None)
+}
+
+/// The primary and the name servers of a zone. Where a value must be seen on all of them, each is asked.
+fn servers(report: &mut Report, context: &Context, wanted: &Wanted, published: &Published) {
+    let Published { zone, address, .. } = published;
+    let object = format!("Zone {zone}");
+    let ask = |server, kind| context.dns.query(server, zone, kind, Way::Plain, Deadline::after(DNS_FIND));
+    let soa = |server| {
+        let answer = ask(server, Kind::Soa).ok().filter(|answer| answer.authoritative)?;
+        answer.answers.into_iter().find_map(|record| match record.data {
+            Data::Soa { mname, .. } => Some(mname),
+            _ => None,
+        })
+    };
+    // A zone that BIND shows to who holds the key alone does not answer here; the probe told that it is there.
+    let Some(primary) = soa(*address) else { return };
+    let names: Vec<DnsName> =
+        ask(*address, Kind::Ns).map(|ns| ns_names(&ns.answers, zone).collect()).unwrap_or_default();
+    let listed: Vec<&str> = names.iter().map(DnsName::as_str).collect();
+    let primary = primary.map_or_else(|| "?".to_owned(), |name| name.to_string());
+    report.say(Level::Ok, &object, format!("primary {primary}, name servers {}", listed.join(", ")));
+    let dns = &wanted.entry.dns;
+    if dns.propagation != Propagation::All {
+        return;
+    }
+    let Context { dns: client, resolver, .. } = context;
+    let within = || Deadline::after(DNS_FIND);
+    let own = names.iter().map(|n| (n.to_string(), resolver.addresses(client, n, DNS_PORT, within())));
+    let set = dns.propagation_nameservers.iter().map(|s| (s.to_string(), resolver.resolve(client, s, within())));
+    let all: Vec<_> = if dns.propagation_nameservers.is_empty() { own.collect() } else { set.collect() };
+    for (server, addresses) in all {
+        let sentence = match addresses {
+            Err(e) => e,
+            Ok(addresses) if addresses.iter().any(|address| soa(*address).is_some()) => continue,
+            Ok(_) => "it does not answer for the zone".to_owned(),
+        };
+        let sentence =
+            format!("{server} is waited for until it shows a value (`dns.propagation: all`), and {sentence}");
+        report.say(Level::Warning, &object, sentence);
+    }
+}
