@@ -3,29 +3,29 @@
 use std::sync::Arc;
 
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
-use crate::controller::{End, Pass, Plan};
+use crate::controller::{End, Options, Pass};
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
-use crate::http::tls::Trust;
+use crate::http::tls::TlsTrust;
 use crate::issuance::Context;
 use crate::issuance::account::Accounts;
-use crate::issuance::circuits::GateKeeper;
+use crate::issuance::circuits::Circuits;
 use crate::issuance::claim::holder;
-use crate::issuance::clients::Cas;
-use crate::issuance::leadership::Leadership;
+use crate::issuance::clients::AcmeClients;
+use crate::issuance::leadership::LeaderStatus;
 use crate::issuance::probe::Probes;
-use crate::issuance::rate_limits::Limits;
-use crate::issuance::renewal_schedule::Questions;
+use crate::issuance::rate_limits::RateLimits;
+use crate::issuance::renewal_schedule::RenewalInfoSchedule;
 use crate::kube::client::Client;
 use crate::kube::discovery;
-use crate::kube::recorder::Reporter;
+use crate::kube::recorder::EventRecorder;
 use crate::policy::Directory;
 use crate::server::listener::Port;
-use crate::store::{Closed, Sharing, Store};
+use crate::store::{Closed, LockMode, Store};
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
@@ -35,21 +35,21 @@ const LOCAL_NAMESPACE: &str = "default";
 
 /// Why a run can not begin, and how it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unbuilt {
+pub struct StartError {
     /// What is missing or wrong where.
     pub sentence: String,
     /// [`End::Unknown`] where it may be well a moment later.
     pub end: End,
 }
 
-impl From<String> for Unbuilt {
-    fn from(sentence: String) -> Unbuilt {
-        Unbuilt { sentence, end: End::Unreadable }
+impl From<String> for StartError {
+    fn from(sentence: String) -> StartError {
+        StartError { sentence, end: End::Unreadable }
     }
 }
 
-impl From<Unbuilt> for String {
-    fn from(unbuilt: Unbuilt) -> String {
+impl From<StartError> for String {
+    fn from(unbuilt: StartError) -> String {
         unbuilt.sentence
     }
 }
@@ -58,21 +58,21 @@ impl From<Unbuilt> for String {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn build(arguments: &Arguments) -> Result<(Context, Plan), Unbuilt> {
+pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
     // Before anything is done, and not for a pass beside the daemon whose environment it may share.
     let listen = arguments.listen.as_ref().filter(|_| arguments.pass == Pass::Forever);
     let port = listen.map(Port::bind).transpose()?.map(Arc::new);
-    let sharing = if arguments.dry_run { Sharing::Beside } else { Sharing::Alone };
+    let sharing = if arguments.dry_run { LockMode::Beside } else { LockMode::Alone };
     let (context, plan) = build_for(arguments, sharing)?;
-    Ok((context, Plan { port, ..plan }))
+    Ok((context, Options { port, ..plan }))
 }
 
 /// The same for a place where another process may be at work: nothing is to be written with it.
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Plan), Unbuilt> {
-    let stop = Stop::new();
+pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, Options), StartError> {
+    let stop = Shutdown::new();
     let runs_on = arguments.pass == Pass::Forever;
     let directory = directory(arguments);
     let Place { store, kube, namespace } = open(arguments, sharing, &stop)?;
@@ -80,25 +80,25 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     // What runs once takes a moment, and is for somebody who waits for it. What writes nothing may run beside whoever leads.
-    let lease = arguments.lease.as_deref().filter(|_| runs_on && sharing == Sharing::Alone && kube.is_some());
+    let lease = arguments.lease.as_deref().filter(|_| runs_on && sharing == LockMode::Alone && kube.is_some());
     let lease = lease.map(|name| ObjectRef::new(&namespace, name));
-    let lead = lease.as_ref().map_or_else(Leadership::alone, |at| Leadership::by_lease(&at.name));
+    let lead = lease.as_ref().map_or_else(LeaderStatus::alone, |at| LeaderStatus::by_lease(&at.name));
     let holder = lead.sign(&holder());
     // Probing is for whoever started it, and an Event is a write.
-    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && sharing == Sharing::Alone) {
-        Some(client) => Reporter::start(client.clone(), holder.clone(), stop.clone())?,
-        None => Reporter::default(),
+    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && sharing == LockMode::Alone) {
+        Some(client) => EventRecorder::start(client.clone(), holder.clone(), stop.clone())?,
+        None => EventRecorder::default(),
     };
     let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
     let context = Context {
-        cas: Cas::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
+        cas: AcmeClients::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store: store.within(namespaces.clone()),
         accounts: Accounts::default(),
         dns: client::Client::default(),
-        gates: GateKeeper::new(arguments.workers),
-        limits: Limits::default(),
+        gates: Circuits::new(arguments.workers),
+        limits: RateLimits::default(),
         probes: Probes::default(),
-        questions: Questions::new(time::now(), runs_on),
+        questions: RenewalInfoSchedule::new(time::now(), runs_on),
         runs_on,
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
         report,
@@ -110,7 +110,7 @@ pub fn build_for(arguments: &Arguments, sharing: Sharing) -> Result<(Context, Pl
         lead,
         namespaces,
     };
-    let plan = Plan {
+    let plan = Options {
         config_maps,
         pass: arguments.pass,
         workers: arguments.workers,
@@ -146,13 +146,13 @@ pub struct Place {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn open(arguments: &Arguments, sharing: Sharing, stop: &Stop) -> Result<Place, Unbuilt> {
+pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result<Place, StartError> {
     let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
         Some(folder) => {
             let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| match e {
-                Closed::Wrong(e) => Unbuilt { sentence: format!("-local: {e}"), end: End::Unreadable },
-                Closed::ForNow(e) => Unbuilt { sentence: format!("-local: {e}"), end: End::Unknown },
+                Closed::Wrong(e) => StartError { sentence: format!("-local: {e}"), end: End::Unreadable },
+                Closed::ForNow(e) => StartError { sentence: format!("-local: {e}"), end: End::Unknown },
             })?;
             Ok(Place { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
         }
@@ -173,7 +173,7 @@ pub fn read_roots(arguments: &Arguments) -> Result<Vec<u8>, String> {
     let Some(path) = &arguments.acme_ca else { return Ok(Vec::new()) };
     let roots_pem = std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?;
     // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
-    let own = Trust { roots_pem: roots_pem.clone(), ..Trust::default() };
+    let own = TlsTrust { roots_pem: roots_pem.clone(), ..TlsTrust::default() };
     own.config().map_err(|e| format!("-acme-ca: {e}"))?;
     Ok(roots_pem)
 }

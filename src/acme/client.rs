@@ -11,15 +11,15 @@ use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
 use super::jws::{AccountKey, Identity, Payload};
 use super::poll::Pace;
 use super::wire::{Directory, Problem};
-use crate::base::clock::{self, Doubt, Seen};
+use crate::base::clock::{self, ClockDoubt, Seen};
 use crate::base::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
     CLOCK_ASKED_AGAIN, NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
 };
 use crate::base::metrics::{self, Exchange, Peer};
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::http::{Ask, Http, Method, Reply};
+use crate::http::{Http, HttpRequest, HttpResponse, Method};
 use crate::policy::directory::Directory as Place;
 
 /// An account at the CA.
@@ -49,7 +49,7 @@ pub struct Answer<T> {
 pub struct Client {
     http: Http,
     place: Place,
-    pub(super) stop: Stop,
+    pub(super) stop: Shutdown,
     cache: Mutex<Cache>,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Cache {
 
 impl Client {
     /// A client for the directory at `place`.
-    pub fn new(http: Http, place: &Place, stop: Stop) -> Client {
+    pub fn new(http: Http, place: &Place, stop: Shutdown) -> Client {
         Client { http, place: place.clone(), stop, cache: Mutex::default() }
     }
 
@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// Whether the CA's clock differs too much from ours. What was said a while ago is asked again first: this machine may have slept.
-    pub fn clock_doubt(&self) -> Option<Doubt> {
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
         let before = self.clock_offset().and_then(clock::doubt)?;
         let is_old = self.cache().clock.is_some_and(|seen| seen.age() > CLOCK_ASKED_AGAIN);
         if is_old && self.send(Method::Get, self.directory_url(), &[]).is_err() {
@@ -181,7 +181,7 @@ impl Client {
         identity: Identity<'_>,
         url: &str,
         payload: &Payload,
-    ) -> Result<Reply, AcmeError> {
+    ) -> Result<HttpResponse, AcmeError> {
         let (mut rejected, mut broken, deadline) = (0, false, Deadline::after(SIGNED_IN_ALL));
         loop {
             let nonce = self.nonce()?;
@@ -228,7 +228,7 @@ impl Client {
         nonce.map(str::to_owned).ok_or_else(|| AcmeError::Unusable { what: WHAT, why: "it has no nonce".to_owned() })
     }
 
-    fn keep_nonce(&self, reply: &Reply) {
+    fn keep_nonce(&self, reply: &HttpResponse) {
         if let Some(nonce) = reply.header("replay-nonce").filter(|n| is_nonce(n)) {
             let mut cache = self.cache();
             if cache.nonces.len() >= NONCES_MAX {
@@ -238,13 +238,13 @@ impl Client {
         }
     }
 
-    pub(super) fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<Reply, AcmeError> {
+    pub(super) fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<HttpResponse, AcmeError> {
         if self.stop.is_set() {
             return Err(AcmeError::Stopped);
         }
         let headers: &[(&str, &str)] =
             if method == Method::Post { &[("content-type", "application/jose+json")] } else { &[] };
-        let ask = Ask { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
+        let ask = HttpRequest { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
         let mut exchange = Exchange::begin(Peer::Acme);
         let reply = self.http.send(&ask).map_err(AcmeError::Network)?;
         exchange.answered(reply.status);
@@ -256,7 +256,7 @@ impl Client {
     }
 }
 
-pub(super) fn refused(what: &'static str, reply: &Reply) -> AcmeError {
+pub(super) fn refused(what: &'static str, reply: &HttpResponse) -> AcmeError {
     let (problem, retry_after) = (Box::new(Problem::from_any_body(&reply.body)), reply.retry_after(time::now()));
     AcmeError::Problem { what, status: reply.status, problem, retry_after }
 }
@@ -282,7 +282,7 @@ fn no_https(url: &str) -> String {
 }
 
 /// Where a redirect leads. The operator writes that URL: what is compared and stored is to be what is asked for.
-fn redirect(asked: &str, reply: &Reply) -> Option<String> {
+fn redirect(asked: &str, reply: &HttpResponse) -> Option<String> {
     let location = reply.header("location").filter(|_| (300..400).contains(&reply.status))?;
     let host = asked.get(..8 + origin(asked)?.len())?;
     let target = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
@@ -327,7 +327,7 @@ mod tests {
         let to = |status, location: &str| {
             let mut headers = ureq::http::HeaderMap::new();
             headers.insert("location", location.parse().unwrap());
-            redirect("https://ca.test:9000/acme/directory", &Reply { status, headers, body: Vec::new() })
+            redirect("https://ca.test:9000/acme/directory", &HttpResponse { status, headers, body: Vec::new() })
         };
         for (location, said) in [
             ("/acme/directory/", "\"https://ca.test:9000/acme/directory/\": write that URL"),

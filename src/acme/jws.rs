@@ -223,14 +223,14 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 
 /// An external account: what a CA that knows its customers by other means gives them (RFC 8555 section 7.3.4).
 #[derive(Clone, Debug)]
-pub struct ExternalAccount {
+pub struct ExternalAccountBinding {
     /// The key identifier.
     pub kid: String,
     /// The MAC key.
     pub hmac_key: Secret<Vec<u8>>,
 }
 
-impl ExternalAccount {
+impl ExternalAccountBinding {
     /// Whether the key looks as if it had been encoded in base64 once more than the CA did: it is such a text itself. Some CAs make keys
     /// of letters, so it can be right.
     pub fn may_be_encoded_twice(&self) -> bool {
@@ -337,7 +337,7 @@ mod tests {
             (b"", false),
         ] {
             let hmac_key = Secret::new(hmac_key.to_vec());
-            assert_eq!(ExternalAccount { kid: String::new(), hmac_key }.may_be_encoded_twice(), expected);
+            assert_eq!(ExternalAccountBinding { kid: String::new(), hmac_key }.may_be_encoded_twice(), expected);
         }
     }
 }

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::client::{Account, Answer, Client, decode, refused};
 use super::error::AcmeError;
-use super::jws::{AccountKey, ExternalAccount, Identity, Payload};
+use super::jws::{AccountKey, ExternalAccountBinding, Identity, Payload};
 use super::poll::Phase;
-use super::wire::{Authorization, Challenge, Order, RenewalInfo, Standing, Status, alternates};
+use super::wire::{AccountObject, Authorization, Challenge, Order, RenewalInfo, Status, alternates};
 use crate::base::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
 use crate::base::name::Domain;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
@@ -29,7 +29,7 @@ pub struct Wish<'a> {
 
 /// A downloaded chain.
 #[derive(Clone, Debug)]
-pub struct Download {
+pub struct CertificateChain {
     /// In PEM, leaf first.
     pub chain: Vec<u8>,
     /// The CA's clock at that moment.
@@ -47,7 +47,7 @@ impl Client {
         &self,
         key: &AccountKey,
         email: Option<&str>,
-        external: Option<&ExternalAccount>,
+        external: Option<&ExternalAccountBinding>,
     ) -> Result<String, AcmeError> {
         const WHAT: &str = "newAccount";
         let url = self.directory()?.new_account.clone();
@@ -59,7 +59,7 @@ impl Client {
             payload["externalAccountBinding"] = external.binding(&url, key);
         }
         let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload));
-        let is_doubtful = external.is_some_and(ExternalAccount::may_be_encoded_twice);
+        let is_doubtful = external.is_some_and(ExternalAccountBinding::may_be_encoded_twice);
         let reply = reply.map_err(|e| if is_doubtful { with_doubt(e) } else { e })?;
         self.location(WHAT, reply.header("location"))
     }
@@ -68,7 +68,7 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn account(&self, account: &Account) -> Result<Standing, AcmeError> {
+    pub fn account(&self, account: &Account) -> Result<AccountObject, AcmeError> {
         self.post("account", account, &account.url, &Payload::Empty).map(|answer| answer.body)
     }
 
@@ -78,7 +78,7 @@ impl Client {
     /// When the CA refuses.
     pub fn set_contact(&self, account: &Account, email: &str) -> Result<(), AcmeError> {
         let payload = Payload::Json(json!({"contact": [format!("mailto:{email}")]}));
-        self.post::<Standing>("account", account, &account.url, &payload).map(|_| ())
+        self.post::<AccountObject>("account", account, &account.url, &payload).map(|_| ())
     }
 
     /// Makes `new` the key of an account (section 7.3.5).
@@ -162,13 +162,13 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn certificate(&self, account: &Account, url: &str) -> Result<Download, AcmeError> {
+    pub fn certificate(&self, account: &Account, url: &str) -> Result<CertificateChain, AcmeError> {
         const WHAT: &str = "certificate";
         self.check_url(WHAT, url)?;
         let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &Payload::Empty)?;
         let links = reply.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
         let alternates = links.flat_map(alternates).take(ALTERNATE_CHAINS_MAX).collect();
-        Ok(Download { date: reply.date(), alternates, chain: reply.body })
+        Ok(CertificateChain { date: reply.date(), alternates, chain: reply.body })
     }
 
     /// Revokes a certificate in DER (section 7.6); `reason` is a CRLReason of RFC 5280 section 5.3.1. One that is revoked already is no

@@ -72,7 +72,7 @@ pub struct Meta {
 /// An account (section 7.1.2).
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
-pub struct Standing {
+pub struct AccountObject {
     pub status: Status,
 }
 

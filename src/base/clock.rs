@@ -35,18 +35,18 @@ impl Seen {
 
 /// This machine's clock differs from another one by so much that one of them is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doubt {
+pub struct ClockDoubt {
     /// The other clock minus ours, in seconds.
     pub offset: i64,
 }
 
 /// Whether an offset in seconds leaves room for trust.
-pub fn doubt(offset: i64) -> Option<Doubt> {
-    (offset.unsigned_abs() > CLOCK_OFFSET_MAX.as_secs()).then_some(Doubt { offset })
+pub fn doubt(offset: i64) -> Option<ClockDoubt> {
+    (offset.unsigned_abs() > CLOCK_OFFSET_MAX.as_secs()).then_some(ClockDoubt { offset })
 }
 
 /// How far our clock is from the other one: `3h behind`, `2d ahead of`.
-impl fmt::Display for Doubt {
+impl fmt::Display for ClockDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let which = if self.offset > 0 { "behind" } else { "ahead of" };
         write!(f, "{} {which}", human(Duration::from_secs(self.offset.unsigned_abs())))

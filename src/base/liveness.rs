@@ -14,17 +14,17 @@ use crate::base::time::Stopwatch;
 
 /// A thread.
 #[derive(Debug)]
-struct Pulse {
+struct Heartbeat {
     name: &'static str,
     /// When it is overdue, in milliseconds on [`clock`].
     due: AtomicU64,
 }
 
 /// All that began; there is one for each worker and two more.
-static PULSES: Mutex<Vec<Arc<Pulse>>> = Mutex::new(Vec::new());
+static PULSES: Mutex<Vec<Arc<Heartbeat>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    static OWN: RefCell<Option<Arc<Pulse>>> = const { RefCell::new(None) };
+    static OWN: RefCell<Option<Arc<Heartbeat>>> = const { RefCell::new(None) };
 }
 
 /// Monotonic time since somebody asked first.
@@ -35,7 +35,7 @@ fn clock() -> Duration {
 
 /// From now on this thread is missed when it does not show itself. A thread that never began may call what follows as well.
 pub fn begin(name: &'static str) {
-    let pulse = Arc::new(Pulse { name, due: AtomicU64::new(u64::MAX) });
+    let pulse = Arc::new(Heartbeat { name, due: AtomicU64::new(u64::MAX) });
     PULSES.lock().unwrap_or_else(PoisonError::into_inner).push(pulse.clone());
     OWN.with_borrow_mut(|own| *own = Some(pulse));
     beat();
@@ -74,8 +74,8 @@ fn due_after(now: Duration, pause: Duration) -> u64 {
     u64::try_from((now + pause + PULSE_GRACE).as_millis()).unwrap_or(u64::MAX)
 }
 
-fn overdue_at(pulses: &[Arc<Pulse>], now: Duration) -> Option<&'static str> {
-    let is_overdue = |pulse: &&Arc<Pulse>| u128::from(pulse.due.load(Ordering::Relaxed)) < now.as_millis();
+fn overdue_at(pulses: &[Arc<Heartbeat>], now: Duration) -> Option<&'static str> {
+    let is_overdue = |pulse: &&Arc<Heartbeat>| u128::from(pulse.due.load(Ordering::Relaxed)) < now.as_millis();
     pulses.iter().find(is_overdue).map(|pulse| pulse.name)
 }
 
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_thread_is_overdue_when_its_time_and_the_grace_are_over_and_not_while_it_rests() {
         let start = Duration::from_secs(1_000);
-        let pulse = |name, due| Arc::new(Pulse { name, due: AtomicU64::new(due) });
+        let pulse = |name, due| Arc::new(Heartbeat { name, due: AtomicU64::new(due) });
         let pulses = [
             pulse("rests", u64::MAX),
             pulse("pauses", due_after(start, Duration::from_secs(600))),

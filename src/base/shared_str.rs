@@ -14,52 +14,52 @@ use crate::base::limits::WORDS_KEPT_MAX;
 
 /// Text that is cheap to clone.
 #[derive(Clone)]
-pub struct Word(Arc<str>);
+pub struct SharedStr(Arc<str>);
 
 // Those that share their memory are equal, which a search among 10,000 in one namespace need not read them for.
-impl PartialEq for Word {
-    fn eq(&self, other: &Word) -> bool {
+impl PartialEq for SharedStr {
+    fn eq(&self, other: &SharedStr) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
     }
 }
 
-impl Eq for Word {}
+impl Eq for SharedStr {}
 
-impl Ord for Word {
-    fn cmp(&self, other: &Word) -> Ordering {
+impl Ord for SharedStr {
+    fn cmp(&self, other: &SharedStr) -> Ordering {
         if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
     }
 }
 
-impl PartialOrd for Word {
-    fn partial_cmp(&self, other: &Word) -> Option<Ordering> {
+impl PartialOrd for SharedStr {
+    fn partial_cmp(&self, other: &SharedStr) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Hash for Word {
+impl Hash for SharedStr {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
     }
 }
 
-/// What was made by [`Word::shared`] and is still in use, up to a bound.
-static KEPT: Mutex<BTreeSet<Word>> = Mutex::new(BTreeSet::new());
+/// What was made by [`SharedStr::shared`] and is still in use, up to a bound.
+static KEPT: Mutex<BTreeSet<SharedStr>> = Mutex::new(BTreeSet::new());
 
-impl Word {
+impl SharedStr {
     /// A text that differs from most others.
-    pub fn new(text: &str) -> Word {
-        Word(text.into())
+    pub fn new(text: &str) -> SharedStr {
+        SharedStr(text.into())
     }
 
     /// A text that others have, too: they share its memory, unless there are very many different ones.
-    pub fn shared(text: &str) -> Word {
+    pub fn shared(text: &str) -> SharedStr {
         // The lock guards a cache only.
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get(text) {
             return known.clone();
         }
-        let word = Word::new(text);
+        let word = SharedStr::new(text);
         if kept.len() >= WORDS_KEPT_MAX {
             kept.retain(|word| Arc::strong_count(&word.0) > 1);
         }
@@ -75,7 +75,7 @@ impl Word {
     }
 }
 
-impl Deref for Word {
+impl Deref for SharedStr {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -84,63 +84,63 @@ impl Deref for Word {
 }
 
 /// Maps by words are asked with any text.
-impl Borrow<str> for Word {
+impl Borrow<str> for SharedStr {
     fn borrow(&self) -> &str {
         self
     }
 }
 
-impl From<&str> for Word {
-    fn from(text: &str) -> Word {
-        Word::shared(text)
+impl From<&str> for SharedStr {
+    fn from(text: &str) -> SharedStr {
+        SharedStr::shared(text)
     }
 }
 
-impl From<String> for Word {
-    fn from(text: String) -> Word {
-        Word::shared(&text)
+impl From<String> for SharedStr {
+    fn from(text: String) -> SharedStr {
+        SharedStr::shared(&text)
     }
 }
 
-impl PartialEq<str> for Word {
+impl PartialEq<str> for SharedStr {
     fn eq(&self, other: &str) -> bool {
         **self == *other
     }
 }
 
-impl PartialEq<&str> for Word {
+impl PartialEq<&str> for SharedStr {
     fn eq(&self, other: &&str) -> bool {
         **self == **other
     }
 }
 
-impl PartialEq<String> for Word {
+impl PartialEq<String> for SharedStr {
     fn eq(&self, other: &String) -> bool {
         **self == **other
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for SharedStr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self)
     }
 }
 
-impl fmt::Debug for Word {
+impl fmt::Debug for SharedStr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
     }
 }
 
-impl Serialize for Word {
+impl Serialize for SharedStr {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Word, D::Error> {
-        Ok(Word::new(&String::deserialize(d)?))
+impl<'de> Deserialize<'de> for SharedStr {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<SharedStr, D::Error> {
+        Ok(SharedStr::new(&String::deserialize(d)?))
     }
 }
 
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn equal_words_share_their_memory_and_others_do_not_fill_it() {
-        let first = Word::shared("https://ca.test/dir");
-        assert!(Arc::ptr_eq(&first.0, &Word::shared("https://ca.test/dir").0));
-        assert!(!Arc::ptr_eq(&first.0, &Word::new("https://ca.test/dir").0));
+        let first = SharedStr::shared("https://ca.test/dir");
+        assert!(Arc::ptr_eq(&first.0, &SharedStr::shared("https://ca.test/dir").0));
+        assert!(!Arc::ptr_eq(&first.0, &SharedStr::new("https://ca.test/dir").0));
         for i in 0..10 * WORDS_KEPT_MAX {
-            Word::shared(&format!("nobody keeps {i}"));
+            SharedStr::shared(&format!("nobody keeps {i}"));
         }
         assert!(KEPT.lock().unwrap().len() <= WORDS_KEPT_MAX);
-        assert!(Arc::ptr_eq(&first.0, &Word::shared("https://ca.test/dir").0), "it is in use");
+        assert!(Arc::ptr_eq(&first.0, &SharedStr::shared("https://ca.test/dir").0), "it is in use");
     }
 }

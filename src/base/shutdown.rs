@@ -8,12 +8,12 @@ use crate::base::time::Deadline;
 
 /// Shared by all threads; once set it stays set.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+pub struct Shutdown(Arc<(Mutex<bool>, Condvar)>);
 
-impl Stop {
+impl Shutdown {
     /// A stop signal that is not set.
-    pub fn new() -> Stop {
-        Stop::default()
+    pub fn new() -> Shutdown {
+        Shutdown::default()
     }
 
     /// Sets the signal and wakes every waiter.
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_as_soon_as_the_signal_is_set() {
-        let stop = Stop::new();
+        let stop = Shutdown::new();
         assert!(!stop.wait(Duration::from_millis(1)));
         let (other, watch) = (stop.clone(), Stopwatch::start());
         let waiter = std::thread::spawn(move || other.wait(Duration::from_secs(3600)));

@@ -6,26 +6,26 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::liveness;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 
 /// Turns, one for each thing that `K` names.
 #[derive(Debug)]
-pub struct Turns<K: Ord> {
+pub struct SingleFlight<K: Ord> {
     /// The lock guards the set only, and no input or output is done under it.
     taken: Mutex<BTreeSet<K>>,
     given_back: Condvar,
 }
 
-impl<K: Ord> Default for Turns<K> {
-    fn default() -> Turns<K> {
-        Turns { taken: Mutex::default(), given_back: Condvar::new() }
+impl<K: Ord> Default for SingleFlight<K> {
+    fn default() -> SingleFlight<K> {
+        SingleFlight { taken: Mutex::default(), given_back: Condvar::new() }
     }
 }
 
-impl<K: Ord + Clone> Turns<K> {
+impl<K: Ord + Clone> SingleFlight<K> {
     /// Takes the turn for `of`, when nobody has it any more. `None` when that is not so `within` this time, or the program stops.
-    pub fn take(&self, of: &K, within: Duration, stop: &Stop) -> Option<Turn<'_, K>> {
+    pub fn take(&self, of: &K, within: Duration, stop: &Shutdown) -> Option<FlightTurn<'_, K>> {
         let deadline = Deadline::after(within);
         let mut taken = self.taken();
         while taken.contains(of) {
@@ -36,7 +36,7 @@ impl<K: Ord + Clone> Turns<K> {
             taken = self.given_back.wait_timeout(taken, moment).unwrap_or_else(PoisonError::into_inner).0;
         }
         taken.insert(of.clone());
-        Some(Turn { turns: self, of: of.clone() })
+        Some(FlightTurn { turns: self, of: of.clone() })
     }
 
     fn taken(&self) -> MutexGuard<'_, BTreeSet<K>> {
@@ -47,12 +47,12 @@ impl<K: Ord + Clone> Turns<K> {
 /// A turn; given back when dropped, also by a panic.
 #[derive(Debug)]
 #[must_use]
-pub struct Turn<'t, K: Ord + Clone> {
-    turns: &'t Turns<K>,
+pub struct FlightTurn<'t, K: Ord + Clone> {
+    turns: &'t SingleFlight<K>,
     of: K,
 }
 
-impl<K: Ord + Clone> Drop for Turn<'_, K> {
+impl<K: Ord + Clone> Drop for FlightTurn<'_, K> {
     fn drop(&mut self) {
         self.turns.taken().remove(&self.of);
         self.turns.given_back.notify_all();
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn one_at_a_time_for_each_thing_and_nobody_waits_for_another() {
-        let (turns, stop, inside) = (Turns::default(), Stop::new(), AtomicU32::new(0));
+        let (turns, stop, inside) = (SingleFlight::default(), Shutdown::new(), AtomicU32::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

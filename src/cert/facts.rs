@@ -13,12 +13,12 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::base::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
 use crate::base::name::Domain;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 
 /// The facts of a leaf certificate: what deciding needs, and nothing that has to be kept secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
+pub struct CertificateFacts {
     /// The DNS names it is valid for, as far as they are names; lower case.
     pub names: Vec<Domain>,
     /// When it begins to be valid.
@@ -26,15 +26,15 @@ pub struct Facts {
     /// When it ends to be valid.
     pub not_after: Time,
     /// The serial number in hexadecimal, as in DER (a leading 00 included).
-    pub serial: Word,
+    pub serial: SharedStr,
     /// SHA-256 of the SubjectPublicKeyInfo in DER.
     pub public_key: [u8; 32],
     /// The issuer's common name, or an empty text.
-    pub issuer: Word,
+    pub issuer: SharedStr,
     /// SHA-256 of the leaf.
     pub fingerprint: [u8; 32],
     /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
-    pub cert_id: Option<Word>,
+    pub cert_id: Option<SharedStr>,
     /// How the certificates that came with it stand to it.
     pub links: Links,
 }
@@ -51,7 +51,7 @@ pub enum Links {
     Broken,
 }
 
-impl Facts {
+impl CertificateFacts {
     /// Whether it serves `domain`.
     pub fn covers(&self, domain: &Domain) -> bool {
         self.names.iter().any(|n| n.covers(domain))
@@ -77,11 +77,11 @@ impl fmt::Display for ChainError {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), ChainError> {
+pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, CertificateFacts), ChainError> {
     let chain = certificates(pem)?;
     let facts = of(&chain[0])?;
     let links = links(&chain);
-    Ok((chain, Facts { links, ..facts }))
+    Ok((chain, CertificateFacts { links, ..facts }))
 }
 
 fn links(chain: &[CertificateDer<'_>]) -> Links {
@@ -133,7 +133,7 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
 ///
 /// # Errors
 /// When it does not parse.
-pub fn of(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
+pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, ChainError> {
     let certificate = parse(der)?;
     let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
         Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),
@@ -148,15 +148,16 @@ pub fn of(der: &CertificateDer<'_>) -> Result<Facts, ChainError> {
         _ => None,
     });
     let encoded = |octets| URL_SAFE_NO_PAD.encode(octets);
-    let cert_id = key_identifier.map(|id| Word::new(&format!("{}.{}", encoded(id), encoded(certificate.raw_serial()))));
+    let cert_id =
+        key_identifier.map(|id| SharedStr::new(&format!("{}.{}", encoded(id), encoded(certificate.raw_serial()))));
     let issuer = certificate.issuer().iter_common_name().next().and_then(|cn| cn.as_str().ok()).unwrap_or_default();
-    Ok(Facts {
+    Ok(CertificateFacts {
         names,
         not_before: Time::from_unix(certificate.validity().not_before.timestamp()),
         not_after: Time::from_unix(certificate.validity().not_after.timestamp()),
-        serial: Word::new(&hex(certificate.raw_serial())),
+        serial: SharedStr::new(&hex(certificate.raw_serial())),
         public_key: sha256(certificate.public_key().raw),
-        issuer: Word::shared(issuer),
+        issuer: SharedStr::shared(issuer),
         fingerprint: sha256(der),
         cert_id,
         links: Links::Whole,

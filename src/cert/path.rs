@@ -26,16 +26,16 @@ pub struct Path {
 
 /// Nothing that was sent signed the leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoPath {
+pub struct PathError {
     /// The issuer that the leaf names.
     pub issuer: String,
     /// The subjects of the other certificates.
     pub sent: Vec<String>,
 }
 
-impl fmt::Display for NoPath {
+impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let NoPath { issuer, sent } = self;
+        let PathError { issuer, sent } = self;
         let sent = sent.join(", ");
         write!(
             f,
@@ -49,7 +49,7 @@ impl fmt::Display for NoPath {
 ///
 /// # Errors
 /// When there are other certificates, and none of them signed the leaf.
-pub fn build(sent: &[CertificateDer<'static>], leaf: usize) -> Result<Path, NoPath> {
+pub fn build(sent: &[CertificateDer<'static>], leaf: usize) -> Result<Path, PathError> {
     let parsed: Vec<Option<X509Certificate<'_>>> = sent.iter().map(|der| parse(der).ok()).collect();
     let mut path = vec![leaf];
     let mut at = leaf;
@@ -70,7 +70,7 @@ pub fn build(sent: &[CertificateDer<'static>], leaf: usize) -> Result<Path, NoPa
         && let Some(lower) = parsed[leaf].as_ref().filter(|lower| !is_self_issued(lower))
     {
         let sent = others.iter().map(subject).collect();
-        return Err(NoPath { issuer: named(&lower.issuer().to_string()), sent });
+        return Err(PathError { issuer: named(&lower.issuer().to_string()), sent });
     }
     Ok(Path {
         certificates: path.iter().map(|n| sent[*n].clone()).collect(),

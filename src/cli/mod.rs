@@ -21,7 +21,7 @@ use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 use crate::config::issuers::directory_url;
 use crate::controller::Pass;
-use crate::server::listener::Listen;
+use crate::server::listener::ListenAddress;
 use crate::store::FileMode;
 use check::Check;
 pub use secret_action::Wish;
@@ -87,7 +87,7 @@ pub struct Arguments {
     /// `-forget-after`: how long what is known of a certificate is kept when its entry goes.
     pub forget_after: Duration,
     /// `-listen`: where the HTTP port is.
-    pub listen: Option<Listen>,
+    pub listen: Option<ListenAddress>,
     /// `-page`
     pub page: bool,
     /// `-log-level`

@@ -7,7 +7,7 @@ use super::entry::{self, Entry};
 use super::fields;
 use super::metadata::Metadata;
 use super::namespaces::Namespaces;
-use super::node::Node;
+use super::node::YamlNode;
 use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
 
 /// What entries take from `defaults` without a copy.
@@ -18,14 +18,14 @@ pub(super) struct Shared {
 }
 
 /// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
-pub(super) fn take_shared(defaults: &mut Node, namespaces: &Namespaces, before: &Shared) -> Shared {
-    let sample = |pairs: Vec<(Node, Node)>| {
-        let text = |text: &str| Node::Text(text.to_owned());
-        let own = [(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))];
-        Node::Map(own.into_iter().chain(pairs).collect())
+pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, before: &Shared) -> Shared {
+    let sample = |pairs: Vec<(YamlNode, YamlNode)>| {
+        let text = |text: &str| YamlNode::Text(text.to_owned());
+        let own = [(text("secret"), text("sample")), (text("domains"), YamlNode::List(vec![text("sample.example")]))];
+        YamlNode::Map(own.into_iter().chain(pairs).collect())
     };
-    let Node::Map(pairs) = defaults else { return Shared::default() };
-    let is_shared = |(key, _): &mut (Node, Node)| matches!(key.text(), Some("labels" | "annotations"));
+    let YamlNode::Map(pairs) = defaults else { return Shared::default() };
+    let is_shared = |(key, _): &mut (YamlNode, YamlNode)| matches!(key.text(), Some("labels" | "annotations"));
     let taken = pairs.extract_if(.., is_shared).collect();
     // Faults in them were said of the defaults.
     Entry::read(&sample(taken), namespaces).map_or_else(
@@ -41,7 +41,7 @@ pub(super) fn take_shared(defaults: &mut Node, namespaces: &Namespaces, before: 
 /// own, whose octets count as `added`.
 pub(super) fn with_shared(
     entry: Entry,
-    item: &Node,
+    item: &YamlNode,
     shared: &Shared,
     place: &str,
     added: &mut usize,
@@ -49,9 +49,9 @@ pub(super) fn with_shared(
     let mut layered = |field: &str, own: Metadata, shared: &Metadata| match item.get(field) {
         _ if shared.is_empty() => own,
         None => shared.clone(),
-        Some(Node::Map(_)) if own.is_empty() => shared.clone(),
-        Some(Node::Map(_)) => {
-            *added += shared.octets() + shared.len() * 2 * size_of::<Node>();
+        Some(YamlNode::Map(_)) if own.is_empty() => shared.clone(),
+        Some(YamlNode::Map(_)) => {
+            *added += shared.octets() + shared.len() * 2 * size_of::<YamlNode>();
             if *added > DEFAULTS_ADDED_OCTETS_MAX { own } else { shared.with(&own) }
         }
         // An empty field takes nothing from the defaults.
@@ -72,41 +72,43 @@ pub(super) fn with_shared(
 }
 
 /// The defaults without those that have a fault, which is said once and not again of each entry.
-pub(super) fn sound_defaults(node: Node, namespaces: &Namespaces, faults: &mut Vec<String>) -> Node {
-    let text = |text: &str| Node::Text(text.to_owned());
-    let Node::Map(mut pairs) = node else {
+pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &mut Vec<String>) -> YamlNode {
+    let text = |text: &str| YamlNode::Text(text.to_owned());
+    let YamlNode::Map(mut pairs) = node else {
         faults.push(format!("key `defaults`: is {}; it must be a mapping", node.kind()));
-        return Node::Null;
+        return YamlNode::Null;
     };
     if pairs.len() > FIELDS_MAX {
         faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
-        return Node::Null;
+        return YamlNode::Null;
     }
     let all = pairs.len();
     pairs.retain(|(key, _)| *key != text("secret"));
     if pairs.len() < all {
         faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
     }
-    let sample =
-        Node::Map(vec![(text("secret"), text("sample")), (text("domains"), Node::List(vec![text("sample.example")]))]);
-    let mut defaults = Node::Map(pairs);
+    let sample = YamlNode::Map(vec![
+        (text("secret"), text("sample")),
+        (text("domains"), YamlNode::List(vec![text("sample.example")])),
+    ]);
+    let mut defaults = YamlNode::Map(pairs);
     let found = Entry::read(&merged(&sample, &defaults, &mut 0), namespaces).err().unwrap_or_default();
     let faulty: BTreeSet<&str> = found.iter().filter_map(|fault| fault.field.split(['.', '[']).next()).collect();
     let is_faulty = |key: &str| faulty.contains(fields::shown(key).split(['.', '[']).next().unwrap_or_default());
-    if let Node::Map(pairs) = &mut defaults {
-        pairs.retain(|(key, _)| !matches!(key, Node::Text(key) if is_faulty(key)));
+    if let YamlNode::Map(pairs) = &mut defaults {
+        pairs.retain(|(key, _)| !matches!(key, YamlNode::Text(key) if is_faulty(key)));
     }
     faults.extend(found.iter().take(FAULTS_SHOWN_MAX).map(|fault| format!("key `defaults`: {fault}")));
     defaults
 }
 
 /// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their octets are `added`.
-pub(super) fn merged(item: &Node, defaults: &Node, added: &mut usize) -> Node {
-    let (Node::Map(own), Node::Map(defaults)) = (item, defaults) else { return item.clone() };
+pub(super) fn merged(item: &YamlNode, defaults: &YamlNode, added: &mut usize) -> YamlNode {
+    let (YamlNode::Map(own), YamlNode::Map(defaults)) = (item, defaults) else { return item.clone() };
     let mut all = own.clone();
     for (key, default) in defaults {
         match all.iter_mut().find(|(k, _)| k == key) {
-            Some((_, value)) if matches!((&*value, default), (Node::Map(_), Node::Map(_))) => {
+            Some((_, value)) if matches!((&*value, default), (YamlNode::Map(_), YamlNode::Map(_))) => {
                 *value = merged(value, default, added);
             }
             Some(_) => {}
@@ -116,5 +118,5 @@ pub(super) fn merged(item: &Node, defaults: &Node, added: &mut usize) -> Node {
             }
         }
     }
-    Node::Map(all)
+    YamlNode::Map(all)
 }

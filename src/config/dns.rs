@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::fields::{Fault, Fields, duration, duration_text};
-use super::node::Node;
+use super::fields::{FieldError, Fields, duration, duration_text};
+use super::node::YamlNode;
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
     PROPAGATION_TIMEOUT_DEFAULT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX, TTL_DEFAULT_SECS, TTL_MAX_SECS, ZONE_SERVERS_MAX,
@@ -101,7 +101,7 @@ impl Default for DnsSettings {
 }
 
 impl DnsSettings {
-    pub(super) fn read(node: &Node, faults: &mut Vec<Fault>) -> DnsSettings {
+    pub(super) fn read(node: &YamlNode, faults: &mut Vec<FieldError>) -> DnsSettings {
         let default = DnsSettings::default();
         let mut fields = Fields::of(node, "dns", faults);
         let address = str::parse::<ServerAddress>;
@@ -126,10 +126,10 @@ impl DnsSettings {
         {
             if servers.len() > ZONE_SERVERS_MAX {
                 let sentence = format!("has more than {ZONE_SERVERS_MAX} servers");
-                faults.push(Fault { field: fields.path_of(field), sentence });
+                faults.push(FieldError { field: fields.path_of(field), sentence });
             }
         }
-        if matches!(node, Node::Map(_)) {
+        if matches!(node, YamlNode::Map(_)) {
             fields.finish(faults);
         }
         read

@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::dns::DnsSettings;
-use super::fields::{Fault, Fields, duration, duration_text, require, text};
+use super::fields::{FieldError, Fields, duration, duration_text, require, text};
 use super::issuers::profile;
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
-use super::node::Node;
+use super::node::YamlNode;
 use crate::base::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 
 /// What a user wants: one certificate in one or several Secrets.
 ///
@@ -28,13 +28,13 @@ pub struct Entry {
     pub domains: Vec<Domain>,
     /// The contact of the ACME account, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<Word>,
+    pub email: Option<SharedStr>,
     /// The issuer by its name in the key `issuers`; the directory of the command line when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<Word>,
+    pub issuer: Option<SharedStr>,
     /// The profile to order; the issuer's when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Word>,
+    pub profile: Option<SharedStr>,
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
@@ -94,15 +94,15 @@ impl Entry {
     ///
     /// # Errors
     /// Every fault, in the order of the fields.
-    pub fn read(node: &Node, namespaces: &Namespaces) -> Result<Entry, Vec<Fault>> {
+    pub fn read(node: &YamlNode, namespaces: &Namespaces) -> Result<Entry, Vec<FieldError>> {
         let mut faults = Vec::new();
         let mut fields = Fields::of(node, "", &mut faults);
         let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
         secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
-        let email = fields.text("email", &mut faults, |t| email(t).map(|t| Word::shared(&t)));
-        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(Word::shared(t)));
-        let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| Word::shared(&t)));
+        let email = fields.text("email", &mut faults, |t| email(t).map(|t| SharedStr::shared(&t)));
+        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::shared(t)));
+        let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::shared(&t)));
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
@@ -118,7 +118,7 @@ impl Entry {
         let annotations = Metadata::from(annotations);
         faults.extend(metadata_faults(&labels, &annotations));
         // An entry that is no mapping at all has said so already.
-        if matches!(node, Node::Map(_)) {
+        if matches!(node, YamlNode::Map(_)) {
             fields.finish(&mut faults);
         }
 
@@ -129,9 +129,11 @@ impl Entry {
         domains.sort();
         domains.dedup();
         domains.shrink_to_fit();
-        if matches!(node, Node::Map(_)) && domains.is_empty() && !faults.iter().any(|f| f.field.starts_with("domains"))
+        if matches!(node, YamlNode::Map(_))
+            && domains.is_empty()
+            && !faults.iter().any(|f| f.field.starts_with("domains"))
         {
-            faults.push(Fault {
+            faults.push(FieldError {
                 field: "domains".into(),
                 sentence: "is an empty list; a certificate needs a name".into(),
             });
@@ -139,7 +141,7 @@ impl Entry {
         if domains.len() > DOMAINS_MAX {
             let sentence =
                 format!("has {} names; CAs allow {DOMAINS_MAX} in one certificate, so split the entry", domains.len());
-            faults.push(Fault { field: "domains".into(), sentence });
+            faults.push(FieldError { field: "domains".into(), sentence });
         }
         if secrets.is_empty() {
             require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
@@ -177,9 +179,9 @@ impl Entry {
 }
 
 /// What is wrong with labels and annotations as a whole.
-pub(super) fn metadata_faults(labels: &Metadata, annotations: &Metadata) -> Vec<Fault> {
+pub(super) fn metadata_faults(labels: &Metadata, annotations: &Metadata) -> Vec<FieldError> {
     let fault = |field: &str, checked: Result<(), String>| {
-        checked.err().map(|sentence| Fault { field: field.to_owned(), sentence })
+        checked.err().map(|sentence| FieldError { field: field.to_owned(), sentence })
     };
     let labels = fault("labels", check_labels(labels));
     labels.into_iter().chain(fault("annotations", check_annotations(annotations))).collect()
@@ -193,10 +195,10 @@ pub fn order_names(domains: &[Domain]) -> Vec<Domain> {
 
 /// The first readable Secret of a node that is otherwise faulty, also one that may not be used: names the entry in messages and finds
 /// its record.
-pub fn main_secret_of(node: &Node, namespaces: &Namespaces) -> Option<ObjectRef> {
+pub fn main_secret_of(node: &YamlNode, namespaces: &Namespaces) -> Option<ObjectRef> {
     let mut ignored = Vec::new();
-    let Node::Map(pairs) = node else { return None };
-    let named = |(key, _): &&(Node, Node)| *key == Node::Text("secret".to_owned());
+    let YamlNode::Map(pairs) = node else { return None };
+    let named = |(key, _): &&(YamlNode, YamlNode)| *key == YamlNode::Text("secret".to_owned());
     let value = pairs.iter().find(named).map(|(_, value)| value);
     secrets(value, &mut ignored, &|t| ObjectRef::parse(t, namespaces.own()).map_err(|e| e.to_string()))
         .into_iter()
@@ -204,21 +206,21 @@ pub fn main_secret_of(node: &Node, namespaces: &Namespaces) -> Option<ObjectRef>
 }
 
 fn secrets(
-    node: Option<&Node>,
-    faults: &mut Vec<Fault>,
+    node: Option<&YamlNode>,
+    faults: &mut Vec<FieldError>,
     parse: &impl Fn(&str) -> Result<ObjectRef, String>,
 ) -> Vec<ObjectRef> {
     let mut found: Vec<ObjectRef> = Vec::new();
-    let items: Vec<(String, &Node)> = match node {
+    let items: Vec<(String, &YamlNode)> = match node {
         None => return found,
-        Some(Node::List(items)) if items.is_empty() => {
-            faults.push(Fault { field: "secret".into(), sentence: "is an empty list".into() });
+        Some(YamlNode::List(items)) if items.is_empty() => {
+            faults.push(FieldError { field: "secret".into(), sentence: "is an empty list".into() });
             return found;
         }
-        Some(Node::List(items)) => {
+        Some(YamlNode::List(items)) => {
             if items.len() > SECRETS_PER_ENTRY_MAX {
                 let sentence = format!("names {} Secrets; {SECRETS_PER_ENTRY_MAX} are possible", items.len());
-                faults.push(Fault { field: "secret".into(), sentence });
+                faults.push(FieldError { field: "secret".into(), sentence });
             }
             let looked_at = if items.len() > SECRETS_PER_ENTRY_MAX { 1 } else { items.len() };
             items.iter().take(looked_at).enumerate().map(|(i, n)| (format!("secret[{i}]"), n)).collect()
@@ -228,7 +230,7 @@ fn secrets(
     for (path, item) in items {
         match text(item, &path, faults, parse) {
             Some(secret) if found.contains(&secret) => {
-                faults.push(Fault { field: path, sentence: format!("names {secret} a second time") });
+                faults.push(FieldError { field: path, sentence: format!("names {secret} a second time") });
             }
             Some(secret) => found.push(secret),
             None => {}
@@ -239,7 +241,7 @@ fn secrets(
 
 /// The name of a Secret. The text itself is never repeated: some people put the key here.
 pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, String> {
-    let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: Word::shared(&at.name), ..at });
+    let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: SharedStr::shared(&at.name), ..at });
     let at = at.map_err(|_| {
         "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
     })?;

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::node::Node;
+use super::node::YamlNode;
 use crate::base::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct FieldError {
     /// The path below the entry: `domains[2]`, `dns.server`. Empty for the entry as a whole.
     pub field: String,
     /// What is wrong, and what to do.
     pub sentence: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.field.as_str() {
             "" => f.write_str(&self.sentence),
@@ -30,40 +30,40 @@ impl fmt::Display for Fault {
 pub struct Fields<'n> {
     path: String,
     known: Vec<&'static str>,
-    fields: Vec<(&'n str, &'n Node)>,
+    fields: Vec<(&'n str, &'n YamlNode)>,
 }
 
 impl<'n> Fields<'n> {
     /// The fields of `node`, which should be a mapping with distinct text keys; what is not becomes a fault.
-    pub fn of(node: &'n Node, path: &str, faults: &mut Vec<Fault>) -> Fields<'n> {
+    pub fn of(node: &'n YamlNode, path: &str, faults: &mut Vec<FieldError>) -> Fields<'n> {
         let mut all = Fields { path: path.to_owned(), known: Vec::new(), fields: Vec::new() };
-        let Node::Map(pairs) = node else {
+        let YamlNode::Map(pairs) = node else {
             let sentence = format!("is {}; it must be a mapping (`field: value` lines)", node.kind());
-            faults.push(Fault { field: path.to_owned(), sentence });
+            faults.push(FieldError { field: path.to_owned(), sentence });
             return all;
         };
         if pairs.len() > FIELDS_MAX {
             let sentence = format!("has {} fields; {FIELDS_MAX} are possible", pairs.len());
-            faults.push(Fault { field: path.to_owned(), sentence });
+            faults.push(FieldError { field: path.to_owned(), sentence });
             return all;
         }
         let mut seen = HashSet::new();
         for (key, value) in pairs {
             match key {
-                Node::Text(key) if !seen.insert(key.as_str()) => {
+                YamlNode::Text(key) if !seen.insert(key.as_str()) => {
                     faults
                         .push(all.fault(key, "stands here twice; YAML would take the last, so remove one".to_owned()));
                 }
-                Node::Text(key) => all.fields.push((key, value)),
+                YamlNode::Text(key) => all.fields.push((key, value)),
                 other => faults.push(all.fault("", format!("has a field name that is {}", other.kind()))),
             }
         }
         all
     }
 
-    fn fault(&self, field: &str, sentence: String) -> Fault {
+    fn fault(&self, field: &str, sentence: String) -> FieldError {
         let dot = if self.path.is_empty() || field.is_empty() { "" } else { "." };
-        Fault { field: format!("{}{dot}{}", self.path, shown(field)), sentence }
+        FieldError { field: format!("{}{dot}{}", self.path, shown(field)), sentence }
     }
 
     /// The path of a field below this mapping.
@@ -72,17 +72,17 @@ impl<'n> Fields<'n> {
     }
 
     /// Takes the field's node. `None` when it is not there or empty, which are the same.
-    pub fn take(&mut self, field: &'static str) -> Option<&'n Node> {
+    pub fn take(&mut self, field: &'static str) -> Option<&'n YamlNode> {
         self.known.push(field);
         let at = self.fields.iter().position(|(k, _)| *k == field)?;
-        Some(self.fields.remove(at).1).filter(|node| **node != Node::Null)
+        Some(self.fields.remove(at).1).filter(|node| **node != YamlNode::Null)
     }
 
     /// Takes a text field and parses it.
     pub fn text<T, E: fmt::Display>(
         &mut self,
         field: &'static str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<FieldError>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
         let node = self.take(field)?;
@@ -93,32 +93,32 @@ impl<'n> Fields<'n> {
     pub fn list<T, E: fmt::Display>(
         &mut self,
         field: &'static str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<FieldError>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let path = self.path_of(field);
         match self.take(field)? {
-            Node::List(items) if items.len() > FIELDS_MAX => {
+            YamlNode::List(items) if items.len() > FIELDS_MAX => {
                 let sentence = format!("has {} items; {FIELDS_MAX} are possible", items.len());
-                faults.push(Fault { field: path, sentence });
+                faults.push(FieldError { field: path, sentence });
                 None
             }
-            Node::List(items) => {
+            YamlNode::List(items) => {
                 let item = |(i, node)| text(node, &format!("{path}[{i}]"), faults, &parse);
                 Some(items.iter().enumerate().filter_map(item).collect())
             }
             other => {
                 let sentence = format!("is {}; it must be a list, as in `{field}: [\"a\", \"b\"]`", other.kind());
-                faults.push(Fault { field: path, sentence });
+                faults.push(FieldError { field: path, sentence });
                 None
             }
         }
     }
 
     /// Takes `true` or `false`.
-    pub fn bool(&mut self, field: &'static str, faults: &mut Vec<Fault>) -> Option<bool> {
+    pub fn bool(&mut self, field: &'static str, faults: &mut Vec<FieldError>) -> Option<bool> {
         match self.take(field)? {
-            Node::Bool(b) => Some(*b),
+            YamlNode::Bool(b) => Some(*b),
             other => {
                 faults
                     .push(self.fault(field, format!("is {}; it must be true or false, without quotes", other.kind())));
@@ -133,10 +133,10 @@ impl<'n> Fields<'n> {
         field: &'static str,
         range: std::ops::RangeInclusive<u32>,
         unit: &str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<FieldError>,
     ) -> Option<u32> {
         let node = self.take(field)?;
-        if let Node::Integer(n) = node
+        if let YamlNode::Integer(n) = node
             && let Ok(n) = u32::try_from(*n)
             && range.contains(&n)
         {
@@ -151,7 +151,7 @@ impl<'n> Fields<'n> {
     pub fn texts(
         &mut self,
         field: &'static str,
-        faults: &mut Vec<Fault>,
+        faults: &mut Vec<FieldError>,
         check: impl Fn(&str, &str) -> Result<(), String>,
     ) -> Option<BTreeMap<String, String>> {
         let node = self.take(field)?;
@@ -167,7 +167,7 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports what was not taken.
-    pub fn finish(self, faults: &mut Vec<Fault>) {
+    pub fn finish(self, faults: &mut Vec<FieldError>) {
         for (key, _) in &self.fields {
             let short = key.len() <= FIELD_SHOWN_OCTETS;
             let near = self.known.iter().filter(|k| short && distance(k, key) <= 2).min_by_key(|k| distance(k, key));
@@ -191,13 +191,13 @@ pub(super) fn shown(field: &str) -> &str {
 
 /// A text node, parsed. The value stands in the sentence, except where it could be a secret that was put in the wrong place.
 pub fn text<T, E: fmt::Display>(
-    node: &Node,
+    node: &YamlNode,
     path: &str,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<FieldError>,
     parse: &impl Fn(&str) -> Result<T, E>,
 ) -> Option<T> {
     let sentence = match node {
-        Node::Text(text) => match parse(text) {
+        YamlNode::Text(text) => match parse(text) {
             Ok(value) => return Some(value),
             Err(_) if text.contains("://") && has_credentials(text) => CREDENTIALS.to_owned(),
             Err(e) if text.len() > 300 || path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName") => {
@@ -205,12 +205,12 @@ pub fn text<T, E: fmt::Display>(
             }
             Err(e) => format!("{text:?} {e}"),
         },
-        Node::Integer(_) | Node::Number(_) | Node::Bool(_) => {
+        YamlNode::Integer(_) | YamlNode::Number(_) | YamlNode::Bool(_) => {
             format!("is {}; put quotes around it", node.kind())
         }
-        Node::Null | Node::List(_) | Node::Map(_) => format!("is {}; it must be text", node.kind()),
+        YamlNode::Null | YamlNode::List(_) | YamlNode::Map(_) => format!("is {}; it must be text", node.kind()),
     };
-    faults.push(Fault { field: path.to_owned(), sentence });
+    faults.push(FieldError { field: path.to_owned(), sentence });
     None
 }
 
@@ -252,9 +252,9 @@ pub fn duration_text(d: Duration) -> String {
 }
 
 /// Says of a mapping that a field with `what` in it is missing, unless something else is wrong with that field.
-pub fn require(field: &str, what: &str, node: &Node, faults: &mut Vec<Fault>) {
-    if matches!(node, Node::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
-        faults.push(Fault { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });
+pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldError>) {
+    if matches!(node, YamlNode::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
+        faults.push(FieldError { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::entry::{Entry, email, secret_name};
-use super::fields::{Fault, Fields, require};
+use super::fields::{FieldError, Fields, require};
 use super::namespaces::Namespaces;
-use super::node::Node;
+use super::node::YamlNode;
 use crate::base::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
@@ -53,8 +53,8 @@ pub struct Issuer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
     /// Which names it may be used for.
-    #[serde(skip_serializing_if = "Range::is_all")]
-    pub domains: Range,
+    #[serde(skip_serializing_if = "DomainFilter::is_all")]
+    pub domains: DomainFilter,
     /// Orders that may be made within 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orders_per_day: Option<u32>,
@@ -62,7 +62,7 @@ pub struct Issuer {
 
 /// Names by the zones above them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Range {
+pub struct DomainFilter {
     /// Names at and below these; empty for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<DnsName>,
@@ -71,7 +71,7 @@ pub struct Range {
     pub exclude: Vec<DnsName>,
 }
 
-impl Range {
+impl DomainFilter {
     fn is_all(&self) -> bool {
         self.include.is_empty() && self.exclude.is_empty()
     }
@@ -83,7 +83,7 @@ impl Range {
     }
 }
 
-impl fmt::Display for Range {
+impl fmt::Display for DomainFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let joined = |zones: &[DnsName]| {
             let shown = zones.iter().take(NAMES_SHOWN_MAX).map(DnsName::as_str).collect::<Vec<_>>().join(", ");
@@ -107,21 +107,21 @@ impl fmt::Display for Range {
 pub type Issuers = BTreeMap<String, Arc<Issuer>>;
 
 /// Reads the key `issuers`: a mapping from names to issuers, besides those that are built in. Faults begin with the key.
-pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Issuers {
+pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Issuers {
     let mut all: Issuers = BUILT_IN
         .into_iter()
         .map(|(name, directory)| {
-            let fields = vec![(Node::Text("directory".to_owned()), Node::Text(directory.to_owned()))];
+            let fields = vec![(YamlNode::Text("directory".to_owned()), YamlNode::Text(directory.to_owned()))];
             (
                 name.to_owned(),
-                Arc::new(Issuer::read(name, &Node::Map(fields), namespaces).expect("a directory is enough")),
+                Arc::new(Issuer::read(name, &YamlNode::Map(fields), namespaces).expect("a directory is enough")),
             )
         })
         .collect();
     let items = match node {
         None => return all,
-        Some(Node::Map(items)) if items.len() <= ISSUERS_MAX => items,
-        Some(Node::Map(items)) => {
+        Some(YamlNode::Map(items)) if items.len() <= ISSUERS_MAX => items,
+        Some(YamlNode::Map(items)) => {
             errors.push(format!("key `issuers`: has {} issuers; {ISSUERS_MAX} are possible", items.len()));
             return all;
         }
@@ -135,7 +135,7 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
     };
     let mut seen: Vec<&str> = Vec::new();
     for (key, item) in items {
-        let Node::Text(name) = key else {
+        let YamlNode::Text(name) = key else {
             errors.push(format!("key `issuers`: has a name that is {}", key.kind()));
             continue;
         };
@@ -147,7 +147,7 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
             errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
         }
         // What is built in may be given an email or a profile without its URL again.
-        let whole = super::defaults::merged(item, &all.get(name).map_or(Node::Null, |i| directory_of(i)), &mut 0);
+        let whole = super::defaults::merged(item, &all.get(name).map_or(YamlNode::Null, |i| directory_of(i)), &mut 0);
         match Issuer::read(name, &whole, namespaces) {
             Ok(issuer) => {
                 all.insert(name.clone(), Arc::new(issuer));
@@ -159,22 +159,22 @@ pub(super) fn read(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Ve
 }
 
 /// Secrets of the entry that an issuer reads: what the operator put there would be lost.
-pub(super) fn input_faults(entry: &Entry, issuers: &Issuers) -> Vec<Fault> {
+pub(super) fn input_faults(entry: &Entry, issuers: &Issuers) -> Vec<FieldError> {
     let mut faults = Vec::new();
     for (name, issuer) in issuers {
         for (field, input) in [("accountSecretName", &issuer.account_secret), ("eabSecretName", &issuer.eab_secret)] {
             if let Some(at) = input.as_ref().filter(|at| entry.secrets.contains(at)) {
                 let sentence =
                     format!("{at} is `{field}` of the issuer {name}, which is never overwritten: name another one");
-                faults.push(Fault { field: "secret".to_owned(), sentence });
+                faults.push(FieldError { field: "secret".to_owned(), sentence });
             }
         }
     }
     faults
 }
 
-fn directory_of(issuer: &Issuer) -> Node {
-    Node::Map(vec![(Node::Text("directory".to_owned()), Node::Text(issuer.directory.clone()))])
+fn directory_of(issuer: &Issuer) -> YamlNode {
+    YamlNode::Map(vec![(YamlNode::Text("directory".to_owned()), YamlNode::Text(issuer.directory.clone()))])
 }
 
 impl Issuer {
@@ -182,7 +182,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Every fault.
-    pub fn read(name: &str, node: &Node, namespaces: &Namespaces) -> Result<Issuer, Vec<Fault>> {
+    pub fn read(name: &str, node: &YamlNode, namespaces: &Namespaces) -> Result<Issuer, Vec<FieldError>> {
         let mut faults = Vec::new();
         let mut fields = Fields::of(node, "", &mut faults);
         let secret = |t: &str| secret_name(t, namespaces);
@@ -197,12 +197,12 @@ impl Issuer {
             profile: fields.text("profile", &mut faults, profile),
             domains: match fields.take("domains") {
                 Some(node) => range(node, &mut faults),
-                None => Range::default(),
+                None => DomainFilter::default(),
             },
             orders_per_day: fields.number("ordersPerDay", 1..=1_000_000, "orders", &mut faults),
             directory: directory.clone().unwrap_or_default(),
         };
-        if matches!(node, Node::Map(_)) {
+        if matches!(node, YamlNode::Map(_)) {
             fields.finish(&mut faults);
             if directory.is_none() {
                 require("directory", "the URL of the ACME directory", node, &mut faults);
@@ -212,19 +212,19 @@ impl Issuer {
     }
 }
 
-fn range(node: &Node, faults: &mut Vec<Fault>) -> Range {
+fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
     let mut fields = Fields::of(node, "domains", faults);
-    let range = Range {
+    let range = DomainFilter {
         include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
         exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
     };
     for (field, zones) in [("include", &range.include), ("exclude", &range.exclude)] {
         if zones.len() > ISSUER_ZONES_MAX {
             let sentence = format!("has {} zones; {ISSUER_ZONES_MAX} are possible", zones.len());
-            faults.push(Fault { field: fields.path_of(field), sentence });
+            faults.push(FieldError { field: fields.path_of(field), sentence });
         }
     }
-    if matches!(node, Node::Map(_)) {
+    if matches!(node, YamlNode::Map(_)) {
         fields.finish(faults);
     }
     range
@@ -300,7 +300,7 @@ mod tests {
         }
         assert_eq!(lab.domains.to_string(), "names at and below b.test but not no.b.test");
         // The record keeps it in the words of the configuration.
-        let kept: Node = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
+        let kept: YamlNode = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
         assert_eq!(Issuer::read("lab", &kept, &Namespaces::new("ns", &["x".to_owned()])).unwrap(), **lab);
     }
 

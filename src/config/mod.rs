@@ -30,10 +30,10 @@ use crate::base::name::{DnsName, ObjectRef};
 pub use data::Data;
 use defaults::{Shared, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
-use fields::{Fault, Fields, require};
+use fields::{FieldError, Fields, require};
 use issuers::Issuers;
 use namespaces::Namespaces;
-use node::Node;
+use node::YamlNode;
 
 /// What one ConfigMap says.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,7 @@ pub struct Refused {
     /// Its Secret, when that much can be read: finds the last accepted form.
     pub secret: Option<ObjectRef>,
     /// Every fault.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<FieldError>,
 }
 
 impl fmt::Display for Refused {
@@ -67,7 +67,7 @@ impl fmt::Display for Refused {
         if let Some(secret) = &self.secret {
             write!(f, " ({secret})")?;
         }
-        let faults: Vec<String> = self.faults.iter().map(Fault::to_string).collect();
+        let faults: Vec<String> = self.faults.iter().map(FieldError::to_string).collect();
         write!(f, ": {}", faults.join("; "))
     }
 }
@@ -88,9 +88,9 @@ pub struct ZoneRule {
 
 /// Why a ConfigMap as a whole is not taken: a sentence that begins with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable(pub String);
+pub struct InvalidConfig(pub String);
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -104,14 +104,14 @@ pub struct Inspected {
     /// Why it is not taken as a whole: a sentence each that begins with its key.
     pub faults: Vec<String>,
     /// Where each of [`Config::entries`] stands, and its fields with the defaults.
-    pub items: Vec<(String, Node)>,
+    pub items: Vec<(String, YamlNode)>,
 }
 
 /// Reads the data of a ConfigMap. Names without a namespace are in notariat's own.
 ///
 /// # Errors
 /// When a key does not scan as YAML, or `defaults`, `issuers` or `zones` have a fault: every one, in one text.
-pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, Unreadable> {
+pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, InvalidConfig> {
     read_after(data, namespaces, &Config::default())
 }
 
@@ -119,9 +119,9 @@ pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, Unreadable> 
 ///
 /// # Errors
 /// Those of [`read`].
-pub fn read_after(data: &Data, namespaces: &Namespaces, before: &Config) -> Result<Config, Unreadable> {
+pub fn read_after(data: &Data, namespaces: &Namespaces, before: &Config) -> Result<Config, InvalidConfig> {
     let (config, faults) = all(data, namespaces, before, &mut |_, _| {});
-    if faults.is_empty() { Ok(config) } else { Err(Unreadable(faults.join("; "))) }
+    if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults.join("; "))) }
 }
 
 /// Reads the data of a ConfigMap, and keeps what was written besides what was understood.
@@ -136,7 +136,7 @@ fn all(
     data: &Data,
     namespaces: &Namespaces,
     before: &Config,
-    each: &mut dyn FnMut(String, Node),
+    each: &mut dyn FnMut(String, YamlNode),
 ) -> (Config, Vec<String>) {
     let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
@@ -152,7 +152,7 @@ fn all(
     // Of an issuer that has a fault of its own it is not said that it is not there.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
     let written: Option<BTreeSet<String>> = match &issuers {
-        Some(Node::Map(items)) => Some(items.iter().filter_map(|(key, _)| key.text()).map(str::to_owned).collect()),
+        Some(YamlNode::Map(items)) => Some(items.iter().filter_map(|(key, _)| key.text()).map(str::to_owned).collect()),
         Some(_) | None => None,
     };
     let is_mapping_or_missing = issuers.is_none();
@@ -160,7 +160,7 @@ fn all(
         Some(names) => names.contains(name),
         None => !is_mapping_or_missing || !scans,
     };
-    let mut defaults = defaults.map_or(Node::Null, |node| sound_defaults(node, namespaces, &mut faults));
+    let mut defaults = defaults.map_or(YamlNode::Null, |node| sound_defaults(node, namespaces, &mut faults));
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
@@ -171,11 +171,11 @@ fn all(
     for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
             None => {}
-            Some(Node::List(items)) if config.entries.len() + items.len() > ENTRIES_MAX => faults.push(format!(
+            Some(YamlNode::List(items)) if config.entries.len() + items.len() > ENTRIES_MAX => faults.push(format!(
                 "key `{key}`: with it there are {} entries; a ConfigMap may have {ENTRIES_MAX}: give some to another one",
                 config.entries.len() + items.len()
             )),
-            Some(Node::List(items)) => {
+            Some(YamlNode::List(items)) => {
                 for (i, item) in items.iter().enumerate() {
                     let place = format!("{key} entry {}", i + 1);
                     let whole = merged(item, &defaults, &mut added);
@@ -256,18 +256,18 @@ fn bounded(mut refused: Refused, said: &mut usize) -> Refused {
     if more > 0 {
         refused.faults.truncate(FAULTS_SHOWN_MAX);
         let sentence = format!("and {more} more faults");
-        refused.faults.push(Fault { field: String::new(), sentence });
+        refused.faults.push(FieldError { field: String::new(), sentence });
     }
     *said += refused.faults.iter().map(|fault| fault.field.len() + fault.sentence.len()).sum::<usize>();
     if *said > FAULTS_OCTETS_MAX {
         let sentence = "has a fault; it is said in full when those before it are mended".to_owned();
-        refused.faults = vec![Fault { field: String::new(), sentence }];
+        refused.faults = vec![FieldError { field: String::new(), sentence }];
     }
     refused
 }
 
 /// One key as a tree; `None` where there is nothing in it, or a fault.
-fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<Node> {
+fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<YamlNode> {
     let text = data.texts.get(key)?;
     if data::is_utf_16(text.as_bytes()) {
         faults.push(format!("key `{key}`: {}", data::encoding(text.as_bytes())));
@@ -275,7 +275,7 @@ fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<Node> {
     }
     // Editors on Windows put a byte order mark before the text.
     match node::read(text.strip_prefix('\u{feff}').unwrap_or(text)) {
-        Ok(Node::Null) => None,
+        Ok(YamlNode::Null) => None,
         Ok(node) => Some(node),
         Err(sentence) => {
             faults.push(format!("key `{key}`: {sentence}"));
@@ -304,7 +304,7 @@ fn is_list(key: &str) -> bool {
 
 fn read_entry(
     place: &str,
-    whole: &Node,
+    whole: &YamlNode,
     issuers: &Issuers,
     is_written: &impl Fn(&str) -> bool,
     namespaces: &Namespaces,
@@ -322,13 +322,13 @@ fn read_entry(
 
 /// What is wrong with an entry's issuer: it is not there, or not for one of the names.
 fn issuer_faults(
-    whole: &Node,
+    whole: &YamlNode,
     entry: Option<&Entry>,
     issuers: &Issuers,
     is_written: &impl Fn(&str) -> bool,
-) -> Vec<Fault> {
-    let Some(Node::Text(name)) = whole.get("issuer") else { return Vec::new() };
-    let fault = |field: &str, sentence| Fault { field: field.to_owned(), sentence };
+) -> Vec<FieldError> {
+    let Some(YamlNode::Text(name)) = whole.get("issuer") else { return Vec::new() };
+    let fault = |field: &str, sentence| FieldError { field: field.to_owned(), sentence };
     let Some(issuer) = issuers.get(name) else {
         let known = issuers.keys().take(2 * NAMES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
         let unknown = || fault("issuer", format!("{name:?} is not in the key `issuers`; there are {known}"));
@@ -344,17 +344,17 @@ fn issuer_faults(
 ///
 /// # Errors
 /// Every fault.
-pub fn zones_of(node: &Node, namespaces: &Namespaces) -> Result<Vec<ZoneRule>, Unreadable> {
+pub fn zones_of(node: &YamlNode, namespaces: &Namespaces) -> Result<Vec<ZoneRule>, InvalidConfig> {
     let mut faults = Vec::new();
     let rules = read_zones(Some(node), namespaces, &mut faults);
-    if faults.is_empty() { Ok(rules) } else { Err(Unreadable(faults.join("; "))) }
+    if faults.is_empty() { Ok(rules) } else { Err(InvalidConfig(faults.join("; "))) }
 }
 
-fn read_zones(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Vec<ZoneRule> {
+fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Vec<ZoneRule> {
     let items = match node {
         None => return Vec::new(),
-        Some(Node::List(items)) if items.len() <= ZONES_MAX => items,
-        Some(Node::List(items)) => {
+        Some(YamlNode::List(items)) if items.len() <= ZONES_MAX => items,
+        Some(YamlNode::List(items)) => {
             errors.push(format!("key `zones`: has {} items; {ZONES_MAX} are possible", items.len()));
             return Vec::new();
         }
@@ -373,12 +373,12 @@ fn read_zones(node: Option<&Node>, namespaces: &Namespaces, errors: &mut Vec<Str
         let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
-        if matches!(item, Node::Map(_)) {
+        if matches!(item, YamlNode::Map(_)) {
             fields.finish(&mut faults);
         }
         match zone {
             Some(zone) if rules.iter().any(|r| r.zone == zone) => {
-                faults.push(Fault { field: "zone".into(), sentence: format!("names {zone} a second time") });
+                faults.push(FieldError { field: "zone".into(), sentence: format!("names {zone} a second time") });
             }
             Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret }),
             None => require("zone", "the name of a zone", item, &mut faults),

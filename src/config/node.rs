@@ -9,7 +9,7 @@ use crate::base::limits::CONFIG_TREE_OCTETS_MAX;
 
 /// A YAML (or JSON) value, aliases expanded.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Node {
+pub enum YamlNode {
     /// Nothing, `~` or `null`.
     Null,
     /// `true` or `false`.
@@ -21,43 +21,43 @@ pub enum Node {
     /// Text.
     Text(String),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// A mapping in the order of the document; keys may repeat and need not be text.
-    Map(Vec<(Node, Node)>),
+    Map(Vec<(YamlNode, YamlNode)>),
 }
 
-impl Node {
+impl YamlNode {
     /// The octets that it takes in memory.
     pub(super) fn octets(&self) -> usize {
         let inner = match self {
-            Node::Null | Node::Bool(_) | Node::Integer(_) => 0,
-            Node::Number(text) | Node::Text(text) => text.len(),
-            Node::List(items) => items.iter().map(Node::octets).sum(),
-            Node::Map(pairs) => pairs.iter().map(|(key, value)| key.octets() + value.octets()).sum(),
+            YamlNode::Null | YamlNode::Bool(_) | YamlNode::Integer(_) => 0,
+            YamlNode::Number(text) | YamlNode::Text(text) => text.len(),
+            YamlNode::List(items) => items.iter().map(YamlNode::octets).sum(),
+            YamlNode::Map(pairs) => pairs.iter().map(|(key, value)| key.octets() + value.octets()).sum(),
         };
-        size_of::<Node>() + inner
+        size_of::<YamlNode>() + inner
     }
 
     /// The value of a field of a mapping; the first one where it repeats.
-    pub fn get(&self, field: &str) -> Option<&Node> {
-        let Node::Map(pairs) = self else { return None };
-        pairs.iter().find(|(key, _)| matches!(key, Node::Text(key) if key == field)).map(|(_, value)| value)
+    pub fn get(&self, field: &str) -> Option<&YamlNode> {
+        let YamlNode::Map(pairs) = self else { return None };
+        pairs.iter().find(|(key, _)| matches!(key, YamlNode::Text(key) if key == field)).map(|(_, value)| value)
     }
 
     /// The text, where it is one.
     pub(super) fn text(&self) -> Option<&str> {
-        if let Node::Text(text) = self { Some(text) } else { None }
+        if let YamlNode::Text(text) = self { Some(text) } else { None }
     }
 
     /// What it is, for a sentence.
     pub fn kind(&self) -> &'static str {
         match self {
-            Node::Null => "empty",
-            Node::Bool(_) => "true or false",
-            Node::Integer(_) | Node::Number(_) => "a number",
-            Node::Text(_) => "text",
-            Node::List(_) => "a list",
-            Node::Map(_) => "a mapping",
+            YamlNode::Null => "empty",
+            YamlNode::Bool(_) => "true or false",
+            YamlNode::Integer(_) | YamlNode::Number(_) => "a number",
+            YamlNode::Text(_) => "text",
+            YamlNode::List(_) => "a list",
+            YamlNode::Map(_) => "a mapping",
         }
     }
 }
@@ -67,66 +67,66 @@ impl Node {
 struct Tree<'b>(&'b Cell<usize>);
 
 impl Tree<'_> {
-    fn spend<E: Error>(&self, octets: usize, node: Node) -> Result<Node, E> {
-        let left = self.0.get().checked_sub(octets + size_of::<Node>());
+    fn spend<E: Error>(&self, octets: usize, node: YamlNode) -> Result<YamlNode, E> {
+        let left = self.0.get().checked_sub(octets + size_of::<YamlNode>());
         self.0.set(left.ok_or_else(|| E::custom("it is larger than any configuration"))?);
         Ok(node)
     }
 }
 
 impl<'de> DeserializeSeed<'de> for Tree<'_> {
-    type Value = Node;
+    type Value = YamlNode;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlNode, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Tree<'_> {
-    type Value = Node;
+    type Value = YamlNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        self.spend(0, Node::Null)
+    fn visit_unit<E: Error>(self) -> Result<YamlNode, E> {
+        self.spend(0, YamlNode::Null)
     }
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
-        self.spend(0, Node::Null)
+    fn visit_none<E: Error>(self) -> Result<YamlNode, E> {
+        self.spend(0, YamlNode::Null)
     }
-    fn visit_bool<E: Error>(self, b: bool) -> Result<Node, E> {
-        self.spend(0, Node::Bool(b))
+    fn visit_bool<E: Error>(self, b: bool) -> Result<YamlNode, E> {
+        self.spend(0, YamlNode::Bool(b))
     }
-    fn visit_i64<E: Error>(self, n: i64) -> Result<Node, E> {
-        self.spend(0, Node::Integer(n))
+    fn visit_i64<E: Error>(self, n: i64) -> Result<YamlNode, E> {
+        self.spend(0, YamlNode::Integer(n))
     }
-    fn visit_u64<E: Error>(self, n: u64) -> Result<Node, E> {
-        self.spend(20, i64::try_from(n).map_or_else(|_| Node::Number(n.to_string()), Node::Integer))
+    fn visit_u64<E: Error>(self, n: u64) -> Result<YamlNode, E> {
+        self.spend(20, i64::try_from(n).map_or_else(|_| YamlNode::Number(n.to_string()), YamlNode::Integer))
     }
-    fn visit_f64<E: Error>(self, n: f64) -> Result<Node, E> {
-        self.spend(24, Node::Number(n.to_string()))
+    fn visit_f64<E: Error>(self, n: f64) -> Result<YamlNode, E> {
+        self.spend(24, YamlNode::Number(n.to_string()))
     }
-    fn visit_str<E: Error>(self, text: &str) -> Result<Node, E> {
-        self.spend(text.len(), Node::Text(text.to_owned()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<YamlNode, E> {
+        self.spend(text.len(), YamlNode::Text(text.to_owned()))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlNode, A::Error> {
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(Tree(self.0))? {
             list.push(item);
         }
-        self.spend(0, Node::List(list))
+        self.spend(0, YamlNode::List(list))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlNode, A::Error> {
         let mut map = Vec::new();
         while let Some(key) = entries.next_key_seed(Tree(self.0))? {
             map.push((key, entries.next_value_seed(Tree(self.0))?));
         }
-        self.spend(0, Node::Map(map))
+        self.spend(0, YamlNode::Map(map))
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+impl<'de> Deserialize<'de> for YamlNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<YamlNode, D::Error> {
         Tree(&Cell::new(CONFIG_TREE_OCTETS_MAX)).deserialize(deserializer)
     }
 }
@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Node {
 ///
 /// # Errors
 /// One sentence with the line and, where an unquoted `*` or another usual slip is on it, the cure.
-pub fn read(text: &str) -> Result<Node, String> {
+pub fn read(text: &str) -> Result<YamlNode, String> {
     super::bounds::check_document(text)?;
     serde_yaml::from_str(text).map_err(|e| sentence(text, &e))
 }
@@ -203,12 +203,12 @@ mod tests {
     #[test]
     fn repeated_fields_are_both_kept() {
         let node = read("a: 1\nb: [x, true, ~, 1.5]\na: 2\n").unwrap();
-        let Node::Map(pairs) = node else { panic!("a mapping") };
+        let YamlNode::Map(pairs) = node else { panic!("a mapping") };
         assert_eq!(pairs.len(), 3);
-        assert_eq!(pairs[2], (Node::Text("a".into()), Node::Integer(2)));
-        let Node::List(list) = &pairs[1].1 else { panic!("a list") };
-        assert_eq!(list[1..], [Node::Bool(true), Node::Null, Node::Number("1.5".into())]);
-        assert_eq!(serde_json::from_str::<Node>("{\"a\":1,\"a\":2}").unwrap().kind(), "a mapping");
+        assert_eq!(pairs[2], (YamlNode::Text("a".into()), YamlNode::Integer(2)));
+        let YamlNode::List(list) = &pairs[1].1 else { panic!("a list") };
+        assert_eq!(list[1..], [YamlNode::Bool(true), YamlNode::Null, YamlNode::Number("1.5".into())]);
+        assert_eq!(serde_json::from_str::<YamlNode>("{\"a\":1,\"a\":2}").unwrap().kind(), "a mapping");
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn an_accepted_entry_reads_back_from_the_record() {
     let least = one("- {secret: web, domains: [a.test]}").unwrap();
     for entry in [full, least] {
         let json = serde_json::to_string(&entry).unwrap();
-        let node: Node = serde_json::from_str(&json).unwrap();
+        let node: YamlNode = serde_json::from_str(&json).unwrap();
         assert_eq!(Entry::read(&node, &namespaces("elsewhere")), Ok(entry), "{json}");
     }
 }

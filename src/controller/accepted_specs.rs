@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::secret_cache::Objects;
+use super::secret_cache::SecretCache;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::issuance::Context;
@@ -15,24 +15,24 @@ pub(super) type LastAccepted = Option<Box<Form>>;
 
 /// The forms of the entries that are refused now.
 #[derive(Debug, Default)]
-pub(super) struct Forms {
+pub(super) struct AcceptedSpecs {
     known: HashMap<ObjectRef, LastAccepted>,
     to_read: BTreeSet<ObjectRef>,
     reading: HashSet<ObjectRef>,
 }
 
 /// One look for the forms of all entries that are refused.
-pub(super) struct Lookup<'f> {
-    forms: RefCell<&'f mut Forms>,
+pub(super) struct AcceptedLookup<'f> {
+    forms: RefCell<&'f mut AcceptedSpecs>,
     asked: RefCell<HashSet<ObjectRef>>,
     /// One of them is not known yet.
     pub(super) unread: Cell<bool>,
 }
 
-impl Forms {
+impl AcceptedSpecs {
     /// Begins to look for forms.
-    pub(super) fn look(&mut self) -> Lookup<'_> {
-        Lookup { forms: RefCell::new(self), asked: RefCell::default(), unread: Cell::new(false) }
+    pub(super) fn look(&mut self) -> AcceptedLookup<'_> {
+        AcceptedLookup { forms: RefCell::new(self), asked: RefCell::default(), unread: Cell::new(false) }
     }
 
     /// One that is to be read.
@@ -57,10 +57,10 @@ impl Forms {
     }
 }
 
-impl Lookup<'_> {
+impl AcceptedLookup<'_> {
     /// The form of the entry for a Secret, where it is known. Else it is read later, unless what is known of the record says that there is
     /// none.
-    pub(super) fn form(&self, secret: &ObjectRef, objects: &Objects, context: &Context, now: Time) -> Option<Form> {
+    pub(super) fn form(&self, secret: &ObjectRef, objects: &SecretCache, context: &Context, now: Time) -> Option<Form> {
         self.asked.borrow_mut().insert(secret.clone());
         let mut forms = self.forms.borrow_mut();
         if let Some(known) = forms.known.get(secret) {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn each_form_is_read_once_and_again_when_that_failed() {
-        let (mut forms, at) = (Forms::default(), |name: &str| ObjectRef::new("team", name));
+        let (mut forms, at) = (AcceptedSpecs::default(), |name: &str| ObjectRef::new("team", name));
         forms.to_read.extend([at("a"), at("b")]);
         assert_eq!((forms.take(), forms.take(), forms.take()), (Some(at("a")), Some(at("b")), None));
         assert!(!forms.read(at("a"), Ok(None)) && forms.being_read() == 1);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::secret_cache::News;
+use super::secret_cache::Affected;
 use super::state::World;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::policy::ca_limits::turn;
 use crate::record;
-use crate::sources::Wanted;
+use crate::sources::CertificateSpec;
 
 impl World {
     /// Certificates in the order in which their turn to be ordered comes.
@@ -24,13 +24,13 @@ impl World {
     }
 
     /// The certificates that a change concerns.
-    pub(super) fn concerned(&self, news: &News) -> Vec<ObjectRef> {
+    pub(super) fn concerned(&self, news: &Affected) -> Vec<ObjectRef> {
         match news {
-            News::Nothing => Vec::new(),
-            News::All => self.wishes.wanted.keys().cloned().collect(),
-            News::Object(at) => self.owner(at).into_iter().collect(),
-            News::Content(at) => {
-                let using = |(secret, wanted): (&ObjectRef, &Arc<Wanted>)| {
+            Affected::Nothing => Vec::new(),
+            Affected::All => self.wishes.wanted.keys().cloned().collect(),
+            Affected::Object(at) => self.owner(at).into_iter().collect(),
+            Affected::Content(at) => {
+                let using = |(secret, wanted): (&ObjectRef, &Arc<CertificateSpec>)| {
                     wanted.inputs().any(|used| used == at).then(|| secret.clone())
                 };
                 self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()

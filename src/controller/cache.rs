@@ -8,7 +8,7 @@ use crate::base::time::Time;
 
 /// Facts of one kind, by the object that they are of.
 #[derive(Debug)]
-pub(super) struct Shelf<T> {
+pub(super) struct ObjectCache<T> {
     // Boxed, because a table has up to twice the places that it needs.
     slots: HashMap<ObjectRef, Box<Slot<T>>>,
     /// How many there may be before those are looked for that nobody wants.
@@ -22,39 +22,39 @@ pub(super) struct Slot<T> {
     pub(super) fact: Option<T>,
     /// Its resourceVersion.
     pub(super) version: Box<str>,
-    vouched: Vouched,
+    vouched: Freshness,
 }
 
 impl<T> Slot<T> {
     /// Until when it counts, where no watch vouches for it.
     pub(super) fn until(&self) -> Option<Time> {
         match self.vouched {
-            Vouched::Watch(..) => None,
-            Vouched::Until(until) => Some(until),
+            Freshness::Watch(..) => None,
+            Freshness::Until(until) => Some(until),
         }
     }
 }
 
-const DOUBTED: Vouched = Vouched::Until(Time::from_unix(0));
+const DOUBTED: Freshness = Freshness::Until(Time::from_unix(0));
 
 /// What says that a fact still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Vouched {
+pub(super) enum Freshness {
     /// The watch of this number, since its list of this number.
     Watch(usize, u32),
     /// It was read, and counts until then.
     Until(Time),
 }
 
-impl<T> Default for Shelf<T> {
-    fn default() -> Shelf<T> {
-        Shelf { slots: HashMap::new(), prune_at: 0 }
+impl<T> Default for ObjectCache<T> {
+    fn default() -> ObjectCache<T> {
+        ObjectCache { slots: HashMap::new(), prune_at: 0 }
     }
 }
 
-impl<T> Shelf<T> {
+impl<T> ObjectCache<T> {
     /// Puts what was seen in its place. Returns whether it is news: another version than before.
-    pub(super) fn put(&mut self, at: ObjectRef, version: &str, fact: Option<T>, vouched: Vouched) -> bool {
+    pub(super) fn put(&mut self, at: ObjectRef, version: &str, fact: Option<T>, vouched: Freshness) -> bool {
         let known =
             self.slots.get(&at).is_some_and(|slot| *slot.version == *version && slot.fact.is_some() == fact.is_some());
         self.slots.insert(at, Box::new(Slot { fact, version: version.into(), vouched }));
@@ -63,7 +63,7 @@ impl<T> Shelf<T> {
 
     /// Puts what was just read in its place, to count until then.
     pub(super) fn read(&mut self, at: ObjectRef, version: &str, fact: Option<T>, until: Time) -> &Slot<T> {
-        let slot = Box::new(Slot { fact, version: version.into(), vouched: Vouched::Until(until) });
+        let slot = Box::new(Slot { fact, version: version.into(), vouched: Freshness::Until(until) });
         self.slots.entry(at).insert_entry(slot).into_mut()
     }
 
@@ -86,8 +86,8 @@ impl<T> Shelf<T> {
     /// What is known of an object, where it still counts.
     pub(super) fn get(&self, at: &ObjectRef, now: Time) -> Option<&Slot<T>> {
         self.slots.get(at).map(|slot| &**slot).filter(|slot| match slot.vouched {
-            Vouched::Watch(..) => true,
-            Vouched::Until(until) => now <= until,
+            Freshness::Watch(..) => true,
+            Freshness::Until(until) => now <= until,
         })
     }
 
@@ -98,7 +98,7 @@ impl<T> Shelf<T> {
 
     /// A watch has read its list of this number: what it knew and did not find again is gone. Returns which.
     pub(super) fn sweep(&mut self, watch: usize, list: u32) -> Vec<ObjectRef> {
-        let gone = |slot: &Slot<T>| matches!(slot.vouched, Vouched::Watch(w, l) if w == watch && l != list);
+        let gone = |slot: &Slot<T>| matches!(slot.vouched, Freshness::Watch(w, l) if w == watch && l != list);
         let swept: Vec<ObjectRef> =
             self.slots.iter().filter(|(_, slot)| gone(slot)).map(|(at, _)| at.clone()).collect();
         for at in &swept {
@@ -119,7 +119,7 @@ impl<T> Shelf<T> {
 
     /// A watch is at its end: nothing vouches for what it knew.
     pub(super) fn disown(&mut self, watch: usize) {
-        self.slots.retain(|_, slot| !matches!(slot.vouched, Vouched::Watch(w, _) if w == watch));
+        self.slots.retain(|_, slot| !matches!(slot.vouched, Freshness::Watch(w, _) if w == watch));
     }
 
     /// All that is known, true or not any more.
@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn what_a_new_list_does_not_show_is_gone_and_others_stay() {
-        let (mut shelf, now) = (Shelf::default(), Time::from_unix(1_800_000_000));
+        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
         for name in ["a", "b"] {
-            assert!(shelf.put(at(name), "1", Some(name.to_owned()), Vouched::Watch(7, 1)));
+            assert!(shelf.put(at(name), "1", Some(name.to_owned()), Freshness::Watch(7, 1)));
         }
-        shelf.put(at("c"), "1", Some("c".to_owned()), Vouched::Watch(8, 1));
-        shelf.put(at("d"), "1", Some("d".to_owned()), Vouched::Until(now));
-        assert!(!shelf.put(at("a"), "1", Some("a".to_owned()), Vouched::Watch(7, 2)), "the same version is no news");
+        shelf.put(at("c"), "1", Some("c".to_owned()), Freshness::Watch(8, 1));
+        shelf.put(at("d"), "1", Some("d".to_owned()), Freshness::Until(now));
+        assert!(!shelf.put(at("a"), "1", Some("a".to_owned()), Freshness::Watch(7, 2)), "the same version is no news");
         assert_eq!(shelf.sweep(7, 2), [at("b")]);
-        let known = |shelf: &Shelf<String>, name: &str, now: Time| shelf.get(&at(name), now).is_some();
+        let known = |shelf: &ObjectCache<String>, name: &str, now: Time| shelf.get(&at(name), now).is_some();
         assert!(["a", "c", "d"].iter().all(|name| known(&shelf, name, now)) && !known(&shelf, "b", now));
         assert!(!known(&shelf, "d", now + std::time::Duration::from_secs(1)), "what was only read ages");
         shelf.doubt_readings();
@@ -155,19 +155,19 @@ mod tests {
 
     #[test]
     fn without_its_watch_nothing_is_known() {
-        let (mut shelf, now) = (Shelf::default(), Time::from_unix(1_800_000_000));
-        shelf.put(at("a"), "1", Some(1), Vouched::Watch(7, 1));
-        shelf.put(at("b"), "", None, Vouched::Until(now));
+        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
+        shelf.put(at("a"), "1", Some(1), Freshness::Watch(7, 1));
+        shelf.put(at("b"), "", None, Freshness::Until(now));
         assert!(shelf.get(&at("b"), now).unwrap().fact.is_none());
-        assert!(shelf.put(at("b"), "", Some(2), Vouched::Until(now)), "it exists now");
+        assert!(shelf.put(at("b"), "", Some(2), Freshness::Until(now)), "it exists now");
         shelf.disown(7);
         assert!(shelf.get(&at("a"), now).is_none());
         assert_eq!(shelf.facts().count(), 1);
     }
     #[test]
     fn a_hundred_thousand_objects_that_were_read_once_are_forgotten_and_wanted_ones_stay_in_doubt() {
-        let (mut shelf, now) = (Shelf::default(), Time::from_unix(1_800_000_000));
-        shelf.put(at("watched"), "1", Some(0), Vouched::Watch(7, 1));
+        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
+        shelf.put(at("watched"), "1", Some(0), Freshness::Watch(7, 1));
         shelf.doubt(&at("wanted"));
         for i in 0..100_000 {
             shelf.read(at(&format!("s{i}")), "1", Some(i), now);

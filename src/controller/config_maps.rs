@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use ring::digest;
 
-use super::log_dedup::Said;
+use super::log_dedup::LogDedup;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::config::{self, Config, Data};
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
 use crate::record::Form;
-use crate::sources::{Wishes, configmap};
+use crate::sources::{Desired, configmap};
 use crate::store::StoreError;
 
 /// What follows from entries without an issuer where no `-acme` was given.
@@ -56,11 +56,11 @@ impl Source {
 }
 
 /// What a ConfigMap was read as; `None` where it does not exist.
-pub(super) type Read = Result<Option<Result<Arc<Config>, config::Unreadable>>, StoreError>;
+pub(super) type Read = Result<Option<Result<Arc<Config>, config::InvalidConfig>>, StoreError>;
 
 /// What concerns no single certificate.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Overall {
+pub(super) struct ConfigHealth {
     /// A ConfigMap could not be read.
     pub(super) unknown: bool,
     /// A ConfigMap is missing or unreadable.
@@ -142,10 +142,10 @@ impl Configs {
     pub(super) fn wishes(
         &self,
         context: &Context,
-        said: &mut Said,
+        said: &mut LogDedup,
         last_accepted: impl Fn(&ObjectRef) -> Option<Form>,
-    ) -> (Wishes, Overall) {
-        let (mut wishes, mut overall) = (Wishes::default(), Overall::default());
+    ) -> (Desired, ConfigHealth) {
+        let (mut wishes, mut overall) = (Desired::default(), ConfigHealth::default());
         said.begin(&"ConfigMaps");
         for (name, source) in &self.sources {
             match &source.problem {

@@ -5,35 +5,35 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::config_maps::Overall;
-use super::dispatch::{Crew, barred};
-use super::election::Candidacy;
-use super::queue::Board;
-use super::secret_cache::News;
+use super::config_maps::ConfigHealth;
+use super::dispatch::{Workers, barred};
+use super::election::ElectionHandle;
+use super::queue::WorkQueue;
+use super::secret_cache::Affected;
 use super::state::{World, pause_until};
-use super::status_snapshot::Showing;
-use super::status_writer::Telling;
-use super::{End, Pass, Plan, Wake, dry_run};
+use super::status_snapshot::SnapshotPublisher;
+use super::status_writer::StatusWriter;
+use super::{ControllerEvent, End, Options, Pass, dry_run};
 use crate::base::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::issuance::Context;
-use crate::policy::retention::Fate;
+use crate::policy::retention::RetentionStep;
 use crate::record;
 use crate::server::snapshot::Snapshot;
 
-pub(super) struct Loop<'p> {
+pub(super) struct Controller<'p> {
     pub(super) world: World,
     pub(super) context: Arc<Context>,
-    pub(super) plan: &'p Plan,
-    pub(super) crew: Crew,
-    pub(super) woken: Receiver<Wake>,
-    pub(super) board: Board,
+    pub(super) plan: &'p Options,
+    pub(super) crew: Workers,
+    pub(super) woken: Receiver<ControllerEvent>,
+    pub(super) board: WorkQueue,
     /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
-    pub(super) gone: Vec<(ObjectRef, Fate)>,
+    pub(super) gone: Vec<(ObjectRef, RetentionStep)>,
     pub(super) forgetting: HashSet<ObjectRef>,
     /// Certificates may have come or gone.
     pub(super) all_changed: bool,
@@ -47,19 +47,23 @@ pub(super) struct Loop<'p> {
     pub(super) read_again: Time,
     /// When it was looked last.
     pub(super) looked: Time,
-    pub(super) overall: Overall,
+    pub(super) overall: ConfigHealth,
     /// Whether this replica led when that was looked at last.
     pub(super) led: bool,
     /// Our part in the election, where there is one.
-    pub(super) candidacy: Option<Candidacy>,
+    pub(super) candidacy: Option<ElectionHandle>,
     /// The ConfigMap that shows the state.
-    pub(super) telling: Telling,
+    pub(super) telling: StatusWriter,
     /// What the port shows, where there is one.
-    pub(super) showing: Option<Showing>,
+    pub(super) showing: Option<SnapshotPublisher>,
 }
 
 /// Takes what waits in a queue, as much as fits into one round: who fills the queue as fast as it is read delays nothing else.
-fn at_once<T>(queue: &Receiver<T>, stop: &Stop, mut take: impl FnMut(T) -> Result<(), String>) -> Result<(), String> {
+fn at_once<T>(
+    queue: &Receiver<T>,
+    stop: &Shutdown,
+    mut take: impl FnMut(T) -> Result<(), String>,
+) -> Result<(), String> {
     let round = Deadline::after(CHANGES_ROUND);
     for waiting in queue.try_iter().take(CHANGES_ROUND_MAX) {
         take(waiting)?;
@@ -70,7 +74,7 @@ fn at_once<T>(queue: &Receiver<T>, stop: &Stop, mut take: impl FnMut(T) -> Resul
     Ok(())
 }
 
-impl Loop<'_> {
+impl Controller<'_> {
     pub(super) fn once(&self) -> bool {
         self.plan.pass != Pass::Forever
     }
@@ -86,7 +90,7 @@ impl Loop<'_> {
             if now < self.looked {
                 self.read_again = now;
                 self.world.clock_set_back();
-                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+                self.world.concerned(&Affected::All).iter().for_each(|secret| self.board.wake(secret));
             }
             self.looked = now;
             if self.read_again <= now {
@@ -98,7 +102,7 @@ impl Loop<'_> {
             let leads = self.context.lead.leading();
             if leads && !self.led {
                 // Who led before may have left anything half done.
-                self.world.concerned(&News::All).iter().for_each(|secret| self.board.wake(secret));
+                self.world.concerned(&Affected::All).iter().for_each(|secret| self.board.wake(secret));
             }
             self.led = leads;
             if leads && !self.world.is_blind() {
@@ -165,7 +169,7 @@ impl Loop<'_> {
 
     pub(super) fn mark_all(&mut self) {
         self.all_changed = true;
-        self.board.mark(self.world.concerned(&News::All));
+        self.board.mark(self.world.concerned(&Affected::All));
     }
 
     fn decide(&mut self, now: Time) {
@@ -203,7 +207,7 @@ impl Loop<'_> {
             }
             let record = record::reference(&secret, &self.context.namespace);
             if verdict.is_back && !self.plan.dry_run && !self.forgetting.contains(&record) {
-                self.gone.push((record, Fate::Reclaim));
+                self.gone.push((record, RetentionStep::Reclaim));
             }
             self.board.put(secret.clone(), verdict);
             self.tell_parked(&secret);
@@ -216,23 +220,23 @@ impl Loop<'_> {
     }
 
     /// Takes note of what happened.
-    fn take(&mut self, woken: Wake) -> Result<(), String> {
+    fn take(&mut self, woken: ControllerEvent) -> Result<(), String> {
         match woken {
-            Wake::Done(done) => self.finish(*done),
-            Wake::Change(change) => {
+            ControllerEvent::Done(done) => self.finish(*done),
+            ControllerEvent::Change(change) => {
                 let news = self.world.note(*change, time::now())?;
-                self.all_changed |= news == News::All;
+                self.all_changed |= news == Affected::All;
                 for secret in self.world.concerned(&news) {
                     match &news {
                         // Other replicas write records, and so do we.
-                        News::Object(at) if record::is_one(at) => self.board.mark([secret]),
+                        Affected::Object(at) if record::is_one(at) => self.board.mark([secret]),
                         _ => self.board.wake(&secret),
                     }
                 }
             }
             // What concerns the ConfigMaps is told by who leads.
-            Wake::Lead => self.world.follow(time::now())?,
-            Wake::Stop => {}
+            ControllerEvent::Lead => self.world.follow(time::now())?,
+            ControllerEvent::Stop => {}
         }
         Ok(())
     }
@@ -240,7 +244,7 @@ impl Loop<'_> {
     /// How a single pass ends.
     fn end(&self) -> End {
         let (unknown, unsound) = self.board.found();
-        let Overall { unreadable, .. } = self.overall;
+        let ConfigHealth { unreadable, .. } = self.overall;
         match (unreadable, unknown || self.overall.unknown, unsound || self.overall.unsound || self.probe_failed) {
             (true, false, _) => End::Unreadable,
             (_, true, _) => End::Unknown,
@@ -258,8 +262,8 @@ impl Loop<'_> {
         let mut cut = false;
         while let Some(left) = deadline.left().filter(|_| busy > 0) {
             match self.woken.recv_timeout(patience.left().unwrap_or(left)) {
-                Ok(Wake::Done(_)) => busy -= 1,
-                Ok(Wake::Stop | Wake::Lead | Wake::Change(_)) => {}
+                Ok(ControllerEvent::Done(_)) => busy -= 1,
+                Ok(ControllerEvent::Stop | ControllerEvent::Lead | ControllerEvent::Change(_)) => {}
                 Err(RecvTimeoutError::Timeout) if !cut => {
                     // Then there is time left to write the records: the orders are continued by their URL.
                     self.context.cas.shut_down();
@@ -297,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_changes_ends_with_the_round() {
-        let (mut taken, stop) = (0, Stop::new());
+        let (mut taken, stop) = (0, Shutdown::new());
         let count = |()| {
             taken += 1;
             assert!(taken <= CHANGES_ROUND_MAX, "a round has an end");

@@ -6,38 +6,38 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::control_loop::Loop;
+use super::control_loop::Controller;
 use super::queue::Places;
 use super::status_writer::State;
-use super::{Errand, Wake, work};
+use super::{ControllerEvent, WorkItem, work};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time;
 use crate::issuance::Context;
-use crate::policy::circuit::{Barred, Lane};
+use crate::policy::circuit::{DnsTarget, Unavailable};
 use crate::status::row::Parked;
 use crate::worker::{Job, Peer};
 
 /// The worker threads: started when there is something to do for them, and never more than there are places.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Workers {
     context: Arc<Context>,
-    errands: Sender<Errand>,
-    queue: Receiver<Errand>,
-    wake: Sender<Wake>,
+    errands: Sender<WorkItem>,
+    queue: Receiver<WorkItem>,
+    wake: Sender<ControllerEvent>,
     threads: usize,
 }
 
-impl Crew {
+impl Workers {
     /// No thread runs yet.
-    pub(super) fn new(context: Arc<Context>, workers: usize, wake: Sender<Wake>) -> Crew {
+    pub(super) fn new(context: Arc<Context>, workers: usize, wake: Sender<ControllerEvent>) -> Workers {
         let (errands, queue) = bounded(Places::threads(workers));
-        Crew { context, errands, queue, wake, threads: 0 }
+        Workers { context, errands, queue, wake, threads: 0 }
     }
 
     /// Gives an errand to an idle worker, of which there is one more where `busy` errands are under way. Returns whether one took it.
-    fn give(&mut self, errand: Errand, busy: usize) -> bool {
+    fn give(&mut self, errand: WorkItem, busy: usize) -> bool {
         if busy >= self.threads {
             let (context, queue, wake) = (self.context.clone(), self.queue.clone(), self.wake.clone());
             let name = format!("worker-{}", self.threads);
@@ -57,13 +57,13 @@ impl Crew {
 }
 
 /// Why a job may not go to the servers of a circuit now.
-pub(super) fn barred(context: &Context, lane: &Lane, job: &Job) -> Option<Barred> {
-    let none = Word::new("");
+pub(super) fn barred(context: &Context, lane: &DnsTarget, job: &Job) -> Option<Unavailable> {
+    let none = SharedStr::new("");
     let ca = if let Peer::Ca(directory) = &job.peer { directory } else { &none };
     context.gates.admits(lane, ca).err()
 }
 
-impl Loop<'_> {
+impl Controller<'_> {
     /// Hands out as many jobs as there are places.
     pub(super) fn start(&mut self) {
         while let Some(errand) = self.next() {
@@ -75,10 +75,10 @@ impl Loop<'_> {
     }
 
     /// What is to be done next, if there is a place for it.
-    fn next(&mut self) -> Option<Errand> {
+    fn next(&mut self) -> Option<WorkItem> {
         let has_place = self.others() < self.plan.workers;
         if has_place && let Some(secret) = self.world.form_to_read() {
-            return Some(Errand::ReadForm(secret));
+            return Some(WorkItem::ReadForm(secret));
         }
         // The rest changes something.
         if self.plan.dry_run {
@@ -87,16 +87,16 @@ impl Loop<'_> {
         if has_place {
             if let Some((at, fate)) = self.gone.pop() {
                 self.forgetting.insert(at.clone());
-                return Some(Errand::Forget(at, fate));
+                return Some(WorkItem::Forget(at, fate));
             }
             if let Some(state) = self.tell_state() {
-                return Some(Errand::Tell(state));
+                return Some(WorkItem::Tell(state));
             }
         }
         let places = Places { workers: self.plan.workers, others: self.others() };
         let context = &self.context;
         let job = self.board.start(self.change_proved, places, |lane, job| barred(context, lane, job))?;
-        Some(Errand::Do(job))
+        Some(WorkItem::Do(job))
     }
 
     /// Errands under way that are for no certificate.

@@ -1,14 +1,14 @@
 //! `-dry-run`: what would be done is said instead. No job is handed out, so that nothing is asked of a CA and nothing is written: not a
 //! Secret, not a record, not a zone.
 
-use super::log_dedup::Said;
+use super::log_dedup::LogDedup;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::policy::retention::Fate;
+use crate::policy::retention::RetentionStep;
 use crate::worker::{Job, Task};
 
 /// Says what a job would do, when that is news about its certificate.
-pub(super) fn tell(said: &mut Said, job: &Job) {
+pub(super) fn tell(said: &mut LogDedup, job: &Job) {
     let secret = job.wanted.entry.main_secret();
     let (action, reason, detail) = match &job.task {
         Task::Issue { finding, .. } => ("issue", finding.reason.to_string(), finding.detail.as_str()),
@@ -25,13 +25,13 @@ pub(super) fn tell(said: &mut Said, job: &Job) {
 }
 
 /// Says what would become of a record.
-pub(super) fn tell_fate(record: &ObjectRef, fate: Fate) {
+pub(super) fn tell_fate(record: &ObjectRef, fate: RetentionStep) {
     let (action, detail) = match fate {
-        Fate::Orphan(orphaned) => {
+        RetentionStep::Orphan(orphaned) => {
             ("orphan", format!("no entry has its Secret any more; kept until {}", orphaned.until))
         }
-        Fate::Reclaim => ("reclaim", "an entry has its Secret again".to_owned()),
-        Fate::Forget => ("forget", "no entry has its Secret any more".to_owned()),
+        RetentionStep::Reclaim => ("reclaim", "an entry has its Secret again".to_owned()),
+        RetentionStep::Forget => ("forget", "no entry has its Secret any more".to_owned()),
     };
     event!(info, "would", action = action, record = record, detail = detail);
 }

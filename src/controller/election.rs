@@ -1,4 +1,4 @@
-//! Takes part in the election: one thread that sends what [`Election`] says, and tells the loop when this replica begins or ceases to
+//! Takes part in the election: one thread that sends what [`LeaderElection`] says, and tells the loop when this replica begins or ceases to
 //! lead.
 //!
 //! Where the API server refuses the Lease, [`Setbacks`] says when this replica works without it: then the claims in the records keep
@@ -16,36 +16,36 @@ use crate::base::limits::{LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
 use crate::issuance::claim::holder;
-use crate::kube::client::{Client, KubeError, Mode, Resource};
-use crate::kube::leader_election::{Course, Election, Next, Setbacks, hint};
+use crate::kube::client::{Client, DryRun, KubeError, Resource};
+use crate::kube::leader_election::{Course, LeaderElection, Next, Setbacks, hint};
 
 /// Our part in an election under way.
-pub(super) struct Candidacy {
+pub(super) struct ElectionHandle {
     /// Set when nobody here works any more.
-    done: Stop,
+    done: Shutdown,
     ended: Receiver<()>,
 }
 
-impl Candidacy {
+impl ElectionHandle {
     /// Starts to take part, in a thread of its own. `changed` is called when we begin or cease to lead.
     pub(super) fn start(
         context: Arc<Context>,
         client: &Client,
         at: &ObjectRef,
         changed: impl Fn() + Send + 'static,
-    ) -> Result<Candidacy, String> {
+    ) -> Result<ElectionHandle, String> {
         let mut random = [0; 4];
         SystemRandom::new().fill(&mut random).expect("the system gives random octets");
-        let candidate = Candidate {
+        let candidate = LeaderElector {
             client: client.hurried(LEASE_REQUEST),
             at: at.clone(),
             // The next process in this container may have the same number.
-            election: Election::new(at.clone(), format!("{}_{}", holder(), hex(&random))),
+            election: LeaderElection::new(at.clone(), format!("{}_{}", holder(), hex(&random))),
             context,
             changed,
             is_known: false,
@@ -53,11 +53,11 @@ impl Candidacy {
             leads: false,
             said: String::new(),
         };
-        let (done, (end, ended)) = (Stop::new(), bounded(0));
+        let (done, (end, ended)) = (Shutdown::new(), bounded(0));
         let until = done.clone();
         let spawned = thread::Builder::new().name("election".to_owned()).spawn(move || candidate.run(&until, end));
         spawned.map_err(|e| format!("the thread of the election can not be started: {e}"))?;
-        Ok(Candidacy { done, ended })
+        Ok(ElectionHandle { done, ended })
     }
 
     /// Gives the Lease back, so that another replica begins at its next look. Only for when nobody here works any more.
@@ -68,11 +68,11 @@ impl Candidacy {
     }
 }
 
-struct Candidate<F> {
+struct LeaderElector<F> {
     context: Arc<Context>,
     client: Client,
     at: ObjectRef,
-    election: Election,
+    election: LeaderElection,
     changed: F,
     /// A Lease was read or written by this process.
     is_known: bool,
@@ -83,8 +83,8 @@ struct Candidate<F> {
     said: String,
 }
 
-impl<F: Fn()> Candidate<F> {
-    fn run(mut self, done: &Stop, _end: Sender<()>) {
+impl<F: Fn()> LeaderElector<F> {
+    fn run(mut self, done: &Shutdown, _end: Sender<()>) {
         liveness::begin("election");
         loop {
             // A library that panics costs a round and not the election: without it this replica would stand by for ever.
@@ -102,7 +102,7 @@ impl<F: Fn()> Candidate<F> {
         }
         if let Some(lease) = self.election.release(time::now()) {
             self.context.lead.lead_until(None);
-            match self.client.update(Resource::Leases, &self.at, &lease, Mode::Real) {
+            match self.client.update(Resource::Leases, &self.at, &lease, DryRun::Real) {
                 Ok(_) => event!(info, "released", lease = self.at),
                 Err(e) => event!(warn, "not-released", lease = self.at, error = e),
             }
@@ -172,9 +172,9 @@ impl<F: Fn()> Candidate<F> {
                     continue;
                 }
                 Next::Create(lease) => {
-                    ("create", self.client.create(Resource::Leases, &self.at.namespace, lease, Mode::Real))
+                    ("create", self.client.create(Resource::Leases, &self.at.namespace, lease, DryRun::Real))
                 }
-                Next::Update(lease) => ("update", self.client.update(Resource::Leases, &self.at, lease, Mode::Real)),
+                Next::Update(lease) => ("update", self.client.update(Resource::Leases, &self.at, lease, DryRun::Real)),
             };
             next = match written {
                 Ok(lease) => {

@@ -11,33 +11,33 @@ use std::thread;
 
 use crossbeam_channel::Sender;
 
-use super::Wake;
+use super::ControllerEvent;
 use super::observed::{Seen, seen};
 use super::permissions::Permissions;
 use crate::base::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
 use crate::kube::client::{Client, Resource};
 use crate::kube::object::TYPE_TLS;
-use crate::kube::reflector::{Follower, Patience, Told};
+use crate::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
 use crate::kube::watch_event::{Selector, Target};
 use crate::record;
 
 /// Something that a watch saw; the number is the watch's.
 #[derive(Debug)]
-pub(super) struct Change {
+pub(super) struct InformerEvent {
     pub(super) watch: usize,
     pub(super) seen: Seen,
 }
 
 /// The watches.
 #[derive(Debug)]
-pub(super) struct Watching {
+pub(super) struct Informers {
     client: Arc<Client>,
     context: Arc<Context>,
-    changes: Sender<Wake>,
+    changes: Sender<ControllerEvent>,
     watches: BTreeMap<Target, Watch>,
     /// What is not allowed, until when that is taken for granted.
     denied: BTreeMap<Target, Time>,
@@ -58,7 +58,7 @@ pub(super) struct Watch {
     /// Lists that it began.
     pub(super) list: u32,
     state: State,
-    stop: Stop,
+    stop: Shutdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ enum State {
 
 /// What is to be seen, whatever way leads there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Interest {
+pub(super) struct WatchSet {
     /// The ConfigMaps.
     pub(super) config_maps: BTreeSet<ObjectRef>,
     /// The Secrets that hold certificates.
@@ -95,7 +95,7 @@ pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
 }
 
 /// The watches that show what is of interest, given what is not allowed.
-fn targets(interest: &Interest, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
+fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
     let config_maps = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at));
     let mut wanted: BTreeSet<Target> = config_maps.filter(|target| !denied(target)).collect();
     let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
@@ -127,14 +127,14 @@ fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
 
 /// Whether a ConfigMap is told in the version that was told last, which `shown` keeps: a list that is read anew tells it once more, and
 /// reading it again would make everything be looked at.
-fn repeats(target: &Target, told: &Told, shown: &RefCell<Option<String>>) -> bool {
+fn repeats(target: &Target, told: &ReflectorEvent, shown: &RefCell<Option<String>>) -> bool {
     match told {
-        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+        ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
             let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
             let version = Some(format!("{} {}", field("uid"), field("resourceVersion")));
             shown.replace(version.clone()) == version
         }
-        Told::Gone(_) => {
+        ReflectorEvent::Gone(_) => {
             shown.replace(None);
             false
         }
@@ -142,17 +142,17 @@ fn repeats(target: &Target, told: &Told, shown: &RefCell<Option<String>>) -> boo
     }
 }
 
-impl Watching {
+impl Informers {
     /// Nothing is watched yet.
     pub(super) fn new(
         client: Arc<Client>,
         context: Arc<Context>,
-        changes: Sender<Wake>,
+        changes: Sender<ControllerEvent>,
         permissions: Permissions,
         now: Time,
-    ) -> Watching {
+    ) -> Informers {
         let (watches, denied) = (BTreeMap::new(), BTreeMap::new());
-        Watching {
+        Informers {
             client,
             context,
             changes,
@@ -171,7 +171,7 @@ impl Watching {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<Vec<usize>, String> {
+    pub(super) fn follow(&mut self, interest: &WatchSet, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
         if self.narrow && self.ask_again <= now {
             (self.permissions, self.ask_again) = (Permissions::ask(&self.context), now + DENIED_AGAIN);
@@ -210,18 +210,20 @@ impl Watching {
 
     fn start(&mut self, target: Target) -> Result<(), String> {
         self.count += 1;
-        let (number, stop) = (self.count, Stop::new());
+        let (number, stop) = (self.count, Shutdown::new());
         let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
         let (followed, alive) = (target.clone(), self.alive.clone());
         let run = move || {
-            let tell = |seen| changes.send(Wake::Change(Box::new(Change { watch: number, seen }))).is_ok();
+            let tell =
+                |seen| changes.send(ControllerEvent::Change(Box::new(InformerEvent { watch: number, seen }))).is_ok();
             let follow = || {
                 let (config, shown) = (RefCell::default(), RefCell::default());
                 let tell = |told| {
                     repeats(&followed, &told, &shown) || tell(seen(&followed, told, &context, &config, time::now()))
                 };
-                Follower { client: &client, target: &followed, stop: &stop, patience: Patience::default(), tell }.run();
+                Reflector { client: &client, target: &followed, stop: &stop, patience: WatchTimeouts::default(), tell }
+                    .run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
             let _alive = alive;
@@ -236,7 +238,7 @@ impl Watching {
 
     /// Takes note of what a watch says about itself. Returns its target, while it is wanted, the number of its list, and whether it vouched
     /// for what there is before.
-    pub(super) fn note(&mut self, change: &Change, now: Time) -> Option<(Target, u32, bool)> {
+    pub(super) fn note(&mut self, change: &InformerEvent, now: Time) -> Option<(Target, u32, bool)> {
         let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
         let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
         let was_live = watch.state == State::Live;
@@ -291,7 +293,7 @@ mod tests {
     }
 
     fn wanted(denied: &[&str]) -> Vec<String> {
-        let interest = Interest {
+        let interest = WatchSet {
             config_maps: refs(&["certs"]),
             certificates: refs(&["a", "b", "team/c"]),
             recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
@@ -343,13 +345,19 @@ mod tests {
         let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
         let certs = named(Resource::ConfigMaps, &at);
         let object = |uid: &str, version: &str| {
-            Told::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
+            ReflectorEvent::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
         };
-        let repeats = |told: Told| repeats(&certs, &told, &shown);
-        let told =
-            [object("a", "1"), object("a", "1"), Told::Listing, object("a", "1"), object("a", "2"), object("b", "2")];
+        let repeats = |told: ReflectorEvent| repeats(&certs, &told, &shown);
+        let told = [
+            object("a", "1"),
+            object("a", "1"),
+            ReflectorEvent::Listing,
+            object("a", "1"),
+            object("a", "2"),
+            object("b", "2"),
+        ];
         assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
-        let told = [Told::Gone(at.clone()), object("b", "2"), object("b", "2")];
+        let told = [ReflectorEvent::Gone(at.clone()), object("b", "2"), object("b", "2")];
         assert_eq!(told.map(repeats), [false, false, true]);
         let secret = named(Resource::Secrets, &at);
         assert!(
@@ -362,7 +370,7 @@ mod tests {
     fn not_more_are_watched_by_name_than_threads_are_cheap() {
         let names: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let interest = Interest { certificates: refs(&names), ..Interest::default() };
+        let interest = WatchSet { certificates: refs(&names), ..WatchSet::default() };
         let found = targets(&interest, "own", |t| matches!(t.selector, Selector::Type(_)));
         assert_eq!(found.len(), WATCHES_BY_NAME_MAX);
     }

@@ -8,7 +8,7 @@ use crate::base::limits::SAID_KEPT_MIN;
 /// Hashes of subjects with what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them, and
 /// mostly one thing is to be said in each.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct LogDedup {
     one: HashMap<u64, u64>,
     several: HashMap<u64, Vec<u64>>,
     /// What was said in scopes that were not looked at since the last time that old ones were forgotten.
@@ -20,7 +20,7 @@ pub(super) struct Said {
     before: HashSet<u64>,
 }
 
-impl Said {
+impl LogDedup {
     /// A scope is looked at: what is not said again until the next call is over, and said anew when it comes back.
     pub(super) fn begin(&mut self, scope: &impl Hash) {
         match std::mem::take(&mut self.now) {
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_thing_is_said_when_it_changes_or_comes_back() {
-        let mut said = Said::default();
+        let mut said = LogDedup::default();
         let mut look = |scope: &str, things: &[(&str, &str)]| {
             said.begin(&scope);
             things.iter().map(|(subject, text)| said.is_news(subject, text)).collect::<Vec<_>>()
@@ -82,7 +82,7 @@ mod tests {
     }
     #[test]
     fn what_was_said_of_a_hundred_thousand_certificates_that_are_gone_is_forgotten_and_of_the_others_not() {
-        let mut said = Said::default();
+        let mut said = LogDedup::default();
         let mut again = 0;
         for i in 0..100_000 {
             said.begin(&i);

@@ -39,28 +39,28 @@ use crate::base::limits::CHANGES_WAITING_MAX;
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time;
-use crate::issuance::{Context, Failed};
+use crate::issuance::{AttemptError, Context};
 use crate::kube::client::Resource;
-use crate::policy::retention::Fate;
+use crate::policy::retention::RetentionStep;
 use crate::server::listener::Port;
 use crate::worker::{Job, Outcome, meet, run, settle_panic};
 use accepted_specs::LastAccepted;
-use config_maps::Overall;
-use control_loop::Loop;
-use dispatch::Crew;
-use election::Candidacy;
-use informers::{Change, Watching};
+use config_maps::ConfigHealth;
+use control_loop::Controller;
+use dispatch::Workers;
+use election::ElectionHandle;
+use informers::{InformerEvent, Informers};
 use permissions::Permissions;
-use queue::Board;
+use queue::WorkQueue;
 use state::World;
-use status_snapshot::Showing;
-use status_writer::Telling;
+use status_snapshot::SnapshotPublisher;
+use status_writer::StatusWriter;
 
 /// How the daemon runs.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Options {
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
     /// When it ends.
@@ -79,7 +79,7 @@ pub struct Plan {
     pub page: bool,
 }
 
-impl Plan {
+impl Options {
     /// Whether a ConfigMap shows the state.
     fn tells(&self) -> bool {
         self.pass == Pass::Forever && !self.dry_run
@@ -126,11 +126,11 @@ impl End {
 }
 
 /// What a worker is asked to do.
-enum Errand {
+enum WorkItem {
     /// Something for a certificate.
     Do(Box<Job>),
     /// To bring a record in line with an entry that went or came back.
-    Forget(ObjectRef, Fate),
+    Forget(ObjectRef, RetentionStep),
     /// To write the ConfigMap that shows the state.
     Tell(Box<status_writer::State>),
     /// To read the form in which the entry of a certificate was accepted last.
@@ -138,19 +138,19 @@ enum Errand {
 }
 
 /// What a worker did.
-enum Done {
+enum WorkResult {
     Job(Outcome, Box<Job>),
-    Forgotten(ObjectRef, Result<(), Failed>),
+    Forgotten(ObjectRef, Result<(), AttemptError>),
     Told(Result<(), String>),
     Form(ObjectRef, Result<LastAccepted, String>),
 }
 
 /// What wakes the loop.
-enum Wake {
+enum ControllerEvent {
     /// An errand is done.
-    Done(Box<Done>),
+    Done(Box<WorkResult>),
     /// A watch saw something.
-    Change(Box<Change>),
+    Change(Box<InformerEvent>),
     /// The program is to stop.
     Stop,
     /// This replica leads, or does not any more.
@@ -161,18 +161,20 @@ enum Wake {
 ///
 /// # Errors
 /// When threads or signal handlers can not be had.
-pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
+pub fn run_daemon(context: Context, plan: &Options) -> Result<End, String> {
     let context = Arc::new(context);
-    let (wake, woken) = bounded::<Wake>(CHANGES_WAITING_MAX);
+    let (wake, woken) = bounded::<ControllerEvent>(CHANGES_WAITING_MAX);
     stop_on_signals(context.stop.clone(), wake.clone())?;
     liveness::begin("loop");
-    let showing = plan.port.as_deref().map(|port| Showing::begin(port, plan.page, &context)).transpose()?;
-    let crew = Crew::new(context.clone(), plan.workers, wake.clone());
+    let showing = plan.port.as_deref().map(|port| SnapshotPublisher::begin(port, plan.page, &context)).transpose()?;
+    let crew = Workers::new(context.clone(), plan.workers, wake.clone());
     let candidacy = match (&context.kube, &plan.lease) {
         (Some(client), Some(at)) => {
             let wake = wake.clone();
             // Where there is no room the loop does not sleep, and sees it by itself.
-            Some(Candidacy::start(context.clone(), client, at, move || drop(wake.try_send(Wake::Lead)))?)
+            Some(ElectionHandle::start(context.clone(), client, at, move || {
+                drop(wake.try_send(ControllerEvent::Lead))
+            })?)
         }
         (None, _) | (_, None) => None,
     };
@@ -182,17 +184,17 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
     let permissions = Permissions::find(&context, plan);
     // A Role that names its Secrets has none to list them all by: what went while we were away is not noticed then.
     let may_list = permissions.allow("list", Resource::Secrets, &context.namespace, None);
-    let watching = kube.map(|client| Watching::new(client, context.clone(), wake, permissions, now));
+    let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
     let world = World::new(context.clone(), plan, watching, now);
     let report = context.report.clone();
-    let telling = Telling::new(plan.tells() && context.kube.is_some());
-    let daemon = Loop {
+    let telling = StatusWriter::new(plan.tells() && context.kube.is_some());
+    let daemon = Controller {
         world,
         context,
         plan,
         crew,
         woken,
-        board: Board::new(plan.pass != Pass::Forever),
+        board: WorkQueue::new(plan.pass != Pass::Forever),
         gone: Vec::new(),
         forgetting: HashSet::new(),
         all_changed: true,
@@ -201,7 +203,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
         probe_failed: false,
         read_again: now,
         looked: now,
-        overall: Overall::default(),
+        overall: ConfigHealth::default(),
         led: false,
         candidacy,
         telling,
@@ -213,7 +215,7 @@ pub fn run_daemon(context: Context, plan: &Plan) -> Result<End, String> {
 }
 
 /// The first signal asks everything to stop; a second one ends the process at once.
-fn stop_on_signals(stop: Stop, wake: Sender<Wake>) -> Result<(), String> {
+fn stop_on_signals(stop: Shutdown, wake: Sender<ControllerEvent>) -> Result<(), String> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
     let handle = move || {
         for _ in signals.forever() {
@@ -223,7 +225,7 @@ fn stop_on_signals(stop: Stop, wake: Sender<Wake>) -> Result<(), String> {
             event!(info, "stopping");
             stop.set();
             // The loop may have ended by itself.
-            wake.send(Wake::Stop).ok();
+            wake.send(ControllerEvent::Stop).ok();
         }
     };
     thread::Builder::new().name("signals".to_owned()).spawn(handle).map_err(|e| e.to_string())?;
@@ -231,34 +233,34 @@ fn stop_on_signals(stop: Stop, wake: Sender<Wake>) -> Result<(), String> {
 }
 
 /// A worker: one errand after the other until the loop drops the queue. A panic of a library fails the job and nothing else.
-fn work(context: &Context, queue: &Receiver<Errand>, wake: &Sender<Wake>) {
+fn work(context: &Context, queue: &Receiver<WorkItem>, wake: &Sender<ControllerEvent>) {
     liveness::begin("worker");
     liveness::rest();
     for errand in queue {
         liveness::beat();
         let done = match errand {
-            Errand::Do(job) => {
+            WorkItem::Do(job) => {
                 let outcome = catch_unwind(AssertUnwindSafe(|| run(context, &job))).unwrap_or_else(|_| {
                     event!(error, "panicked", secret = job.wanted.entry.main_secret());
                     settle_panic(context, &job)
                 });
-                Done::Job(outcome, job)
+                WorkResult::Job(outcome, job)
             }
-            Errand::Forget(at, fate) => {
+            WorkItem::Forget(at, fate) => {
                 let forgotten = catch_unwind(AssertUnwindSafe(|| meet(context, &at, fate)));
-                let result = forgotten.unwrap_or_else(|_| Err(Failed::inside()));
-                Done::Forgotten(at, result)
+                let result = forgotten.unwrap_or_else(|_| Err(AttemptError::inside()));
+                WorkResult::Forgotten(at, result)
             }
-            Errand::Tell(state) => {
+            WorkItem::Tell(state) => {
                 let told = catch_unwind(AssertUnwindSafe(|| status_writer::put(context, *state)));
-                Done::Told(told.unwrap_or_else(|_| Err(Failed::inside().error)))
+                WorkResult::Told(told.unwrap_or_else(|_| Err(AttemptError::inside().error)))
             }
-            Errand::ReadForm(secret) => {
+            WorkItem::ReadForm(secret) => {
                 let read = catch_unwind(AssertUnwindSafe(|| accepted_specs::read(context, &secret)));
-                Done::Form(secret, read.unwrap_or_else(|_| Err(Failed::inside().error)))
+                WorkResult::Form(secret, read.unwrap_or_else(|_| Err(AttemptError::inside().error)))
             }
         };
-        if wake.send(Wake::Done(Box::new(done))).is_err() {
+        if wake.send(ControllerEvent::Done(Box::new(done))).is_err() {
             return;
         }
         liveness::rest();

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::facts::Facts;
-use crate::config::{self, Config, Unreadable};
+use crate::cert::facts::CertificateFacts;
+use crate::config::{self, Config, InvalidConfig};
 use crate::issuance::Context;
 use crate::kube::object::Resource;
 use crate::kube::object::{SecretObject, config_data};
-use crate::kube::reflector::Told;
+use crate::kube::reflector::ReflectorEvent;
 use crate::kube::watch_event::{Selector, Target};
-use crate::policy::secret_state::Held;
-use crate::record::{self, Body, Fingerprint, Record, Unusable};
+use crate::policy::secret_state::SecretState;
+use crate::record::{self, Body, Fingerprint, Record, UnusableRecord};
 use crate::sources::inputs::content_hash;
 use crate::worker::copy_facts;
 
@@ -26,25 +26,25 @@ pub(super) struct Known {
     /// Without the accepted form, which is large and seldom asked for.
     pub(super) body: Body,
     pub(super) accepted: Option<Accepted>,
-    pub(super) copy: Option<Arc<Facts>>,
+    pub(super) copy: Option<Arc<CertificateFacts>>,
 }
 
 /// What is kept of an accepted form.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) fingerprint: Fingerprint,
-    pub(super) source: Option<Word>,
+    pub(super) source: Option<SharedStr>,
 }
 
 impl Known {
     /// What a record's Secret, which was read successfully, says.
-    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<Known>, Unusable> {
+    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<Known>, UnusableRecord> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
         let copy = copy_facts(copy.as_ref());
         body.slim(copy.as_deref(), now);
         let accepted = body.accepted.take().map(|accepted| Accepted {
             fingerprint: accepted.fingerprint(),
-            source: accepted.source.as_deref().map(Word::shared),
+            source: accepted.source.as_deref().map(SharedStr::shared),
         });
         Ok(Box::new(Known { body, accepted, copy }))
     }
@@ -54,13 +54,13 @@ impl Known {
 #[derive(Debug)]
 pub(super) enum Seen {
     /// A ConfigMap, read as configuration.
-    Config(Result<Arc<Config>, Unreadable>),
+    Config(Result<Arc<Config>, InvalidConfig>),
     /// A Secret that may hold a certificate.
-    Certificate(ObjectRef, String, Held),
+    Certificate(ObjectRef, String, SecretState),
     /// A record, by its own name.
     Record(ObjectRef, String, Result<Box<Known>, String>),
     /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
-    Named(ObjectRef, String, Held, String),
+    Named(ObjectRef, String, SecretState, String),
     /// An object is not there any more.
     Gone(ObjectRef),
     /// A list begins.
@@ -78,9 +78,15 @@ pub(super) enum Seen {
 }
 
 /// Makes facts of what a watch tells now. `config` is what it told before, if it follows a ConfigMap.
-pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefCell<Arc<Config>>, now: Time) -> Seen {
+pub(super) fn seen(
+    target: &Target,
+    told: ReflectorEvent,
+    context: &Context,
+    config: &RefCell<Arc<Config>>,
+    now: Time,
+) -> Seen {
     match told {
-        Told::Object(object) if target.resource == Resource::ConfigMaps => {
+        ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
             let read = config::read_after(&config_data(&object), &context.namespaces, &config.borrow());
             let read = read.map(Arc::new);
             if let Ok(read) = &read {
@@ -88,13 +94,13 @@ pub(super) fn seen(target: &Target, told: Told, context: &Context, config: &RefC
             }
             Seen::Config(read)
         }
-        Told::Object(object) => secret_seen(target, object, context, now),
-        Told::Gone(at) => Seen::Gone(at),
-        Told::Listing => Seen::Listing,
-        Told::Listed => Seen::Listed,
-        Told::Found => Seen::Found,
-        Told::Lost(e) => Seen::Lost(e.to_string()),
-        Told::Denied(e) => Seen::Denied(e.to_string()),
+        ReflectorEvent::Object(object) => secret_seen(target, object, context, now),
+        ReflectorEvent::Gone(at) => Seen::Gone(at),
+        ReflectorEvent::Listing => Seen::Listing,
+        ReflectorEvent::Listed => Seen::Listed,
+        ReflectorEvent::Found => Seen::Found,
+        ReflectorEvent::Lost(e) => Seen::Lost(e.to_string()),
+        ReflectorEvent::Denied(e) => Seen::Denied(e.to_string()),
     }
 }
 
@@ -109,10 +115,10 @@ fn secret_seen(target: &Target, object: Value, context: &Context, now: Time) -> 
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
         Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret, now)),
-        Selector::Type(_) => Seen::Certificate(at, version, Held::of(Some(&secret), &context.instance)),
+        Selector::Type(_) => Seen::Certificate(at, version, SecretState::of(Some(&secret), &context.instance)),
         Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret, now)),
         Selector::Name(_) => {
-            Seen::Named(at, version, Held::of(Some(&secret), &context.instance), content_hash(&secret))
+            Seen::Named(at, version, SecretState::of(Some(&secret), &context.instance), content_hash(&secret))
         }
     }
 }

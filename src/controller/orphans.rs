@@ -7,10 +7,10 @@ use super::state::{Probing, World, prune};
 use crate::base::limits::TIDY_INTERVAL;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
-use crate::policy::retention::{Claimed, Fate, fate};
+use crate::policy::retention::{RecordOwner, RetentionStep, fate};
 use crate::record;
 use crate::sources::configmap;
-use crate::status::row::Row;
+use crate::status::row::CertificateStatus;
 
 impl World {
     /// The records whose entry went or came back, and what is to be done to each. Not those of `worked_on`: a job under way would go on
@@ -20,7 +20,7 @@ impl World {
         worked_on: impl Iterator<Item = &'s ObjectRef>,
         forget_after: Duration,
         now: Time,
-    ) -> Vec<(ObjectRef, Fate)> {
+    ) -> Vec<(ObjectRef, RetentionStep)> {
         self.next_fate = None;
         if matches!(self.probing, Probing::Only) {
             return Vec::new();
@@ -36,15 +36,16 @@ impl World {
             let claimed = match &known.accepted {
                 // One that came back is found where it is decided about: what is done for it then says so in the record as well.
                 _ if self.owner(at).is_some() => continue,
-                _ if refused.contains(at) => Claimed::Wanted,
+                _ if refused.contains(at) => RecordOwner::Wanted,
                 // Nothing is known to be gone.
                 _ if self.wishes.incomplete => continue,
-                None => Claimed::Emptied,
+                None => RecordOwner::Emptied,
                 // Those of another instance in this namespace are not ours to miss.
-                Some(a) if a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)) => Claimed::Gone,
+                Some(a) if a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)) => RecordOwner::Gone,
                 Some(_) => continue,
             };
-            if let Some(until) = known.body.orphaned.map(|orphaned| orphaned.until).filter(|_| claimed == Claimed::Gone)
+            if let Some(until) =
+                known.body.orphaned.map(|orphaned| orphaned.until).filter(|_| claimed == RecordOwner::Gone)
             {
                 next = sooner(next, until);
             }
@@ -76,7 +77,7 @@ impl World {
     }
 
     /// The certificates whose entry went and that are not forgotten yet.
-    pub(super) fn orphans(&self) -> impl Iterator<Item = Row> {
+    pub(super) fn orphans(&self) -> impl Iterator<Item = CertificateStatus> {
         self.objects.records.facts().filter_map(|(at, known)| {
             let known = known.as_ref().ok()?;
             let orphaned = known.body.orphaned?;
@@ -84,7 +85,7 @@ impl World {
                 return None;
             }
             let stored = known.body.stored.as_ref();
-            Some(Row::orphaned(at, orphaned, stored, known.copy.as_deref()))
+            Some(CertificateStatus::orphaned(at, orphaned, stored, known.copy.as_deref()))
         })
     }
 }

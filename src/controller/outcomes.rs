@@ -1,30 +1,30 @@
 //! Takes what the workers bring back.
 
-use super::Done;
-use super::control_loop::Loop;
+use super::WorkResult;
+use super::control_loop::Controller;
 use crate::base::limits::POLL_INTERVAL;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Time};
-use crate::issuance::Failed;
+use crate::issuance::AttemptError;
 use crate::policy::backoff::Stage;
-use crate::policy::circuit::Barred;
+use crate::policy::circuit::Unavailable;
 use crate::record;
 use crate::worker::{Outcome, Task};
 
-impl Loop<'_> {
-    pub(super) fn finish(&mut self, done: Done) {
+impl Controller<'_> {
+    pub(super) fn finish(&mut self, done: WorkResult) {
         let now = time::now();
         let (outcome, mut job) = match done {
-            Done::Job(outcome, job) => (outcome, job),
-            Done::Told(result) => return self.telling.done(result),
-            Done::Form(secret, form) => {
+            WorkResult::Job(outcome, job) => (outcome, job),
+            WorkResult::Told(result) => return self.telling.done(result),
+            WorkResult::Form(secret, form) => {
                 if self.world.form_read(secret, form) {
                     self.read_again = now;
                 }
                 return;
             }
-            Done::Forgotten(at, result) => return self.forgotten(&at, result, now),
+            WorkResult::Forgotten(at, result) => return self.forgotten(&at, result, now),
         };
         let secret = &outcome.secret;
         // Its entry went meanwhile: now its place and its record can go, too.
@@ -33,8 +33,8 @@ impl Loop<'_> {
             self.board.heard(&job.peer, answered);
         }
         let record = record::reference(secret, &self.context.namespace);
-        if let Err(Failed { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
-            if let Barred::Closed(until) = barred {
+        if let Err(AttemptError { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
+            if let Unavailable::Closed(until) = barred {
                 event!(info, "put-off", secret = secret, state = "Parked", until = until, error = error);
             }
             // What it wrote before it was turned away is no change by others.
@@ -77,7 +77,7 @@ impl Loop<'_> {
         }
     }
 
-    fn forgotten(&mut self, at: &ObjectRef, result: Result<(), Failed>, now: Time) {
+    fn forgotten(&mut self, at: &ObjectRef, result: Result<(), AttemptError>, now: Time) {
         self.forgetting.remove(at);
         self.all_changed = true;
         // Nobody waits until it is shown.

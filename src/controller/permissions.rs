@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Pass, Plan};
+use super::{Options, Pass};
 use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::metrics;
@@ -14,7 +14,7 @@ use crate::kube::access_review;
 use crate::kube::client::{KubeError, Resource};
 use crate::kube::rbac::{Kind, Missing, Names, Rules};
 use crate::kube::watch_event::{Selector, Target};
-use crate::sources::{Wishes, configmap};
+use crate::sources::{Desired, configmap};
 use crate::status::config_map;
 
 /// What we may do in each namespace that we may use.
@@ -59,7 +59,7 @@ impl Permissions {
     }
 
     /// The same, and says what is missing.
-    pub(super) fn find(context: &Context, plan: &Plan) -> Permissions {
+    pub(super) fn find(context: &Context, plan: &Options) -> Permissions {
         let Permissions(mut found) = Permissions::ask(context);
         let Some(client) = context.kube.as_deref() else { return Permissions(found) };
         let mut names = unnamed(context, plan);
@@ -110,7 +110,7 @@ fn say(namespace: &str, missing: &Missing<'_>) {
 }
 
 /// What is used besides Secrets.
-fn besides(plan: &Plan) -> Names {
+fn besides(plan: &Options) -> Names {
     let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
     let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
     if let Some(lease) = &plan.lease {
@@ -123,7 +123,7 @@ fn besides(plan: &Plan) -> Names {
 }
 
 /// All kinds, under names that nobody knows yet.
-fn unnamed(context: &Context, plan: &Plan) -> BTreeMap<String, Names> {
+fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     let secrets = [Kind::Input, Kind::Certificate, Kind::Own].map(|kind| (kind, BTreeSet::new()));
     let each = context.namespaces.all().map(|namespace| (namespace.to_owned(), Names::from(secrets.clone())));
     let mut names: BTreeMap<_, _> = each.collect();
@@ -132,8 +132,8 @@ fn unnamed(context: &Context, plan: &Plan) -> BTreeMap<String, Names> {
 }
 
 /// What the ConfigMaps name, as far as they can be read.
-fn named(context: &Context, plan: &Plan) -> BTreeMap<String, Names> {
-    let mut wishes = Wishes::default();
+fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
+    let mut wishes = Desired::default();
     for name in &plan.config_maps {
         let Ok(Some(data)) = context.store.config_map(name) else { continue };
         if let Ok(config) = config::read(&data, &context.namespaces) {

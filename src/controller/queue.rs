@@ -6,18 +6,18 @@ use std::sync::Arc;
 use super::state::Verdict;
 use crate::base::limits::{SHOWN_WITHIN, WORKERS_FACTOR};
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::policy::Reason;
-use crate::policy::circuit::{Barred, Lane};
-use crate::policy::secret_state::Held;
-use crate::sources::Wanted;
+use crate::policy::circuit::{DnsTarget, Unavailable};
+use crate::policy::secret_state::SecretState;
+use crate::sources::CertificateSpec;
 use crate::status::row::Parked;
 use crate::worker::{Job, Peer, Task};
 
 /// All certificates that were looked at or have to be.
 #[derive(Debug, Default)]
-pub(super) struct Board {
+pub(super) struct WorkQueue {
     places: BTreeMap<ObjectRef, Place>,
     marked: BTreeSet<ObjectRef>,
     /// What certificates were worked on, each in a way, in a single pass: it does that once. None where there is more than one pass.
@@ -37,10 +37,10 @@ struct Place {
     /// Its job failed, and not every failure leaves a wait in the record: until when it is left alone.
     resting: Option<Time>,
     /// What we wrote and the watch has not shown. Until then what is known is old.
-    unseen: Option<Box<Unseen>>,
+    unseen: Option<Box<UnseenWrites>>,
     /// The circuit that its last attempt failed at or was turned away from, and what was wanted then. It outlives decisions: only a change of
     /// what is wanted makes it worth nothing.
-    lane: Option<Box<(Lane, Arc<Wanted>)>>,
+    lane: Option<Box<(DnsTarget, Arc<CertificateSpec>)>>,
     /// The number of its job.
     age: u64,
 }
@@ -72,7 +72,7 @@ impl Places {
 
 /// Objects that were written, with their versions, and when.
 #[derive(Debug)]
-struct Unseen {
+struct UnseenWrites {
     writes: Vec<(ObjectRef, String)>,
     since: Time,
 }
@@ -83,7 +83,7 @@ impl Place {
     }
 
     /// The circuit that its job waits for, if that job goes there.
-    fn waits_at(&self, barred: impl Fn(&Lane, &Job) -> Option<Barred>) -> Option<(&Lane, Barred)> {
+    fn waits_at(&self, barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>) -> Option<(&DnsTarget, Unavailable)> {
         let job = self.verdict.job.as_deref().filter(|job| matches!(job.task, Task::Issue { .. }))?;
         let (lane, _) = self.lane.as_deref()?;
         barred(lane, job).map(|barred| (lane, barred))
@@ -117,7 +117,8 @@ fn way(task: &Task) -> u8 {
 /// What goes first: the more urgent, of that what expires first or is not there at all, of that what waits longest.
 fn turn(place: &Place) -> impl Ord + use<> {
     let job = place.verdict.job.as_deref();
-    let expires = job.and_then(|job| job.basis.held.iter().map(|held| Held::facts(held).map(|f| f.not_after)).min());
+    let expires =
+        job.and_then(|job| job.basis.held.iter().map(|held| SecretState::facts(held).map(|f| f.not_after)).min());
     (job.map(|job| rank(&job.task)), expires.flatten(), place.age)
 }
 
@@ -125,10 +126,10 @@ fn is_change(job: &Job) -> bool {
     matches!(&job.task, Task::Issue { finding, .. } if finding.reason.is_change())
 }
 
-impl Board {
+impl WorkQueue {
     /// Nothing is known yet. With `once` each certificate is worked on once in each way.
-    pub(super) fn new(once: bool) -> Board {
-        Board { served: once.then(HashMap::new), ..Board::default() }
+    pub(super) fn new(once: bool) -> WorkQueue {
+        WorkQueue { served: once.then(HashMap::new), ..WorkQueue::default() }
     }
 
     /// Certificates have to be looked at.
@@ -160,8 +161,9 @@ impl Board {
         verdict.job = verdict.job.filter(|job| !ways.is_some_and(|ways| ways.contains(&way(&job.task))));
         let place = self.places.entry(secret).or_default();
         if let Some(job) = &verdict.job {
-            let is_as_then =
-                |known: &Wanted| known.fingerprint == job.wanted.fingerprint && known.zones == job.wanted.zones;
+            let is_as_then = |known: &CertificateSpec| {
+                known.fingerprint == job.wanted.fingerprint && known.zones == job.wanted.zones
+            };
             place.lane = place.lane.take().filter(|lane| is_as_then(&lane.1));
             if place.verdict.job.is_none() {
                 self.jobs += 1;
@@ -179,20 +181,20 @@ impl Board {
 
     /// The orders that wait to be made or are being made: directory, and whether it is a renewal. Without those of `taken`, which are
     /// decided anew.
-    pub(super) fn orders<'b>(&'b self, taken: &'b HashSet<&ObjectRef>) -> impl Iterator<Item = &'b (Word, bool)> {
+    pub(super) fn orders<'b>(&'b self, taken: &'b HashSet<&ObjectRef>) -> impl Iterator<Item = &'b (SharedStr, bool)> {
         let places = self.places.iter().filter(|(secret, _)| !taken.contains(secret));
         places.filter_map(|(_, place)| place.verdict.order.as_deref())
     }
 
     /// The order of a certificate that waits to be made or is being made.
-    pub(super) fn order_of(&self, secret: &ObjectRef) -> Option<&(Word, bool)> {
+    pub(super) fn order_of(&self, secret: &ObjectRef) -> Option<&(SharedStr, bool)> {
         self.places.get(secret)?.verdict.order.as_deref()
     }
 
     /// The jobs that wait for a peer, which `barred` tells of DNS servers.
     pub(super) fn parked<'b>(
         &'b self,
-        barred: impl Fn(&Lane, &Job) -> Option<Barred> + 'b,
+        barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable> + 'b,
     ) -> impl Iterator<Item = (&'b ObjectRef, Parked)> {
         let running = self.running();
         self.places.iter().filter_map(move |(secret, place)| Some((secret, self.waits(place, &running, &barred)?)))
@@ -202,7 +204,7 @@ impl Board {
     pub(super) fn parked_one(
         &self,
         secret: &ObjectRef,
-        barred: impl Fn(&Lane, &Job) -> Option<Barred>,
+        barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>,
     ) -> Option<Parked> {
         let place = self.places.get(secret).filter(|place| place.verdict.job.is_some())?;
         self.waits(place, &self.running(), barred)
@@ -212,7 +214,7 @@ impl Board {
         &self,
         place: &Place,
         running: &HashMap<Peer, usize>,
-        barred: impl Fn(&Lane, &Job) -> Option<Barred>,
+        barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>,
     ) -> Option<Parked> {
         let job = place.verdict.job.as_deref().filter(|_| place.busy.is_none())?;
         if let Some((lane, barred)) = place.waits_at(&barred) {
@@ -262,7 +264,7 @@ impl Board {
         &mut self,
         proved: bool,
         places: Places,
-        barred: impl Fn(&Lane, &Job) -> Option<Barred>,
+        barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>,
     ) -> Option<Box<Job>> {
         let running = self.running();
         let all: usize = running.values().sum();
@@ -297,7 +299,7 @@ impl Board {
     }
 
     /// The attempt of a job failed at this circuit, or elsewhere.
-    pub(super) fn failed_at(&mut self, job: &Job, lane: Option<Lane>) {
+    pub(super) fn failed_at(&mut self, job: &Job, lane: Option<DnsTarget>) {
         if let Some(place) = self.places.get_mut(job.wanted.entry.main_secret()) {
             place.lane = lane.map(|lane| Box::new((lane, job.wanted.clone())));
         }
@@ -307,19 +309,19 @@ impl Board {
     pub(super) fn done(&mut self, secret: &ObjectRef, unseen: Vec<(ObjectRef, String)>, rest: Option<Time>, now: Time) {
         let Some(place) = self.places.get_mut(secret) else { return };
         (place.busy, place.resting, place.verdict.order) = (None, rest, None);
-        place.unseen = (!unseen.is_empty()).then(|| Box::new(Unseen { writes: unseen, since: now }));
+        place.unseen = (!unseen.is_empty()).then(|| Box::new(UnseenWrites { writes: unseen, since: now }));
         self.marked.insert(secret.clone());
     }
 
     /// A DNS server turned a job away, which waits here, and not in a worker, until its circuit lets it in. What the job wrote before is
     /// no news when a watch shows it.
-    pub(super) fn bar(&mut self, job: Box<Job>, lane: Lane, unseen: Vec<(ObjectRef, String)>, now: Time) {
+    pub(super) fn bar(&mut self, job: Box<Job>, lane: DnsTarget, unseen: Vec<(ObjectRef, String)>, now: Time) {
         let secret = job.wanted.entry.main_secret();
         if let Some(place) = self.places.get_mut(secret) {
             if let Some(ways) = self.served.as_mut().and_then(|served| served.get_mut(secret)) {
                 ways.retain(|w| *w != way(&job.task));
             }
-            place.unseen = (!unseen.is_empty()).then(|| Box::new(Unseen { writes: unseen, since: now }));
+            place.unseen = (!unseen.is_empty()).then(|| Box::new(UnseenWrites { writes: unseen, since: now }));
             place.lane = Some(Box::new((lane, job.wanted.clone())));
             (place.busy, place.verdict.job) = (None, Some(job));
         }
@@ -371,8 +373,8 @@ mod tests {
     use super::*;
     use crate::config::entry::Entry;
     use crate::config::node;
-    use crate::policy::{Finding, Source};
-    use crate::sources::Wanted;
+    use crate::policy::{Source, Violation};
+    use crate::sources::CertificateSpec;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -387,16 +389,16 @@ mod tests {
     fn verdict(name: &str, task: Task) -> Verdict {
         let entry =
             Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), &"t".into()).unwrap();
-        let wanted = Arc::new(Wanted::new(Arc::new(entry), Vec::new().into(), None, "".into()));
+        let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
         Verdict { job: Some(Box::new(Job::new(wanted, task))), ..Verdict::default() }
     }
 
     fn issue(reason: Reason) -> Task {
-        Task::Issue { finding: Finding { reason, detail: String::new() }, targets: vec![0], counted: true }
+        Task::Issue { finding: Violation { reason, detail: String::new() }, targets: vec![0], counted: true }
     }
 
-    fn board(jobs: &[(&str, Reason)]) -> Board {
-        let mut board = Board::new(false);
+    fn board(jobs: &[(&str, Reason)]) -> WorkQueue {
+        let mut board = WorkQueue::new(false);
         for (name, reason) in jobs {
             board.put(at(name), verdict(name, issue(*reason)));
         }
@@ -405,11 +407,11 @@ mod tests {
 
     const ROOM: Places = Places { workers: 100, others: 0 };
 
-    fn started(board: &mut Board, proved: bool) -> Vec<String> {
+    fn started(board: &mut WorkQueue, proved: bool) -> Vec<String> {
         started_in(board, proved, ROOM)
     }
 
-    fn started_in(board: &mut Board, proved: bool, places: Places) -> Vec<String> {
+    fn started_in(board: &mut WorkQueue, proved: bool, places: Places) -> Vec<String> {
         let mut names = Vec::new();
         while let Some(job) = board.start(proved, places, |_, _| None) {
             names.push(job.wanted.entry.main_secret().name.to_string());
@@ -421,7 +423,7 @@ mod tests {
     fn what_is_broken_goes_before_what_is_due() {
         let mut board = board(&[("due", Reason::RenewalDue), ("broken", Reason::Expired)]);
         board.put(at("tidy"), verdict("tidy", Task::Tidy));
-        let finding = Finding { reason: Reason::SecretMissing, detail: String::new() };
+        let finding = Violation { reason: Reason::SecretMissing, detail: String::new() };
         let lost = Task::Restore { finding, source: Source::Copy, targets: vec![0] };
         board.put(at("lost"), verdict("lost", lost));
         assert_eq!(started(&mut board, false), ["lost", "tidy", "broken", "due"]);
@@ -472,7 +474,7 @@ mod tests {
 
     #[test]
     fn a_single_pass_works_on_each_once_in_each_way() {
-        let mut board = Board::new(true);
+        let mut board = WorkQueue::new(true);
         board.put(at("a"), verdict("a", issue(Reason::Expired)));
         started(&mut board, false);
         board.done(&at("a"), Vec::new(), None, now());
@@ -484,7 +486,7 @@ mod tests {
 
     #[test]
     fn a_daemon_remembers_nothing_of_what_it_did() {
-        let mut board = Board::new(false);
+        let mut board = WorkQueue::new(false);
         let job = verdict("a", Task::Tidy).job.unwrap();
         for _ in 0..100_000 {
             board.put(at("a"), Verdict { job: Some(job.clone()), ..Verdict::default() });
@@ -496,13 +498,13 @@ mod tests {
 
     fn of(name: &str, ca: &str) -> (ObjectRef, Verdict) {
         let mut verdict = verdict(name, issue(Reason::SecretMissing));
-        verdict.job.as_mut().unwrap().peer = Peer::Ca(Word::new(ca));
+        verdict.job.as_mut().unwrap().peer = Peer::Ca(SharedStr::new(ca));
         (at(name), verdict)
     }
 
     #[test]
     fn no_ca_waits_behind_another_and_one_alone_gets_all_its_places() {
-        let (mut board, two) = (Board::new(false), Places { workers: 2, others: 0 });
+        let (mut board, two) = (WorkQueue::new(false), Places { workers: 2, others: 0 });
         let hung = ["a", "b", "c", "d", "e", "f"];
         for ca in ["h1", "h2", "h3", "h4"] {
             hung.map(|name| of(&format!("{name}-{ca}"), ca)).into_iter().for_each(|(at, job)| board.put(at, job));
@@ -512,14 +514,15 @@ mod tests {
         let (at, job) = of("good", "good");
         board.put(at, job);
         assert_eq!(started_in(&mut board, false, two), ["good"], "the last thread is for who has none");
-        let mut alone = Board::new(false);
+        let mut alone = WorkQueue::new(false);
         hung.map(|name| of(name, "h")).into_iter().for_each(|(at, job)| alone.put(at, job));
         assert_eq!(started_in(&mut alone, false, two), ["a", "b"]);
     }
 
     #[test]
     fn a_ca_that_did_not_answer_gets_one_place_and_says_so() {
-        let (mut board, two, ca) = (Board::new(false), Places { workers: 2, others: 0 }, Peer::Ca(Word::new("h")));
+        let (mut board, two, ca) =
+            (WorkQueue::new(false), Places { workers: 2, others: 0 }, Peer::Ca(SharedStr::new("h")));
         for name in ["a", "b", "c"] {
             let (at, job) = of(name, "h");
             board.put(at, job);
@@ -545,11 +548,11 @@ mod tests {
     #[test]
     fn a_job_that_was_turned_away_stays_parked_whatever_is_decided_until_its_circuit_opens() {
         let mut board = board(&[("a", Reason::Expired)]);
-        let lane = Lane { server: "127.0.0.1:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key: None };
+        let lane = DnsTarget { server: "127.0.0.1:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key: None };
         let job = board.start(false, ROOM, |_, _| None).unwrap();
         board.bar(job, lane.clone(), vec![(at("a"), "7".to_owned())], now());
         let until = now() + Duration::from_secs(60);
-        let closed = |_: &Lane, _: &Job| Some(Barred::Closed(until));
+        let closed = |_: &DnsTarget, _: &Job| Some(Unavailable::Closed(until));
         assert!(board.start(false, ROOM, closed).is_none());
         board.mark([at("a")]);
         assert!(board.take(now()).is_empty(), "its own writes are no news until they are shown");
@@ -567,7 +570,7 @@ mod tests {
         // Something else is wanted: its circuit is another one, perhaps.
         let entry = node::read("{secret: a, domains: [b.test]}").unwrap();
         let entry = Entry::read(&entry, &"t".into()).unwrap();
-        let wanted = Arc::new(Wanted::new(Arc::new(entry), Vec::new().into(), None, "".into()));
+        let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
         let other = Verdict { job: Some(Box::new(Job::new(wanted, issue(Reason::Expired)))), ..Verdict::default() };
         board.put(at("a"), other);
         assert!(board.start(false, ROOM, closed).is_some());

@@ -8,28 +8,28 @@ use super::state::{Look, Probing, Verdict, World};
 use crate::base::limits::{BULLETIN_ROWS_MAX, SHORT_LIVED, TIDY_INTERVAL};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::issuance::{Context, account};
 use crate::kube::events::EventReason;
 use crate::policy::ca_limits::{Closed, is_renewal, out_of_quota};
 use crate::policy::directory::normalized;
-use crate::policy::secret_state::Held;
-use crate::policy::{Decision, Directory, Finding, Input, Judgement, Waiting, decide};
+use crate::policy::secret_state::SecretState;
+use crate::policy::{Decision, Directory, Evaluation, Input, Violation, WaitReason, decide};
 use crate::record::{self, Body};
 use crate::server::snapshot::Certificate;
-use crate::sources::{Wanted, inputs};
-use crate::status::row::{Parked, Report, Row, State};
-use crate::worker::{Basis, Job, Peer, Question, Task};
+use crate::sources::{CertificateSpec, inputs};
+use crate::status::row::{CertificateStatus, Parked, Report, State};
+use crate::worker::{Job, Observed, Peer, Question, Task};
 
 /// What was found of one certificate, and decided.
-struct Judged {
-    held: Vec<Held>,
+struct Gathered {
+    held: Vec<SecretState>,
     /// What an attempt depends on, where that was looked at.
     inputs: Option<String>,
     directory: Directory,
     renewal: bool,
-    judgement: Judgement,
+    judgement: Evaluation,
 }
 
 impl World {
@@ -39,11 +39,11 @@ impl World {
         &mut self,
         ordering: &BTreeSet<ObjectRef>,
         parked: &BTreeMap<ObjectRef, Parked>,
-        order_of: impl Fn(&ObjectRef) -> Option<&'o (Word, bool)>,
+        order_of: impl Fn(&ObjectRef) -> Option<&'o (SharedStr, bool)>,
         look: &mut Look,
     ) -> Report {
-        let mut rows: Vec<Row> = Vec::new();
-        let wanted: Vec<Arc<Wanted>> = self.wishes.wanted.values().cloned().collect();
+        let mut rows: Vec<CertificateStatus> = Vec::new();
+        let wanted: Vec<Arc<CertificateSpec>> = self.wishes.wanted.values().cloned().collect();
         for wanted in &wanted {
             // Each may have to be read, from a server that does not answer.
             if self.context.stop.is_set() {
@@ -61,17 +61,17 @@ impl World {
             }
             rows.push(row);
             if rows.len() > 2 * BULLETIN_ROWS_MAX {
-                rows.sort_by_cached_key(Row::urgency);
+                rows.sort_by_cached_key(CertificateStatus::urgency);
                 rows.truncate(BULLETIN_ROWS_MAX);
             }
         }
         rows.extend(self.orphans().take(BULLETIN_ROWS_MAX));
-        rows.sort_by_cached_key(Row::urgency);
+        rows.sort_by_cached_key(CertificateStatus::urgency);
         Report { rows, notes: self.notes(), progress: None }
     }
 
     /// Counts an order that waits or is being made, or does not any more.
-    fn count_order(&mut self, order: Option<&(Word, bool)>, counts: bool, now: Time) {
+    fn count_order(&mut self, order: Option<&(SharedStr, bool)>, counts: bool, now: Time) {
         let made = order.and_then(|(directory, renewal)| Some((self.made.get_mut(directory)?, *renewal)));
         match made {
             Some((made, renewal)) if counts => made.add(now, renewal),
@@ -80,14 +80,14 @@ impl World {
         }
     }
 
-    fn row(&mut self, wanted: &Arc<Wanted>, look: &mut Look) -> Row {
+    fn row(&mut self, wanted: &Arc<CertificateSpec>, look: &mut Look) -> CertificateStatus {
         let secret = wanted.entry.main_secret();
         match self.judged(secret, wanted, look, &mut None) {
-            Ok(Judged { held, directory, judgement, .. }) => {
+            Ok(Gathered { held, directory, judgement, .. }) => {
                 let (known, _) = self.objects.record(&record::reference(secret, &self.context.namespace), look.now);
-                Row::of(wanted, &held, &known.body, directory.url(), &judgement, look.now)
+                CertificateStatus::of(wanted, &held, &known.body, directory.url(), &judgement, look.now)
             }
-            Err(e) => Row::unknown(wanted, self.context.cas.directory(wanted).url(), &e),
+            Err(e) => CertificateStatus::unknown(wanted, self.context.cas.directory(wanted).url(), &e),
         }
     }
 
@@ -98,13 +98,13 @@ impl World {
     pub(super) fn judge(
         &mut self,
         secret: &ObjectRef,
-        wanted: &Arc<Wanted>,
+        wanted: &Arc<CertificateSpec>,
         look: &mut Look,
     ) -> Result<Verdict, String> {
         let (entry, now) = (&wanted.entry, look.now);
         let mut verdict = Verdict::default();
         let judged = self.judged(secret, wanted, look, &mut verdict.due)?;
-        let Judged { held, inputs, directory, renewal, judgement } = judged;
+        let Gathered { held, inputs, directory, renewal, judgement } = judged;
         let (known, version) = self.objects.record(&record::reference(secret, &self.context.namespace), now);
         let body = &known.body;
         if let Some(shown) = &mut self.shown {
@@ -121,10 +121,10 @@ impl World {
             Decision::Keep { .. } => self.question(secret, &held, body, directory.url(), now, &mut verdict),
             _ => None,
         };
-        let basis = Basis { held: Vec::new(), record: version.to_owned() };
-        let short_lived = held
-            .iter()
-            .any(|h| matches!(h, Held::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)));
+        let basis = Observed { held: Vec::new(), record: version.to_owned() };
+        let short_lived = held.iter().any(
+            |h| matches!(h, SecretState::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)),
+        );
 
         for warning in &judgement.warnings {
             if self.said.is_news("warning", warning) {
@@ -156,7 +156,7 @@ impl World {
         let Some(task) = task else { return Ok(Verdict { is_back, ..verdict }) };
         match &task {
             Task::Issue { .. } => {
-                let place = Word::shared(directory.url());
+                let place = SharedStr::shared(directory.url());
                 self.made.entry(place.clone()).or_default().add(now, renewal);
                 verdict.order = Some(Box::new((place, renewal)));
             }
@@ -173,13 +173,14 @@ impl World {
         };
         let wanted = partial.map_or_else(|| wanted.clone(), |names| Arc::new(wanted.only(names)));
         let peer = match &task {
-            Task::Issue { .. } | Task::Window(_) => Peer::Ca(Word::shared(directory.url())),
+            Task::Issue { .. } | Task::Window(_) => Peer::Ca(SharedStr::shared(directory.url())),
             // A certificate that was replaced is revoked there.
-            Task::Tidy if revokes => Peer::Ca(Word::shared(directory.url())),
+            Task::Tidy if revokes => Peer::Ca(SharedStr::shared(directory.url())),
             Task::Tidy | Task::Probe => Peer::Dns,
             Task::Restore { .. } => Peer::Store,
         };
-        verdict.job = Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Basis { held, ..basis }, peer }));
+        verdict.job =
+            Some(Box::new(Job { wanted, task, inputs, short_lived, basis: Observed { held, ..basis }, peer }));
         Ok(verdict)
     }
 
@@ -187,10 +188,10 @@ impl World {
     fn judged(
         &mut self,
         secret: &ObjectRef,
-        wanted: &Arc<Wanted>,
+        wanted: &Arc<CertificateSpec>,
         look: &mut Look,
         due: &mut Option<Time>,
-    ) -> Result<Judged, String> {
+    ) -> Result<Gathered, String> {
         let (entry, now) = (&wanted.entry, look.now);
         let at = record::reference(secret, &self.context.namespace);
         let mut held = Vec::with_capacity(entry.secrets.len());
@@ -221,11 +222,11 @@ impl World {
             closed: closed.as_ref(),
             now,
         });
-        Ok(Judged { held, inputs, directory, renewal, judgement })
+        Ok(Gathered { held, inputs, directory, renewal, judgement })
     }
 
     /// What an attempt depends on.
-    fn inputs(&mut self, wanted: &Wanted, look: &mut Look, held: &[Held]) -> Result<String, String> {
+    fn inputs(&mut self, wanted: &CertificateSpec, look: &mut Look, held: &[SecretState]) -> Result<String, String> {
         inputs::fingerprint(wanted, held, |at| {
             if let Some(hash) = look.contents.get(at) {
                 return Ok(hash.clone());
@@ -253,7 +254,7 @@ impl World {
     }
 
     /// The gate that keeps an order of this certificate from being made: one that the CA closed, or the quota of its directory.
-    fn closed(&self, wanted: &Wanted, directory: &str, renewal: bool, now: Time) -> Option<Closed> {
+    fn closed(&self, wanted: &CertificateSpec, directory: &str, renewal: bool, now: Time) -> Option<Closed> {
         let Context { limits, namespace, .. } = &*self.context;
         if !limits.is_open()
             && let Some(closed) =
@@ -268,17 +269,19 @@ impl World {
     fn question(
         &self,
         secret: &ObjectRef,
-        held: &[Held],
+        held: &[SecretState],
         body: &Body,
         directory: &str,
         now: Time,
         verdict: &mut Verdict,
     ) -> Option<Question> {
         let facts = held.iter().find_map(|held| match held {
-            Held::Present(present) if present.directory.as_deref().map(normalized).as_deref() == Some(directory) => {
+            SecretState::Present(present)
+                if present.directory.as_deref().map(normalized).as_deref() == Some(directory) =>
+            {
                 present.pair.facts()
             }
-            Held::Present(_) | Held::Missing => None,
+            SecretState::Present(_) | SecretState::Missing => None,
         })?;
         let cert_id = facts.cert_id.clone()?;
         let at = self.context.questions.next(secret, directory, body.next_question, now);
@@ -296,7 +299,7 @@ impl World {
         secret: &ObjectRef,
         source: &str,
         decision: Decision,
-        told: &[(usize, Finding)],
+        told: &[(usize, Violation)],
         keep_tidy: bool,
         verdict: &mut Verdict,
     ) -> Option<Task> {
@@ -313,7 +316,7 @@ impl World {
             Decision::Wait { finding, waiting, until } => {
                 verdict.due = sooner(verdict.due, Some(until));
                 verdict.change_waits = finding.reason.is_change();
-                let Finding { reason, detail } = finding;
+                let Violation { reason, detail } = finding;
                 if self.said.is_news("waiting", &format!("{waiting} {until} {reason}")) {
                     event!(
                         warn,
@@ -324,7 +327,7 @@ impl World {
                         reason = reason,
                         detail = detail
                     );
-                    if waiting == Waiting::Contested {
+                    if waiting == WaitReason::Contested {
                         let text = format!(
                             "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"
                         );

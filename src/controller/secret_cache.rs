@@ -6,33 +6,33 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{Shelf, Slot, Vouched};
-use super::informers::{Change, Interest, Watching, named, of_type};
+use super::cache::{Freshness, ObjectCache, Slot};
+use super::informers::{InformerEvent, Informers, WatchSet, named, of_type};
 use super::observed::{Known, Seen};
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
 use crate::kube::client::Resource;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::kube::watch_event::{Selector, Target};
-use crate::policy::secret_state::Held;
+use crate::policy::secret_state::SecretState;
 use crate::record;
-use crate::sources::Wishes;
+use crate::sources::Desired;
 use crate::sources::inputs::{NONE, content_hash};
 use crate::store::StoreError;
 
 /// The Secrets that matter.
 #[derive(Debug)]
-pub(super) struct Objects {
+pub(super) struct SecretCache {
     context: Arc<Context>,
     /// None where objects are files, and for a single pass.
-    pub(super) watching: Option<Watching>,
-    held: Shelf<Held>,
-    pub(super) records: Shelf<Result<Box<Known>, String>>,
-    contents: Shelf<String>,
+    pub(super) watching: Option<Informers>,
+    held: ObjectCache<SecretState>,
+    pub(super) records: ObjectCache<Result<Box<Known>, String>>,
+    contents: ObjectCache<String>,
     /// The record of what has none.
     nothing: Known,
     /// How long a reading counts.
@@ -41,7 +41,7 @@ pub(super) struct Objects {
 
 /// What has to be looked at again after a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Affected {
     /// Nothing.
     Nothing,
     /// Whatever this Secret belongs to: a certificate's Secret, or a record by its own name.
@@ -55,17 +55,17 @@ pub(super) enum News {
 /// A fact, and until when it counts where nothing says when it changes.
 pub(super) type Reading<T> = (T, Option<Time>);
 
-impl Objects {
-    pub(super) fn new(context: Arc<Context>, watching: Option<Watching>) -> Objects {
-        let (held, records, contents) = (Shelf::default(), Shelf::default(), Shelf::default());
-        Objects { context, watching, held, records, contents, nothing: Known::default(), holds: Duration::ZERO }
+impl SecretCache {
+    pub(super) fn new(context: Arc<Context>, watching: Option<Informers>) -> SecretCache {
+        let (held, records, contents) = (ObjectCache::default(), ObjectCache::default(), ObjectCache::default());
+        SecretCache { context, watching, held, records, contents, nothing: Known::default(), holds: Duration::ZERO }
     }
 
     /// Watches what is of interest, where that is possible.
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow(&mut self, interest: &Interest, now: Time) -> Result<(), String> {
+    pub(super) fn follow(&mut self, interest: &WatchSet, now: Time) -> Result<(), String> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         for ended in watching.follow(interest, now)? {
             self.held.disown(ended);
@@ -78,7 +78,7 @@ impl Objects {
     }
 
     /// Forgets what was read of Secrets that nobody wants any more, and of records of which nothing is left.
-    pub(super) fn prune(&mut self, wishes: &Wishes) {
+    pub(super) fn prune(&mut self, wishes: &Desired) {
         let own = &self.context.namespace;
         let is_held = |at: &ObjectRef| wishes.holder(at).is_some();
         self.held.prune(|at, _| is_held(at));
@@ -100,8 +100,8 @@ impl Objects {
 
     /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`
     /// whether it vouched for what there is before.
-    pub(super) fn note(&mut self, change: Change, target: &Target, list: u32, was_live: bool) -> News {
-        let vouched = Vouched::Watch(change.watch, list);
+    pub(super) fn note(&mut self, change: InformerEvent, target: &Target, list: u32, was_live: bool) -> Affected {
+        let vouched = Freshness::Watch(change.watch, list);
         match change.seen {
             Seen::Certificate(at, version, mut held) => {
                 let record = self.records.get(&record::reference(&at, &self.context.namespace), Time::from_unix(0));
@@ -124,7 +124,7 @@ impl Objects {
                 let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());
                 let changed = known.as_ref() != Some(&content);
                 self.contents.put(at.clone(), &version, Some(content), vouched);
-                if changed { News::Content(at) } else { News::Object(at) }
+                if changed { Affected::Content(at) } else { Affected::Object(at) }
             }
             Seen::Gone(at) => match &target.selector {
                 Selector::Type(record::TYPE) => news(self.records.remove(&at), at),
@@ -133,7 +133,7 @@ impl Objects {
                     self.held.remove(&at);
                     self.records.remove(&at);
                     self.contents.remove(&at);
-                    News::Content(at)
+                    Affected::Content(at)
                 }
             },
             Seen::Listed => {
@@ -143,22 +143,22 @@ impl Objects {
                     self.contents.sweep(change.watch, list),
                 ];
                 // What is otherwise in a list that is read anew was told by itself.
-                if was_live && swept.iter().all(Vec::is_empty) { News::Nothing } else { News::All }
+                if was_live && swept.iter().all(Vec::is_empty) { Affected::Nothing } else { Affected::All }
             }
             Seen::Denied(_) => {
                 self.held.disown(change.watch);
                 self.records.disown(change.watch);
                 self.contents.disown(change.watch);
-                News::All
+                Affected::All
             }
             Seen::Unreadable(at, e) => {
                 event!(error, "unreadable", secret = at, error = e);
                 // It is there: who wants to know what it holds has to read it.
                 self.doubt(&at);
-                News::Object(at)
+                Affected::Object(at)
             }
-            Seen::Found if !was_live => News::All,
-            Seen::Config(..) | Seen::Listing | Seen::Lost(_) | Seen::Found => News::Nothing,
+            Seen::Found if !was_live => Affected::All,
+            Seen::Config(..) | Seen::Listing | Seen::Lost(_) | Seen::Found => Affected::Nothing,
         }
     }
 
@@ -168,7 +168,7 @@ impl Objects {
 
     /// Whether a watch would show the object `at` if it were there, and had it this type.
     fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
-        let by_name = |w: &Watching| w.vouches(&named(Resource::Secrets, at));
+        let by_name = |w: &Informers| w.vouches(&named(Resource::Secrets, at));
         self.vouches(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
     }
 
@@ -176,33 +176,33 @@ impl Objects {
     ///
     /// # Errors
     /// When it could not be read.
-    pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<Held>, StoreError> {
+    pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<SecretState>, StoreError> {
         if let Some(slot) = self.held.get(at, now) {
-            return Ok((slot.fact.clone().unwrap_or(Held::Missing), self.ends(slot)));
+            return Ok((slot.fact.clone().unwrap_or(SecretState::Missing), self.ends(slot)));
         }
         // One that has another type is not shown by the watch of its type: once seen, it is read.
         let watched = self.is_watched(TYPE_TLS, at);
         if watched && !self.held.is_in_doubt(at, now) {
-            return Ok((Held::Missing, None));
+            return Ok((SecretState::Missing, None));
         }
         let secret = self.context.store.secret(at)?;
         if watched && secret.is_none() {
             self.held.remove(at);
-            return Ok((Held::Missing, None));
+            return Ok((SecretState::Missing, None));
         }
-        let held = secret.as_ref().map(|secret| Held::of(Some(secret), &self.context.instance));
+        let held = secret.as_ref().map(|secret| SecretState::of(Some(secret), &self.context.instance));
         self.held.read(at.clone(), &version(secret.as_ref()), held.clone(), self.until(now));
         let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
-        Ok((held.unwrap_or(Held::Missing), again))
+        Ok((held.unwrap_or(SecretState::Missing), again))
     }
 
     /// What a worker has just read of a certificate's Secret.
-    pub(super) fn found(&mut self, at: &ObjectRef, held: Held, now: Time) {
+    pub(super) fn found(&mut self, at: &ObjectRef, held: SecretState, now: Time) {
         match held {
-            Held::Missing => {
+            SecretState::Missing => {
                 self.held.remove(at);
             }
-            Held::Present(_) => {
+            SecretState::Present(_) => {
                 self.held.read(at.clone(), "", Some(held), now + READ_AGAIN);
             }
         }
@@ -324,7 +324,7 @@ impl Objects {
 }
 
 /// A certificate and the copy in its record are the same, as a rule: their facts are kept once.
-fn share(facts: Option<&mut Arc<Facts>>, known: Option<&Arc<Facts>>) {
+fn share(facts: Option<&mut Arc<CertificateFacts>>, known: Option<&Arc<CertificateFacts>>) {
     if let (Some(facts), Some(known)) = (facts, known)
         && facts == known
     {
@@ -332,8 +332,8 @@ fn share(facts: Option<&mut Arc<Facts>>, known: Option<&Arc<Facts>>) {
     }
 }
 
-fn news(is_news: bool, at: ObjectRef) -> News {
-    if is_news { News::Object(at) } else { News::Nothing }
+fn news(is_news: bool, at: ObjectRef) -> Affected {
+    if is_news { Affected::Object(at) } else { Affected::Nothing }
 }
 
 fn version(secret: Option<&SecretObject>) -> String {

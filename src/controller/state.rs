@@ -5,26 +5,26 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Plan;
-use super::accepted_specs::{Forms, LastAccepted};
-use super::config_maps::{Configs, Overall};
-use super::informers::{Change, Interest, Watching, named};
-use super::log_dedup::Said;
+use super::Options;
+use super::accepted_specs::{AcceptedSpecs, LastAccepted};
+use super::config_maps::{ConfigHealth, Configs};
+use super::informers::{InformerEvent, Informers, WatchSet, named};
+use super::log_dedup::LogDedup;
 use super::observed::Seen;
-use super::secret_cache::{News, Objects};
+use super::secret_cache::{Affected, SecretCache};
 use crate::base::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL, TABLE_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Time};
 use crate::issuance::{Context, account};
 use crate::kube::client::Resource;
 use crate::kube::watch_event::Selector;
 use crate::policy::Orders;
-use crate::policy::ca_limits::{Made, counted, made_lately};
+use crate::policy::ca_limits::{OrderLog, counted, made_lately};
 use crate::server::snapshot::{Certificate, Snapshot};
-use crate::sources::Wishes;
+use crate::sources::Desired;
 use crate::status::row::{Kind, Parked};
 use crate::worker::{Job, Task};
 
@@ -33,16 +33,16 @@ use crate::worker::{Job, Task};
 pub(super) struct World {
     pub(super) context: Arc<Context>,
     pub(super) configs: Configs,
-    pub(super) objects: Objects,
+    pub(super) objects: SecretCache,
     /// What the ConfigMaps say, all together.
-    pub(super) wishes: Wishes,
-    pub(super) said: Said,
+    pub(super) wishes: Desired,
+    pub(super) said: LogDedup,
     pub(super) tidied: HashMap<ObjectRef, Time>,
     pub(super) probing: Probing,
     /// When each certificate's zones were probed last.
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// When orders were made lately, with those that are wanted now, by directory.
-    pub(super) made: HashMap<Word, Made>,
+    pub(super) made: HashMap<SharedStr, OrderLog>,
     /// What is shown of each certificate, where somebody may look.
     pub(super) shown: Option<HashMap<ObjectRef, Arc<Certificate>>>,
     /// The watches that see nothing for the moment.
@@ -50,7 +50,7 @@ pub(super) struct World {
     /// The wishes lack something that could not be read.
     wish_again: bool,
     /// The forms in which what is refused was last accepted.
-    forms: Forms,
+    forms: AcceptedSpecs,
     /// When something is to be done about a record whose entry went.
     pub(super) next_fate: Option<Time>,
 }
@@ -78,7 +78,7 @@ pub(super) struct Verdict {
     /// A Secret is not as it should be.
     pub(super) unsound: bool,
     /// What is to be done makes an order at this directory; whether it is a renewal.
-    pub(super) order: Option<Box<(Word, bool)>>,
+    pub(super) order: Option<Box<(SharedStr, bool)>>,
     /// It is to be made in another way, which failed: it waits.
     pub(super) change_waits: bool,
     /// Its entry went and came back, and nothing is done that would write so into its record.
@@ -95,18 +95,18 @@ pub(super) struct Look {
 
 impl World {
     /// Nothing is known yet.
-    pub(super) fn new(context: Arc<Context>, plan: &Plan, watching: Option<Watching>, now: Time) -> World {
+    pub(super) fn new(context: Arc<Context>, plan: &Options, watching: Option<Informers>, now: Time) -> World {
         let probing = match plan.pass {
             super::Pass::Forever if !plan.dry_run => Probing::Daily { started: now },
             super::Pass::Forever | super::Pass::Once => Probing::Never,
             super::Pass::Probe => Probing::Only,
         };
         World {
-            objects: Objects::new(context.clone(), watching),
+            objects: SecretCache::new(context.clone(), watching),
             context,
             configs: Configs::new(&plan.config_maps),
-            wishes: Wishes::default(),
-            said: Said::default(),
+            wishes: Desired::default(),
+            said: LogDedup::default(),
             tidied: HashMap::new(),
             probing,
             probed: HashMap::new(),
@@ -114,7 +114,7 @@ impl World {
             shown: plan.port.as_ref().map(|_| HashMap::new()),
             blind: BTreeSet::new(),
             wish_again: false,
-            forms: Forms::default(),
+            forms: AcceptedSpecs::default(),
             next_fate: None,
         }
     }
@@ -140,10 +140,10 @@ impl World {
     ///
     /// # Errors
     /// When a thread for another watch can not be had.
-    pub(super) fn note(&mut self, mut change: Change, now: Time) -> Result<News, String> {
+    pub(super) fn note(&mut self, mut change: InformerEvent, now: Time) -> Result<Affected, String> {
         let watching = self.objects.watching.as_mut();
         let Some((target, list, was_live)) = watching.and_then(|w| w.note(&change, now)) else {
-            return Ok(News::Nothing);
+            return Ok(Affected::Nothing);
         };
         let (was_blind, denied) = (!self.blind.is_empty(), matches!(change.seen, Seen::Denied(_)));
         match &change.seen {
@@ -179,17 +179,17 @@ impl World {
             }
             return Ok(news);
         }
-        let Selector::Name(name) = target.selector else { return Ok(News::Nothing) };
+        let Selector::Name(name) = target.selector else { return Ok(Affected::Nothing) };
         let name = ObjectRef::new(&target.namespace, &name);
         match change.seen {
             Seen::Config(read) => self.configs.accept(&name, Ok(Some(read))),
             Seen::Gone(_) => self.configs.accept(&name, Ok(None)),
             Seen::Listed if !self.configs.is_known(&name) => self.configs.accept(&name, Ok(None)),
             Seen::Denied(_) => self.configs.read(&self.context, &name),
-            _ => return Ok(News::Nothing),
+            _ => return Ok(Affected::Nothing),
         }
         self.follow(now)?;
-        Ok(News::All)
+        Ok(Affected::All)
     }
 
     /// Reads the ConfigMaps that no watch shows. Returns whether the wishes have to be made again: for those, or because they lack
@@ -197,7 +197,7 @@ impl World {
     pub(super) fn read_configs(&mut self) -> bool {
         let mut again = self.wish_again;
         for name in self.configs.names().cloned().collect::<Vec<_>>() {
-            let watched = |w: &Watching| w.has(&named(Resource::ConfigMaps, &name));
+            let watched = |w: &Informers| w.has(&named(Resource::ConfigMaps, &name));
             if !self.objects.watching.as_ref().is_some_and(watched) {
                 self.configs.read(&self.context, &name);
                 again = true;
@@ -207,9 +207,9 @@ impl World {
     }
 
     /// Makes the wishes of the ConfigMaps.
-    pub(super) fn wish(&mut self) -> Overall {
+    pub(super) fn wish(&mut self) -> ConfigHealth {
         // Not beside the new ones: there may be many.
-        self.wishes = Wishes::default();
+        self.wishes = Desired::default();
         let (now, look) = (time::now(), self.forms.look());
         let form = |secret: &ObjectRef| look.form(secret, &self.objects, &self.context, now);
         let (wishes, mut overall) = self.configs.wishes(&self.context, &mut self.said, form);
@@ -247,7 +247,7 @@ impl World {
         if !self.is_watching() {
             return Ok(());
         }
-        let mut interest = Interest { config_maps: self.configs.names().cloned().collect(), ..Interest::default() };
+        let mut interest = WatchSet { config_maps: self.configs.names().cloned().collect(), ..WatchSet::default() };
         if self.configs.are_known() {
             self.wish();
             for (secret, wanted) in &self.wishes.wanted {
@@ -269,7 +269,7 @@ impl World {
     /// # Errors
     /// When a thread can not be had.
     pub(super) fn follow_again(&mut self, now: Time) -> Result<(), String> {
-        let again = self.objects.watching.as_ref().and_then(Watching::again);
+        let again = self.objects.watching.as_ref().and_then(Informers::again);
         if again.is_some_and(|at| at <= now) { self.follow(now) } else { Ok(()) }
     }
 
@@ -285,7 +285,7 @@ impl World {
     }
 
     /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
-    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (Word, bool)>, now: Time) -> Look {
+    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (SharedStr, bool)>, now: Time) -> Look {
         let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
         let orders = counted(bodies(), now);
         self.made = made_lately(bodies(), now);

@@ -18,14 +18,14 @@ use crate::server::snapshot::Snapshot;
 
 /// What is shown, on the loop's side.
 #[derive(Debug)]
-pub(super) struct Showing {
-    shown: Arc<Shown>,
+pub(super) struct SnapshotPublisher {
+    shown: Arc<StatusSnapshot>,
     /// When it was written down last.
     written: Option<Stopwatch>,
 }
 
 #[derive(Debug)]
-struct Shown {
+struct StatusSnapshot {
     context: Arc<Context>,
     /// Whether the page is there.
     page: bool,
@@ -35,13 +35,13 @@ struct Shown {
     snapshot: Mutex<Arc<Snapshot>>,
 }
 
-impl Showing {
+impl SnapshotPublisher {
     /// Begins to answer at the port.
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn begin(port: &Port, page: bool, context: &Arc<Context>) -> Result<Showing, String> {
-        let shown = Arc::new(Shown {
+    pub(super) fn begin(port: &Port, page: bool, context: &Arc<Context>) -> Result<SnapshotPublisher, String> {
+        let shown = Arc::new(StatusSnapshot {
             context: context.clone(),
             page,
             started: time::now(),
@@ -53,7 +53,7 @@ impl Showing {
         if let Some(address) = port.address() {
             event!(info, "listening", address = address);
         }
-        Ok(Showing { shown, written: None })
+        Ok(SnapshotPublisher { shown, written: None })
     }
 
     /// Takes note of what is not known yet.
@@ -75,7 +75,7 @@ impl Showing {
     }
 }
 
-impl Shown {
+impl StatusSnapshot {
     fn answer(&self, request: &Request) -> Answer {
         match request.path.as_str() {
             "/livez" | "/healthz" => match liveness::overdue() {

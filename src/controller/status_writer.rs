@@ -10,13 +10,13 @@ use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Stopwatch};
 use crate::issuance::Context;
-use crate::kube::client::{KubeError, Mode, Resource};
+use crate::kube::client::{DryRun, KubeError, Resource};
 use crate::status::config_map::{NAME, data, object};
 use crate::status::row::Report;
 
 /// What was written there last.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
+pub(super) struct StatusWriter {
     /// There is a place to write it to, and it is ours to write.
     possible: bool,
     /// Something was decided since.
@@ -38,19 +38,19 @@ pub(super) struct State {
 
 /// Text, of which a hash is kept.
 #[derive(Default)]
-struct Hashed(DefaultHasher);
+struct HashWriter(DefaultHasher);
 
-impl Write for Hashed {
+impl Write for HashWriter {
     fn write_str(&mut self, text: &str) -> std::fmt::Result {
         text.hash(&mut self.0);
         Ok(())
     }
 }
 
-impl Telling {
+impl StatusWriter {
     /// Nothing was written yet. Where it is not `possible` nothing is ever due: the loop would wake for it again and again.
-    pub(super) fn new(possible: bool) -> Telling {
-        Telling { possible, ..Telling::default() }
+    pub(super) fn new(possible: bool) -> StatusWriter {
+        StatusWriter { possible, ..StatusWriter::default() }
     }
 
     /// Something was decided.
@@ -67,7 +67,7 @@ impl Telling {
     /// What is to be written, of `all` certificates; `None` where it stands there already.
     pub(super) fn write(&mut self, report: Report, all: usize) -> Option<Box<State>> {
         (self.changed, self.last) = (false, Some(Stopwatch::start()));
-        let mut hashed = Hashed::default();
+        let mut hashed = HashWriter::default();
         // What is written says how long it is until a time, and differs each time.
         write!(hashed, "{all} {report:?}").expect("it takes everything");
         let hash = hashed.0.finish();
@@ -109,8 +109,8 @@ pub(super) fn put(context: &Context, state: State) -> Result<(), String> {
     let exists = before.is_some();
     let object = object(&at, before, &context.instance, &data)?;
     let written = match exists {
-        true => client.update(Resource::ConfigMaps, &at, &object, Mode::Real),
-        false => client.create(Resource::ConfigMaps, &context.namespace, &object, Mode::Real),
+        true => client.update(Resource::ConfigMaps, &at, &object, DryRun::Real),
+        false => client.create(Resource::ConfigMaps, &context.namespace, &object, DryRun::Real),
     };
     written.map(|_| ()).map_err(told)
 }
@@ -122,17 +122,17 @@ mod tests {
     #[test]
     fn where_nothing_can_be_written_nothing_is_due() {
         let due = |possible| {
-            let mut telling = Telling::new(possible);
+            let mut telling = StatusWriter::new(possible);
             telling.change();
             telling.due()
         };
         assert_eq!((due(true), due(false)), (Some(Duration::ZERO), None));
-        assert_eq!(Telling::new(true).due(), None, "nothing was decided");
+        assert_eq!(StatusWriter::new(true).due(), None, "nothing was decided");
     }
 
     #[test]
     fn what_could_not_be_written_is_due_again_and_not_at_once() {
-        let mut telling = Telling::new(true);
+        let mut telling = StatusWriter::new(true);
         telling.change();
         let report = Report { rows: Vec::new(), notes: Vec::new(), progress: None };
         assert!(telling.write(report.clone(), 0).is_some());

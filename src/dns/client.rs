@@ -14,10 +14,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::resolver::shown;
 use super::transport::{Take, over_tcp, over_udp};
-use super::tsig::{self, Pending, Rejected, Verified};
+use super::tsig::{self, ClientTransaction, ValidationError, Verified};
 use super::tsig_key::TsigKey;
 use super::update::Update;
-use super::wire::{Answer, Kind, NotAnAnswer, Question, Rcode};
+use super::wire::{Answer, Kind, Question, Rcode, ResponseError};
 use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
@@ -27,9 +27,9 @@ use crate::config::dns::Transport;
 
 /// Why a server gave no usable answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoAnswer(pub String);
+pub struct QueryError(pub String);
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -63,7 +63,7 @@ pub enum UpdateError {
     /// The same where it can not have arrived.
     NotSent(String),
     /// An answer that does not verify.
-    Rejected(Rejected),
+    Rejected(ValidationError),
     /// A verified answer that says no.
     Refused(Rcode),
 }
@@ -74,8 +74,10 @@ impl UpdateError {
     pub fn is_refusal(&self) -> bool {
         match self {
             UpdateError::Refused(_) | UpdateError::NotSent(_) => true,
-            UpdateError::Rejected(Rejected::Unsigned(rcode)) => *rcode != Rcode::NOERROR,
-            UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_) | Rejected::BadTime { .. }),
+            UpdateError::Rejected(ValidationError::Unsigned(rcode)) => *rcode != Rcode::NOERROR,
+            UpdateError::Rejected(rejected) => {
+                matches!(rejected, ValidationError::Explained(_) | ValidationError::BadTime { .. })
+            }
             UpdateError::Unreachable(_) => false,
         }
     }
@@ -100,7 +102,7 @@ impl Client {
         kind: Kind,
         way: Way<'_>,
         deadline: Deadline,
-    ) -> Result<Answer, NoAnswer> {
+    ) -> Result<Answer, QueryError> {
         let (mut with_opt, mut by_their_clock, mut kept) = (true, false, None);
         loop {
             let (result, again) = self.ask(server, name, kind, (way, with_opt), deadline);
@@ -124,7 +126,7 @@ impl Client {
         kind: Kind,
         (way, with_opt): (Way<'_>, bool),
         deadline: Deadline,
-    ) -> (Result<Answer, NoAnswer>, Option<Again>) {
+    ) -> (Result<Answer, QueryError>, Option<Again>) {
         let question = Question { id: random_id(), name: name.clone(), kind };
         let plain = question.message(matches!(way, Way::Recursive), with_opt);
         let (message, pending) = match way {
@@ -143,14 +145,14 @@ impl Client {
             if let Some(pending) = &pending
                 && let Err(e) = pending.check(bytes, self.clock(server))
             {
-                if let Rejected::BadTime { server_time } = e {
+                if let ValidationError::BadTime { server_time } = e {
                     again.set(Some(Again::ByTheirClock(server_time)));
                 }
                 return Err(not_counted(&e));
             }
             answer.map_err(|e| match e {
-                NotAnAnswer::Stray => "an answer to another question".to_owned(),
-                NotAnAnswer::Garbage(e) => format!("an answer that is not DNS ({e})"),
+                ResponseError::Stray => "an answer to another question".to_owned(),
+                ResponseError::Garbage(e) => format!("an answer that is not DNS ({e})"),
             })
         };
         // BADTIME is signed: nothing better will come.
@@ -162,13 +164,13 @@ impl Client {
         let udp = match over_udp(server, &message, &DNS_QUERY_UDP_WAITS, deadline, take) {
             Ok(Ok(answer)) if !answer.truncated => return (Ok(answer), again.get()),
             Ok(Ok(_)) => "a cut answer".to_owned(),
-            Ok(Err(why)) => return (Err(NoAnswer(format!("UDP: {why}"))), again.get()),
+            Ok(Err(why)) => return (Err(QueryError(format!("UDP: {why}"))), again.get()),
             Err(lost) => lost.why,
         };
         let tcp = over_tcp(server, &message, deadline).map_err(|lost| lost.why).and_then(|bytes| read(&bytes));
         // What is missing there could be what was asked for.
         let whole = tcp.and_then(|answer| if answer.truncated { Err("a cut answer".to_owned()) } else { Ok(answer) });
-        (whole.map_err(|tcp| NoAnswer(format!("UDP: {udp}; TCP: {tcp}"))), again.get())
+        (whole.map_err(|tcp| QueryError(format!("UDP: {udp}; TCP: {tcp}"))), again.get())
     }
 
     /// Signs one UPDATE and sends it. With `auto` TCP first, for it has no size limit and no doubt about what arrived; UDP as the
@@ -186,7 +188,7 @@ impl Client {
         deadline: Deadline,
     ) -> Result<(), UpdateError> {
         let mut result = self.update_once(server, update, key, transport, deadline);
-        if let Err(UpdateError::Rejected(Rejected::BadTime { server_time })) = result {
+        if let Err(UpdateError::Rejected(ValidationError::BadTime { server_time })) = result {
             self.learn_clock(server, server_time);
             result = self.update_once(server, update, key, transport, deadline);
         }
@@ -238,21 +240,24 @@ impl Client {
         &self,
         server: SocketAddr,
         signed: &[u8],
-        pending: &Pending,
+        pending: &ClientTransaction,
         deadline: Deadline,
     ) -> Result<Verified, UpdateError> {
         let take = |bytes: &[u8]| match pending.check(bytes, self.clock(server)) {
             Ok(verified) => Take::Answer(Ok(verified)),
             Err(
-                e @ (Rejected::Stray
-                | Rejected::Malformed(_)
-                | Rejected::WrongMac
-                | Rejected::OtherKey
-                | Rejected::Stale { .. }
-                | Rejected::Unsigned(Rcode::NOERROR)),
+                e @ (ValidationError::Stray
+                | ValidationError::Malformed(_)
+                | ValidationError::WrongMac
+                | ValidationError::OtherKey
+                | ValidationError::Stale { .. }
+                | ValidationError::Unsigned(Rcode::NOERROR)),
             ) => Take::Next(not_counted(&e)),
             Err(
-                e @ (Rejected::Unsigned(_) | Rejected::Explained(_) | Rejected::BadTime { .. } | Rejected::Error(_)),
+                e @ (ValidationError::Unsigned(_)
+                | ValidationError::Explained(_)
+                | ValidationError::BadTime { .. }
+                | ValidationError::Error(_)),
             ) => Take::Answer(Err(e)),
         };
         match over_udp(server, signed, &DNS_UPDATE_UDP_WAITS, deadline, take) {
@@ -296,17 +301,17 @@ impl Client {
 }
 
 /// What came in place of the answer.
-fn not_counted(rejected: &Rejected) -> String {
+fn not_counted(rejected: &ValidationError) -> String {
     match rejected {
-        Rejected::Stray => "an answer to another request".to_owned(),
-        Rejected::Malformed(what) => format!("an answer that {what}"),
-        Rejected::Stale { signed } => format!("an answer that was signed at {signed}, too far from our clock"),
-        Rejected::BadTime { server_time } => format!("BADTIME, for there it is {server_time}"),
-        Rejected::Explained(error) | Rejected::Error(error) => error.tsig_name(),
-        Rejected::Unsigned(Rcode::NOERROR) | Rejected::WrongMac | Rejected::OtherKey => {
+        ValidationError::Stray => "an answer to another request".to_owned(),
+        ValidationError::Malformed(what) => format!("an answer that {what}"),
+        ValidationError::Stale { signed } => format!("an answer that was signed at {signed}, too far from our clock"),
+        ValidationError::BadTime { server_time } => format!("BADTIME, for there it is {server_time}"),
+        ValidationError::Explained(error) | ValidationError::Error(error) => error.tsig_name(),
+        ValidationError::Unsigned(Rcode::NOERROR) | ValidationError::WrongMac | ValidationError::OtherKey => {
             "an answer that our key did not sign".to_owned()
         }
-        Rejected::Unsigned(rcode) => format!("{rcode}, which our key did not sign"),
+        ValidationError::Unsigned(rcode) => format!("{rcode}, which our key did not sign"),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
-use super::client::{Client, NoAnswer, Way};
+use super::client::{Client, QueryError, Way};
 use super::wire::{Answer, Data, Kind, Rcode};
 use crate::base::address::{DNS_PORT, Host, ServerAddress};
 use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
@@ -40,7 +40,9 @@ impl Resolver {
                     failed = failed.or((answer.rcode == Rcode::SERVFAIL).then_some(server));
                     said.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
                 }
-                Err(NoAnswer(e)) => said.push(format!("resolver {} does not answer for {name} ({e})", shown(*server))),
+                Err(QueryError(e)) => {
+                    said.push(format!("resolver {} does not answer for {name} ({e})", shown(*server)))
+                }
             }
         }
         // It says no more than that to whoever does not look closer.
@@ -156,7 +158,7 @@ impl std::fmt::Display for Resolver {
 }
 
 /// An address record's address.
-pub fn address(record: &super::wire::Rr) -> Option<IpAddr> {
+pub fn address(record: &super::wire::ResourceRecord) -> Option<IpAddr> {
     match record.data {
         Data::Address(ip) => Some(ip),
         Data::Caa { .. } | Data::Cname(_) | Data::OddCname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::client::UpdateError;
-use super::tsig::{FUDGE, Rejected};
+use super::tsig::{FUDGE, ValidationError};
 use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::Rcode;
@@ -117,45 +117,45 @@ impl Attempt<'_> {
             UpdateError::Refused(Rcode::REFUSED) => {
                 format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
             }
-            UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)) => {
+            UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOTAUTH)) => {
                 format!("NOTAUTH: it is not primary for {zone}. Is `dns.zone` right, and is `dns.server` the primary?")
             }
             UpdateError::Refused(Rcode::NOTZONE) => format!("NOTZONE: {owner} is not inside {zone}. Is `dns.zone` right?"),
             UpdateError::Refused(Rcode::YXRRSET) => {
                 format!("YXRRSET: {owner} has a CNAME of its own, beside which no TXT can stand; remove it, or let it lead to where the TXT is written")
             }
-            UpdateError::Refused(Rcode::SERVFAIL) | UpdateError::Rejected(Rejected::Unsigned(Rcode::SERVFAIL)) => {
+            UpdateError::Refused(Rcode::SERVFAIL) | UpdateError::Rejected(ValidationError::Unsigned(Rcode::SERVFAIL)) => {
                 "SERVFAIL: the server failed inside (journal, disk, forwarding to its primary; Knot: the folder `database.storage` must exist); its log says more".to_owned()
             }
-            UpdateError::Refused(Rcode::NOTIMP) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTIMP)) => {
+            UpdateError::Refused(Rcode::NOTIMP) | UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOTIMP)) => {
                 "NOTIMP: the server or its backend has no dynamic update (PowerDNS: the bind backend has none)".to_owned()
             }
             UpdateError::Refused(rcode) => format!("it says {rcode}"),
-            UpdateError::Rejected(Rejected::Explained(Rcode::BADKEY)) => {
+            UpdateError::Rejected(ValidationError::Explained(Rcode::BADKEY)) => {
                 format!("BADKEY: it does not know this key with this algorithm; Knot says so, too, when its acl does not let the key change TXT at {owner}, or when it is a secondary. {known}. {grants}")
             }
-            UpdateError::Rejected(Rejected::Explained(_)) => {
+            UpdateError::Rejected(ValidationError::Explained(_)) => {
                 format!("BADSIG: the secret of the key differs from the server's. {known}")
             }
-            UpdateError::Rejected(Rejected::BadTime { server_time }) => {
+            UpdateError::Rejected(ValidationError::BadTime { server_time }) => {
                 let (ours, theirs) = (self.at, *server_time);
                 let (by, which) = (human(ours.distance(theirs)), if ours < theirs { "behind" } else { "ahead of" });
                 format!("BADTIME: this machine's clock is {by} {which} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
             }
-            UpdateError::Rejected(Rejected::Unsigned(Rcode::REFUSED)) => format!(
+            UpdateError::Rejected(ValidationError::Unsigned(Rcode::REFUSED)) => format!(
                 "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",
                 human(FUDGE)
             ),
-            UpdateError::Rejected(Rejected::Unsigned(Rcode::NOERROR)) => {
+            UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOERROR)) => {
                 "it agreed without a signature, so anybody may have answered; nothing is known to have changed (RFC 8945 section 5.4)".to_owned()
             }
-            UpdateError::Rejected(Rejected::Unsigned(rcode)) => format!("it says {rcode}, unsigned"),
-            UpdateError::Rejected(Rejected::Malformed(what)) => format!("its answer {what}"),
-            UpdateError::Rejected(Rejected::Stray) => "its answer is to another request".to_owned(),
-            UpdateError::Rejected(Rejected::Error(error)) => format!("it says {}", error.tsig_name()),
-            UpdateError::Rejected(Rejected::OtherKey) => "its answer is signed by another key".to_owned(),
-            UpdateError::Rejected(Rejected::WrongMac) => "the signature of its answer is wrong: somebody in between, or another secret under the same name".to_owned(),
-            UpdateError::Rejected(Rejected::Stale { signed }) => format!("its answer was signed at {signed}, too far from our clock"),
+            UpdateError::Rejected(ValidationError::Unsigned(rcode)) => format!("it says {rcode}, unsigned"),
+            UpdateError::Rejected(ValidationError::Malformed(what)) => format!("its answer {what}"),
+            UpdateError::Rejected(ValidationError::Stray) => "its answer is to another request".to_owned(),
+            UpdateError::Rejected(ValidationError::Error(error)) => format!("it says {}", error.tsig_name()),
+            UpdateError::Rejected(ValidationError::OtherKey) => "its answer is signed by another key".to_owned(),
+            UpdateError::Rejected(ValidationError::WrongMac) => "the signature of its answer is wrong: somebody in between, or another secret under the same name".to_owned(),
+            UpdateError::Rejected(ValidationError::Stale { signed }) => format!("its answer was signed at {signed}, too far from our clock"),
         }
     }
 }

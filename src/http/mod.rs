@@ -19,7 +19,7 @@ use crate::base::limits::{HTTP_BUFFER_OCTETS, HTTP_CONNECT, HTTP_HEAD_OCTETS_MAX
 use crate::base::liveness;
 use crate::base::redact::cleaned;
 use crate::base::time::{self, Time};
-use tls::{TlsConnector, Trust};
+use tls::{TlsConnector, TlsTrust};
 
 /// What every request says it comes from (RFC 8555 section 6.1 demands it; the API server writes it into managedFields).
 pub const USER_AGENT: &str = concat!("notariat/", env!("CARGO_PKG_VERSION"));
@@ -53,7 +53,7 @@ impl Method {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct HttpRequest<'a> {
     /// The method.
     pub method: Method,
     /// The whole URL.
@@ -70,7 +70,7 @@ pub struct Ask<'a> {
 
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub struct HttpResponse {
     /// The status code.
     pub status: u16,
     /// The headers.
@@ -79,7 +79,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-impl Reply {
+impl HttpResponse {
     /// A header's value, when it is text. Of several the first counts.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -135,7 +135,7 @@ impl Http {
     ///
     /// # Errors
     /// What is wrong with the certificates or the proxy.
-    pub fn new(trust: &Trust, proxy: Option<&str>) -> Result<Http, String> {
+    pub fn new(trust: &TlsTrust, proxy: Option<&str>) -> Result<Http, String> {
         let proxy = proxy
             .map(ureq::Proxy::new)
             .transpose()
@@ -168,10 +168,10 @@ impl Http {
     ///
     /// # Errors
     /// When no whole answer came in time or it is larger than allowed.
-    pub fn send(&self, ask: &Ask<'_>) -> Result<Reply, HttpError> {
+    pub fn send(&self, ask: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
         let (parts, mut body) = self.begin(ask, None)?.into_parts();
         let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(|e| told(ask, &e))?;
-        Ok(Reply { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(HttpResponse { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
     /// Sends a request whose answer is read as it comes: its head within the time of the request, then with no silence longer than
@@ -179,13 +179,13 @@ impl Http {
     ///
     /// # Errors
     /// When no answer begins in time.
-    pub fn stream(&self, ask: &Ask<'_>, idle: Duration) -> Result<Stream, HttpError> {
+    pub fn stream(&self, ask: &HttpRequest<'_>, idle: Duration) -> Result<Stream, HttpError> {
         let (parts, body) = self.begin(ask, Some(idle))?.into_parts();
         let lines = BufReader::with_capacity(HTTP_BUFFER_OCTETS, body.into_reader());
         Ok(Stream { status: parts.status.as_u16(), lines })
     }
 
-    fn begin(&self, ask: &Ask<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
+    fn begin(&self, ask: &HttpRequest<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
         liveness::beat();
         if !clock::is_usable(time::now()) {
             return Err(HttpError(BEFORE_1970.to_owned()));
@@ -255,7 +255,7 @@ impl Stream {
     }
 }
 
-fn told(ask: &Ask<'_>, e: &ureq::Error) -> HttpError {
+fn told(ask: &HttpRequest<'_>, e: &ureq::Error) -> HttpError {
     HttpError(format!("{} {}: {}", ask.method.name(), without_query(ask.url), plain(e)))
 }
 
@@ -332,12 +332,12 @@ impl Resolver for LiteralFirst {
 mod tests {
     use super::*;
 
-    fn reply(headers: &[(&'static str, &'static str)]) -> Reply {
+    fn reply(headers: &[(&'static str, &'static str)]) -> HttpResponse {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        Reply { status: 503, headers: map, body: Vec::new() }
+        HttpResponse { status: 503, headers: map, body: Vec::new() }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::cert::pem;
 
 /// Whom to trust, and who we are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Trust {
+pub struct TlsTrust {
     /// Mozilla's roots, as built in.
     pub public_roots: bool,
     /// Further roots in PEM.
@@ -39,7 +39,7 @@ pub struct Trust {
     pub unchecked: bool,
 }
 
-impl Trust {
+impl TlsTrust {
     /// The rustls configuration.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Trust {
             .map_err(|e| e.to_string())?;
         let builder = match self.unchecked {
             false => builder.with_root_certificates(roots),
-            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider))),
+            true => builder.dangerous().with_custom_certificate_verifier(Arc::new(NoVerification(provider))),
         };
         let config = match &self.client {
             None => builder.with_no_client_auth(),
@@ -106,9 +106,9 @@ fn leaf_words(der: &CertificateDer<'_>) -> Option<String> {
 
 /// Takes every certificate. Signatures are checked all the same, so that what is not TLS stays an error.
 #[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
+struct NoVerification(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Unchecked {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -150,7 +150,7 @@ pub(super) struct TlsConnector {
 }
 
 impl TlsConnector {
-    pub(super) fn new(trust: &Trust) -> Result<TlsConnector, String> {
+    pub(super) fn new(trust: &TlsTrust) -> Result<TlsConnector, String> {
         let name = |name: &String| {
             ServerName::try_from(name.clone()).map_err(|_| format!("{name:?} is no name that a certificate can have"))
         };
@@ -245,9 +245,9 @@ mod tests {
         for text in [lost.clone(), format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", &lost[27..])]
         {
             let ca = rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap().cert.pem();
-            let roots = Trust { roots_pem: text.clone().into_bytes(), ..Trust::default() };
+            let roots = TlsTrust { roots_pem: text.clone().into_bytes(), ..TlsTrust::default() };
             let client = Some((text.into_bytes(), Secret::new(key.clone().into_bytes())));
-            let client = Trust { roots_pem: ca.into_bytes(), client, ..Trust::default() };
+            let client = TlsTrust { roots_pem: ca.into_bytes(), client, ..TlsTrust::default() };
             for trust in [roots, client] {
                 let error = trust.config().unwrap_err();
                 assert!(error.len() < 200 && error.contains("line 1") && !error.contains("MI"), "{error}");
@@ -262,16 +262,17 @@ mod tests {
         let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
         let roots_pem = ca.cert.pem().into_bytes();
         let client = |key: String| Some((ca.cert.pem().into_bytes(), Secret::new(key.into_bytes())));
-        let with = |client| Trust { public_roots: false, roots_pem: roots_pem.clone(), client, ..Trust::default() };
+        let with =
+            |client| TlsTrust { public_roots: false, roots_pem: roots_pem.clone(), client, ..TlsTrust::default() };
         assert!(with(None).config().is_ok());
         assert!(with(client(ca.signing_key.serialize_pem())).config().is_ok());
         for (trust, part) in [
-            (Trust::default(), "no certificate of a CA"),
-            (Trust { roots_pem: b"nothing".to_vec(), ..Trust::default() }, "no certificate of a CA"),
+            (TlsTrust::default(), "no certificate of a CA"),
+            (TlsTrust { roots_pem: b"nothing".to_vec(), ..TlsTrust::default() }, "no certificate of a CA"),
             (
-                Trust {
+                TlsTrust {
                     roots_pem: b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----".to_vec(),
-                    ..Trust::default()
+                    ..TlsTrust::default()
                 },
                 "not PEM",
             ),
@@ -281,12 +282,12 @@ mod tests {
             let error = trust.config().expect_err(part);
             assert!(error.contains(part), "{error}");
         }
-        assert!(Trust { public_roots: true, ..Trust::default() }.config().is_ok());
+        assert!(TlsTrust { public_roots: true, ..TlsTrust::default() }.config().is_ok());
         assert!(
-            Trust { unchecked: true, ..Trust::default() }.config().is_ok(),
+            TlsTrust { unchecked: true, ..TlsTrust::default() }.config().is_ok(),
             "nothing is checked, so no root is needed"
         );
-        let named = |name: &str| Trust { name: Some(name.to_owned()), ..with(None) };
+        let named = |name: &str| TlsTrust { name: Some(name.to_owned()), ..with(None) };
         assert!(TlsConnector::new(&named("kubernetes.default")).is_ok() && TlsConnector::new(&named("::1")).is_ok());
         assert!(TlsConnector::new(&named("a b")).unwrap_err().contains("no name that a certificate can have"));
     }

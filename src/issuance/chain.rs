@@ -1,22 +1,22 @@
 //! Which of the chains that a CA offers for one certificate is taken.
 
 use super::order::Run;
-use super::{Failed, of_acme};
+use super::{AttemptError, of_acme};
 use crate::acme::client::Account;
-use crate::acme::requests::Download;
+use crate::acme::requests::CertificateChain;
 use crate::base::log::event;
 use crate::base::secret::Secret;
 use crate::base::time;
 use crate::cert::bundle::{BundleError, CheckedBundle};
 use crate::cert::facts::{certificates, parse};
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 
 /// Why there is nothing to store.
-pub(super) enum NoChain {
+pub(super) enum ChainProblem {
     /// It can not be had now.
-    NotSent(Failed),
+    NotSent(AttemptError),
     /// The CA's own choice is not sound, and would be the same the next time.
-    NotSound(Failed),
+    NotSound(AttemptError),
 }
 
 impl Run<'_> {
@@ -27,12 +27,13 @@ impl Run<'_> {
         account: &Account,
         url: &str,
         key: &Secret<Vec<u8>>,
-    ) -> Result<CheckedBundle, NoChain> {
-        let checked = |download: &Download| {
+    ) -> Result<CheckedBundle, ChainProblem> {
+        let checked = |download: &CertificateChain| {
             let judged_at = download.date.unwrap_or_else(time::now);
             CheckedBundle::check(&download.chain, key.clone(), &self.wanted.entry.domains, judged_at)
         };
-        let first = self.ca.certificate(account, url).map_err(|e| NoChain::NotSent(of_acme(Stage::Download, &e)))?;
+        let first =
+            self.ca.certificate(account, url).map_err(|e| ChainProblem::NotSent(of_acme(Stage::Download, &e)))?;
         let own = checked(&first);
         let preferred = self.wanted.issuer.as_ref().and_then(|issuer| issuer.preferred_chain.as_deref());
         let preferred = preferred.filter(|name| own.as_ref().ok().and_then(root_of).as_deref() != Some(name));
@@ -61,10 +62,10 @@ impl Run<'_> {
         self.cleaned(own)
     }
 
-    fn cleaned(&self, bundle: Result<CheckedBundle, BundleError>) -> Result<CheckedBundle, NoChain> {
+    fn cleaned(&self, bundle: Result<CheckedBundle, BundleError>) -> Result<CheckedBundle, ChainProblem> {
         let bundle = bundle.map_err(|e| {
             let error = format!("what the CA sent is not stored: {e}");
-            NoChain::NotSound(Failed::new(Stage::Download, Severity::Policy, error))
+            ChainProblem::NotSound(AttemptError::new(Stage::Download, RetryClass::Policy, error))
         })?;
         if !bundle.dropped().is_empty() {
             let (secret, dropped) = (self.wanted.entry.main_secret(), bundle.dropped().join(", "));

@@ -6,33 +6,33 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::liveness;
-use crate::base::shared_str::Word;
-use crate::base::shutdown::Stop;
+use crate::base::shared_str::SharedStr;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
-use crate::policy::circuit::{Barred, Entry, Gates, Lane, Passage};
+use crate::policy::circuit::{CallResult, CircuitSet, DnsTarget, Entry, Unavailable};
 
 /// Guards the circuits.
 #[derive(Debug)]
-pub struct GateKeeper {
+pub struct Circuits {
     /// The lock guards counts only, and no input or output is done under it. What a panicking thread left is put right when its permit is
     /// dropped.
-    gates: Mutex<Gates>,
+    gates: Mutex<CircuitSet>,
     /// Somebody came out.
     left: Condvar,
     most: usize,
 }
 
-impl GateKeeper {
+impl Circuits {
     /// Circuits for so many attempts at a CA: one of them is never at the server where the others are.
-    pub fn new(workers: usize) -> GateKeeper {
-        GateKeeper { gates: Mutex::default(), left: Condvar::new(), most: workers.saturating_sub(1).max(1) }
+    pub fn new(workers: usize) -> Circuits {
+        Circuits { gates: Mutex::default(), left: Condvar::new(), most: workers.saturating_sub(1).max(1) }
     }
 
     /// Whether an attempt for `ca` may go in now.
     ///
     /// # Errors
     /// Why not.
-    pub fn admits(&self, lane: &Lane, ca: &Word) -> Result<(), Barred> {
+    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr) -> Result<(), Unavailable> {
         self.lock().admits(lane, ca, Entry { most: self.most, ..Entry::default() }, time::now())
     }
 
@@ -40,7 +40,7 @@ impl GateKeeper {
     ///
     /// # Errors
     /// Why the attempt may not go in.
-    pub fn reserve(&self, lane: &Lane) -> Result<Option<Trial<'_>>, Barred> {
+    pub fn reserve(&self, lane: &DnsTarget) -> Result<Option<Trial<'_>>, Unavailable> {
         let held = self.lock().reserve(lane, time::now())?;
         Ok(held.then(|| Trial { keeper: self, lane: lane.clone() }))
     }
@@ -51,15 +51,21 @@ impl GateKeeper {
     /// Why not.
     pub fn enter(
         &self,
-        lane: &Lane,
-        ca: &Word,
-        permits: &[Permit<'_>],
+        lane: &DnsTarget,
+        ca: &SharedStr,
+        permits: &[CircuitSlot<'_>],
         trials: &[Trial<'_>],
-    ) -> Result<Permit<'_>, Barred> {
+    ) -> Result<CircuitSlot<'_>, Unavailable> {
         let further = permits.iter().any(|p| p.lane.server == lane.server);
         let has_trial = trials.iter().any(|t| t.lane == *lane);
         self.lock().enter(lane, ca, Entry { most: self.most, further, has_trial }, time::now())?;
-        Ok(Permit { keeper: self, lane: lane.clone(), ca: ca.clone(), further, passage: Cell::new(Passage::Unknown) })
+        Ok(CircuitSlot {
+            keeper: self,
+            lane: lane.clone(),
+            ca: ca.clone(),
+            further,
+            passage: Cell::new(CallResult::Unknown),
+        })
     }
 
     /// Goes in to several servers, all or none: who held one while waiting for another could wait for ever. Waits `within` for a place, and
@@ -69,15 +75,15 @@ impl GateKeeper {
     /// Which one may not be entered, and why.
     pub fn enter_all<'k>(
         &'k self,
-        lanes: &[Lane],
-        ca: &Word,
+        lanes: &[DnsTarget],
+        ca: &SharedStr,
         trials: &[Trial<'_>],
         within: Duration,
-        stop: &Stop,
-    ) -> Result<Vec<Permit<'k>>, (Lane, Barred)> {
+        stop: &Shutdown,
+    ) -> Result<Vec<CircuitSlot<'k>>, (DnsTarget, Unavailable)> {
         let deadline = Deadline::after(within);
         loop {
-            let mut permits: Vec<Permit<'k>> = Vec::with_capacity(lanes.len());
+            let mut permits: Vec<CircuitSlot<'k>> = Vec::with_capacity(lanes.len());
             let barred = lanes.iter().find_map(|lane| match self.enter(lane, ca, &permits, trials) {
                 Ok(permit) => {
                     permits.push(permit);
@@ -87,7 +93,7 @@ impl GateKeeper {
             });
             let Some((lane, barred)) = barred else { return Ok(permits) };
             drop(permits);
-            let left = deadline.left().filter(|_| barred == Barred::Full && !stop.is_set());
+            let left = deadline.left().filter(|_| barred == Unavailable::Full && !stop.is_set());
             let Some(left) = left else { return Err((lane, barred)) };
             liveness::beat_within(left);
             let gates = self.lock();
@@ -97,7 +103,7 @@ impl GateKeeper {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Gates> {
+    fn lock(&self) -> MutexGuard<'_, CircuitSet> {
         self.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,8 +111,8 @@ impl GateKeeper {
 /// The right to the first try after a failure; given back when dropped.
 #[derive(Debug)]
 pub struct Trial<'k> {
-    keeper: &'k GateKeeper,
-    lane: Lane,
+    keeper: &'k Circuits,
+    lane: DnsTarget,
 }
 
 impl Drop for Trial<'_> {
@@ -117,29 +123,29 @@ impl Drop for Trial<'_> {
 
 /// Somebody is at a server; dropped when they come out.
 #[derive(Debug)]
-pub struct Permit<'k> {
-    keeper: &'k GateKeeper,
-    lane: Lane,
-    ca: Word,
+pub struct CircuitSlot<'k> {
+    keeper: &'k Circuits,
+    lane: DnsTarget,
+    ca: SharedStr,
     further: bool,
-    passage: Cell<Passage>,
+    passage: Cell<CallResult>,
 }
 
-impl Permit<'_> {
+impl CircuitSlot<'_> {
     /// Where.
-    pub fn lane(&self) -> &Lane {
+    pub fn lane(&self) -> &DnsTarget {
         &self.lane
     }
 
     /// How it went. What went badly once stays so.
-    pub fn went(&self, passage: Passage) {
-        if self.passage.get() != Passage::Bad {
+    pub fn went(&self, passage: CallResult) {
+        if self.passage.get() != CallResult::Bad {
             self.passage.set(passage);
         }
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for CircuitSlot<'_> {
     fn drop(&mut self) {
         self.keeper.lock().leave(&self.lane, &self.ca, self.further, self.passage.get(), time::now());
         self.keeper.left.notify_all();

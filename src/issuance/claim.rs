@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::base::clock::happened;
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Time};
-use crate::record::{self, InFlight, Record};
+use crate::record::{self, PendingOrder, Record};
 use crate::store::{Component, Store, StoreError};
 
-use super::{Context, Failed};
+use super::{AttemptError, Context};
 use crate::base::limits::CLAIM_KEPT;
 use crate::kube::object::SecretObject;
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 
 /// A record that is being worked on.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl<'s> Claim<'s> {
     ///
     /// # Errors
     /// When it can not be read, or was written by a newer program.
-    pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, Failed> {
+    pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, AttemptError> {
         Claim::open_record(store, record::reference(secret, own_namespace))
     }
 
@@ -39,11 +39,11 @@ impl<'s> Claim<'s> {
     ///
     /// # Errors
     /// When it can not be read, or was written by a newer program.
-    pub fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, Failed> {
-        let failed = |severity, error| Failed::new(Stage::Store, severity, error);
-        let current = store.secret(&at).map_err(|e| failed(Severity::Transient, e.to_string()))?;
+    pub fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, AttemptError> {
+        let failed = |severity, error| AttemptError::new(Stage::Store, severity, error);
+        let current = store.secret(&at).map_err(|e| failed(RetryClass::Transient, e.to_string()))?;
         let record =
-            Record::read(current.as_ref()).map_err(|e| failed(Severity::Policy, format!("the record {at} {e}")))?;
+            Record::read(current.as_ref()).map_err(|e| failed(RetryClass::Policy, format!("the record {at} {e}")))?;
         Ok(Claim { store, at, current, record })
     }
 
@@ -62,7 +62,7 @@ impl<'s> Claim<'s> {
     ///
     /// # Errors
     /// When it could not be written; a conflict says that another instance is at it.
-    pub fn save(&mut self) -> Result<(), Failed> {
+    pub fn save(&mut self) -> Result<(), AttemptError> {
         let data = self.record.data(time::now());
         let written = self.store.put_own(&self.at, self.current.as_ref(), Component::Record, record::TYPE, data);
         match written {
@@ -70,8 +70,12 @@ impl<'s> Claim<'s> {
                 self.current = Some(current);
                 Ok(())
             }
-            Err(StoreError::Conflict) => Err(Failed::busy(format!("another instance writes the record {}", self.at))),
-            Err(e) => Err(Failed::new(Stage::Store, Severity::Transient, format!("the record {}: {e}", self.at))),
+            Err(StoreError::Conflict) => {
+                Err(AttemptError::busy(format!("another instance writes the record {}", self.at)))
+            }
+            Err(e) => {
+                Err(AttemptError::new(Stage::Store, RetryClass::Transient, format!("the record {}: {e}", self.at)))
+            }
         }
     }
 
@@ -80,12 +84,12 @@ impl<'s> Claim<'s> {
     ///
     /// # Errors
     /// Who holds it.
-    pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), Failed> {
+    pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), AttemptError> {
         match &self.record.body.in_flight {
             Some(flight)
                 if !is_free(flight, &context.holder, longest_step, now) && !context.lead.succeeds(&flight.holder) =>
             {
-                Err(Failed::busy(format!("{} works on it since {}", flight.holder, flight.at)))
+                Err(AttemptError::busy(format!("{} works on it since {}", flight.holder, flight.at)))
             }
             Some(_) | None => Ok(()),
         }
@@ -93,7 +97,7 @@ impl<'s> Claim<'s> {
 }
 
 /// Nobody holds it, we do, its holder is known to be dead, or it was not heard of for long.
-fn is_free(flight: &InFlight, holder: &str, longest_step: Duration, now: Time) -> bool {
+fn is_free(flight: &PendingOrder, holder: &str, longest_step: Duration, now: Time) -> bool {
     flight.holder.is_empty()
         || flight.holder == holder
         || is_dead_process_here(&flight.holder, holder)
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn a_claim_is_free_for_its_holder_and_when_its_holder_is_gone() {
         let now = Time::from_unix(1_800_000_000);
-        let flight = |holder: &str| InFlight {
+        let flight = |holder: &str| PendingOrder {
             holder: holder.to_owned(),
             at: now,
             directory: String::new(),

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Failed;
+use super::AttemptError;
 use crate::acme::client::Client;
 use crate::base::limits::CA_CLIENTS_KEPT;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::config::issuers::Issuer;
 use crate::http::Http;
-use crate::http::tls::Trust;
+use crate::http::tls::TlsTrust;
 use crate::policy::Directory;
-use crate::policy::backoff::{Severity, Stage};
-use crate::sources::Wanted;
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::sources::CertificateSpec;
 use crate::store::Store;
 
 /// A directory URL as it was written, and the roots that its server is trusted by besides Mozilla's, in PEM.
@@ -21,35 +21,40 @@ type Place = (String, Vec<u8>);
 
 /// Clients for the CAs, shared by all workers.
 #[derive(Debug)]
-pub struct Cas {
+pub struct AcmeClients {
     default: Directory,
     /// Of the command line; for every CA.
     roots_pem: Vec<u8>,
     /// The proxy on the way to every CA.
     proxy: Option<String>,
-    stop: Stop,
+    stop: Shutdown,
     clients: Mutex<HashMap<Place, Arc<Client>>>,
 }
 
-impl Cas {
+impl AcmeClients {
     /// Clients for `default`, which entries without an issuer use, and others. Roots of trust and proxy are those of the command line.
     ///
     /// # Errors
     /// What is wrong with the roots or the proxy.
-    pub fn new(default: Directory, roots_pem: Vec<u8>, proxy: Option<String>, stop: Stop) -> Result<Cas, String> {
-        let cas = Cas { default, roots_pem, proxy, stop, clients: Mutex::default() };
+    pub fn new(
+        default: Directory,
+        roots_pem: Vec<u8>,
+        proxy: Option<String>,
+        stop: Shutdown,
+    ) -> Result<AcmeClients, String> {
+        let cas = AcmeClients { default, roots_pem, proxy, stop, clients: Mutex::default() };
         cas.get(&cas.default, Vec::new())?;
         Ok(cas)
     }
 
     /// The directory that nobody chose, where a certificate is to come from it.
-    pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w Wanted>) -> Option<&Directory> {
+    pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w CertificateSpec>) -> Option<&Directory> {
         let is_unchosen = !self.default.is_explicit() && wanted.any(|wanted| wanted.issuer.is_none());
         is_unchosen.then_some(&self.default)
     }
 
     /// The directory that a certificate is to come from.
-    pub fn directory(&self, wanted: &Wanted) -> Directory {
+    pub fn directory(&self, wanted: &CertificateSpec) -> Directory {
         wanted.issuer.as_ref().map_or_else(|| self.default.clone(), |issuer| Directory::new(&issuer.directory, true))
     }
 
@@ -57,8 +62,8 @@ impl Cas {
     ///
     /// # Errors
     /// When the Secret with its roots can not be read or used.
-    pub fn client(&self, store: &Store, wanted: &Wanted) -> Result<Arc<Client>, Failed> {
-        let failed = |e: String| Failed::new(Stage::Account, Severity::Transient, e);
+    pub fn client(&self, store: &Store, wanted: &CertificateSpec) -> Result<Arc<Client>, AttemptError> {
+        let failed = |e: String| AttemptError::new(Stage::Account, RetryClass::Transient, e);
         let roots = match wanted.issuer.as_deref() {
             Some(Issuer { ca_secret: Some(at), .. }) => roots_of(store, at).map_err(failed)?,
             Some(_) | None => Vec::new(),
@@ -77,7 +82,7 @@ impl Cas {
             return Ok(client.clone());
         }
         let roots_pem = [&self.roots_pem[..], b"\n", &roots].concat();
-        let trust = Trust { public_roots: true, roots_pem, ..Trust::default() };
+        let trust = TlsTrust { public_roots: true, roots_pem, ..TlsTrust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
         let client = Arc::new(Client::new(http, directory, self.stop.clone()));
         // Roots that were exchanged left one behind that nobody uses.
@@ -100,7 +105,7 @@ fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
     let roots =
         secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;
     // Alone first: a text without a certificate would otherwise pass unnoticed beside the public roots.
-    let own = Trust { roots_pem: roots.expose().clone(), ..Trust::default() };
+    let own = TlsTrust { roots_pem: roots.expose().clone(), ..TlsTrust::default() };
     own.config().map_err(|e| format!("`caSecretName`: the data key `ca.crt` of the Secret {at}: {e}"))?;
     Ok(roots.expose().clone())
 }

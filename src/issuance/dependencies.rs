@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::account;
-use super::clients::Cas;
+use super::clients::AcmeClients;
 use crate::base::name::ObjectRef;
 use crate::kube::rbac::{Kind, Names};
 use crate::record;
-use crate::sources::Wishes;
+use crate::sources::Desired;
 
 /// The Secrets of all wishes, with the accounts and records that are kept for them in our own namespace.
-pub fn objects(wishes: &Wishes, cas: &Cas, own_namespace: &str) -> BTreeMap<String, Names> {
+pub fn objects(wishes: &Desired, cas: &AcmeClients, own_namespace: &str) -> BTreeMap<String, Names> {
     let mut objects = BTreeMap::<String, Names>::new();
     let mut add = |kind: Kind, at: &ObjectRef| {
         objects.entry(at.namespace.to_string()).or_default().entry(kind).or_default().insert(at.name.to_string());

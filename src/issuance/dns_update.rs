@@ -6,26 +6,26 @@ use std::collections::BTreeSet;
 use std::slice;
 
 use super::circuits::Trial;
-use super::{Context, Failed};
+use super::{AttemptError, Context};
 use crate::base::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
 use crate::base::log::event;
 use crate::base::name::{DnsName, ObjectRef};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Deadline, Time};
 use crate::config::dns::Transport;
 use crate::dns::client::{Client, UpdateError};
-use crate::dns::tsig::Rejected;
+use crate::dns::tsig::ValidationError;
 use crate::dns::tsig_key::{self, TsigKey};
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::update_error::Attempt;
 use crate::dns::wire::Rcode;
 use crate::dns::zone::{Server, zone_shown_to};
-use crate::policy::circuit::{Lane, Passage};
-use crate::record::{Leftover, Published};
+use crate::policy::circuit::{CallResult, DnsTarget};
+use crate::record::{LeftBehind, Presented};
 use crate::store::Store;
 
 /// Why an UPDATE was done nowhere.
-pub(super) struct NotDone {
+pub(super) struct UpdateOutcome {
     /// A name that had to be in use is not.
     pub(super) unused_name: bool,
     /// Each server that was asked said no: nothing was changed.
@@ -49,7 +49,7 @@ pub(super) fn send(
     keys: &[TsigKey],
     update: &Update<'_>,
     transport: Transport,
-) -> Result<(Server, TsigKey), NotDone> {
+) -> Result<(Server, TsigKey), UpdateOutcome> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
     let (mut said, mut refused, mut verified, mut not_primary) = (Vec::new(), true, false, None);
     for (rank, server) in servers.iter().enumerate() {
@@ -70,7 +70,7 @@ pub(super) fn send(
                 return Ok((server.clone(), key.clone()));
             };
             if error == UpdateError::Refused(Rcode::NXDOMAIN) {
-                return Err(NotDone {
+                return Err(UpdateOutcome {
                     unused_name: true,
                     refused,
                     verified: true,
@@ -87,8 +87,10 @@ pub(super) fn send(
             elsewhere = matches!(error, UpdateError::Unreachable(_) | UpdateError::NotSent(_));
             elsewhere |= is_not_primary(&error) || !is_primary && could_be_a_secondary(&error);
             // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
-            let another_key =
-                matches!(error, UpdateError::Rejected(Rejected::Explained(_) | Rejected::Unsigned(Rcode::REFUSED)));
+            let another_key = matches!(
+                error,
+                UpdateError::Rejected(ValidationError::Explained(_) | ValidationError::Unsigned(Rcode::REFUSED))
+            );
             said.push((Attempt { server, update, key, at }, error, is_primary));
             if !another_key {
                 break;
@@ -102,7 +104,7 @@ pub(super) fn send(
         let names = refused_alone(client, attempt, error, *is_primary, transport, deadline);
         attempt.sentence_about(error, &names)
     });
-    Err(NotDone { unused_name: false, refused, verified, not_primary, said: said.collect::<Vec<_>>().join("; ") })
+    Err(UpdateOutcome { unused_name: false, refused, verified, not_primary, said: said.collect::<Vec<_>>().join("; ") })
 }
 
 /// Those of several names that are refused when they are asked for alone; none where that is not to be found out. BIND and PowerDNS say so
@@ -119,7 +121,7 @@ fn refused_alone(
     let owners: BTreeSet<&DnsName> = values.iter().map(|value| &value.owner).collect();
     let may_mean_a_name = match error {
         UpdateError::Refused(rcode) => *rcode == Rcode::REFUSED,
-        UpdateError::Rejected(Rejected::Explained(rcode)) => is_primary && *rcode == Rcode::BADKEY,
+        UpdateError::Rejected(ValidationError::Explained(rcode)) => is_primary && *rcode == Rcode::BADKEY,
         UpdateError::Rejected(_) | UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
     };
     let is_refused = |owner: &DnsName| {
@@ -134,12 +136,15 @@ fn refused_alone(
 }
 
 fn is_not_primary(error: &UpdateError) -> bool {
-    matches!(error, UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(Rejected::Unsigned(Rcode::NOTAUTH)))
+    matches!(
+        error,
+        UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOTAUTH))
+    )
 }
 
 /// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
 /// sent to: the world may be shown another view.
-pub(super) fn zone_of_key(client: &Client, not_done: &NotDone, values: &[TxtValue]) -> Option<DnsName> {
+pub(super) fn zone_of_key(client: &Client, not_done: &UpdateOutcome, values: &[TxtValue]) -> Option<DnsName> {
     let (server, key) = not_done.not_primary.as_deref()?;
     let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
     values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
@@ -149,10 +154,10 @@ pub(super) fn zone_of_key(client: &Client, not_done: &NotDone, values: &[TxtValu
 /// NOTIMP.
 fn could_be_a_secondary(error: &UpdateError) -> bool {
     match error {
-        UpdateError::Refused(rcode) | UpdateError::Rejected(Rejected::Unsigned(rcode)) => {
+        UpdateError::Refused(rcode) | UpdateError::Rejected(ValidationError::Unsigned(rcode)) => {
             matches!(*rcode, Rcode::REFUSED | Rcode::SERVFAIL | Rcode::NOTIMP)
         }
-        UpdateError::Rejected(rejected) => matches!(rejected, Rejected::Explained(_)),
+        UpdateError::Rejected(rejected) => matches!(rejected, ValidationError::Explained(_)),
         UpdateError::Unreachable(_) | UpdateError::NotSent(_) => false,
     }
 }
@@ -171,23 +176,24 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
 }
 
 /// Deletes exactly these values.
-fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
+fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
     // They may be what another replica waits for the CA to see.
     context.lead.check().map_err(|failed| failed.error)?;
     let keys = read_keys(&context.store, &published.key)?;
-    let Published { zone, server, address, transport, values, .. } = published;
+    let Presented { zone, server, address, transport, values, .. } = published;
     let left = |said: String| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
         format!("TXT values at {owners} are left behind: {said}")
     };
-    let lane = Lane { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
-    let trial = context.gates.reserve(&lane).map_err(|barred| left(Failed::barred(lane.clone(), barred).error))?;
+    let lane = DnsTarget { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
+    let trial =
+        context.gates.reserve(&lane).map_err(|barred| left(AttemptError::barred(lane.clone(), barred).error))?;
     let trials: Vec<Trial<'_>> = trial.into_iter().collect();
     // Withdrawals have places of their own: an attempt must not wait for one that holds its values.
     let entered =
-        context.gates.enter_all(slice::from_ref(&lane), &Word::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
-    let permits = entered.map_err(|(lane, barred)| left(Failed::barred(lane, barred).error))?;
+        context.gates.enter_all(slice::from_ref(&lane), &SharedStr::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
+    let permits = entered.map_err(|(lane, barred)| left(AttemptError::barred(lane, barred).error))?;
     let server = Server { label: server.clone(), address: *address };
     let delete = |zone: &DnsName| {
         let update = Update { zone, action: Action::Delete, values };
@@ -198,18 +204,18 @@ fn withdraw(context: &Context, published: &Published) -> Result<(), String> {
         Some(other) if other != *zone => delete(&other),
         _ => Err(e),
     });
-    let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
+    let passage = if done.as_ref().err().is_none_or(|e| e.verified) { CallResult::Good } else { CallResult::Bad };
     permits.iter().for_each(|permit| permit.went(passage));
     done.map(|_| ()).map_err(|e| left(e.said))
 }
 
 /// Withdraws each, the last published first, and returns what is left behind.
-pub fn withdraw_each(context: &Context, published: Vec<Published>, since: Time) -> Vec<Leftover> {
+pub fn withdraw_each(context: &Context, published: Vec<Presented>, since: Time) -> Vec<LeftBehind> {
     let mut left = Vec::new();
     for published in published.into_iter().rev() {
         if let Err(error) = withdraw(context, &published) {
             event!(warn, "left-behind", zone = published.zone, error = error);
-            left.push(Leftover { since, published });
+            left.push(LeftBehind { since, published });
         }
     }
     left

@@ -7,12 +7,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Failed;
+use super::AttemptError;
 use crate::base::time::Stopwatch;
 
 /// Until when this replica leads.
 #[derive(Debug)]
-pub struct Leadership {
+pub struct LeaderStatus {
     clock: Stopwatch,
     /// Milliseconds on `clock`; [`ALONE`] is for ever.
     until: AtomicU64,
@@ -22,15 +22,15 @@ pub struct Leadership {
 
 const ALONE: u64 = u64::MAX;
 
-impl Leadership {
+impl LeaderStatus {
     /// There is no election: this replica leads.
-    pub fn alone() -> Leadership {
-        Leadership { clock: Stopwatch::start(), until: AtomicU64::new(ALONE), lease: None }
+    pub fn alone() -> LeaderStatus {
+        LeaderStatus { clock: Stopwatch::start(), until: AtomicU64::new(ALONE), lease: None }
     }
 
     /// The Lease of this name decides; until then this replica does not lead.
-    pub fn by_lease(lease: &str) -> Leadership {
-        Leadership { clock: Stopwatch::start(), until: AtomicU64::new(0), lease: Some(lease.to_owned()) }
+    pub fn by_lease(lease: &str) -> LeaderStatus {
+        LeaderStatus { clock: Stopwatch::start(), until: AtomicU64::new(0), lease: Some(lease.to_owned()) }
     }
 
     /// The time on the clock that it is measured by.
@@ -58,10 +58,10 @@ impl Leadership {
     ///
     /// # Errors
     /// When it does not. That is counted as nobody's failure: who leads now goes on.
-    pub fn check(&self) -> Result<(), Failed> {
+    pub fn check(&self) -> Result<(), AttemptError> {
         match self.leading() {
             true => Ok(()),
-            false => Err(Failed::busy("this replica does not lead any more".to_owned())),
+            false => Err(AttemptError::busy("this replica does not lead any more".to_owned())),
         }
     }
 
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn it_leads_until_a_time_and_then_not_any_more_without_anybody_saying_so() {
-        let lead = Leadership::by_lease("notariat");
+        let lead = LeaderStatus::by_lease("notariat");
         assert!(!lead.leading() && lead.check().is_err_and(|failed| failed.uncounted));
         lead.lead_until(Some(lead.now() + Duration::from_secs(3600)));
         assert!(lead.leading() && lead.check().is_ok());
@@ -97,12 +97,12 @@ mod tests {
         lead.lead_until(None);
         assert!(!lead.leading());
         lead.lead_alone();
-        assert!(lead.leading() && Leadership::alone().leading());
+        assert!(lead.leading() && LeaderStatus::alone().leading());
     }
 
     #[test]
     fn claims_made_under_the_same_lease_are_over_for_its_holder_and_for_nobody_else() {
-        let lead = Leadership::by_lease("notariat");
+        let lead = LeaderStatus::by_lease("notariat");
         let before = lead.sign("pod-a/1");
         assert_eq!(before, "pod-a/1@notariat");
         assert!(!lead.succeeds(&before), "it stands by");
@@ -113,6 +113,6 @@ mod tests {
         }
         lead.lead_alone();
         assert!(!lead.succeeds(&before), "the other one may lead alone as well");
-        assert_eq!(Leadership::alone().sign("pod-a/1"), "pod-a/1");
+        assert_eq!(LeaderStatus::alone().sign("pod-a/1"), "pod-a/1");
     }
 }

@@ -28,7 +28,7 @@ use crate::base::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::key::CertificateKey;
@@ -36,23 +36,23 @@ use crate::config::namespaces::Namespaces;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::kube::client::Client as KubeClient;
-use crate::kube::recorder::Reporter;
-use crate::policy::backoff::{Severity, Stage};
+use crate::kube::recorder::EventRecorder;
+use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::ca_limits::scope_of;
-use crate::policy::circuit::{Barred, Lane};
-use crate::sources::Wanted;
+use crate::policy::circuit::{DnsTarget, Unavailable};
+use crate::sources::CertificateSpec;
 use crate::store::Store;
-use account::{Accounts, Office};
-use chain::NoChain;
-use circuits::GateKeeper;
+use account::{AccountStore, Accounts};
+use chain::ChainProblem;
+use circuits::Circuits;
 use claim::Claim;
-use clients::Cas;
+use clients::AcmeClients;
 use dns01::Places;
-use leadership::Leadership;
-use order::{Run, Started};
+use leadership::LeaderStatus;
+use order::{OpenOrder, Run};
 use probe::Probes;
-use rate_limits::{Limit, Limits};
-use renewal_schedule::Questions;
+use rate_limits::{RateLimit, RateLimits};
+use renewal_schedule::RenewalInfoSchedule;
 
 /// What every attempt shares.
 #[derive(Debug)]
@@ -62,27 +62,27 @@ pub struct Context {
     /// The API server they are on; none when they are files.
     pub kube: Option<Arc<KubeClient>>,
     /// The CAs.
-    pub cas: Cas,
+    pub cas: AcmeClients,
     /// Their accounts.
     pub accounts: Accounts,
     /// Talks to DNS servers.
     pub dns: client::Client,
     /// When CAs are asked for renewal information.
-    pub questions: Questions,
+    pub questions: RenewalInfoSchedule,
     /// Whether the program runs until it is stopped: what is remembered in memory serves again.
     pub runs_on: bool,
     /// For names and zones.
     pub resolver: Resolver,
     /// The gates before DNS servers.
-    pub gates: GateKeeper,
+    pub gates: Circuits,
     /// The gates that CAs have closed.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// How the last probes of zones went.
     pub probes: Probes,
     /// Takes what users of the cluster are told.
-    pub report: Reporter,
+    pub report: EventRecorder,
     /// Set when the program stops.
-    pub stop: Stop,
+    pub stop: Shutdown,
     /// Our namespace: records and accounts are there.
     pub namespace: String,
     /// Those whose Secrets may be used.
@@ -92,16 +92,16 @@ pub struct Context {
     /// This process, in claims.
     pub holder: String,
     /// Whether this replica may do anything outside.
-    pub lead: Leadership,
+    pub lead: LeaderStatus,
 }
 
 /// Why an attempt ended without a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct AttemptError {
     /// Where.
     pub stage: Stage,
     /// How soon another attempt makes sense.
-    pub severity: Severity,
+    pub severity: RetryClass,
     /// What happened, one sentence.
     pub error: String,
     /// Until when the CA asked us to wait.
@@ -109,21 +109,21 @@ pub struct Failed {
     /// It is nobody's failure and is not counted: another instance works on it, or the program stops.
     pub uncounted: bool,
     /// The circuit of the DNS server where it failed, or that it was turned away from.
-    pub lane: Option<Box<Lane>>,
+    pub lane: Option<Box<DnsTarget>>,
     /// It was turned away from there.
-    pub barred: Option<Barred>,
+    pub barred: Option<Unavailable>,
     /// The CA did not answer.
     pub silent: bool,
     /// The CA's limit that was met.
-    pub limit: Option<Box<Limit>>,
+    pub limit: Option<Box<RateLimit>>,
     /// The names that the CA did not find answered.
     pub not_validated: Vec<DnsName>,
 }
 
-impl Failed {
+impl AttemptError {
     /// A failure.
-    pub fn new(stage: Stage, severity: Severity, error: String) -> Failed {
-        Failed {
+    pub fn new(stage: Stage, severity: RetryClass, error: String) -> AttemptError {
+        AttemptError {
             stage,
             severity,
             error,
@@ -138,25 +138,25 @@ impl Failed {
     }
 
     /// A library panicked.
-    pub fn inside() -> Failed {
+    pub fn inside() -> AttemptError {
         let sentence = "a fault inside notariat; please report it with the lines before".to_owned();
-        Failed::new(Stage::Order, Severity::Transient, sentence)
+        AttemptError::new(Stage::Order, RetryClass::Transient, sentence)
     }
 
     /// A DNS server failed lately, or enough are there already.
-    pub fn barred(lane: Lane, barred: Barred) -> Failed {
+    pub fn barred(lane: DnsTarget, barred: Unavailable) -> AttemptError {
         let error = barred.sentence(&lane);
-        Failed {
+        AttemptError {
             uncounted: true,
             lane: Some(Box::new(lane)),
             barred: Some(barred),
-            ..Failed::new(Stage::Publish, Severity::Transient, error)
+            ..AttemptError::new(Stage::Publish, RetryClass::Transient, error)
         }
     }
 
     /// Somebody else is at it.
-    pub fn busy(error: String) -> Failed {
-        Failed { uncounted: true, ..Failed::new(Stage::Store, Severity::Transient, error) }
+    pub fn busy(error: String) -> AttemptError {
+        AttemptError { uncounted: true, ..AttemptError::new(Stage::Store, RetryClass::Transient, error) }
     }
 }
 
@@ -176,11 +176,11 @@ const POLICY: [&str; 10] = [
 ];
 
 /// What an error of the CA means for the next attempt.
-pub fn of_acme(stage: Stage, error: &AcmeError) -> Failed {
+pub fn of_acme(stage: Stage, error: &AcmeError) -> AttemptError {
     let severity = match error {
-        AcmeError::Problem { problem, .. } if POLICY.contains(&problem.word()) => Severity::Policy,
+        AcmeError::Problem { problem, .. } if POLICY.contains(&problem.word()) => RetryClass::Policy,
         AcmeError::Problem { .. } | AcmeError::Network(_) | AcmeError::Unusable { .. } | AcmeError::Stopped => {
-            Severity::Transient
+            RetryClass::Transient
         }
     };
     let retry_after = match error {
@@ -194,17 +194,23 @@ pub fn of_acme(stage: Stage, error: &AcmeError) -> Failed {
     let retry_after = retry_after.map(|at| at.min(time::now() + RETRY_AFTER_MAX));
     let uncounted = *error == AcmeError::Stopped;
     let silent = matches!(error, AcmeError::Network(_));
-    Failed { retry_after, uncounted, silent, limit: limit_of(error), ..Failed::new(stage, severity, error.to_string()) }
+    AttemptError {
+        retry_after,
+        uncounted,
+        silent,
+        limit: limit_of(error),
+        ..AttemptError::new(stage, severity, error.to_string())
+    }
 }
 
 /// The limit that an error of the CA speaks of. Without a Retry-After: an hour, and a minute for a CA that is overloaded.
-fn limit_of(error: &AcmeError) -> Option<Box<Limit>> {
+fn limit_of(error: &AcmeError) -> Option<Box<RateLimit>> {
     let AcmeError::Problem { status, problem, retry_after, .. } = error else { return None };
     let scope = scope_of(*status, &problem.to_string())?;
     let passing = *status == 503;
     let wait = if passing { Duration::from_secs(60) } else { RATE_LIMIT_WAIT };
     let until = retry_after.unwrap_or(time::now() + wait).min(time::now() + RETRY_AFTER_MAX);
-    Some(Box::new(Limit { scope, until, passing }))
+    Some(Box::new(RateLimit { scope, until, passing }))
 }
 
 /// Obtains a certificate for `wanted`. The claim was taken by the caller, who also stores what comes back and settles the record.
@@ -215,16 +221,16 @@ fn limit_of(error: &AcmeError) -> Option<Box<Limit>> {
 /// Where it failed, why, and how soon to try again.
 pub fn issue(
     context: &Context,
-    wanted: &Wanted,
+    wanted: &CertificateSpec,
     claim: &mut Claim<'_>,
     counted: bool,
     reuse: Option<CertificateKey>,
     places: Option<Places<'_>>,
-) -> Result<CheckedBundle, Failed> {
+) -> Result<CheckedBundle, AttemptError> {
     let names = wanted.entry.order_names();
     let ca = &*context.cas.client(&context.store, wanted)?;
     let run = Run { context, ca, wanted, names: &names };
-    let learned = |failed: Failed| {
+    let learned = |failed: AttemptError| {
         context.limits.learn(run.office(), wanted, &names, &failed);
         failed
     };
@@ -232,7 +238,7 @@ pub fn issue(
     attempt(&run, account.clone(), claim, counted, reuse, places).map_err(learned).map_err(|failed| {
         // The CA may have refused a key that the account had until a moment ago.
         let is_old = run.account(None).is_ok_and(|now| now.key.thumbprint() != account.key.thumbprint());
-        Failed { severity: if is_old { Severity::Transient } else { failed.severity }, ..failed }
+        AttemptError { severity: if is_old { RetryClass::Transient } else { failed.severity }, ..failed }
     })
 }
 
@@ -241,8 +247,14 @@ pub fn issue(
 ///
 /// # Errors
 /// When it can not be had, or the gate is closed.
-pub fn reach(context: &Context, wanted: &Wanted, ca: &Client, names: &[Domain], is_new: bool) -> Result<(), Failed> {
-    let office = Office { store: &context.store, ca, own_namespace: &context.namespace };
+pub fn reach(
+    context: &Context,
+    wanted: &CertificateSpec,
+    ca: &Client,
+    names: &[Domain],
+    is_new: bool,
+) -> Result<(), AttemptError> {
+    let office = AccountStore { store: &context.store, ca, own_namespace: &context.namespace };
     if is_new {
         check_gate(context, office, wanted, names)?;
     }
@@ -254,10 +266,15 @@ pub fn reach(context: &Context, wanted: &Wanted, ca: &Client, names: &[Domain], 
     Err(failed)
 }
 
-fn check_gate(context: &Context, office: Office<'_>, wanted: &Wanted, names: &[Domain]) -> Result<(), Failed> {
+fn check_gate(
+    context: &Context,
+    office: AccountStore<'_>,
+    wanted: &CertificateSpec,
+    names: &[Domain],
+) -> Result<(), AttemptError> {
     let Some(closed) = context.limits.closed(&office.reference(wanted), names, time::now()) else { return Ok(()) };
     let error = format!("the CA takes no order of these names before {}: {}", closed.until, closed.said);
-    Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
+    Err(AttemptError { uncounted: true, ..AttemptError::new(Stage::Order, RetryClass::Transient, error) })
 }
 
 fn attempt<'a>(
@@ -267,14 +284,14 @@ fn attempt<'a>(
     counted: bool,
     reuse: Option<CertificateKey>,
     places: Option<Places<'a>>,
-) -> Result<CheckedBundle, Failed> {
+) -> Result<CheckedBundle, AttemptError> {
     let Run { ca, wanted, names, .. } = *run;
     let mut started = run.order(account, claim, reuse, places)?;
     let proved = match next(&started.answer.body, false) {
         Next::Authorize => Some(run.prove(&mut started, claim)?),
         Next::Finalize | Next::Wait | Next::Download(_) | Next::Failed(_) => None,
     };
-    let Started { account, url, answer, .. } = started;
+    let OpenOrder { account, url, answer, .. } = started;
     let mut answer = proved.unwrap_or(answer);
     // Left over from an earlier life of this order; `prove` has withdrawn its own.
     run.withdraw_all(claim);
@@ -284,13 +301,13 @@ fn attempt<'a>(
         answer = match next(&answer.body, finalized) {
             Next::Authorize => {
                 let error = "the order fell back to pending".to_owned();
-                return Err(Failed::new(Stage::Finalize, Severity::Transient, error));
+                return Err(AttemptError::new(Stage::Finalize, RetryClass::Transient, error));
             }
             Next::Finalize => {
                 run.context.lead.check()?;
                 count(claim, names, ca.directory_url(), counted)?;
                 let key = key_in(claim)?;
-                let csr = key.request(names).map_err(|e| Failed::new(Stage::Finalize, Severity::Policy, e))?;
+                let csr = key.request(names).map_err(|e| AttemptError::new(Stage::Finalize, RetryClass::Policy, e))?;
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
                 match ca.finalize(&account, &answer.body.finalize, &csr) {
@@ -307,8 +324,8 @@ fn attempt<'a>(
             Next::Download(certificate) => break certificate,
             Next::Failed(problem) => {
                 claim.record.body.in_flight = None;
-                let severity = if finalized { Severity::Policy } else { Severity::Validation };
-                return Err(Failed::new(Stage::Finalize, severity, format!("the order failed: {problem}")));
+                let severity = if finalized { RetryClass::Policy } else { RetryClass::Validation };
+                return Err(AttemptError::new(Stage::Finalize, severity, format!("the order failed: {problem}")));
             }
         };
     };
@@ -316,8 +333,8 @@ fn attempt<'a>(
     event!(debug, "finalized", secret = wanted.entry.main_secret(), certificate = certificate);
     let key = claim.record.next_key.clone().unwrap_or_default();
     run.download(&account, &certificate, &key).map_err(|none| match none {
-        NoChain::NotSent(failed) => failed,
-        NoChain::NotSound(failed) => {
+        ChainProblem::NotSent(failed) => failed,
+        ChainProblem::NotSound(failed) => {
             // The same order would give the same certificate again.
             claim.record.body.in_flight = None;
             failed
@@ -326,7 +343,7 @@ fn attempt<'a>(
 }
 
 /// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.
-fn count(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool) -> Result<(), Failed> {
+fn count(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool) -> Result<(), AttemptError> {
     let now = time::now();
     let body = &mut claim.record.body;
     if let Some(flight) = &mut body.in_flight {
@@ -339,11 +356,11 @@ fn count(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool
     claim.save()
 }
 
-fn key_in(claim: &Claim<'_>) -> Result<CertificateKey, Failed> {
+fn key_in(claim: &Claim<'_>) -> Result<CertificateKey, AttemptError> {
     let pem = claim.record.next_key.as_ref().map(Secret::expose);
     let key = pem.and_then(|pem| CertificateKey::from_pem(pem).ok());
     key.ok_or_else(|| {
-        Failed::new(Stage::Finalize, Severity::Transient, "the key of the order can not be read".to_owned())
+        AttemptError::new(Stage::Finalize, RetryClass::Transient, "the key of the order can not be read".to_owned())
     })
 }
 
@@ -361,10 +378,10 @@ mod tests {
             of_acme(Stage::Order, &AcmeError::Problem { what, status: 400, problem, retry_after: None }).severity
         };
         for word in ["rejectedIdentifier", "unsupportedIdentifier", "badCSR", "caa", "invalidProfile", "unauthorized"] {
-            assert_eq!(severity(word), Severity::Policy, "{word}");
+            assert_eq!(severity(word), RetryClass::Policy, "{word}");
         }
         for word in ["serverInternal", "malformed", "rateLimited", "connection", "dns", ""] {
-            assert_eq!(severity(word), Severity::Transient, "{word}");
+            assert_eq!(severity(word), RetryClass::Transient, "{word}");
         }
     }
 }

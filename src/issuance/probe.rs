@@ -7,17 +7,17 @@ use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::circuits::Permit;
-use super::dns01::{Batch, Places};
-use super::{Context, Failed};
+use super::circuits::CircuitSlot;
+use super::dns01::{Places, ZoneUpdate};
+use super::{AttemptError, Context};
 use crate::base::limits::PROBE_EVERY;
 use crate::base::log::event;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::time::{self, Time};
 use crate::dns::zone::Target;
-use crate::policy::backoff::{Severity, Stage};
-use crate::record::Published;
-use crate::sources::Wanted;
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::record::Presented;
+use crate::sources::CertificateSpec;
 
 /// How the last probe of a zone with a key went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn is_due(last: Option<&Probe>, now: Time) -> bool {
 ///
 /// # Errors
 /// When a name has no zone, or a zone would not take an UPDATE. Both were said in the log.
-pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
+pub fn probe(context: &Context, wanted: &CertificateSpec) -> Result<(), AttemptError> {
     let names = wanted.entry.order_names();
     let is_due = |target: &Target| context.probes.is_due(&target.zone, &target.key, time::now());
     let places = Places::find_some(context, wanted, &names, &is_due).inspect_err(|failed| {
@@ -98,14 +98,19 @@ pub fn probe(context: &Context, wanted: &Wanted) -> Result<(), Failed> {
         if context.probes.begin(zone, key, time::now())
             && let Err(error) = probe_zone(context, wanted, batch, &permits)
         {
-            result = Err(Failed::new(Stage::Publish, Severity::Transient, error));
+            result = Err(AttemptError::new(Stage::Publish, RetryClass::Transient, error));
         }
     }
     result
 }
 
-fn probe_zone(context: &Context, wanted: &Wanted, mut batch: Batch, permits: &[Permit<'_>]) -> Result<(), String> {
-    let (Published { zone, key, .. }, at) = (&batch.published.clone(), time::now());
+fn probe_zone(
+    context: &Context,
+    wanted: &CertificateSpec,
+    mut batch: ZoneUpdate,
+    permits: &[CircuitSlot<'_>],
+) -> Result<(), String> {
+    let (Presented { zone, key, .. }, at) = (&batch.published.clone(), time::now());
     let done = batch.delete(&context.dns, permits, wanted.entry.dns.transport);
     let changed = context.probes.end(zone, key, at, done.as_ref().map(|_| ()).map_err(String::clone));
     match &done {

@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Failed;
-use super::account::Office;
+use super::AttemptError;
+use super::account::AccountStore;
 use crate::base::limits::{CLOSED_GATES_MAX, LIMITS_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::{self, Time};
 use crate::policy::ca_limits::{Closed, Scope, closed, failed_too_often};
-use crate::sources::Wanted;
+use crate::sources::CertificateSpec;
 
 /// The gates of all accounts.
 #[derive(Debug, Default)]
-pub struct Limits(Mutex<State>);
+pub struct RateLimits(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -53,7 +53,7 @@ impl State {
 
 /// A limit that an error of the CA speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
+pub struct RateLimit {
     /// Whom it is for, when the words say so.
     pub scope: Scope,
     /// Until when.
@@ -68,7 +68,7 @@ const FAILURE_KEPT: Duration = Duration::from_secs(3600);
 /// Two refusals of different names within this time, of a kind that is not understood, are taken for one of the account.
 const SAME_REFUSAL: Duration = Duration::from_secs(600);
 
-impl Limits {
+impl RateLimits {
     /// The gate that is closed for an order of these names with this account.
     pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<Closed> {
         let state = self.state();
@@ -103,7 +103,7 @@ impl Limits {
     }
 
     /// Learns from a failed attempt, and writes what it learned into the account's Secret.
-    pub fn learn(&self, office: Office<'_>, wanted: &Wanted, names: &[Domain], failed: &Failed) {
+    pub fn learn(&self, office: AccountStore<'_>, wanted: &CertificateSpec, names: &[Domain], failed: &AttemptError) {
         let (account, now) = (office.reference(wanted), time::now());
         let Some(new) = self.judge(&account, names, failed, now) else { return };
         event!(
@@ -133,7 +133,7 @@ impl Limits {
     }
 
     /// The gate that a failure closes, if it does.
-    fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &Failed, now: Time) -> Option<Closed> {
+    fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &AttemptError, now: Time) -> Option<Closed> {
         let mut state = self.state();
         state.prune(now);
         for name in &failed.not_validated {
@@ -166,38 +166,38 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::backoff::{Severity, Stage};
+    use crate::policy::backoff::{RetryClass, Stage};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    fn refused(scope: Scope, passing: bool) -> Failed {
-        let limit = Some(Box::new(Limit { scope, until: NOW + Duration::from_secs(7200), passing }));
-        Failed { limit, ..Failed::new(Stage::Order, Severity::Transient, "too many".to_owned()) }
+    fn refused(scope: Scope, passing: bool) -> AttemptError {
+        let limit = Some(Box::new(RateLimit { scope, until: NOW + Duration::from_secs(7200), passing }));
+        AttemptError { limit, ..AttemptError::new(Stage::Order, RetryClass::Transient, "too many".to_owned()) }
     }
 
     #[test]
     fn a_refusal_that_is_not_understood_is_the_accounts_when_two_name_sets_meet_it() {
-        let (limits, account) = (Limits::default(), ObjectRef::parse("a", "ns").unwrap());
+        let (limits, account) = (RateLimits::default(), ObjectRef::parse("a", "ns").unwrap());
         let names = |name: &str| vec![Domain::parse(name).unwrap()];
         let scope =
-            |name: &str, failed: &Failed, now| limits.judge(&account, &names(name), failed, now).map(|c| c.scope);
+            |name: &str, failed: &AttemptError, now| limits.judge(&account, &names(name), failed, now).map(|c| c.scope);
         let odd = refused(Scope::NameSet, false);
         assert_eq!(scope("a.test", &odd, NOW), None);
         assert_eq!(scope("a.test", &odd, NOW), None, "the same names again");
         assert_eq!(scope("b.test", &odd, NOW + Duration::from_secs(601)), None, "too long ago");
         assert_eq!(scope("c.test", &odd, NOW + Duration::from_secs(700)), Some(Scope::Account));
         assert_eq!(scope("a.test", &refused(Scope::Account, true), NOW), Some(Scope::Account));
-        let exact = Failed { error: "for this exact set of identifiers".to_owned(), ..odd };
+        let exact = AttemptError { error: "for this exact set of identifiers".to_owned(), ..odd };
         assert_eq!(scope("d.test", &exact, NOW + Duration::from_secs(701)), None);
     }
 
     #[test]
     fn a_name_rests_after_four_failed_validations_within_an_hour_over_all_certificates() {
-        let (limits, account) = (Limits::default(), ObjectRef::parse("a", "ns").unwrap());
+        let (limits, account) = (RateLimits::default(), ObjectRef::parse("a", "ns").unwrap());
         let name: DnsName = "a.test".parse().unwrap();
-        let failed = Failed {
+        let failed = AttemptError {
             not_validated: vec![name.clone()],
-            ..Failed::new(Stage::Validation, Severity::Validation, "no".to_owned())
+            ..AttemptError::new(Stage::Validation, RetryClass::Validation, "no".to_owned())
         };
         for minute in [0, 10, 20] {
             assert_eq!(limits.judge(&account, &[], &failed, NOW + Duration::from_secs(60 * minute)), None);
@@ -207,11 +207,11 @@ mod tests {
     }
     #[test]
     fn a_hundred_thousand_names_and_accounts_that_fail_once_are_forgotten() {
-        let limits = Limits::default();
+        let limits = RateLimits::default();
         for i in 0..100_000_u32 {
             let (account, now) = (ObjectRef::new("ns", &format!("a{i}")), NOW + Duration::from_secs(60 * u64::from(i)));
             let name: DnsName = format!("n{i}.test").parse().unwrap();
-            let failed = Failed { not_validated: vec![name.clone()], ..refused(Scope::NameSet, false) };
+            let failed = AttemptError { not_validated: vec![name.clone()], ..refused(Scope::NameSet, false) };
             limits.judge(&account, &[Domain::parse(name.as_str()).unwrap()], &failed, now);
             let gate = |until| Closed { scope: Scope::Account, until, said: "x".to_owned() };
             let mut state = limits.state();

@@ -14,7 +14,7 @@ use crate::policy::renewal_window::next_question_after_failure;
 
 /// The questions of all certificates.
 #[derive(Debug)]
-pub struct Questions {
+pub struct RenewalInfoSchedule {
     started: Time,
     /// Whether the first ones are spread: a single pass has no later.
     spread: bool,
@@ -56,10 +56,10 @@ struct Question {
     failures: u32,
 }
 
-impl Questions {
+impl RenewalInfoSchedule {
     /// Nothing was asked yet.
-    pub fn new(started: Time, spread: bool) -> Questions {
-        Questions { started, spread, state: Mutex::default() }
+    pub fn new(started: Time, spread: bool) -> RenewalInfoSchedule {
+        RenewalInfoSchedule { started, spread, state: Mutex::default() }
     }
 
     /// When the question for a certificate at a directory may be asked. `remembered` is what the record says.
@@ -128,11 +128,11 @@ mod tests {
     fn questions_are_spread_at_first_and_a_closed_directory_is_left_alone() {
         let (start, directory) = (Time::from_unix(1_800_000_000), "https://ca/dir");
         let secret = |i: u32| ObjectRef::parse(&format!("s{i}"), "ns").unwrap();
-        let questions = Questions::new(start, true);
+        let questions = RenewalInfoSchedule::new(start, true);
         let first: std::collections::BTreeSet<u64> =
             (0..100).map(|i| questions.next(&secret(i), directory, None, start).since(start).as_secs() / 60).collect();
         assert!(first.len() > 30 && first.iter().all(|minute| *minute <= 60), "{first:?}");
-        assert_eq!(Questions::new(start, false).next(&secret(1), directory, None, start), start);
+        assert_eq!(RenewalInfoSchedule::new(start, false).next(&secret(1), directory, None, start), start);
 
         questions.ask_soon(&secret(1), start);
         assert_eq!(questions.next(&secret(1), directory, None, start), start);
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_certificates_that_come_and_go_leave_no_questions_behind() {
         let start = time::now() - Duration::from_secs(100_000 * 600);
-        let questions = Questions::new(start, true);
+        let questions = RenewalInfoSchedule::new(start, true);
         for i in 0..100_000_u32 {
             let (secret, now) =
                 (ObjectRef::new("ns", &format!("s{i}")), start + Duration::from_secs(600 * u64::from(i)));

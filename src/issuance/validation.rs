@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::order::Run;
-use super::{Failed, of_acme};
+use super::{AttemptError, of_acme};
 use crate::acme::challenge::{End, Outcome, Trial, of_authorization, of_challenge, of_refusal};
 use crate::acme::client::{Account, Answer};
 use crate::acme::error::AcmeError;
@@ -18,19 +18,19 @@ use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
 use crate::base::sanitize::one_line;
 use crate::base::time::{self, Stopwatch};
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 
 /// Why there is no answer about the order.
-pub(super) enum Unproved {
+pub(super) enum ValidationFailure {
     /// The CA refused a challenge and looks no further, so that the values can go. `is_over`: no attempt can go on with the order.
-    Refused { failed: Failed, is_over: bool },
+    Refused { failed: AttemptError, is_over: bool },
     /// What became of it is not known: the CA may be looking yet.
-    Unknown(Failed),
+    Unknown(AttemptError),
 }
 
-impl From<Failed> for Unproved {
-    fn from(failed: Failed) -> Unproved {
-        Unproved::Unknown(failed)
+impl From<AttemptError> for ValidationFailure {
+    fn from(failed: AttemptError) -> ValidationFailure {
+        ValidationFailure::Unknown(failed)
     }
 }
 
@@ -47,7 +47,12 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The CA's words where it refuses a challenge; else what kept us from knowing.
-    pub(super) fn validate(&self, account: &Account, url: &str, trials: Vec<Trial>) -> Result<Answer<Order>, Unproved> {
+    pub(super) fn validate(
+        &self,
+        account: &Account,
+        url: &str,
+        trials: Vec<Trial>,
+    ) -> Result<Answer<Order>, ValidationFailure> {
         let mut trials = Trials { run: self, account, list: trials, watch: Stopwatch::start() };
         for index in 0..trials.list.len() {
             trials.tell(index)?;
@@ -81,7 +86,7 @@ impl Run<'_> {
     }
 
     /// The failure of an order that is invalid. The reasons stand in the authorizations (RFC 8555 section 7.1.4).
-    pub(super) fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> Failed {
+    pub(super) fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> AttemptError {
         let mut reasons = Vec::new();
         for url in &order.authorizations {
             let Ok(authorization) = self.ca.authorization(account, url) else {
@@ -94,10 +99,10 @@ impl Run<'_> {
             }
         }
         if reasons.is_empty() {
-            return not_answered(Severity::Validation, Vec::new(), &problem.to_string());
+            return not_answered(RetryClass::Validation, Vec::new(), &problem.to_string());
         }
         let is_policy = reasons.iter().any(|(_, _, problem)| problem.word() == "caa");
-        let severity = if is_policy { Severity::Policy } else { Severity::Validation };
+        let severity = if is_policy { RetryClass::Policy } else { RetryClass::Validation };
         let bases = reasons.iter().filter_map(|(_, base, _)| DnsName::parse(base).ok()).collect();
         let words: Vec<String> =
             reasons.iter().map(|(name, _, problem)| format!("{}: {problem}", one_line(name))).collect();
@@ -112,7 +117,7 @@ impl Trials<'_> {
         again.map_or(pause, |at| at.saturating_sub(self.watch.elapsed()).min(pause))
     }
 
-    fn tell_again(&mut self) -> Result<(), Unproved> {
+    fn tell_again(&mut self) -> Result<(), ValidationFailure> {
         for index in 0..self.list.len() {
             if self.list[index].again_at().is_some_and(|at| at <= self.watch.elapsed()) {
                 self.list[index].repeat();
@@ -122,7 +127,7 @@ impl Trials<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, index: usize) -> Result<(), Unproved> {
+    fn tell(&mut self, index: usize) -> Result<(), ValidationFailure> {
         self.run.context.lead.check()?;
         let outcome = match self.run.ca.answer_challenge(self.account, &self.list[index].challenge) {
             Ok(answer) => of_challenge(&answer.body, answer.retry_after.is_some()),
@@ -137,7 +142,7 @@ impl Trials<'_> {
     }
 
     /// Looks at the authorizations of those that have not passed.
-    fn look(&mut self) -> Result<(), Unproved> {
+    fn look(&mut self) -> Result<(), ValidationFailure> {
         for index in 0..self.list.len() {
             let Trial { authorization, .. } = &self.list[index];
             // One that can not be read now says nothing: the order tells.
@@ -151,20 +156,20 @@ impl Trials<'_> {
         Ok(())
     }
 
-    fn note(&mut self, index: usize, outcome: Outcome) -> Result<(), Unproved> {
+    fn note(&mut self, index: usize, outcome: Outcome) -> Result<(), ValidationFailure> {
         let now = self.watch.elapsed();
         let trial = &mut self.list[index];
         trial.note(outcome, now).map_err(|End { is_over, problem }| {
-            let severity = if problem.word() == "caa" { Severity::Policy } else { Severity::Validation };
+            let severity = if problem.word() == "caa" { RetryClass::Policy } else { RetryClass::Validation };
             let failed = not_answered(severity, vec![base(&trial.name)], &format!("{}: {problem}", trial.name));
-            Unproved::Refused { failed, is_over }
+            ValidationFailure::Refused { failed, is_over }
         })
     }
 
-    fn undecided(&self) -> Failed {
+    fn undecided(&self) -> AttemptError {
         let states: Vec<String> = self.list.iter().map(Trial::to_string).collect();
         let error = format!("the CA did not decide within {}: {}", time::human(POLL_IN_ALL), states.join("; "));
-        Failed::new(Stage::Validation, Severity::Transient, error)
+        AttemptError::new(Stage::Validation, RetryClass::Transient, error)
     }
 }
 
@@ -172,7 +177,7 @@ fn base(name: &Domain) -> DnsName {
     name.base().clone()
 }
 
-fn not_answered(severity: Severity, not_validated: Vec<DnsName>, words: &str) -> Failed {
+fn not_answered(severity: RetryClass, not_validated: Vec<DnsName>, words: &str) -> AttemptError {
     let error = format!("the CA did not find the challenge answered: {words}");
-    Failed { not_validated, ..Failed::new(Stage::Validation, severity, error) }
+    AttemptError { not_validated, ..AttemptError::new(Stage::Validation, severity, error) }
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::client::{Client, KubeError};
-use super::rbac::{Names, Right, Rules};
+use super::rbac::{Names, PolicyRule, Rules};
 use crate::base::limits::ACCESS_REVIEWS_MAX;
 
 /// What we may do in `namespace`, as far as the rules say.
@@ -52,8 +52,8 @@ pub fn complete(client: &Client, namespace: &str, rules: &mut Rules, names: &Nam
     Ok(())
 }
 
-fn is_allowed(client: &Client, namespace: &str, right: &Right, name: Option<&str>) -> Result<bool, KubeError> {
-    let Right { verb, group, resource, .. } = right;
+fn is_allowed(client: &Client, namespace: &str, right: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
+    let PolicyRule { verb, group, resource, .. } = right;
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",

@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::auth::{Pass, Session, Why};
+use super::auth::{Authenticator, Pass, Why};
 use super::body;
-use super::config::Access;
+use super::config::ClusterConfig;
 pub use super::object::Resource;
 use super::rate_limit::{Ended, Pace};
 use super::status::{self, ApiError};
@@ -25,17 +25,17 @@ use crate::base::limits::{
 use crate::base::metrics::{self, Exchange, Peer};
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::http::{Ask, HttpError, Method, Reply, Stream};
+use crate::http::{HttpError, HttpRequest, HttpResponse, Method, Stream};
 
 /// A client for one API server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    session: Arc<Session>,
+    session: Arc<Authenticator>,
     pace: Arc<Mutex<Pace>>,
     age: Stopwatch,
-    stop: Stop,
+    stop: Shutdown,
     within: Duration,
 }
 
@@ -68,18 +68,18 @@ impl fmt::Display for KubeError {
 
 /// Whether a write is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum DryRun {
     /// It is.
     Real,
     /// The server checks everything (permission, admission, quota, validity) and stores nothing.
     DryRun,
 }
 
-impl Mode {
+impl DryRun {
     fn query(self) -> &'static str {
         match self {
-            Mode::Real => "?fieldManager=notariat",
-            Mode::DryRun => "?fieldManager=notariat&dryRun=All",
+            DryRun::Real => "?fieldManager=notariat",
+            DryRun::DryRun => "?fieldManager=notariat&dryRun=All",
         }
     }
 }
@@ -89,8 +89,8 @@ impl Client {
     ///
     /// # Errors
     /// What is wrong with the certificates.
-    pub fn new(access: Access, stop: Stop) -> Result<Client, String> {
-        let session = Arc::new(Session::new(access)?);
+    pub fn new(access: ClusterConfig, stop: Shutdown) -> Result<Client, String> {
+        let session = Arc::new(Authenticator::new(access)?);
         Ok(Client { session, pace: Arc::default(), age: Stopwatch::start(), stop, within: API_REQUEST })
     }
 
@@ -141,7 +141,13 @@ impl Client {
     ///
     /// # Errors
     /// When it was not created.
-    pub fn create(&self, resource: Resource, namespace: &str, object: &Value, mode: Mode) -> Result<Value, KubeError> {
+    pub fn create(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        object: &Value,
+        mode: DryRun,
+    ) -> Result<Value, KubeError> {
         let path = format!("{}{}", resource.path(namespace), mode.query());
         self.call(Method::Post, &path, Some(object)).map(|(value, _)| value)
     }
@@ -150,7 +156,7 @@ impl Client {
     ///
     /// # Errors
     /// When it was not replaced.
-    pub fn update(&self, resource: Resource, at: &ObjectRef, object: &Value, mode: Mode) -> Result<Value, KubeError> {
+    pub fn update(&self, resource: Resource, at: &ObjectRef, object: &Value, mode: DryRun) -> Result<Value, KubeError> {
         let path = format!("{}/{}{}", resource.path(&at.namespace), at.name, mode.query());
         self.call(Method::Put, &path, Some(object)).map(|(value, _)| value)
     }
@@ -190,7 +196,13 @@ impl Client {
     }
 
     /// The pause before another try; `None` when there is none.
-    fn pause(&self, outcome: &Result<Reply, KubeError>, made: u32, patience: Deadline, path: &str) -> Option<Duration> {
+    fn pause(
+        &self,
+        outcome: &Result<HttpResponse, KubeError>,
+        made: u32,
+        patience: Deadline,
+        path: &str,
+    ) -> Option<Duration> {
         let ended = match outcome {
             Ok(reply) if reply.is_success() => Ended::Answered(reply.status, None),
             Ok(reply) => {
@@ -205,7 +217,7 @@ impl Client {
         self.pace().again(ended, made, now, left, &format!("{path} {now:?}"))
     }
 
-    fn exchange(&self, method: Method, path: &str, body: &str, patience: Deadline) -> Result<Reply, KubeError> {
+    fn exchange(&self, method: Method, path: &str, body: &str, patience: Deadline) -> Result<HttpResponse, KubeError> {
         let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
         let first = pass(Why::Asked)?;
         let reply = self.send(&first, method, path, body, patience);
@@ -228,7 +240,7 @@ impl Client {
         path: &str,
         body: &str,
         patience: Deadline,
-    ) -> Result<Reply, KubeError> {
+    ) -> Result<HttpResponse, KubeError> {
         self.admit(method, patience)?;
         let mut exchange = Exchange::begin(Peer::Kubernetes);
         let reply = self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)?;
@@ -275,7 +287,14 @@ impl Client {
     }
 
     /// The request for a path, with who we are.
-    fn with<T>(&self, pass: &Pass, method: Method, path: &str, body: &str, send: impl FnOnce(&Ask<'_>) -> T) -> T {
+    fn with<T>(
+        &self,
+        pass: &Pass,
+        method: Method,
+        path: &str,
+        body: &str,
+        send: impl FnOnce(&HttpRequest<'_>) -> T,
+    ) -> T {
         let url = format!("{}{path}", self.server());
         let bearer = pass.bearer.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
         let mut headers = vec![("accept", "application/json")];
@@ -286,7 +305,7 @@ impl Client {
             headers.push(("authorization", bearer.expose()));
         }
         headers.extend(self.session.impersonation());
-        let ask = Ask {
+        let ask = HttpRequest {
             method,
             url: &url,
             headers: &headers,

@@ -8,11 +8,11 @@ use crate::base::secret::Secret;
 
 /// How the API server is reached.
 #[derive(Debug)]
-pub struct Access {
+pub struct ClusterConfig {
     /// Scheme, host, port and perhaps a path prefix, without a slash at the end.
     pub server: String,
     /// How its certificate is checked.
-    pub checks: Checks,
+    pub checks: TlsConfig,
     /// The proxy on the way (`http://HOST:PORT`, CONNECT). Its URL may hold a password.
     pub proxy: Option<Secret<String>>,
     /// Who we are.
@@ -25,7 +25,7 @@ pub struct Access {
 
 /// How the server's certificate is checked.
 #[derive(Debug, Default)]
-pub struct Checks {
+pub struct TlsConfig {
     /// Whom we trust; public CAs where nothing is said.
     pub authority: Option<Pem>,
     /// The name it must prove, where that is not the host of the URL.
@@ -42,7 +42,7 @@ pub struct Identity {
     /// The client certificate chain and its key.
     pub client: Option<(Pem, Pem)>,
     /// The program that knows.
-    pub plugin: Option<Plugin>,
+    pub plugin: Option<ExecConfig>,
 }
 
 /// Where the bearer token comes from.
@@ -68,7 +68,7 @@ pub enum Pem {
 
 /// A program that prints an ExecCredential (client.authentication.k8s.io).
 #[derive(Debug)]
-pub struct Plugin {
+pub struct ExecConfig {
     /// `client.authentication.k8s.io/v1` or `.../v1beta1`: asked for and expected back.
     pub version: String,
     /// The program: a name to be found in PATH, or a path.

@@ -1,7 +1,7 @@
 //! Which Events are sent and under which count: what repeats is counted up instead of told again, and an object that has much to tell
 //! is heard less often. Pure; what is remembered is bounded and may be lost.
 
-use super::events::{Event, Notice, name};
+use super::events::{Event, NewEvent, name};
 use crate::base::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
@@ -38,7 +38,7 @@ impl Budget {
 
 impl Correlator {
     /// Whether one more Event of this kind may be sent; it is taken for sent.
-    pub fn admits(&mut self, notice: &Notice, now: Time) -> bool {
+    pub fn admits(&mut self, notice: &NewEvent, now: Time) -> bool {
         self.budgets.iter_mut().for_each(|budget| budget.refill(now));
         self.budgets.retain(|budget| budget.left < EVENT_BURST);
         let (config_map, is_warning) = (&notice.config_map, notice.reason.is_warning());
@@ -61,9 +61,9 @@ impl Correlator {
 
     /// The Event of a notice about the ConfigMap with this uid: a new one with the count 1, or an earlier one counted up, with the
     /// words of now. Of one Secret whatever has the same reason is one series; without a Secret the words tell them apart.
-    pub fn count(&mut self, notice: &Notice, uid: Option<String>, now: Time, unique: u64) -> Event {
+    pub fn count(&mut self, notice: &NewEvent, uid: Option<String>, now: Time, unique: u64) -> Event {
         let same = |told: &Event| {
-            let Notice { reason, config_map, secret, text } = &told.notice;
+            let NewEvent { reason, config_map, secret, text } = &told.notice;
             let about = told.uid == uid && *config_map == notice.config_map && *reason == notice.reason;
             about && *secret == notice.secret && (secret.is_some() || *text == notice.text)
         };
@@ -91,16 +91,16 @@ mod tests {
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    fn notice(reason: EventReason, secret: Option<&str>, text: &str) -> Notice {
+    fn notice(reason: EventReason, secret: Option<&str>, text: &str) -> NewEvent {
         let object = |name: &str| ObjectRef::parse(name, "team").unwrap();
-        Notice { reason, config_map: object("certs"), secret: secret.map(object), text: text.to_owned() }
+        NewEvent { reason, config_map: object("certs"), secret: secret.map(object), text: text.to_owned() }
     }
 
     #[test]
     fn what_repeats_is_counted_up_with_the_words_of_now() {
         let mut correlator = Correlator::default();
         let mut unique = 0;
-        let mut count = |notice: &Notice, uid: &str| {
+        let mut count = |notice: &NewEvent, uid: &str| {
             unique += 1;
             let event = correlator.count(notice, Some(uid.to_owned()), NOW + EVENT_REFILL * unique, unique.into());
             assert_eq!(event.notice, *notice);
@@ -140,7 +140,7 @@ mod tests {
     fn an_object_has_a_burst_and_then_one_at_a_time() {
         let mut correlator = Correlator::default();
         let (issued, failed) = (notice(Issued, None, ""), notice(OrderFailed, None, ""));
-        let mut admitted = |notice: &Notice, now: Time| (0..100).filter(|_| correlator.admits(notice, now)).count();
+        let mut admitted = |notice: &NewEvent, now: Time| (0..100).filter(|_| correlator.admits(notice, now)).count();
         assert_eq!(admitted(&issued, NOW), 25);
         assert_eq!(admitted(&failed, NOW), 25, "what warns is not hidden by what does not");
         let later = |refills: u32| NOW + EVENT_REFILL * refills;
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(admitted(&issued, later(1000)), 25);
         let mut other = Correlator::default();
         let object =
-            |n: usize| Notice { config_map: ObjectRef::parse(&format!("c{n}"), "t").unwrap(), ..issued.clone() };
+            |n: usize| NewEvent { config_map: ObjectRef::parse(&format!("c{n}"), "t").unwrap(), ..issued.clone() };
         assert_eq!((0..1000).filter(|n| other.admits(&object(*n), NOW)).count(), EVENT_OBJECTS_MAX);
         assert!(other.admits(&object(1000), later(1)), "those that are full again are forgotten");
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::{Access, Checks, Identity, Pem, Token};
+use super::config::{ClusterConfig, Identity, Pem, TlsConfig, Token};
 use super::kubeconfig;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -11,7 +11,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 ///
 /// # Errors
 /// One sentence that says what is missing where.
-pub fn find(kubeconfig: Option<&Path>) -> Result<Access, String> {
+pub fn find(kubeconfig: Option<&Path>) -> Result<ClusterConfig, String> {
     let env = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
     if let Some(path) = kubeconfig {
         let text = read(path)?;
@@ -37,7 +37,7 @@ fn existing(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<(PathBuf, String
     named.map(|path| Ok((path.clone(), read(&path)?))).collect()
 }
 
-fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Result<Access, String> {
+fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Result<ClusterConfig, String> {
     let host = host.ok_or(
         "not in a pod (KUBERNETES_SERVICE_HOST is not set): give -kubeconfig FILE or KUBECONFIG, or -local DIR to work without Kubernetes",
     )?;
@@ -55,9 +55,9 @@ fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Resu
     let host = if is_bare { format!("[{host}]") } else { host };
     file("token")?;
     file("ca.crt")?;
-    Ok(Access {
+    Ok(ClusterConfig {
         server: format!("https://{host}:{}", port.as_deref().unwrap_or("443")),
-        checks: Checks { authority: Some(Pem::File("the CA", folder.join("ca.crt"))), ..Checks::default() },
+        checks: TlsConfig { authority: Some(Pem::File("the CA", folder.join("ca.crt"))), ..TlsConfig::default() },
         proxy: None,
         identity: Identity { token: Token::File(folder.join("token")), ..Identity::default() },
         impersonation: Vec::new(),

@@ -53,7 +53,7 @@ impl fmt::Display for EventReason {
 
 /// Something to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct NewEvent {
     /// What happened.
     pub reason: EventReason,
     /// The ConfigMap it is told at.
@@ -64,7 +64,7 @@ pub struct Notice {
     pub text: String,
 }
 
-impl Notice {
+impl NewEvent {
     /// The line that people read, of at most [`EVENT_MESSAGE_OCTETS_MAX`] octets.
     pub fn message(&self) -> String {
         let secret = self.secret.as_ref().map(|secret| format!("Secret {secret}: ")).unwrap_or_default();
@@ -95,7 +95,7 @@ pub struct Event {
     /// `metadata.uid` of the ConfigMap, by which `kubectl describe` finds its Events; none when it does not exist.
     pub uid: Option<String>,
     /// What is told, as it was the last time.
-    pub notice: Notice,
+    pub notice: NewEvent,
     /// How often it happened.
     pub count: u32,
     /// When it happened first.
@@ -107,7 +107,7 @@ pub struct Event {
 impl Event {
     /// The JSON to create or to replace it with. `instance` says which process tells it.
     pub fn to_json(&self, instance: &str) -> Value {
-        let Notice { reason, config_map: ObjectRef { namespace, name }, .. } = &self.notice;
+        let NewEvent { reason, config_map: ObjectRef { namespace, name }, .. } = &self.notice;
         json!({
             "apiVersion": "v1",
             "kind": "Event",
@@ -135,9 +135,9 @@ const COMPONENT: &str = "notariat";
 mod tests {
     use super::*;
 
-    fn notice(reason: EventReason, secret: Option<&str>, text: &str) -> Notice {
+    fn notice(reason: EventReason, secret: Option<&str>, text: &str) -> NewEvent {
         let object = |name: &str| ObjectRef::parse(name, "team").unwrap();
-        Notice { reason, config_map: object("certs"), secret: secret.map(object), text: text.to_owned() }
+        NewEvent { reason, config_map: object("certs"), secret: secret.map(object), text: text.to_owned() }
     }
 
     #[test]

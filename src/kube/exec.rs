@@ -8,11 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::config::{Access, Plugin};
+use super::config::{ClusterConfig, ExecConfig};
 use super::credential::{self, Credential};
 use crate::base::limits::{EXEC_OCTETS_MAX, EXEC_PAUSE, EXEC_WITHIN};
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{Deadline, Stopwatch, Time, now};
 
 /// How often it is looked whether the program has ended.
@@ -26,21 +26,21 @@ const BY_HAND: &str = "run it by hand; what it prints is not shown here, because
 
 /// What a plugin said last.
 #[derive(Debug, Default)]
-pub struct Answers {
+pub struct ExecCache {
     last: Option<Result<Credential, String>>,
     ran: Option<Stopwatch>,
     ran_for_rejected: Option<Stopwatch>,
 }
 
-impl Answers {
+impl ExecCache {
     /// The credential now, and whether the plugin was run for it. With `rejected` the one of before was answered by a 401.
     ///
     /// # Errors
     /// One sentence that names the plugin, and nothing that it printed.
     pub fn get(
         &mut self,
-        plugin: &Plugin,
-        access: &Access,
+        plugin: &ExecConfig,
+        access: &ClusterConfig,
         authority: &[u8],
         rejected: bool,
     ) -> Result<(&Credential, bool), String> {
@@ -81,7 +81,7 @@ fn due(
 }
 
 /// Runs it: what it printed.
-fn run(plugin: &Plugin, info: &str) -> Result<Secret<Vec<u8>>, String> {
+fn run(plugin: &ExecConfig, info: &str) -> Result<Secret<Vec<u8>>, String> {
     let io = |e: std::io::Error| format!("could not be run: {e}");
     let (out, mut out_end) = pipe().map_err(io)?;
     let (err, mut err_end) = pipe().map_err(io)?;
@@ -130,7 +130,7 @@ enum Ended {
 
 /// Waits until the program ends by itself; when it takes too long or `broken` says that nobody listens any more, it is killed.
 fn wait(child: &mut Child, broken: impl Fn() -> bool) -> std::io::Result<Ended> {
-    let (deadline, pause) = (Deadline::after(EXEC_WITHIN), Stop::new());
+    let (deadline, pause) = (Deadline::after(EXEC_WITHIN), Shutdown::new());
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Ended::Itself(status));

@@ -32,7 +32,7 @@ pub type Names = BTreeMap<Kind, BTreeSet<String>>;
 
 /// One kind of request.
 #[derive(Debug)]
-pub struct Right {
+pub struct PolicyRule {
     /// The API group; empty for core.
     pub group: &'static str,
     /// The plural of the resource.
@@ -48,7 +48,7 @@ pub struct Right {
 }
 
 /// Everything that is sent.
-pub const RIGHTS: [Right; 16] = [
+pub const RIGHTS: [PolicyRule; 16] = [
     of_config_maps("get", "what it wants is not known, and nothing is done for it"),
     of_config_maps("list", LATE),
     of_config_maps("watch", LATE),
@@ -59,7 +59,7 @@ pub const RIGHTS: [Right; 16] = [
     ),
     of_secrets("list", &[Kind::Input, Kind::Certificate, Kind::Own], LATE),
     of_secrets("watch", &[Kind::Input, Kind::Certificate, Kind::Own], LATE),
-    Right {
+    PolicyRule {
         by_name: false,
         ..of_secrets(
             "create",
@@ -80,25 +80,25 @@ pub const RIGHTS: [Right; 16] = [
 
 const LATE: &str = "a change is noticed at the next look and not at once";
 
-const fn of_config_maps(verb: &'static str, without: &'static str) -> Right {
-    Right { group: "", resource: "configmaps", verb, by_name: true, of: &[Kind::ConfigMap], without }
+const fn of_config_maps(verb: &'static str, without: &'static str) -> PolicyRule {
+    PolicyRule { group: "", resource: "configmaps", verb, by_name: true, of: &[Kind::ConfigMap], without }
 }
 
-const fn of_status(verb: &'static str, by_name: bool) -> Right {
+const fn of_status(verb: &'static str, by_name: bool) -> PolicyRule {
     let without = "the ConfigMap notariat-status does not show the state; `notariat status` does";
-    Right { group: "", resource: "configmaps", verb, by_name, of: &[Kind::Status], without }
+    PolicyRule { group: "", resource: "configmaps", verb, by_name, of: &[Kind::Status], without }
 }
 
-const fn of_secrets(verb: &'static str, of: &'static [Kind], without: &'static str) -> Right {
-    Right { group: "", resource: "secrets", verb, by_name: true, of, without }
+const fn of_secrets(verb: &'static str, of: &'static [Kind], without: &'static str) -> PolicyRule {
+    PolicyRule { group: "", resource: "secrets", verb, by_name: true, of, without }
 }
 
-const fn of_leases(verb: &'static str, by_name: bool, without: &'static str) -> Right {
-    Right { group: "coordination.k8s.io", resource: "leases", verb, by_name, of: &[Kind::Lease], without }
+const fn of_leases(verb: &'static str, by_name: bool, without: &'static str) -> PolicyRule {
+    PolicyRule { group: "coordination.k8s.io", resource: "leases", verb, by_name, of: &[Kind::Lease], without }
 }
 
-const fn of_events(verb: &'static str, without: &'static str) -> Right {
-    Right { group: "", resource: "events", verb, by_name: false, of: &[Kind::Event], without }
+const fn of_events(verb: &'static str, without: &'static str) -> PolicyRule {
+    PolicyRule { group: "", resource: "events", verb, by_name: false, of: &[Kind::Event], without }
 }
 
 /// What we may do in one namespace.
@@ -140,7 +140,7 @@ impl Rules {
     }
 
     /// Adds what was found out in another way.
-    pub fn add(&mut self, right: &Right, name: Option<&str>) {
+    pub fn add(&mut self, right: &PolicyRule, name: Option<&str>) {
         let one = |text: &str| vec![text.to_owned()];
         let names = name.map(one).unwrap_or_default();
         self.rules.push(Rule {
@@ -166,8 +166,8 @@ impl Rules {
 
     /// What is missing for these objects, in the order of [`RIGHTS`].
     pub fn missing<'n>(&self, names: &'n Names) -> Vec<Missing<'n>> {
-        let lack = |right: &'static Right| {
-            let Right { verb, group, resource, of, .. } = right;
+        let lack = |right: &'static PolicyRule| {
+            let PolicyRule { verb, group, resource, of, .. } = right;
             let used: Vec<_> = of.iter().filter_map(|kind| names.get(kind)).collect();
             if used.is_empty() || self.allows(verb, group, resource, None) {
                 return None;
@@ -186,7 +186,7 @@ impl Rules {
 #[derive(Debug)]
 pub struct Missing<'n> {
     /// Which.
-    pub right: &'static Right,
+    pub right: &'static PolicyRule,
     /// For which names; empty for all of the namespace.
     pub names: BTreeSet<&'n str>,
 }

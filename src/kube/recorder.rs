@@ -8,21 +8,21 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::client::{Client, KubeError, Mode, Resource};
+use super::client::{Client, DryRun, KubeError, Resource};
 use super::correlator::Correlator;
-use super::events::{Event, EventReason, Notice};
+use super::events::{Event, EventReason, NewEvent};
 use super::refusal::Refuser;
 use super::status::ApiError;
 use crate::base::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
 use crate::sources::configmap;
 
 /// Takes what is to be told. The default one tells nobody.
 #[derive(Clone, Debug, Default)]
-pub struct Reporter(Option<Queue>);
+pub struct EventRecorder(Option<Queue>);
 
 #[derive(Clone, Debug)]
 struct Queue {
@@ -32,21 +32,21 @@ struct Queue {
 
 #[derive(Debug)]
 enum Message {
-    Tell(Notice),
+    Tell(NewEvent),
     /// All before it was told: say so.
     Flush(Sender<()>),
 }
 
-impl Reporter {
+impl EventRecorder {
     /// Starts the thread. `instance` names this process in the Events.
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(client: Arc<Client>, instance: String, stop: Stop) -> Result<Reporter, String> {
+    pub fn start(client: Arc<Client>, instance: String, stop: Shutdown) -> Result<EventRecorder, String> {
         let (messages, queue) = bounded(EVENT_QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let correlator = Correlator::default();
-        let teller = Teller {
+        let teller = EventSink {
             client,
             instance,
             stop,
@@ -58,13 +58,13 @@ impl Reporter {
         };
         let spawned = thread::Builder::new().name("events".to_owned()).spawn(move || teller.run(&queue));
         spawned.map_err(|e| format!("the thread for Events can not be started: {e}"))?;
-        Ok(Reporter(Some(Queue { messages, dropped })))
+        Ok(EventRecorder(Some(Queue { messages, dropped })))
     }
 
     /// Tells `text` at the object that `source` names, as [`configmap::source`] writes it. Returns at once. No secret may be in it.
     pub fn say(&self, reason: EventReason, source: &str, secret: Option<&ObjectRef>, text: String) {
         let (Some(queue), Some(config_map)) = (&self.0, configmap::named(source)) else { return };
-        let notice = Notice { reason, config_map, secret: secret.cloned(), text };
+        let notice = NewEvent { reason, config_map, secret: secret.cloned(), text };
         if let Err(full) = queue.messages.try_send(Message::Tell(notice))
             && let Message::Tell(notice) = full.into_inner()
         {
@@ -84,16 +84,16 @@ impl Reporter {
     }
 }
 
-fn note_dropped(dropped: &AtomicU64, notice: &Notice, why: &str) {
+fn note_dropped(dropped: &AtomicU64, notice: &NewEvent, why: &str) {
     let in_all = dropped.fetch_add(1, Ordering::Relaxed).saturating_add(1);
     event!(debug, "event-dropped", reason = notice.reason, message = notice.message(), why = why, in_all = in_all);
 }
 
 /// The thread's state.
-struct Teller {
+struct EventSink {
     client: Arc<Client>,
     instance: String,
-    stop: Stop,
+    stop: Shutdown,
     correlator: Correlator,
     /// The uid of the ConfigMap that was told about last, and until when it is taken for its.
     uid: Option<(ObjectRef, String, Deadline)>,
@@ -104,7 +104,7 @@ struct Teller {
     dropped: Arc<AtomicU64>,
 }
 
-impl Teller {
+impl EventSink {
     fn run(mut self, queue: &Receiver<Message>) {
         for message in queue {
             match message {
@@ -121,7 +121,7 @@ impl Teller {
         }
     }
 
-    fn tell(&mut self, notice: &Notice) -> Result<(), String> {
+    fn tell(&mut self, notice: &NewEvent) -> Result<(), String> {
         if self.off.is_some_and(|until| until.left().is_some()) {
             return Err("Events are off".to_owned());
         }
@@ -193,9 +193,9 @@ fn send(client: &Client, event: &Event, instance: &str) -> Result<(), KubeError>
     let at = ObjectRef::new(namespace, &event.name);
     let json = event.to_json(instance);
     let sent = match event.count {
-        1 => client.create(Resource::Events, namespace, &json, Mode::Real),
+        1 => client.create(Resource::Events, namespace, &json, DryRun::Real),
         // The API server forgets Events after an hour, and makes those anew that are updated then (measured on 1.20).
-        _ => client.update(Resource::Events, &at, &json, Mode::Real),
+        _ => client.update(Resource::Events, &at, &json, DryRun::Real),
     };
     match sent {
         // It was sent twice, because the answer to the first was lost.
@@ -214,21 +214,22 @@ fn unique() -> u64 {
 mod tests {
     use super::*;
     use crate::base::time::Stopwatch;
-    use crate::kube::config::{Access, Checks, Identity};
+    use crate::kube::config::{ClusterConfig, Identity, TlsConfig};
 
     #[test]
     fn a_server_that_never_answers_holds_up_nobody() {
         let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let access = Access {
+        let access = ClusterConfig {
             server: format!("https://{}", silent.local_addr().unwrap()),
-            checks: Checks { skipped: true, ..Checks::default() },
+            checks: TlsConfig { skipped: true, ..TlsConfig::default() },
             proxy: None,
             identity: Identity::default(),
             impersonation: Vec::new(),
             namespace: None,
         };
-        let client = Arc::new(Client::new(access, Stop::new()).unwrap());
-        let (reporter, watch) = (Reporter::start(client, "pod".to_owned(), Stop::new()).unwrap(), Stopwatch::start());
+        let client = Arc::new(Client::new(access, Shutdown::new()).unwrap());
+        let (reporter, watch) =
+            (EventRecorder::start(client, "pod".to_owned(), Shutdown::new()).unwrap(), Stopwatch::start());
         for _ in 0..2 * EVENT_QUEUE {
             reporter.say(EventReason::Issued, "ConfigMap team/certs", None, "x".to_owned());
         }
@@ -238,6 +239,6 @@ mod tests {
         let dropped = reporter.0.unwrap().dropped.load(Ordering::Relaxed);
         // The thread may have taken one.
         assert!((EVENT_QUEUE - 1..=EVENT_QUEUE).contains(&usize::try_from(dropped).unwrap()), "{dropped}");
-        Reporter::default().flush();
+        EventRecorder::default().flush();
     }
 }

@@ -1,7 +1,7 @@
 //! Follows objects: a list, then a watch, for ever; told as they are, are not any more, or can not be seen.
 //!
 //! Trusted: the API server, as far as TLS proves it. Its answers are bounded, and each silence has an end. What is told is complete after
-//! [`Told::Listed`]: whatever was not told since the list began is not there. A list that breaks off is never taken for a short one.
+//! [`ReflectorEvent::Listed`]: whatever was not told since the list began is not there. A list that breaks off is never taken for a short one.
 
 use std::time::Duration;
 
@@ -17,18 +17,18 @@ use crate::base::limits::{
     WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
 };
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{Deadline, Stopwatch};
 use crate::http::HttpError;
 
 /// What is told about the objects that are followed.
 #[derive(Debug)]
-pub enum Told {
+pub enum ReflectorEvent {
     /// An object is there, or is otherwise.
     Object(Value),
     /// An object is not there any more.
     Gone(ObjectRef),
-    /// A list begins: what is not told before [`Told::Listed`] is not there.
+    /// A list begins: what is not told before [`ReflectorEvent::Listed`] is not there.
     Listing,
     /// All that is there was told, and is watched from now on.
     Listed,
@@ -87,7 +87,7 @@ impl Failures {
 
 /// How long watches last and silence is borne.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct WatchTimeouts {
     /// The shortest and the longest time for which the server is asked to let a watch last.
     pub lasts: [Duration; 2],
     /// How much later than that the connection counts as dead.
@@ -96,27 +96,27 @@ pub struct Patience {
     pub doubt: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { lasts: WATCH_LASTS, grace: WATCH_GRACE, doubt: REFUSAL_DOUBTED }
+impl Default for WatchTimeouts {
+    fn default() -> WatchTimeouts {
+        WatchTimeouts { lasts: WATCH_LASTS, grace: WATCH_GRACE, doubt: REFUSAL_DOUBTED }
     }
 }
 
 /// One who follows a target and tells what happens; `tell` returns whether anybody listens.
-pub struct Follower<'a, F> {
+pub struct Reflector<'a, F> {
     /// Where.
     pub client: &'a Client,
     /// What.
     pub target: &'a Target,
     /// Set when nobody listens any more.
-    pub stop: &'a Stop,
+    pub stop: &'a Shutdown,
     /// How long watches last.
-    pub patience: Patience,
+    pub patience: WatchTimeouts,
     /// Takes what is told.
     pub tell: F,
 }
 
-impl<F: FnMut(Told) -> bool> Follower<'_, F> {
+impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
     /// Follows until it is not allowed or not wanted any more.
     pub fn run(mut self) {
         let (mut failures, mut gone) = (Failures::default(), 0);
@@ -159,21 +159,21 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     /// Reads all pages; returns the version to watch from.
     fn pages(&mut self) -> Result<String, End> {
         let mut proceed: Option<String> = None;
-        self.say(Told::Listing)?;
+        self.say(ReflectorEvent::Listing)?;
         loop {
             if self.stop.is_set() {
                 return Err(End::Unwanted);
             }
             let path = self.target.list_path(PAGE_OBJECTS, proceed.as_deref());
             let body = self.client.open(&path, API_REQUEST)?.body(PAGE_OCTETS_MAX);
-            let page = Page::read(body, |item| (self.tell)(Told::Object(item))).map_err(|e| match e {
+            let page = Page::read(body, |item| (self.tell)(ReflectorEvent::Object(item))).map_err(|e| match e {
                 Cut::Unwanted => End::Unwanted,
                 Cut::Broken(e) => End::Failed(KubeError::Network(HttpError(format!("a list broke off: {e}")))),
                 Cut::Unusable(e) => End::Failed(KubeError::Unusable(e)),
             })?;
             proceed = page.proceed;
             if proceed.is_none() {
-                self.say(Told::Listed)?;
+                self.say(ReflectorEvent::Listed)?;
                 return Ok(page.version);
             }
         }
@@ -219,7 +219,7 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
         };
         // That it was opened is no success yet: only what comes of it is, or that it lasts.
         if failures.count > 0
-            && let Err(end) = self.say(Told::Found)
+            && let Err(end) = self.say(ReflectorEvent::Found)
         {
             return end;
         }
@@ -234,8 +234,8 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
             *heard = Stopwatch::start();
             let said = match Line::read(&line) {
                 Ok((Line::Failed(e), _)) => return KubeError::Api(e).into(),
-                Ok((Line::Object(object), reached)) => (Some(Told::Object(object)), reached),
-                Ok((Line::Gone(at), reached)) => (Some(Told::Gone(at)), reached),
+                Ok((Line::Object(object), reached)) => (Some(ReflectorEvent::Object(object)), reached),
+                Ok((Line::Gone(at), reached)) => (Some(ReflectorEvent::Gone(at)), reached),
                 Ok((Line::Bookmark, reached)) => (None, reached),
                 Err(e) => return End::Failed(KubeError::Unusable(e)),
             };
@@ -252,16 +252,16 @@ impl<F: FnMut(Told) -> bool> Follower<'_, F> {
     /// Bears a failure: says so, and pauses before the next try. Returns whether there is one.
     fn bear(&mut self, failed: KubeError, failures: &mut Failures) -> bool {
         if failures.add(&failed, self.patience.doubt) {
-            (self.tell)(Told::Denied(failed));
+            (self.tell)(ReflectorEvent::Denied(failed));
             return false;
         }
         // The first may be a server that restarts: its successor answers at the next try. A refusal that is doubted is no outage.
         let is_told = failures.count > 1 && failures.refused.is_none();
-        let goes_on = !is_told || (self.tell)(Told::Lost(failed));
+        let goes_on = !is_told || (self.tell)(ReflectorEvent::Lost(failed));
         goes_on && !self.stop.wait(pause(failures.count, draw()))
     }
 
-    fn say(&mut self, told: Told) -> Result<(), End> {
+    fn say(&mut self, told: ReflectorEvent) -> Result<(), End> {
         if (self.tell)(told) { Ok(()) } else { Err(End::Unwanted) }
     }
 }

@@ -42,7 +42,7 @@ pub enum Stage {
 /// How soon an attempt after a failure makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Severity {
+pub enum RetryClass {
     /// Costs nothing at the CA: DNS, network, a server error.
     Transient,
     /// Counts against the CA's limit of failed validations.
@@ -93,7 +93,7 @@ impl fmt::Display for Stage {
 /// days, where six hours would be too long; `not_before` is what the CA asked for (Retry-After).
 pub fn next_attempt(
     now: Time,
-    severity: Severity,
+    severity: RetryClass,
     failures: u32,
     short_lived: bool,
     not_before: Option<Time>,
@@ -106,18 +106,18 @@ pub fn next_attempt(
 }
 
 /// The least wait after the `failures`-th failure in a row.
-fn wait(severity: Severity, failures: u32, short_lived: bool) -> Duration {
+fn wait(severity: RetryClass, failures: u32, short_lived: bool) -> Duration {
     let step = failures.max(1) - 1;
     match severity {
-        Severity::Transient => (MINUTE * 2u32.pow(step.min(5))).min(30 * MINUTE),
-        Severity::Validation => match step {
+        RetryClass::Transient => (MINUTE * 2u32.pow(step.min(5))).min(30 * MINUTE),
+        RetryClass::Validation => match step {
             0 => MINUTE,
             1 => 10 * MINUTE,
             2 => 100 * MINUTE,
             _ if short_lived => 2 * HOUR,
             _ => 6 * HOUR,
         },
-        Severity::Policy => DAY,
+        RetryClass::Policy => DAY,
     }
 }
 
@@ -126,7 +126,7 @@ const STEADY: u32 = 6;
 
 /// How many attempts can be made before `end` when the next one, after `failures` in a row, is at `next` and all fail in the same way
 /// after the longest waits.
-pub fn attempts_left(next: Time, severity: Severity, failures: u32, short_lived: bool, end: Time) -> u32 {
+pub fn attempts_left(next: Time, severity: RetryClass, failures: u32, short_lived: bool, end: Time) -> u32 {
     let (mut at, mut left) = (next, 0);
     while at < end && left < STEADY {
         left += 1;
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn waits_grow_as_designed_and_are_up_to_a_fifth_longer() {
-        use Severity::{Policy, Transient, Validation};
+        use RetryClass::{Policy, Transient, Validation};
         for (severity, short, minutes) in [
             (Transient, false, &[1, 2, 4, 8, 16, 30, 30, 30][..]),
             (Validation, false, &[1, 10, 100, 360, 360]),
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_attempts_before_the_expiry_are_counted() {
-        use Severity::{Policy, Transient, Validation};
+        use RetryClass::{Policy, Transient, Validation};
         for (severity, failures, short, hours, left) in [
             (Transient, 1, false, 0, 0),
             (Transient, 9, false, 1, 2),
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_ca_may_ask_for_longer_and_never_for_shorter() {
-        let asked = |d| next_attempt(NOW, Severity::Transient, 1, false, Some(NOW + d), "x");
+        let asked = |d| next_attempt(NOW, RetryClass::Transient, 1, false, Some(NOW + d), "x");
         assert_eq!(asked(34 * HOUR), NOW + 34 * HOUR);
         assert!(asked(Duration::ZERO) >= NOW + MINUTE);
     }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::Orders;
 use super::backoff::{CAP_WINDOW, Stage};
 use super::directory::normalized;
-use super::secret_state::Held;
+use super::secret_state::SecretState;
 use crate::base::clock::{happened, holds};
 use crate::base::limits::WAIT_MAX;
 use crate::base::name::{DnsName, Domain};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::record::Body;
 
@@ -114,26 +114,26 @@ pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
 
 /// Whether the CA takes an order of these names for a renewal: it has issued what is held, for exactly them. Let's Encrypt looks back
 /// for 120 days.
-pub fn is_renewal(held: &[Held], names: &[Domain], directory: &str, now: Time) -> bool {
+pub fn is_renewal(held: &[SecretState], names: &[Domain], directory: &str, now: Time) -> bool {
     held.iter().any(|held| match held {
-        Held::Present(present) => present.pair.facts().is_some_and(|facts| {
+        SecretState::Present(present) => present.pair.facts().is_some_and(|facts| {
             let same = facts.names.len() == names.len() && names.iter().all(|name| facts.names.contains(name));
             let from = present.directory.as_deref().map(normalized);
             same && now < facts.not_before + 120 * DAY && from.as_deref() == Some(directory)
         }),
-        Held::Missing => false,
+        SecretState::Missing => false,
     })
 }
 
 /// When orders were made lately at one directory.
 #[derive(Clone, Debug, Default)]
-pub struct Made {
+pub struct OrderLog {
     all: Vec<Time>,
     /// Without renewals.
     first: Vec<Time>,
 }
 
-impl Made {
+impl OrderLog {
     /// One more.
     pub fn add(&mut self, at: Time, renewal: bool) {
         self.all.push(at);
@@ -142,7 +142,7 @@ impl Made {
         }
     }
 
-    /// One less of those that [`Made::add`] added at this time.
+    /// One less of those that [`OrderLog::add`] added at this time.
     pub fn remove(&mut self, at: Time, renewal: bool) {
         let remove = |times: &mut Vec<Time>| {
             if let Some(place) = times.iter().rposition(|time| *time == at) {
@@ -162,7 +162,7 @@ impl Made {
     }
 }
 
-impl Made {
+impl OrderLog {
     /// When the last of `count` first orders from `now` on can be made.
     pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
         let last = |quota: &Quota| {
@@ -190,8 +190,8 @@ pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders
 
 /// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
 /// since. The counted ones are no regular renewals.
-pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<Word, Made> {
-    let mut made: HashMap<Word, Made> = HashMap::new();
+pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<SharedStr, OrderLog> {
+    let mut made: HashMap<SharedStr, OrderLog> = HashMap::new();
     let is_recent = |at: Time| at + DAY > now && happened(at, now);
     for body in records {
         if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
@@ -211,7 +211,13 @@ pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Ha
 }
 
 /// The closed gate of a directory whose quota was used up by the orders that were made. `per_day` is the quota of the issuer.
-pub fn out_of_quota(made: &Made, directory: &str, per_day: Option<u32>, renewal: bool, now: Time) -> Option<Closed> {
+pub fn out_of_quota(
+    made: &OrderLog,
+    directory: &str,
+    per_day: Option<u32>,
+    renewal: bool,
+    now: Time,
+) -> Option<Closed> {
     let until = made.exhausted(&quotas(directory, per_day), renewal, now)?;
     let said = format!("as many orders as {directory} is to get were made already");
     Some(Closed { scope: Scope::Account, until, said })
@@ -249,7 +255,7 @@ pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cert::facts::Facts;
+    use crate::cert::facts::CertificateFacts;
     use crate::policy::secret_state::{Owner, Pair, Present};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
@@ -260,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_order_that_is_not_counted_any_more_leaves_its_place() {
-        let (mut made, quota) = (Made::default(), [Quota { orders: 1, window: DAY, renewals: true }]);
+        let (mut made, quota) = (OrderLog::default(), [Quota { orders: 1, window: DAY, renewals: true }]);
         made.add(NOW, false);
         assert!(made.exhausted(&quota, false, NOW).is_some());
         made.remove(NOW + DAY, false);
@@ -328,7 +334,7 @@ mod tests {
     #[test]
     fn a_renewal_is_for_the_names_of_what_is_held_and_at_the_ca_that_issued_it() {
         let held = |names: &[&str], age_days: u32, directory: Option<&str>| {
-            let facts = Facts {
+            let facts = CertificateFacts {
                 names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
                 not_before: NOW - DAY * age_days,
                 not_after: NOW + DAY,
@@ -339,11 +345,11 @@ mod tests {
                 cert_id: None,
                 links: crate::cert::facts::Links::Whole,
             };
-            Held::Present(Box::new(Present {
+            SecretState::Present(Box::new(Present {
                 kind: "".into(),
                 owner: Owner::Us,
                 pair: Pair::Sound(facts.into()),
-                directory: directory.map(Word::from),
+                directory: directory.map(SharedStr::from),
                 key_type: None,
                 profile: None,
                 renewal_asked: None,
@@ -359,7 +365,7 @@ mod tests {
             (held(&["b.test", "a.test"], 120, Some(ca)), false),
             (held(&["a.test"], 60, Some(ca)), false),
             (held(&["a.test", "b.test", "c.test"], 60, Some(ca)), false),
-            (Held::Missing, false),
+            (SecretState::Missing, false),
         ] {
             assert_eq!(is_renewal(std::slice::from_ref(&held), &names, ca, NOW), renewal, "{held:?}");
         }
@@ -372,7 +378,7 @@ mod tests {
         assert!(super::quotas("https://ca.test/dir", None).is_empty());
         let at = |minutes: u64| NOW - Duration::from_secs(60 * minutes);
         let exhausted = |n: usize, minutes: u64, (made, wanted): (bool, bool)| {
-            let mut orders = Made::default();
+            let mut orders = OrderLog::default();
             (0..n).for_each(|_| orders.add(at(minutes), made));
             orders.exhausted(&quotas, wanted, NOW).map(|until| until.since(at(minutes)).as_secs() / 3600)
         };
@@ -390,7 +396,7 @@ mod tests {
         for (made, count, hours) in
             [(0, 0, 0), (0, 270, 0), (0, 271, 3), (270, 1, 3), (100, 400, 24), (0, 300, 3), (0, 301, 24)]
         {
-            let mut orders = Made::default();
+            let mut orders = OrderLog::default();
             (0..made).for_each(|_| orders.add(NOW, false));
             assert_eq!(orders.last_of(&quotas, count, NOW).since(NOW).as_secs() / 3600, hours, "{made} {count}");
         }

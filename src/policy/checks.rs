@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::directory::{from_staging, normalized};
 use super::renewal::moment;
-use super::secret_state::{Held, Owner, Pair, Present, annotation};
+use super::secret_state::{Owner, Pair, Present, SecretState, annotation};
 use super::{Input, moment_of};
 use crate::base::time::Time;
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
 use crate::kube::object::TYPE_TLS;
 
@@ -60,23 +60,23 @@ impl fmt::Display for Reason {
 
 /// A reason and its sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct Violation {
     /// The reason.
     pub reason: Reason,
     /// The particulars.
     pub detail: String,
 }
 
-impl Finding {
+impl Violation {
     /// The same, with what a CA said besides.
-    pub(super) fn with(self, said: Option<&str>) -> Finding {
+    pub(super) fn with(self, said: Option<&str>) -> Violation {
         let said = said.map(|said| format!("; {said}")).unwrap_or_default();
-        Finding { detail: self.detail + &said, ..self }
+        Violation { detail: self.detail + &said, ..self }
     }
 
     /// The same with the name of whoever put into `held` what is wrong with it.
-    pub(super) fn written_by(mut self, held: &Held) -> Finding {
-        if let Held::Present(present) = held
+    pub(super) fn written_by(mut self, held: &SecretState) -> Violation {
+        if let SecretState::Present(present) = held
             && let Some(writer) = &present.writer
             && (Reason::Unparsable..=Reason::NotYetValid).contains(&self.reason)
         {
@@ -86,7 +86,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.reason, self.detail)
     }
@@ -98,7 +98,7 @@ struct View<'a> {
     present: &'a Present,
 }
 
-type Check = fn(&View<'_>) -> Option<Finding>;
+type Check = fn(&View<'_>) -> Option<Violation>;
 
 /// The checks on an existing Secret, in the order in which they are asked.
 const CHECKS: &[Check] = &[
@@ -118,28 +118,28 @@ const CHECKS: &[Check] = &[
 ];
 
 /// The first fault of one Secret.
-pub(super) fn check(input: &Input<'_>, held: &Held) -> Option<Finding> {
+pub(super) fn check(input: &Input<'_>, held: &SecretState) -> Option<Violation> {
     match held {
-        Held::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
-        Held::Present(present) => {
+        SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
+        SecretState::Present(present) => {
             let view = View { input, present };
             CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
         }
     }
 }
 
-fn found(reason: Reason, detail: String) -> Option<Finding> {
-    Some(Finding { reason, detail })
+fn found(reason: Reason, detail: String) -> Option<Violation> {
+    Some(Violation { reason, detail })
 }
 
 impl<'a> View<'a> {
     /// The facts of the certificate; the checks before these have found a Secret without.
-    fn facts(&self) -> Option<&'a Facts> {
+    fn facts(&self) -> Option<&'a CertificateFacts> {
         self.present.pair.facts().map(|facts| &**facts)
     }
 }
 
-fn wrong_type(view: &View<'_>) -> Option<Finding> {
+fn wrong_type(view: &View<'_>) -> Option<Violation> {
     let kind = &view.present.kind;
     if kind == TYPE_TLS {
         return None;
@@ -150,7 +150,7 @@ fn wrong_type(view: &View<'_>) -> Option<Finding> {
     )
 }
 
-fn owned_by_another(view: &View<'_>) -> Option<Finding> {
+fn owned_by_another(view: &View<'_>) -> Option<Violation> {
     let Owner::Another(owner) = &view.present.owner else {
         return None;
     };
@@ -168,21 +168,21 @@ pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
     })
 }
 
-fn unparsable(view: &View<'_>) -> Option<Finding> {
+fn unparsable(view: &View<'_>) -> Option<Violation> {
     match &view.present.pair {
         Pair::Broken(why) => found(Reason::Unparsable, why.clone()),
         Pair::Mismatch | Pair::Sound(_) | Pair::Unchecked(_) => None,
     }
 }
 
-fn key_mismatch(view: &View<'_>) -> Option<Finding> {
+fn key_mismatch(view: &View<'_>) -> Option<Violation> {
     match view.present.pair {
         Pair::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
         Pair::Broken(_) | Pair::Sound(_) | Pair::Unchecked(_) => None,
     }
 }
 
-fn name_missing(view: &View<'_>) -> Option<Finding> {
+fn name_missing(view: &View<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let missing: Vec<String> =
         view.input.entry.domains.iter().filter(|d| !facts.covers(d)).map(ToString::to_string).collect();
@@ -192,12 +192,12 @@ fn name_missing(view: &View<'_>) -> Option<Finding> {
     found(Reason::NameMissing, format!("its certificate is not for {}", missing.join(", ")))
 }
 
-fn expired(view: &View<'_>) -> Option<Finding> {
+fn expired(view: &View<'_>) -> Option<Violation> {
     let facts = view.facts().filter(|f| view.input.now >= f.not_after)?;
     found(Reason::Expired, format!("its certificate expired at {}", facts.not_after))
 }
 
-fn not_yet_valid(view: &View<'_>) -> Option<Finding> {
+fn not_yet_valid(view: &View<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
     // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
@@ -209,7 +209,7 @@ fn not_yet_valid(view: &View<'_>) -> Option<Finding> {
 
 const NOT_YET_VALID_TOLERANCE: Duration = Duration::from_secs(300);
 
-fn directory_changed(view: &View<'_>) -> Option<Finding> {
+fn directory_changed(view: &View<'_>) -> Option<Violation> {
     let (wanted, facts) = (view.input.directory, view.facts()?);
     let from = match &view.present.directory {
         Some(held) if normalized(held) == wanted.url() => return None,
@@ -226,7 +226,7 @@ fn directory_changed(view: &View<'_>) -> Option<Finding> {
     found(Reason::DirectoryChanged, format!("its certificate is from {from}, and {} is wanted", wanted.url()))
 }
 
-fn key_type_changed(view: &View<'_>) -> Option<Finding> {
+fn key_type_changed(view: &View<'_>) -> Option<Violation> {
     let held = view.present.key_type.as_ref().filter(|held| *held != view.input.entry.key_type.name())?;
     found(
         Reason::KeyTypeChanged,
@@ -234,7 +234,7 @@ fn key_type_changed(view: &View<'_>) -> Option<Finding> {
     )
 }
 
-fn profile_changed(view: &View<'_>) -> Option<Finding> {
+fn profile_changed(view: &View<'_>) -> Option<Violation> {
     // Without our directory annotation it was not us who ordered it, and nothing is known of its profile.
     view.present.directory.as_ref()?;
     let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
@@ -248,7 +248,7 @@ fn profile_changed(view: &View<'_>) -> Option<Finding> {
     )
 }
 
-fn revoked(view: &View<'_>) -> Option<Finding> {
+fn revoked(view: &View<'_>) -> Option<Violation> {
     if let Some(reason) = &view.present.revocation_asked {
         return found(Reason::Revoked, format!("the annotation {} asks for it ({reason})", annotation::REVOKE));
     }
@@ -258,7 +258,7 @@ fn revoked(view: &View<'_>) -> Option<Finding> {
     found(Reason::Revoked, format!("the CA moved its renewal to before {}{why}", window.end))
 }
 
-fn renewal_due(view: &View<'_>) -> Option<Finding> {
+fn renewal_due(view: &View<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let moment = moment_of(view.input, facts).at;
     if view.input.now < moment {
@@ -267,7 +267,7 @@ fn renewal_due(view: &View<'_>) -> Option<Finding> {
     found(Reason::RenewalDue, format!("its certificate expires at {} and was due at {moment}", facts.not_after))
 }
 
-fn renewal_requested(view: &View<'_>) -> Option<Finding> {
+fn renewal_requested(view: &View<'_>) -> Option<Violation> {
     let asked = view.present.renewal_asked.as_ref()?;
     let short: String = asked.chars().take(60).collect();
     found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW))

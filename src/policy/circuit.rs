@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::base::clock::holds;
 use crate::base::limits::WAIT_MAX;
 use crate::base::name::{DnsName, ObjectRef};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 
 /// What may fail together: an update server, a zone on it, the key that signs for it; or a server that is only asked about a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lane {
+pub struct DnsTarget {
     /// The server that is tried first.
     pub server: SocketAddr,
     /// The zone; the name where its zone is asked for.
@@ -35,19 +35,19 @@ fn is_held(since: Time, now: Time) -> bool {
 
 /// All circuits.
 #[derive(Debug, Default)]
-pub struct Gates {
-    lanes: HashMap<Lane, Gate>,
+pub struct CircuitSet {
+    lanes: HashMap<DnsTarget, Circuit>,
 }
 
 #[derive(Debug, Default)]
-struct Gate {
+struct Circuit {
     /// Failures since the last verified answer.
     failures: u32,
     closed_until: Option<Time>,
     /// Since when an attempt holds the right to the first try after a failure.
     trial: Option<Time>,
     /// Attempts that talk to the server now, by the CA whose place they take.
-    inside: HashMap<Word, Inside>,
+    inside: HashMap<SharedStr, Inside>,
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ struct Inside {
 
 /// Why an attempt may not go in now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Barred {
+pub enum Unavailable {
     /// The last try failed: no other one before that time.
     Closed(Time),
     /// Another attempt makes the first try after a failure.
@@ -68,29 +68,31 @@ pub enum Barred {
     Full,
 }
 
-impl Barred {
+impl Unavailable {
     /// Until when, where that is known.
     pub fn until(self) -> Option<Time> {
         match self {
-            Barred::Closed(until) => Some(until),
-            Barred::Trial | Barred::Full => None,
+            Unavailable::Closed(until) => Some(until),
+            Unavailable::Trial | Unavailable::Full => None,
         }
     }
 
     /// Why an attempt does not go to the server of `lane`, for people.
-    pub fn sentence(self, lane: &Lane) -> String {
-        let Lane { server, zone, .. } = lane;
+    pub fn sentence(self, lane: &DnsTarget) -> String {
+        let DnsTarget { server, zone, .. } = lane;
         match self {
-            Barred::Closed(until) => format!("{server} of the zone {zone} failed lately; not before {until}"),
-            Barred::Trial => format!("{server} of the zone {zone} failed lately; another certificate is trying it"),
-            Barred::Full => format!("enough others are at {server} now"),
+            Unavailable::Closed(until) => format!("{server} of the zone {zone} failed lately; not before {until}"),
+            Unavailable::Trial => {
+                format!("{server} of the zone {zone} failed lately; another certificate is trying it")
+            }
+            Unavailable::Full => format!("enough others are at {server} now"),
         }
     }
 }
 
 /// How an attempt ended for a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum CallResult {
     /// The server gave a verified answer, be it a refusal.
     Good,
     /// It gave none, or one that proves nothing.
@@ -110,26 +112,26 @@ pub struct Entry {
     pub has_trial: bool,
 }
 
-impl Gates {
+impl CircuitSet {
     /// Whether an attempt for `ca` may go in.
     ///
     /// # Errors
     /// Why not.
-    pub fn admits(&self, lane: &Lane, ca: &Word, entry: Entry, now: Time) -> Result<(), Barred> {
+    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr, entry: Entry, now: Time) -> Result<(), Unavailable> {
         match self.lanes.get(lane) {
-            Some(Gate { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
-                return Err(Barred::Closed(*until));
+            Some(Circuit { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
+                return Err(Unavailable::Closed(*until));
             }
             // After a failure one goes first.
-            Some(Gate { failures: 1.., trial: Some(since), .. }) if !entry.has_trial && is_held(*since, now) => {
-                return Err(Barred::Trial);
+            Some(Circuit { failures: 1.., trial: Some(since), .. }) if !entry.has_trial && is_held(*since, now) => {
+                return Err(Unavailable::Trial);
             }
             Some(_) | None => {}
         }
         let at_server =
             self.lanes.iter().filter(|(l, _)| l.server == lane.server).filter_map(|(_, g)| g.inside.get(ca));
         let at_server: usize = at_server.map(|inside| inside.attempts - inside.further).sum();
-        if entry.further || at_server < entry.most { Ok(()) } else { Err(Barred::Full) }
+        if entry.further || at_server < entry.most { Ok(()) } else { Err(Unavailable::Full) }
     }
 
     /// Gives an attempt the trial of a lane whose last try failed: it is the only one to go in there until it is over. Returns whether
@@ -137,25 +139,25 @@ impl Gates {
     ///
     /// # Errors
     /// Why the attempt may not go in.
-    pub fn reserve(&mut self, lane: &Lane, now: Time) -> Result<bool, Barred> {
-        self.admits(lane, &Word::new(""), Entry { most: usize::MAX, ..Entry::default() }, now)?;
+    pub fn reserve(&mut self, lane: &DnsTarget, now: Time) -> Result<bool, Unavailable> {
+        self.admits(lane, &SharedStr::new(""), Entry { most: usize::MAX, ..Entry::default() }, now)?;
         let Some(gate) = self.lanes.get_mut(lane).filter(|gate| gate.failures > 0) else { return Ok(false) };
         gate.trial = Some(now);
         Ok(true)
     }
 
     /// The attempt that held the trial is over.
-    pub fn release(&mut self, lane: &Lane) {
+    pub fn release(&mut self, lane: &DnsTarget) {
         if let Some(gate) = self.lanes.get_mut(lane) {
             gate.trial = None;
         }
     }
 
-    /// Goes in; as [`Gates::admits`].
+    /// Goes in; as [`CircuitSet::admits`].
     ///
     /// # Errors
     /// Why not.
-    pub fn enter(&mut self, lane: &Lane, ca: &Word, entry: Entry, now: Time) -> Result<(), Barred> {
+    pub fn enter(&mut self, lane: &DnsTarget, ca: &SharedStr, entry: Entry, now: Time) -> Result<(), Unavailable> {
         self.admits(lane, ca, entry, now)?;
         let inside = self.lanes.entry(lane.clone()).or_default().inside.entry(ca.clone()).or_default();
         inside.attempts += 1;
@@ -164,7 +166,7 @@ impl Gates {
     }
 
     /// Comes out. A failure closes the circuit for 1, 2, 4 … 30 minutes, a verified answer opens it.
-    pub fn leave(&mut self, lane: &Lane, ca: &Word, further: bool, passage: Passage, now: Time) {
+    pub fn leave(&mut self, lane: &DnsTarget, ca: &SharedStr, further: bool, passage: CallResult, now: Time) {
         let Some(gate) = self.lanes.get_mut(lane) else { return };
         if let Some(inside) = gate.inside.get_mut(ca) {
             inside.attempts = inside.attempts.saturating_sub(1);
@@ -174,17 +176,17 @@ impl Gates {
             }
         }
         match passage {
-            Passage::Good => (gate.failures, gate.closed_until) = (0, None),
+            CallResult::Good => (gate.failures, gate.closed_until) = (0, None),
             // Attempts that went in together fail together, which is one failure.
-            Passage::Bad if gate.closed_until.is_some_and(|until| until > now) => {}
-            Passage::Bad => {
+            CallResult::Bad if gate.closed_until.is_some_and(|until| until > now) => {}
+            CallResult::Bad => {
                 let wait = Duration::from_secs(60) * 2u32.pow(gate.failures.min(5));
                 gate.failures = gate.failures.saturating_add(1);
                 gate.closed_until = Some(now + wait.min(Duration::from_secs(1800)));
             }
-            Passage::Unknown => {}
+            CallResult::Unknown => {}
         }
-        let is_remembered = |gate: &Gate| gate.closed_until.is_some_and(|until| until + FAILURES_KEPT > now);
+        let is_remembered = |gate: &Circuit| gate.closed_until.is_some_and(|until| until + FAILURES_KEPT > now);
         self.lanes.retain(|_, gate| {
             !gate.inside.is_empty() || gate.trial.is_some_and(|since| is_held(since, now)) || is_remembered(gate)
         });
@@ -197,90 +199,90 @@ mod tests {
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    fn lane(server: u16, zone: &str) -> Lane {
-        Lane { server: SocketAddr::from(([127, 0, 0, 1], server)), zone: zone.parse().unwrap(), key: None }
+    fn lane(server: u16, zone: &str) -> DnsTarget {
+        DnsTarget { server: SocketAddr::from(([127, 0, 0, 1], server)), zone: zone.parse().unwrap(), key: None }
     }
 
-    fn ca() -> Word {
-        Word::new("https://ca.test/dir")
+    fn ca() -> SharedStr {
+        SharedStr::new("https://ca.test/dir")
     }
 
     const OF_THREE: Entry = Entry { most: 3, further: false, has_trial: false };
 
     #[test]
     fn never_all_places_of_a_ca_are_taken_by_one_server() {
-        let mut gates = Gates::default();
+        let mut gates = CircuitSet::default();
         for zone in ["a.test", "b.test", "a.test"] {
             assert_eq!(gates.enter(&lane(1, zone), &ca(), OF_THREE, NOW), Ok(()));
         }
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Barred::Full), "whatever the zone");
+        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Unavailable::Full), "whatever the zone");
         assert_eq!(gates.enter(&lane(2, "a.test"), &ca(), OF_THREE, NOW), Ok(()));
-        let other = Word::new("https://other.test/dir");
+        let other = SharedStr::new("https://other.test/dir");
         assert_eq!(gates.enter(&lane(1, "c.test"), &other, OF_THREE, NOW), Ok(()), "another CA has places of its own");
         let further = Entry { further: true, ..OF_THREE };
         assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), further, NOW), Ok(()), "it is there already");
-        gates.leave(&lane(1, "b.test"), &ca(), false, Passage::Unknown, NOW);
+        gates.leave(&lane(1, "b.test"), &ca(), false, CallResult::Unknown, NOW);
         assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Ok(()));
-        gates.leave(&lane(1, "c.test"), &ca(), true, Passage::Unknown, NOW);
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Barred::Full), "three are left");
+        gates.leave(&lane(1, "c.test"), &ca(), true, CallResult::Unknown, NOW);
+        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Unavailable::Full), "three are left");
     }
 
     #[test]
     fn after_a_failure_it_is_closed_ever_longer_and_one_goes_first() {
-        let (mut gates, bad, mut now) = (Gates::default(), lane(1, "a.test"), NOW);
+        let (mut gates, bad, mut now) = (CircuitSet::default(), lane(1, "a.test"), NOW);
         let trial = Entry { has_trial: true, ..OF_THREE };
         for minutes in [1, 2, 4, 8, 16, 30, 30, 30] {
             assert_eq!(gates.reserve(&bad, now), Ok(minutes > 1), "a trial is held after a failure only");
             assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));
             if minutes > 1 {
-                assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Err(Barred::Trial), "one at a time");
-                assert_eq!(gates.reserve(&bad, now), Err(Barred::Trial), "one at a time");
+                assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Err(Unavailable::Trial), "one at a time");
+                assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Trial), "one at a time");
             }
-            gates.leave(&bad, &ca(), false, Passage::Bad, now);
+            gates.leave(&bad, &ca(), false, CallResult::Bad, now);
             gates.release(&bad);
             let until = now + Duration::from_secs(minutes * 60);
-            assert_eq!(gates.admits(&bad, &ca(), OF_THREE, now), Err(Barred::Closed(until)));
-            assert_eq!(gates.reserve(&bad, now), Err(Barred::Closed(until)));
+            assert_eq!(gates.admits(&bad, &ca(), OF_THREE, now), Err(Unavailable::Closed(until)));
+            assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Closed(until)));
             assert_eq!(gates.admits(&lane(1, "b.test"), &ca(), OF_THREE, now), Ok(()), "another zone is not closed");
             now = until;
         }
         assert_eq!(gates.reserve(&bad, now), Ok(true));
         gates.release(&bad);
         assert_eq!(gates.reserve(&bad, now), Ok(true), "who held it never asked the server");
-        assert_eq!(gates.reserve(&bad, now), Err(Barred::Trial));
+        assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Trial));
         assert_eq!(gates.reserve(&bad, now + TRIAL_MAX), Ok(true), "who holds it waits for a CA that hangs");
         assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));
-        gates.leave(&bad, &ca(), false, Passage::Good, now);
+        gates.leave(&bad, &ca(), false, CallResult::Good, now);
         gates.release(&bad);
         assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Ok(()));
         assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Ok(()), "open again");
         for _ in 0..2 {
-            gates.leave(&bad, &ca(), false, Passage::Bad, now);
+            gates.leave(&bad, &ca(), false, CallResult::Bad, now);
         }
         let until = now + Duration::from_secs(60);
         assert_eq!(
             gates.admits(&bad, &ca(), OF_THREE, now),
-            Err(Barred::Closed(until)),
+            Err(Unavailable::Closed(until)),
             "counted anew, and both as one"
         );
     }
 
     #[test]
     fn gates_that_say_nothing_are_forgotten() {
-        let mut gates = Gates::default();
+        let mut gates = CircuitSet::default();
         for i in 0..1000 {
             let lane = lane(1, &format!("z{i}.test"));
             gates.enter(&lane, &ca(), OF_THREE, NOW).unwrap();
-            gates.leave(&lane, &ca(), false, Passage::Good, NOW);
+            gates.leave(&lane, &ca(), false, CallResult::Good, NOW);
         }
         assert!(gates.lanes.is_empty());
-        gates.leave(&lane(1, "never.test"), &ca(), false, Passage::Bad, NOW);
+        gates.leave(&lane(1, "never.test"), &ca(), false, CallResult::Bad, NOW);
         gates.release(&lane(1, "never.test"));
         assert!(gates.lanes.is_empty(), "nobody was in there");
         for i in 0..100_000 {
             let (lane, now) = (lane(1, &format!("z{i}.test")), NOW + Duration::from_secs(900) * i);
             gates.enter(&lane, &ca(), OF_THREE, now).unwrap();
-            gates.leave(&lane, &ca(), false, Passage::Bad, now);
+            gates.leave(&lane, &ca(), false, CallResult::Bad, now);
         }
         assert!(gates.lanes.len() < 100, "a day's failures: {}", gates.lanes.len());
     }

@@ -1,6 +1,6 @@
 //! ACME directories: which are the same, and which issue certificates that nobody trusts. Pure.
 
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 
 /// An ACME directory and whether the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,6 @@ pub fn is_staging(url: &str) -> bool {
 }
 
 /// Let's Encrypt's staging issuers are named so.
-pub fn from_staging(facts: &Facts) -> bool {
+pub fn from_staging(facts: &CertificateFacts) -> bool {
     facts.issuer.starts_with("(STAGING)")
 }

@@ -21,22 +21,22 @@ use std::time::Duration;
 use crate::base::clock::{happened, holds};
 use crate::base::limits::WAIT_MAX;
 use crate::base::name::Domain;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::{Time, human};
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 use crate::config::entry::{Entry, order_names};
 use crate::record::Body;
 use backoff::capped;
 use ca_limits::Closed;
 use checks::check;
-pub use checks::{Finding, Reason, is_abandoned};
+pub use checks::{Reason, Violation, is_abandoned};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
-use secret_state::{Held, Owner, Pair};
+use secret_state::{Owner, Pair, SecretState};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum WaitReason {
     /// The last attempt failed.
     BackingOff,
     /// Too many orders of this name set within a week.
@@ -47,7 +47,7 @@ pub enum Waiting {
     RateLimited,
 }
 
-impl fmt::Display for Waiting {
+impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
     }
@@ -74,21 +74,21 @@ pub enum Decision {
     /// Something is wrong, and it is not yet time to mend it.
     Wait {
         /// What is wrong.
-        finding: Finding,
+        finding: Violation,
         /// What is waited for.
-        waiting: Waiting,
+        waiting: WaitReason,
         /// Until when.
         until: Time,
     },
     /// Not ours to mend.
     Refuse {
         /// What is wrong.
-        finding: Finding,
+        finding: Violation,
     },
     /// Write the pair that we have.
     Restore {
         /// What is wrong.
-        finding: Finding,
+        finding: Violation,
         /// Where the pair is.
         source: Source,
         /// Which Secrets to write.
@@ -97,7 +97,7 @@ pub enum Decision {
     /// Obtain a certificate.
     Issue {
         /// What is wrong.
-        finding: Finding,
+        finding: Violation,
         /// Which Secrets to write.
         targets: Vec<usize>,
         /// Whether the order counts against the cap.
@@ -110,11 +110,11 @@ pub enum Decision {
 /// A decision and what is to be said besides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Judgement {
+pub struct Evaluation {
     /// What to do.
     pub decision: Decision,
     /// Secrets of the entry that are left alone, by their place.
-    pub refused: Vec<(usize, Finding)>,
+    pub refused: Vec<(usize, Violation)>,
     /// Sentences that a person should read.
     pub warnings: Vec<String>,
 }
@@ -125,11 +125,11 @@ pub struct Input<'a> {
     /// What is wanted.
     pub entry: &'a Entry,
     /// What each Secret of the entry holds, in its order.
-    pub held: &'a [Held],
+    pub held: &'a [SecretState],
     /// What is remembered.
     pub record: &'a Body,
     /// The facts of the record's copy, when it has one.
-    pub copy: Option<&'a Facts>,
+    pub copy: Option<&'a CertificateFacts>,
     /// Where certificates come from.
     pub directory: &'a Directory,
     /// The profile that is wanted.
@@ -151,11 +151,11 @@ impl Input<'_> {
 }
 
 /// The times of orders that count against the cap, by directory and name set.
-pub type Orders = HashMap<Word, HashMap<Vec<Domain>, Vec<Time>>>;
+pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// Decides about one entry.
-pub fn decide(input: &Input<'_>) -> Judgement {
-    let found: Vec<Option<Finding>> = input.held.iter().map(|held| check(input, held)).collect();
+pub fn decide(input: &Input<'_>) -> Evaluation {
+    let found: Vec<Option<Violation>> = input.held.iter().map(|held| check(input, held)).collect();
     let (mut refused, mut usable) = (Vec::new(), Vec::new());
     for (place, finding) in found.iter().enumerate() {
         match finding {
@@ -168,11 +168,11 @@ pub fn decide(input: &Input<'_>) -> Judgement {
         None => Decision::Refuse { finding: refused[0].1.clone() },
         Some(first) => judge(input, &found, &usable, *first),
     };
-    Judgement { decision, refused, warnings }
+    Evaluation { decision, refused, warnings }
 }
 
 /// Decides over the Secrets that are ours to write; there is at least one.
-fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: usize) -> Decision {
+fn judge(input: &Input<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
     // Asked for at one of its Secrets, a renewal is for the certificate.
     if let Some(asked) = usable
         .iter()
@@ -192,7 +192,7 @@ fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: 
         };
         let finding = found[*target].clone().unwrap_or_else(|| {
             let detail = format!("it holds another certificate than {}", input.entry.secrets[best]);
-            Finding { reason: Reason::KeyMismatch, detail }.written_by(&input.held[*target])
+            Violation { reason: Reason::KeyMismatch, detail }.written_by(&input.held[*target])
         });
         return restore(input, finding, Source::Sibling(best), targets);
     }
@@ -207,7 +207,7 @@ fn judge(input: &Input<'_>, found: &[Option<Finding>], usable: &[usize], first: 
 /// Which of several sound Secrets the others follow: the one with what we stored last, then one with a certificate of the wanted directory,
 /// then the one that lasts longest. Else whoever writes one of them could put into all of them what lasts for ever.
 fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
-    let Held::Present(present) = &input.held[place] else { return (false, false, None) };
+    let SecretState::Present(present) = &input.held[place] else { return (false, false, None) };
     let facts = present.pair.facts();
     let stored = input.record.stored.as_ref().map(|s| &s.serial);
     let is_stored = stored.is_some() && stored == facts.map(|f| &f.serial);
@@ -215,13 +215,13 @@ fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
     (is_stored, is_ours, facts.map(|f| f.not_after))
 }
 
-fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usize>) -> Decision {
+fn restore(input: &Input<'_>, finding: Violation, source: Source, targets: Vec<usize>) -> Decision {
     let hour = Duration::from_secs(3600);
     let recent: Vec<Time> =
         input.record.restores.iter().copied().filter(|t| *t + hour > input.now && happened(*t, input.now)).collect();
     match recent.iter().max() {
         Some(last) if recent.len() >= RESTORES_AN_HOUR => {
-            Decision::Wait { finding, waiting: Waiting::Contested, until: *last + hour / 3 }
+            Decision::Wait { finding, waiting: WaitReason::Contested, until: *last + hour / 3 }
         }
         Some(_) | None => Decision::Restore { finding, source, targets },
     }
@@ -230,22 +230,22 @@ fn restore(input: &Input<'_>, finding: Finding, source: Source, targets: Vec<usi
 /// Restores within an hour before they become slower: somebody else writes the Secret.
 pub const RESTORES_AN_HOUR: usize = 3;
 
-fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) -> Decision {
+fn issue(input: &Input<'_>, finding: Violation, usable: &[usize], first: usize) -> Decision {
     if let Some(detail) = downgrade(input, usable) {
         return Decision::Refuse {
-            finding: Finding { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
+            finding: Violation { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
         };
     }
     let names = input.entry.order_names();
     let counted = !is_regular_renewal(input, &finding, first);
     let forced = usable.iter().any(|place| is_forced(&input.held[*place]));
     let limit = input.record.history(&names, input.directory.url()).filter(|history| history.limited);
-    let backing = if limit.is_some() { Waiting::RateLimited } else { Waiting::BackingOff };
+    let backing = if limit.is_some() { WaitReason::RateLimited } else { WaitReason::BackingOff };
     let wait = backing_off(input, &names).map(|until| (backing, until));
     let wait = wait.or_else(|| {
         let cap_holds = counted && !forced && !was_counted(input, &names);
         let capped = capped(input.orders_of(&names), input.now).filter(|_| cap_holds);
-        capped.map(|until| (Waiting::Capped, until))
+        capped.map(|until| (WaitReason::Capped, until))
     });
     if let Some((waiting, until)) = wait {
         return match partial(input, &finding, first) {
@@ -258,7 +258,7 @@ fn issue(input: &Input<'_>, finding: Finding, usable: &[usize], first: usize) ->
     }
     if let Some(closed) = input.closed.filter(|_| !is_under_way(input, &names)) {
         let finding = finding.with(Some(&closed.said));
-        return Decision::Wait { finding, waiting: Waiting::RateLimited, until: closed.until };
+        return Decision::Wait { finding, waiting: WaitReason::RateLimited, until: closed.until };
     }
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
 }
@@ -283,8 +283,8 @@ fn was_counted(input: &Input<'_>, names: &[Domain]) -> bool {
 }
 
 /// Somebody asked with `notariat renew -force`, who knows what the cap is for.
-pub fn is_forced(held: &Held) -> bool {
-    matches!(held, Held::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
+pub fn is_forced(held: &SecretState) -> bool {
+    matches!(held, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
 
 /// How the value of the annotation ends that `notariat renew -force` writes.
@@ -292,7 +292,7 @@ pub const FORCE: &str = " force";
 
 /// The wanted names that the held certificate has, when it is due and all the wanted names together fail: renewed alone they keep what
 /// works working, and once per renewal, for then it is not due.
-fn partial(input: &Input<'_>, finding: &Finding, first: usize) -> Option<Vec<Domain>> {
+fn partial(input: &Input<'_>, finding: &Violation, first: usize) -> Option<Vec<Domain>> {
     let facts = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::NameMissing)?;
     if input.now < moment_of(input, facts).at || input.closed.is_some() {
         return None;
@@ -304,7 +304,7 @@ fn partial(input: &Input<'_>, finding: &Finding, first: usize) -> Option<Vec<Dom
 }
 
 /// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.
-fn is_regular_renewal(input: &Input<'_>, finding: &Finding, first: usize) -> bool {
+fn is_regular_renewal(input: &Input<'_>, finding: &Violation, first: usize) -> bool {
     let Some(facts) = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
         return false;
     };
@@ -318,7 +318,7 @@ fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
         return None;
     }
     usable.iter().find_map(|place| {
-        let Held::Present(present) = &input.held[*place] else { return None };
+        let SecretState::Present(present) = &input.held[*place] else { return None };
         let facts = present.pair.facts().filter(|f| input.now < f.not_after)?;
         let held_staging = match &present.directory {
             Some(directory) => is_staging(directory),
@@ -336,11 +336,11 @@ fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
     })
 }
 
-fn facts_of(held: &Held) -> Option<&Facts> {
+fn facts_of(held: &SecretState) -> Option<&CertificateFacts> {
     held.facts().map(|facts| &**facts)
 }
 
-fn serves(facts: &Facts, input: &Input<'_>) -> bool {
+fn serves(facts: &CertificateFacts, input: &Input<'_>) -> bool {
     input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
 }
 
@@ -349,7 +349,7 @@ fn due(input: &Input<'_>, place: usize) -> Time {
     moment_of(input, facts).at
 }
 
-fn moment_of(input: &Input<'_>, facts: &Facts) -> renewal::Renewal {
+fn moment_of(input: &Input<'_>, facts: &CertificateFacts) -> renewal::Renewal {
     let window = input.record.window.as_ref().filter(|w| w.serial == facts.serial);
     renewal::moment(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
 }
@@ -357,7 +357,7 @@ fn moment_of(input: &Input<'_>, facts: &Facts) -> renewal::Renewal {
 fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
     let mut warnings = Vec::new();
     for place in usable {
-        let Held::Present(present) = &input.held[*place] else {
+        let SecretState::Present(present) = &input.held[*place] else {
             continue;
         };
         let secret = &input.entry.secrets[*place];

@@ -6,7 +6,7 @@ use ring::digest::{SHA256, digest};
 
 use super::renewal_window::Window;
 use crate::base::time::Time;
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -41,7 +41,12 @@ pub struct Renewal {
 /// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
 /// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
 /// the earlier of the two. Never later than a tenth of the lifetime before the end, and spread there as well.
-pub fn moment(facts: &Facts, name: &str, renew_before: Option<Duration>, window: Option<&Window>) -> Renewal {
+pub fn moment(
+    facts: &CertificateFacts,
+    name: &str,
+    renew_before: Option<Duration>,
+    window: Option<&Window>,
+) -> Renewal {
     let lifetime = facts.lifetime();
     let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
     let before = match renew_before.filter(|_| !refused) {
@@ -82,9 +87,9 @@ pub fn scaled(most: Duration, seed: &str) -> Duration {
 mod tests {
     use super::*;
 
-    fn facts(lifetime: Duration, serial: &str) -> Facts {
+    fn facts(lifetime: Duration, serial: &str) -> CertificateFacts {
         let not_before = Time::from_unix(1_800_000_000);
-        Facts {
+        CertificateFacts {
             names: Vec::new(),
             not_before,
             not_after: not_before + lifetime,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 
 /// The window in which the CA suggests to renew a certificate.
@@ -12,7 +12,7 @@ use crate::base::time::Time;
 #[serde(rename_all = "camelCase")]
 pub struct Window {
     /// The serial number of the certificate in hexadecimal.
-    pub serial: Word,
+    pub serial: SharedStr,
     /// When it begins.
     pub start: Time,
     /// When it ends; later than `start`.
@@ -47,7 +47,7 @@ pub fn answered(
     if end <= start {
         return None;
     }
-    let serial = Word::new(serial);
+    let serial = SharedStr::new(serial);
     Some(match before.filter(|before| before.serial == serial) {
         None => Window { serial, start, end, first_start: start, moved_to_past: false, explanation },
         Some(before) => Window {

@@ -11,7 +11,7 @@ use crate::record::{Body, Orphaned};
 
 /// What is to be done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RetentionStep {
     /// Nobody wants the certificate: published values are withdrawn, the rest is kept for a while.
     Orphan(Orphaned),
     /// The certificate is wanted again.
@@ -22,7 +22,7 @@ pub enum Fate {
 
 /// How somebody stands to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claimed {
+pub enum RecordOwner {
     /// An entry wants the certificate.
     Wanted,
     /// The entry that wanted it was in one of our ConfigMaps, and is not there any more.
@@ -32,19 +32,21 @@ pub enum Claimed {
 }
 
 /// What is to be done to a record, if anything.
-pub fn fate(body: &Body, claimed: Claimed, forget_after: Duration, now: Time) -> Option<Fate> {
+pub fn fate(body: &Body, claimed: RecordOwner, forget_after: Duration, now: Time) -> Option<RetentionStep> {
     let published = !body.leftovers.is_empty() || body.in_flight.as_ref().is_some_and(|f| !f.published.is_empty());
     match (claimed, body.orphaned) {
-        (Claimed::Wanted, Some(_)) => Some(Fate::Reclaim),
-        (Claimed::Wanted, None) => None,
-        (Claimed::Emptied, _) => (!body.leftovers.is_empty()).then_some(Fate::Forget),
-        (Claimed::Gone, Some(orphaned)) if is_credible(orphaned, now) => match (orphaned.until <= now, published) {
-            (true, _) => Some(Fate::Forget),
-            (false, true) => Some(Fate::Orphan(orphaned)),
+        (RecordOwner::Wanted, Some(_)) => Some(RetentionStep::Reclaim),
+        (RecordOwner::Wanted, None) => None,
+        (RecordOwner::Emptied, _) => (!body.leftovers.is_empty()).then_some(RetentionStep::Forget),
+        (RecordOwner::Gone, Some(orphaned)) if is_credible(orphaned, now) => match (orphaned.until <= now, published) {
+            (true, _) => Some(RetentionStep::Forget),
+            (false, true) => Some(RetentionStep::Orphan(orphaned)),
             (false, false) => None,
         },
-        (Claimed::Gone, Some(_) | None) if forget_after.is_zero() => Some(Fate::Forget),
-        (Claimed::Gone, Some(_) | None) => Some(Fate::Orphan(Orphaned { since: now, until: now + forget_after })),
+        (RecordOwner::Gone, Some(_) | None) if forget_after.is_zero() => Some(RetentionStep::Forget),
+        (RecordOwner::Gone, Some(_) | None) => {
+            Some(RetentionStep::Orphan(Orphaned { since: now, until: now + forget_after }))
+        }
     }
 }
 
@@ -60,7 +62,7 @@ mod tests {
     const NOW: Time = Time::from_unix(1_800_000_000);
     const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-    fn fate_of(orphaned: Option<(i64, i64)>, claimed: Claimed, forget_after: Duration) -> Option<Fate> {
+    fn fate_of(orphaned: Option<(i64, i64)>, claimed: RecordOwner, forget_after: Duration) -> Option<RetentionStep> {
         let at = |offset: i64| Time::from_unix(NOW.unix() + offset);
         let orphaned = orphaned.map(|(since, until)| Orphaned { since: at(since), until: at(until) });
         let mut body = Body::default();
@@ -70,21 +72,21 @@ mod tests {
 
     #[test]
     fn what_goes_is_kept_for_a_while_and_found_again() {
-        let fresh = Some(Fate::Orphan(Orphaned { since: NOW, until: NOW + WEEK }));
+        let fresh = Some(RetentionStep::Orphan(Orphaned { since: NOW, until: NOW + WEEK }));
         for (orphaned, claimed, expected) in [
-            (None, Claimed::Wanted, None),
-            (None, Claimed::Gone, fresh),
-            (None, Claimed::Emptied, None),
-            (Some((-10, 10)), Claimed::Gone, None),
-            (Some((-10, 10)), Claimed::Wanted, Some(Fate::Reclaim)),
-            (Some((-10, 0)), Claimed::Gone, Some(Fate::Forget)),
-            (Some((-10, 0)), Claimed::Wanted, Some(Fate::Reclaim)),
+            (None, RecordOwner::Wanted, None),
+            (None, RecordOwner::Gone, fresh),
+            (None, RecordOwner::Emptied, None),
+            (Some((-10, 10)), RecordOwner::Gone, None),
+            (Some((-10, 10)), RecordOwner::Wanted, Some(RetentionStep::Reclaim)),
+            (Some((-10, 0)), RecordOwner::Gone, Some(RetentionStep::Forget)),
+            (Some((-10, 0)), RecordOwner::Wanted, Some(RetentionStep::Reclaim)),
             // By a clock that was ahead.
-            (Some((10, 20)), Claimed::Gone, fresh),
-            (Some((-10, 1_000_000_000)), Claimed::Gone, fresh),
+            (Some((10, 20)), RecordOwner::Gone, fresh),
+            (Some((-10, 1_000_000_000)), RecordOwner::Gone, fresh),
         ] {
             assert_eq!(fate_of(orphaned, claimed, WEEK), expected, "{orphaned:?} {claimed:?}");
         }
-        assert_eq!(fate_of(None, Claimed::Gone, Duration::ZERO), Some(Fate::Forget));
+        assert_eq!(fate_of(None, RecordOwner::Gone, Duration::ZERO), Some(RetentionStep::Forget));
     }
 }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
-use crate::cert::facts::{self, Facts, sha256};
+use crate::base::shared_str::SharedStr;
+use crate::cert::facts::{self, CertificateFacts, sha256};
 use crate::cert::key::{ENCRYPTED, KeyError, is_encrypted, public_of};
 use crate::config::metadata::PREFIX;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 
 /// A Secret as the checks see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum SecretState {
     /// It does not exist. Only a successful read says so.
     Missing,
     /// It exists.
@@ -22,17 +22,17 @@ pub enum Held {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
     /// `type`
-    pub kind: Word,
+    pub kind: SharedStr,
     /// Who owns it, as far as the marks on it say.
     pub owner: Owner,
     /// Certificate and key.
     pub pair: Pair,
     /// The ACME directory we got it from.
-    pub directory: Option<Word>,
+    pub directory: Option<SharedStr>,
     /// The key type that was asked for.
-    pub key_type: Option<Word>,
+    pub key_type: Option<SharedStr>,
     /// The profile that was ordered.
-    pub profile: Option<Word>,
+    pub profile: Option<SharedStr>,
     /// A renewal somebody asked for and that was not yet served.
     pub renewal_asked: Option<String>,
     /// The certificate is to be replaced and revoked: the reason.
@@ -60,14 +60,14 @@ pub enum Pair {
     /// They do not belong together.
     Mismatch,
     /// They belong together.
-    Sound(Arc<Facts>),
+    Sound(Arc<CertificateFacts>),
     /// The key is of a kind that can not be checked; taken for sound.
-    Unchecked(Arc<Facts>),
+    Unchecked(Arc<CertificateFacts>),
 }
 
 impl Pair {
     /// The facts of a certificate that is taken for sound.
-    pub fn facts(&self) -> Option<&Arc<Facts>> {
+    pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
             Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
             Pair::Broken(_) | Pair::Mismatch => None,
@@ -103,46 +103,46 @@ pub fn owner_mark(instance: &str, secret: &ObjectRef) -> String {
     format!("{instance} {secret}")
 }
 
-impl Held {
+impl SecretState {
     /// The facts of a certificate that is taken for sound.
-    pub fn facts(&self) -> Option<&Arc<Facts>> {
+    pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
-            Held::Present(present) => present.pair.facts(),
-            Held::Missing => None,
+            SecretState::Present(present) => present.pair.facts(),
+            SecretState::Missing => None,
         }
     }
 
     /// Whether the Secret has the type of a certificate, which the watch of that type shows.
     pub fn is_certificate(&self) -> bool {
-        matches!(self, Held::Present(present) if *present.kind == *TYPE_TLS)
+        matches!(self, SecretState::Present(present) if *present.kind == *TYPE_TLS)
     }
 
     /// The same, to be kept elsewhere.
-    pub fn facts_mut(&mut self) -> Option<&mut Arc<Facts>> {
+    pub fn facts_mut(&mut self) -> Option<&mut Arc<CertificateFacts>> {
         match self {
-            Held::Present(present) => match &mut present.pair {
+            SecretState::Present(present) => match &mut present.pair {
                 Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
                 Pair::Broken(_) | Pair::Mismatch => None,
             },
-            Held::Missing => None,
+            SecretState::Missing => None,
         }
     }
 
     /// What `secret`, which was read successfully, holds for this instance.
-    pub fn of(secret: Option<&SecretObject>, instance: &str) -> Held {
+    pub fn of(secret: Option<&SecretObject>, instance: &str) -> SecretState {
         let Some(secret) = secret else {
-            return Held::Missing;
+            return SecretState::Missing;
         };
         let annotation = |name: &str| secret.annotations.get(name).cloned();
-        let word = |name: &str| secret.annotations.get(name).map(|text| Word::shared(text));
+        let word = |name: &str| secret.annotations.get(name).map(|text| SharedStr::shared(text));
         let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
         let pair = pair(secret);
         let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
             let (reason, serial) = value.split_once(' ')?;
             (pair.facts()?.serial == serial).then(|| reason.to_owned())
         });
-        Held::Present(Box::new(Present {
-            kind: Word::shared(&secret.kind),
+        SecretState::Present(Box::new(Present {
+            kind: SharedStr::shared(&secret.kind),
             owner: owner(secret, instance),
             pair,
             revocation_asked,

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use parts::{History, InFlight, Leftover, Orphaned, Published, Stored, ToRevoke};
+pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, ToRevoke};
 use serde::{Deserialize, Serialize};
 
 use crate::base::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
@@ -18,15 +18,15 @@ use crate::base::name::{Domain, ObjectRef};
 use crate::base::redact;
 use crate::base::sanitize::json_fault;
 use crate::base::secret::Secret;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::facts::{Facts, hex, sha256};
+use crate::cert::facts::{CertificateFacts, hex, sha256};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::config::metadata::{self, Metadata};
 use crate::config::namespaces::Namespaces;
-use crate::config::node::Node;
+use crate::config::node::YamlNode;
 use crate::kube::object::SecretObject;
 use crate::policy::backoff::CAP_WINDOW;
 use crate::policy::renewal_window::Window;
@@ -71,7 +71,7 @@ pub struct Body {
     pub accepted: Option<Box<Accepted>>,
     /// What we stored last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stored: Option<Stored>,
+    pub stored: Option<Issued>,
     /// The times of the restores of the last hour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restores: Vec<Time>,
@@ -80,7 +80,7 @@ pub struct Body {
     pub histories: Vec<History>,
     /// The order that is being worked on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub in_flight: Option<Box<InFlight>>,
+    pub in_flight: Option<Box<PendingOrder>>,
     /// When the CA suggests to renew the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -92,7 +92,7 @@ pub struct Body {
     pub to_revoke: Vec<ToRevoke>,
     /// TXT values that could not be withdrawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub leftovers: Vec<Leftover>,
+    pub leftovers: Vec<LeftBehind>,
     /// The entry went, and what is known of its certificate is kept for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Orphaned>,
@@ -108,7 +108,7 @@ pub struct Accepted {
     issuer: Option<serde_json::Value>,
     /// The object that wanted it: only who reads that one may say that it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<Word>,
+    pub source: Option<SharedStr>,
 }
 
 /// What an entry was accepted as: itself and what it stood on.
@@ -152,16 +152,16 @@ impl Accepted {
     /// The form to remember.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: json(entry), zones, issuer, source: Some(Word::shared(source)) }
+        Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::shared(source)) }
     }
 
     /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
     /// namespace that is no longer allowed.
     pub fn read(&self, namespaces: &Namespaces) -> Option<Form> {
-        let node = |value: &serde_json::Value| serde_json::from_value::<Node>(value.clone()).ok();
+        let node = |value: &serde_json::Value| serde_json::from_value::<YamlNode>(value.clone()).ok();
         let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
         let zones =
-            crate::config::zones_of(&Node::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
+            crate::config::zones_of(&YamlNode::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
         let issuer = match (&entry.issuer, &self.issuer) {
             (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespaces).ok()?),
             (Some(_), None) => return None,
@@ -190,23 +190,23 @@ fn json(value: &impl Serialize) -> serde_json::Value {
 
 /// Why a record can not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unusable {
+pub enum UnusableRecord {
     /// It does not read.
     Broken(String),
     /// A newer notariat wrote it.
     Newer(u32),
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unusable::Broken(e) => {
+            UnusableRecord::Broken(e) => {
                 write!(
                     f,
                     "does not read ({e}); nothing is ordered without it: repair it, or delete it to forget what was tried"
                 )
             }
-            Unusable::Newer(version) => {
+            UnusableRecord::Newer(version) => {
                 write!(f, "is of version {version}, written by a newer notariat; this one leaves it alone")
             }
         }
@@ -258,23 +258,24 @@ impl Record {
     ///
     /// # Errors
     /// When it does not read or is of a newer version.
-    pub fn read(secret: Option<&SecretObject>) -> Result<Record, Unusable> {
+    pub fn read(secret: Option<&SecretObject>) -> Result<Record, UnusableRecord> {
         let Some(secret) = secret else {
             return Ok(Record::default());
         };
         if secret.kind != TYPE {
-            return Err(Unusable::Broken(format!("its type is {}, not {TYPE}", secret.kind)));
+            return Err(UnusableRecord::Broken(format!("its type is {}, not {TYPE}", secret.kind)));
         }
-        let json =
-            secret.value(DATA_RECORD).ok_or_else(|| Unusable::Broken(format!("it has no data key `{DATA_RECORD}`")))?;
+        let json = secret
+            .value(DATA_RECORD)
+            .ok_or_else(|| UnusableRecord::Broken(format!("it has no data key `{DATA_RECORD}`")))?;
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
         }
-        let broken = |e: serde_json::Error| Unusable::Broken(json_fault(&e));
+        let broken = |e: serde_json::Error| UnusableRecord::Broken(json_fault(&e));
         let version = serde_json::from_slice::<Versioned>(json.expose()).map_err(broken)?.version;
         if version > VERSION {
-            return Err(Unusable::Newer(version));
+            return Err(UnusableRecord::Newer(version));
         }
         let body = serde_json::from_slice(json.expose()).map_err(broken)?;
         let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
@@ -322,7 +323,7 @@ impl Body {
         let at = at.unwrap_or_else(|| {
             self.histories.push(History {
                 names: names.to_vec(),
-                directory: Word::shared(directory),
+                directory: SharedStr::shared(directory),
                 failures: 0,
                 stage: None,
                 severity: None,
@@ -340,8 +341,8 @@ impl Body {
 
     /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
     /// have no room for more. What was tried goes where no decision from `now` on looks at it: it succeeded, and counts no more.
-    pub fn slim(&mut self, facts: Option<&Facts>, now: Time) {
-        let alike = |word: &mut Word| *word = Word::shared(word);
+    pub fn slim(&mut self, facts: Option<&CertificateFacts>, now: Time) {
+        let alike = |word: &mut SharedStr| *word = SharedStr::shared(word);
         if let Some(stored) = &mut self.stored {
             alike(&mut stored.directory);
             alike(&mut stored.key_type);

@@ -3,34 +3,34 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::config::dns::Transport;
 use crate::config::entry::KeyType;
 use crate::dns::update::TxtValue;
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 
 /// The certificate that we stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Stored {
+pub struct Issued {
     /// Its serial number in hexadecimal.
-    pub serial: Word,
+    pub serial: SharedStr,
     /// When.
     pub at: Time,
     /// The directory URL it came from.
-    pub directory: Word,
+    pub directory: SharedStr,
     /// The key type that was asked for.
-    pub key_type: Word,
+    pub key_type: SharedStr,
     /// The profile that was ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<Word>,
+    pub profile: Option<SharedStr>,
     /// The URL of the account that ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<Word>,
+    pub account: Option<SharedStr>,
     /// What renewal information is asked by (RFC 9773 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cert_id: Option<Word>,
+    pub cert_id: Option<SharedStr>,
 }
 
 /// Nobody wants the certificate any more.
@@ -49,7 +49,7 @@ pub struct History {
     /// The ordered names, sorted.
     pub names: Vec<Domain>,
     /// The directory URL.
-    pub directory: Word,
+    pub directory: SharedStr,
     /// Failures since the last success.
     #[serde(default)]
     pub failures: u32,
@@ -58,7 +58,7 @@ pub struct History {
     pub stage: Option<Stage>,
     /// How soon an attempt after it makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
+    pub severity: Option<RetryClass>,
     /// What it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -81,7 +81,7 @@ pub struct History {
 /// An order that is being worked on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct InFlight {
+pub struct PendingOrder {
     /// Who works on it: a host and a process (issue::claim).
     pub holder: String,
     /// When it was last written.
@@ -106,14 +106,20 @@ pub struct InFlight {
     pub counted: bool,
     /// What was published for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub published: Vec<Published>,
+    pub published: Vec<Presented>,
 }
 
-impl InFlight {
+impl PendingOrder {
     /// An attempt that has nothing but a holder yet.
-    pub fn new(holder: &str, at: Time, names: &[Domain], directory: &str, way: (KeyType, Option<&str>)) -> InFlight {
+    pub fn new(
+        holder: &str,
+        at: Time,
+        names: &[Domain],
+        directory: &str,
+        way: (KeyType, Option<&str>),
+    ) -> PendingOrder {
         let (key_type, profile) = way;
-        InFlight {
+        PendingOrder {
             holder: holder.to_owned(),
             at,
             directory: directory.to_owned(),
@@ -151,7 +157,7 @@ pub struct ToRevoke {
 
 /// Values in one zone, and how to withdraw them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Published {
+pub struct Presented {
     /// The zone.
     pub zone: DnsName,
     /// The server that took them: name and address.
@@ -169,10 +175,10 @@ pub struct Published {
 
 /// Values that could not be withdrawn yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Leftover {
+pub struct LeftBehind {
     /// Since when.
     pub since: Time,
     /// What they are.
     #[serde(flatten)]
-    pub published: Published,
+    pub published: Presented,
 }

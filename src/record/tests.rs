@@ -16,8 +16,8 @@ fn entry() -> (Entry, Vec<ZoneRule>) {
     (Entry::read(&node::read(entry).unwrap(), &"team".into()).unwrap(), zones)
 }
 
-fn published() -> Published {
-    Published {
+fn published() -> Presented {
+    Presented {
         zone: DnsName::parse("a.test").unwrap(),
         server: "ns1".into(),
         address: "127.0.0.1:53".parse().unwrap(),
@@ -35,7 +35,7 @@ fn full() -> Record {
         restores: vec![NOW],
         ..Body::default()
     };
-    body.stored = Some(Stored {
+    body.stored = Some(Issued {
         serial: "00ab".into(),
         at: NOW,
         directory: "https://ca/dir".into(),
@@ -47,7 +47,7 @@ fn full() -> Record {
     let history = body.history_mut(&names, "https://ca/dir", NOW);
     (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
     (history.next_attempt, history.orders, history.inputs) = (Some(NOW), vec![NOW], "abc".into());
-    body.in_flight = Some(Box::new(InFlight {
+    body.in_flight = Some(Box::new(PendingOrder {
         holder: "host/1".into(),
         at: NOW,
         directory: "https://ca/dir".into(),
@@ -59,7 +59,7 @@ fn full() -> Record {
         counted: true,
         published: vec![published()],
     }));
-    body.leftovers = vec![Leftover { since: NOW, published: published() }];
+    body.leftovers = vec![LeftBehind { since: NOW, published: published() }];
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
     Record { body, copy: Some(Copy { chain: b"chain".to_vec(), key: secret("S1") }), next_key: Some(secret("S2")) }
 }
@@ -107,13 +107,15 @@ fn what_does_not_read_is_an_error_and_never_an_empty_record() {
         secret.data.insert(DATA_RECORD.to_owned(), Secret::new(json.as_bytes().to_vec()));
         Record::read(Some(&secret)).map(|_| ()).unwrap_err()
     };
-    assert_eq!(with(TYPE, "{\"version\":2,\"new\":{}}"), Unusable::Newer(2));
+    assert_eq!(with(TYPE, "{\"version\":2,\"new\":{}}"), UnusableRecord::Newer(2));
     assert_eq!(
-        Unusable::Newer(2).to_string(),
+        UnusableRecord::Newer(2).to_string(),
         "is of version 2, written by a newer notariat; this one leaves it alone"
     );
     assert!(
-        Unusable::Broken("x".to_owned()).to_string().starts_with("does not read (x); nothing is ordered without it")
+        UnusableRecord::Broken("x".to_owned())
+            .to_string()
+            .starts_with("does not read (x); nothing is ordered without it")
     );
     for (kind, json) in [
         ("Opaque", "{\"version\":1}"),
@@ -123,13 +125,13 @@ fn what_does_not_read_is_an_error_and_never_an_empty_record() {
         (TYPE, "{\"version\":1,\"restores\":[\"yesterday\"]}"),
         (TYPE, "not json"),
     ] {
-        assert!(matches!(with(kind, json), Unusable::Broken(_)), "{json}");
+        assert!(matches!(with(kind, json), UnusableRecord::Broken(_)), "{json}");
     }
     let long = serde_json::to_string(&full().body)
         .unwrap()
         .replace("\"value\":\"v\"", &format!("\"value\":\"{}\"", "v".repeat(256)));
     assert!(
-        matches!(with(TYPE, &long), Unusable::Broken(e) if e.contains("another form") && e.contains("line 1")),
+        matches!(with(TYPE, &long), UnusableRecord::Broken(e) if e.contains("another form") && e.contains("line 1")),
         "a value that no TXT can hold"
     );
 }
@@ -171,25 +173,25 @@ fn the_accepted_form_changes_with_what_is_wanted() {
 
 #[test]
 fn slim_records_hold_in_common_what_is_the_same() {
-    let facts = Facts {
+    let facts = CertificateFacts {
         names: Vec::new(),
         not_before: NOW,
         not_after: NOW,
-        serial: Word::new("00ab"),
+        serial: SharedStr::new("00ab"),
         public_key: [0; 32],
         issuer: "CA".into(),
         fingerprint: [0; 32],
-        cert_id: Some(Word::new("a.b")),
+        cert_id: Some(SharedStr::new("a.b")),
         links: crate::cert::facts::Links::Whole,
     };
-    let slim = |facts: &Facts| {
+    let slim = |facts: &CertificateFacts| {
         let mut body = full().body;
         body.slim(Some(facts), NOW);
         assert_eq!(body, full().body, "it says the same");
         body.stored.unwrap()
     };
-    let same = |one: &Word, other: &Word| std::ptr::eq(one.as_str(), other.as_str());
-    let (one, other) = (slim(&facts), slim(&Facts { serial: "01".into(), ..facts.clone() }));
+    let same = |one: &SharedStr, other: &SharedStr| std::ptr::eq(one.as_str(), other.as_str());
+    let (one, other) = (slim(&facts), slim(&CertificateFacts { serial: "01".into(), ..facts.clone() }));
     assert!(same(&one.directory, &other.directory) && same(&one.serial, &facts.serial));
     assert!(!same(&other.serial, &facts.serial), "of another certificate");
 }

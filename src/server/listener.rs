@@ -7,37 +7,37 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::str::FromStr;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::request::{Answer, Body, Came, Request, Status, Writer, read};
+use super::request::{Answer, Body, Parsed, Request, Status, Writer, read};
 use crate::base::limits::{
     PORT_ACCEPTED_AT_ONCE, PORT_BUFFER_OCTETS, PORT_DRAINED_AT_ONCE, PORT_HEAD_OCTETS_MAX, PORT_LINGER, PORT_LOOK,
     PORT_WAITING_MAX, PORT_WITHIN,
 };
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 
 /// Where the port is: addresses to try, the first that can be had counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen(Vec<SocketAddr>);
+pub struct ListenAddress(Vec<SocketAddr>);
 
-impl FromStr for Listen {
+impl FromStr for ListenAddress {
     type Err = String;
 
     /// Reads `:8080` (all addresses), `127.0.0.1:8080`, `[::]:8080`.
-    fn from_str(text: &str) -> Result<Listen, String> {
+    fn from_str(text: &str) -> Result<ListenAddress, String> {
         let port = text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
         match (port, text.parse::<SocketAddr>()) {
             // Where the kernel has no IPv6 the second one remains.
             (Some(port), _) => {
-                Ok(Listen(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
+                Ok(ListenAddress(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
             }
-            (None, Ok(address)) => Ok(Listen(vec![address])),
+            (None, Ok(address)) => Ok(ListenAddress(vec![address])),
             (None, Err(_)) => Err("is not of the form :PORT, IP:PORT or [IPv6]:PORT".to_owned()),
         }
     }
@@ -55,8 +55,8 @@ impl Port {
     ///
     /// # Errors
     /// One sentence that says which one can not be had, and why.
-    pub fn bind(listen: &Listen) -> Result<Port, String> {
-        let Listen(addresses) = listen;
+    pub fn bind(listen: &ListenAddress) -> Result<Port, String> {
+        let ListenAddress(addresses) = listen;
         TcpListener::bind(&addresses[..]).map(Port).map_err(|e| {
             let at = addresses.first().map(ToString::to_string).unwrap_or_default();
             match e.kind() {
@@ -77,12 +77,12 @@ impl Port {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub fn serve(&self, stop: Stop, answering: Box<Answering>) -> Result<(), String> {
+    pub fn serve(&self, stop: Shutdown, answering: Box<Answering>) -> Result<(), String> {
         let told = |e: io::Error| format!("the port can not be served: {e}");
         let listener = self.0.try_clone().map_err(told)?;
         let (long, asked) = bounded(PORT_WAITING_MAX);
         thread::Builder::new().name("port-answers".to_owned()).spawn(move || write_long(&asked)).map_err(told)?;
-        let door = Door { listener, stop, answering, long, visitors: VecDeque::new() };
+        let door = Listener { listener, stop, answering, long, visitors: VecDeque::new() };
         thread::Builder::new().name("port".to_owned()).spawn(move || door.run()).map_err(told)?;
         Ok(())
     }
@@ -97,24 +97,24 @@ struct Long {
 }
 
 /// The first thread.
-struct Door {
+struct Listener {
     listener: TcpListener,
-    stop: Stop,
+    stop: Shutdown,
     answering: Box<Answering>,
     long: Sender<Long>,
     /// The one that came first stands first.
-    visitors: VecDeque<Visitor>,
+    visitors: VecDeque<Connection>,
 }
 
 /// A connection that has no answer yet, or whose end is waited for.
-struct Visitor {
+struct Connection {
     stream: TcpStream,
     came: Vec<u8>,
     answered: bool,
     deadline: Deadline,
 }
 
-impl Door {
+impl Listener {
     fn run(mut self) {
         while !self.stop.is_set() {
             if self.accept().is_err() {
@@ -141,7 +141,7 @@ impl Door {
                 Err(e) => return Err(e),
             };
             stream.set_nonblocking(true)?;
-            let new = Visitor { stream, came: Vec::new(), answered: false, deadline: Deadline::after(PORT_WITHIN) };
+            let new = Connection { stream, came: Vec::new(), answered: false, deadline: Deadline::after(PORT_WITHIN) };
             let Some(stays) = self.look(new) else { continue };
             if self.visitors.len() >= PORT_WAITING_MAX {
                 self.visitors.pop_front();
@@ -152,7 +152,7 @@ impl Door {
     }
 
     /// Reads what came from a connection, and answers when that is a request. Returns it when it is to be looked at again.
-    fn look(&self, mut visitor: Visitor) -> Option<Visitor> {
+    fn look(&self, mut visitor: Connection) -> Option<Connection> {
         if visitor.deadline.left().is_none() {
             if !visitor.answered && !visitor.came.is_empty() {
                 give(&mut visitor.stream, &Answer::of(Status::RequestTimeout), false);
@@ -164,13 +164,13 @@ impl Door {
         }
         let is_open = fill(&mut visitor);
         let (answer, head_only) = match read(&visitor.came) {
-            Came::Part => return is_open.then_some(visitor),
-            Came::Request(request) => {
+            Parsed::Part => return is_open.then_some(visitor),
+            Parsed::Request(request) => {
                 // A fault costs this answer, and not the port.
                 let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(&request)));
                 (answer.unwrap_or_else(|_| Answer::of(Status::ServiceUnavailable)), request.head_only)
             }
-            Came::Wrong(status) => (Answer::of(status), false),
+            Parsed::Wrong(status) => (Answer::of(status), false),
         };
         match answer.body {
             Body::Short(_) => give(&mut visitor.stream, &answer, head_only),
@@ -185,14 +185,14 @@ impl Door {
             }
         }
         // Who closes while something unread waits would take the answer back.
-        visitor.stream.shutdown(Shutdown::Write).ok()?;
+        visitor.stream.shutdown(net::Shutdown::Write).ok()?;
         let deadline = visitor.deadline.sooner(PORT_LINGER);
-        drained(Visitor { came: Vec::new(), answered: true, deadline, ..visitor })
+        drained(Connection { came: Vec::new(), answered: true, deadline, ..visitor })
     }
 }
 
 /// Reads what is there, as far as a head goes. Returns whether more may come.
-fn fill(visitor: &mut Visitor) -> bool {
+fn fill(visitor: &mut Connection) -> bool {
     let mut buffer = [0; PORT_HEAD_OCTETS_MAX];
     while visitor.came.len() < PORT_HEAD_OCTETS_MAX {
         match visitor.stream.read(&mut buffer[visitor.came.len()..]) {
@@ -209,7 +209,7 @@ fn fill(visitor: &mut Visitor) -> bool {
 }
 
 /// Throws away what somebody sends who was answered. Returns him until he closes.
-fn drained(mut visitor: Visitor) -> Option<Visitor> {
+fn drained(mut visitor: Connection) -> Option<Connection> {
     let mut buffer = [0; PORT_HEAD_OCTETS_MAX];
     for _ in 0..PORT_DRAINED_AT_ONCE {
         match visitor.stream.read(&mut buffer) {
@@ -235,7 +235,7 @@ fn write_long(asked: &Receiver<Long>) {
         let Body::Long(writer) = &answer.body else { continue };
         // Who does not read what he asked for gets no more of it; and nobody, of what can not be made.
         catch_unwind(AssertUnwindSafe(|| write(&stream, &answer, writer, head_only, deadline))).ok();
-        stream.shutdown(Shutdown::Write).ok();
+        stream.shutdown(net::Shutdown::Write).ok();
     }
 }
 
@@ -299,14 +299,14 @@ mod tests {
             ("localhost:8080", None),
             ("127.0.0.1", None),
         ] {
-            let found = text.parse::<Listen>().ok().map(|Listen(all)| all[0].to_string());
+            let found = text.parse::<ListenAddress>().ok().map(|ListenAddress(all)| all[0].to_string());
             assert_eq!(found.as_deref(), first, "{text}");
         }
     }
 
     #[test]
     fn an_answer_that_can_not_be_made_costs_no_other() {
-        let (port, stop) = (Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap(), Stop::new());
+        let (port, stop) = (Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap(), Shutdown::new());
         let answering = |request: &Request| match request.path.as_str() {
             "/short" => panic!("a fault"),
             "/long" => Answer { body: Body::Long(Box::new(|_| panic!("a fault"))), ..Answer::of(Status::Ok) },
@@ -330,7 +330,7 @@ mod tests {
     fn a_port_that_is_taken_is_named() {
         let one = Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let at = one.address().unwrap();
-        let error = Port::bind(&Listen(vec![at])).unwrap_err();
+        let error = Port::bind(&ListenAddress(vec![at])).unwrap_err();
         assert_eq!(error, format!("-listen {at}: the port is in use by another process; give another one"));
     }
 }

@@ -228,7 +228,7 @@ mod tests {
     use super::*;
     use crate::config::entry::Entry;
     use crate::config::node;
-    use crate::sources::Wanted;
+    use crate::sources::CertificateSpec;
 
     #[test]
     fn a_known_secret_is_no_part_of_the_page() {
@@ -245,7 +245,7 @@ mod tests {
     fn a_certificate_is_a_row_with_a_line_from_issue_to_expiry() {
         let text = "{secret: 'web', domains: [a.test, b.test, c.test, d.test]}";
         let entry = Entry::read(&node::read(text).unwrap(), &"ns".into()).unwrap();
-        let wanted = Arc::new(Wanted::new(Arc::new(entry), Vec::new().into(), None, "".into()));
+        let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
         let now = Time::from_unix(1_800_000_000);
         let days = |n: u32| std::time::Duration::from_secs(86_400) * n;
         let certificate = Certificate {

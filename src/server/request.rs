@@ -18,7 +18,7 @@ pub struct Request {
 
 /// What came so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Came {
+pub enum Parsed {
     /// The beginning of a head.
     Part,
     /// All of it.
@@ -104,18 +104,18 @@ impl Answer {
 }
 
 /// Reads what came so far.
-pub fn read(octets: &[u8]) -> Came {
+pub fn read(octets: &[u8]) -> Parsed {
     let Some(end) = end(octets) else {
         return if octets.len() >= PORT_HEAD_OCTETS_MAX {
-            Came::Wrong(Status::HeaderFieldsTooLarge)
+            Parsed::Wrong(Status::HeaderFieldsTooLarge)
         } else {
-            Came::Part
+            Parsed::Part
         };
     };
     if end > PORT_HEAD_OCTETS_MAX {
-        return Came::Wrong(Status::HeaderFieldsTooLarge);
+        return Parsed::Wrong(Status::HeaderFieldsTooLarge);
     }
-    parse(&octets[..end]).unwrap_or_else(Came::Wrong)
+    parse(&octets[..end]).unwrap_or_else(Parsed::Wrong)
 }
 
 /// Where the last line before the empty one ends. A bare LF ends a line as well (RFC 9112 section 2.2).
@@ -124,7 +124,7 @@ fn end(octets: &[u8]) -> Option<usize> {
     (0..octets.len()).find(is_end).map(|at| at + 1)
 }
 
-fn parse(head: &[u8]) -> Result<Came, Status> {
+fn parse(head: &[u8]) -> Result<Parsed, Status> {
     let text = std::str::from_utf8(head).map_err(|_| Status::BadRequest)?;
     let mut lines = text.lines();
     let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
@@ -143,7 +143,7 @@ fn parse(head: &[u8]) -> Result<Came, Status> {
         _ => return Err(Status::MethodNotAllowed),
     };
     let path = target.split('?').next().unwrap_or(target).to_owned();
-    Ok(Came::Request(Request { head_only, path }))
+    Ok(Parsed::Request(Request { head_only, path }))
 }
 
 #[cfg(test)]
@@ -152,37 +152,37 @@ mod tests {
 
     #[test]
     fn a_request_is_its_method_and_its_path() {
-        let get = |path: &str| Came::Request(Request { head_only: false, path: path.to_owned() });
+        let get = |path: &str| Parsed::Request(Request { head_only: false, path: path.to_owned() });
         for (octets, expected) in [
             ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", get("/livez")),
             ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", get("/livez")),
             ("GET / HTTP/1.0\n\n", get("/")),
             ("GET / HTTP/1.0\r\n\r\n", get("/")),
-            ("HEAD / HTTP/1.0\r\n\r\n", Came::Request(Request { head_only: true, path: "/".to_owned() })),
-            ("", Came::Part),
-            ("GET /livez HTTP/1.1\r\nHost: a\r\n", Came::Part),
-            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::MethodNotAllowed)),
-            ("GET / HTTP/1.1\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("GET /\r\n\r\n", Came::Wrong(Status::BadRequest)),
-            ("\n\n", Came::Wrong(Status::BadRequest)),
+            ("HEAD / HTTP/1.0\r\n\r\n", Parsed::Request(Request { head_only: true, path: "/".to_owned() })),
+            ("", Parsed::Part),
+            ("GET /livez HTTP/1.1\r\nHost: a\r\n", Parsed::Part),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::MethodNotAllowed)),
+            ("GET / HTTP/1.1\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("GET /\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
+            ("\n\n", Parsed::Wrong(Status::BadRequest)),
         ] {
             assert_eq!(read(octets.as_bytes()), expected, "{octets:?}");
         }
-        assert_eq!(read(b"GET /\xff HTTP/1.0\r\n\r\n"), Came::Wrong(Status::BadRequest));
+        assert_eq!(read(b"GET /\xff HTTP/1.0\r\n\r\n"), Parsed::Wrong(Status::BadRequest));
     }
 
     #[test]
     fn a_head_that_is_too_large_is_refused_whether_it_ends_or_not() {
         let of = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(length));
-        assert_eq!(read(of(PORT_HEAD_OCTETS_MAX).as_bytes()), Came::Wrong(Status::HeaderFieldsTooLarge));
+        assert_eq!(read(of(PORT_HEAD_OCTETS_MAX).as_bytes()), Parsed::Wrong(Status::HeaderFieldsTooLarge));
         let ended = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX));
-        assert_eq!(read(ended.as_bytes()), Came::Wrong(Status::HeaderFieldsTooLarge));
+        assert_eq!(read(ended.as_bytes()), Parsed::Wrong(Status::HeaderFieldsTooLarge));
         let fits = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX - 100));
-        assert!(matches!(read(fits.as_bytes()), Came::Request(_)));
+        assert!(matches!(read(fits.as_bytes()), Parsed::Request(_)));
     }
 
     #[test]

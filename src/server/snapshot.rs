@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::policy::directory::{Directory, from_staging, is_staging};
-use crate::policy::secret_state::Held;
-use crate::policy::{Decision, Judgement, Reason};
+use crate::policy::secret_state::SecretState;
+use crate::policy::{Decision, Evaluation, Reason};
 use crate::record::Body;
-use crate::sources::Wanted;
-use crate::status::row::{Parked, Row, State};
+use crate::sources::CertificateSpec;
+use crate::status::row::{CertificateStatus, Parked, State};
 
 /// All certificates and what is to be said besides, as of one moment.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Snapshot {
 #[derive(Debug)]
 pub struct Certificate {
     /// What is wanted.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<CertificateSpec>,
     /// What each of its Secrets holds, in their order.
     pub held: Box<[Option<Validity>]>,
     /// Its state.
@@ -73,7 +73,7 @@ pub struct Certificate {
     /// Whether what is held is from a CA that nobody trusts.
     pub staging: bool,
     /// The common name of who signed what is held.
-    pub issuer: Option<Word>,
+    pub issuer: Option<SharedStr>,
     /// When it is renewed.
     pub renewal: Option<Time>,
     /// When the CA wants it to be renewed.
@@ -98,32 +98,32 @@ pub struct Validity {
 impl Certificate {
     /// A certificate that was decided about.
     pub fn of(
-        wanted: &Arc<Wanted>,
-        held: &[Held],
+        wanted: &Arc<CertificateSpec>,
+        held: &[SecretState],
         body: &Body,
         directory: &Directory,
-        judgement: &Judgement,
+        judgement: &Evaluation,
         now: Time,
     ) -> Certificate {
         let validity =
-            |held: &Held| held.facts().map(|facts| Validity { begins: facts.not_before, ends: facts.not_after });
-        let serial = held.iter().find_map(Held::facts).map(|facts| &facts.serial);
+            |held: &SecretState| held.facts().map(|facts| Validity { begins: facts.not_before, ends: facts.not_after });
+        let serial = held.iter().find_map(SecretState::facts).map(|facts| &facts.serial);
         let window = body.window.as_ref().filter(|window| Some(&window.serial) == serial);
         Certificate {
             held: held.iter().map(validity).collect(),
             is_kept: is_kept(judgement),
             staging: held.iter().any(is_from_staging),
             window: window.map(|window| (window.start, window.end)),
-            ..Certificate::shown(wanted, Row::of(wanted, held, body, directory.url(), judgement, now))
+            ..Certificate::shown(wanted, CertificateStatus::of(wanted, held, body, directory.url(), judgement, now))
         }
     }
 
     /// One of which something could not be read.
-    pub fn unknown(wanted: &Arc<Wanted>, directory: &Directory, said: &str) -> Certificate {
-        Certificate::shown(wanted, Row::unknown(wanted, directory.url(), said))
+    pub fn unknown(wanted: &Arc<CertificateSpec>, directory: &Directory, said: &str) -> Certificate {
+        Certificate::shown(wanted, CertificateStatus::unknown(wanted, directory.url(), said))
     }
 
-    fn shown(wanted: &Arc<Wanted>, row: Row) -> Certificate {
+    fn shown(wanted: &Arc<CertificateSpec>, row: CertificateStatus) -> Certificate {
         let failed = row.failure.as_ref().map(|failure| failure.error.as_str());
         let said: Vec<&str> = row.finding.as_deref().into_iter().chain(failed).collect();
         Certificate {
@@ -132,7 +132,7 @@ impl Certificate {
             state: row.state,
             is_kept: false,
             staging: false,
-            issuer: row.issuer.as_deref().map(Word::shared),
+            issuer: row.issuer.as_deref().map(SharedStr::shared),
             renewal: row.renewal.map(|(at, _)| at),
             window: None,
             failures: row.failure.as_ref().map_or(0, |failure| failure.failures),
@@ -161,7 +161,7 @@ impl Certificate {
 }
 
 /// That a renewal is due takes nothing away from what is held.
-fn is_kept(judgement: &Judgement) -> bool {
+fn is_kept(judgement: &Evaluation) -> bool {
     let finding = match &judgement.decision {
         Decision::Keep { .. } => None,
         Decision::Wait { finding, .. }
@@ -173,8 +173,9 @@ fn is_kept(judgement: &Judgement) -> bool {
     judgement.refused.is_empty() && finding.is_none_or(|finding| is_due(finding.reason))
 }
 
-fn is_from_staging(held: &Held) -> bool {
-    let Held::Present(present) = held else { return false };
-    let is_named = |facts: &crate::cert::facts::Facts| from_staging(facts) || facts.issuer.starts_with("Fake ");
+fn is_from_staging(held: &SecretState) -> bool {
+    let SecretState::Present(present) = held else { return false };
+    let is_named =
+        |facts: &crate::cert::facts::CertificateFacts| from_staging(facts) || facts.issuer.starts_with("Fake ");
     present.pair.facts().is_some_and(|facts| is_named(facts) || present.directory.as_deref().is_some_and(is_staging))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Refused, Wanted, Wishes, Zones};
+use super::{CertificateSpec, Desired, Refused, Zones};
 use crate::base::name::ObjectRef;
 use crate::config::Config;
 use crate::record::{Form, SharedPrints};
@@ -24,7 +24,12 @@ const KIND: &str = "ConfigMap ";
 pub const MISSING: &str = "it does not exist: are -config and -namespace right?";
 
 /// Adds the wishes of the ConfigMap `name`. `last_accepted` finds the form in which the entry of a Secret was last accepted.
-pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted: impl Fn(&ObjectRef) -> Option<Form>) {
+pub fn add(
+    wishes: &mut Desired,
+    name: &ObjectRef,
+    config: &Config,
+    last_accepted: impl Fn(&ObjectRef) -> Option<Form>,
+) {
     let source: Arc<str> = source(name).into();
     let zones = Zones::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
@@ -51,7 +56,10 @@ pub fn add(wishes: &mut Wishes, name: &ObjectRef, config: &Config, last_accepted
             Some(secret) => {
                 if let Some(Form { entry, zones, issuer }) = last_accepted(secret) {
                     let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
-                    wishes.add(Wanted { last_accepted: true, ..Wanted::new(Arc::new(entry), zones, issuer, source) });
+                    wishes.add(CertificateSpec {
+                        last_accepted: true,
+                        ..CertificateSpec::new(Arc::new(entry), zones, issuer, source)
+                    });
                 }
             }
         }
@@ -64,9 +72,9 @@ mod tests {
     use crate::config;
     use crate::config::entry::Entry;
 
-    fn wishes(yaml: &str, remembered: Option<&str>) -> Wishes {
+    fn wishes(yaml: &str, remembered: Option<&str>) -> Desired {
         let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
-        let mut wishes = Wishes::default();
+        let mut wishes = Desired::default();
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
             let node = config::node::read(remembered?).unwrap();
             let entry = Entry::read(&node, &"team".into()).unwrap();
@@ -75,7 +83,7 @@ mod tests {
         wishes
     }
 
-    fn names(wishes: &Wishes) -> Vec<String> {
+    fn names(wishes: &Desired) -> Vec<String> {
         wishes.wanted.values().map(|w| format!("{} {}", w.entry.main_secret(), w.entry.domains[0])).collect()
     }
 
@@ -92,7 +100,7 @@ mod tests {
             ),
         ];
         let config = config::read(&data.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), &"team".into()).unwrap();
-        let mut wishes = Wishes::default();
+        let mut wishes = Desired::default();
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
         let own = (Some("own@b.test"), Some("short"));
         let found: Vec<_> = wishes.wanted.values().map(|w| (w.email(), w.profile())).collect();

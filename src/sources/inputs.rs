@@ -2,12 +2,12 @@
 
 use ring::digest::{SHA256, digest};
 
-use super::Wanted;
+use super::CertificateSpec;
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
 use crate::cert::facts::hex;
 use crate::kube::object::SecretObject;
-use crate::policy::secret_state::Held;
+use crate::policy::secret_state::SecretState;
 use crate::record;
 
 /// A hash of the entry, of a renewal that was asked for, and of what the keys, roots and bindings hold: `content` gives a hash of each.
@@ -15,14 +15,14 @@ use crate::record;
 /// # Errors
 /// Those of `content`.
 pub fn fingerprint<E>(
-    wanted: &Wanted,
-    held: &[Held],
+    wanted: &CertificateSpec,
+    held: &[SecretState],
     mut content: impl FnMut(&ObjectRef) -> Result<String, E>,
 ) -> Result<String, E> {
     let mut parts = vec![hex(&wanted.fingerprint)];
     parts.extend(held.iter().find_map(|held| match held {
-        Held::Present(present) => present.renewal_asked.clone(),
-        Held::Missing => None,
+        SecretState::Present(present) => present.renewal_asked.clone(),
+        SecretState::Missing => None,
     }));
     for at in wanted.inputs() {
         parts.push(format!("{at} {}", content(at)?));

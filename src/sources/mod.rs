@@ -1,4 +1,4 @@
-//! Where wishes come from: every source yields the same [`Wanted`], and adding one is one file here. Pure.
+//! Where wishes come from: every source yields the same [`CertificateSpec`], and adding one is one file here. Pure.
 
 pub mod configmap;
 pub mod inputs;
@@ -15,7 +15,7 @@ use crate::record::{Accepted, Fingerprint, SharedPrints};
 
 /// One certificate that is wanted.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CertificateSpec {
     /// What is wanted.
     pub entry: Arc<Entry>,
     /// Zones and keys that may serve it.
@@ -54,16 +54,21 @@ impl Zones {
         issuer: Option<Arc<Issuer>>,
         issuer_print: &str,
         source: Arc<str>,
-    ) -> Wanted {
+    ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
-        Wanted { entry, zones, issuer, source, last_accepted: false, fingerprint, keys }
+        CertificateSpec { entry, zones, issuer, source, last_accepted: false, fingerprint, keys }
     }
 }
 
-impl Wanted {
+impl CertificateSpec {
     /// A wish of `source`, as it stands there.
-    pub fn new(entry: Arc<Entry>, zones: Arc<[ZoneRule]>, issuer: Option<Arc<Issuer>>, source: Arc<str>) -> Wanted {
+    pub fn new(
+        entry: Arc<Entry>,
+        zones: Arc<[ZoneRule]>,
+        issuer: Option<Arc<Issuer>>,
+        source: Arc<str>,
+    ) -> CertificateSpec {
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
         Zones::of(zones).wanted(entry, issuer, &print, source)
     }
@@ -91,10 +96,13 @@ impl Wanted {
     }
 
     /// The same for some of the names: of the rest of what is wanted nothing is given up.
-    pub fn only(&self, domains: Vec<Domain>) -> Wanted {
+    pub fn only(&self, domains: Vec<Domain>) -> CertificateSpec {
         let mut wanted = self.clone();
         Arc::make_mut(&mut wanted.entry).domains = domains;
-        Wanted { last_accepted: true, ..Wanted::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source) }
+        CertificateSpec {
+            last_accepted: true,
+            ..CertificateSpec::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source)
+        }
     }
 
     /// The form to remember.
@@ -106,7 +114,7 @@ impl Wanted {
 /// What is not served as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The object it stands in, as in [`Wanted::source`].
+    /// The object it stands in, as in [`CertificateSpec::source`].
     pub source: Arc<str>,
     /// What is wrong where.
     pub sentence: String,
@@ -122,9 +130,9 @@ impl fmt::Display for Refused {
 
 /// What the sources say, all together.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct Desired {
     /// The certificates, by the Secret that names them.
-    pub wanted: BTreeMap<ObjectRef, Arc<Wanted>>,
+    pub wanted: BTreeMap<ObjectRef, Arc<CertificateSpec>>,
     /// Which entry fills a Secret that does not name it.
     filled: BTreeMap<ObjectRef, ObjectRef>,
     /// What is not served as it stands.
@@ -135,14 +143,14 @@ pub struct Wishes {
     pub incomplete: bool,
 }
 
-impl Wishes {
+impl Desired {
     /// The certificate that fills a Secret.
     pub fn holder(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
         self.wanted.get_key_value(secret).map(|(main, _)| main).or_else(|| self.filled.get(secret))
     }
 
     /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
-    pub fn add(&mut self, wanted: Wanted) {
+    pub fn add(&mut self, wanted: CertificateSpec) {
         if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.holder(s)?))) {
             let sentence = format!(
                 "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",

@@ -14,22 +14,22 @@ use super::table::{Style, table};
 use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
 use crate::base::redact;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Stopwatch};
 use crate::cli::Arguments;
 use crate::cli::status_options::{Form, Look};
 use crate::config::namespaces::Namespaces;
 use crate::controller::End;
-use crate::issuance::clients::Cas;
+use crate::issuance::clients::AcmeClients;
 use crate::start::{Place, directory, open};
-use crate::store::Sharing;
+use crate::store::LockMode;
 
 /// Prints the status. Returns how it is, with `-w` at SIGINT, at SIGTERM, and when nobody reads it any more.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
 pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
-    let stop = Stop::new();
+    let stop = Shutdown::new();
     if look.follow {
         stop_on_signals(stop.clone())?;
     }
@@ -64,7 +64,7 @@ pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
 
 /// SIGINT and SIGTERM end the following, also where SIGINT is ignored as a shell does for what it starts in the background. A second signal
 /// ends the process at once: the first one waits for an answer that is under way.
-fn stop_on_signals(stop: Stop) -> Result<(), String> {
+fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
     let handle = move || {
         for signal in signals.forever() {
@@ -82,14 +82,14 @@ fn stop_on_signals(stop: Stop) -> Result<(), String> {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn view(arguments: &Arguments, stop: &Stop) -> Result<View, String> {
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, stop)?;
+pub fn view(arguments: &Arguments, stop: &Shutdown) -> Result<View, String> {
+    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, stop)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
     Ok(View {
         store: store.within(namespaces.clone()),
-        cas: Cas::new(directory(arguments), Vec::new(), None, stop.clone())?,
+        cas: AcmeClients::new(directory(arguments), Vec::new(), None, stop.clone())?,
         namespaces,
         instance: arguments.instance.clone().unwrap_or(namespace),
         config_maps,

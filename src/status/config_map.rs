@@ -88,14 +88,14 @@ pub fn object(
 mod tests {
     use super::*;
     use crate::base::name::Domain;
-    use crate::status::row::Row;
+    use crate::status::row::CertificateStatus;
     use std::time::Duration;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    impl Row {
-        fn of_nothing(secret: &str) -> Row {
-            Row {
+    impl CertificateStatus {
+        fn of_nothing(secret: &str) -> CertificateStatus {
+            CertificateStatus {
                 secrets: vec![ObjectRef::parse(secret, "").unwrap()],
                 names: Vec::new(),
                 state: State::Valid,
@@ -116,7 +116,10 @@ mod tests {
     fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
         let report = |count: usize, names: usize| {
             let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
-            let row = Row { names: (0..names).map(name).collect(), ..Row::of_nothing("team/web") };
+            let row = CertificateStatus {
+                names: (0..names).map(name).collect(),
+                ..CertificateStatus::of_nothing("team/web")
+            };
             Report { rows: vec![row; count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
@@ -134,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_parked_is_read_back_while_it_is_recent() {
-        let mut row = Row::of_nothing("team/web");
+        let mut row = CertificateStatus::of_nothing("team/web");
         let until = NOW + Duration::from_secs(60);
         row.park(&Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) });
         let report = Report { rows: vec![row], notes: Vec::new(), progress: None };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::row::{Kind, Report, Row, State};
+use super::row::{CertificateStatus, Kind, Report, State};
 use crate::base::time::Time;
 
 /// The report as one JSON object.
@@ -29,7 +29,7 @@ pub fn json(report: &Report, now: Time) -> String {
     text + "\n],\n" + rest.trim_start_matches('{') + "\n"
 }
 
-fn row(row: &Row) -> Value {
+fn row(row: &CertificateStatus) -> Value {
     let texts = |all: &[String]| Value::from(all.to_vec());
     let failure = row.failure.as_ref().map(|failure| {
         json!({

@@ -6,23 +6,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::config_map;
-use super::row::{Kind, Progress, Report, Row, State};
+use super::row::{CertificateStatus, Kind, Progress, Report, State};
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::facts::Facts;
+use crate::cert::facts::CertificateFacts;
 use crate::config;
 use crate::config::namespaces::Namespaces;
 use crate::issuance::account::{gates_of, reference};
-use crate::issuance::clients::Cas;
+use crate::issuance::clients::AcmeClients;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::policy::ca_limits::{Closed, Made, closed, counted, is_renewal, made_lately, out_of_quota, turn};
-use crate::policy::secret_state::Held;
+use crate::policy::ca_limits::{Closed, OrderLog, closed, counted, is_renewal, made_lately, out_of_quota, turn};
+use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory, Input, Orders, decide};
 use crate::record::{self, Body, Form, Record};
 use crate::sources::inputs::{self, NONE, content_hash};
-use crate::sources::{Wanted, Wishes, configmap};
+use crate::sources::{CertificateSpec, Desired, configmap};
 use crate::store::{Store, StoreError};
 use crate::worker::copy_facts;
 
@@ -32,7 +32,7 @@ pub struct View {
     /// Secrets and ConfigMaps.
     pub store: Store,
     /// The directories of issuers.
-    pub cas: Cas,
+    pub cas: AcmeClients,
     /// The namespaces that may be used.
     pub namespaces: Namespaces,
     /// The owner in the annotations of Secrets.
@@ -42,7 +42,7 @@ pub struct View {
 }
 
 /// A record as far as decisions look at it, or why it does not read.
-type Known = Result<(Body, Option<Arc<Facts>>), String>;
+type Known = Result<(Body, Option<Arc<CertificateFacts>>), String>;
 
 /// Which forms are in force while a ConfigMap does not read.
 const IN_FORCE: &str =
@@ -51,11 +51,11 @@ const IN_FORCE: &str =
 /// What was read for all certificates.
 struct Read<'v> {
     view: &'v View,
-    held: HashMap<ObjectRef, Held>,
+    held: HashMap<ObjectRef, SecretState>,
     records: HashMap<ObjectRef, Known>,
     gates: HashMap<ObjectRef, Vec<Closed>>,
     orders: Orders,
-    made: HashMap<Word, Made>,
+    made: HashMap<SharedStr, OrderLog>,
     now: Time,
 }
 
@@ -77,15 +77,15 @@ impl View {
         (read.orders, read.made) = (counted(bodies(), now), made_lately(bodies(), now));
         let made = read.made.clone();
         // In the order in which a quota is shared out.
-        let mut wanted: Vec<&Arc<Wanted>> = wishes.wanted.values().collect();
+        let mut wanted: Vec<&Arc<CertificateSpec>> = wishes.wanted.values().collect();
         wanted.sort_by_cached_key(|wanted| {
             let known = read.records.get(&self.record_of(wanted)).and_then(|known| known.as_ref().ok());
             known.map(|(body, _)| turn(body))
         });
-        let mut rows: Vec<Row> = wanted.iter().map(|wanted| read.row(wanted)).collect();
+        let mut rows: Vec<CertificateStatus> = wanted.iter().map(|wanted| read.row(wanted)).collect();
         self.mark_parked(&mut rows, now);
         rows.extend(read.orphans(&wishes));
-        rows.sort_by_cached_key(Row::urgency);
+        rows.sort_by_cached_key(CertificateStatus::urgency);
         let of_directory = |url: &str| wishes.wanted.values().find(|w| self.cas.directory(w).url() == url);
         let per_day = |url: &str| of_directory(url)?.orders_per_day();
         let progress = Progress::of(&rows, |url| made.get(url), per_day, now);
@@ -95,7 +95,7 @@ impl View {
 
     /// Which certificates wait for a peer only the daemon knows, and says in the ConfigMap that shows the state. Where that is not there, can
     /// not be read or is old, they are shown as waiting for their turn.
-    fn mark_parked(&self, rows: &mut [Row], now: Time) {
+    fn mark_parked(&self, rows: &mut [CertificateStatus], now: Time) {
         if !rows.iter().any(|row| row.state == State::Waiting) {
             return;
         }
@@ -109,13 +109,13 @@ impl View {
         }
     }
 
-    fn record_of(&self, wanted: &Wanted) -> ObjectRef {
+    fn record_of(&self, wanted: &CertificateSpec) -> ObjectRef {
         record::reference(wanted.entry.main_secret(), self.namespaces.own())
     }
 
     /// What the ConfigMaps wish, and what is wrong with them. What is refused is looked at in its last accepted form, as it is served.
-    fn wishes(&self) -> (Wishes, Vec<(Kind, String)>) {
-        let (mut wishes, mut notes) = (Wishes::default(), Vec::new());
+    fn wishes(&self) -> (Desired, Vec<(Kind, String)>) {
+        let (mut wishes, mut notes) = (Desired::default(), Vec::new());
         for name in &self.config_maps {
             let read = self.store.config_map(name).map(|data| data.map(|data| config::read(&data, &self.namespaces)));
             let (kind, said) = match read {
@@ -145,7 +145,7 @@ impl View {
     }
 
     /// Adds what the ConfigMap `name` wanted when it could be read, as the records say. Returns how many entries that are.
-    fn add_accepted(&self, wishes: &mut Wishes, name: &ObjectRef) -> usize {
+    fn add_accepted(&self, wishes: &mut Desired, name: &ObjectRef) -> usize {
         let source: Arc<str> = configmap::source(name).into();
         let mut forms = Vec::new();
         let listed = self.store.list(self.namespaces.own(), record::TYPE, &mut |secret| {
@@ -156,7 +156,7 @@ impl View {
         // Without the list nothing is known of them, and nothing said.
         listed.ok();
         for Form { entry, zones, issuer } in forms.iter().cloned() {
-            let mut wanted = Wanted::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
+            let mut wanted = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
             wanted.last_accepted = true;
             wishes.add(wanted);
         }
@@ -166,7 +166,7 @@ impl View {
 
 impl Read<'_> {
     /// Lists what can be listed; the rest is read by its name, which tells what is wrong if something is.
-    fn gather(&mut self, wishes: &Wishes) {
+    fn gather(&mut self, wishes: &Desired) {
         let store = &self.view.store;
         let namespaces: BTreeSet<&str> =
             wishes.wanted.values().flat_map(|w| &w.entry.secrets).map(|at| at.namespace.as_str()).collect();
@@ -174,7 +174,7 @@ impl Read<'_> {
             let held = &mut self.held;
             let listed = store.list(namespace, TYPE_TLS, &mut |secret| {
                 if wishes.holder(&secret.reference).is_some() {
-                    held.insert(secret.reference.clone(), Held::of(Some(&secret), &self.view.instance));
+                    held.insert(secret.reference.clone(), SecretState::of(Some(&secret), &self.view.instance));
                 }
             });
             // What came before a fault is as good as the rest; what did not come is read when it is asked for.
@@ -194,7 +194,7 @@ impl Read<'_> {
     }
 
     /// The certificates whose entry went and that are not forgotten yet. Where records can not be listed nothing is known of them.
-    fn orphans(&self, wishes: &Wishes) -> Vec<Row> {
+    fn orphans(&self, wishes: &Desired) -> Vec<CertificateStatus> {
         let own = self.view.namespaces.own();
         let refused = wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
         let claimed: BTreeSet<ObjectRef> =
@@ -205,18 +205,19 @@ impl Read<'_> {
             let orphaned = body.orphaned.filter(|_| !claimed.contains(at))?;
             let source = body.accepted.as_ref()?.source.as_deref();
             let is_ours = source.is_none_or(|source| ours.iter().any(|own| own == source));
-            is_ours.then(|| Row::orphaned(at, orphaned, body.stored.as_ref(), copy.as_deref()))
+            is_ours.then(|| CertificateStatus::orphaned(at, orphaned, body.stored.as_ref(), copy.as_deref()))
         };
         self.records.iter().filter_map(row).collect()
     }
 
     /// Decides about one certificate.
-    fn row(&mut self, wanted: &Wanted) -> Row {
+    fn row(&mut self, wanted: &CertificateSpec) -> CertificateStatus {
         let directory = self.view.cas.directory(wanted);
-        self.judged(wanted, &directory).unwrap_or_else(|said| Row::unknown(wanted, directory.url(), &said))
+        self.judged(wanted, &directory)
+            .unwrap_or_else(|said| CertificateStatus::unknown(wanted, directory.url(), &said))
     }
 
-    fn judged(&mut self, wanted: &Wanted, directory: &Directory) -> Result<Row, String> {
+    fn judged(&mut self, wanted: &CertificateSpec, directory: &Directory) -> Result<CertificateStatus, String> {
         let (view, now, entry) = (self.view, self.now, &wanted.entry);
         let held = entry.secrets.iter().map(|at| self.held(at)).collect::<Result<Vec<_>, _>>()?;
         let nothing = (Body::default(), None);
@@ -253,16 +254,16 @@ impl Read<'_> {
         if let Decision::Issue { .. } = judgement.decision {
             self.made.entry(directory.url().into()).or_default().add(now, renewal);
         }
-        Ok(Row::of(wanted, &held, &body, directory.url(), &judgement, now))
+        Ok(CertificateStatus::of(wanted, &held, &body, directory.url(), &judgement, now))
     }
 
     /// What a Secret holds. One that no list shows may have another type.
-    fn held(&self, at: &ObjectRef) -> Result<Held, String> {
+    fn held(&self, at: &ObjectRef) -> Result<SecretState, String> {
         if let Some(held) = self.held.get(at) {
             return Ok(held.clone());
         }
         let secret = self.view.store.secret(at).map_err(|e| e.to_string())?;
-        Ok(Held::of(secret.as_ref(), &self.view.instance))
+        Ok(SecretState::of(secret.as_ref(), &self.view.instance))
     }
 
     /// The gates that its CA closed for an account.

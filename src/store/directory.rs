@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use super::{Backend, Closed, Sharing, StoreError};
+use super::{Closed, LockMode, StoreBackend, StoreError};
 use crate::base::limits::{LOCAL_FILE_OCTETS_MAX, STORE_LOCK, STORE_LOCK_PAUSE};
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 use crate::cert::facts::hex;
 use crate::config::Data;
-use crate::kube::client::Mode;
+use crate::kube::client::DryRun;
 use crate::kube::object::{SecretObject, TYPE_TLS, Version};
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.
@@ -64,12 +64,12 @@ const LABELS: &str = "labels.json";
 const ANNOTATIONS: &str = "annotations.json";
 
 impl Directory {
-    pub(super) fn open(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Directory, Closed> {
+    pub(super) fn open(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Directory, Closed> {
         if !folder.is_dir() {
             return Err(Closed::Wrong(format!("{} is not a directory", folder.display())));
         }
         let folder = folder.to_owned();
-        if sharing == Sharing::Beside {
+        if sharing == LockMode::Beside {
             return Ok(Directory { folder, mode, _lock: None });
         }
         let path = folder.join(".lock");
@@ -91,7 +91,7 @@ impl Directory {
     }
 }
 
-impl Backend for Directory {
+impl StoreBackend for Directory {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let folder = self.folder.join(&*at.namespace).join("configmaps").join(&*at.name);
         let Some(files) = read_files(&folder)? else {
@@ -150,7 +150,7 @@ impl Backend for Directory {
         Ok(())
     }
 
-    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+    fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
         let _writing = self.writing()?;
         let at = &secret.reference;
         let now = self.secret(at)?.and_then(|s| s.version);
@@ -163,17 +163,17 @@ impl Backend for Directory {
         fs::DirBuilder::new().recursive(true).mode(self.mode.folder()).create(&parent).map_err(denied)?;
         let fresh = self.write_folder(&parent, secret).map_err(denied)?;
         let done = match mode {
-            Mode::Real => swap(&parent, &at.name, &fresh),
-            Mode::DryRun => try_swap(&parent, &at.name, &fresh),
+            DryRun::Real => swap(&parent, &at.name, &fresh),
+            DryRun::DryRun => try_swap(&parent, &at.name, &fresh),
         };
-        if mode == Mode::DryRun || done.is_err() {
+        if mode == DryRun::DryRun || done.is_err() {
             // What stays is left to the next write; the fault that made the write fail is the one to tell.
             remove_any(&fresh).ok();
         }
         done.map_err(denied)?;
         match mode {
-            Mode::DryRun => Ok(secret.clone()),
-            Mode::Real => self.secret(at)?.ok_or_else(|| StoreError::Unreachable(format!("Secret {at} vanished"))),
+            DryRun::DryRun => Ok(secret.clone()),
+            DryRun::Real => self.secret(at)?.ok_or_else(|| StoreError::Unreachable(format!("Secret {at} vanished"))),
         }
     }
 }
@@ -185,7 +185,7 @@ impl Directory {
         let denied = |e: io::Error| StoreError::Denied(format!("{} can not be locked: {e}", path.display()));
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let lock = lock.map_err(denied)?;
-        let (deadline, never) = (Deadline::after(STORE_LOCK), Stop::new());
+        let (deadline, never) = (Deadline::after(STORE_LOCK), Shutdown::new());
         loop {
             match lock.try_lock() {
                 Ok(()) => return Ok(lock),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Backend, StoreError};
+use super::{StoreBackend, StoreError};
 use crate::base::name::ObjectRef;
 use crate::config::Data;
-use crate::kube::client::{Client, KubeError, Mode, Resource};
+use crate::kube::client::{Client, DryRun, KubeError, Resource};
 use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
@@ -16,7 +16,7 @@ use crate::kube::watch_event::{Selector, Target};
 #[derive(Debug)]
 pub(super) struct Kubernetes(pub(super) Arc<Client>);
 
-impl Backend for Kubernetes {
+impl StoreBackend for Kubernetes {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let object = self.0.get(Resource::ConfigMaps, at).map_err(|e| told("get", "ConfigMap", at, e))?;
         Ok(object.as_ref().map(config_data))
@@ -39,7 +39,7 @@ impl Backend for Kubernetes {
         listed.map_err(|e| told("list", "Secret", &at, e)).and(odd)
     }
 
-    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+    fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
         let (at, mut json) = (&secret.reference, secret.to_json());
         let (verb, written) = match &secret.version {
             None => ("create", self.0.create(Resource::Secrets, &at.namespace, &json, mode)),
@@ -51,9 +51,9 @@ impl Backend for Kubernetes {
             false => told(verb, "Secret", at, e),
         })?;
         match mode {
-            Mode::Real => read(at, written),
+            DryRun::Real => read(at, written),
             // What would be created has no resourceVersion.
-            Mode::DryRun => Ok(secret.clone()),
+            DryRun::DryRun => Ok(secret.clone()),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
 use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
-use crate::kube::client::{Client, Mode};
+use crate::kube::client::{Client, DryRun};
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::secret_state::{annotation, owner_mark};
 use crate::record;
@@ -47,13 +47,13 @@ impl fmt::Display for StoreError {
 }
 
 /// The operations that a place for objects has. Private to the store, so that nobody writes without the rules above.
-trait Backend: Send + Sync + fmt::Debug {
+trait StoreBackend: Send + Sync + fmt::Debug {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError>;
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError>;
     /// Shows each Secret of a type, one after the other.
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError>;
     /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
-    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError>;
+    fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError>;
 }
 
 /// Why a directory can not be used.
@@ -67,7 +67,7 @@ pub enum Closed {
 
 /// Whether a directory is ours alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
+pub enum LockMode {
     /// There is one notariat that works on it: this one, which holds its lock.
     Alone,
     /// A command that writes a wish beside the one that works on it.
@@ -77,7 +77,7 @@ pub enum Sharing {
 /// Secrets and ConfigMaps.
 #[derive(Debug)]
 pub struct Store {
-    backend: Box<dyn Backend>,
+    backend: Box<dyn StoreBackend>,
     /// The version of each Secret as we wrote it last, until it is asked for.
     written: Mutex<HashMap<ObjectRef, String>>,
     /// Where everything else is refused; a command acts with the rights of who gives it.
@@ -139,11 +139,11 @@ impl Store {
     ///
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
-    pub fn directory(folder: &Path, mode: FileMode, sharing: Sharing) -> Result<Store, Closed> {
+    pub fn directory(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Store, Closed> {
         directory::Directory::open(folder, mode, sharing).map(Store::on)
     }
 
-    fn on(backend: impl Backend + 'static) -> Store {
+    fn on(backend: impl StoreBackend + 'static) -> Store {
         Store { backend: Box::new(backend), written: Mutex::default(), within: None }
     }
 
@@ -217,7 +217,7 @@ impl Store {
         {
             return Ok(false);
         }
-        self.write(&secret, Mode::Real).map(|_| true)
+        self.write(&secret, DryRun::Real).map(|_| true)
     }
 
     /// Tries the write that [`Store::put_certificate`] will do and stores nothing: a missing permission, a quota, an admission
@@ -235,7 +235,7 @@ impl Store {
         let value = |key: &str| current.and_then(|c| c.value(key)).map(|v| v.expose().clone()).unwrap_or_default();
         let chain = [&value("tls.crt")[..], b"\n"].concat();
         let secret = with_certificate(at, current, &chain, &Secret::new(value("tls.key")), marks);
-        self.write(&secret, Mode::DryRun).map(|_| ())
+        self.write(&secret, DryRun::DryRun).map(|_| ())
     }
 
     /// Sets one annotation of a Secret as it was read.
@@ -245,7 +245,7 @@ impl Store {
     pub fn annotate(&self, secret: &SecretObject, name: &str, value: &str) -> Result<(), StoreError> {
         let mut secret = secret.clone();
         secret.annotations.insert(name.to_owned(), value.to_owned());
-        self.write(&secret, Mode::Real).map(|_| ())
+        self.write(&secret, DryRun::Real).map(|_| ())
     }
 
     /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.
@@ -265,13 +265,13 @@ impl Store {
             None => created(at, kind, component.label()),
         };
         secret.data = data;
-        self.write(&secret, Mode::Real)
+        self.write(&secret, DryRun::Real)
     }
 
-    fn write(&self, secret: &SecretObject, mode: Mode) -> Result<SecretObject, StoreError> {
+    fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
         self.check(&secret.reference)?;
         let stored = self.backend.write(secret, mode)?;
-        if let (Mode::Real, Some(version)) = (mode, &stored.version) {
+        if let (DryRun::Real, Some(version)) = (mode, &stored.version) {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             // Of Secrets that no job is for, nobody asks. A version that is forgotten is taken for one of somebody else, and read.
             if written.len() >= WRITTEN_KEPT_MAX {

@@ -21,7 +21,7 @@ impl Folder {
     }
 
     fn open(&self) -> Store {
-        Store::directory(&self.0, FileMode::PRIVATE, Sharing::Alone).unwrap()
+        Store::directory(&self.0, FileMode::PRIVATE, LockMode::Alone).unwrap()
     }
 }
 
@@ -169,9 +169,9 @@ fn records_are_found_and_there_is_one_writer() {
     let found: Vec<String> = store.records("team").unwrap().iter().map(|r| r.reference.to_string()).collect();
     assert_eq!(found, ["team/notariat-record.team.web"]);
     assert!(store.records("nobody").unwrap().is_empty());
-    let second = Store::directory(&folder.0, FileMode::PRIVATE, Sharing::Alone).unwrap_err();
+    let second = Store::directory(&folder.0, FileMode::PRIVATE, LockMode::Alone).unwrap_err();
     assert!(matches!(&second, Closed::ForNow(e) if e.contains("another notariat works on")), "{second:?}");
-    let none = Store::directory(&folder.0.join("none"), FileMode::PRIVATE, Sharing::Alone).unwrap_err();
+    let none = Store::directory(&folder.0.join("none"), FileMode::PRIVATE, LockMode::Alone).unwrap_err();
     assert!(matches!(&none, Closed::Wrong(e) if e.contains("not a directory")), "{none:?}");
 }
 

@@ -3,26 +3,26 @@
 use crate::acme::client::Client;
 use crate::base::limits::STORE_TRIES;
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts;
 use crate::cli::{Arguments, Wish};
 use crate::http::Http;
-use crate::http::tls::Trust;
-use crate::issuance::account::{Office, directory_of};
+use crate::http::tls::TlsTrust;
+use crate::issuance::account::{AccountStore, directory_of};
 use crate::kube::object::SecretObject;
 use crate::policy::Directory;
 use crate::policy::FORCE;
 use crate::policy::secret_state::annotation;
 use crate::start::{Place, open, read_roots};
-use crate::store::{Sharing, Store, StoreError};
+use crate::store::{LockMode, Store, StoreError};
 
 /// Runs a command. Returns what is to be told.
 ///
 /// # Errors
 /// One sentence that says what is wrong where.
 pub fn run(wish: &Wish, arguments: &Arguments) -> Result<String, String> {
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
+    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
     match wish {
         Wish::Renew { secret, force } => renew(&store, &at(secret)?, *force),
@@ -73,10 +73,10 @@ fn roll_over(store: &Store, at: &ObjectRef, arguments: &Arguments, namespace: &s
     let secret = store.secret(at).map_err(|e| format!("{at}: {e}"))?;
     let secret = secret.ok_or_else(|| format!("the Secret {at} does not exist; the log names it at `account`"))?;
     let directory = directory_of(&secret).ok_or_else(|| format!("{at} is not the Secret of an ACME account"))?;
-    let trust = Trust { public_roots: true, roots_pem: read_roots(arguments)?, ..Trust::default() };
+    let trust = TlsTrust { public_roots: true, roots_pem: read_roots(arguments)?, ..TlsTrust::default() };
     let directory = Directory::new(&directory, true);
-    let ca = Client::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Stop::new());
-    let office = Office { store, ca: &ca, own_namespace: namespace };
+    let ca = Client::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Shutdown::new());
+    let office = AccountStore { store, ca: &ca, own_namespace: namespace };
     let account = office.roll_over(at).map_err(|failed| failed.error)?;
     Ok(format!("{at}: the account {account} has a new key"))
 }

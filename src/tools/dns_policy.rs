@@ -8,12 +8,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::base::name::{DnsName, ObjectRef};
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
 use crate::dns::zone_policy::Rules;
 use crate::issuance::dns_update::read_keys;
 use crate::start::{Place, open};
-use crate::store::{Sharing, Store};
+use crate::store::{LockMode, Store};
 use crate::tools::role::{self, Instance};
 
 /// The challenge names by zone, where that is configured, and the Secret of the key.
@@ -27,7 +27,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     let instances = role::instances(file, arguments)?;
     // A file is looked at without a cluster.
     let store = match file {
-        None => Some(open(arguments, Sharing::Beside, &Stop::new())?).map(|Place { store, .. }| store),
+        None => Some(open(arguments, LockMode::Beside, &Shutdown::new())?).map(|Place { store, .. }| store),
         Some(_) => None,
     };
     let names = names(&instances)?;

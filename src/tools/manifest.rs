@@ -16,8 +16,8 @@ use serde_json::Value;
 
 use crate::base::limits::{CONFIG_MAP_OCTETS_MAX, MANIFEST_OCTETS_MAX};
 use crate::base::name::ObjectRef;
-use crate::config::fields::{Fault, Fields};
-use crate::config::node::{self, Node};
+use crate::config::fields::{FieldError, Fields};
+use crate::config::node::{self, YamlNode};
 use crate::config::{Data, bounds, data};
 
 /// What a manifest has of what concerns us.
@@ -83,7 +83,7 @@ fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
     bounds::check_manifest(text)?;
     let mut found = Manifest::default();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let object = Node::deserialize(document).map_err(|e| node::sentence(text, &e))?;
+        let object = YamlNode::deserialize(document).map_err(|e| node::sentence(text, &e))?;
         found.add(&object, namespace);
     }
     let mut seen = BTreeSet::new();
@@ -117,19 +117,19 @@ impl Manifest {
     }
 
     /// Adds an object, or those of a List. As for kubectl, the items of a `ConfigMapList` need no kind and no version of their own.
-    fn add(&mut self, object: &Node, namespace: Option<&str>) {
+    fn add(&mut self, object: &YamlNode, namespace: Option<&str>) {
         let kind = word(object, "kind");
         match (kind.and_then(|kind| kind.strip_suffix("List")), object.get("items"), kind) {
-            (Some(of), Some(Node::List(items)), _) => {
+            (Some(of), Some(YamlNode::List(items)), _) => {
                 for item in items {
                     match item {
-                        Node::Map(pairs) if !of.is_empty() && item.get("kind").is_none() => {
+                        YamlNode::Map(pairs) if !of.is_empty() && item.get("kind").is_none() => {
                             let mut pairs = pairs.clone();
-                            pairs.push((Node::Text("kind".to_owned()), Node::Text(of.to_owned())));
+                            pairs.push((YamlNode::Text("kind".to_owned()), YamlNode::Text(of.to_owned())));
                             if let (None, Some(version)) = (item.get("apiVersion"), object.get("apiVersion")) {
-                                pairs.push((Node::Text("apiVersion".to_owned()), version.clone()));
+                                pairs.push((YamlNode::Text("apiVersion".to_owned()), version.clone()));
                             }
-                            self.add(&Node::Map(pairs), namespace);
+                            self.add(&YamlNode::Map(pairs), namespace);
                         }
                         item => self.add(item, namespace),
                     }
@@ -137,7 +137,7 @@ impl Manifest {
             }
             (_, _, Some("ConfigMap")) => self.config_maps.push(config_map(object, namespace)),
             (_, _, Some(kind @ ("Role" | "ClusterRole"))) => {
-                let metadata = object.get("metadata").unwrap_or(&Node::Null);
+                let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
                 let rules = object.get("rules").map(value);
                 self.roles.push(Role {
                     name: word(metadata, "name").unwrap_or_default().to_owned(),
@@ -151,30 +151,30 @@ impl Manifest {
     }
 }
 
-fn config_map(object: &Node, namespace: Option<&str>) -> ConfigMap {
+fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
     let mut faults = Vec::new();
-    let mut fault = |field: &str, sentence: String| faults.push(Fault { field: field.to_owned(), sentence });
+    let mut fault = |field: &str, sentence: String| faults.push(FieldError { field: field.to_owned(), sentence });
     if word(object, "apiVersion") != Some("v1") {
         fault("apiVersion", "must be v1".to_owned());
     }
-    let metadata = object.get("metadata").unwrap_or(&Node::Null);
+    let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
     let namespace = namespace.or(word(metadata, "namespace")).unwrap_or(NAMESPACE);
     let name = word(metadata, "name").unwrap_or_default();
     let at = ObjectRef::parse(name, namespace).unwrap_or_else(|e| {
         match metadata.get("name") {
             None => fault("metadata.name", "is missing".to_owned()),
-            Some(Node::Text(name)) => fault("metadata.name", format!("{name:?} {e}")),
+            Some(YamlNode::Text(name)) => fault("metadata.name", format!("{name:?} {e}")),
             Some(other) => fault("metadata.name", format!("is {}; put quotes around it", other.kind())),
         }
         ObjectRef::new(namespace, "?")
     });
     let mut data = Data::from(object.get("data").map(|data| texts(data, &mut faults)).unwrap_or_default());
-    if let Some(Node::Map(pairs)) = object.get("binaryData") {
+    if let Some(YamlNode::Map(pairs)) = object.get("binaryData") {
         for (key, value) in pairs {
-            let key = if let Node::Text(key) = key { key } else { key.kind() };
-            let Node::Text(value) = value else {
+            let key = if let YamlNode::Text(key) = key { key } else { key.kind() };
+            let YamlNode::Text(value) = value else {
                 let sentence = format!("is {}; it must be base64", value.kind());
-                faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                faults.push(FieldError { field: format!("binaryData.{key}"), sentence });
                 continue;
             };
             let folded: String = value.chars().filter(|c| !c.is_ascii_whitespace()).collect();
@@ -182,7 +182,7 @@ fn config_map(object: &Node, namespace: Option<&str>) -> ConfigMap {
                 Ok(octets) => data.add_binary(key.to_owned(), &octets),
                 Err(_) => {
                     let sentence = "is not base64".to_owned();
-                    faults.push(Fault { field: format!("binaryData.{key}"), sentence });
+                    faults.push(FieldError { field: format!("binaryData.{key}"), sentence });
                 }
             }
         }
@@ -192,31 +192,31 @@ fn config_map(object: &Node, namespace: Option<&str>) -> ConfigMap {
         fields.take(field);
     }
     fields.finish(&mut faults);
-    ConfigMap { at, data, faults: faults.iter().map(Fault::to_string).collect() }
+    ConfigMap { at, data, faults: faults.iter().map(FieldError::to_string).collect() }
 }
 
 /// The data of a ConfigMap: a mapping from keys to texts.
-fn texts(data: &Node, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
+fn texts(data: &YamlNode, faults: &mut Vec<FieldError>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let pairs = match data {
-        Node::Map(pairs) => pairs.as_slice(),
-        Node::Null => &[],
+        YamlNode::Map(pairs) => pairs.as_slice(),
+        YamlNode::Null => &[],
         other => {
             let sentence = format!("is {}; it must be a mapping (`certificates: |` and text below it)", other.kind());
-            faults.push(Fault { field: "data".to_owned(), sentence });
+            faults.push(FieldError { field: "data".to_owned(), sentence });
             &[]
         }
     };
     for (key, value) in pairs {
-        let mut fault = |key: &str, sentence| faults.push(Fault { field: format!("data.{key}"), sentence });
+        let mut fault = |key: &str, sentence| faults.push(FieldError { field: format!("data.{key}"), sentence });
         match (key, value) {
-            (Node::Text(key), _) if found.contains_key(key) => {
+            (YamlNode::Text(key), _) if found.contains_key(key) => {
                 fault(key, "stands here twice; YAML would take the last, so remove one".to_owned());
             }
-            (Node::Text(key), Node::Text(text)) => drop(found.insert(key.clone(), text.clone())),
+            (YamlNode::Text(key), YamlNode::Text(text)) => drop(found.insert(key.clone(), text.clone())),
             // Kubernetes takes it as an empty text.
-            (Node::Text(key), Node::Null) => drop(found.insert(key.clone(), String::new())),
-            (Node::Text(key), other) => {
+            (YamlNode::Text(key), YamlNode::Null) => drop(found.insert(key.clone(), String::new())),
+            (YamlNode::Text(key), other) => {
                 fault(
                     key,
                     format!("is {}; it must be text: write `{key}: |` and indent what is below it", other.kind()),
@@ -230,29 +230,31 @@ fn texts(data: &Node, faults: &mut Vec<Fault>) -> BTreeMap<String, String> {
         let sentence = format!(
             "has {octets} octets; Kubernetes allows {CONFIG_MAP_OCTETS_MAX}: use several ConfigMaps (-config takes several names)"
         );
-        faults.push(Fault { field: "data".to_owned(), sentence });
+        faults.push(FieldError { field: "data".to_owned(), sentence });
     }
     found
 }
 
-fn word<'n>(node: &'n Node, field: &str) -> Option<&'n str> {
+fn word<'n>(node: &'n YamlNode, field: &str) -> Option<&'n str> {
     match node.get(field) {
-        Some(Node::Text(text)) => Some(text),
+        Some(YamlNode::Text(text)) => Some(text),
         Some(_) | None => None,
     }
 }
 
 /// The same as JSON, in which rules are read.
-fn value(node: &Node) -> Value {
+fn value(node: &YamlNode) -> Value {
     match node {
-        Node::Null => Value::Null,
-        Node::Bool(b) => Value::from(*b),
-        Node::Integer(n) => Value::from(*n),
-        Node::Number(text) | Node::Text(text) => Value::from(text.as_str()),
-        Node::List(items) => items.iter().map(value).collect(),
-        Node::Map(pairs) => pairs
+        YamlNode::Null => Value::Null,
+        YamlNode::Bool(b) => Value::from(*b),
+        YamlNode::Integer(n) => Value::from(*n),
+        YamlNode::Number(text) | YamlNode::Text(text) => Value::from(text.as_str()),
+        YamlNode::List(items) => items.iter().map(value).collect(),
+        YamlNode::Map(pairs) => pairs
             .iter()
-            .filter_map(|(key, item)| if let Node::Text(key) = key { Some((key.clone(), value(item))) } else { None })
+            .filter_map(
+                |(key, item)| if let YamlNode::Text(key) = key { Some((key.clone(), value(item))) } else { None },
+            )
             .collect(),
     }
 }

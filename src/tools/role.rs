@@ -8,17 +8,17 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
-use crate::config::{self, Unreadable};
-use crate::issuance::clients::Cas;
+use crate::config::{self, InvalidConfig};
+use crate::issuance::clients::AcmeClients;
 use crate::issuance::dependencies::objects;
-use crate::kube::rbac::{Kind, Names, RIGHTS, Right};
-use crate::sources::{Wishes, configmap};
+use crate::kube::rbac::{Kind, Names, PolicyRule, RIGHTS};
+use crate::sources::{Desired, configmap};
 use crate::start::{Place, directory, open};
 use crate::status::config_map;
-use crate::store::Sharing;
+use crate::store::LockMode;
 use crate::tools::manifest::{self, ConfigMaps};
 
 /// What one notariat reads.
@@ -29,7 +29,7 @@ pub struct Instance {
     /// Its ConfigMaps.
     pub config_maps: ConfigMaps,
     /// What is wanted in them.
-    pub wishes: Wishes,
+    pub wishes: Desired,
 }
 
 /// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
@@ -80,9 +80,9 @@ pub fn instances(file: Option<&Path>, arguments: &Arguments) -> Result<Vec<Insta
 
 fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {
     let namespaces = Namespaces::new(&own, &arguments.allow_namespaces);
-    let mut wishes = Wishes::default();
+    let mut wishes = Desired::default();
     for (name, data) in &config_maps {
-        let config = config::read(data, &namespaces).map_err(|Unreadable(e)| format!("ConfigMap {name}: {e}"))?;
+        let config = config::read(data, &namespaces).map_err(|InvalidConfig(e)| format!("ConfigMap {name}: {e}"))?;
         configmap::add(&mut wishes, name, &config, |_| None);
     }
     if !wishes.refused.is_empty() {
@@ -97,12 +97,12 @@ fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Resu
 /// # Errors
 /// When the arguments can not be used.
 pub fn needed<'n>(
-    wishes: &Wishes,
+    wishes: &Desired,
     config_maps: impl Iterator<Item = &'n ObjectRef>,
     own: &str,
     arguments: &Arguments,
 ) -> Result<BTreeMap<String, Names>, String> {
-    let cas = Cas::new(directory(arguments), Vec::new(), None, Stop::new())?;
+    let cas = AcmeClients::new(directory(arguments), Vec::new(), None, Shutdown::new())?;
     let mut all = objects(wishes, &cas, own);
     let names = all.entry(own.to_owned()).or_default();
     names.insert(Kind::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
@@ -125,8 +125,8 @@ fn role(namespace: &str, own: &str, names: &Names) -> String {
     }
     line("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: notariat");
     line(&format!("  namespace: {namespace:?}\nrules:"));
-    let mut rule = |comment: &str, rights: &[&Right], names: &BTreeSet<String>| {
-        let Some(Right { group, resource, .. }) = rights.first() else { return };
+    let mut rule = |comment: &str, rights: &[&PolicyRule], names: &BTreeSet<String>| {
+        let Some(PolicyRule { group, resource, .. }) = rights.first() else { return };
         line(&format!("  # {comment}\n  - apiGroups: [{group:?}]\n    resources: [{resource}]"));
         if !names.is_empty() {
             line("    resourceNames:");
@@ -139,7 +139,7 @@ fn role(namespace: &str, own: &str, names: &Names) -> String {
         let by_name: Vec<_> = RIGHTS.iter().filter(|right| right.by_name && right.of.contains(kind)).collect();
         rule(comment(*kind), &by_name, names);
     }
-    let used = |right: &&Right| right.of.iter().any(|kind| names.contains_key(kind));
+    let used = |right: &&PolicyRule| right.of.iter().any(|kind| names.contains_key(kind));
     let others: Vec<_> = RIGHTS.iter().filter(|right| !right.by_name).filter(used).collect();
     for rights in others.chunk_by(|a, b| a.resource == b.resource) {
         rule("No names: what is created has none that a Role could tell apart.", rights, &BTreeSet::new());
@@ -161,7 +161,7 @@ fn comment(kind: Kind) -> &'static str {
 
 /// The own namespace, and the ConfigMaps where the daemon reads them.
 fn in_place(arguments: &Arguments) -> Result<(String, ConfigMaps), String> {
-    let Place { store, namespace, .. } = open(arguments, Sharing::Beside, &Stop::new())?;
+    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let mut found = ConfigMaps::new();
     for name in &arguments.config {
         let at = ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"))?;

@@ -1,18 +1,18 @@
 //! The cap on orders, once more before one is made: the decision may have been made of a record that was read before the last order.
 
-use super::Work;
+use super::WorkAttempt;
 use crate::base::time;
-use crate::issuance::Failed;
+use crate::issuance::AttemptError;
 use crate::issuance::claim::Claim;
-use crate::policy::backoff::{CAP_ORDERS, Severity, Stage, capped};
+use crate::policy::backoff::{CAP_ORDERS, RetryClass, Stage, capped};
 use crate::policy::is_forced;
 
-impl Work<'_> {
+impl WorkAttempt<'_> {
     /// Compares with the orders in the claimed record, which was read just now.
     ///
     /// # Errors
     /// When no more may be made. Not counted as a failure: the next decision sees the same record.
-    pub(super) fn check_cap(&self, claim: &Claim<'_>, counted: bool) -> Result<(), Failed> {
+    pub(super) fn check_cap(&self, claim: &Claim<'_>, counted: bool) -> Result<(), AttemptError> {
         let (names, body) = (self.entry().order_names(), &claim.record.body);
         let is_counted = body.in_flight.as_ref().is_some_and(|flight| flight.counted && self.is_for_this(flight));
         let forced = self.job.basis.held.iter().any(is_forced);
@@ -22,7 +22,7 @@ impl Work<'_> {
             Some(until) => {
                 let error =
                     format!("{CAP_ORDERS} certificates of these names were ordered within a week; next at {until}");
-                Err(Failed { uncounted: true, ..Failed::new(Stage::Order, Severity::Transient, error) })
+                Err(AttemptError { uncounted: true, ..AttemptError::new(Stage::Order, RetryClass::Transient, error) })
             }
         }
     }

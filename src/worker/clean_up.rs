@@ -1,7 +1,7 @@
 //! Brings a record up to date without the CA: the accepted form, values left behind, an order whose certificate is stored, an
 //! entry that went or came back.
 
-use super::{Work, clock};
+use super::{WorkAttempt, clock};
 use crate::base::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -10,10 +10,10 @@ use crate::cert::bundle::CheckedBundle;
 use crate::cert::facts;
 use crate::issuance::claim::Claim;
 use crate::issuance::dns_update::withdraw_each;
-use crate::issuance::{Context, Failed};
-use crate::policy::backoff::{Severity, Stage};
-use crate::policy::retention::Fate;
-use crate::record::{Body, Published, subject};
+use crate::issuance::{AttemptError, Context};
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::policy::retention::RetentionStep;
+use crate::record::{Body, Presented, subject};
 use crate::store::StoreError;
 
 /// Brings the record `at` in line with an entry that went or came back. What was published for it is withdrawn at once. Where it is
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 ///
 /// # Errors
 /// When its record can not be read or written.
-pub fn meet(context: &Context, at: &ObjectRef, fate: Fate) -> Result<(), Failed> {
+pub fn meet(context: &Context, at: &ObjectRef, fate: RetentionStep) -> Result<(), AttemptError> {
     let mut claim = Claim::open_record(&context.store, at.clone())?;
     clock::check(None)?;
     claim.check_free(context, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
@@ -29,12 +29,12 @@ pub fn meet(context: &Context, at: &ObjectRef, fate: Fate) -> Result<(), Failed>
     let secret = subject(at);
     let secret = secret.as_ref().unwrap_or(at);
     match fate {
-        Fate::Reclaim => {
+        RetentionStep::Reclaim => {
             body.orphaned = None;
             claim.save()?;
             event!(info, "wanted-again", secret = secret);
         }
-        Fate::Orphan(orphaned) => {
+        RetentionStep::Orphan(orphaned) => {
             let is_new = body.orphaned.replace(orphaned).is_none_or(|before| before != orphaned);
             withdraw_all(context, body);
             claim.save()?;
@@ -48,7 +48,7 @@ pub fn meet(context: &Context, at: &ObjectRef, fate: Fate) -> Result<(), Failed>
                 );
             }
         }
-        Fate::Forget => {
+        RetentionStep::Forget => {
             withdraw_all(context, body);
             (body.accepted, body.stored, body.in_flight, body.orphaned) = (None, None, None, None);
             (claim.record.copy, claim.record.next_key) = (None, None);
@@ -69,8 +69,8 @@ fn withdraw_all(context: &Context, body: &mut Body) {
     body.leftovers = withdraw_each(context, [in_flight.unwrap_or_default(), left].concat(), time::now());
 }
 
-impl Work<'_> {
-    pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
+impl WorkAttempt<'_> {
+    pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
         let now = time::now();
         self.note_revocations(claim)?;
         let mut changed = self.accept(claim);
@@ -82,7 +82,7 @@ impl Work<'_> {
             changed = true;
         }
         if !claim.record.body.to_revoke.is_empty() {
-            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+            let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
             let held = self.context.store.secret(self.entry().main_secret()).map_err(told)?;
             let chain = held.as_ref().and_then(|s| s.value("tls.crt"));
             let facts = chain.and_then(|chain| facts::read(chain.expose()).ok()).map(|(_, facts)| facts);
@@ -110,11 +110,11 @@ impl Work<'_> {
     }
 
     /// A crash between the write of the Secret and that of the record: what the Secret holds is what the order in flight gave.
-    pub(super) fn adopt_stored(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
+    pub(super) fn adopt_stored(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
         let Some(next_key) = claim.record.next_key.clone() else {
             return Ok(());
         };
-        let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+        let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
         let Some(secret) = self.context.store.secret(self.entry().main_secret()).map_err(told)? else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ impl Work<'_> {
 }
 
 /// The commands that remove values left behind.
-fn by_hand(published: &Published) -> String {
+fn by_hand(published: &Presented) -> String {
     let deletes: Vec<String> =
         published.values.iter().map(|v| format!("update delete {}. TXT \"{}\"", v.owner, v.value)).collect();
     format!(

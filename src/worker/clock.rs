@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use crate::acme::client::Client;
-use crate::base::clock::{Doubt, doubt};
+use crate::base::clock::{ClockDoubt, doubt};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
-use crate::issuance::Failed;
-use crate::policy::backoff::{Severity, Stage};
+use crate::issuance::AttemptError;
+use crate::policy::backoff::{RetryClass, Stage};
 
 /// Whose clock was said to differ from ours. The lock guards names only, and none is held while anybody is asked.
 static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -19,7 +19,7 @@ const API_SERVER: &str = "the API server";
 ///
 /// # Errors
 /// How far our clock is off. The failure is not counted and not to be written.
-pub(super) fn check(ca: Option<&Client>) -> Result<(), Failed> {
+pub(super) fn check(ca: Option<&Client>) -> Result<(), AttemptError> {
     compare(API_SERVER, metrics::offset(Peer::Kubernetes).and_then(doubt))?;
     match ca {
         Some(ca) => compare(ca.directory_url(), ca.clock_doubt()),
@@ -27,7 +27,7 @@ pub(super) fn check(ca: Option<&Client>) -> Result<(), Failed> {
     }
 }
 
-fn compare(peer: &str, doubt: Option<Doubt>) -> Result<(), Failed> {
+fn compare(peer: &str, doubt: Option<ClockDoubt>) -> Result<(), AttemptError> {
     let Some(doubt) = doubt else {
         if told().remove(peer) {
             event!(info, "clock-agrees", peer = peer);
@@ -40,7 +40,7 @@ fn compare(peer: &str, doubt: Option<Doubt>) -> Result<(), Failed> {
     if told().insert(peer.to_owned()) {
         event!(error, "clock-in-doubt", peer = peer, error = sentence);
     }
-    Err(Failed { uncounted: true, ..Failed::new(Stage::Clock, Severity::Transient, sentence) })
+    Err(AttemptError { uncounted: true, ..AttemptError::new(Stage::Clock, RetryClass::Transient, sentence) })
 }
 
 fn told() -> std::sync::MutexGuard<'static, BTreeSet<String>> {

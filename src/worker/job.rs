@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use super::renewal_info::Question;
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
-use crate::issuance::Failed;
-use crate::policy::secret_state::Held;
-use crate::policy::{Finding, Source};
-use crate::sources::Wanted;
+use crate::base::shared_str::SharedStr;
+use crate::issuance::AttemptError;
+use crate::policy::secret_state::SecretState;
+use crate::policy::{Source, Violation};
+use crate::sources::CertificateSpec;
 
 /// Something to do for one certificate.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// What is wanted.
-    pub wanted: Arc<Wanted>,
+    pub wanted: Arc<CertificateSpec>,
     /// What to do.
     pub task: Task,
     /// The fingerprint of the entry and its keys.
@@ -23,7 +23,7 @@ pub struct Job {
     /// The certificate lives less than ten days: waits are shorter.
     pub short_lived: bool,
     /// What the decision was made of.
-    pub basis: Basis,
+    pub basis: Observed,
     /// Whom it talks to longest.
     pub peer: Peer,
 }
@@ -32,7 +32,7 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A CA, by its directory URL.
-    Ca(Word),
+    Ca(SharedStr),
     /// The DNS servers.
     Dns,
     /// Nobody.
@@ -51,17 +51,17 @@ impl fmt::Display for Peer {
 
 /// What a decision was made of: while this is not what is there, it does not count.
 #[derive(Clone, Debug, Default)]
-pub struct Basis {
+pub struct Observed {
     /// What the Secrets of the entry held, in its order.
-    pub held: Vec<Held>,
+    pub held: Vec<SecretState>,
     /// The version of the record; empty where there was none.
     pub record: String,
 }
 
 impl Job {
     /// A job for a certificate that nothing is known of.
-    pub fn new(wanted: Arc<Wanted>, task: Task) -> Job {
-        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Basis::default(), peer: Peer::Dns }
+    pub fn new(wanted: Arc<CertificateSpec>, task: Task) -> Job {
+        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Observed::default(), peer: Peer::Dns }
     }
 }
 
@@ -71,7 +71,7 @@ pub enum Task {
     /// Obtain a certificate and store it in the Secrets at these places of the entry's list.
     Issue {
         /// Why.
-        finding: Finding,
+        finding: Violation,
         /// Where to.
         targets: Vec<usize>,
         /// Whether the order counts against the cap.
@@ -80,7 +80,7 @@ pub enum Task {
     /// Store the pair that we have.
     Restore {
         /// Why.
-        finding: Finding,
+        finding: Violation,
         /// Where from.
         source: Source,
         /// Where to.
@@ -100,7 +100,7 @@ pub struct Outcome {
     /// Whose it was.
     pub secret: ObjectRef,
     /// How it ended.
-    pub result: Result<(), Failed>,
+    pub result: Result<(), AttemptError>,
     /// What the Secrets of the entry hold, where the decision was made of something else: then nothing was done.
-    pub found: Option<Vec<Held>>,
+    pub found: Option<Vec<SecretState>>,
 }

@@ -19,27 +19,27 @@ use std::time::Duration;
 
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
-use crate::cert::facts::{self, Facts};
+use crate::cert::facts::{self, CertificateFacts};
 use crate::cert::key::CertificateKey;
 use crate::config::dns::DnsSettings;
 use crate::config::entry::{Entry, KeyType};
 use crate::issuance::claim::Claim;
 use crate::issuance::dns01::Places;
 use crate::issuance::probe::probe;
-use crate::issuance::{Context, Failed, issue, reach};
+use crate::issuance::{AttemptError, Context, issue, reach};
 use crate::kube::events::EventReason;
-use crate::policy::backoff::{Severity, Stage};
-use crate::policy::secret_state::{Held, annotation};
-use crate::policy::{Directory, Finding, Reason, Source};
-use crate::record::{self, Copy, Stored};
-use crate::sources::Wanted;
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::policy::secret_state::{SecretState, annotation};
+use crate::policy::{Directory, Reason, Source, Violation};
+use crate::record::{self, Copy, Issued};
+use crate::sources::CertificateSpec;
 use crate::store::{Marks, Origin, StoreError};
 
 pub use clean_up::meet;
-pub use job::{Basis, Job, Outcome, Peer, Task};
+pub use job::{Job, Observed, Outcome, Peer, Task};
 pub use renewal_info::Question;
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
@@ -47,13 +47,13 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
     let wanted = &job.wanted;
     let secret = wanted.entry.main_secret().clone();
     let mut found = None;
-    let mut claimed = |what: &dyn Fn(&Work<'_>, &mut Claim<'_>) -> Result<(), Failed>| {
+    let mut claimed = |what: &dyn Fn(&WorkAttempt<'_>, &mut Claim<'_>) -> Result<(), AttemptError>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         // The answer said what the time is there.
         clock::check(None)?;
         let DnsSettings { propagation_timeout, settle, .. } = *wanted.entry.dns;
         claim.check_free(context, propagation_timeout + settle, time::now())?;
-        let work = Work::new(context, job);
+        let work = WorkAttempt::new(context, job);
         if matches!(job.task, Task::Issue { .. } | Task::Restore { .. }) {
             found = work.changed_since(&claim)?;
         }
@@ -71,37 +71,38 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
             claimed(&|work, claim| work.restore(claim, finding, *source, targets))
         }
         Task::Tidy => claimed(&|work, claim| work.tidy(claim)),
-        Task::Window(question) => Work::new(context, job).ask_window(question),
+        Task::Window(question) => WorkAttempt::new(context, job).ask_window(question),
         Task::Probe => probe(context, wanted),
     });
-    let result = result.map_err(|failed| Failed { uncounted: failed.uncounted || context.stop.is_set(), ..failed });
+    let result =
+        result.map_err(|failed| AttemptError { uncounted: failed.uncounted || context.stop.is_set(), ..failed });
     Outcome { secret, result, found }
 }
 
 /// After a panic: the failure is written into the record, so that what made it happen is not met again at once.
 pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
     let secret = job.wanted.entry.main_secret().clone();
-    let (failed, found) = (Failed::inside(), None);
+    let (failed, found) = (AttemptError::inside(), None);
     if matches!(job.task, Task::Probe | Task::Window(_)) {
         return Outcome { secret, result: Err(failed), found };
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
-        Err(Work::new(context, job).failed(&mut claim, failed.clone()))
+        Err(WorkAttempt::new(context, job).failed(&mut claim, failed.clone()))
     }));
     Outcome { secret, result: settled.unwrap_or(Err(failed)), found }
 }
 
-struct Work<'a> {
+struct WorkAttempt<'a> {
     context: &'a Context,
-    wanted: &'a Wanted,
+    wanted: &'a CertificateSpec,
     job: &'a Job,
     directory: Directory,
 }
 
-impl<'a> Work<'a> {
-    fn new(context: &'a Context, job: &'a Job) -> Work<'a> {
-        Work { context, wanted: &job.wanted, job, directory: context.cas.directory(&job.wanted) }
+impl<'a> WorkAttempt<'a> {
+    fn new(context: &'a Context, job: &'a Job) -> WorkAttempt<'a> {
+        WorkAttempt { context, wanted: &job.wanted, job, directory: context.cas.directory(&job.wanted) }
     }
 
     fn entry(&self) -> &Entry {
@@ -123,18 +124,24 @@ impl<'a> Work<'a> {
 
     /// What the Secrets hold now, if that or the record is not what the decision was made of: a watch may be behind, and shows nothing of
     /// another type.
-    fn changed_since(&self, claim: &Claim<'_>) -> Result<Option<Vec<Held>>, Failed> {
+    fn changed_since(&self, claim: &Claim<'_>) -> Result<Option<Vec<SecretState>>, AttemptError> {
         let mut found = Vec::with_capacity(self.entry().secrets.len());
         for secret in &self.entry().secrets {
-            let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+            let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
             let current = self.context.store.secret(secret).map_err(told)?;
-            found.push(Held::of(current.as_ref(), &self.context.instance));
+            found.push(SecretState::of(current.as_ref(), &self.context.instance));
         }
         let same = found == self.job.basis.held && claim.version() == self.job.basis.record;
         Ok((!same).then_some(found))
     }
 
-    fn issue(&self, claim: &mut Claim<'_>, finding: &Finding, targets: &[usize], counted: bool) -> Result<(), Failed> {
+    fn issue(
+        &self,
+        claim: &mut Claim<'_>,
+        finding: &Violation,
+        targets: &[usize],
+        counted: bool,
+    ) -> Result<(), AttemptError> {
         let result = self.obtain(claim, finding, targets, counted);
         match &result {
             Ok(bundle) => {
@@ -158,16 +165,16 @@ impl<'a> Work<'a> {
     fn obtain(
         &self,
         claim: &mut Claim<'_>,
-        finding: &Finding,
+        finding: &Violation,
         targets: &[usize],
         counted: bool,
-    ) -> Result<CheckedBundle, Failed> {
+    ) -> Result<CheckedBundle, AttemptError> {
         let Context { store, cas, .. } = self.context;
         self.note_revocations(claim)?;
         // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
         let names = self.entry().order_names();
         // An order of which nothing is published any more has left `pending` and needs no DNS.
-        let is_proved = |flight: &record::InFlight| flight.order.is_some() && flight.published.is_empty();
+        let is_proved = |flight: &record::PendingOrder| flight.order.is_some() && flight.published.is_empty();
         let resumes = claim.record.body.in_flight.as_deref().filter(|flight| self.is_for_this(flight));
         let is_new = resumes.is_none_or(|flight| flight.order.is_none());
         let places = match resumes.is_some_and(is_proved) {
@@ -197,11 +204,11 @@ impl<'a> Work<'a> {
         places.iter().filter_map(|place| self.entry().secrets.get(*place)).collect()
     }
 
-    fn key_to_reuse(&self, targets: &[usize]) -> Result<Option<CertificateKey>, Failed> {
+    fn key_to_reuse(&self, targets: &[usize]) -> Result<Option<CertificateKey>, AttemptError> {
         let Some(target) = self.targets(targets).first().copied().filter(|_| self.entry().reuse_key) else {
             return Ok(None);
         };
-        let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+        let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
         let secret = self.context.store.secret(target).map_err(told)?;
         let key =
             secret.as_ref().and_then(|s| s.value("tls.key")).and_then(|k| CertificateKey::from_pem(k.expose()).ok());
@@ -222,20 +229,21 @@ impl<'a> Work<'a> {
         let body = &mut claim.record.body;
         if !body.in_flight.as_ref().is_some_and(|f| self.is_for_this(f)) {
             let published = body.in_flight.take().map(|f| f.published).unwrap_or_default();
-            body.leftovers.extend(published.into_iter().map(|published| record::Leftover { since: now, published }));
+            body.leftovers.extend(published.into_iter().map(|published| record::LeftBehind { since: now, published }));
             claim.record.next_key = None;
         }
         let body = &mut claim.record.body;
         let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
-        let flight =
-            body.in_flight.get_or_insert_with(|| Box::new(record::InFlight::new(holder, now, &names, directory, way)));
+        let flight = body
+            .in_flight
+            .get_or_insert_with(|| Box::new(record::PendingOrder::new(holder, now, &names, directory, way)));
         (flight.holder, flight.at) = (self.context.holder.clone(), now);
         let history = body.history_mut(&names, directory, now);
         (history.last_attempt, history.inputs) = (now, self.job.inputs.clone());
         self.accept(claim);
     }
 
-    fn is_for_this(&self, flight: &record::InFlight) -> bool {
+    fn is_for_this(&self, flight: &record::PendingOrder) -> bool {
         flight.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type, self.wanted.profile())
     }
 
@@ -255,12 +263,12 @@ impl<'a> Work<'a> {
     fn restore(
         &self,
         claim: &mut Claim<'_>,
-        finding: &Finding,
+        finding: &Violation,
         source: Source,
         targets: &[usize],
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptError> {
         let now = time::now();
-        let told = |e: String| Failed::new(Stage::Store, Severity::Transient, e);
+        let told = |e: String| AttemptError::new(Stage::Store, RetryClass::Transient, e);
         let (chain, key, marked) = match source {
             Source::Copy => {
                 let copy =
@@ -278,13 +286,14 @@ impl<'a> Work<'a> {
         // As the certificate was ordered, which may be otherwise than one would be now.
         let (now_wanted, stored) = (self.origin(), claim.record.body.stored.as_ref());
         let mark = |name: &str| marked.get(name).cloned();
-        let known = |field: fn(&Stored) -> &Word| stored.map(|s| field(s).to_string());
+        let known = |field: fn(&Issued) -> &SharedStr| stored.map(|s| field(s).to_string());
         let directory = mark(annotation::DIRECTORY).or_else(|| known(|s| &s.directory));
         let key_type = mark(annotation::KEY_TYPE).or_else(|| known(|s| &s.key_type));
         let origin = Origin {
             directory: directory.unwrap_or(now_wanted.directory),
             key_type: key_type.unwrap_or(now_wanted.key_type),
-            profile: mark(annotation::PROFILE).or_else(|| stored.and_then(|s| s.profile.as_ref()).map(Word::to_string)),
+            profile: mark(annotation::PROFILE)
+                .or_else(|| stored.and_then(|s| s.profile.as_ref()).map(SharedStr::to_string)),
         };
         let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
         let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
@@ -318,7 +327,7 @@ impl<'a> Work<'a> {
 }
 
 /// The facts of a record's copy, when it is sound.
-pub fn copy_facts(copy: Option<&Copy>) -> Option<Arc<Facts>> {
+pub fn copy_facts(copy: Option<&Copy>) -> Option<Arc<CertificateFacts>> {
     let Copy { chain, key } = copy?;
     let facts = facts::read(chain).ok()?.1;
     let public = crate::cert::key::public_of(key.expose()).ok()?;

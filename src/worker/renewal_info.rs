@@ -1,13 +1,13 @@
 //! Asks the CA when it wants a certificate to be renewed, and remembers the answer.
 
-use super::{Work, clock};
+use super::{WorkAttempt, clock};
 use crate::acme::error::AcmeError;
 use crate::base::limits::RATE_LIMIT_WAIT;
 use crate::base::log::event;
 use crate::base::sanitize::one_line;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time;
-use crate::issuance::Failed;
+use crate::issuance::AttemptError;
 use crate::issuance::claim::Claim;
 use crate::policy::renewal_window::{Window, answered, next_question};
 
@@ -15,16 +15,16 @@ use crate::policy::renewal_window::{Window, answered, next_question};
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The serial number of the certificate in hexadecimal.
-    pub serial: Word,
+    pub serial: SharedStr,
     /// What it is asked by (RFC 9773 section 4.1).
-    pub cert_id: Word,
+    pub cert_id: SharedStr,
     /// The last answer.
     pub before: Option<Window>,
 }
 
-impl Work<'_> {
+impl WorkAttempt<'_> {
     /// Asks. That it is not answered is no failure of the certificate: it is renewed at the usual time then.
-    pub(super) fn ask_window(&self, question: &Question) -> Result<(), Failed> {
+    pub(super) fn ask_window(&self, question: &Question) -> Result<(), AttemptError> {
         let (secret, questions, now) = (self.entry().main_secret(), &self.context.questions, time::now());
         let ca = self.context.cas.client(&self.context.store, self.wanted)?;
         let Question { serial, cert_id, before } = question;

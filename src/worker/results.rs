@@ -1,22 +1,22 @@
 //! How an attempt is written into the record: what it gave, or how it failed and when the next one may be.
 
-use super::Work;
+use super::WorkAttempt;
 use crate::base::limits::ERROR_KEPT_OCTETS;
 use crate::base::log::event;
 use crate::base::metrics;
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
-use crate::issuance::Failed;
+use crate::issuance::AttemptError;
 use crate::issuance::claim::Claim;
 use crate::kube::events::EventReason;
 use crate::policy::backoff::{Stage, next_attempt};
-use crate::policy::{Finding, Reason};
-use crate::record::{Copy, Stored};
+use crate::policy::{Reason, Violation};
+use crate::record::{Copy, Issued};
 use crate::store::Origin;
 
-impl Work<'_> {
-    pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Finding) {
+impl WorkAttempt<'_> {
+    pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Violation) {
         let now = time::now();
         let (facts, directory) = (bundle.facts(), self.directory.url());
         let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone()).unwrap_or_default();
@@ -58,13 +58,13 @@ impl Work<'_> {
         let Origin { directory, key_type, profile } = self.origin();
         let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
         let (serial, cert_id) = (bundle.facts().serial.clone(), bundle.facts().cert_id.clone());
-        claim.record.body.stored = Some(Stored {
+        claim.record.body.stored = Some(Issued {
             serial,
             at: time::now(),
-            directory: Word::shared(&directory),
-            key_type: Word::shared(&key_type),
-            profile: profile.as_deref().map(Word::shared),
-            account: account.as_deref().map(Word::shared),
+            directory: SharedStr::shared(&directory),
+            key_type: SharedStr::shared(&key_type),
+            profile: profile.as_deref().map(SharedStr::shared),
+            account: account.as_deref().map(SharedStr::shared),
             cert_id,
         });
         let copy = || Copy { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
@@ -72,7 +72,7 @@ impl Work<'_> {
     }
 
     /// Writes the failure into the record and gives the claim back. That this may fail as well changes nothing for the caller.
-    pub(super) fn failed(&self, claim: &mut Claim<'_>, failed: Failed) -> Failed {
+    pub(super) fn failed(&self, claim: &mut Claim<'_>, failed: AttemptError) -> AttemptError {
         let taken = claim.record.body.in_flight.as_ref().is_some_and(|f| f.holder == self.context.holder);
         if failed.barred.is_some() && !taken {
             // Nothing was begun.
@@ -80,7 +80,7 @@ impl Work<'_> {
         }
         if failed.stage == Stage::Clock {
             // Every time that would be written is in doubt.
-            return Failed { uncounted: true, ..failed };
+            return AttemptError { uncounted: true, ..failed };
         }
         let uncounted = failed.uncounted || self.context.stop.is_set();
         let now = time::now();
@@ -117,7 +117,7 @@ impl Work<'_> {
         if let Err(e) = claim.save() {
             event!(warn, "record-not-written", secret = seed, error = e.error);
         }
-        Failed { uncounted, ..failed }
+        AttemptError { uncounted, ..failed }
     }
 }
 

@@ -3,28 +3,30 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::Work;
+use super::WorkAttempt;
 use crate::acme::error::AcmeError;
 use crate::base::limits::TO_REVOKE_MAX;
 use crate::base::log::event;
 use crate::cert::facts;
-use crate::issuance::account::Office;
+use crate::issuance::account::AccountStore;
 use crate::issuance::claim::Claim;
-use crate::issuance::{Failed, of_acme};
-use crate::policy::backoff::{Severity, Stage};
+use crate::issuance::{AttemptError, of_acme};
+use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::revocation::{KEY_COMPROMISE, code};
-use crate::policy::secret_state::Held;
+use crate::policy::secret_state::SecretState;
 use crate::record::ToRevoke;
 use crate::store::StoreError;
 
-impl Work<'_> {
+impl WorkAttempt<'_> {
     /// Remembers the certificates that are to be revoked, before they are replaced, where a Secret of the entry asks for it.
-    pub(super) fn note_revocations(&self, claim: &mut Claim<'_>) -> Result<(), Failed> {
-        let told = |e: StoreError| Failed::new(Stage::Store, Severity::Transient, e.to_string());
+    pub(super) fn note_revocations(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
+        let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
         let known = claim.record.body.to_revoke.len();
         for at in &self.entry().secrets {
             let secret = self.context.store.secret(at).map_err(told)?;
-            let Held::Present(present) = Held::of(secret.as_ref(), &self.context.instance) else { continue };
+            let SecretState::Present(present) = SecretState::of(secret.as_ref(), &self.context.instance) else {
+                continue;
+            };
             let Some(reason) = present.revocation_asked else { continue };
             let chain = secret.as_ref().and_then(|s| s.value("tls.crt"));
             let Some((certificates, facts)) = chain.and_then(|chain| facts::read(chain.expose()).ok()) else {
@@ -65,22 +67,22 @@ impl Work<'_> {
                 }
                 Err(failed) => {
                     event!(error, "not-revoked", secret = secret, serial = serial, error = failed.error);
-                    *done = failed.severity != Severity::Transient;
+                    *done = failed.severity != RetryClass::Transient;
                 }
             }
         }
     }
 
-    fn revoke_one(&self, certificate: &str, reason: u8) -> Result<(), Failed> {
+    fn revoke_one(&self, certificate: &str, reason: u8) -> Result<(), AttemptError> {
         let der = URL_SAFE_NO_PAD.decode(certificate).unwrap_or_default();
         let ca = &*self.context.cas.client(&self.context.store, self.wanted)?;
-        let office = Office { store: &self.context.store, ca, own_namespace: &self.context.namespace };
+        let office = AccountStore { store: &self.context.store, ca, own_namespace: &self.context.namespace };
         let account = self.context.accounts.get(office, &self.context.limits, self.wanted, None, &self.context.stop)?;
         self.context.lead.check()?;
         ca.revoke(&account, &der, reason).map_err(|e| match &e {
             // Not ours, not known, or a reason that the CA does not take: it will not change its mind.
             AcmeError::Problem { status: 400..=428, .. } => {
-                Failed { severity: Severity::Policy, ..of_acme(Stage::Account, &e) }
+                AttemptError { severity: RetryClass::Policy, ..of_acme(Stage::Account, &e) }
             }
             _ => of_acme(Stage::Account, &e),
         })

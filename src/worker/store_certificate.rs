@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use super::Work;
+use super::WorkAttempt;
 use crate::base::limits::STORE_TRIES;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
-use crate::issuance::Failed;
+use crate::issuance::AttemptError;
 use crate::kube::events::EventReason;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::is_abandoned;
 use crate::policy::renewal::scaled;
-use crate::policy::secret_state::{Held, Owner};
+use crate::policy::secret_state::{Owner, SecretState};
 use crate::store::{Origin, StoreError};
 
-impl Work<'_> {
+impl WorkAttempt<'_> {
     /// Stores the bundle in each Secret. Enough that one was written: the others are then restored from it.
     pub(super) fn store_all(
         &self,
         targets: &[&ObjectRef],
         bundle: &CheckedBundle,
         origin: &Origin,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), AttemptError> {
         let mut failures = Vec::new();
         for target in targets {
             if let Err(e) = self.store_one(target, bundle, origin) {
@@ -44,9 +44,15 @@ impl Work<'_> {
 
     /// Stores the bundle in one Secret, over whatever it holds by now, as long as it is still ours to write: the certificate is not
     /// dropped because somebody added a label.
-    pub(super) fn store_one(&self, target: &ObjectRef, bundle: &CheckedBundle, origin: &Origin) -> Result<(), Failed> {
-        let told =
-            |e: StoreError| Failed::new(Stage::Store, Severity::Transient, format!("{target} was not written: {e}"));
+    pub(super) fn store_one(
+        &self,
+        target: &ObjectRef,
+        bundle: &CheckedBundle,
+        origin: &Origin,
+    ) -> Result<(), AttemptError> {
+        let told = |e: StoreError| {
+            AttemptError::new(Stage::Store, RetryClass::Transient, format!("{target} was not written: {e}"))
+        };
         self.over_conflicts(target, told, |current| {
             self.check_ours(target, current)?;
             self.check_not_newer(target, current, bundle, origin)?;
@@ -57,11 +63,11 @@ impl Work<'_> {
     }
 
     /// Tries the write of each Secret and stores nothing.
-    pub(super) fn try_all(&self, targets: &[&ObjectRef], origin: &Origin) -> Result<(), Failed> {
+    pub(super) fn try_all(&self, targets: &[&ObjectRef], origin: &Origin) -> Result<(), AttemptError> {
         for target in targets {
             let told = |e: StoreError| {
                 let error = format!("{target} can not be written, so nothing was ordered: {e}");
-                Failed::new(Stage::Store, Severity::Transient, error)
+                AttemptError::new(Stage::Store, RetryClass::Transient, error)
             };
             self.over_conflicts(target, told, |current| {
                 Ok(self.context.store.try_certificate(target, current, &self.marks(origin)))
@@ -74,9 +80,9 @@ impl Work<'_> {
     fn over_conflicts(
         &self,
         target: &ObjectRef,
-        told: impl Fn(StoreError) -> Failed,
-        write: impl Fn(Option<&SecretObject>) -> Result<Result<(), StoreError>, Failed>,
-    ) -> Result<(), Failed> {
+        told: impl Fn(StoreError) -> AttemptError,
+        write: impl Fn(Option<&SecretObject>) -> Result<Result<(), StoreError>, AttemptError>,
+    ) -> Result<(), AttemptError> {
         for attempt in 0..STORE_TRIES {
             let current = self.context.store.secret(target).map_err(&told)?;
             match write(current.as_ref())? {
@@ -100,26 +106,27 @@ impl Work<'_> {
         current: Option<&SecretObject>,
         bundle: &CheckedBundle,
         origin: &Origin,
-    ) -> Result<(), Failed> {
-        let held = Held::of(current, &self.context.instance);
+    ) -> Result<(), AttemptError> {
+        let held = SecretState::of(current, &self.context.instance);
         let place = self.entry().secrets.iter().position(|secret| secret == target);
         if place.and_then(|place| self.job.basis.held.get(place)) == Some(&held) {
             return Ok(());
         }
-        let Held::Present(present) = held else { return Ok(()) };
+        let SecretState::Present(present) = held else { return Ok(()) };
         let ours = present.owner == Owner::Us && present.directory.as_deref() == Some(&*origin.directory);
         let Some(facts) = present.pair.facts().filter(|_| ours) else { return Ok(()) };
         let serves = self.entry().domains.iter().all(|domain| facts.covers(domain));
         match serves && facts.not_before > bundle.facts().not_before {
-            true => Err(Failed::busy(format!("{target} holds a later certificate by now ({})", facts.serial))),
+            true => Err(AttemptError::busy(format!("{target} holds a later certificate by now ({})", facts.serial))),
             false => Ok(()),
         }
     }
 
-    pub(super) fn check_ours(&self, target: &ObjectRef, current: Option<&SecretObject>) -> Result<(), Failed> {
-        let policy =
-            |why: String| Err(Failed::new(Stage::Store, Severity::Policy, format!("{target} was not written: {why}")));
-        let Held::Present(present) = Held::of(current, &self.context.instance) else { return Ok(()) };
+    pub(super) fn check_ours(&self, target: &ObjectRef, current: Option<&SecretObject>) -> Result<(), AttemptError> {
+        let policy = |why: String| {
+            Err(AttemptError::new(Stage::Store, RetryClass::Policy, format!("{target} was not written: {why}")))
+        };
+        let SecretState::Present(present) = SecretState::of(current, &self.context.instance) else { return Ok(()) };
         match &present.owner {
             _ if present.kind != TYPE_TLS => policy(format!("its type is {} now", present.kind)),
             Owner::Another(owner) if !self.entry().adopt && !is_abandoned(self.entry(), &present, time::now()) => {

@@ -11,7 +11,7 @@ use notariat_lab::Scratch;
 
 use crate::support::api::{Api, Then};
 use crate::support::cluster::Cluster;
-use crate::support::https::Reply;
+use crate::support::https::HttpResponse;
 use crate::support::run::notariat;
 
 /// A ConfigMap that is made to be costly: its title, its keys, and a part of what is said of it.
@@ -126,7 +126,7 @@ fn no_configuration_takes_more_than_a_few_times_the_time_of_a_full_one() {
         let said = match config::read(&data, &"team".into()) {
             Err(e) => e.to_string(),
             Ok(config) => {
-                let mut wishes = notariat::sources::Wishes::default();
+                let mut wishes = notariat::sources::Desired::default();
                 let at = notariat::base::name::ObjectRef::new("team", "certs");
                 notariat::sources::configmap::add(&mut wishes, &at, &config, |_| None);
                 wishes.refused.first().map(ToString::to_string).unwrap_or_default()
@@ -190,7 +190,7 @@ fn an_answer_of_the_api_server_is_read_within_four_times_its_size() {
         true => {
             let body = [&br#"{"kind": "ConfigMap", "data": ["#[..], &b"0,".repeat(OCTETS / 2), b"0]}"].concat();
             let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
-            Then::Say(Reply { status: 200, headers, body, length: None })
+            Then::Say(HttpResponse { status: 200, headers, body, length: None })
         }
     });
     let token = cluster.kube.service_account_token(&cluster.namespace, "notariat");

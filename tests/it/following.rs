@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
-use notariat::base::shutdown::Stop;
+use notariat::base::shutdown::Shutdown;
 use notariat::kube::client::{Client, Resource};
 use notariat::kube::discovery;
-use notariat::kube::reflector::{Follower, Patience, Told};
+use notariat::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
 use notariat::kube::watch_event::{Selector, Target};
 use notariat_lab::{Port, Scratch};
 use rustls::{ServerConnection, StreamOwned};
@@ -34,13 +34,13 @@ enum Answer {
     /// A pause, lines, a pause; then the end.
     Held(Duration, Vec<String>, Duration),
 }
-use Answer::{Cut, Held, Lines, Silent, Whole};
+use Answer::{Cut, Lines, SecretState, Silent, Whole};
 
 /// An API server that follows a script, and whoever follows a Secret there.
 struct Play {
     asked: Arc<Mutex<Vec<String>>>,
     told: Receiver<String>,
-    stop: Stop,
+    stop: Shutdown,
 }
 
 impl Play {
@@ -72,20 +72,20 @@ impl Play {
                  clusters: [{{name: c, cluster: {{server: 'https://{server}', insecure-skip-tls-verify: true}}}}]}}\n"
             ),
         );
-        let client = Client::new(discovery::find(Some(&kubeconfig)).unwrap(), Stop::new()).unwrap();
+        let client = Client::new(discovery::find(Some(&kubeconfig)).unwrap(), Shutdown::new()).unwrap();
         let (tell, told) = unbounded();
-        let stop = Stop::new();
+        let stop = Shutdown::new();
         let stopped = stop.clone();
         thread::spawn(move || {
             let selector = Selector::Type("kubernetes.io/tls");
             let target = Target { resource: Resource::Secrets, namespace: "team".to_owned(), selector };
-            let tell = |said: Told| tell.send(word(&said)).is_ok();
-            let patience = Patience {
+            let tell = |said: ReflectorEvent| tell.send(word(&said)).is_ok();
+            let patience = WatchTimeouts {
                 lasts: [Duration::from_secs(2); 2],
                 grace: Duration::from_secs(1),
                 doubt: Duration::from_secs(1),
             };
-            Follower { client: &client, target: &target, stop: &stopped, patience, tell }.run();
+            Reflector { client: &client, target: &target, stop: &stopped, patience, tell }.run();
         });
         Play { asked, told, stop }
     }
@@ -129,7 +129,7 @@ fn serve(mut to: StreamOwned<ServerConnection, std::net::TcpStream>, answer: Ans
             to.write_all([head, &lines(&all), "0\r\n\r\n"].concat().as_bytes()).ok();
             to.flush().ok();
         }
-        Held(before, all, after) => {
+        SecretState(before, all, after) => {
             let mut write = |text: &str| to.write_all(text.as_bytes()).and_then(|()| to.flush()).ok();
             write(&head.replace("Transfer-", "Connection: close\r\nTransfer-"));
             thread::sleep(before);
@@ -151,18 +151,18 @@ fn serve(mut to: StreamOwned<ServerConnection, std::net::TcpStream>, answer: Ans
     }
 }
 
-fn word(told: &Told) -> String {
+fn word(told: &ReflectorEvent) -> String {
     match told {
-        Told::Object(object) => {
+        ReflectorEvent::Object(object) => {
             let at = &object["metadata"];
             format!("{}@{}", at["name"].as_str().unwrap(), at["resourceVersion"].as_str().unwrap())
         }
-        Told::Gone(at) => format!("gone {}", at.name),
-        Told::Listing => "listing".to_owned(),
-        Told::Listed => "listed".to_owned(),
-        Told::Found => "found".to_owned(),
-        Told::Lost(_) => "lost".to_owned(),
-        Told::Denied(e) => format!("denied {e}"),
+        ReflectorEvent::Gone(at) => format!("gone {}", at.name),
+        ReflectorEvent::Listing => "listing".to_owned(),
+        ReflectorEvent::Listed => "listed".to_owned(),
+        ReflectorEvent::Found => "found".to_owned(),
+        ReflectorEvent::Lost(_) => "lost".to_owned(),
+        ReflectorEvent::Denied(e) => format!("denied {e}"),
     }
 }
 

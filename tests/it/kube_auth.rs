@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use notariat::base::name::ObjectRef;
-use notariat::base::shutdown::Stop;
+use notariat::base::shutdown::Shutdown;
 use notariat::kube::client::{Client, KubeError, Resource};
 use notariat::kube::discovery;
 use notariat_lab::{Kube, Scratch};
@@ -44,7 +44,7 @@ impl Place {
     }
 
     fn client(&self, cluster: &str, user: &str) -> Client {
-        Client::new(discovery::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Stop::new()).unwrap()
+        Client::new(discovery::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Shutdown::new()).unwrap()
     }
 
     /// The token of one of the lab's users.

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use notariat::base::name::ObjectRef;
-use notariat::base::shutdown::Stop;
-use notariat::kube::client::{Client, KubeError, Mode, Resource};
+use notariat::base::shutdown::Shutdown;
+use notariat::kube::client::{Client, DryRun, KubeError, Resource};
 use notariat::kube::discovery;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
@@ -43,8 +43,8 @@ fn through(cluster: &Cluster, api: &Api) -> std::path::PathBuf {
 }
 
 /// A client whose requests the proxy answers all by itself.
-fn client(api: &Api) -> (Client, Stop) {
-    let stop = Stop::new();
+fn client(api: &Api) -> (Client, Shutdown) {
+    let stop = Shutdown::new();
     (Client::new(discovery::find(Some(&api.kubeconfig("token: t"))).unwrap(), stop.clone()).unwrap(), stop)
 }
 
@@ -173,10 +173,10 @@ fn all_threads_together_keep_to_the_rate_and_a_stop_ends_their_waits() {
     let refused = (0..500).filter(|_| matches!(ask(&client), Err(KubeError::NotNow(_)))).count();
     assert!(refused > 400, "{refused}");
     let at = ObjectRef::parse("ns/x", "").unwrap();
-    let written = client.update(Resource::Secrets, &at, &json!({}), Mode::Real);
+    let written = client.update(Resource::Secrets, &at, &json!({}), DryRun::Real);
     assert!(matches!(written, Err(KubeError::Api(_))), "{written:?}");
     api.then(|_| text(429, "Too many requests", ("retry-after", "15")));
-    assert!(client.update(Resource::Secrets, &at, &json!({}), Mode::Real).is_err());
+    assert!(client.update(Resource::Secrets, &at, &json!({}), DryRun::Real).is_err());
     assert!(matches!(ask(&client), Err(KubeError::NotNow(_))));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
@@ -328,14 +328,15 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
     let web = ObjectRef::parse("web", &cluster.namespace).unwrap();
     let (ordered, over, writes) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     let write = |number: usize| {
-        let client = Client::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Stop::new()).unwrap();
+        let client =
+            Client::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Shutdown::new()).unwrap();
         while !over.load(SeqCst) {
             let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
             secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());
             if number.is_multiple_of(2) && !ordered.load(SeqCst) {
                 secret["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             }
-            if client.update(Resource::Secrets, &web, &secret, Mode::Real).is_ok() {
+            if client.update(Resource::Secrets, &web, &secret, DryRun::Real).is_ok() {
                 writes.fetch_add(1, SeqCst);
             }
             thread::sleep(Duration::from_millis(300));

@@ -7,8 +7,8 @@ use notariat::base::name::ObjectRef;
 use notariat::config::namespaces::Namespaces;
 use notariat::config::{self, Config};
 use notariat::record::Accepted;
-use notariat::sources::{Wishes, configmap};
-use notariat::store::{FileMode, Sharing, Store, StoreError};
+use notariat::sources::{Desired, configmap};
+use notariat::store::{FileMode, LockMode, Store, StoreError};
 use notariat_lab::Scratch;
 
 use crate::support::cluster::Cluster;
@@ -52,8 +52,8 @@ fn read(data: &[(&str, &str)], namespaces: &Namespaces) -> Result<Config, String
     config::read(&data, namespaces).map_err(|e| e.to_string())
 }
 
-fn wishes(config: &Config) -> Wishes {
-    let mut wishes = Wishes::default();
+fn wishes(config: &Config) -> Desired {
+    let mut wishes = Desired::default();
     configmap::add(&mut wishes, &ObjectRef::parse("team/certs", "").unwrap(), config, |_| None);
     wishes
 }
@@ -99,7 +99,7 @@ fn the_store_asks_for_nothing_elsewhere_whoever_named_it() {
         fs::create_dir_all(&secret).unwrap();
         fs::write(secret.join("key"), namespace).unwrap();
     }
-    let store = Store::directory(folder.path(), FileMode::PRIVATE, Sharing::Beside).unwrap();
+    let store = Store::directory(folder.path(), FileMode::PRIVATE, LockMode::Beside).unwrap();
     let store = store.within(Namespaces::new("team", &["other".to_owned()]));
     let at = |text| ObjectRef::parse(text, "").unwrap();
     assert!(store.secret(&at("team/s")).unwrap().is_some() && store.secret(&at("other/s")).unwrap().is_some());

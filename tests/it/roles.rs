@@ -6,7 +6,7 @@ use std::path::Path;
 use notariat::kube::access_review;
 use notariat::kube::client::Client;
 use notariat::kube::discovery;
-use notariat::kube::rbac::{Kind, Names, RIGHTS, Right, Rules};
+use notariat::kube::rbac::{Kind, Names, PolicyRule, RIGHTS, Rules};
 use notariat_lab::kube::Audited;
 use notariat_lab::{Kube, Scratch};
 use serde_json::{Value, json};
@@ -251,7 +251,7 @@ fn each_verb_that_is_taken_away_is_named_with_what_follows() {
 
             let is_status = names.iter().any(|name| name == "notariat-status")
                 || (resource, verb.as_str()) == ("configmaps", "create");
-            let right = |r: &&Right| {
+            let right = |r: &&PolicyRule| {
                 (r.resource, r.verb) == (resource, verb.as_str()) && r.of.contains(&Kind::Status) == is_status
             };
             let right = RIGHTS.iter().find(right).unwrap();
@@ -310,7 +310,7 @@ fn no_order_is_made_whose_record_could_not_be_continued() {
 #[test]
 fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     // The authorizer of nodes lists no rules. To a node it allows Events, which no rule of RBAC does.
-    let kube = Kube::start_with(&["--authorization-mode=Node"]);
+    let kube = Kube::start_with(&["--authorization-mode=YamlNode"]);
     let client = Client::new(
         discovery::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
         notariat::base::shutdown::Stop::new(),

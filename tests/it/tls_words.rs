@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use notariat::base::secret::Secret;
-use notariat::http::tls::Trust;
-use notariat::http::{Ask, Http, Method};
+use notariat::http::tls::TlsTrust;
+use notariat::http::{Http, HttpRequest, Method};
 use notariat_lab::process::Server;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Port, Scratch};
@@ -97,10 +97,10 @@ fn serve(made: &Made, name: &str, asks: bool) -> (Server, Port) {
     (server, port)
 }
 
-fn asked(trust: &Trust, port: &Port) -> Result<u16, String> {
+fn asked(trust: &TlsTrust, port: &Port) -> Result<u16, String> {
     let http = Http::new(trust, None)?;
     let url = format!("https://{}/", port.at(Ipv4Addr::LOCALHOST));
-    let ask = Ask {
+    let ask = HttpRequest {
         method: Method::Get,
         url: &url,
         headers: &[],
@@ -114,7 +114,7 @@ fn asked(trust: &Trust, port: &Port) -> Result<u16, String> {
 #[test]
 fn what_tls_does_not_take_is_said_with_whose_it_is_and_what_to_make_instead() {
     let made = made();
-    let trust = |root: &str| Trust { roots_pem: made.read(&format!("{root}.pem")), ..Trust::default() };
+    let trust = |root: &str| TlsTrust { roots_pem: made.read(&format!("{root}.pem")), ..TlsTrust::default() };
     for (server, root, said) in [
         ("sound", "ca", ""),
         ("alone", "alone", ""),
@@ -137,7 +137,7 @@ fn what_tls_does_not_take_is_said_with_whose_it_is_and_what_to_make_instead() {
     }
     // A leaf beside the CA's certificate does no harm.
     let (_server, port) = serve(&made, "sound", false);
-    let both = Trust { roots_pem: [made.read("sound.pem"), made.read("ca.pem")].concat(), ..Trust::default() };
+    let both = TlsTrust { roots_pem: [made.read("sound.pem"), made.read("ca.pem")].concat(), ..TlsTrust::default() };
     assert_eq!(asked(&both, &port), Ok(200));
 
     let (_server, port) = serve(&made, "sound", true);
@@ -154,7 +154,7 @@ fn what_tls_does_not_take_is_said_with_whose_it_is_and_what_to_make_instead() {
     ] {
         let pair = || (made.read(&format!("{certificate}.pem")), Secret::new(made.read(&format!("{key}.key"))));
         let client = (!key.is_empty()).then(pair);
-        match asked(&Trust { client, ..trust("ca") }, &port) {
+        match asked(&TlsTrust { client, ..trust("ca") }, &port) {
             Ok(status) => assert!(status == 200 && said.is_empty(), "{certificate} {key}"),
             Err(e) => assert!(!said.is_empty() && e.contains(said), "{certificate} {key}: {e}"),
         }

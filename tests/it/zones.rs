@@ -9,7 +9,7 @@ use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::dns::client::Client;
 use notariat::dns::resolver::Resolver as Asks;
-use notariat::dns::zone::{Finder, NoTarget, Target};
+use notariat::dns::zone::{LocationError, Target, ZoneFinder};
 use notariat::dns::zone_policy::Rules;
 use notariat_lab::nameserver::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
@@ -66,11 +66,17 @@ fn find(client: &Client, resolver: SocketAddr, domain: &str, dns: &str) -> Resul
     let resolver = Asks::Server(resolver.into());
     let rules = Rules { entry: &entry, zones: &[] };
     let answered = Cell::new(false);
-    let finder =
-        Finder { client, resolver: &resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &|_| None };
+    let finder = ZoneFinder {
+        client,
+        resolver: &resolver,
+        rules,
+        admit: &|_| Ok(()),
+        answered: &answered,
+        first_key: &|_| None,
+    };
     finder.find(&entry.domains[0]).map_err(|no| match no {
-        NoTarget::Failed(sentence) => sentence,
-        NoTarget::Barred(..) => panic!("nothing is barred here"),
+        LocationError::Failed(sentence) => sentence,
+        LocationError::Barred(..) => panic!("nothing is barred here"),
     })
 }
 

@@ -11,7 +11,7 @@ use notariat::dns::client::{Client, Way};
 use notariat::dns::resolver::Resolver as Asks;
 use notariat::dns::tsig_key::{TsigKey, parse_keys};
 use notariat::dns::wire::{Kind, Rcode};
-use notariat::dns::zone::{Finder, NoTarget, Target};
+use notariat::dns::zone::{LocationError, Target, ZoneFinder};
 use notariat::dns::zone_policy::Rules;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
@@ -37,10 +37,10 @@ fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<Targ
     let rules = Rules { entry: &entry, zones: &[] };
     let first_key = |_: &_| Some(key_of(key));
     let answered = Cell::new(false);
-    let finder = Finder { client, resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &first_key };
+    let finder = ZoneFinder { client, resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &first_key };
     finder.find(&entry.domains[0]).map_err(|no| match no {
-        NoTarget::Failed(sentence) => sentence,
-        NoTarget::Barred(..) => panic!("nothing is barred here"),
+        LocationError::Failed(sentence) => sentence,
+        LocationError::Barred(..) => panic!("nothing is barred here"),
     })
 }
 

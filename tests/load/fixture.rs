@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::secret::Secret;
-use notariat::base::shared_str::Word;
-use notariat::base::shutdown::Stop;
+use notariat::base::shared_str::SharedStr;
+use notariat::base::shutdown::Shutdown;
 use notariat::base::time::{self, Time};
 use notariat::cert::facts;
 use notariat::config;
-use notariat::kube::client::{Client, Mode, Resource};
+use notariat::kube::client::{Client, DryRun, Resource};
 use notariat::kube::discovery;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
 use notariat::policy::Directory;
 use notariat::policy::renewal_window::Window;
 use notariat::policy::secret_state::{annotation, owner_mark};
-use notariat::record::{self, Copy, Record, Stored};
-use notariat::sources::{Wanted, Wishes, configmap};
+use notariat::record::{self, Copy, Issued, Record};
+use notariat::sources::{CertificateSpec, Desired, configmap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 
@@ -51,11 +51,11 @@ pub struct Place<'a> {
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
     // One for each thread: each keeps to the rate of one.
-    let client = || Client::new(discovery::find(Some(place.admin)).unwrap(), Stop::new()).unwrap();
+    let client = || Client::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
     let data = config_map(place, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
-    let mut wishes = Wishes::default();
+    let mut wishes = Desired::default();
     configmap::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
     assert_eq!(wanted.len(), count);
@@ -66,7 +66,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
             scope.spawn(|| {
                 let client = client();
                 let create =
-                    |object: &Value| client.create(Resource::Secrets, place.namespace, object, Mode::Real).unwrap();
+                    |object: &Value| client.create(Resource::Secrets, place.namespace, object, DryRun::Real).unwrap();
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(wanted) = wanted.get(i) else { return };
@@ -79,7 +79,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     });
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
         "metadata": {"name": name.name, "namespace": name.namespace}});
-    client().create(Resource::ConfigMaps, place.namespace, &object, Mode::Real).unwrap();
+    client().create(Resource::ConfigMaps, place.namespace, &object, DryRun::Real).unwrap();
     data.values().map(String::len).sum()
 }
 
@@ -111,7 +111,7 @@ fn intermediate() -> CertifiedIssuer<'static, KeyPair> {
 }
 
 /// A certificate of 90 days that is so many days old.
-fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &Wanted, age: i32) -> Copy {
+fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, age: i32) -> Copy {
     let names: Vec<String> = wanted.entry.domains.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     let day = ::time::Duration::days(1);
@@ -125,7 +125,7 @@ fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &Wanted, age: i32) -
     Copy { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
 }
 
-fn certificate(place: &Place<'_>, wanted: &Wanted, pair: &Copy) -> Value {
+fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &Copy) -> Value {
     let at = wanted.entry.main_secret();
     let mut secret = own(at, TYPE_TLS, "certificate");
     secret.data.insert("tls.crt".to_owned(), Secret::new(pair.chain.clone()));
@@ -142,7 +142,7 @@ fn certificate(place: &Place<'_>, wanted: &Wanted, pair: &Copy) -> Value {
 }
 
 /// The record of a certificate that was ordered once, without trouble, and of which the CA said when to renew it.
-fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
+fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: Copy) -> Value {
     let (_, facts) = facts::read(&pair.chain).unwrap();
     let directory = Directory::new(place.directory, true).url().to_owned();
     let (now, issued) = (time::now(), Time::from_unix(facts.not_before.unix()));
@@ -161,13 +161,13 @@ fn record(place: &Place<'_>, wanted: &Wanted, pair: Copy) -> Value {
         moved_to_past: false,
         explanation: None,
     });
-    body.stored = Some(Stored {
+    body.stored = Some(Issued {
         serial: facts.serial,
         at: issued,
         directory: directory.into(),
         key_type: wanted.entry.key_type.name().into(),
         profile: None,
-        account: account.map(Word::from),
+        account: account.map(SharedStr::from),
         cert_id: facts.cert_id,
     });
     let at = record::reference(wanted.entry.main_secret(), place.namespace);

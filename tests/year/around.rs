@@ -8,14 +8,14 @@ use notariat::base::limits::SHORT_LIVED;
 use notariat::base::name::DnsName;
 use notariat::base::time::Time;
 use notariat::cert::facts::sha256;
-use notariat::issuance::Failed;
-use notariat::issuance::rate_limits::Limits;
-use notariat::issuance::renewal_schedule::Questions;
+use notariat::issuance::AttemptError;
+use notariat::issuance::rate_limits::RateLimits;
+use notariat::issuance::renewal_schedule::RenewalInfoSchedule;
 use notariat::policy::backoff::next_attempt;
 use notariat::policy::ca_limits::{Closed, Scope, failed_too_often};
-use notariat::policy::circuit::Gates;
+use notariat::policy::circuit::CircuitSet;
 use notariat::policy::renewal_window::Window;
-use notariat::policy::secret_state::Held;
+use notariat::policy::secret_state::SecretState;
 use notariat::record::Record;
 
 use crate::attempt::End;
@@ -32,7 +32,7 @@ pub struct Learned {
 
 impl World {
     /// Mirrors `failed` in work/settle.rs.
-    pub fn failed(&mut self, i: usize, claim: &mut Record, failed: Failed) -> Result<Failed, End> {
+    pub fn failed(&mut self, i: usize, claim: &mut Record, failed: AttemptError) -> Result<AttemptError, End> {
         let now = self.now;
         let taken = claim.body.in_flight.as_ref().is_some_and(|f| f.holder == self.holder);
         if failed.barred.is_some() && !taken {
@@ -61,7 +61,7 @@ impl World {
     }
 
     /// Mirrors `learn` and, below, `judge` in issue/limits.rs.
-    pub fn learn(&mut self, i: usize, failed: &Failed) {
+    pub fn learn(&mut self, i: usize, failed: &AttemptError) {
         let now = self.now;
         let Some(new) = self.gate_of(i, failed) else { return };
         let mut gates: Vec<Closed> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
@@ -73,7 +73,7 @@ impl World {
         self.limits.remember(&self.account, gates);
     }
 
-    fn gate_of(&mut self, i: usize, failed: &Failed) -> Option<Closed> {
+    fn gate_of(&mut self, i: usize, failed: &AttemptError) -> Option<Closed> {
         let now = self.now;
         for name in &failed.not_validated {
             let times = self.learned.failures.entry(name.clone()).or_default();
@@ -107,8 +107,8 @@ impl World {
         let start = self.now + down;
         let host = if trouble.rng.below(2) == 0 { 0 } else { self.tally.crashes };
         self.holder = format!("pod-{host}/{}", self.tally.crashes + 1);
-        self.questions = Questions::new(start, true);
-        (self.limits, self.learned, self.gates) = (Limits::default(), Learned::default(), Gates::default());
+        self.questions = RenewalInfoSchedule::new(start, true);
+        (self.limits, self.learned, self.gates) = (RateLimits::default(), Learned::default(), CircuitSet::default());
         self.forget_queue(start);
         for i in 0..self.certificates.len() {
             let record = self.open(i);
@@ -172,7 +172,7 @@ impl World {
     }
 
     pub fn delete(&mut self, i: usize) {
-        self.certificates[i].held = [Held::Missing];
+        self.certificates[i].held = [SecretState::Missing];
         self.notice(i);
     }
 

@@ -8,15 +8,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use notariat::base::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
-use notariat::base::shared_str::Word;
+use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
-use notariat::issuance::Failed;
-use notariat::issuance::rate_limits::Limit;
+use notariat::issuance::AttemptError;
+use notariat::issuance::rate_limits::RateLimit;
 use notariat::kube::object::SecretObject;
-use notariat::policy::backoff::{Severity, Stage};
+use notariat::policy::backoff::{RetryClass, Stage};
 use notariat::policy::ca_limits::{Closed, scope_of};
-use notariat::policy::circuit::{Barred, Entry, Lane, Passage};
-use notariat::record::{self, InFlight, Record};
+use notariat::policy::circuit::{CallResult, DnsTarget, Entry, Unavailable};
+use notariat::record::{self, PendingOrder, Record};
 
 use crate::ca::{DIRECTORY, HOUR};
 use crate::controller::World;
@@ -26,7 +26,7 @@ use crate::trouble::{Crashed, Part, Trouble};
 /// How an attempt ended without a certificate.
 pub enum End {
     Crashed,
-    Failed(Box<Failed>),
+    Failed(Box<AttemptError>),
 }
 
 impl From<Crashed> for End {
@@ -35,8 +35,8 @@ impl From<Crashed> for End {
     }
 }
 
-pub fn failed<T>(stage: Stage, severity: Severity, error: &str) -> Result<T, End> {
-    Err(End::Failed(Box::new(Failed::new(stage, severity, error.to_owned()))))
+pub fn failed<T>(stage: Stage, severity: RetryClass, error: &str) -> Result<T, End> {
+    Err(End::Failed(Box::new(AttemptError::new(stage, severity, error.to_owned()))))
 }
 
 impl World {
@@ -64,7 +64,7 @@ impl World {
             i,
             match end {
                 Err(End::Failed(failed)) => match failed.barred {
-                    Some(Barred::Closed(until)) => until.max(soon),
+                    Some(Unavailable::Closed(until)) => until.max(soon),
                     _ if failed.uncounted => failed.retry_after.unwrap_or(self.now + Duration::from_secs(30)),
                     _ => soon,
                 },
@@ -103,8 +103,8 @@ impl World {
         trouble.point()?;
         if trouble.fails() {
             return match trouble.rng.below(2) {
-                0 => Err(End::Failed(Box::new(Failed::busy("another instance writes the record".to_owned())))),
-                _ => failed(Stage::Store, Severity::Transient, "the API server does not answer"),
+                0 => Err(End::Failed(Box::new(AttemptError::busy("another instance writes the record".to_owned())))),
+                _ => failed(Stage::Store, RetryClass::Transient, "the API server does not answer"),
             };
         }
         self.write(i, claim);
@@ -132,20 +132,23 @@ impl World {
         if out.is_none() && !trouble.fails() {
             return Ok(());
         }
-        let mut end = Failed::new(stage, Severity::Transient, "it does not answer".to_owned());
+        let mut end = AttemptError::new(stage, RetryClass::Transient, "it does not answer".to_owned());
         if part == Part::Ca && trouble.rng.below(3) == 0 {
             // 503, with and without Retry-After.
             let asked = (trouble.rng.below(2) == 0).then(|| now + trouble.rng.within(Duration::from_secs(1), HOUR));
             let until = asked.unwrap_or(now + Duration::from_secs(60));
             end.retry_after = asked;
-            end.limit = scope_of(503, "").map(|scope| Box::new(Limit { scope, until, passing: true }));
+            end.limit = scope_of(503, "").map(|scope| Box::new(RateLimit { scope, until, passing: true }));
         }
         Err(End::Failed(Box::new(end)))
     }
 
     fn attempt(&mut self, i: usize, claim: &mut Record, counted: bool) -> Result<(), End> {
         if let Some(until) = self.held_by_another(claim) {
-            let busy = Failed { retry_after: Some(until), ..Failed::busy("another process works on it".to_owned()) };
+            let busy = AttemptError {
+                retry_after: Some(until),
+                ..AttemptError::busy("another process works on it".to_owned())
+            };
             return Err(End::Failed(Box::new(busy)));
         }
         let continued = claim.body.in_flight.as_ref().is_some_and(|f| f.order.is_some() && self.is_for(i, f));
@@ -160,7 +163,7 @@ impl World {
         let gates: Vec<Closed> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
         self.limits.remember(&self.account, gates);
         if self.limits.closed(&self.account, &self.certificates[i].names, self.now).is_some() {
-            return Err(End::Failed(Box::new(Failed::busy("a gate is closed".to_owned()))));
+            return Err(End::Failed(Box::new(AttemptError::busy("a gate is closed".to_owned()))));
         }
         let result = self.order(i, claim, counted);
         if let Err(End::Failed(failed)) = &result {
@@ -180,7 +183,7 @@ impl World {
         (host(&flight.holder) != host(&self.holder) && self.now < until).then_some(until)
     }
 
-    pub fn is_for(&self, i: usize, flight: &InFlight) -> bool {
+    pub fn is_for(&self, i: usize, flight: &PendingOrder) -> bool {
         let certificate = &self.certificates[i];
         flight.is_for(&certificate.names, DIRECTORY, certificate.entry.key_type, None)
     }
@@ -191,14 +194,14 @@ impl World {
         }
         let server = self.certificates[i].server;
         let zone = self.certificates[i].names[0].base().clone();
-        let lane = Lane { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
+        let lane = DnsTarget { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
         let now = self.now;
-        let (ca, entry) = (Word::shared(DIRECTORY), Entry { most: 3, ..Entry::default() });
+        let (ca, entry) = (SharedStr::shared(DIRECTORY), Entry { most: 3, ..Entry::default() });
         if let Err(barred) = self.gates.enter(&lane, &ca, entry, now) {
-            return Err(End::Failed(Box::new(Failed::barred(lane, barred))));
+            return Err(End::Failed(Box::new(AttemptError::barred(lane, barred))));
         }
         let found = self.try_to(Stage::Publish, Part::Dns(server));
-        self.gates.leave(&lane, &ca, false, if found.is_ok() { Passage::Good } else { Passage::Bad }, now);
+        self.gates.leave(&lane, &ca, false, if found.is_ok() { CallResult::Good } else { CallResult::Bad }, now);
         found
     }
 
@@ -211,7 +214,7 @@ impl World {
         }
         let certificate = &self.certificates[i];
         let flight = claim.body.in_flight.get_or_insert_with(|| {
-            Box::new(InFlight {
+            Box::new(PendingOrder {
                 holder: String::new(),
                 at: now,
                 directory: DIRECTORY.to_owned(),

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use notariat::base::name::Domain;
-use notariat::base::shared_str::Word;
+use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
-use notariat::cert::facts::{Facts, sha256};
+use notariat::cert::facts::{CertificateFacts, sha256};
 
 use crate::buckets::{Bucket, EXACT_SET, FAILURES, NEW_ORDERS, REGISTERED_DOMAIN, words};
 
@@ -51,7 +51,7 @@ pub struct Set {
     pub name: usize,
     lifetime: Duration,
     /// Its last certificates, the newest last.
-    pub issued: VecDeque<Facts>,
+    pub issued: VecDeque<CertificateFacts>,
     last: Option<Time>,
     revoked: Option<Time>,
     pending: Option<u64>,
@@ -230,15 +230,15 @@ impl Set {
         if self.issued.len() == 3 {
             self.issued.pop_front();
         }
-        self.issued.push_back(Facts {
+        self.issued.push_back(CertificateFacts {
             names: names.to_vec(),
             not_before,
             not_after: not_before + self.lifetime,
-            serial: Word::new(serial),
+            serial: SharedStr::new(serial),
             public_key: sha256(key),
             issuer: "YE1".into(),
             fingerprint: sha256(serial.as_bytes()),
-            cert_id: Some(Word::new(&format!("aki.{serial}"))),
+            cert_id: Some(SharedStr::new(&format!("aki.{serial}"))),
             links: notariat::cert::facts::Links::Whole,
         });
         (self.last, self.revoked, self.pending) = (Some(now), None, None);

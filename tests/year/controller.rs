@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::time::Time;
-use notariat::issuance::rate_limits::Limits;
-use notariat::issuance::renewal_schedule::Questions;
+use notariat::issuance::rate_limits::RateLimits;
+use notariat::issuance::renewal_schedule::RenewalInfoSchedule;
 use notariat::policy::Directory;
-use notariat::policy::circuit::Gates;
+use notariat::policy::circuit::CircuitSet;
 
 use crate::around::Learned;
 use crate::ca::{Ca, DIRECTORY};
@@ -40,11 +40,11 @@ pub struct World {
     pub orders_per_day: Option<u32>,
     pub account: ObjectRef,
     pub holder: String,
-    pub limits: Limits,
+    pub limits: RateLimits,
     pub learned: Learned,
     pub kept_gates: Vec<u8>,
-    pub gates: Gates,
-    pub questions: Questions,
+    pub gates: CircuitSet,
+    pub questions: RenewalInfoSchedule,
     /// An order of the attempt under way that is not in the record yet.
     pub unsaved: Option<u64>,
     /// The serial numbers of certificates that were stored; kept with trouble only.
@@ -71,11 +71,11 @@ impl World {
             orders_per_day: None,
             account: ObjectRef::new("notariat", "notariat-acme-0"),
             holder: "pod-0/1".to_owned(),
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             learned: Learned::default(),
             kept_gates: b"[]".to_vec(),
-            gates: Gates::default(),
-            questions: Questions::new(now, true),
+            gates: CircuitSet::default(),
+            questions: RenewalInfoSchedule::new(now, true),
             unsaved: None,
             stored: HashSet::new(),
             down_until: now,

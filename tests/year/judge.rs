@@ -7,8 +7,8 @@ use std::time::Duration;
 use notariat::base::time::Time;
 use notariat::policy::ca_limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
 use notariat::policy::renewal_window::{answered, next_question};
-use notariat::policy::secret_state::Held;
-use notariat::policy::{Decision, Input, Orders, Waiting, decide};
+use notariat::policy::secret_state::SecretState;
+use notariat::policy::{Decision, Input, Orders, WaitReason, decide};
 
 use crate::ca::{DIRECTORY, HOUR};
 use crate::controller::{Event, World};
@@ -28,7 +28,7 @@ impl World {
         let (closed, by_quota) = self.closed(i, had_slot);
         let certificate = &self.certificates[i];
         let copy = match (&certificate.held[0], &certificate.record.copy) {
-            (Held::Missing, Some(copy)) => {
+            (SecretState::Missing, Some(copy)) => {
                 self.ca.sets[i].issued.iter().find(|f| f.serial.as_bytes() == copy.chain.as_slice())
             }
             _ => None,
@@ -47,7 +47,7 @@ impl World {
         });
         match judgement.decision {
             Decision::Keep { until } => self.keep(i, until),
-            Decision::Wait { waiting: Waiting::RateLimited, until, .. } if by_quota => {
+            Decision::Wait { waiting: WaitReason::RateLimited, until, .. } if by_quota => {
                 self.rationed.insert((turn(&self.certificates[i].record.body), i));
                 if self.quota_at != until {
                     self.quota_at = until;

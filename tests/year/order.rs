@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use notariat::base::secret::Secret;
-use notariat::base::shared_str::Word;
+use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
-use notariat::issuance::Failed;
-use notariat::issuance::rate_limits::Limit;
-use notariat::policy::backoff::{Severity, Stage};
+use notariat::issuance::AttemptError;
+use notariat::issuance::rate_limits::RateLimit;
+use notariat::policy::backoff::{RetryClass, Stage};
 use notariat::policy::ca_limits::scope_of;
-use notariat::record::{Copy, Record, Stored};
+use notariat::record::{Copy, Issued, Record};
 
 use crate::attempt::{End, failed};
 use crate::buckets::words;
@@ -91,9 +91,9 @@ impl World {
     fn refused<T>(&mut self, words: &str, until: Time) -> Result<T, End> {
         self.tally.refused += 1;
         let scope = scope_of(429, words).expect("429 is for somebody");
-        let limit = Some(Box::new(Limit { scope, until, passing: false }));
-        let failed = Failed::new(Stage::Order, Severity::Transient, words.to_owned());
-        Err(End::Failed(Box::new(Failed { retry_after: Some(until), limit, ..failed })))
+        let limit = Some(Box::new(RateLimit { scope, until, passing: false }));
+        let failed = AttemptError::new(Stage::Order, RetryClass::Transient, words.to_owned());
+        Err(End::Failed(Box::new(AttemptError { retry_after: Some(until), limit, ..failed })))
     }
 
     /// A limit that the model does not have, or a mistake of the CA.
@@ -137,15 +137,15 @@ impl World {
         claim.body.in_flight = None;
         self.unsaved = None;
         let not_validated = vec![self.certificates[i].names[0].base().clone()];
-        let failed = Failed::new(Stage::Validation, Severity::Validation, "no TXT record".to_owned());
-        Err(End::Failed(Box::new(Failed { not_validated, ..failed })))
+        let failed = AttemptError::new(Stage::Validation, RetryClass::Validation, "no TXT record".to_owned());
+        Err(End::Failed(Box::new(AttemptError { not_validated, ..failed })))
     }
 
     /// Mirrors `store_one` in work/put.rs.
     pub fn store(&mut self, i: usize, serial: &str) -> Result<(), End> {
         self.try_to(Stage::Store, Part::Store)?;
         let facts = self.ca.sets[i].issued.iter().find(|f| f.serial == serial).cloned();
-        let Some(facts) = facts else { return failed(Stage::Download, Severity::Policy, "it is gone") };
+        let Some(facts) = facts else { return failed(Stage::Download, RetryClass::Policy, "it is gone") };
         let certificate = &mut self.certificates[i];
         let held = certificate.facts();
         let expired = certificate.enemy.is_none() && held.is_some_and(|held| held.not_after <= self.now);
@@ -181,13 +181,13 @@ impl World {
     fn remember_at(&self, i: usize, claim: &mut Record, account: Option<String>, at: Time) {
         let certificate = &self.certificates[i];
         let facts = certificate.facts().expect("it was stored");
-        claim.body.stored = Some(Stored {
+        claim.body.stored = Some(Issued {
             serial: facts.serial.clone(),
             at,
             directory: DIRECTORY.into(),
             key_type: certificate.entry.key_type.name().into(),
             profile: None,
-            account: account.map(Word::from),
+            account: account.map(SharedStr::from),
             cert_id: facts.cert_id.clone(),
         });
         // The simulated chain is the serial number of its certificate.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use notariat::base::shared_str::Word;
+use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
-use notariat::cert::facts::{Facts, sha256};
+use notariat::cert::facts::{CertificateFacts, sha256};
 use notariat::config::entry::Entry;
 use notariat::config::node;
 use notariat::record::{Accepted, Record};
@@ -107,12 +107,12 @@ pub fn troubled(seed: u64, n: usize) -> World {
     world
 }
 
-fn expired(world: &World, i: usize, rng: &mut Rng) -> Facts {
-    Facts {
+fn expired(world: &World, i: usize, rng: &mut Rng) -> CertificateFacts {
+    CertificateFacts {
         names: world.certificates[i].names.clone(),
         not_before: START - DAY * 100,
         not_after: START - DAY * 10,
-        serial: Word::new(&format!("ff{:08x}", rng.below(1 << 32))),
+        serial: SharedStr::new(&format!("ff{:08x}", rng.below(1 << 32))),
         public_key: sha256(b"key of long ago"),
         issuer: "YE1".into(),
         fingerprint: sha256(b"ff"),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use notariat::base::name::Domain;
 use notariat::base::time::Time;
-use notariat::cert::facts::Facts;
+use notariat::cert::facts::CertificateFacts;
 use notariat::config::entry::Entry;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
-use notariat::policy::secret_state::{Held, Owner, Pair, Present};
+use notariat::policy::secret_state::{Owner, Pair, Present, SecretState};
 use notariat::record::Record;
 
 use crate::ca::DIRECTORY;
@@ -17,11 +17,11 @@ use crate::ca::DIRECTORY;
 pub struct Certificate {
     pub entry: Entry,
     pub names: Vec<Domain>,
-    pub held: [Held; 1],
+    pub held: [SecretState; 1],
     pub record: Record,
     pub disk: Option<SecretObject>,
     /// Somebody puts this one back for as long as they live.
-    pub enemy: Option<(Facts, Duration, Time)>,
+    pub enemy: Option<(CertificateFacts, Duration, Time)>,
     pub server: usize,
     /// When somebody does something to it.
     pub planned: Vec<Time>,
@@ -72,24 +72,24 @@ impl Certificate {
     pub fn new(entry: Entry, server: usize) -> Certificate {
         let names = entry.order_names();
         let (next, disk, enemy) = (Time::from_unix(i64::MAX), None, None);
-        let (held, record) = ([Held::Missing], Record::default());
+        let (held, record) = ([SecretState::Missing], Record::default());
         Certificate { entry, names, held, record, disk, enemy, server, planned: Vec::new(), next, reserved: false }
     }
 
-    pub fn facts(&self) -> Option<&Facts> {
+    pub fn facts(&self) -> Option<&CertificateFacts> {
         match &self.held[0] {
-            Held::Present(present) => present.pair.facts().map(|facts| &**facts),
-            Held::Missing => None,
+            SecretState::Present(present) => present.pair.facts().map(|facts| &**facts),
+            SecretState::Missing => None,
         }
     }
 
     /// What the Secret holds from now on.
-    pub fn hold(&mut self, facts: Facts) {
-        if let Held::Present(present) = &mut self.held[0] {
+    pub fn hold(&mut self, facts: CertificateFacts) {
+        if let SecretState::Present(present) = &mut self.held[0] {
             present.pair = Pair::Sound(facts.into());
             return;
         }
-        self.held[0] = Held::Present(Box::new(Present {
+        self.held[0] = SecretState::Present(Box::new(Present {
             kind: TYPE_TLS.into(),
             owner: Owner::Us,
             pair: Pair::Sound(facts.into()),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 
 /// Why a text is not a name. `Display` is one sentence without the text itself, which the caller puts before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,9 +236,9 @@ impl fmt::Display for DnsName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
     /// The namespace, a DNS label of at most 63 characters.
-    pub namespace: Word,
+    pub namespace: SharedStr,
     /// The name, a DNS subdomain of at most 253 characters.
-    pub name: Word,
+    pub name: SharedStr,
 }
 
 impl ObjectRef {
@@ -255,7 +255,7 @@ impl ObjectRef {
 
     /// A reference as the API server gave it, or made of parts that are names.
     pub fn new(namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef { namespace: Word::shared(namespace), name: Word::new(name) }
+        ObjectRef { namespace: SharedStr::shared(namespace), name: SharedStr::new(name) }
     }
 }
 

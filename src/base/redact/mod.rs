@@ -181,7 +181,7 @@ struct Table {
     keys: Keys,
     /// Whether there ever was a block of this size. All but the largest are rare, and looking them up costs as much.
     sizes: [bool; BLOCK + 1],
-    blocks: HashMap<u64, (u32, &'static str), BuildHasherDefault<AsItIs>>,
+    blocks: HashMap<u64, (u32, &'static str), BuildHasherDefault<IdentityHasher>>,
 }
 
 impl Default for Table {
@@ -197,9 +197,9 @@ impl Default for Table {
 
 /// The keys of the table are hashes already.
 #[derive(Default)]
-struct AsItIs(u64);
+struct IdentityHasher(u64);
 
-impl Hasher for AsItIs {
+impl Hasher for IdentityHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
-use super::facts::{self, ChainError, Facts};
+use super::facts::{self, CertificateFacts, ChainError};
 use super::key::{self, KeyError};
-use super::path::{self, NoPath, Path};
+use super::path::{self, Path, PathError};
 use crate::base::name::Domain;
 use crate::base::secret::Secret;
 use crate::base::time::Time;
@@ -21,7 +21,7 @@ pub struct CheckedBundle {
     chain: Vec<u8>,
     dropped: Vec<String>,
     key: Secret<Vec<u8>>,
-    facts: Facts,
+    facts: CertificateFacts,
 }
 
 /// Why a chain and a key are not stored.
@@ -36,7 +36,7 @@ pub enum BundleError {
     /// These names are missing.
     NamesMissing(Vec<Domain>),
     /// There are other certificates, and none of them signed the leaf.
-    NoPath(NoPath),
+    NoPath(PathError),
     /// It is not valid at `judged_at`.
     NotValid {
         /// The time it was judged by.
@@ -95,7 +95,7 @@ impl CheckedBundle {
             return Err(BundleError::NamesMissing(missing));
         }
         let Path { certificates, dropped, .. } = path::build(&sent, leaf).map_err(BundleError::NoPath)?;
-        let Facts { not_before, not_after, .. } = facts;
+        let CertificateFacts { not_before, not_after, .. } = facts;
         if judged_at + CLOCK_TOLERANCE < not_before || judged_at >= not_after + CLOCK_TOLERANCE {
             return Err(BundleError::NotValid { judged_at, not_before, not_after });
         }
@@ -118,7 +118,7 @@ impl CheckedBundle {
     }
 
     /// The facts of the leaf.
-    pub fn facts(&self) -> &Facts {
+    pub fn facts(&self) -> &CertificateFacts {
         &self.facts
     }
 }

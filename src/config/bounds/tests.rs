@@ -1,6 +1,6 @@
 use super::*;
 use crate::base::time::Stopwatch;
-use crate::config::node::Node;
+use crate::config::node::YamlNode;
 use serde::Deserialize as _;
 use std::time::Duration;
 
@@ -11,24 +11,26 @@ fn nodes(text: &str) -> usize {
 }
 
 /// Events that the parser makes of a tree without aliases.
-fn events(node: &Node) -> usize {
+fn events(node: &YamlNode) -> usize {
     match node {
-        Node::List(items) => 2 + items.iter().map(events).sum::<usize>(),
-        Node::Map(pairs) => 2 + pairs.iter().map(|(key, value)| events(key) + events(value)).sum::<usize>(),
+        YamlNode::List(items) => 2 + items.iter().map(events).sum::<usize>(),
+        YamlNode::Map(pairs) => 2 + pairs.iter().map(|(key, value)| events(key) + events(value)).sum::<usize>(),
         _ => 1,
     }
 }
 
-fn depth(node: &Node) -> usize {
+fn depth(node: &YamlNode) -> usize {
     match node {
-        Node::List(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        Node::Map(pairs) => 1 + pairs.iter().map(|(key, value)| depth(key).max(depth(value))).max().unwrap_or_default(),
+        YamlNode::List(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        YamlNode::Map(pairs) => {
+            1 + pairs.iter().map(|(key, value)| depth(key).max(depth(value))).max().unwrap_or_default()
+        }
         _ => 0,
     }
 }
 
-fn parsed(text: &str) -> Option<Node> {
-    Node::deserialize(serde_yaml::Deserializer::from_str(text)).ok()
+fn parsed(text: &str) -> Option<YamlNode> {
+    YamlNode::deserialize(serde_yaml::Deserializer::from_str(text)).ok()
 }
 
 /// The deepest nesting that the scan sees. An indentless list in a mapping and a pair in a `[` are one more for the parser.
@@ -75,7 +77,7 @@ fn of_what_the_parser_reads_the_scan_sees_every_node_and_every_level() {
             text.push_str(parts[usize::try_from(seed % parts.len() as u64).unwrap()]);
         }
         let Some(tree) = parsed(&text).filter(|_| !text.contains('*')) else { continue };
-        read += usize::from(tree != Node::Null && depth(&tree) > 0);
+        read += usize::from(tree != YamlNode::Null && depth(&tree) > 0);
         assert!(nodes(&text) + 1 >= events(&tree), "{text:?}: {tree:?} {}", nodes(&text));
         assert!(2 * scanned_depth(&text) >= depth(&tree), "{text:?}: {tree:?} {}", scanned_depth(&text));
     }

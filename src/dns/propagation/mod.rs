@@ -23,7 +23,7 @@ use crate::base::limits::{
     VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
 };
 use crate::base::name::DnsName;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time::{Deadline, Stopwatch};
 use crate::config::dns::{DnsSettings, Propagation};
 use witness::Witness;
@@ -69,7 +69,7 @@ pub struct Watch<'a> {
     /// For the addresses of name servers.
     pub resolver: &'a Resolver,
     /// Ends the wait.
-    pub stop: &'a Stop,
+    pub stop: &'a Shutdown,
     /// The zone.
     pub zone: &'a DnsName,
     /// The server that has just taken the values.
@@ -86,14 +86,14 @@ pub struct Watch<'a> {
 
 /// Why the CA must not be asked yet: a failed validation counts against its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotSeen {
+pub struct PropagationError {
     /// What each server shows.
     pub looks: Vec<Look>,
     /// Only a hidden primary shows the values, which no CA ever asks.
     pub is_hidden: bool,
 }
 
-impl fmt::Display for NotSeen {
+impl fmt::Display for PropagationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let looks: Vec<String> = self.looks.iter().map(Look::to_string).collect();
         f.write_str(&looks.join("; "))?;
@@ -129,13 +129,13 @@ impl Watch<'_> {
     ///
     /// # Errors
     /// When the time is up, what each server shows. The CA must not be asked then.
-    pub fn wait(&self) -> Result<Vec<Look>, NotSeen> {
+    pub fn wait(&self) -> Result<Vec<Look>, PropagationError> {
         if self.settings.propagation == Propagation::None {
             return Ok(Vec::new());
         }
         let patience = self.deadline.left().unwrap_or_default() / VISIBLE_PATIENCE_PART;
         let first = self.primary();
-        let not_seen = |looks, is_hidden| Err(NotSeen { looks: self.with_serials(looks), is_hidden });
+        let not_seen = |looks, is_hidden| Err(PropagationError { looks: self.with_serials(looks), is_hidden });
         if first.seen != Seen::All {
             return not_seen(vec![first], false);
         }

@@ -1,6 +1,6 @@
 //! Signs DNS messages and checks signed answers (TSIG, RFC 8945).
 //!
-//! Untrusted: every byte of an answer until [`Pending::check`] returned [`Verified`]. Does no I/O and reads no clock: `now` is a
+//! Untrusted: every byte of an answer until [`ClientTransaction::check`] returned [`Verified`]. Does no I/O and reads no clock: `now` is a
 //! parameter. Answers to one request are one message here; the multi-message form (section 5.3.1) is for zone transfers.
 //! Where we are stricter than the RFC: a truncated MAC (section 5.2.2.1) is refused, because no server needs one.
 //! Tested with packets and MACs that Python made (tests/vectors/tsig.txt), with the HMACs of RFC 2202 and 4231, and by the real servers.
@@ -25,7 +25,7 @@ const FUDGE_SECS: u16 = 300;
 
 /// A request that was signed and waits for its answer. Made by [`sign`] only, and the only thing that can check the answer.
 #[derive(Clone, Debug)]
-pub struct Pending {
+pub struct ClientTransaction {
     key: TsigKey,
     id: u16,
     opcode: u16,
@@ -33,7 +33,7 @@ pub struct Pending {
     signed_at: Time,
 }
 
-/// An answer whose signature holds. Only [`Pending::check`] makes one.
+/// An answer whose signature holds. Only [`ClientTransaction::check`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     rcode: Rcode,
@@ -48,7 +48,7 @@ impl Verified {
 
 /// Why an answer is not a verified one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub enum ValidationError {
     /// It does not walk as a DNS message; what is wrong with it.
     Malformed(&'static str),
     /// It answers another request.
@@ -76,7 +76,7 @@ pub enum Rejected {
 }
 
 /// Appends a TSIG record to `message`, which must not have one, and returns what checks the answer (RFC 8945 section 5.1).
-pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, Pending) {
+pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, ClientTransaction) {
     let header = Header::read(message).expect("a message of ours has a header");
     let variables = Variables {
         key: &wire(&key.name),
@@ -105,10 +105,10 @@ pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, Pending) {
         signed.extend_from_slice(&field.to_be_bytes());
     }
     signed.extend_from_slice(&rdata);
-    (signed, Pending { key: key.clone(), id: header.id, opcode: header.opcode(), mac, signed_at: now })
+    (signed, ClientTransaction { key: key.clone(), id: header.id, opcode: header.opcode(), mac, signed_at: now })
 }
 
-impl Pending {
+impl ClientTransaction {
     /// The key the request was signed with.
     pub fn key(&self) -> &TsigKey {
         &self.key
@@ -123,24 +123,24 @@ impl Pending {
     ///
     /// # Errors
     /// Why it is not proved that the server, holding the key, answered this request now.
-    pub fn check(&self, answer: &[u8], now: Time) -> Result<Verified, Rejected> {
-        let header = Header::read(answer).ok_or(Rejected::Malformed("shorter than a header"))?;
+    pub fn check(&self, answer: &[u8], now: Time) -> Result<Verified, ValidationError> {
+        let header = Header::read(answer).ok_or(ValidationError::Malformed("shorter than a header"))?;
         if !header.is_response() || header.opcode() != self.opcode || header.id != self.id {
-            return Err(Rejected::Stray);
+            return Err(ValidationError::Stray);
         }
-        let last = last_record(answer).map_err(Rejected::Malformed)?;
+        let last = last_record(answer).map_err(ValidationError::Malformed)?;
         // RFC 8945 section 5.1: the TSIG record is the last of the additional section.
         let Some(record) = last.filter(|r| r.rtype == TYPE_TSIG && header.additional_count() > 0) else {
-            return Err(Rejected::Unsigned(header.rcode()));
+            return Err(ValidationError::Unsigned(header.rcode()));
         };
-        let tsig = Rdata::read(&record).map_err(Rejected::Malformed)?;
+        let tsig = Rdata::read(&record).map_err(ValidationError::Malformed)?;
 
         // Section 5.2.1 and 5.2.2: answers with these two errors are not signed. They explain and prove nothing.
         if tsig.mac.is_empty() && matches!(tsig.error, Rcode::BADKEY | Rcode::BADSIG) {
-            return Err(Rejected::Explained(tsig.error));
+            return Err(ValidationError::Explained(tsig.error));
         }
         if record.owner != wire(&self.key.name) || tsig.algorithm != algorithm_wire(self.key.algorithm) {
-            return Err(Rejected::OtherKey);
+            return Err(ValidationError::OtherKey);
         }
 
         // The MAC before the time, other than in RFC 2845, which had it the other way round: a forger must not learn our clock, nor
@@ -159,21 +159,21 @@ impl Pending {
             other: tsig.other,
         };
         if !Mac::new(&self.key).verify(&[&request_mac, &unsigned, &variables.bytes()], tsig.mac) {
-            return Err(Rejected::WrongMac);
+            return Err(ValidationError::WrongMac);
         }
         if tsig.error == Rcode::BADTIME {
             // Section 5.2.3: Time Signed is the client's own, Other Data is the server's clock in 48 bits.
             let server_time =
-                read_time48(tsig.other).ok_or(Rejected::Malformed("BADTIME without the server's time"))?;
-            return Err(Rejected::BadTime { server_time });
+                read_time48(tsig.other).ok_or(ValidationError::Malformed("BADTIME without the server's time"))?;
+            return Err(ValidationError::BadTime { server_time });
         }
         // The peer's own fudge, and no more of it than ours: section 5.2.3 compares with that of the message.
         if now.distance(tsig.time) > FUDGE.min(Duration::from_secs(tsig.fudge_secs.into())) {
-            return Err(Rejected::Stale { signed: tsig.time });
+            return Err(ValidationError::Stale { signed: tsig.time });
         }
         match tsig.error {
             Rcode::NOERROR => Ok(Verified { rcode: header.rcode() }),
-            error => Err(Rejected::Error(error)),
+            error => Err(ValidationError::Error(error)),
         }
     }
 }

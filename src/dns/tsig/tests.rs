@@ -49,26 +49,26 @@ fn messages_are_signed_octet_by_octet_as_python_signs_them() {
 }
 
 /// What a client that sent `request` holds.
-fn pending(key: &TsigKey, request: &[u8]) -> Pending {
+fn pending(key: &TsigKey, request: &[u8]) -> ClientTransaction {
     let record = last_record(request).unwrap().unwrap();
     let tsig = Rdata::read(&record).unwrap();
     let id = Header::read(request).unwrap().id;
     let opcode = Header::read(request).unwrap().opcode();
-    Pending { key: key.clone(), id, opcode, mac: tsig.mac.to_vec(), signed_at: tsig.time }
+    ClientTransaction { key: key.clone(), id, opcode, mac: tsig.mac.to_vec(), signed_at: tsig.time }
 }
 
-fn word(result: &Result<Verified, Rejected>) -> String {
+fn word(result: &Result<Verified, ValidationError>) -> String {
     match result {
         Ok(verified) => format!("verified {}", verified.rcode()),
-        Err(Rejected::Unsigned(rcode)) => format!("unsigned {rcode}"),
-        Err(Rejected::Explained(rcode)) => format!("explained {}", rcode.tsig_name()),
-        Err(Rejected::Error(rcode)) => format!("error {rcode}"),
-        Err(Rejected::BadTime { .. }) => "badtime".to_owned(),
+        Err(ValidationError::Unsigned(rcode)) => format!("unsigned {rcode}"),
+        Err(ValidationError::Explained(rcode)) => format!("explained {}", rcode.tsig_name()),
+        Err(ValidationError::Error(rcode)) => format!("error {rcode}"),
+        Err(ValidationError::BadTime { .. }) => "badtime".to_owned(),
         Err(other) => format!("{other:?}"),
     }
 }
 
-fn recorded() -> Vec<(TsigKey, Time, String, Pending, Vec<u8>)> {
+fn recorded() -> Vec<(TsigKey, Time, String, ClientTransaction, Vec<u8>)> {
     blocks(include_str!("../../../tests/vectors/tsig-answers.txt"))
         .iter()
         .map(|block| {
@@ -88,7 +88,7 @@ fn answers_of_bind_knot_and_powerdns_are_understood() {
     for (key, now, expect, pending, answer) in recorded {
         let result = pending.check(&answer, now);
         assert_eq!(word(&result), expect, "{key}");
-        if let Err(Rejected::BadTime { server_time }) = result {
+        if let Err(ValidationError::BadTime { server_time }) = result {
             assert!(now.distance(server_time) <= Duration::from_secs(2), "the server's clock is read");
             assert_eq!(now.since(pending.signed_at), Duration::from_secs(3600));
         }
@@ -121,7 +121,7 @@ fn damaged_answers_never_end_the_check_and_are_never_verified() {
     for (key, now, _, pending, answer) in recorded.iter().cycle().take(20_000) {
         let bad = damage.done_to(answer);
         let result = pending.check(&bad, *now);
-        forged += u32::from(result == Err(Rejected::WrongMac));
+        forged += u32::from(result == Err(ValidationError::WrongMac));
         // The case of the names in the TSIG record is not signed.
         assert!(result.is_err() || bad.eq_ignore_ascii_case(answer), "{key}: {bad:02x?}");
     }
@@ -132,26 +132,26 @@ fn damaged_answers_never_end_the_check_and_are_never_verified() {
 fn the_mac_is_checked_before_the_time_and_the_time_after_it() {
     let (_, now, _, pending, answer) = recorded().remove(0);
     let late = now + FUDGE + Duration::from_secs(2);
-    assert!(matches!(pending.check(&answer, late), Err(Rejected::Stale { .. })));
+    assert!(matches!(pending.check(&answer, late), Err(ValidationError::Stale { .. })));
     assert!(pending.check(&answer, now + FUDGE - Duration::from_secs(2)).is_ok());
     let mut bad = answer.clone();
     *bad.last_mut().unwrap() ^= 0; // the last octet is the length of the other data, which is 0
     let mac_at = bad.len() - 10;
     bad[mac_at] ^= 1;
-    assert_eq!(pending.check(&bad, late), Err(Rejected::WrongMac), "late and forged is forged");
+    assert_eq!(pending.check(&bad, late), Err(ValidationError::WrongMac), "late and forged is forged");
 }
 
 #[test]
 fn answers_of_another_key_or_to_another_request_prove_nothing() {
     let all = recorded();
     let (sha256, sha512) = (&all[2], &all[4]);
-    assert_eq!(sha256.3.check(&sha512.4, sha256.1), Err(Rejected::Stray), "another id");
+    assert_eq!(sha256.3.check(&sha512.4, sha256.1), Err(ValidationError::Stray), "another id");
     let mut renumbered = sha512.4.clone();
     renumbered[..2].copy_from_slice(&sha256.4[..2]);
-    assert_eq!(sha256.3.check(&renumbered, sha256.1), Err(Rejected::OtherKey));
+    assert_eq!(sha256.3.check(&renumbered, sha256.1), Err(ValidationError::OtherKey));
     let mut other_request = sha256.3.clone();
     other_request.mac[0] ^= 1;
-    assert_eq!(other_request.check(&sha256.4, sha256.1), Err(Rejected::WrongMac), "bound to the request's MAC");
+    assert_eq!(other_request.check(&sha256.4, sha256.1), Err(ValidationError::WrongMac), "bound to the request's MAC");
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_truncated_mac_is_refused_even_when_its_octets_are_right() {
     cut[mac_at - 1] = 16;
     let length_at = record.start + record.owner.len() + 9;
     cut[length_at] -= 16;
-    assert_eq!(pending.check(&cut, now), Err(Rejected::WrongMac));
+    assert_eq!(pending.check(&cut, now), Err(ValidationError::WrongMac));
 }
 
 #[test]

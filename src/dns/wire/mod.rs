@@ -62,7 +62,7 @@ pub enum Data {
 
 /// A record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rr {
+pub struct ResourceRecord {
     /// The owner.
     pub owner: DnsName,
     /// The data.
@@ -79,11 +79,11 @@ pub struct Answer {
     /// The TC bit: ask again over TCP.
     pub truncated: bool,
     /// The answer section.
-    pub answers: Vec<Rr>,
+    pub answers: Vec<ResourceRecord>,
     /// The authority section.
-    pub authorities: Vec<Rr>,
+    pub authorities: Vec<ResourceRecord>,
     /// The additional section.
-    pub additionals: Vec<Rr>,
+    pub additionals: Vec<ResourceRecord>,
 }
 
 /// A response code or TSIG error (IANA "DNS RCODEs"), shown by its name. IANA gives 16 to two: it is shown as BADVERS, which headers have;
@@ -179,9 +179,9 @@ impl Question {
     /// Reads the answer to this question.
     ///
     /// # Errors
-    /// [`NotAnAnswer::Stray`] when it answers something else (another id or question), [`NotAnAnswer::Garbage`] when it does not decode.
-    pub fn read(&self, bytes: &[u8]) -> Result<Answer, NotAnAnswer> {
-        let message = Message::from_vec(bytes).map_err(|e| NotAnAnswer::Garbage(e.to_string()))?;
+    /// [`ResponseError::Stray`] when it answers something else (another id or question), [`ResponseError::Garbage`] when it does not decode.
+    pub fn read(&self, bytes: &[u8]) -> Result<Answer, ResponseError> {
+        let message = Message::from_vec(bytes).map_err(|e| ResponseError::Garbage(e.to_string()))?;
         let meta = &message.metadata;
         // RFC 5452 section 9.1: id, question and (by the connected socket) source must match.
         let same_question = match &message.queries[..] {
@@ -196,7 +196,7 @@ impl Question {
             || meta.op_code != OpCode::Query
             || !same_question
         {
-            return Err(NotAnAnswer::Stray);
+            return Err(ResponseError::Stray);
         }
         Ok(Answer {
             rcode: Rcode(u16::from(meta.response_code)),
@@ -211,7 +211,7 @@ impl Question {
 
 /// Why bytes are not the answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotAnAnswer {
+pub enum ResponseError {
     /// It answers something else: over UDP, wait on for the true answer.
     Stray,
     /// It does not decode; the decoder's words.
@@ -219,7 +219,7 @@ pub enum NotAnAnswer {
 }
 
 /// Records of kinds that are not looked at, and names with octets no name of ours has, are left out.
-fn records(section: &[Record]) -> Vec<Rr> {
+fn records(section: &[Record]) -> Vec<ResourceRecord> {
     section
         .iter()
         .filter_map(|record| {
@@ -239,7 +239,7 @@ fn records(section: &[Record]) -> Vec<Rr> {
                 RData::TXT(txt) => Data::Txt(txt.txt_data.concat()),
                 _ => return None,
             };
-            Some(Rr { owner: host_name(&record.name)?, data })
+            Some(ResourceRecord { owner: host_name(&record.name)?, data })
         })
         .collect()
 }

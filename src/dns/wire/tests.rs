@@ -25,7 +25,7 @@ fn a_query_has_one_question_and_an_opt_record() {
 fn character_strings_of_a_txt_value_are_joined() {
     let answer = question().read(ANSWER).unwrap();
     assert!(answer.authoritative && !answer.truncated && answer.rcode == Rcode::NOERROR);
-    assert_eq!(answer.answers, [Rr { owner: name("a.test"), data: Data::Txt(b"abcd".to_vec()) }]);
+    assert_eq!(answer.answers, [ResourceRecord { owner: name("a.test"), data: Data::Txt(b"abcd".to_vec()) }]);
 }
 
 /// RFC 6891 section 6.1.3: the upper eight bits of the code stand in the TTL of the OPT record.
@@ -51,11 +51,11 @@ fn a_label_of_the_wire_stays_one_label_and_a_target_that_is_no_host_name_is_not_
         bytes.push(target.len().try_into().unwrap());
         bytes.extend(target);
         let answer = Question { kind: Kind::Cname, ..question() }.read(&bytes).unwrap();
-        assert_eq!(answer.answers, [Rr { owner: name("a.test"), data }]);
+        assert_eq!(answer.answers, [ResourceRecord { owner: name("a.test"), data }]);
     }
     // The owner of an answer is held against the question in the same way.
     let dotted = b"\x12\x34\x84\x00\0\x01\0\0\0\0\0\0\x06a.test\0\0\x10\0\x01";
-    assert_eq!(question().read(dotted).unwrap_err(), NotAnAnswer::Stray);
+    assert_eq!(question().read(dotted).unwrap_err(), ResponseError::Stray);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn caa_records_are_read_with_their_critical_bit() {
         \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x10\0\x05Issueca.test;a\
         \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x06\x80\x03oddx";
     let answer = Question { kind: Kind::Caa, ..question() }.read(bytes).unwrap();
-    let caa = |critical, tag: &str, value: &str| Rr {
+    let caa = |critical, tag: &str, value: &str| ResourceRecord {
         owner: name("a.test"),
         data: Data::Caa { critical, tag: tag.to_owned(), value: value.to_owned() },
     };
@@ -79,11 +79,11 @@ fn answers_to_something_else_are_strays_and_broken_ones_garbage() {
         bytes[at] = byte;
         question().read(&bytes)
     };
-    assert_eq!(with(0, 9).unwrap_err(), NotAnAnswer::Stray, "another id");
-    assert_eq!(with(2, 0x04).unwrap_err(), NotAnAnswer::Stray, "a query");
-    assert_eq!(with(2, 0xac).unwrap_err(), NotAnAnswer::Stray, "another opcode");
-    assert_eq!(with(13, b'b').unwrap_err(), NotAnAnswer::Stray, "another name");
-    assert_eq!(with(21, 1).unwrap_err(), NotAnAnswer::Stray, "another type");
+    assert_eq!(with(0, 9).unwrap_err(), ResponseError::Stray, "another id");
+    assert_eq!(with(2, 0x04).unwrap_err(), ResponseError::Stray, "a query");
+    assert_eq!(with(2, 0xac).unwrap_err(), ResponseError::Stray, "another opcode");
+    assert_eq!(with(13, b'b').unwrap_err(), ResponseError::Stray, "another name");
+    assert_eq!(with(21, 1).unwrap_err(), ResponseError::Stray, "another type");
     // Without the question a server can say what is wrong with a request, and nothing about a name.
     for (rcode, counts) in [(1, true), (4, true), (5, true), (0, false), (3, false)] {
         let header = [0x12, 0x34, 0x84, rcode, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -93,7 +93,7 @@ fn answers_to_something_else_are_strays_and_broken_ones_garbage() {
         assert!(question().read(&ANSWER[..end]).is_err(), "cut at {end}");
     }
     // A name that points at itself.
-    assert!(matches!(with(25, 0x18), Err(NotAnAnswer::Garbage(_))));
+    assert!(matches!(with(25, 0x18), Err(ResponseError::Garbage(_))));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::base::address::DNS_PORT;
 use crate::base::limits::SERVER_ADDRESSES_MAX;
 use crate::base::name::DnsName;
 use crate::dns::resolver::address;
-use crate::dns::wire::{Answer, Data, Rcode, Rr};
+use crate::dns::wire::{Answer, Data, Rcode, ResourceRecord};
 
 /// The CNAME that stands at `name`, usable or not.
 pub(super) fn cname_at<'a>(answer: &'a Answer, name: &DnsName) -> Option<&'a Data> {
@@ -20,7 +20,7 @@ pub(super) fn soa_owner(answer: &Answer, name: &DnsName) -> Option<DnsName> {
     if cname_at(answer, name).is_some() {
         return None;
     }
-    let soa = |r: &&Rr| matches!(r.data, Data::Soa { .. });
+    let soa = |r: &&ResourceRecord| matches!(r.data, Data::Soa { .. });
     let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
     found.map(|r| r.owner.clone())
 }
@@ -36,12 +36,12 @@ pub(super) fn primary_of(answer: &Answer, zone: &DnsName) -> Option<Option<DnsNa
 /// The zone that a server does not serve itself and leads on to, in search of `name`.
 pub(super) fn referred(answer: &Answer, name: &DnsName) -> Option<DnsName> {
     let is_referral = answer.rcode == Rcode::NOERROR && !answer.authoritative && answer.answers.is_empty();
-    let ns = |r: &&Rr| matches!(r.data, Data::Ns(_)) && name.is_within(&r.owner);
+    let ns = |r: &&ResourceRecord| matches!(r.data, Data::Ns(_)) && name.is_within(&r.owner);
     answer.authorities.iter().filter(|_| is_referral).find(ns).map(|r| r.owner.clone())
 }
 
 /// The names of the NS records of `zone`.
-pub fn ns_names<'a>(section: &'a [Rr], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
+pub fn ns_names<'a>(section: &'a [ResourceRecord], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
     section.iter().filter_map(move |r| match &r.data {
         Data::Ns(name) if r.owner == *zone => Some(name.clone()),
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
 use super::ways::Ways;
-use super::{Finder, NoTarget, Server};
+use super::{LocationError, Server, ZoneFinder};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
@@ -13,7 +13,7 @@ use crate::dns::client::{Client, Way};
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::wire::{Answer, Kind};
 use crate::dns::zone_policy::Configured;
-use crate::policy::circuit::Lane;
+use crate::policy::circuit::DnsTarget;
 
 const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
 
@@ -50,9 +50,9 @@ impl Cut {
     }
 }
 
-impl Finder<'_> {
+impl ZoneFinder<'_> {
     /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
-    pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, NoTarget> {
+    pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, LocationError> {
         match self.rules.configured(owner) {
             Configured { zone: Some(zone), server: Some(server) } => {
                 let cut = Cut::found(zone.clone(), self.addresses(server, deadline)?);
@@ -72,7 +72,7 @@ impl Finder<'_> {
             Configured { zone: None, server: Some(server) } => {
                 let servers = self.addresses(server, deadline)?;
                 // Its zone is not known yet, and nothing but this name may suffer when the server does not know it.
-                self.enter(&Lane { server: servers[0].address, zone: below.clone(), key: None })?;
+                self.enter(&DnsTarget { server: servers[0].address, zone: below.clone(), key: None })?;
                 let zone = self.apex_at(&servers, below, deadline)?;
                 Ok(Cut { primary_first: true, is_server_set: true, ..Cut::found(zone, servers) })
             }

@@ -3,14 +3,14 @@
 use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
 use super::cut::Cut;
 use super::ways::Ways;
-use super::{Finder, Server};
+use super::{Server, ZoneFinder};
 use crate::base::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::log::event;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::config::dns::Propagation;
 use crate::dns::client::Way;
-use crate::dns::wire::{Answer, Data, Kind, Rcode, Rr};
+use crate::dns::wire::{Answer, Data, Kind, Rcode, ResourceRecord};
 
 /// What an authoritative server says about an owner name.
 pub(super) enum Found {
@@ -21,14 +21,14 @@ pub(super) enum Found {
 }
 
 /// No server answered.
-struct NoAnswers {
+struct QueryErrors {
     /// What each said.
     said: String,
     /// One of them is there and refuses to be asked.
     refused: Option<Server>,
 }
 
-impl Finder<'_> {
+impl ZoneFinder<'_> {
     /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the cut: a deeper zone shows itself by its SOA, or
     /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
     pub(super) fn follow(
@@ -42,13 +42,13 @@ impl Finder<'_> {
         for _ in 0..ZONE_LABELS_MAX {
             let (mut answer, mut way) = match self.first_answer(&mut cut, owner, ways, deadline) {
                 Ok(found) => found,
-                Err(NoAnswers { refused: Some(server), .. }) if self.goes_blind(&cut) => {
+                Err(QueryErrors { refused: Some(server), .. }) if self.goes_blind(&cut) => {
                     let remark = format!("{server} refuses queries, so no CNAME at {owner} could be looked for");
                     event!(warn, "cname-unknown", owner = owner, server = server, hint = remark);
                     cut.remark = Some(remark);
                     return Ok(Found::Here(cut));
                 }
-                Err(NoAnswers { said, .. }) => {
+                Err(QueryErrors { said, .. }) => {
                     return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &said);
                 }
             };
@@ -131,7 +131,7 @@ impl Finder<'_> {
         owner: &DnsName,
         ways: &'k Ways<'_>,
         deadline: Deadline,
-    ) -> Result<(Answer, Way<'k>), NoAnswers> {
+    ) -> Result<(Answer, Way<'k>), QueryErrors> {
         let (mut said, mut dark, mut refused) = (Vec::<String>::new(), Vec::new(), None);
         for (number, server) in cut.servers.iter().enumerate() {
             for way in ways.all() {
@@ -169,7 +169,7 @@ impl Finder<'_> {
             }
         }
         said.dedup();
-        Err(NoAnswers { said: said.join("; "), refused })
+        Err(QueryErrors { said: said.join("; "), refused })
     }
 
     /// The same question to one server as the holder of the key, where it answers.
@@ -191,7 +191,7 @@ impl Finder<'_> {
         let Some(sibling) = owner.parent().and_then(|parent| parent.child("_notariat-is-there-a-wildcard").ok()) else {
             return false;
         };
-        let same = |r: &Rr| r.owner == sibling && r.data == *data;
+        let same = |r: &ResourceRecord| r.owner == sibling && r.data == *data;
         self.client
             .query(server.address, &sibling, Kind::Cname, way, deadline)
             .is_ok_and(|answer| answer.answers.iter().any(same))

@@ -26,7 +26,7 @@ use super::zone_policy::{Rules, joined};
 use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::Deadline;
-use crate::policy::circuit::{Barred, Lane};
+use crate::policy::circuit::{DnsTarget, Unavailable};
 
 /// Where the TXT of one name is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Target {
     /// The Secret of the key.
     pub key: ObjectRef,
     /// The gate before its servers.
-    pub lane: Lane,
+    pub lane: DnsTarget,
     /// What the user should know of the way there, such as why the primary that the SOA names is not asked; a sentence without its dot.
     pub remark: Option<String>,
     /// Zones that may be meant instead, under the same key: where this one was found by an unsigned question, and a server says that it is
@@ -54,7 +54,7 @@ pub struct Target {
 
 /// Finds the targets of one entry.
 #[derive(Clone, Copy)]
-pub struct Finder<'a> {
+pub struct ZoneFinder<'a> {
     /// Asks.
     pub client: &'a Client,
     /// For what is not configured.
@@ -62,7 +62,7 @@ pub struct Finder<'a> {
     /// What is configured.
     pub rules: Rules<'a>,
     /// Asked before a zone's servers are.
-    pub admit: &'a dyn Fn(&Lane) -> Result<(), Barred>,
+    pub admit: &'a dyn Fn(&DnsTarget) -> Result<(), Unavailable>,
     /// Set when a server of the zone gives any answer: what is wrong then is wrong with the name, and not with the server.
     pub answered: &'a Cell<bool>,
     /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
@@ -71,25 +71,25 @@ pub struct Finder<'a> {
 
 /// Why there is no target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NoTarget {
+pub enum LocationError {
     /// The gate before its servers is closed or full.
-    Barred(Lane, Barred),
+    Barred(DnsTarget, Unavailable),
     /// One sentence with the name, what was asked and what came back.
     Failed(String),
 }
 
-impl From<String> for NoTarget {
-    fn from(sentence: String) -> NoTarget {
-        NoTarget::Failed(sentence)
+impl From<String> for LocationError {
+    fn from(sentence: String) -> LocationError {
+        LocationError::Failed(sentence)
     }
 }
 
-impl Finder<'_> {
+impl ZoneFinder<'_> {
     /// Finds where the challenge of `domain` is answered.
     ///
     /// # Errors
     /// Why there is none.
-    pub fn find(&self, domain: &Domain) -> Result<Target, NoTarget> {
+    pub fn find(&self, domain: &Domain) -> Result<Target, LocationError> {
         let deadline = Deadline::after(DNS_FIND);
         let mut owner = domain.challenge_name();
         let mut chain = vec![owner.clone()];
@@ -97,10 +97,10 @@ impl Finder<'_> {
             // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
             let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
-                NoTarget::Failed(e) => NoTarget::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
-                barred @ NoTarget::Barred(..) => barred,
+                LocationError::Failed(e) => LocationError::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
+                barred @ LocationError::Barred(..) => barred,
             })?;
-            let lane = Lane {
+            let lane = DnsTarget {
                 server: cut.servers[0].address,
                 zone: cut.zone.clone(),
                 key: self.rules.key(&cut.zone, &chain).ok(),
@@ -148,8 +148,8 @@ impl Finder<'_> {
         around.filter(|zone| *zone != cut.zone && zone.parent().is_some() && may_sign(zone)).collect()
     }
 
-    fn enter(&self, lane: &Lane) -> Result<(), NoTarget> {
-        (self.admit)(lane).map_err(|barred| NoTarget::Barred(lane.clone(), barred))
+    fn enter(&self, lane: &DnsTarget) -> Result<(), LocationError> {
+        (self.admit)(lane).map_err(|barred| LocationError::Barred(lane.clone(), barred))
     }
 }
 

@@ -3,20 +3,20 @@
 use std::cell::OnceCell;
 use std::iter::{once, once_with};
 
-use super::Finder;
+use super::ZoneFinder;
 use crate::base::name::ObjectRef;
 use crate::dns::client::Way;
 use crate::dns::tsig_key::TsigKey;
 
 /// The ways for one key, which is read when a server answers only to its holder, and once: most answer to anybody.
 pub(super) struct Ways<'a> {
-    finder: &'a Finder<'a>,
+    finder: &'a ZoneFinder<'a>,
     key: Option<&'a ObjectRef>,
     read: OnceCell<Option<TsigKey>>,
 }
 
 impl<'a> Ways<'a> {
-    pub(super) fn new(finder: &'a Finder<'a>, key: Option<&'a ObjectRef>) -> Ways<'a> {
+    pub(super) fn new(finder: &'a ZoneFinder<'a>, key: Option<&'a ObjectRef>) -> Ways<'a> {
         Ways { finder, key, read: OnceCell::new() }
     }
 

@@ -8,24 +8,24 @@ mod rollover;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::rate_limits::Limits;
-use super::{Failed, of_acme};
+use super::rate_limits::RateLimits;
+use super::{AttemptError, of_acme};
 use crate::acme::client::{Account, Client};
 use crate::acme::error::AcmeError;
-use crate::acme::jws::{AccountKey, ExternalAccount};
+use crate::acme::jws::{AccountKey, ExternalAccountBinding};
 use crate::base::clock::happened;
 use crate::base::limits::{ACCOUNT_WAIT, REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
-use crate::base::single_flight::Turns;
+use crate::base::shutdown::Shutdown;
+use crate::base::single_flight::SingleFlight;
 use crate::base::time::{self, Time};
 use crate::cert::facts::hex;
 use crate::kube::object::SecretObject;
-use crate::policy::backoff::{Severity, Stage};
+use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::ca_limits::Closed;
-use crate::sources::Wanted;
+use crate::sources::CertificateSpec;
 use crate::store::{Component, Store, StoreError};
 
 const TYPE: &str = "notariat/account";
@@ -45,7 +45,7 @@ const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 pub struct Accounts {
     /// The lock guards a cache only, and no input or output is done under it.
     known: Mutex<Known>,
-    turns: Turns<ObjectRef>,
+    turns: SingleFlight<ObjectRef>,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ struct Known {
 
 /// One account at one CA.
 #[derive(Clone, Copy)]
-pub struct Office<'a> {
+pub struct AccountStore<'a> {
     /// Where accounts are kept.
     pub store: &'a Store,
     /// The CA.
@@ -67,7 +67,7 @@ pub struct Office<'a> {
 }
 
 /// What the Secret of an account holds.
-struct Kept {
+struct AccountSecret {
     secret: SecretObject,
     key: AccountKey,
     next_key: Option<AccountKey>,
@@ -77,7 +77,7 @@ struct Kept {
 }
 
 /// Where the account of a wish is kept. An imported one by where its key came from, for its contact may change.
-pub fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> ObjectRef {
+pub fn reference(directory: &str, wanted: &CertificateSpec, own_namespace: &str) -> ObjectRef {
     let text = match imported(wanted) {
         Some((from, _)) => format!("{directory} from {from}"),
         None => format!("{directory} {}", wanted.email().unwrap_or_default()),
@@ -87,7 +87,7 @@ pub fn reference(directory: &str, wanted: &Wanted, own_namespace: &str) -> Objec
 }
 
 /// The Secret that an account key is imported from, and the contact that its account is to have.
-fn imported(wanted: &Wanted) -> Option<(&ObjectRef, Option<&str>)> {
+fn imported(wanted: &CertificateSpec) -> Option<(&ObjectRef, Option<&str>)> {
     let issuer = wanted.issuer.as_deref()?;
     Some((issuer.account_secret.as_ref()?, issuer.email.as_deref()))
 }
@@ -100,12 +100,12 @@ impl Accounts {
     /// When its Secret can not be read or written, or the CA refuses; or another worker is at it for too long.
     pub fn get(
         &self,
-        office: Office<'_>,
-        limits: &Limits,
-        wanted: &Wanted,
+        office: AccountStore<'_>,
+        limits: &RateLimits,
+        wanted: &CertificateSpec,
         again: Option<&Account>,
-        stop: &Stop,
-    ) -> Result<Arc<Account>, Failed> {
+        stop: &Shutdown,
+    ) -> Result<Arc<Account>, AttemptError> {
         let at = office.reference(wanted);
         let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
         // Mostly it is there and stays as it is, and nobody has to wait for anybody.
@@ -116,7 +116,8 @@ impl Accounts {
             }
         }
         let turn = self.turns.take(&at, ACCOUNT_WAIT, stop);
-        let _turn = turn.ok_or_else(|| Failed::busy(format!("another certificate registers the account {at}")))?;
+        let _turn =
+            turn.ok_or_else(|| AttemptError::busy(format!("another certificate registers the account {at}")))?;
         // Another worker may have registered it in the meantime.
         let mut kept = match office.read(&at)? {
             Some(kept) => office.settle_next_key(kept)?,
@@ -131,7 +132,7 @@ impl Accounts {
             self.count_registration(&at, directory, now)?;
             kept = office.register(kept, wanted, email).inspect_err(|_| self.uncount_registration(directory, now))?;
         }
-        let Kept { secret, key, next_key, url, email: kept_email, .. } = kept;
+        let AccountSecret { secret, key, next_key, url, email: kept_email, .. } = kept;
         let account = Account { key, url: url.unwrap_or_default() };
         if let Some(email) = email.filter(|email| kept_email.as_deref() != Some(*email)) {
             office.ca.set_contact(&account, email).map_err(|e| of_acme(Stage::Account, &e))?;
@@ -147,7 +148,7 @@ impl Accounts {
     }
 
     /// The account in use, where it is what its Secret says, and the CA has not forgotten it.
-    fn in_use(&self, at: &ObjectRef, kept: &Kept, again: Option<&Account>) -> Option<Arc<Account>> {
+    fn in_use(&self, at: &ObjectRef, kept: &AccountSecret, again: Option<&Account>) -> Option<Arc<Account>> {
         let is_same =
             |a: &&Arc<Account>| kept.url.as_ref() == Some(&a.url) && a.key.pem().expose() == kept.key.pem().expose();
         let is_settled = kept.next_key.is_none() && !is_forgotten(kept, again);
@@ -155,7 +156,7 @@ impl Accounts {
     }
 
     /// Counts a registration before it is made, so that workers together make no more than may be.
-    fn count_registration(&self, at: &ObjectRef, directory: &str, now: Time) -> Result<(), Failed> {
+    fn count_registration(&self, at: &ObjectRef, directory: &str, now: Time) -> Result<(), AttemptError> {
         let registered = &mut self.known().registered;
         registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now && happened(*at, now));
         let mut lately = registered.iter().filter(|(d, _)| d == directory).map(|(_, at)| *at);
@@ -163,7 +164,7 @@ impl Accounts {
             let error =
                 format!("{REGISTRATIONS_MAX} accounts were registered at {directory} lately, and CAs allow few");
             let retry_after = Some(first + REGISTRATIONS_WINDOW);
-            return Err(Failed { retry_after, ..failed(at, Severity::Transient, error) });
+            return Err(AttemptError { retry_after, ..failed(at, RetryClass::Transient, error) });
         }
         registered.push((directory.to_owned(), now));
         Ok(())
@@ -183,34 +184,34 @@ impl Accounts {
 }
 
 /// Whether the CA has forgotten the account that the Secret names.
-fn is_forgotten(kept: &Kept, again: Option<&Account>) -> bool {
+fn is_forgotten(kept: &AccountSecret, again: Option<&Account>) -> bool {
     again.is_some_and(|old| kept.url.as_ref() == Some(&old.url))
 }
 
-impl Office<'_> {
-    fn read(&self, at: &ObjectRef) -> Result<Option<Kept>, Failed> {
-        let stored = self.store.secret(at).map_err(|e| failed(at, Severity::Transient, e.to_string()))?;
+impl AccountStore<'_> {
+    fn read(&self, at: &ObjectRef) -> Result<Option<AccountSecret>, AttemptError> {
+        let stored = self.store.secret(at).map_err(|e| failed(at, RetryClass::Transient, e.to_string()))?;
         let Some(secret) = stored else { return Ok(None) };
         let text = |key| secret.value(key).and_then(|v| String::from_utf8(v.expose().clone()).ok());
         let (url, email) = (text(DATA_URL), text(DATA_EMAIL));
         let key = secret.value(DATA_KEY).ok_or_else(|| format!("it has no data key `{DATA_KEY}`"));
         let key = key.and_then(|pem| AccountKey::from_pem(pem.expose()));
-        let key = key.map_err(|e| failed(at, Severity::Policy, e))?;
+        let key = key.map_err(|e| failed(at, RetryClass::Policy, e))?;
         let next_key = secret.value(DATA_NEXT_KEY).and_then(|pem| AccountKey::from_pem(pem.expose()).ok());
         let gates = gates_of(&secret);
-        Ok(Some(Kept { secret, key, next_key, url, email, gates }))
+        Ok(Some(AccountSecret { secret, key, next_key, url, email, gates }))
     }
 
     /// Stores the key of a new account: a new one, or the imported.
-    fn begin(&self, at: &ObjectRef, wanted: &Wanted) -> Result<Kept, Failed> {
+    fn begin(&self, at: &ObjectRef, wanted: &CertificateSpec) -> Result<AccountSecret, AttemptError> {
         let key = match imported(wanted) {
-            Some((from, _)) => self.import(from).map_err(|e| failed(at, Severity::Policy, e))?,
-            None => AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?,
+            Some((from, _)) => self.import(from).map_err(|e| failed(at, RetryClass::Policy, e))?,
+            None => AccountKey::generate().map_err(|e| failed(at, RetryClass::Transient, e))?,
         };
         let data = data(&key, None, None, self.ca.directory_written(), None);
         let stored = self.store.put_own(at, None, Component::Account, TYPE, data);
-        let secret = stored.map_err(|e: StoreError| failed(at, Severity::Transient, e.to_string()))?;
-        Ok(Kept { secret, key, next_key: None, url: None, email: None, gates: Vec::new() })
+        let secret = stored.map_err(|e: StoreError| failed(at, RetryClass::Transient, e.to_string()))?;
+        Ok(AccountSecret { secret, key, next_key: None, url: None, email: None, gates: Vec::new() })
     }
 
     fn import(&self, from: &ObjectRef) -> Result<AccountKey, String> {
@@ -224,12 +225,17 @@ impl Office<'_> {
     }
 
     /// With a key that the CA knows this finds the account, else it makes one (RFC 8555 section 7.3).
-    fn register(&self, kept: Kept, wanted: &Wanted, email: Option<&str>) -> Result<Kept, Failed> {
+    fn register(
+        &self,
+        kept: AccountSecret,
+        wanted: &CertificateSpec,
+        email: Option<&str>,
+    ) -> Result<AccountSecret, AttemptError> {
         let at = &kept.secret.reference;
         let told = |e: AcmeError| of_acme(Stage::Account, &e);
         let external = wanted.issuer.as_deref().and_then(|issuer| issuer.eab_secret.as_ref());
         let external = external.map(|from| self.external(from)).transpose();
-        let external = external.map_err(|e| failed(at, Severity::Policy, e))?;
+        let external = external.map_err(|e| failed(at, RetryClass::Policy, e))?;
         if external.is_none() && self.ca.directory().map_err(told)?.meta.external_account_required {
             let error = format!(
                 "the CA {} wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you",
@@ -237,7 +243,7 @@ impl Office<'_> {
             );
             // An account that exists already needs none.
             let url = self.ca.new_account(&kept.key, email, None).map_err(|e| match e.word() {
-                Some("externalAccountRequired") => failed(at, Severity::Policy, error),
+                Some("externalAccountRequired") => failed(at, RetryClass::Policy, error),
                 _ => told(e),
             })?;
             return self.keep(kept, url, wanted, email);
@@ -246,20 +252,26 @@ impl Office<'_> {
         self.keep(kept, url, wanted, email)
     }
 
-    fn keep(&self, kept: Kept, url: String, wanted: &Wanted, email: Option<&str>) -> Result<Kept, Failed> {
+    fn keep(
+        &self,
+        kept: AccountSecret,
+        url: String,
+        wanted: &CertificateSpec,
+        email: Option<&str>,
+    ) -> Result<AccountSecret, AttemptError> {
         // An account that was there already has the contact that it had.
         let email = email.filter(|_| imported(wanted).is_none());
         let secret =
             self.write(&kept.secret, &data(&kept.key, None, Some(&url), self.ca.directory_written(), email))?;
         event!(info, "account", directory = self.ca.directory_url(), account = url, secret = secret.reference);
-        Ok(Kept { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
+        Ok(AccountSecret { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
     }
 
     /// The external account binding in a Secret.
     ///
     /// # Errors
     /// What is missing in it.
-    pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccount, String> {
+    pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccountBinding, String> {
         use base64::Engine as _;
         let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
         let secret = secret.ok_or_else(|| format!("`eabSecretName`: the Secret {from} does not exist"))?;
@@ -284,15 +296,15 @@ impl Office<'_> {
         let hmac_key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(plain.as_bytes());
         let hmac_key =
             hmac_key.map_err(|_| format!("`eabSecretName`: `hmacKey` in the Secret {from} is not base64"))?;
-        Ok(ExternalAccount { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
+        Ok(ExternalAccountBinding { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
     }
 
     /// Keeps the closed gates of an account. Its other data stays.
     ///
     /// # Errors
     /// When its Secret can not be read or written.
-    pub fn keep_gates(&self, at: &ObjectRef, gates: &[Closed]) -> Result<(), Failed> {
-        let told = |e: StoreError| failed(at, Severity::Transient, e.to_string());
+    pub fn keep_gates(&self, at: &ObjectRef, gates: &[Closed]) -> Result<(), AttemptError> {
+        let told = |e: StoreError| failed(at, RetryClass::Transient, e.to_string());
         let Some(secret) = self.store.secret(at).map_err(told)? else { return Ok(()) };
         let json = serde_json::to_vec(gates).expect("gates are plain data");
         let mut data = secret.data.clone();
@@ -301,21 +313,25 @@ impl Office<'_> {
     }
 
     /// Where the account of a wish is kept.
-    pub fn reference(&self, wanted: &Wanted) -> ObjectRef {
+    pub fn reference(&self, wanted: &CertificateSpec) -> ObjectRef {
         reference(self.ca.directory_url(), wanted, self.own_namespace)
     }
 
-    fn write(&self, secret: &SecretObject, data: &BTreeMap<String, Secret<Vec<u8>>>) -> Result<SecretObject, Failed> {
+    fn write(
+        &self,
+        secret: &SecretObject,
+        data: &BTreeMap<String, Secret<Vec<u8>>>,
+    ) -> Result<SecretObject, AttemptError> {
         // Gates stay closed whatever else changes.
         let gates = secret.data.get_key_value(DATA_GATES).map(|(key, gates)| (key.clone(), gates.clone()));
         let data = gates.into_iter().chain(data.clone()).collect();
         let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data);
-        written.map_err(|e| failed(&secret.reference, Severity::Transient, e.to_string()))
+        written.map_err(|e| failed(&secret.reference, RetryClass::Transient, e.to_string()))
     }
 }
 
-fn failed(at: &ObjectRef, severity: Severity, error: String) -> Failed {
-    Failed::new(Stage::Account, severity, format!("the account {at}: {error}"))
+fn failed(at: &ObjectRef, severity: RetryClass, error: String) -> AttemptError {
+    AttemptError::new(Stage::Account, severity, format!("the account {at}: {error}"))
 }
 
 /// The URL of an account's Secret, once it is registered.

@@ -1,20 +1,20 @@
 //! A change of an account's key. Whatever crashes, one of the two keys in its Secret is the account's.
 
-use super::{Kept, Office, data, failed};
+use super::{AccountSecret, AccountStore, data, failed};
 use crate::acme::client::Account;
 use crate::acme::error::AcmeError;
 use crate::acme::jws::AccountKey;
 use crate::acme::wire::Status;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::issuance::{Failed, of_acme};
-use crate::policy::backoff::Severity;
+use crate::issuance::{AttemptError, of_acme};
+use crate::policy::backoff::RetryClass;
 use crate::policy::backoff::Stage;
 
-impl Office<'_> {
+impl AccountStore<'_> {
     /// Finds out which of the two keys the CA knows, after a change of keys that did not end.
-    pub(super) fn settle_next_key(&self, kept: Kept) -> Result<Kept, Failed> {
-        let Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates } = kept else {
+    pub(super) fn settle_next_key(&self, kept: AccountSecret) -> Result<AccountSecret, AttemptError> {
+        let AccountSecret { secret, key, next_key: Some(next_key), url: Some(url), email, gates } = kept else {
             return Ok(kept);
         };
         let next = Account { key: next_key, url };
@@ -34,29 +34,29 @@ impl Office<'_> {
         let Account { key: next_key, url } = next;
         if !took {
             // The change may be under way in another process at this moment: only `roll_over` puts another key in its place.
-            return Ok(Kept { secret, key, next_key: Some(next_key), url: Some(url), email, gates });
+            return Ok(AccountSecret { secret, key, next_key: Some(next_key), url: Some(url), email, gates });
         }
         let data = data(&next_key, None, Some(&url), self.ca.directory_written(), email.as_deref());
         let (secret, key) = (self.write(&secret, &data)?, next_key);
         event!(info, "account-key-settled", account = url);
-        Ok(Kept { secret, key, next_key: None, url: Some(url), email, gates })
+        Ok(AccountSecret { secret, key, next_key: None, url: Some(url), email, gates })
     }
 
     /// Gives the account in the Secret `at` a new key. Whatever crashes, one of the two keys in the Secret is the account's.
     ///
     /// # Errors
     /// When there is no account, or the CA refuses.
-    pub fn roll_over(&self, at: &ObjectRef) -> Result<String, Failed> {
-        let wrong = |e: &str| failed(at, Severity::Policy, e.to_owned());
+    pub fn roll_over(&self, at: &ObjectRef) -> Result<String, AttemptError> {
+        let wrong = |e: &str| failed(at, RetryClass::Policy, e.to_owned());
         let kept = self.read(at)?.ok_or_else(|| wrong("it does not exist"))?;
-        let Kept { secret, key, url, email, gates, .. } = self.settle_next_key(kept)?;
+        let AccountSecret { secret, key, url, email, gates, .. } = self.settle_next_key(kept)?;
         let url = url.ok_or_else(|| wrong("it was never registered"))?;
         let directory = self.ca.directory_written();
         let offered = self.ca.directory().map_err(|e| of_acme(Stage::Account, &e))?.key_change.is_some();
         if !offered {
             return Err(wrong(&format!("the CA {directory} offers no change of account keys; the key stays")));
         }
-        let next = AccountKey::generate().map_err(|e| failed(at, Severity::Transient, e))?;
+        let next = AccountKey::generate().map_err(|e| failed(at, RetryClass::Transient, e))?;
         let secret = self.write(&secret, &data(&key, Some(&next), Some(&url), directory, email.as_deref()))?;
         let account = Account { key, url };
         let refused = match self.ca.change_key(&account, &next) {
@@ -65,8 +65,14 @@ impl Office<'_> {
             Err(e) => return Err(of_acme(Stage::Account, &e)),
         };
         // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
-        let kept =
-            Kept { secret, key: account.key, next_key: Some(next), url: Some(account.url.clone()), email, gates };
+        let kept = AccountSecret {
+            secret,
+            key: account.key,
+            next_key: Some(next),
+            url: Some(account.url.clone()),
+            email,
+            gates,
+        };
         let before = kept.key.thumbprint();
         let kept = self.settle_next_key(kept)?;
         let is_old = kept.key.thumbprint() == before;

@@ -2,7 +2,7 @@
 //!
 //! Tested by tests/it/seeing.rs on the three servers.
 
-use super::{Batch, Places};
+use super::{Places, ZoneUpdate};
 use crate::base::limits::DNS_FIND;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
@@ -10,17 +10,17 @@ use crate::config::dns::{DnsSettings, OnWildcardHost};
 use crate::dns::client::Way;
 use crate::dns::update::{Action, Update};
 use crate::dns::wire::Kind;
-use crate::issuance::Failed;
-use crate::issuance::dns_update::{NotDone, send};
-use crate::policy::backoff::{Severity, Stage};
-use crate::sources::Wanted;
+use crate::issuance::AttemptError;
+use crate::issuance::dns_update::{UpdateOutcome, send};
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::sources::CertificateSpec;
 
 impl Places<'_> {
     /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
     ///
     /// # Errors
     /// The first such host.
-    pub fn check_hosts(&self, wanted: &Wanted) -> Result<(), Failed> {
+    pub fn check_hosts(&self, wanted: &CertificateSpec) -> Result<(), AttemptError> {
         let settings = &wanted.entry.dns;
         let refuses = settings.on_wildcard_host == OnWildcardHost::Refuse;
         let batches = if refuses { self.probes() } else { Vec::new() };
@@ -31,7 +31,7 @@ impl Places<'_> {
     }
 
     /// The hosts of a batch that live from a wildcard record. Nothing is changed.
-    pub fn wildcard_hosts(&self, mut batch: Batch, settings: &DnsSettings) -> Vec<DnsName> {
+    pub fn wildcard_hosts(&self, mut batch: ZoneUpdate, settings: &DnsSettings) -> Vec<DnsName> {
         let hosts = std::mem::take(&mut batch.hosts);
         match hosts.is_empty() || !self.has_unused(&batch, &hosts, settings) {
             true => Vec::new(),
@@ -41,7 +41,7 @@ impl Places<'_> {
 
     /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
     /// answer from a wildcard record like one from the name's own.
-    pub(super) fn vanishing(&self, batch: &Batch, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
+    pub(super) fn vanishing(&self, batch: &ZoneUpdate, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
         let server = batch.published.address;
         let answers = |host: &DnsName, kind| {
             let answer = self.context.dns.query(server, host, kind, Way::Plain, Deadline::after(DNS_FIND));
@@ -53,12 +53,12 @@ impl Places<'_> {
     }
 
     /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.
-    fn has_unused(&self, batch: &Batch, names: &[DnsName], settings: &DnsSettings) -> bool {
+    fn has_unused(&self, batch: &ZoneUpdate, names: &[DnsName], settings: &DnsSettings) -> bool {
         let action = Action::Add { ttl: settings.ttl, in_use: names };
         let update = Update { zone: &batch.published.zone, action, values: &[] };
         let done =
             send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
-        matches!(done, Err(NotDone { unused_name: true, .. }))
+        matches!(done, Err(UpdateOutcome { unused_name: true, .. }))
     }
 }
 
@@ -66,7 +66,7 @@ impl Places<'_> {
 pub const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
                              lead its challenge elsewhere by a CNAME";
 
-pub(super) fn refused(host: &DnsName) -> Failed {
+pub(super) fn refused(host: &DnsName) -> AttemptError {
     let sentence = format!("{host}: {WILDCARD_HOST}; refused by `dns.onWildcardHost: refuse`");
-    Failed::new(Stage::Publish, Severity::Policy, sentence)
+    AttemptError::new(Stage::Publish, RetryClass::Policy, sentence)
 }

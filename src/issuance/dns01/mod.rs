@@ -5,25 +5,25 @@ mod hosts;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::circuits::{Permit, Trial};
-use super::dns_update::{NEVER_WRITTEN, NotDone, read_keys, send, zone_of_key};
-use super::{Context, Failed};
+use super::circuits::{CircuitSlot, Trial};
+use super::dns_update::{NEVER_WRITTEN, UpdateOutcome, read_keys, send, zone_of_key};
+use super::{AttemptError, Context};
 use crate::base::limits::{DNS_PLACE_WAIT, WILDCARD_HOST_WAIT};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use crate::base::shared_str::Word;
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Deadline;
 use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
 use crate::dns::client::Client;
 use crate::dns::propagation::Watch;
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::update::{Action, TxtValue, Update};
-use crate::dns::zone::{Finder, NoTarget, Server, Target};
+use crate::dns::zone::{LocationError, Server, Target, ZoneFinder};
 use crate::dns::zone_policy::Rules;
-use crate::policy::backoff::{Severity, Stage};
-use crate::policy::circuit::{Lane, Passage};
-use crate::record::Published;
-use crate::sources::Wanted;
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::policy::circuit::{CallResult, DnsTarget};
+use crate::record::Presented;
+use crate::sources::CertificateSpec;
 pub use hosts::WILDCARD_HOST;
 use hosts::refused;
 
@@ -34,19 +34,19 @@ pub struct Places<'c> {
     targets: BTreeMap<Domain, Target>,
     keys: BTreeMap<ObjectRef, Vec<TsigKey>>,
     transport: Transport,
-    ca: Word,
+    ca: SharedStr,
     trials: Vec<Trial<'c>>,
 }
 
 /// The values of one zone.
 #[derive(Debug)]
-pub struct Batch {
+pub struct ZoneUpdate {
     /// What the record keeps of it: with the server that is tried first, until another one took it.
-    pub published: Published,
+    pub published: Presented,
     servers: Vec<Server>,
     primary_first: bool,
     keys: Vec<TsigKey>,
-    lane: Lane,
+    lane: DnsTarget,
     /// What the user should know of the way to the zone; see [`Target`].
     pub remark: Option<String>,
     /// Zones that may be meant instead; see [`Target`].
@@ -61,7 +61,7 @@ pub struct Batch {
     pub may_be_there: bool,
 }
 
-impl Batch {
+impl ZoneUpdate {
     /// Deletes exactly its values, which for a probe nobody ever wrote. Returns who did it under which key. The zone may be another
     /// afterwards: the one that the holder of the key is shown.
     ///
@@ -70,11 +70,11 @@ impl Batch {
     pub fn delete(
         &mut self,
         client: &Client,
-        permits: &[Permit<'_>],
+        permits: &[CircuitSlot<'_>],
         transport: Transport,
     ) -> Result<(Server, TsigKey), String> {
         loop {
-            let Published { zone, values, .. } = &self.published;
+            let Presented { zone, values, .. } = &self.published;
             let update = Update { zone, action: Action::Delete, values };
             let done = send(client, (&self.servers, self.primary_first), &self.keys, &update, transport);
             self.went(&done, permits);
@@ -87,14 +87,14 @@ impl Batch {
     }
 
     /// A verified answer proves that server and key work, be it a refusal: that is this certificate's failure and nobody else's.
-    fn went<T>(&self, done: &Result<T, NotDone>, permits: &[Permit<'_>]) {
-        let passage = if done.as_ref().err().is_none_or(|e| e.verified) { Passage::Good } else { Passage::Bad };
+    fn went<T>(&self, done: &Result<T, UpdateOutcome>, permits: &[CircuitSlot<'_>]) {
+        let passage = if done.as_ref().err().is_none_or(|e| e.verified) { CallResult::Good } else { CallResult::Bad };
         permits.iter().filter(|p| *p.lane() == self.lane).for_each(|p| p.went(passage));
     }
 
     /// Turns to the zone that the holder of the key is shown, once, where a server said that it is not primary for the one that anybody is
     /// shown. Returns whether there is such a zone.
-    fn moves(&mut self, client: &Client, not_done: &NotDone) -> bool {
+    fn moves(&mut self, client: &Client, not_done: &UpdateOutcome) -> bool {
         let others = std::mem::take(&mut self.other_zones);
         let zone = match others.is_empty() {
             true => None,
@@ -118,7 +118,7 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// The first name that has none, and why; or that its server is not to be asked now.
-    pub fn find(context: &'c Context, wanted: &Wanted, names: &[Domain]) -> Result<Places<'c>, Failed> {
+    pub fn find(context: &'c Context, wanted: &CertificateSpec, names: &[Domain]) -> Result<Places<'c>, AttemptError> {
         Places::find_some(context, wanted, names, &|_| true)
     }
 
@@ -128,17 +128,17 @@ impl<'c> Places<'c> {
     /// As above.
     pub fn find_some(
         context: &'c Context,
-        wanted: &Wanted,
+        wanted: &CertificateSpec,
         names: &[Domain],
         is_of_use: &dyn Fn(&Target) -> bool,
-    ) -> Result<Places<'c>, Failed> {
-        let ca = Word::shared(context.cas.directory(wanted).url());
+    ) -> Result<Places<'c>, AttemptError> {
+        let ca = SharedStr::shared(context.cas.directory(wanted).url());
         // They surround the questions by which the places are found, and end with them.
-        let permits: RefCell<Vec<Permit<'c>>> = RefCell::default();
+        let permits: RefCell<Vec<CircuitSlot<'c>>> = RefCell::default();
         let trials: RefCell<Vec<Trial<'c>>> = RefCell::default();
-        let entered: RefCell<Option<Lane>> = RefCell::default();
+        let entered: RefCell<Option<DnsTarget>> = RefCell::default();
         let answered = Cell::new(false);
-        let admit = |lane: &Lane| {
+        let admit = |lane: &DnsTarget| {
             if !permits.borrow().iter().any(|p| p.lane() == lane) {
                 let trial = context.gates.reserve(lane)?;
                 trials.borrow_mut().extend(trial);
@@ -153,26 +153,28 @@ impl<'c> Places<'c> {
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
         let rules = Rules { entry, zones };
-        let finder = Finder { client: dns, resolver, rules, admit: &admit, answered: &answered, first_key: &first_key };
+        let finder =
+            ZoneFinder { client: dns, resolver, rules, admit: &admit, answered: &answered, first_key: &first_key };
         let (mut targets, mut keys) = (BTreeMap::<Domain, Target>::new(), BTreeMap::new());
-        let failed = |name: &Domain, e: String| Failed::new(Stage::Zone, Severity::Transient, format!("{name}: {e}"));
+        let failed =
+            |name: &Domain, e: String| AttemptError::new(Stage::Zone, RetryClass::Transient, format!("{name}: {e}"));
         for name in names {
             // `N` and `*.N` share their place.
             let known =
                 targets.iter().find(|(domain, _)| domain.base() == name.base()).map(|(_, target)| target.clone());
             let target = match known.map_or_else(|| finder.find(name), Ok) {
                 Ok(target) => target,
-                Err(NoTarget::Barred(lane, barred)) => return Err(Failed::barred(lane, barred)),
-                Err(NoTarget::Failed(e)) => {
+                Err(LocationError::Barred(lane, barred)) => return Err(AttemptError::barred(lane, barred)),
+                Err(LocationError::Failed(e)) => {
                     // A server that says nothing fails all who come to it; one that answers fails this name.
                     let lane = entered.borrow().clone().filter(|_| !answered.get());
                     let permits = permits.borrow();
-                    permits.iter().filter(|p| Some(p.lane()) == lane.as_ref()).for_each(|p| p.went(Passage::Bad));
-                    return Err(Failed { lane: lane.map(Box::new), ..failed(name, e) });
+                    permits.iter().filter(|p| Some(p.lane()) == lane.as_ref()).for_each(|p| p.went(CallResult::Bad));
+                    return Err(AttemptError { lane: lane.map(Box::new), ..failed(name, e) });
                 }
             };
             // Those without a key were to tell the way, and did.
-            permits.borrow().iter().filter(|p| p.lane().key.is_none()).for_each(|p| p.went(Passage::Good));
+            permits.borrow().iter().filter(|p| p.lane().key.is_none()).for_each(|p| p.went(CallResult::Good));
             if !is_of_use(&target) {
                 continue;
             }
@@ -192,12 +194,12 @@ impl<'c> Places<'c> {
     }
 
     /// Groups the values of an order into one batch per zone.
-    pub fn batches(&self, values: &[(Domain, String)]) -> Vec<Batch> {
-        let mut batches: Vec<Batch> = Vec::new();
+    pub fn batches(&self, values: &[(Domain, String)]) -> Vec<ZoneUpdate> {
+        let mut batches: Vec<ZoneUpdate> = Vec::new();
         for (name, value) in values {
             let Some(target) = self.targets.get(name) else { continue };
             let value = TxtValue { owner: target.owner.clone(), value: value.clone() };
-            let same = |b: &&mut Batch| {
+            let same = |b: &&mut ZoneUpdate| {
                 b.published.zone == target.zone && b.servers == target.servers && b.published.key == target.key
             };
             let batch = match batches.iter_mut().find(same) {
@@ -217,14 +219,14 @@ impl<'c> Places<'c> {
     }
 
     /// The batches with a value that nobody ever wrote: deleting it tests key, clock, policy and reachability.
-    pub fn probes(&self) -> Vec<Batch> {
+    pub fn probes(&self) -> Vec<ZoneUpdate> {
         let values: Vec<_> = self.targets.keys().map(|name| (name.clone(), NEVER_WRITTEN.to_owned())).collect();
         self.batches(&values)
     }
 
-    fn batch(&self, target: &Target) -> Batch {
-        Batch {
-            published: Published {
+    fn batch(&self, target: &Target) -> ZoneUpdate {
+        ZoneUpdate {
+            published: Presented {
                 zone: target.zone.clone(),
                 server: target.servers[0].label.clone(),
                 address: target.servers[0].address,
@@ -250,8 +252,8 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// Which server is not to be asked now, and why.
-    pub fn enter(&self, batches: &[Batch]) -> Result<Vec<Permit<'c>>, Failed> {
-        let mut lanes: Vec<Lane> = Vec::new();
+    pub fn enter(&self, batches: &[ZoneUpdate]) -> Result<Vec<CircuitSlot<'c>>, AttemptError> {
+        let mut lanes: Vec<DnsTarget> = Vec::new();
         for batch in batches {
             if !lanes.contains(&batch.lane) {
                 lanes.push(batch.lane.clone());
@@ -259,14 +261,19 @@ impl<'c> Places<'c> {
         }
         let Context { gates, stop, .. } = self.context;
         let entered = gates.enter_all(&lanes, &self.ca, &self.trials, DNS_PLACE_WAIT, stop);
-        entered.map_err(|(lane, barred)| Failed::barred(lane, barred))
+        entered.map_err(|(lane, barred)| AttemptError::barred(lane, barred))
     }
 
     /// Adds the values of all batches; those with a host that vanishes while they are there come last.
     ///
     /// # Errors
     /// What each server that was tried said.
-    pub fn publish(&self, batches: &mut [Batch], permits: &[Permit<'_>], wanted: &Wanted) -> Result<(), Failed> {
+    pub fn publish(
+        &self,
+        batches: &mut [ZoneUpdate],
+        permits: &[CircuitSlot<'_>],
+        wanted: &CertificateSpec,
+    ) -> Result<(), AttemptError> {
         let settings = &wanted.entry.dns;
         for batch in batches.iter_mut() {
             let hosts = std::mem::take(&mut batch.hosts);
@@ -297,13 +304,13 @@ impl<'c> Places<'c> {
     /// does not answer or is not primary: the key's signature goes to no more servers than needed.
     fn add(
         &self,
-        batch: &mut Batch,
-        permits: &[Permit<'_>],
+        batch: &mut ZoneUpdate,
+        permits: &[CircuitSlot<'_>],
         settings: &DnsSettings,
         in_use: &[DnsName],
-    ) -> Result<(), NotAdded> {
-        self.context.lead.check().map_err(|failed| NotAdded { is_unused_name: false, failed })?;
-        let Published { zone, values, .. } = &batch.published;
+    ) -> Result<(), AddError> {
+        self.context.lead.check().map_err(|failed| AddError { is_unused_name: false, failed })?;
+        let Presented { zone, values, .. } = &batch.published;
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
         let done =
             send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
@@ -315,16 +322,16 @@ impl<'c> Places<'c> {
                 batch.used = Some(key);
                 Ok(())
             }
-            Err(NotDone { unused_name: true, said, .. }) => {
-                let failed = Failed::new(Stage::Publish, Severity::Transient, said);
-                Err(NotAdded { is_unused_name: !in_use.is_empty(), failed })
+            Err(UpdateOutcome { unused_name: true, said, .. }) => {
+                let failed = AttemptError::new(Stage::Publish, RetryClass::Transient, said);
+                Err(AddError { is_unused_name: !in_use.is_empty(), failed })
             }
             Err(not_done) if batch.moves(&self.context.dns, &not_done) => self.add(batch, permits, settings, in_use),
-            Err(NotDone { said, .. }) => {
+            Err(UpdateOutcome { said, .. }) => {
                 let said = batch.told(&said);
                 let lane = Some(Box::new(batch.lane.clone()));
-                let failed = Failed { lane, ..Failed::new(Stage::Publish, Severity::Transient, said) };
-                Err(NotAdded { is_unused_name: false, failed })
+                let failed = AttemptError { lane, ..AttemptError::new(Stage::Publish, RetryClass::Transient, said) };
+                Err(AddError { is_unused_name: false, failed })
             }
         }
     }
@@ -334,12 +341,17 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// What each server of the first zone that fails shows.
-    pub fn see(&self, batches: &[Batch], permits: Vec<Permit<'_>>, wanted: &Wanted) -> Result<(), Failed> {
+    pub fn see(
+        &self,
+        batches: &[ZoneUpdate],
+        permits: Vec<CircuitSlot<'_>>,
+        wanted: &CertificateSpec,
+    ) -> Result<(), AttemptError> {
         let (settings, secret) = (&wanted.entry.dns, wanted.entry.main_secret());
         // One for all zones: they were published together.
         let deadline = Deadline::after(settings.propagation_timeout);
         for batch in batches {
-            let Published { zone, server, address, values, .. } = &batch.published;
+            let Presented { zone, server, address, values, .. } = &batch.published;
             let Context { dns: client, resolver, stop, .. } = self.context;
             let primary = Server { label: server.clone(), address: *address };
             let Some(key) = &batch.used else { continue };
@@ -366,7 +378,10 @@ impl<'c> Places<'c> {
                         "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {not_seen}"
                     );
                     let lane = Some(Box::new(batch.lane.clone()));
-                    return Err(Failed { lane, ..Failed::new(Stage::Propagation, Severity::Transient, sentence) });
+                    return Err(AttemptError {
+                        lane,
+                        ..AttemptError::new(Stage::Propagation, RetryClass::Transient, sentence)
+                    });
                 }
             }
         }
@@ -378,8 +393,8 @@ impl<'c> Places<'c> {
 }
 
 /// Why values were not added.
-struct NotAdded {
+struct AddError {
     /// A name that had to be in use is not.
     is_unused_name: bool,
-    failed: Failed,
+    failed: AttemptError,
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::account::Office;
+use super::account::AccountStore;
 use super::claim::Claim;
 use super::dns_update::withdraw_each;
-use super::dns01::{Batch, Places};
-use super::validation::Unproved;
-use super::{Context, Failed, check_gate, of_acme};
+use super::dns01::{Places, ZoneUpdate};
+use super::validation::ValidationFailure;
+use super::{AttemptError, Context, check_gate, of_acme};
 use crate::acme::challenge::{Outcome, Trial, of_authorization};
 use crate::acme::client::{Account, Answer, Client};
 use crate::acme::error::AcmeError;
@@ -20,12 +20,12 @@ use crate::base::name::Domain;
 use crate::base::sanitize::one_line;
 use crate::base::time;
 use crate::cert::key::CertificateKey;
-use crate::policy::backoff::{Severity, Stage};
-use crate::record::{Body, InFlight, Published};
-use crate::sources::Wanted;
+use crate::policy::backoff::{RetryClass, Stage};
+use crate::record::{Body, PendingOrder, Presented};
+use crate::sources::CertificateSpec;
 
 /// An order that is there to be worked on.
-pub(super) struct Started<'c> {
+pub(super) struct OpenOrder<'c> {
     /// The account it belongs to.
     pub(super) account: Arc<Account>,
     /// Its URL.
@@ -55,21 +55,21 @@ struct Resumed {
 pub(super) struct Run<'a> {
     pub(super) context: &'a Context,
     pub(super) ca: &'a Client,
-    pub(super) wanted: &'a Wanted,
+    pub(super) wanted: &'a CertificateSpec,
     pub(super) names: &'a [Domain],
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, Failed> {
+    pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, AttemptError> {
         self.context.accounts.get(self.office(), &self.context.limits, self.wanted, again, &self.context.stop)
     }
 
-    pub(super) fn office(&self) -> Office<'a> {
+    pub(super) fn office(&self) -> AccountStore<'a> {
         let Context { store, namespace, .. } = self.context;
-        Office { store, ca: self.ca, own_namespace: namespace }
+        AccountStore { store, ca: self.ca, own_namespace: namespace }
     }
 
-    fn places(&self) -> Result<Places<'a>, Failed> {
+    fn places(&self) -> Result<Places<'a>, AttemptError> {
         Places::find(self.context, self.wanted, self.names)
     }
 
@@ -80,9 +80,9 @@ impl<'a> Run<'a> {
         claim: &mut Claim<'_>,
         reuse: Option<CertificateKey>,
         places: Option<Places<'a>>,
-    ) -> Result<Started<'a>, Failed> {
+    ) -> Result<OpenOrder<'a>, AttemptError> {
         if let Some(Resumed { url, answer, authorizations }) = self.resume(&account, claim)? {
-            return Ok(Started { account, url, answer, authorizations, places });
+            return Ok(OpenOrder { account, url, answer, authorizations, places });
         }
         // It may have been closed before this process began.
         check_gate(self.context, self.office(), self.wanted, self.names)?;
@@ -95,24 +95,24 @@ impl<'a> Run<'a> {
         let key = match reuse {
             Some(key) => key,
             None => CertificateKey::generate(self.wanted.entry.key_type)
-                .map_err(|e| Failed::new(Stage::Order, Severity::Transient, e))?,
+                .map_err(|e| AttemptError::new(Stage::Order, RetryClass::Transient, e))?,
         };
         let answer = self.new_order(&mut account, &claim.record.body)?;
         if !is_for(&answer.body, self.names) {
             let error = "the CA's order is not for the names that were asked for".to_owned();
-            return Err(Failed::new(Stage::Order, Severity::Transient, error));
+            return Err(AttemptError::new(Stage::Order, RetryClass::Transient, error));
         }
         let url = answer.location.clone().unwrap_or_default();
         event!(debug, "ordered", secret = self.wanted.entry.main_secret(), order = url);
         claim.record.next_key = Some(key.pem());
         let flight = self.flight(claim);
         (flight.order, flight.counted, flight.account) = (Some(url.clone()), false, Some(account.url.clone()));
-        Ok(Started { account, url, answer, authorizations: None, places })
+        Ok(OpenOrder { account, url, answer, authorizations: None, places })
     }
 
     /// Makes an order: once more when the CA has forgotten the account, and once more without `replaces` when it is for that reason
     /// that the CA may have refused it (RFC 9773 section 5).
-    fn new_order(&self, account: &mut Arc<Account>, body: &Body) -> Result<Answer<Order>, Failed> {
+    fn new_order(&self, account: &mut Arc<Account>, body: &Body) -> Result<Answer<Order>, AttemptError> {
         let replaces = body
             .stored
             .as_ref()
@@ -136,11 +136,11 @@ impl<'a> Run<'a> {
                     wish.replaces = None;
                 }
                 Err(e) if e.word() == Some("unauthorized") => {
-                    let Failed { error, .. } = of_acme(Stage::Order, &e);
+                    let AttemptError { error, .. } = of_acme(Stage::Order, &e);
                     let at = self.office().reference(self.wanted);
                     let hint = "if the account was deactivated, delete that Secret to have another one";
                     let error = format!("{error} (the account {} in the Secret {at}; {hint})", account.url);
-                    return Err(Failed { error, ..of_acme(Stage::Order, &e) });
+                    return Err(AttemptError { error, ..of_acme(Stage::Order, &e) });
                 }
                 other => return other.map_err(|e| of_acme(Stage::Order, &e)),
             }
@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
     }
 
     /// A profile that the CA does not offer costs no order.
-    fn check_profile(&self) -> Result<(), Failed> {
+    fn check_profile(&self) -> Result<(), AttemptError> {
         let Some(profile) = self.wanted.profile() else { return Ok(()) };
         let directory = self.ca.directory().map_err(|e| of_acme(Stage::Order, &e))?;
         let profiles = &directory.meta.profiles;
@@ -158,11 +158,11 @@ impl<'a> Run<'a> {
         let offered = profiles.keys().take(PROFILES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
         let offered = if offered.is_empty() { "none".to_owned() } else { offered };
         let error = format!("the CA {} has no profile {profile:?}; it offers {offered}", self.ca.directory_url());
-        Err(Failed::new(Stage::Order, Severity::Policy, error))
+        Err(AttemptError::new(Stage::Order, RetryClass::Policy, error))
     }
 
     /// Continues the order in flight, when there is one for the same names, directory and key type, and the CA still knows it.
-    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<Resumed>, Failed> {
+    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<Resumed>, AttemptError> {
         let Some(flight) = &claim.record.body.in_flight else {
             return Ok(None);
         };
@@ -212,8 +212,12 @@ impl<'a> Run<'a> {
     }
 
     /// Publishes the values of every pending authorization, waits until they are seen, has the CA look, withdraws them.
-    pub(super) fn prove(&self, started: &mut Started<'a>, claim: &mut Claim<'_>) -> Result<Answer<Order>, Failed> {
-        let Started { account, url, answer, authorizations, places } = started;
+    pub(super) fn prove(
+        &self,
+        started: &mut OpenOrder<'a>,
+        claim: &mut Claim<'_>,
+    ) -> Result<Answer<Order>, AttemptError> {
+        let OpenOrder { account, url, answer, authorizations, places } = started;
         let authorizations = match authorizations.take() {
             Some(read) => read,
             None => self.authorizations(account, &answer.body).map_err(|e| of_acme(Stage::Order, &e))?,
@@ -227,7 +231,7 @@ impl<'a> Run<'a> {
                 claim.record.body.in_flight = None;
                 let name = one_line(&authorization.name());
                 let error = format!("the CA's order has an authorization for {name} that is over already");
-                return Err(Failed::new(Stage::Order, Severity::Validation, error));
+                return Err(AttemptError::new(Stage::Order, RetryClass::Validation, error));
             }
             let (name, token, challenge) = dns01(authorization, self.names)?;
             values.push((name.clone(), account.key.dns01_value(token)));
@@ -244,8 +248,8 @@ impl<'a> Run<'a> {
         let published = places.publish(&mut batches, &permits, self.wanted);
         if published.is_err() {
             // What was refused is not there to be withdrawn.
-            let same = |b: &Batch, p: &Published| (&b.published.key, &b.published.values) == (&p.key, &p.values);
-            let refused = |p: &Published| batches.iter().any(|b| same(b, p) && !b.may_be_there);
+            let same = |b: &ZoneUpdate, p: &Presented| (&b.published.key, &b.published.values) == (&p.key, &p.values);
+            let refused = |p: &Presented| batches.iter().any(|b| same(b, p) && !b.may_be_there);
             self.flight(claim).published.retain(|p| !refused(p));
         }
         let noted = published.and_then(|()| self.note_servers(claim, &batches));
@@ -259,8 +263,8 @@ impl<'a> Run<'a> {
         // known to have left `pending`, or a challenge to have been refused, the values stay, and the next attempt goes on.
         let answer = match self.validate(account, url, trials) {
             Ok(answer) => answer,
-            Err(Unproved::Unknown(failed)) => return Err(failed),
-            Err(Unproved::Refused { failed, is_over }) => {
+            Err(ValidationFailure::Unknown(failed)) => return Err(failed),
+            Err(ValidationFailure::Refused { failed, is_over }) => {
                 self.withdraw_all(claim);
                 if is_over {
                     claim.record.body.in_flight = None;
@@ -279,7 +283,7 @@ impl<'a> Run<'a> {
     }
 
     /// Everything that is about to be published, with the order and the key, before any of it is.
-    fn remember(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
+    fn remember(&self, claim: &mut Claim<'_>, batches: &[ZoneUpdate]) -> Result<(), AttemptError> {
         let now = time::now();
         let flight = self.flight(claim);
         for batch in batches.iter().filter(|b| !b.published.values.is_empty()) {
@@ -294,10 +298,10 @@ impl<'a> Run<'a> {
     /// Which server took each batch in which zone, in the order in which they were published. It stands for its zone: what is withdrawn
     /// there is gone, and the server that was tried first may be dark or a secondary. Written only when another one took a batch than the one
     /// that the record names already.
-    fn note_servers(&self, claim: &mut Claim<'_>, batches: &[Batch]) -> Result<(), Failed> {
+    fn note_servers(&self, claim: &mut Claim<'_>, batches: &[ZoneUpdate]) -> Result<(), AttemptError> {
         let published = &mut self.flight(claim).published;
         let moved = batches.iter().any(|batch| !published.contains(&batch.published));
-        for Batch { published: taken, .. } in batches {
+        for ZoneUpdate { published: taken, .. } in batches {
             published.retain(|p| (&p.key, &p.values) != (&taken.key, &taken.values));
             published.push(taken.clone());
         }
@@ -314,9 +318,9 @@ impl<'a> Run<'a> {
         claim.record.body.leftovers.extend(left);
     }
 
-    fn flight<'c>(&self, claim: &'c mut Claim<'_>) -> &'c mut InFlight {
+    fn flight<'c>(&self, claim: &'c mut Claim<'_>) -> &'c mut PendingOrder {
         let (holder, way) = (&self.context.holder, (self.wanted.entry.key_type, self.wanted.profile()));
-        let new = || Box::new(InFlight::new(holder, time::now(), self.names, self.ca.directory_url(), way));
+        let new = || Box::new(PendingOrder::new(holder, time::now(), self.names, self.ca.directory_url(), way));
         claim.record.body.in_flight.get_or_insert_with(new)
     }
 }
@@ -355,8 +359,8 @@ fn same_names(order: &Order, names: &[Domain]) -> bool {
 }
 
 /// The name, the token and the URL of the dns-01 challenge of an authorization.
-fn dns01<'a>(authorization: &'a Authorization, names: &[Domain]) -> Result<(Domain, &'a str, &'a str), Failed> {
-    let failed = |error| Failed::new(Stage::Order, Severity::Policy, error);
+fn dns01<'a>(authorization: &'a Authorization, names: &[Domain]) -> Result<(Domain, &'a str, &'a str), AttemptError> {
+    let failed = |error| AttemptError::new(Stage::Order, RetryClass::Policy, error);
     let text = one_line(&authorization.name());
     let name = names.iter().find(|n| n.to_string() == text).cloned();
     let name =

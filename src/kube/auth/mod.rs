@@ -8,16 +8,16 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::config::{Access, Pem, Token};
-use super::exec::Answers;
+use super::config::{ClusterConfig, Pem, Token};
+use super::exec::ExecCache;
 use crate::base::limits::{CREDENTIAL_WAIT, TOKEN_KEPT};
 use crate::base::log::event;
 use crate::base::secret::Secret;
-use crate::base::shutdown::Stop;
-use crate::base::single_flight::Turns;
+use crate::base::shutdown::Shutdown;
+use crate::base::single_flight::SingleFlight;
 use crate::base::time::Stopwatch;
 use crate::http::Http;
-use crate::http::tls::Trust;
+use crate::http::tls::TlsTrust;
 
 /// What one request is sent with.
 #[derive(Clone, Debug)]
@@ -43,22 +43,22 @@ pub enum Why {
 
 /// The way to one API server.
 #[derive(Debug)]
-pub struct Session {
-    access: Access,
+pub struct Authenticator {
+    access: ClusterConfig,
     /// How long files are used before they are read again.
     kept: Duration,
     /// The lock guards what is known only. Who finds out more has its turn, takes the state out, and puts it back.
     state: Mutex<State>,
-    turns: Turns<()>,
+    turns: SingleFlight<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     files: Files,
     read: Option<Stopwatch>,
-    answers: Answers,
+    answers: ExecCache,
     /// Of what `pass` was made, or could not be.
-    trust: Trust,
+    trust: TlsTrust,
     pass: Option<Pass>,
     /// What was wrong when it was looked last.
     told: Option<String>,
@@ -72,16 +72,16 @@ struct Files {
     token: Option<Secret<String>>,
 }
 
-impl Session {
+impl Authenticator {
     /// A session for what `access` describes. Plugins are not run yet.
     ///
     /// # Errors
     /// What is wrong with the files, the certificates or the proxy.
-    pub fn new(access: Access) -> Result<Session, String> {
-        Session::keeping(access, TOKEN_KEPT)
+    pub fn new(access: ClusterConfig) -> Result<Authenticator, String> {
+        Authenticator::keeping(access, TOKEN_KEPT)
     }
 
-    fn keeping(access: Access, kept: Duration) -> Result<Session, String> {
+    fn keeping(access: ClusterConfig, kept: Duration) -> Result<Authenticator, String> {
         let mut state = State::default();
         state.files.read(&access)?;
         state.read = Some(Stopwatch::start());
@@ -95,7 +95,7 @@ impl Session {
                         give certificate-authority instead"
             );
         }
-        Ok(Session { access, kept, state: Mutex::new(state), turns: Turns::default() })
+        Ok(Authenticator { access, kept, state: Mutex::new(state), turns: SingleFlight::default() })
     }
 
     /// The server's URL.
@@ -113,7 +113,7 @@ impl Session {
     /// # Errors
     /// One sentence, when a plugin gives nothing or what there is can not be used.
     pub fn pass(&self, why: Why) -> Result<Pass, String> {
-        let turn = self.turns.take(&(), CREDENTIAL_WAIT, &Stop::new());
+        let turn = self.turns.take(&(), CREDENTIAL_WAIT, &Shutdown::new());
         let _turn = turn.ok_or("another request waits for the exec plugin, and for too long")?;
         let mut state = std::mem::take(&mut *self.state());
         let pass = self.find_out(&mut state, why);
@@ -176,8 +176,8 @@ impl Session {
     }
 }
 
-fn trust(access: &Access, files: &Files, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> Trust {
-    Trust {
+fn trust(access: &ClusterConfig, files: &Files, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> TlsTrust {
+    TlsTrust {
         // Without an authority of its own the cluster's certificate is from a public CA.
         public_roots: access.checks.authority.is_none(),
         roots_pem: files.authority.clone(),
@@ -187,7 +187,7 @@ fn trust(access: &Access, files: &Files, client: Option<(Vec<u8>, Secret<Vec<u8>
     }
 }
 
-fn proxy(access: &Access) -> Option<&str> {
+fn proxy(access: &ClusterConfig) -> Option<&str> {
     access.proxy.as_ref().map(|proxy| proxy.expose().as_str())
 }
 
@@ -206,7 +206,7 @@ fn tell_once(told: &mut Option<String>, outcome: Result<(), String>) {
 
 impl Files {
     /// Reads all files anew. What can not be read stays as it was; the first such is told.
-    fn read(&mut self, access: &Access) -> Result<(), String> {
+    fn read(&mut self, access: &ClusterConfig) -> Result<(), String> {
         let authority = access.checks.authority.as_ref().map(contents).transpose();
         let client = access.identity.client.as_ref();
         let client = client

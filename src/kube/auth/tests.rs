@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::kube::config::{Checks, Identity};
+use crate::kube::config::{Identity, TlsConfig};
 
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("notariat-session-{name}-{}", std::process::id()));
@@ -16,11 +16,11 @@ fn ca() -> String {
     rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap().cert.pem()
 }
 
-fn access(folder: &Path) -> Access {
+fn access(folder: &Path) -> ClusterConfig {
     let authority = Some(Pem::File("certificate-authority", folder.join("ca.crt")));
-    Access {
+    ClusterConfig {
         server: "https://127.0.0.1:9".to_owned(),
-        checks: Checks { authority, ..Checks::default() },
+        checks: TlsConfig { authority, ..TlsConfig::default() },
         proxy: None,
         identity: Identity { token: Token::File(folder.join("token")), ..Identity::default() },
         impersonation: Vec::new(),
@@ -35,7 +35,7 @@ fn bearer(pass: &Pass) -> &str {
 #[test]
 fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
     let folder = folder("token", &[("token", "one\n"), ("ca.crt", &ca())]);
-    let session = Session::new(access(&folder)).unwrap();
+    let session = Authenticator::new(access(&folder)).unwrap();
     let first = session.pass(Why::Asked).unwrap();
     assert_eq!(bearer(&first), "one");
     assert_eq!(session.pass(Why::Rejected(first.number)).unwrap().number, first.number, "nothing to try again with");
@@ -54,7 +54,7 @@ fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
 #[test]
 fn files_are_read_again_when_their_time_is_over() {
     let folder = folder("time", &[("token", "one"), ("ca.crt", &ca())]);
-    let session = Session::keeping(access(&folder), Duration::ZERO).unwrap();
+    let session = Authenticator::keeping(access(&folder), Duration::ZERO).unwrap();
     let number = || session.pass(Why::Asked).unwrap().number;
     let first = number();
     assert_eq!(number(), first, "what is the same is no change");
@@ -75,7 +75,7 @@ fn files_are_read_again_when_their_time_is_over() {
 fn what_is_missing_at_the_start_is_named() {
     let folder = folder("start", &[]);
     let error = |part: &str| {
-        let error = Session::new(access(&folder)).map(|_| ()).unwrap_err();
+        let error = Authenticator::new(access(&folder)).map(|_| ()).unwrap_err();
         assert!(error.contains(part), "{error}");
     };
     error("certificate-authority ");
@@ -86,7 +86,7 @@ fn what_is_missing_at_the_start_is_named() {
     std::fs::write(folder.join("ca.crt"), ca()).unwrap();
     let mut access = access(&folder);
     access.proxy = Some(Secret::new("http://u:hunter2@ a".to_owned()));
-    let error = Session::new(access).map(|_| ()).unwrap_err();
+    let error = Authenticator::new(access).map(|_| ()).unwrap_err();
     assert!(error.contains("the proxy: ") && !error.contains("hunter2"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }

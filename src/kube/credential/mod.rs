@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::config::{Access, Plugin};
+use super::config::{ClusterConfig, ExecConfig};
 use crate::base::secret::Secret;
 use crate::base::time::Time;
 
@@ -88,7 +88,7 @@ pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
 }
 
 /// The value of `KUBERNETES_EXEC_INFO`. `authority` is the cluster's CA in PEM.
-pub fn info(plugin: &Plugin, access: &Access, authority: &[u8]) -> String {
+pub fn info(plugin: &ExecConfig, access: &ClusterConfig, authority: &[u8]) -> String {
     let mut spec = json!({"interactive": false});
     if let Some(config) = &plugin.cluster {
         let mut cluster = json!({"server": access.server});

@@ -1,12 +1,12 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::kube::config::{Checks, Identity};
+use crate::kube::config::{Identity, TlsConfig};
 
 const V1: &str = "client.authentication.k8s.io/v1";
 
-fn plugin() -> Plugin {
-    Plugin {
+fn plugin() -> ExecConfig {
+    ExecConfig {
         version: V1.to_owned(),
         command: PathBuf::from("p"),
         arguments: Vec::new(),
@@ -55,9 +55,9 @@ fn an_answer_that_can_not_be_used_is_told_without_a_word_of_it() {
 #[test]
 fn the_plugin_is_told_of_the_cluster_only_where_that_is_wanted() {
     let mut plugin = plugin();
-    let access = Access {
+    let access = ClusterConfig {
         server: "https://s".to_owned(),
-        checks: Checks { authority: None, name: Some("n".to_owned()), skipped: false },
+        checks: TlsConfig { authority: None, name: Some("n".to_owned()), skipped: false },
         proxy: Some(Secret::new("http://p:1".to_owned())),
         identity: Identity::default(),
         impersonation: Vec::new(),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::config::{Access, Checks, Identity, Pem, Plugin, Token};
+use super::config::{ClusterConfig, ExecConfig, Identity, Pem, TlsConfig, Token};
 use crate::base::sanitize::{CREDENTIALS, has_credentials, percent_encoded};
 use crate::base::secret::Secret;
 
@@ -108,7 +108,7 @@ struct Context {
 ///
 /// # Errors
 /// One sentence that names the file and the field. Never holds a token, a key or another value that may be secret.
-pub fn read(files: &[(PathBuf, String)]) -> Result<Access, String> {
+pub fn read(files: &[(PathBuf, String)]) -> Result<ClusterConfig, String> {
     let all = files.iter().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>().join(":");
     let whole = |e: String| format!("kubeconfig {all}: {e}");
     let mut parsed = Vec::new();
@@ -135,7 +135,7 @@ pub fn read(files: &[(PathBuf, String)]) -> Result<Access, String> {
     let identity = identity(user, cluster, folder(user_path)).map_err(|e| named(user_path, e))?;
     let impersonation = impersonation(user).map_err(|e| named(user_path, e))?;
     let namespace = context.namespace.clone().filter(|n| !n.is_empty());
-    Ok(Access { server, checks, proxy, identity, impersonation, namespace })
+    Ok(ClusterConfig { server, checks, proxy, identity, impersonation, namespace })
 }
 
 fn folder(path: &Path) -> &Path {
@@ -161,7 +161,7 @@ fn find<'a, T>(
 }
 
 /// The server, how it is checked, and the proxy on the way.
-fn way(cluster: &Cluster, folder: &Path) -> Result<(String, Checks, Option<Secret<String>>), String> {
+fn way(cluster: &Cluster, folder: &Path) -> Result<(String, TlsConfig, Option<Secret<String>>), String> {
     let server = cluster.server.as_deref().map(|s| s.trim_end_matches('/')).filter(|s| s.starts_with("https://"));
     let server = server.ok_or("its cluster has no server that begins with https://")?.to_owned();
     if has_credentials(&server) {
@@ -182,7 +182,7 @@ fn way(cluster: &Cluster, folder: &Path) -> Result<(String, Checks, Option<Secre
         return Err("its cluster has a proxy-url that is not http://HOST:PORT: others are not supported".to_owned());
     }
     let name = cluster.tls_server_name.clone().filter(|name| !name.is_empty());
-    Ok((server, Checks { authority, name, skipped }, proxy.map(with_password)))
+    Ok((server, TlsConfig { authority, name, skipped }, proxy.map(with_password)))
 }
 
 /// The URL of a proxy. Its host stands in many sentences, so that only its password is known as a secret.
@@ -236,7 +236,7 @@ fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, S
     Ok(Identity { token, client, plugin })
 }
 
-fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<Plugin, String> {
+fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<ExecConfig, String> {
     let version = exec.api_version.clone().unwrap_or_default();
     if !["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"].contains(&version.as_str()) {
         return Err(format!(
@@ -261,7 +261,7 @@ fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<Plugin, Strin
         extension.and_then(|e| e.extension.clone()).unwrap_or_default()
     });
     let arguments = exec.args.clone().unwrap_or_default();
-    Ok(Plugin { version, command, arguments, environment, hint: exec.install_hint.clone(), cluster })
+    Ok(ExecConfig { version, command, arguments, environment, hint: exec.install_hint.clone(), cluster })
 }
 
 /// The headers of `as` and its companions.

@@ -12,7 +12,7 @@ const EXEC: &str = "exec: {apiVersion: client.authentication.k8s.io/v1, command:
                     env: [{name: N, value: hunter2}], interactiveMode: IfAvailable, installHint: get it, \
                     provideClusterInfo: true}";
 
-fn one(text: &str) -> Result<Access, String> {
+fn one(text: &str) -> Result<ClusterConfig, String> {
     read(&[(PathBuf::from("/f/config"), text.to_owned())])
 }
 
@@ -66,7 +66,7 @@ users: [{name: u, user: {token: hunter2}}, {name: v, user: {tokenFile: token}}]
     let list = |texts: &[(&str, &str)]| {
         read(&texts.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect::<Vec<_>>())
     };
-    let token = |access: &Access| match &access.identity.token {
+    let token = |access: &ClusterConfig| match &access.identity.token {
         Token::File(path) => path.display().to_string(),
         other => format!("{other:?}"),
     };

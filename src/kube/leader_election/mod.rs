@@ -22,7 +22,7 @@ use crate::base::time::Time;
 
 /// One replica's part in an election. `now` is always the time since one start, on a monotonic clock.
 #[derive(Debug)]
-pub struct Election {
+pub struct LeaderElection {
     at: ObjectRef,
     identity: String,
     seen: Option<Seen>,
@@ -53,10 +53,10 @@ pub enum Next {
     Rest,
 }
 
-impl Election {
+impl LeaderElection {
     /// A candidate for the Lease `at`. No other process ever has the same `identity`.
-    pub fn new(at: ObjectRef, identity: String) -> Election {
-        Election { at, identity, seen: None, held: None }
+    pub fn new(at: ObjectRef, identity: String) -> LeaderElection {
+        LeaderElection { at, identity, seen: None, held: None }
     }
 
     /// Until when we lead; `None` when we do not.
@@ -160,7 +160,7 @@ impl Election {
     }
 }
 
-/// What follows where requests for the Lease fail. `now` is the time of [`Election`].
+/// What follows where requests for the Lease fail. `now` is the time of [`LeaderElection`].
 ///
 /// A refusal is believed after [`REFUSAL_DOUBTED`]: an API server that has just started refuses everything until it has read its Roles.
 /// Then the replica works without the Lease, kept apart from others by the claims in the records, and tries the Lease again.

@@ -10,8 +10,8 @@ fn at() -> ObjectRef {
     ObjectRef::new("team", "notariat")
 }
 
-fn election() -> Election {
-    Election::new(at(), "me".to_owned())
+fn election() -> LeaderElection {
+    LeaderElection::new(at(), "me".to_owned())
 }
 
 fn lease(version: u32, holder: &str, duration: i64) -> Value {
@@ -30,7 +30,7 @@ fn stored(next: Next, version: u32) -> Value {
 }
 
 /// One that leads since 100 s by version 7.
-fn leader() -> Election {
+fn leader() -> LeaderElection {
     let mut election = election();
     let mine = stored(election.read(None, secs(100), WALL), 7);
     election.wrote(mine, secs(100), secs(101));
@@ -137,7 +137,7 @@ fn a_deleted_lease_is_made_again_by_who_leads_and_left_to_it_by_the_others() {
     assert!(again["metadata"].get("resourceVersion").is_none() && again["spec"]["leaseTransitions"] == 0, "{again}");
     assert_eq!(election.leads_until(), Some(secs(140)));
 
-    let mut other = Election::new(at(), "other".to_owned());
+    let mut other = LeaderElection::new(at(), "other".to_owned());
     assert_eq!(other.read(Some(lease(7, "me", 60)), secs(5), WALL), Next::Rest);
     // It was not looked at for long, and its holder may have renewed it just before.
     assert_eq!(other.read(None, secs(900), WALL), Next::Rest);
@@ -212,7 +212,7 @@ impl Server {
 
 /// A replica whose clocks are its own: the monotonic one began some time before, the wall clock is hours off.
 struct Replica {
-    election: Election,
+    election: LeaderElection,
     started: Duration,
     wall: i64,
     /// The second of the next round; it may be late by any time.
@@ -255,7 +255,7 @@ fn replicas_with_clocks_hours_apart_that_stall_and_lose_answers_never_lead_toget
             state
         };
         let replica = |name: &str, started, wall| Replica {
-            election: Election::new(at(), name.to_owned()),
+            election: LeaderElection::new(at(), name.to_owned()),
             started: secs(started),
             wall,
             next: 0,

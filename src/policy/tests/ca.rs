@@ -31,7 +31,7 @@ fn the_window_of_the_ca_moves_the_renewal_and_one_in_the_past_is_a_revocation() 
 
 #[test]
 fn a_profile_counts_only_for_what_we_ordered() {
-    let ordered = |profile: Option<&str>| world().with(|p| p.profile = profile.map(Word::from));
+    let ordered = |profile: Option<&str>| world().with(|p| p.profile = profile.map(SharedStr::from));
     for (held, wanted, expected) in [
         (None, None, "Keep"),
         (Some("short"), Some("short"), "Keep"),
@@ -52,8 +52,8 @@ fn closed() -> Option<Closed> {
 
 #[test]
 fn a_closed_gate_makes_orders_wait_and_restores_not() {
-    let missing = World { held: vec![Held::Missing], copy: None, closed: closed(), ..world() };
-    let Decision::Wait { waiting: Waiting::RateLimited, until, finding } = missing.decide().decision else {
+    let missing = World { held: vec![SecretState::Missing], copy: None, closed: closed(), ..world() };
+    let Decision::Wait { waiting: WaitReason::RateLimited, until, finding } = missing.decide().decision else {
         panic!("{}", missing.word())
     };
     assert_eq!(until, NOW + DAY);
@@ -111,10 +111,10 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
 fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     let holds = |serial: &str, left_days, owner: Owner, directory: Option<&str>| {
         let mut present = present(Pair::Sound(facts(&["a.test"], 10, left_days, serial).into()));
-        (present.owner, present.directory) = (owner, directory.map(Word::from));
-        Held::Present(Box::new(present))
+        (present.owner, present.directory) = (owner, directory.map(SharedStr::from));
+        SecretState::Present(Box::new(present))
     };
-    let both = |a: Held, b: Held| World {
+    let both = |a: SecretState, b: SecretState| World {
         entry: entry("{secret: [web, b/web], domains: [a.test]}"),
         held: vec![a, b],
         record: Body::default(),
@@ -137,6 +137,6 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
 
     let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "07").into()));
     asked.revocation_asked = Some("superseded".to_owned());
-    let one_asks = both(ours(), Held::Present(Box::new(asked)));
+    let one_asks = both(ours(), SecretState::Present(Box::new(asked)));
     assert_eq!(one_asks.word(), "Issue Revoked", "asked for at one of them, it is for both");
 }

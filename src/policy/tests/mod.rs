@@ -2,12 +2,12 @@ mod ca;
 
 use super::*;
 use crate::base::name::Domain;
-use crate::cert::facts::{Facts, sha256};
+use crate::cert::facts::{CertificateFacts, sha256};
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::kube::object::TYPE_TLS;
 use crate::policy::secret_state::{Owner, Present};
-use crate::record::{History, InFlight, Stored};
+use crate::record::{History, Issued, PendingOrder};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -18,9 +18,9 @@ const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 /// A world in which nothing is to be done; each test changes what it is about.
 struct World {
     entry: Entry,
-    held: Vec<Held>,
+    held: Vec<SecretState>,
     record: Body,
-    copy: Option<Facts>,
+    copy: Option<CertificateFacts>,
     directory: Directory,
     orders: Vec<Time>,
     closed: Option<Closed>,
@@ -31,8 +31,8 @@ fn entry(yaml: &str) -> Entry {
     Entry::read(&node::read(yaml).unwrap(), &Namespaces::new("team", &["b".to_owned()])).unwrap()
 }
 
-fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Facts {
-    Facts {
+fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> CertificateFacts {
+    CertificateFacts {
         names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
         not_before: NOW - DAY * age_days,
         not_after: NOW + DAY * left_days,
@@ -62,7 +62,7 @@ fn present(pair: Pair) -> Present {
 fn world() -> World {
     let mut record = Body::default();
     let directory = PEBBLE.into();
-    record.stored = Some(Stored {
+    record.stored = Some(Issued {
         serial: "01".into(),
         at: NOW - DAY,
         directory,
@@ -74,7 +74,7 @@ fn world() -> World {
     let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
     World {
         entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
-        held: vec![Held::Present(Box::new(present(pair)))],
+        held: vec![SecretState::Present(Box::new(present(pair)))],
         record,
         copy: Some(facts(&["a.test", "*.a.test"], 10, 80, "01")),
         directory: Directory::new(PEBBLE, true),
@@ -85,7 +85,7 @@ fn world() -> World {
 }
 
 impl World {
-    fn decide(&self) -> Judgement {
+    fn decide(&self) -> Evaluation {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
         let orders = [(self.directory.url().into(), of_names)].into();
         decide(&Input {
@@ -103,12 +103,12 @@ impl World {
     }
 
     fn with(mut self, change: impl FnOnce(&mut Present)) -> World {
-        let Held::Present(present) = &mut self.held[0] else { panic!("a Secret") };
+        let SecretState::Present(present) = &mut self.held[0] else { panic!("a Secret") };
         change(present);
         self
     }
 
-    fn pair(self, facts: Facts) -> World {
+    fn pair(self, facts: CertificateFacts) -> World {
         self.with(|p| p.pair = Pair::Sound(facts.into()))
     }
 
@@ -134,16 +134,20 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
     let aged = |age, left| facts(&["a.test", "*.a.test"], age, left, "01");
     let rows: Vec<(&str, World, &str)> = vec![
         ("all is well", world(), "Keep"),
-        ("missing, with a copy", World { held: vec![Held::Missing], ..world() }, "Restore SecretMissing Copy"),
-        ("missing, without a copy", World { held: vec![Held::Missing], copy: None, ..world() }, "Issue SecretMissing"),
+        ("missing, with a copy", World { held: vec![SecretState::Missing], ..world() }, "Restore SecretMissing Copy"),
+        (
+            "missing, without a copy",
+            World { held: vec![SecretState::Missing], copy: None, ..world() },
+            "Issue SecretMissing",
+        ),
         (
             "missing, with a copy that expired",
-            World { held: vec![Held::Missing], copy: Some(aged(90, 0)), ..world() },
+            World { held: vec![SecretState::Missing], copy: Some(aged(90, 0)), ..world() },
             "Issue SecretMissing",
         ),
         (
             "missing, with a copy for other names",
-            World { held: vec![Held::Missing], copy: Some(facts(&["b.test"], 1, 89, "01")), ..world() },
+            World { held: vec![SecretState::Missing], copy: Some(facts(&["b.test"], 1, 89, "01")), ..world() },
             "Issue SecretMissing",
         ),
         ("another type", world().with(|p| p.kind = "Opaque".into()), "Refuse WrongType"),
@@ -243,7 +247,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
     }
 }
 
-fn later(seconds: u64) -> Facts {
+fn later(seconds: u64) -> CertificateFacts {
     let mut facts = facts(&["a.test", "*.a.test"], 0, 90, "01");
     facts.not_before = NOW + Duration::from_secs(seconds);
     facts
@@ -255,7 +259,7 @@ fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
     let held = |directory: Option<&str>, issuer: &str, age, left| {
         let mut f = facts(&["a.test", "*.a.test"], age, left, "01");
         f.issuer = issuer.into();
-        let directory = directory.map(Word::from);
+        let directory = directory.map(SharedStr::from);
         world().pair(f).with(|p| p.directory = directory)
     };
     for (what, world, expected) in [
@@ -320,7 +324,7 @@ fn failed(next: Time, inputs: &str) -> Body {
 
 #[test]
 fn after_a_failure_it_waits_until_the_time_comes_or_something_changes() {
-    let missing = |record| World { held: vec![Held::Missing], copy: None, record, ..world() };
+    let missing = |record| World { held: vec![SecretState::Missing], copy: None, record, ..world() };
     let soon = NOW + DAY;
     assert_eq!(missing(failed(soon, "inputs")).word(), "Wait BackingOff SecretMissing");
     assert_eq!(missing(failed(NOW, "inputs")).word(), "Issue SecretMissing");
@@ -335,7 +339,7 @@ fn after_a_failure_it_waits_until_the_time_comes_or_something_changes() {
 fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
     let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
     let expired = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 90, 0, "01"));
-    let Decision::Wait { waiting: Waiting::Capped, until, .. } = expired.decide().decision else {
+    let Decision::Wait { waiting: WaitReason::Capped, until, .. } = expired.decide().decision else {
         panic!("{}", expired.word())
     };
     assert_eq!(until, NOW - DAY * 4 + DAY * 7);
@@ -356,7 +360,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
     ] {
         let mut world = World { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..world() };
         world.entry = entry("{secret: web, domains: ['*.a.test']}");
-        world.record.in_flight = Some(Box::new(InFlight {
+        world.record.in_flight = Some(Box::new(PendingOrder {
             holder: String::new(),
             at: NOW - DAY,
             directory: PEBBLE.to_owned(),
@@ -382,7 +386,7 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
     };
     assert_eq!(broken(vec![NOW - minute, NOW - 2 * minute]).word(), "Restore KeyMismatch Copy");
     let contested = broken(vec![NOW - minute, NOW - 2 * minute, NOW - 3 * minute]);
-    let Decision::Wait { waiting: Waiting::Contested, until, .. } = contested.decide().decision else {
+    let Decision::Wait { waiting: WaitReason::Contested, until, .. } = contested.decide().decision else {
         panic!("{}", contested.word())
     };
     assert_eq!(until, NOW + 19 * minute);
@@ -408,20 +412,22 @@ fn who_wrote_what_is_wrong_is_named() {
 
 #[test]
 fn several_secrets_hold_one_certificate() {
-    let both = |a: Held, b: Held| World {
+    let both = |a: SecretState, b: SecretState| World {
         entry: entry("{secret: [web, b/web], domains: [a.test]}"),
         held: vec![a, b],
         ..world()
     };
-    let holds =
-        |serial, left| Held::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial).into()))));
+    let holds = |serial, left| {
+        SecretState::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial).into()))))
+    };
     let foreign = || {
         let mut p = present(Pair::Sound(facts(&["a.test"], 10, 80, "09").into()));
         p.owner = Owner::Another("x".into());
-        Held::Present(Box::new(p))
+        SecretState::Present(Box::new(p))
     };
     assert_eq!(both(holds("01", 80), holds("01", 80)).word(), "Keep");
-    let Decision::Restore { source, targets, .. } = both(Held::Missing, holds("01", 80)).decide().decision else {
+    let Decision::Restore { source, targets, .. } = both(SecretState::Missing, holds("01", 80)).decide().decision
+    else {
         panic!()
     };
     assert_eq!((source, targets), (Source::Sibling(1), vec![0]));
@@ -431,14 +437,14 @@ fn several_secrets_hold_one_certificate() {
     assert_eq!((source, targets), (Source::Sibling(0), vec![1]), "the one that lasts longer");
     let Decision::Issue { targets, .. } = both(holds("01", 5), holds("01", 5)).decide().decision else { panic!() };
     assert_eq!(targets, [0, 1]);
-    let judgement = both(Held::Missing, foreign()).decide();
+    let judgement = both(SecretState::Missing, foreign()).decide();
     assert_eq!(judgement.refused.len(), 1);
     let Decision::Restore { targets, source: Source::Copy, .. } = judgement.decision else { panic!() };
     assert_eq!(targets, [0], "a Secret that is not ours is left alone, the other served");
     assert_eq!(both(foreign(), foreign()).word(), "Refuse OwnedByAnother");
     let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "01").into()));
     asked.renewal_asked = Some("please".into());
-    let world = both(holds("01", 80), Held::Present(Box::new(asked)));
+    let world = both(holds("01", 80), SecretState::Present(Box::new(asked)));
     assert_eq!(world.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
 }
 

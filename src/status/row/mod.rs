@@ -8,14 +8,14 @@ use crate::base::limits::SHORT_LIVED;
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::sanitize::one_line;
 use crate::base::time::Time;
-use crate::cert::facts::{Facts, Links};
+use crate::cert::facts::{CertificateFacts, Links};
 use crate::policy::backoff::{Stage, attempts_left};
-use crate::policy::ca_limits::{Made, quotas};
+use crate::policy::ca_limits::{OrderLog, quotas};
 use crate::policy::renewal::{Cause, moment};
-use crate::policy::secret_state::{Held, Owner};
-use crate::policy::{Decision, Finding, Judgement, Reason, Waiting};
-use crate::record::{self, Body, Orphaned, Stored};
-use crate::sources::Wanted;
+use crate::policy::secret_state::{Owner, SecretState};
+use crate::policy::{Decision, Evaluation, Reason, Violation, WaitReason};
+use crate::record::{self, Body, Issued, Orphaned};
+use crate::sources::CertificateSpec;
 
 /// The state of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +127,7 @@ pub struct Failure {
 
 /// One certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct CertificateStatus {
     /// The Secrets that hold it; at least one.
     pub secrets: Vec<ObjectRef>,
     /// The names that are wanted.
@@ -154,9 +154,16 @@ pub struct Row {
     pub is_first: bool,
 }
 
-impl Row {
+impl CertificateStatus {
     /// The row of a certificate that was decided about.
-    pub fn of(wanted: &Wanted, held: &[Held], body: &Body, directory: &str, judgement: &Judgement, now: Time) -> Row {
+    pub fn of(
+        wanted: &CertificateSpec,
+        held: &[SecretState],
+        body: &Body,
+        directory: &str,
+        judgement: &Evaluation,
+        now: Time,
+    ) -> CertificateStatus {
         let entry = &wanted.entry;
         let facts = held.iter().filter_map(facts_of).min_by_key(|facts| facts.not_after);
         let (mut state, finding, next_attempt) = match &judgement.decision {
@@ -171,7 +178,8 @@ impl Row {
                 (if is_held { State::Issuing } else { State::Waiting }, Some(finding), None)
             }
         };
-        let serves_some = |facts: &&Facts| now < facts.not_after && entry.domains.iter().any(|name| facts.covers(name));
+        let serves_some =
+            |facts: &&CertificateFacts| now < facts.not_after && entry.domains.iter().any(|name| facts.covers(name));
         let lacks_names = finding.is_some_and(|finding| finding.reason == Reason::NameMissing);
         if state == State::BackingOff && lacks_names && facts.as_ref().is_some_and(serves_some) {
             state = State::Partial;
@@ -181,7 +189,8 @@ impl Row {
         if state == State::Valid && refused.is_some() {
             state = State::Refused;
         }
-        let told = finding.map(Finding::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
+        let told =
+            finding.map(Violation::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
         let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| doubt(at, held)));
         let history = body.history(&entry.order_names(), directory).filter(|h| h.failures > 0 && state != State::Valid);
         let failure = history.map(|h| Failure {
@@ -191,8 +200,8 @@ impl Row {
             at: h.last_attempt,
         });
         let asked = held.iter().any(|held| match held {
-            Held::Present(p) => p.renewal_asked.is_some() || p.revocation_asked.is_some(),
-            Held::Missing => false,
+            SecretState::Present(p) => p.renewal_asked.is_some() || p.revocation_asked.is_some(),
+            SecretState::Missing => false,
         });
         let renewal = facts.filter(|_| state != State::Refused).map(|facts| {
             let window = body.window.as_ref().filter(|w| w.serial == facts.serial);
@@ -204,7 +213,7 @@ impl Row {
             let next = history.next_attempt?.max(next_attempt.unwrap_or(now));
             Some(attempts_left(next, history.severity?, history.failures, short_lived, facts.not_after))
         });
-        Row {
+        CertificateStatus {
             secrets: entry.secrets.clone(),
             names: entry.domains.clone(),
             state,
@@ -221,8 +230,8 @@ impl Row {
     }
 
     /// The row of a certificate of which something could not be read.
-    pub fn unknown(wanted: &Wanted, directory: &str, said: &str) -> Row {
-        Row {
+    pub fn unknown(wanted: &CertificateSpec, directory: &str, said: &str) -> CertificateStatus {
+        CertificateStatus {
             secrets: wanted.entry.secrets.clone(),
             names: wanted.entry.domains.clone(),
             state: State::Unknown,
@@ -248,9 +257,14 @@ impl Row {
     }
 
     /// The row of a certificate whose entry went: its record `at` is not emptied yet. `stored` and `copy` are what that says of it.
-    pub fn orphaned(at: &ObjectRef, orphaned: Orphaned, stored: Option<&Stored>, copy: Option<&Facts>) -> Row {
+    pub fn orphaned(
+        at: &ObjectRef,
+        orphaned: Orphaned,
+        stored: Option<&Issued>,
+        copy: Option<&CertificateFacts>,
+    ) -> CertificateStatus {
         let Orphaned { since, until } = orphaned;
-        Row {
+        CertificateStatus {
             secrets: vec![record::subject(at).unwrap_or_else(|| at.clone())],
             names: copy.map(|facts| facts.names.clone()).unwrap_or_default(),
             state: State::Orphaned,
@@ -280,16 +294,16 @@ impl Row {
     }
 }
 
-fn facts_of(held: &Held) -> Option<&Facts> {
+fn facts_of(held: &SecretState) -> Option<&CertificateFacts> {
     match held {
-        Held::Missing => None,
-        Held::Present(present) => present.pair.facts().map(|facts| &**facts),
+        SecretState::Missing => None,
+        SecretState::Present(present) => present.pair.facts().map(|facts| &**facts),
     }
 }
 
 /// What some clients will not like of a certificate that somebody else stored. Ours is as the CA wants it.
-fn doubt(at: &ObjectRef, held: &Held) -> Option<String> {
-    let Held::Present(present) = held else { return None };
+fn doubt(at: &ObjectRef, held: &SecretState) -> Option<String> {
+    let SecretState::Present(present) = held else { return None };
     let facts = present.pair.facts().filter(|_| present.owner != Owner::Us)?;
     match facts.links {
         Links::Whole => None,
@@ -303,12 +317,12 @@ fn doubt(at: &ObjectRef, held: &Held) -> Option<String> {
     }
 }
 
-fn waits(waiting: Waiting) -> State {
+fn waits(waiting: WaitReason) -> State {
     match waiting {
-        Waiting::BackingOff => State::BackingOff,
-        Waiting::Capped => State::Capped,
-        Waiting::Contested => State::Contested,
-        Waiting::RateLimited => State::RateLimited,
+        WaitReason::BackingOff => State::BackingOff,
+        WaitReason::Capped => State::Capped,
+        WaitReason::Contested => State::Contested,
+        WaitReason::RateLimited => State::RateLimited,
     }
 }
 
@@ -327,12 +341,12 @@ impl Progress {
     /// Of some certificates; `None` when all were there once. `made` are the orders lately made at a directory, `per_day` is its issuer's
     /// quota.
     pub fn of<'m>(
-        rows: &[Row],
-        made: impl Fn(&str) -> Option<&'m Made>,
+        rows: &[CertificateStatus],
+        made: impl Fn(&str) -> Option<&'m OrderLog>,
         per_day: impl Fn(&str) -> Option<u32>,
         now: Time,
     ) -> Option<Progress> {
-        let none = Made::default();
+        let none = OrderLog::default();
         let total =
             rows.iter().filter(|row| !matches!(row.state, State::Refused | State::Orphaned | State::Unknown)).count();
         let mut firsts = std::collections::BTreeMap::<&str, usize>::new();
@@ -379,7 +393,7 @@ impl fmt::Display for Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The certificates, the most urgent first.
-    pub rows: Vec<Row>,
+    pub rows: Vec<CertificateStatus>,
     /// Sentences that concern no row.
     pub notes: Vec<(Kind, String)>,
     /// The first issuance, while it lasts.

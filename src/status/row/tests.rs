@@ -2,24 +2,24 @@ use std::time::Duration;
 
 use super::*;
 use crate::config;
-use crate::policy::backoff::Severity;
+use crate::policy::backoff::RetryClass;
 use crate::policy::secret_state::{Owner, Pair, Present};
 use crate::policy::{Directory, Input, decide};
-use crate::sources::{Wishes, configmap};
+use crate::sources::{Desired, configmap};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 const CA: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-fn wanted(yaml: &str) -> Wanted {
+fn wanted(yaml: &str) -> CertificateSpec {
     let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
-    let mut wishes = Wishes::default();
+    let mut wishes = Desired::default();
     configmap::add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
     (**wishes.wanted.values().next().unwrap()).clone()
 }
 
-fn facts(names: &[&str], from_days: u32, to_days: u32) -> Facts {
-    Facts {
+fn facts(names: &[&str], from_days: u32, to_days: u32) -> CertificateFacts {
+    CertificateFacts {
         names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
         not_before: NOW - DAY * from_days,
         not_after: NOW + DAY * to_days,
@@ -32,7 +32,7 @@ fn facts(names: &[&str], from_days: u32, to_days: u32) -> Facts {
     }
 }
 
-fn present(facts: Facts) -> Present {
+fn present(facts: CertificateFacts) -> Present {
     Present {
         kind: "kubernetes.io/tls".into(),
         owner: Owner::Us,
@@ -46,18 +46,18 @@ fn present(facts: Facts) -> Present {
     }
 }
 
-fn holds(facts: Facts) -> Vec<Held> {
-    vec![Held::Present(Box::new(present(facts)))]
+fn holds(facts: CertificateFacts) -> Vec<SecretState> {
+    vec![SecretState::Present(Box::new(present(facts)))]
 }
 
-fn failed(body: &mut Body, wanted: &Wanted, stage: Stage, severity: Severity) {
+fn failed(body: &mut Body, wanted: &CertificateSpec, stage: Stage, severity: RetryClass) {
     let history = body.history_mut(&wanted.entry.order_names(), CA, NOW - DAY);
     (history.failures, history.stage, history.severity) = (4, Some(stage), Some(severity));
     history.error = Some("no TXT\nrecord".to_owned());
     history.next_attempt = Some(NOW + Duration::from_secs(3600));
 }
 
-fn row(wanted: &Wanted, held: &[Held], body: &Body) -> Row {
+fn row(wanted: &CertificateSpec, held: &[SecretState], body: &Body) -> CertificateStatus {
     let directory = Directory::new(CA, true);
     let judgement = decide(&Input {
         entry: &wanted.entry,
@@ -71,7 +71,7 @@ fn row(wanted: &Wanted, held: &[Held], body: &Body) -> Row {
         closed: None,
         now: NOW,
     });
-    Row::of(wanted, held, body, CA, &judgement, NOW)
+    CertificateStatus::of(wanted, held, body, CA, &judgement, NOW)
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn what_some_clients_will_not_like_is_said_of_what_somebody_else_stored() {
         (Links::Broken, Owner::Nobody, Some("team/web: in `tls.crt` a certificate is followed by another one")),
         (Links::Alone, Owner::Us, None),
     ] {
-        let facts = Facts { links, ..facts(&["a.test"], 10, 80) };
-        let row = row(&both, &[Held::Present(Box::new(Present { owner, ..present(facts) }))], &Body::default());
+        let facts = CertificateFacts { links, ..facts(&["a.test"], 10, 80) };
+        let row = row(&both, &[SecretState::Present(Box::new(Present { owner, ..present(facts) }))], &Body::default());
         assert_eq!((row.state, row.failure.is_none()), (State::Valid, true));
         let found = row.finding.as_deref();
         assert_eq!(found.is_some(), said.is_some(), "{links:?}: {found:?}");
@@ -98,14 +98,14 @@ fn the_state_says_what_was_decided() {
     let both = wanted("- {secret: web, domains: [a.test, b.test]}");
     let (all, some) = (["a.test", "b.test"], ["a.test"]);
     let mut fails = Body::default();
-    failed(&mut fails, &both, Stage::Validation, Severity::Validation);
+    failed(&mut fails, &both, Stage::Validation, RetryClass::Validation);
     let mut under_way = Body::default();
     let way = (both.entry.key_type, None);
-    under_way.in_flight = Some(Box::new(crate::record::InFlight::new("host/1", NOW, &both.entry.domains, CA, way)));
+    under_way.in_flight = Some(Box::new(crate::record::PendingOrder::new("host/1", NOW, &both.entry.domains, CA, way)));
     let mut left = under_way.clone();
     left.in_flight.as_mut().unwrap().holder.clear();
     let none = Body::default();
-    let wrong = vec![Held::Present(Box::new(Present { kind: "Opaque".into(), ..present(facts(&all, 10, 80)) }))];
+    let wrong = vec![SecretState::Present(Box::new(Present { kind: "Opaque".into(), ..present(facts(&all, 10, 80)) }))];
     for (held, body, state) in [
         (holds(facts(&all, 10, 80)), &none, State::Valid),
         (holds(facts(&all, 10, 80)), &fails, State::Valid),
@@ -113,8 +113,8 @@ fn the_state_says_what_was_decided() {
         (holds(facts(&all, 80, 10)), &under_way, State::Issuing),
         (holds(facts(&all, 80, 10)), &left, State::Waiting),
         (holds(facts(&all, 80, 10)), &fails, State::BackingOff),
-        (vec![Held::Missing], &none, State::Waiting),
-        (vec![Held::Missing], &fails, State::BackingOff),
+        (vec![SecretState::Missing], &none, State::Waiting),
+        (vec![SecretState::Missing], &fails, State::BackingOff),
         (holds(facts(&some, 10, 80)), &fails, State::Partial),
         (holds(facts(&some, 80, 10)), &fails, State::Partial),
         (wrong, &none, State::Refused),
@@ -123,7 +123,7 @@ fn the_state_says_what_was_decided() {
     }
     let two = wanted("- {secret: [web, more], domains: [a.test]}");
     let foreign = Present { owner: Owner::Another("cert-manager".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
-    let held = [holds(facts(&["a.test"], 10, 80)), vec![Held::Present(Box::new(foreign))]].concat();
+    let held = [holds(facts(&["a.test"], 10, 80)), vec![SecretState::Present(Box::new(foreign))]].concat();
     let found = row(&two, &held, &none);
     assert_eq!(found.state, State::Refused, "one of two is left alone");
     assert!(found.finding.unwrap().starts_with("team/more: OwnedByAnother"));
@@ -152,16 +152,16 @@ fn why_it_is_renewed_then() {
         assert_eq!(row(wanted, &held, body).renewal.unwrap().1, why);
     }
     let asked = Present { renewal_asked: Some("now".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
-    let found = row(&web, &[Held::Present(Box::new(asked))], &none);
+    let found = row(&web, &[SecretState::Present(Box::new(asked))], &none);
     assert_eq!((found.renewal, found.state), (Some((NOW, Why::Asked)), State::Waiting));
-    assert_eq!(row(&web, &[Held::Missing], &none).renewal, None);
+    assert_eq!(row(&web, &[SecretState::Missing], &none).renewal, None);
 }
 
 #[test]
 fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
     let web = wanted("- {secret: web, domains: [a.test]}");
     let mut body = Body::default();
-    failed(&mut body, &web, Stage::Publish, Severity::Transient);
+    failed(&mut body, &web, Stage::Publish, RetryClass::Transient);
     let found = row(&web, &holds(facts(&["a.test"], 89, 1)), &body);
     let failure = found.failure.as_ref().unwrap();
     assert_eq!((failure.stage, failure.error.as_str()), (Some(Stage::Publish), "no TXT record"));
@@ -169,7 +169,7 @@ fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
     // The first of them in an hour, the next 19 and 36 minutes later, then every 36 minutes of the other 22 hours.
     assert_eq!(found.attempts_left, Some(39));
     assert_eq!(found.issuer.as_deref(), Some("R11 [2J"), "nothing moves the cursor");
-    assert_eq!(row(&web, &[Held::Missing], &body).attempts_left, None, "nothing that could expire");
+    assert_eq!(row(&web, &[SecretState::Missing], &body).attempts_left, None, "nothing that could expire");
     assert!(row(&web, &holds(facts(&["a.test"], 10, 80)), &body).failure.is_none(), "it is well by now");
 }
 
@@ -177,9 +177,9 @@ fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
 fn a_first_issuance_is_as_far_as_there_are_certificates() {
     let web = wanted("- {secret: web, domains: [a.test]}");
     let there = row(&web, &holds(facts(&["a.test"], 10, 80)), &Body::default());
-    let first = row(&web, &[Held::Missing], &Body::default());
+    let first = row(&web, &[SecretState::Missing], &Body::default());
     let rows = |stored: usize, missing: usize| [vec![there.clone(); stored], vec![first.clone(); missing]].concat();
-    let progress = |rows: &[Row], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
+    let progress = |rows: &[CertificateStatus], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
     let hours = |n: u32| Some(NOW + Duration::from_secs(3600) * n);
     assert_eq!(progress(&rows(3, 0), None), None);
     assert_eq!(progress(&[], None), None);

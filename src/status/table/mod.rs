@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::row::{Kind, Report, Row, State};
+use super::row::{CertificateStatus, Kind, Report, State};
 use crate::base::name::ObjectRef;
 use crate::base::time::{Time, human};
 
@@ -96,7 +96,7 @@ fn head(wide: bool) -> Vec<String> {
     HEAD[..if wide { HEAD.len() } else { NAMES + 1 }].iter().map(|&word| word.to_owned()).collect()
 }
 
-fn cells(row: &Row, own: &str, wide: bool, now: Time) -> Vec<String> {
+fn cells(row: &CertificateStatus, own: &str, wide: bool, now: Time) -> Vec<String> {
     const NONE: &str = "-";
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let short = |at: &ObjectRef| if at.namespace == own { at.name.to_string() } else { at.to_string() };
@@ -124,7 +124,7 @@ fn soon(at: Time, now: Time) -> String {
 }
 
 /// What went wrong, else what is wrong.
-fn what(row: &Row) -> Option<String> {
+fn what(row: &CertificateStatus) -> Option<String> {
     let failed = row.failure.as_ref().map(|failure| match failure.stage {
         Some(stage) => format!("{stage}: {}", failure.error),
         None => failure.error.clone(),
@@ -134,7 +134,7 @@ fn what(row: &Row) -> Option<String> {
 }
 
 /// The line below a row: when it goes on first, for the end may be cut off.
-fn detail(row: &Row, now: Time) -> Option<String> {
+fn detail(row: &CertificateStatus, now: Time) -> Option<String> {
     let left = row.attempts_left.map(|left| format!(" ({left} left before it expires)")).unwrap_or_default();
     let next = row.next_attempt.map(|at| format!("next {}{left}: ", in_time(at, now)));
     Some(format!("{}{}", next.unwrap_or_default(), what(row)?))
@@ -183,7 +183,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Green is well, yellow goes on by itself, red needs somebody or serves nobody.
-fn colour(row: &Row, now: Time) -> &'static str {
+fn colour(row: &CertificateStatus, now: Time) -> &'static str {
     let serves = row.expires.is_some_and(|at| now < at);
     match row.state {
         State::Valid => "\x1b[32m",

@@ -7,8 +7,8 @@ use crate::status::row::{Failure, Progress, Why};
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn row(secret: &str, names: &[&str]) -> Row {
-    Row {
+fn row(secret: &str, names: &[&str]) -> CertificateStatus {
+    CertificateStatus {
         secrets: vec![ObjectRef::parse(secret, "team").unwrap()],
         names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
         state: State::Valid,
@@ -24,8 +24,8 @@ fn row(secret: &str, names: &[&str]) -> Row {
     }
 }
 
-fn failing(secret: &str, error: &str) -> Row {
-    Row {
+fn failing(secret: &str, error: &str) -> CertificateStatus {
+    CertificateStatus {
         state: State::BackingOff,
         finding: Some("RenewalDue (its certificate was due)".to_owned()),
         failure: Some(Failure {
@@ -42,8 +42,8 @@ fn failing(secret: &str, error: &str) -> Row {
     }
 }
 
-fn report(mut rows: Vec<Row>) -> Report {
-    rows.sort_by_cached_key(Row::urgency);
+fn report(mut rows: Vec<CertificateStatus>) -> Report {
+    rows.sort_by_cached_key(CertificateStatus::urgency);
     Report { rows, notes: Vec::new(), progress: None }
 }
 
@@ -62,7 +62,12 @@ fn without_certificates_there_is_only_the_sum() {
 
 #[test]
 fn the_most_urgent_stands_first_and_says_what_is_wrong_below() {
-    let expired = Row { state: State::Waiting, expires: Some(NOW - DAY), renewal: None, ..row("gone", &["a.test"]) };
+    let expired = CertificateStatus {
+        state: State::Waiting,
+        expires: Some(NOW - DAY),
+        renewal: None,
+        ..row("gone", &["a.test"])
+    };
     let all = report(vec![row("web", &["example.com", "*.example.com"]), failing("shop", "no TXT record"), expired]);
     assert_eq!(
         shown(&all, Some(80)),
@@ -94,14 +99,18 @@ fn a_line_has_80_characters_at_most_and_the_secret_gives_way_last() {
         (&long, false),
     ] {
         let issuer = Some("An Issuer With a Long Name".to_owned());
-        let all = report(vec![Row { issuer, names: vec![Domain::parse(&name).unwrap()], ..failing(secret, &error) }]);
+        let all = report(vec![CertificateStatus {
+            issuer,
+            names: vec![Domain::parse(&name).unwrap()],
+            ..failing(secret, &error)
+        }]);
         let text = shown(&all, Some(80));
         assert_eq!(widest(&text), 80, "{text}");
         assert_eq!(text.contains(secret), is_whole, "{text}");
         assert!(text.contains("BackingOff  5d") && text.contains("next in 90m (17 left"), "{text}");
     }
     // The names and the issuer have given all that they can, and the Secret is whole.
-    let all = report(vec![Row {
+    let all = report(vec![CertificateStatus {
         issuer: Some("An Issuer With a Long Name".to_owned()),
         names: vec![Domain::parse(&name).unwrap()],
         ..failing("a-secret-of-24-chars-abc", "no")
@@ -122,9 +131,10 @@ fn what_fits_exactly_is_not_cut() {
 
 #[test]
 fn five_hundred_rows_of_which_one_fails_and_one_is_expired() {
-    let mut rows: Vec<Row> = (0..498).map(|n| row(&format!("web-{n}"), &[&format!("w{n}.example.com")])).collect();
+    let mut rows: Vec<CertificateStatus> =
+        (0..498).map(|n| row(&format!("web-{n}"), &[&format!("w{n}.example.com")])).collect();
     rows.push(failing("shop", "no"));
-    rows.push(Row { expires: Some(NOW - DAY), ..failing("old", "no") });
+    rows.push(CertificateStatus { expires: Some(NOW - DAY), ..failing("old", "no") });
     let text = shown(&report(rows), Some(80));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 500 + 2 + 1);
@@ -163,7 +173,7 @@ fn colours_are_around_the_state_and_change_no_column() {
     assert!(coloured.contains("\x1b[32mValid\x1b[0m       63d") && coloured.contains("\x1b[33mBackingOff\x1b[0m  5d"));
     let plain = ["\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
     assert_eq!(plain, shown(&all, Some(80)));
-    let dead = report(vec![Row { expires: None, ..failing("shop", "no") }]);
+    let dead = report(vec![CertificateStatus { expires: None, ..failing("shop", "no") }]);
     assert!(table(&dead, Style { width: Some(80), colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff"));
 }
 

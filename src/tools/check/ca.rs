@@ -13,12 +13,12 @@ use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
 use crate::base::time::human;
 use crate::issuance::Context;
-use crate::issuance::account::{Office, reference, url_of};
-use crate::sources::Wanted;
+use crate::issuance::account::{AccountStore, reference, url_of};
+use crate::sources::CertificateSpec;
 
 /// What is known of the CA of an entry.
 #[derive(Clone, Debug)]
-pub(super) struct Authority {
+pub(super) struct CaIdentity {
     pub(super) directory: Arc<Directory>,
     /// The URL of the account, where one is registered.
     pub(super) account: Option<String>,
@@ -26,16 +26,21 @@ pub(super) struct Authority {
 
 /// The CAs that were asked.
 #[derive(Debug, Default)]
-pub(super) struct Authorities {
+pub(super) struct CaChecks {
     directories: BTreeMap<(String, Option<ObjectRef>), Option<Arc<Directory>>>,
     accounts: BTreeMap<ObjectRef, Option<String>>,
     /// Profiles that were said to be missing.
     said: BTreeSet<(String, String)>,
 }
 
-impl Authorities {
+impl CaChecks {
     /// The CA of an entry; says what is to be said of it, once. None where it can not be had.
-    pub(super) fn say(&mut self, report: &mut Report, context: &Context, wanted: &Wanted) -> Option<Authority> {
+    pub(super) fn say(
+        &mut self,
+        report: &mut Report,
+        context: &Context,
+        wanted: &CertificateSpec,
+    ) -> Option<CaIdentity> {
         let directory = context.cas.directory(wanted);
         let object = format!("CA {}", directory.url());
         let client = match context.cas.client(&context.store, wanted) {
@@ -59,14 +64,14 @@ impl Authorities {
         self.profile(report, &object, wanted, &found);
         let at = reference(directory.url(), wanted, &context.namespace);
         if !self.accounts.contains_key(&at) {
-            let office = Office { store: &context.store, ca: &client, own_namespace: &context.namespace };
+            let office = AccountStore { store: &context.store, ca: &client, own_namespace: &context.namespace };
             let account = account(report, &object, &at, office, wanted, &found);
             self.accounts.insert(at.clone(), account);
         }
-        Some(Authority { directory: found, account: self.accounts[&at].clone() })
+        Some(CaIdentity { directory: found, account: self.accounts[&at].clone() })
     }
 
-    fn profile(&mut self, report: &mut Report, object: &str, wanted: &Wanted, directory: &Directory) {
+    fn profile(&mut self, report: &mut Report, object: &str, wanted: &CertificateSpec, directory: &Directory) {
         let profiles = &directory.meta.profiles;
         let Some(profile) = wanted.profile().filter(|profile| !profiles.contains_key(*profile)) else { return };
         if self.said.insert((object.to_owned(), profile.to_owned())) {
@@ -126,8 +131,8 @@ fn account(
     report: &mut Report,
     object: &str,
     at: &ObjectRef,
-    office: Office<'_>,
-    wanted: &Wanted,
+    office: AccountStore<'_>,
+    wanted: &CertificateSpec,
     directory: &Directory,
 ) -> Option<String> {
     let stored = match office.store.secret(at) {

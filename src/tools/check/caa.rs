@@ -12,7 +12,7 @@ pub(super) struct Property {
 
 /// Who asks: what the CA's `caaIdentities` say, and the URL of the account where it is known.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Applicant<'a> {
+pub(super) struct CaaContext<'a> {
     pub(super) identities: &'a [String],
     pub(super) account: Option<&'a str>,
 }
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 const KNOWN: [&str; 7] = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
 
 /// Judges all records of one name for a certificate that may be for a wildcard.
-pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: Applicant<'_>) -> Verdict {
+pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaContext<'_>) -> Verdict {
     // RFC 8659 section 4.5: a CA "MUST NOT issue" where a critical property is one that it does not know.
     if let Some(strange) = records.iter().find(|record| record.critical && !KNOWN.contains(&record.tag.as_str())) {
         return Verdict::Forbids(format!("the critical property `{}` is one that no CA knows", strange.tag));
@@ -120,7 +120,7 @@ mod tests {
         };
         let records: Vec<Property> = records.iter().map(record).collect();
         let identities = ["ca.test".to_owned(), "alias.test".to_owned()];
-        let applicant = Applicant { identities: &identities, account: Some("https://ca.test/acct/1") };
+        let applicant = CaaContext { identities: &identities, account: Some("https://ca.test/acct/1") };
         match judge(&records, is_wildcard, applicant) {
             Verdict::Allows => "allows".to_owned(),
             Verdict::Depends(why) => format!("depends: {why}"),
@@ -173,7 +173,7 @@ mod tests {
     fn an_account_that_is_not_known_yet_may_be_the_one() {
         let record = Property { critical: false, tag: "issue".to_owned(), value: "ca.test; accounturi=x".to_owned() };
         let identities = ["ca.test".to_owned()];
-        let applicant = Applicant { identities: &identities, account: None };
+        let applicant = CaaContext { identities: &identities, account: None };
         assert!(matches!(judge(&[record], false, applicant), Verdict::Depends(_)));
     }
 }

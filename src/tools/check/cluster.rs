@@ -3,22 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ca::Authorities;
+use super::ca::CaChecks;
 use super::dns::Zones;
 use super::report::{Level, Report};
 use super::{lacks, one, secrets};
 use crate::base::name::ObjectRef;
-use crate::base::shutdown::Stop;
+use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cli::Arguments;
 use crate::config;
 use crate::issuance::Context;
 use crate::kube::access_review;
 use crate::kube::rbac::{Missing, Names, RIGHTS};
-use crate::sources::{Wishes, configmap};
+use crate::sources::{Desired, configmap};
 use crate::start::build_for;
 use crate::status::command::view;
-use crate::store::{Sharing, StoreError};
+use crate::store::{LockMode, StoreError};
 use crate::tools::manifest::ConfigMap;
 use crate::tools::role::needed;
 
@@ -28,13 +28,13 @@ use crate::tools::role::needed;
 /// When the arguments lead nowhere.
 pub(super) fn run(arguments: &Arguments) -> Result<Report, String> {
     let mut report = Report::default();
-    let (context, plan) = build_for(arguments, Sharing::Beside)?;
+    let (context, plan) = build_for(arguments, LockMode::Beside)?;
     let wishes = configuration(&mut report, &context, &plan.config_maps);
     permissions(&mut report, &context, &needed(&wishes, plan.config_maps.iter(), &context.namespace, arguments)?);
     let now = time::now();
     // What it notes about the ConfigMaps stands in the lines above.
-    secrets::say(&mut report, &view(arguments, &Stop::new())?.read(now), now);
-    let (mut authorities, mut zones) = (Authorities::default(), Zones::default());
+    secrets::say(&mut report, &view(arguments, &Shutdown::new())?.read(now), now);
+    let (mut authorities, mut zones) = (CaChecks::default(), Zones::default());
     for wanted in wishes.wanted.values() {
         let authority = authorities.say(&mut report, &context, wanted);
         zones.say(&mut report, &context, wanted, authority.as_ref());
@@ -43,8 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Report, String> {
 }
 
 /// The ConfigMaps, and what they wish as they stand.
-fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRef]) -> Wishes {
-    let (mut wishes, mut filled) = (Wishes::default(), BTreeMap::new());
+fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRef]) -> Desired {
+    let (mut wishes, mut filled) = (Desired::default(), BTreeMap::new());
     for at in config_maps {
         let object = configmap::source(at);
         match context.store.config_map(at) {

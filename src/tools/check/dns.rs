@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
-use super::ca::Authority;
-use super::caa::{self, Applicant, Property, Verdict};
+use super::ca::CaIdentity;
+use super::caa::{self, CaaContext, Property, Verdict};
 use super::report::{Level, Report};
 use crate::base::address::DNS_PORT;
 use crate::base::limits::DNS_FIND;
@@ -17,8 +17,8 @@ use crate::dns::zone::ns_names;
 use crate::dns::zone_policy::joined;
 use crate::issuance::Context;
 use crate::issuance::dns01::{Places, WILDCARD_HOST};
-use crate::record::Published;
-use crate::sources::Wanted;
+use crate::record::Presented;
+use crate::sources::CertificateSpec;
 
 /// The records of the closest name that has any, or why they could not be had.
 type Closest = Result<Option<(DnsName, Vec<Property>)>, String>;
@@ -33,7 +33,13 @@ pub(super) struct Zones {
 
 impl Zones {
     /// Says how it stands with the names of an entry.
-    pub(super) fn say(&mut self, report: &mut Report, context: &Context, wanted: &Wanted, ca: Option<&Authority>) {
+    pub(super) fn say(
+        &mut self,
+        report: &mut Report,
+        context: &Context,
+        wanted: &CertificateSpec,
+        ca: Option<&CaIdentity>,
+    ) {
         for name in wanted.entry.order_names() {
             let object = format!("DNS {name}");
             match Places::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
@@ -59,13 +65,13 @@ impl Zones {
         report: &mut Report,
         object: &str,
         context: &Context,
-        wanted: &Wanted,
+        wanted: &CertificateSpec,
         name: &Domain,
         places: &Places<'_>,
     ) {
         let settings = &wanted.entry.dns;
         for mut batch in places.probes() {
-            let Published { zone, key, values, .. } = batch.published.clone();
+            let Presented { zone, key, values, .. } = batch.published.clone();
             let Some(owner) = values.first().map(|value| value.owner.clone()) else { continue };
             if !self.probed.insert((owner.clone(), zone.clone(), key.clone())) {
                 continue;
@@ -103,7 +109,7 @@ impl Zones {
     }
 
     /// Whether the CA may issue, as the closest CAA records say (RFC 8659 section 3).
-    fn caa(&mut self, report: &mut Report, context: &Context, name: &Domain, ca: &Authority) {
+    fn caa(&mut self, report: &mut Report, context: &Context, name: &Domain, ca: &CaIdentity) {
         let object = format!("CAA {name}");
         let closest = self.records.entry(name.base().clone()).or_insert_with_key(|base| climb(context, base));
         let identities = &ca.directory.meta.caa_identities;
@@ -123,7 +129,7 @@ impl Zones {
                 ),
             ),
             Ok(Some((at, records))) => {
-                let applicant = Applicant { identities, account: ca.account.as_deref() };
+                let applicant = CaaContext { identities, account: ca.account.as_deref() };
                 let (level, sentence) = match caa::judge(records, name.is_wildcard(), applicant) {
                     Verdict::Allows => (Level::Ok, format!("the records at {at} let the CA issue")),
                     Verdict::Depends(why) => (Level::Warning, format!("records at {at}: {why}")),
@@ -162,8 +168,8 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
 }
 
 /// The primary and the name servers of a zone. Where a value must be seen on all of them, each is asked.
-fn servers(report: &mut Report, context: &Context, wanted: &Wanted, published: &Published) {
-    let Published { zone, address, .. } = published;
+fn servers(report: &mut Report, context: &Context, wanted: &CertificateSpec, published: &Presented) {
+    let Presented { zone, address, .. } = published;
     let object = format!("Zone {zone}");
     let ask = |server, kind| context.dns.query(server, zone, kind, Way::Plain, Deadline::after(DNS_FIND));
     let soa = |server| {

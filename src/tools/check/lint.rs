@@ -8,11 +8,11 @@ use crate::config::dns::Propagation;
 use crate::config::entry::Entry;
 use crate::config::fields::duration_text;
 use crate::config::issuers::is_built_in;
-use crate::config::node::Node;
+use crate::config::node::YamlNode;
 use crate::config::{Config, ZoneRule};
 
 /// A sentence for each; `items` are the entries' places and fields.
-pub(super) fn find(config: &Config, items: &[(String, Node)]) -> Vec<String> {
+pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String> {
     let mut doubts = Vec::new();
     let mut sets = BTreeMap::new();
     for ((place, node), entry) in items.iter().zip(&config.entries) {
@@ -27,7 +27,7 @@ pub(super) fn find(config: &Config, items: &[(String, Node)]) -> Vec<String> {
         }
     }
     let is_used = |name: &String| {
-        let named = |(_, item): &(String, Node)| item.get("issuer") == Some(&Node::Text(name.clone()));
+        let named = |(_, item): &(String, YamlNode)| item.get("issuer") == Some(&YamlNode::Text(name.clone()));
         items.iter().any(named)
     };
     let unused = config.issuers.keys().filter(|name| !is_built_in(name) && !is_used(name));
@@ -35,12 +35,12 @@ pub(super) fn find(config: &Config, items: &[(String, Node)]) -> Vec<String> {
     doubts
 }
 
-fn of_entry(entry: &Entry, node: &Node, zones: &[ZoneRule]) -> Vec<String> {
+fn of_entry(entry: &Entry, node: &YamlNode, zones: &[ZoneRule]) -> Vec<String> {
     let mut doubts = Vec::new();
     let mut seen = BTreeSet::new();
-    if let Some(Node::List(names)) = node.get("domains") {
+    if let Some(YamlNode::List(names)) = node.get("domains") {
         for (i, name) in names.iter().enumerate() {
-            if let Node::Text(text) = name
+            if let YamlNode::Text(text) = name
                 && let Ok(domain) = Domain::parse(text)
                 && !seen.insert(domain)
             {

@@ -23,7 +23,7 @@ use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
 use crate::controller::End;
 use crate::kube::rbac::{Kind, Missing, Names, Rules};
-use crate::sources::{Wishes, configmap};
+use crate::sources::{Desired, configmap};
 use crate::tools::manifest::{self, ConfigMap, Manifest};
 use crate::tools::role::needed;
 use report::{Level, Report};
@@ -64,7 +64,7 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<Report, String> {
         report.say(Level::Warning, "manifest", "has no ConfigMap: there is nothing to check".to_owned());
     }
     let mut filled = BTreeMap::new();
-    let mut by_namespace = BTreeMap::<&str, (Wishes, Vec<&ObjectRef>)>::new();
+    let mut by_namespace = BTreeMap::<&str, (Desired, Vec<&ObjectRef>)>::new();
     for config_map in &found.config_maps {
         let namespaces = Namespaces::new(&config_map.at.namespace, &arguments.allow_namespaces);
         let inspected = config::inspect(&config_map.data, &namespaces);

@@ -2,7 +2,7 @@
 
 use super::report::{Level, Report};
 use crate::base::time::{Time, human};
-use crate::status::row::{Report as Status, Row, State};
+use crate::status::row::{CertificateStatus, Report as Status, State};
 
 /// Adds a line for each certificate, as `notariat status` sees it.
 pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
@@ -32,7 +32,7 @@ pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
 }
 
 /// The state, what is wrong, what comes next.
-fn sentence(row: &Row, now: Time) -> String {
+fn sentence(row: &CertificateStatus, now: Time) -> String {
     let soon = |at: Time| if at <= now { "now".to_owned() } else { format!("in {}", human(at.since(now))) };
     let mut parts = vec![row.state.to_string()];
     parts.extend(row.finding.clone());
@@ -62,7 +62,7 @@ mod tests {
     fn each_state_has_its_level_and_says_what_comes_next() {
         let now = Time::from_unix(1_800_000_000);
         let day = |days: u64| now + std::time::Duration::from_secs(days * 86_400);
-        let row = Row {
+        let row = CertificateStatus {
             secrets: vec![ObjectRef::new("ns", "web")],
             names: Vec::new(),
             state: State::Valid,
@@ -79,10 +79,15 @@ mod tests {
         let failure = Failure { stage: None, error: "no".to_owned(), failures: 1, at: now };
         let rows = vec![
             row.clone(),
-            Row { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
-            Row { state: State::Waiting, expires: Some(now), ..row.clone() },
-            Row { state: State::BackingOff, failure: Some(failure), next_attempt: Some(day(3)), ..row.clone() },
-            Row { state: State::Refused, expires: None, finding: Some("WrongType".to_owned()), ..row },
+            CertificateStatus { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
+            CertificateStatus { state: State::Waiting, expires: Some(now), ..row.clone() },
+            CertificateStatus {
+                state: State::BackingOff,
+                failure: Some(failure),
+                next_attempt: Some(day(3)),
+                ..row.clone()
+            },
+            CertificateStatus { state: State::Refused, expires: None, finding: Some("WrongType".to_owned()), ..row },
         ];
         let mut report = Report::default();
         say(&mut report, &Status { rows, notes: Vec::new(), progress: None }, now);

@@ -8,9 +8,9 @@ use super::solver::{Update, choose};
 use super::{Fields, Place, is_unset, texts};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::config::entry::Entry;
-use crate::config::fields::{Fault, duration};
+use crate::config::fields::{FieldError, duration};
 use crate::config::metadata::{check_annotation, check_label};
-use crate::config::node::{self, Node};
+use crate::config::node::{self, YamlNode};
 
 /// The fields of `spec` that are carried over, or that say nothing about the certificate.
 const KNOWN: [&str; 9] = [
@@ -230,7 +230,7 @@ fn template(
 
 /// Reads an entry as it will be read.
 fn check(fields: &Fields, namespace: &str) -> Result<(), String> {
-    let Node::List(items) = node::read(&item(fields, "").join("\n"))? else { return Ok(()) };
-    let faults = |faults: Vec<Fault>| faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ");
+    let YamlNode::List(items) = node::read(&item(fields, "").join("\n"))? else { return Ok(()) };
+    let faults = |faults: Vec<FieldError>| faults.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
     items.iter().try_for_each(|item| Entry::read(item, &namespace.into()).map(drop).map_err(faults))
 }

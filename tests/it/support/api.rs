@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use notariat::http::tls::Trust;
+use notariat::http::tls::TlsTrust;
 use notariat_lab::{Kube, Scratch};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use super::https::{Reply, read_request, server_config};
+use super::https::{HttpResponse, read_request, server_config};
 use super::liar::listening;
 
 /// A request.
@@ -53,14 +53,14 @@ impl Asked {
 /// What becomes of a request.
 pub enum Then {
     Pass,
-    Say(Reply),
+    Say(HttpResponse),
     CutBefore,
     CutAfter,
 }
 
 /// An answer in text, with a header.
 pub fn text(status: u16, body: &str, (name, value): (&str, &str)) -> Then {
-    let mut reply = Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec(), length: None };
+    let mut reply = HttpResponse { status, headers: Vec::new(), body: body.as_bytes().to_vec(), length: None };
     reply.add("content-type", "text/plain; charset=utf-8");
     reply.add(name, value);
     Then::Say(reply)
@@ -70,7 +70,8 @@ pub fn text(status: u16, body: &str, (name, value): (&str, &str)) -> Then {
 pub fn status(code: u16, reason: &str, message: &str, details: &Value) -> Then {
     let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
         "reason": reason, "details": details, "code": code});
-    let mut reply = Reply { status: code, headers: Vec::new(), body: body.to_string().into_bytes(), length: None };
+    let mut reply =
+        HttpResponse { status: code, headers: Vec::new(), body: body.to_string().into_bytes(), length: None };
     reply.add("content-type", "application/json");
     Then::Say(reply)
 }
@@ -108,7 +109,7 @@ impl Api {
         let shared = Arc::new(Shared {
             address: listener.local_addr().unwrap(),
             server: kube.api_url().trim_start_matches("https://").parse().unwrap(),
-            towards: Trust { roots_pem, ..Trust::default() }.config().unwrap(),
+            towards: TlsTrust { roots_pem, ..TlsTrust::default() }.config().unwrap(),
             script: Mutex::new(Box::new(script)),
             asked: Mutex::default(),
         });
