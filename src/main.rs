@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use notariat::base::{log, redact};
 use notariat::cli::{self, Command, environment};
-use notariat::controller::{End, run_daemon};
+use notariat::controller::{ExitStatus, run_daemon};
 use notariat::tools::{check, commands, conversion, dns_policy, role};
 use notariat::{start, status};
 
@@ -21,19 +21,19 @@ fn main() -> ExitCode {
         Ok(Command::Wish(wish, arguments)) => {
             return match commands::run(&wish, &arguments) {
                 Ok(told) => print(&format!("{told}\n")),
-                Err(e) => fail(&e, End::Unsound),
+                Err(e) => fail(&e, ExitStatus::Unsound),
             };
         }
         Ok(Command::Role(file, arguments)) => {
             return match role::run(file.as_deref(), &arguments) {
                 Ok(yaml) => print(&yaml),
-                Err(e) => fail(&e, End::Unsound),
+                Err(e) => fail(&e, ExitStatus::Unsound),
             };
         }
         Ok(Command::DnsPolicy(file, arguments)) => {
             return match dns_policy::run(file.as_deref(), &arguments) {
                 Ok(text) => print(&text),
-                Err(e) => fail(&e, End::Unsound),
+                Err(e) => fail(&e, ExitStatus::Unsound),
             };
         }
         Ok(Command::Convert(arguments)) => {
@@ -41,15 +41,15 @@ fn main() -> ExitCode {
                 Ok(done) if done.lost.is_empty() => print(&done.yaml),
                 Ok(done) => {
                     print(&done.yaml);
-                    fail(&done.lost.join("\nnotariat: "), End::Unsound)
+                    fail(&done.lost.join("\nnotariat: "), ExitStatus::Unsound)
                 }
-                Err(e) => fail(&e, End::Unreadable),
+                Err(e) => fail(&e, ExitStatus::Unreadable),
             };
         }
         Ok(Command::Status(look, arguments)) => {
             return match status::command::run(look, &arguments) {
                 Ok(end) => ExitCode::from(end.code()),
-                Err(e) => fail(&e, End::Unreadable),
+                Err(e) => fail(&e, ExitStatus::Unreadable),
             };
         }
         Ok(Command::Check(asked, arguments)) => {
@@ -58,17 +58,17 @@ fn main() -> ExitCode {
                     print(&if asked.as_json { report.json() } else { report.text(status::command::has_colour()) });
                     ExitCode::from(check::end(&report).code())
                 }
-                Err(e) => fail(&e, End::Unreadable),
+                Err(e) => fail(&e, ExitStatus::Unreadable),
             };
         }
         Ok(Command::Help) => return print(cli::USAGE),
         Ok(Command::Version) => {
             return print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n"));
         }
-        Err(e) => return fail(&e, End::Unreadable),
+        Err(e) => return fail(&e, ExitStatus::Unreadable),
     };
     if let Err(e) = log::start(arguments.log_level, arguments.log_format) {
-        return fail(&e, End::Broken);
+        return fail(&e, ExitStatus::Broken);
     }
     let (context, plan) = match start::build(&arguments) {
         Ok(built) => built,
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     };
     match run_daemon(context, &plan) {
         Ok(end) => ExitCode::from(end.code()),
-        Err(e) => fail(&e, End::Broken),
+        Err(e) => fail(&e, ExitStatus::Broken),
     }
 }
 
@@ -99,7 +99,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn fail(sentence: &str, end: End) -> ExitCode {
+fn fail(sentence: &str, end: ExitStatus) -> ExitCode {
     // Where standard error is closed there is nobody to tell.
     writeln!(std::io::stderr(), "notariat: {}", redact::clean(sentence)).ok();
     ExitCode::from(end.code())

@@ -7,7 +7,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
-use crate::controller::{End, Options, Pass};
+use crate::controller::{ExitStatus, Options, RunMode};
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::http::tls::TlsTrust;
@@ -20,12 +20,12 @@ use crate::issuance::leadership::LeaderStatus;
 use crate::issuance::probe::Probes;
 use crate::issuance::rate_limits::RateLimits;
 use crate::issuance::renewal_schedule::RenewalInfoSchedule;
-use crate::kube::client::Client;
+use crate::kube::client::KubeClient;
 use crate::kube::discovery;
 use crate::kube::recorder::EventRecorder;
 use crate::policy::Directory;
 use crate::server::listener::Port;
-use crate::store::{Closed, LockMode, Store};
+use crate::store::{LockMode, Store, StoreClosed};
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
@@ -39,12 +39,12 @@ pub struct StartError {
     /// What is missing or wrong where.
     pub sentence: String,
     /// [`End::Unknown`] where it may be well a moment later.
-    pub end: End,
+    pub end: ExitStatus,
 }
 
 impl From<String> for StartError {
     fn from(sentence: String) -> StartError {
-        StartError { sentence, end: End::Unreadable }
+        StartError { sentence, end: ExitStatus::Unreadable }
     }
 }
 
@@ -60,7 +60,7 @@ impl From<StartError> for String {
 /// One sentence that says what is missing or wrong where.
 pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
     // Before anything is done, and not for a pass beside the daemon whose environment it may share.
-    let listen = arguments.listen.as_ref().filter(|_| arguments.pass == Pass::Forever);
+    let listen = arguments.listen.as_ref().filter(|_| arguments.pass == RunMode::Forever);
     let port = listen.map(Port::bind).transpose()?.map(Arc::new);
     let sharing = if arguments.dry_run { LockMode::Beside } else { LockMode::Alone };
     let (context, plan) = build_for(arguments, sharing)?;
@@ -73,9 +73,9 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
 /// As [`build`].
 pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, Options), StartError> {
     let stop = Shutdown::new();
-    let runs_on = arguments.pass == Pass::Forever;
+    let runs_on = arguments.pass == RunMode::Forever;
     let directory = directory(arguments);
-    let Place { store, kube, namespace } = open(arguments, sharing, &stop)?;
+    let OpenedStore { store, kube, namespace } = open(arguments, sharing, &stop)?;
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
@@ -85,29 +85,29 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
     let lead = lease.as_ref().map_or_else(LeaderStatus::alone, |at| LeaderStatus::by_lease(&at.name));
     let holder = lead.sign(&holder());
     // Probing is for whoever started it, and an Event is a write.
-    let report = match kube.as_ref().filter(|_| arguments.pass != Pass::Probe && sharing == LockMode::Alone) {
+    let report = match kube.as_ref().filter(|_| arguments.pass != RunMode::Probe && sharing == LockMode::Alone) {
         Some(client) => EventRecorder::start(client.clone(), holder.clone(), stop.clone())?,
         None => EventRecorder::default(),
     };
     let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
     let context = Context {
-        cas: AcmeClients::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
+        clients: AcmeClients::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
         store: store.within(namespaces.clone()),
         accounts: Accounts::default(),
-        dns: client::Client::default(),
-        gates: Circuits::new(arguments.workers),
+        dns: client::DnsClient::default(),
+        circuits: Circuits::new(arguments.workers),
         limits: RateLimits::default(),
         probes: Probes::default(),
-        questions: RenewalInfoSchedule::new(time::now(), runs_on),
+        renewal_schedule: RenewalInfoSchedule::new(time::now(), runs_on),
         runs_on,
         resolver: arguments.resolver.clone().map_or(Resolver::System, Resolver::Server),
-        report,
+        recorder: report,
         stop,
         kube,
         instance: arguments.instance.clone().unwrap_or_else(|| namespace.clone()),
         namespace,
         holder,
-        lead,
+        leader: lead,
         namespaces,
     };
     let plan = Options {
@@ -133,11 +133,11 @@ pub fn directory(arguments: &Arguments) -> Directory {
 
 /// Where the objects are.
 #[derive(Debug)]
-pub struct Place {
+pub struct OpenedStore {
     /// Secrets and ConfigMaps.
     pub store: Store,
     /// The API server, unless the objects are files.
-    pub kube: Option<Arc<Client>>,
+    pub kube: Option<Arc<KubeClient>>,
     /// The namespace that is ours.
     pub namespace: String,
 }
@@ -146,21 +146,21 @@ pub struct Place {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result<Place, StartError> {
+pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result<OpenedStore, StartError> {
     let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
         Some(folder) => {
             let store = Store::directory(folder, arguments.local_mode, sharing).map_err(|e| match e {
-                Closed::Wrong(e) => StartError { sentence: format!("-local: {e}"), end: End::Unreadable },
-                Closed::ForNow(e) => StartError { sentence: format!("-local: {e}"), end: End::Unknown },
+                StoreClosed::Wrong(e) => StartError { sentence: format!("-local: {e}"), end: ExitStatus::Unreadable },
+                StoreClosed::ForNow(e) => StartError { sentence: format!("-local: {e}"), end: ExitStatus::Unknown },
             })?;
-            Ok(Place { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
+            Ok(OpenedStore { store, kube: None, namespace: arguments.namespace.clone().unwrap_or_else(local) })
         }
         None => {
             let access = discovery::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
-            let client = Arc::new(Client::new(access, stop.clone())?);
-            Ok(Place { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
+            let client = Arc::new(KubeClient::new(access, stop.clone())?);
+            Ok(OpenedStore { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
         }
     }
 }

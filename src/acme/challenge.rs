@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::wire::{Authorization, Challenge, Problem, Status};
+use super::wire::{AcmeStatus, Authorization, Challenge, Problem};
 use crate::base::limits::CHALLENGE_AGAIN;
 use crate::base::name::Domain;
 
 /// What became of a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ChallengeOutcome {
     /// The CA found it answered.
     Passed,
     /// The CA has not decided yet.
@@ -21,34 +21,34 @@ pub enum Outcome {
 }
 
 /// By a challenge. `retries` says that the CA gave a Retry-After: then it tries again by itself.
-pub fn of_challenge(challenge: &Challenge, retries: bool) -> Outcome {
+pub fn of_challenge(challenge: &Challenge, retries: bool) -> ChallengeOutcome {
     match (&challenge.status, &challenge.error) {
-        (Some(Status::Valid), _) => Outcome::Passed,
-        (Some(Status::Invalid), error) => Outcome::Failed(error.clone().unwrap_or_default()),
-        (Some(Status::Pending), Some(problem)) if !retries => Outcome::Tried(problem.clone()),
-        _ => Outcome::Waiting,
+        (Some(AcmeStatus::Valid), _) => ChallengeOutcome::Passed,
+        (Some(AcmeStatus::Invalid), error) => ChallengeOutcome::Failed(error.clone().unwrap_or_default()),
+        (Some(AcmeStatus::Pending), Some(problem)) if !retries => ChallengeOutcome::Tried(problem.clone()),
+        _ => ChallengeOutcome::Waiting,
     }
 }
 
 /// By its authorization.
-pub fn of_authorization(authorization: &Authorization, retries: bool) -> Outcome {
+pub fn of_authorization(authorization: &Authorization, retries: bool) -> ChallengeOutcome {
     let challenge = dns01(authorization);
     let problem = || challenge.and_then(|c| c.error.clone()).unwrap_or_default();
     match authorization.status {
-        Status::Valid => Outcome::Passed,
-        Status::Pending => challenge.map_or(Outcome::Waiting, |c| of_challenge(c, retries)),
+        AcmeStatus::Valid => ChallengeOutcome::Passed,
+        AcmeStatus::Pending => challenge.map_or(ChallengeOutcome::Waiting, |c| of_challenge(c, retries)),
         // Section 7.1.6: none of the other states leads back.
-        _ => Outcome::Failed(problem()),
+        _ => ChallengeOutcome::Failed(problem()),
     }
 }
 
 /// By a refusal (`malformed`) of what the CA was told, and the authorization where that could be read: the answer to an earlier try may
 /// have been lost, the challenge may be over, or the CA does not take the request.
-pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>) -> Outcome {
-    let is_pending = |a: &Authorization| dns01(a).is_none_or(|c| matches!(c.status, None | Some(Status::Pending)));
+pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>) -> ChallengeOutcome {
+    let is_pending = |a: &Authorization| dns01(a).is_none_or(|c| matches!(c.status, None | Some(AcmeStatus::Pending)));
     match authorization.map(|a| of_authorization(a, true)) {
-        None => Outcome::Tried(refusal),
-        Some(Outcome::Waiting) if authorization.is_none_or(is_pending) => Outcome::Tried(refusal),
+        None => ChallengeOutcome::Tried(refusal),
+        Some(ChallengeOutcome::Waiting) if authorization.is_none_or(is_pending) => ChallengeOutcome::Tried(refusal),
         Some(outcome) => outcome,
     }
 }
@@ -59,7 +59,7 @@ fn dns01(authorization: &Authorization) -> Option<&Challenge> {
 
 /// A challenge that is being proved.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct ChallengeAttempt {
     /// The name.
     pub name: Domain,
     /// The URL of the authorization.
@@ -70,18 +70,25 @@ pub struct Trial {
     repeated: usize,
     /// When it is to be told again, since the begin of the wait.
     again_at: Option<Duration>,
-    last: Outcome,
+    last: ChallengeOutcome,
 }
 
-impl Trial {
+impl ChallengeAttempt {
     /// One that the CA is told of for the first time.
-    pub fn new(name: Domain, authorization: String, challenge: String) -> Trial {
-        Trial { name, authorization, challenge, repeated: 0, again_at: None, last: Outcome::Waiting }
+    pub fn new(name: Domain, authorization: String, challenge: String) -> ChallengeAttempt {
+        ChallengeAttempt {
+            name,
+            authorization,
+            challenge,
+            repeated: 0,
+            again_at: None,
+            last: ChallengeOutcome::Waiting,
+        }
     }
 
     /// Whether the CA found it answered.
     pub fn is_passed(&self) -> bool {
-        self.last == Outcome::Passed
+        self.last == ChallengeOutcome::Passed
     }
 
     /// When the CA is to be told again, since the begin of the wait.
@@ -99,36 +106,38 @@ impl Trial {
     ///
     /// # Errors
     /// The end: whether the CA ended the challenge, and its words.
-    pub fn note(&mut self, outcome: Outcome, now: Duration) -> Result<(), End> {
+    pub fn note(&mut self, outcome: ChallengeOutcome, now: Duration) -> Result<(), ChallengeEnd> {
         self.last = outcome;
         match &self.last {
-            Outcome::Failed(problem) => return Err(End { is_over: true, problem: Box::new(problem.clone()) }),
-            Outcome::Tried(problem) if self.again_at.is_none() => match CHALLENGE_AGAIN.get(self.repeated) {
+            ChallengeOutcome::Failed(problem) => {
+                return Err(ChallengeEnd { is_over: true, problem: Box::new(problem.clone()) });
+            }
+            ChallengeOutcome::Tried(problem) if self.again_at.is_none() => match CHALLENGE_AGAIN.get(self.repeated) {
                 Some(pause) => self.again_at = Some(now + *pause),
-                None => return Err(End { is_over: false, problem: Box::new(problem.clone()) }),
+                None => return Err(ChallengeEnd { is_over: false, problem: Box::new(problem.clone()) }),
             },
-            Outcome::Tried(_) => {}
-            Outcome::Waiting | Outcome::Passed => self.again_at = None,
+            ChallengeOutcome::Tried(_) => {}
+            ChallengeOutcome::Waiting | ChallengeOutcome::Passed => self.again_at = None,
         }
         Ok(())
     }
 }
 
 /// The name and what the CA said last.
-impl fmt::Display for Trial {
+impl fmt::Display for ChallengeAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.last {
-            Outcome::Passed => write!(f, "{} is valid", self.name),
-            Outcome::Waiting => write!(f, "{} is pending", self.name),
-            Outcome::Tried(problem) => write!(f, "{} is pending ({problem})", self.name),
-            Outcome::Failed(problem) => write!(f, "{} is invalid ({problem})", self.name),
+            ChallengeOutcome::Passed => write!(f, "{} is valid", self.name),
+            ChallengeOutcome::Waiting => write!(f, "{} is pending", self.name),
+            ChallengeOutcome::Tried(problem) => write!(f, "{} is pending ({problem})", self.name),
+            ChallengeOutcome::Failed(problem) => write!(f, "{} is invalid ({problem})", self.name),
         }
     }
 }
 
 /// Why a trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct ChallengeEnd {
     /// The challenge is over, and so is its order. Otherwise the CA may be told again later.
     pub is_over: bool,
     /// The CA's words.
@@ -153,7 +162,7 @@ mod tests {
 
     #[test]
     fn each_answer_of_a_ca_means_one_thing() {
-        use Outcome::{Failed, Passed, Tried, Waiting};
+        use ChallengeOutcome::{Failed, Passed, Tried, Waiting};
         for (json, retries, expected) in [
             (r#"{"status":"valid"}"#, false, Passed),
             (r#"{"status":"pending"}"#, false, Waiting),
@@ -198,8 +207,8 @@ mod tests {
 
     #[test]
     fn a_try_that_failed_is_told_again_after_growing_pauses_and_then_fails() {
-        let mut trial = Trial::new("a.test".parse().unwrap(), String::new(), String::new());
-        let (tried, mut now) = (|| Outcome::Tried(problem()), Duration::ZERO);
+        let mut trial = ChallengeAttempt::new("a.test".parse().unwrap(), String::new(), String::new());
+        let (tried, mut now) = (|| ChallengeOutcome::Tried(problem()), Duration::ZERO);
         for pause in CHALLENGE_AGAIN {
             trial.note(tried(), now).unwrap();
             assert_eq!(trial.again_at(), Some(now + pause));
@@ -209,17 +218,17 @@ mod tests {
             trial.repeat();
             assert_eq!(trial.again_at(), None);
         }
-        assert_eq!(trial.note(tried(), now), Err(End { is_over: false, problem: Box::new(problem()) }));
+        assert_eq!(trial.note(tried(), now), Err(ChallengeEnd { is_over: false, problem: Box::new(problem()) }));
         assert_eq!(trial.to_string(), "a.test is pending (no TXT)");
         assert!(CHALLENGE_AGAIN.is_sorted());
 
-        let mut trial = Trial::new("a.test".parse().unwrap(), String::new(), String::new());
+        let mut trial = ChallengeAttempt::new("a.test".parse().unwrap(), String::new(), String::new());
         trial.note(tried(), now).unwrap();
-        trial.note(Outcome::Waiting, now).unwrap();
+        trial.note(ChallengeOutcome::Waiting, now).unwrap();
         assert_eq!(trial.again_at(), None, "the CA is at it");
-        trial.note(Outcome::Passed, now).unwrap();
+        trial.note(ChallengeOutcome::Passed, now).unwrap();
         assert!(trial.is_passed());
-        let over = trial.note(Outcome::Failed(problem()), now);
-        assert_eq!(over, Err(End { is_over: true, problem: Box::new(problem()) }));
+        let over = trial.note(ChallengeOutcome::Failed(problem()), now);
+        assert_eq!(over, Err(ChallengeEnd { is_over: true, problem: Box::new(problem()) }));
     }
 }

@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
-use super::jws::{AccountKey, Identity, Payload};
-use super::poll::Pace;
-use super::wire::{Directory, Problem};
-use crate::base::clock::{self, ClockDoubt, Seen};
+use super::jws::{AccountKey, KeyIdentifier, Payload};
+use super::poll::PollSchedule;
+use super::wire::{DirectoryObject, Problem};
+use crate::base::clock::{self, ClockDoubt, PeerTime};
 use crate::base::limits::{
     ACME_BODY_OCTETS_MAX, ACME_DIRECTORY_KEPT, ACME_REQUEST, BAD_NONCE_PAUSE, BAD_NONCE_TRIES, BAD_NONCE_TRIES_AT_ONCE,
     CLOCK_ASKED_AGAIN, NONCE_AGE_MAX, NONCES_MAX, SIGNED_IN_ALL,
@@ -19,7 +19,7 @@ use crate::base::limits::{
 use crate::base::metrics::{self, Exchange, Peer};
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::http::{Http, HttpRequest, HttpResponse, Method};
+use crate::http::{Http, Method, Request, Response};
 use crate::policy::directory::Directory as Place;
 
 /// An account at the CA.
@@ -33,7 +33,7 @@ pub struct Account {
 
 /// What an order or a download is told with: the answer's decoded body and what its headers say.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub struct AcmeResponse<T> {
     /// The body.
     pub body: T,
     /// `Location`
@@ -46,27 +46,27 @@ pub struct Answer<T> {
 
 /// A client for one directory. Shared by all workers.
 #[derive(Debug)]
-pub struct Client {
+pub struct AcmeClient {
     http: Http,
     place: Place,
     pub(super) stop: Shutdown,
-    cache: Mutex<Cache>,
+    cache: Mutex<ClientState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Cache {
-    directory: Option<(Arc<Directory>, Stopwatch)>,
+pub(super) struct ClientState {
+    directory: Option<(Arc<DirectoryObject>, Stopwatch)>,
     /// Newest last.
     nonces: Vec<(String, Stopwatch)>,
-    pub(super) pace: Pace,
+    pub(super) pace: PollSchedule,
     /// The CA's clock, as of its last answer.
-    clock: Option<Seen>,
+    clock: Option<PeerTime>,
 }
 
-impl Client {
+impl AcmeClient {
     /// A client for the directory at `place`.
-    pub fn new(http: Http, place: &Place, stop: Shutdown) -> Client {
-        Client { http, place: place.clone(), stop, cache: Mutex::default() }
+    pub fn new(http: Http, place: &Place, stop: Shutdown) -> AcmeClient {
+        AcmeClient { http, place: place.clone(), stop, cache: Mutex::default() }
     }
 
     /// The directory URL, in the one form that is compared and stored.
@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// The lock guards a cache only: what a panicking thread left is as good as any.
-    pub(super) fn cache(&self) -> MutexGuard<'_, Cache> {
+    pub(super) fn cache(&self) -> MutexGuard<'_, ClientState> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     /// When it can not be had.
-    pub fn directory(&self) -> Result<Arc<Directory>, AcmeError> {
+    pub fn directory(&self) -> Result<Arc<DirectoryObject>, AcmeError> {
         if let Some((directory, fetched)) = &self.cache().directory
             && fetched.elapsed() < ACME_DIRECTORY_KEPT
         {
@@ -123,7 +123,7 @@ impl Client {
         if !reply.is_success() {
             return Err(refused(DIRECTORY, &reply));
         }
-        let mut directory: Directory = decode(DIRECTORY, &reply.body)?;
+        let mut directory: DirectoryObject = decode(DIRECTORY, &reply.body)?;
         for url in directory.mandatory_urls() {
             if origin(url).is_none() {
                 return Err(AcmeError::Unusable { what: DIRECTORY_URL, why: format!("it names {}", no_https(url)) });
@@ -162,10 +162,10 @@ impl Client {
         account: &Account,
         url: &str,
         payload: &Payload,
-    ) -> Result<Answer<T>, AcmeError> {
+    ) -> Result<AcmeResponse<T>, AcmeError> {
         self.check_url(what, url)?;
-        let reply = self.signed(what, &account.key, Identity::Account(&account.url), url, payload)?;
-        Ok(Answer {
+        let reply = self.signed(what, &account.key, KeyIdentifier::Account(&account.url), url, payload)?;
+        Ok(AcmeResponse {
             location: reply.header("location").map(str::to_owned),
             retry_after: reply.retry_after(time::now()),
             date: reply.date(),
@@ -178,10 +178,10 @@ impl Client {
         &self,
         what: &'static str,
         key: &AccountKey,
-        identity: Identity<'_>,
+        identity: KeyIdentifier<'_>,
         url: &str,
         payload: &Payload,
-    ) -> Result<HttpResponse, AcmeError> {
+    ) -> Result<Response, AcmeError> {
         let (mut rejected, mut broken, deadline) = (0, false, Deadline::after(SIGNED_IN_ALL));
         loop {
             let nonce = self.nonce()?;
@@ -200,7 +200,7 @@ impl Client {
             }
             let error = refused(what, &reply);
             rejected += 1;
-            if error.word() != Some("badNonce") || rejected >= BAD_NONCE_TRIES || deadline.left().is_none() {
+            if error.error_type() != Some("badNonce") || rejected >= BAD_NONCE_TRIES || deadline.left().is_none() {
                 return Err(error);
             }
             if rejected >= BAD_NONCE_TRIES_AT_ONCE && self.stop.wait(BAD_NONCE_PAUSE) {
@@ -228,7 +228,7 @@ impl Client {
         nonce.map(str::to_owned).ok_or_else(|| AcmeError::Unusable { what: WHAT, why: "it has no nonce".to_owned() })
     }
 
-    fn keep_nonce(&self, reply: &HttpResponse) {
+    fn keep_nonce(&self, reply: &Response) {
         if let Some(nonce) = reply.header("replay-nonce").filter(|n| is_nonce(n)) {
             let mut cache = self.cache();
             if cache.nonces.len() >= NONCES_MAX {
@@ -238,25 +238,25 @@ impl Client {
         }
     }
 
-    pub(super) fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<HttpResponse, AcmeError> {
+    pub(super) fn send(&self, method: Method, url: &str, body: &[u8]) -> Result<Response, AcmeError> {
         if self.stop.is_set() {
             return Err(AcmeError::Stopped);
         }
         let headers: &[(&str, &str)] =
             if method == Method::Post { &[("content-type", "application/jose+json")] } else { &[] };
-        let ask = HttpRequest { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
+        let ask = Request { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
         let mut exchange = Exchange::begin(Peer::Acme);
         let reply = self.http.send(&ask).map_err(AcmeError::Network)?;
         exchange.answered(reply.status);
         if let Some(date) = reply.date() {
             metrics::clock_seen(Peer::Acme, date);
-            self.cache().clock = Some(Seen::now(date));
+            self.cache().clock = Some(PeerTime::now(date));
         }
         Ok(reply)
     }
 }
 
-pub(super) fn refused(what: &'static str, reply: &HttpResponse) -> AcmeError {
+pub(super) fn refused(what: &'static str, reply: &Response) -> AcmeError {
     let (problem, retry_after) = (Box::new(Problem::from_any_body(&reply.body)), reply.retry_after(time::now()));
     AcmeError::Problem { what, status: reply.status, problem, retry_after }
 }
@@ -282,7 +282,7 @@ fn no_https(url: &str) -> String {
 }
 
 /// Where a redirect leads. The operator writes that URL: what is compared and stored is to be what is asked for.
-fn redirect(asked: &str, reply: &HttpResponse) -> Option<String> {
+fn redirect(asked: &str, reply: &Response) -> Option<String> {
     let location = reply.header("location").filter(|_| (300..400).contains(&reply.status))?;
     let host = asked.get(..8 + origin(asked)?.len())?;
     let target = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
@@ -327,7 +327,7 @@ mod tests {
         let to = |status, location: &str| {
             let mut headers = ureq::http::HeaderMap::new();
             headers.insert("location", location.parse().unwrap());
-            redirect("https://ca.test:9000/acme/directory", &HttpResponse { status, headers, body: Vec::new() })
+            redirect("https://ca.test:9000/acme/directory", &Response { status, headers, body: Vec::new() })
         };
         for (location, said) in [
             ("/acme/directory/", "\"https://ca.test:9000/acme/directory/\": write that URL"),

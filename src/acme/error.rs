@@ -42,7 +42,7 @@ pub enum AcmeError {
 
 impl AcmeError {
     /// The last part of the problem's type, when the CA sent one.
-    pub fn word(&self) -> Option<&str> {
+    pub fn error_type(&self) -> Option<&str> {
         match self {
             AcmeError::Problem { problem, .. } => Some(problem.word()),
             AcmeError::Network(_) | AcmeError::Unusable { .. } | AcmeError::Stopped => None,

@@ -24,11 +24,11 @@ use crate::cert::key::{ENCRYPTED, is_encrypted};
 
 /// The key of an ACME account: ECDSA on P-256 when we make it; one that is imported may be on P-384 or RSA.
 pub struct AccountKey {
-    pair: Pair,
+    pair: SigningKey,
     pem: Secret<Vec<u8>>,
 }
 
-enum Pair {
+enum SigningKey {
     Ec(EcdsaKeyPair, &'static Curve),
     Rsa(RsaKeyPair),
 }
@@ -63,7 +63,7 @@ static CURVES: [Curve; 2] = [
 
 /// Who signs a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Identity<'a> {
+pub enum KeyIdentifier<'a> {
     /// The account, by its URL.
     Account(&'a str),
     /// The key itself, where there is no account yet.
@@ -76,7 +76,7 @@ pub enum Payload {
     /// A JSON object.
     Json(Value),
     /// Nothing: POST-as-GET.
-    Empty,
+    PostAsGet,
 }
 
 impl AccountKey {
@@ -101,11 +101,11 @@ impl AccountKey {
         let wrong = || "the account key is no ECDSA key on P-256 or P-384 and no RSA key, in PEM".to_owned();
         let pair = match &*Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| wrong())?) {
             PrivateKeyDer::Pkcs8(der) => {
-                let rsa = || RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok().map(Pair::Rsa);
+                let rsa = || RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok().map(SigningKey::Rsa);
                 ec(|_| der.secret_pkcs8_der().to_vec()).or_else(rsa)
             }
             PrivateKeyDer::Sec1(der) => ec(|curve| in_pkcs8(curve, der.secret_sec1_der())),
-            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(Pair::Rsa),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok().map(SigningKey::Rsa),
             _ => None,
         };
         Ok(AccountKey { pair: pair.ok_or_else(wrong)?, pem: Secret::known("an account key", pem.to_vec()) })
@@ -119,12 +119,12 @@ impl AccountKey {
     /// The public half (RFC 7517), with the members that RFC 7638 wants in its order.
     pub fn jwk(&self) -> Value {
         match &self.pair {
-            Pair::Ec(pair, curve) => {
+            SigningKey::Ec(pair, curve) => {
                 // SEC 1 section 2.3.3: 04, then the two coordinates.
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(curve.octets);
                 json!({"crv": curve.name, "kty": "EC", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
             }
-            Pair::Rsa(pair) => {
+            SigningKey::Rsa(pair) => {
                 let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
                 json!({"e": URL_SAFE_NO_PAD.encode(e), "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n)})
             }
@@ -145,16 +145,16 @@ impl AccountKey {
 
     fn algorithm(&self) -> &'static str {
         match &self.pair {
-            Pair::Ec(_, curve) => curve.algorithm,
-            Pair::Rsa(_) => "RS256",
+            SigningKey::Ec(_, curve) => curve.algorithm,
+            SigningKey::Rsa(_) => "RS256",
         }
     }
 
     fn signature(&self, text: &[u8]) -> Option<Vec<u8>> {
         let random = SystemRandom::new();
         match &self.pair {
-            Pair::Ec(pair, _) => pair.sign(&random, text).ok().map(|s| s.as_ref().to_vec()),
-            Pair::Rsa(pair) => {
+            SigningKey::Ec(pair, _) => pair.sign(&random, text).ok().map(|s| s.as_ref().to_vec()),
+            SigningKey::Rsa(pair) => {
                 let mut signature = vec![0; pair.public().modulus_len()];
                 pair.sign(&RSA_PKCS1_SHA256, &random, text, &mut signature).ok()?;
                 Some(signature)
@@ -166,15 +166,21 @@ impl AccountKey {
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn sign(&self, identity: Identity<'_>, nonce: &str, url: &str, payload: &Payload) -> Result<Vec<u8>, String> {
+    pub fn sign(
+        &self,
+        identity: KeyIdentifier<'_>,
+        nonce: &str,
+        url: &str,
+        payload: &Payload,
+    ) -> Result<Vec<u8>, String> {
         let mut protected = json!({"alg": self.algorithm(), "nonce": nonce, "url": url});
         match identity {
-            Identity::Account(kid) => protected["kid"] = json!(kid),
-            Identity::Key => protected["jwk"] = self.jwk(),
+            KeyIdentifier::Account(kid) => protected["kid"] = json!(kid),
+            KeyIdentifier::Key => protected["jwk"] = self.jwk(),
         }
         let payload = match payload {
             Payload::Json(value) => value.to_string(),
-            Payload::Empty => String::new(),
+            Payload::PostAsGet => String::new(),
         };
         self.flattened(&protected, &payload).map(|jws| jws.to_string().into_bytes())
     }
@@ -197,10 +203,10 @@ impl AccountKey {
 }
 
 /// A key on the curve that it is on.
-fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<Pair> {
+fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<SigningKey> {
     CURVES.iter().find_map(|curve| {
         let pair = EcdsaKeyPair::from_pkcs8(curve.signing, &Zeroizing::new(pkcs8(curve)), &SystemRandom::new()).ok()?;
-        Some(Pair::Ec(pair, curve))
+        Some(SigningKey::Ec(pair, curve))
     })
 }
 
@@ -277,8 +283,8 @@ mod tests {
     fn a_request_is_signed_over_its_protected_header_and_payload() {
         let key = AccountKey::generate().unwrap();
         for (identity, payload, member) in [
-            (Identity::Key, Payload::Json(json!({"a": 1})), "jwk"),
-            (Identity::Account("https://ca/acct/1"), Payload::Empty, "kid"),
+            (KeyIdentifier::Key, Payload::Json(json!({"a": 1})), "jwk"),
+            (KeyIdentifier::Account("https://ca/acct/1"), Payload::PostAsGet, "kid"),
         ] {
             let body: Value =
                 serde_json::from_slice(&key.sign(identity, "n0", "https://ca/x", &payload).unwrap()).unwrap();
@@ -288,7 +294,7 @@ mod tests {
             assert_eq!(members.len(), 4, "{protected}");
             assert_eq!((protected["alg"].as_str(), protected["nonce"].as_str()), (Some("ES256"), Some("n0")));
             assert!(protected.get(member).is_some() && protected["url"] == "https://ca/x");
-            let Pair::Ec(pair, _) = &key.pair else { panic!("we make no other") };
+            let SigningKey::Ec(pair, _) = &key.pair else { panic!("we make no other") };
             let point = pair.public_key().as_ref().to_vec();
             let signature = URL_SAFE_NO_PAD.decode(text("signature")).unwrap();
             let signed = format!("{}.{}", text("protected"), text("payload"));

@@ -15,18 +15,18 @@ pub enum Phase {
 
 /// The pace of one CA.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct PollSchedule {
     validation: Duration,
     issuance: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { validation: POLL_FIRST, issuance: POLL_FIRST }
+impl Default for PollSchedule {
+    fn default() -> PollSchedule {
+        PollSchedule { validation: POLL_FIRST, issuance: POLL_FIRST }
     }
 }
 
-impl Pace {
+impl PollSchedule {
     /// The pause before the first look.
     pub fn first(&self, phase: Phase) -> Duration {
         match phase {
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_pace_of_a_ca_is_learned() {
-        let mut pace = Pace::default();
+        let mut pace = PollSchedule::default();
         assert_eq!(pace.first(Phase::Validation), POLL_FIRST);
         pace.learn(Phase::Validation, 3, Duration::from_millis(800));
         assert_eq!(pace.first(Phase::Validation), Duration::from_millis(800));

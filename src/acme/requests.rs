@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::client::{Account, Answer, Client, decode, refused};
+use super::client::{Account, AcmeClient, AcmeResponse, decode, refused};
 use super::error::AcmeError;
-use super::jws::{AccountKey, ExternalAccountBinding, Identity, Payload};
+use super::jws::{AccountKey, ExternalAccountBinding, KeyIdentifier, Payload};
 use super::poll::Phase;
-use super::wire::{AccountObject, Authorization, Challenge, Order, RenewalInfo, Status, alternates};
+use super::wire::{AccountObject, AcmeStatus, Authorization, Challenge, Order, RenewalInfo, alternates};
 use crate::base::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
 use crate::base::name::Domain;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
@@ -18,7 +18,7 @@ use crate::http::Method;
 
 /// What an order is for.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish<'a> {
+pub struct NewOrder<'a> {
     /// The names.
     pub names: &'a [Domain],
     /// The profile, where one is wanted (draft-ietf-acme-profiles).
@@ -38,7 +38,7 @@ pub struct CertificateChain {
     pub alternates: Vec<String>,
 }
 
-impl Client {
+impl AcmeClient {
     /// Makes the account of `key`, or finds it when the CA knows the key (section 7.3). Returns its URL.
     ///
     /// # Errors
@@ -58,7 +58,7 @@ impl Client {
         if let Some(external) = external {
             payload["externalAccountBinding"] = external.binding(&url, key);
         }
-        let reply = self.signed(WHAT, key, Identity::Key, &url, &Payload::Json(payload));
+        let reply = self.signed(WHAT, key, KeyIdentifier::Key, &url, &Payload::Json(payload));
         let is_doubtful = external.is_some_and(ExternalAccountBinding::may_be_encoded_twice);
         let reply = reply.map_err(|e| if is_doubtful { with_doubt(e) } else { e })?;
         self.location(WHAT, reply.header("location"))
@@ -69,7 +69,7 @@ impl Client {
     /// # Errors
     /// When the CA refuses.
     pub fn account(&self, account: &Account) -> Result<AccountObject, AcmeError> {
-        self.post("account", account, &account.url, &Payload::Empty).map(|answer| answer.body)
+        self.post("account", account, &account.url, &Payload::PostAsGet).map(|answer| answer.body)
     }
 
     /// Changes the contact of an account (section 7.3.2).
@@ -92,14 +92,14 @@ impl Client {
             url.ok_or_else(|| AcmeError::Unusable { what: "directory", why: "it has no keyChange".to_owned() })?;
         let inner = new.key_change(&url, &account.url, &account.key);
         let inner = inner.map_err(|why| AcmeError::Unusable { what: WHAT, why })?;
-        self.signed(WHAT, &account.key, Identity::Account(&account.url), &url, &Payload::Json(inner)).map(|_| ())
+        self.signed(WHAT, &account.key, KeyIdentifier::Account(&account.url), &url, &Payload::Json(inner)).map(|_| ())
     }
 
     /// Orders a certificate (section 7.4).
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn new_order(&self, account: &Account, wish: &Wish<'_>) -> Result<Answer<Order>, AcmeError> {
+    pub fn new_order(&self, account: &Account, wish: &NewOrder<'_>) -> Result<AcmeResponse<Order>, AcmeError> {
         const WHAT: &str = "newOrder";
         let identifiers: Vec<_> = wish.names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
         let mut payload = json!({"identifiers": identifiers});
@@ -110,7 +110,7 @@ impl Client {
             payload["replaces"] = json!(replaces);
         }
         let url = self.directory()?.new_order.clone();
-        let answer: Answer<Order> = self.post(WHAT, account, &url, &Payload::Json(payload))?;
+        let answer: AcmeResponse<Order> = self.post(WHAT, account, &url, &Payload::Json(payload))?;
         self.location(WHAT, answer.location.as_deref())?;
         Ok(answer)
     }
@@ -119,16 +119,16 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn order(&self, account: &Account, url: &str) -> Result<Answer<Order>, AcmeError> {
-        self.post("order", account, url, &Payload::Empty)
+    pub fn order(&self, account: &Account, url: &str) -> Result<AcmeResponse<Order>, AcmeError> {
+        self.post("order", account, url, &Payload::PostAsGet)
     }
 
     /// Reads an authorization (section 7.5).
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn authorization(&self, account: &Account, url: &str) -> Result<Answer<Authorization>, AcmeError> {
-        self.post("authorization", account, url, &Payload::Empty)
+    pub fn authorization(&self, account: &Account, url: &str) -> Result<AcmeResponse<Authorization>, AcmeError> {
+        self.post("authorization", account, url, &Payload::PostAsGet)
     }
 
     /// Tells the CA that a challenge can be looked at (section 7.5.1). What it says of the challenge is part of the answer; an answer that
@@ -136,12 +136,12 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn answer_challenge(&self, account: &Account, url: &str) -> Result<Answer<Challenge>, AcmeError> {
+    pub fn respond_to_challenge(&self, account: &Account, url: &str) -> Result<AcmeResponse<Challenge>, AcmeError> {
         const WHAT: &str = "challenge";
         self.check_url(WHAT, url)?;
         let empty = Payload::Json(json!({}));
-        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &empty)?;
-        Ok(Answer {
+        let reply = self.signed(WHAT, &account.key, KeyIdentifier::Account(&account.url), url, &empty)?;
+        Ok(AcmeResponse {
             location: None,
             retry_after: reply.retry_after(time::now()),
             date: reply.date(),
@@ -153,7 +153,7 @@ impl Client {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn finalize(&self, account: &Account, url: &str, csr: &[u8]) -> Result<Answer<Order>, AcmeError> {
+    pub fn finalize(&self, account: &Account, url: &str, csr: &[u8]) -> Result<AcmeResponse<Order>, AcmeError> {
         let payload = Payload::Json(json!({"csr": URL_SAFE_NO_PAD.encode(csr)}));
         self.post("finalize", account, url, &payload)
     }
@@ -165,7 +165,7 @@ impl Client {
     pub fn certificate(&self, account: &Account, url: &str) -> Result<CertificateChain, AcmeError> {
         const WHAT: &str = "certificate";
         self.check_url(WHAT, url)?;
-        let reply = self.signed(WHAT, &account.key, Identity::Account(&account.url), url, &Payload::Empty)?;
+        let reply = self.signed(WHAT, &account.key, KeyIdentifier::Account(&account.url), url, &Payload::PostAsGet)?;
         let links = reply.headers.get_all("link").iter().filter_map(|value| value.to_str().ok());
         let alternates = links.flat_map(alternates).take(ALTERNATE_CHAINS_MAX).collect();
         Ok(CertificateChain { date: reply.date(), alternates, chain: reply.body })
@@ -182,9 +182,9 @@ impl Client {
         let url =
             url.ok_or_else(|| AcmeError::Unusable { what: "directory", why: "it has no revokeCert".to_owned() })?;
         let payload = json!({"certificate": URL_SAFE_NO_PAD.encode(certificate), "reason": reason});
-        match self.signed(WHAT, &account.key, Identity::Account(&account.url), &url, &Payload::Json(payload)) {
+        match self.signed(WHAT, &account.key, KeyIdentifier::Account(&account.url), &url, &Payload::Json(payload)) {
             Ok(_) => Ok(()),
-            Err(e) if e.word() == Some("alreadyRevoked") => Ok(()),
+            Err(e) if e.error_type() == Some("alreadyRevoked") => Ok(()),
             Err(e) => Err(e),
         }
     }
@@ -193,14 +193,14 @@ impl Client {
     ///
     /// # Errors
     /// When the CA does not say.
-    pub fn renewal_info(&self, cert_id: &str) -> Result<Option<Answer<RenewalInfo>>, AcmeError> {
+    pub fn renewal_info(&self, cert_id: &str) -> Result<Option<AcmeResponse<RenewalInfo>>, AcmeError> {
         const WHAT: &str = "renewalInfo";
         let Some(base) = self.directory()?.renewal_info.clone() else { return Ok(None) };
         let reply = self.send(Method::Get, &format!("{}/{cert_id}", base.trim_end_matches('/')), &[])?;
         if !reply.is_success() {
             return Err(refused(WHAT, &reply));
         }
-        Ok(Some(Answer {
+        Ok(Some(AcmeResponse {
             location: None,
             retry_after: reply.retry_after(time::now()),
             date: reply.date(),
@@ -227,7 +227,7 @@ impl Client {
         account: &Account,
         url: &str,
         retry_after: Option<Time>,
-    ) -> Result<Answer<Order>, AcmeError> {
+    ) -> Result<AcmeResponse<Order>, AcmeError> {
         let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
         let mut pause = asked(retry_after).unwrap_or(self.first_pause(Phase::Issuance));
         let mut looks = 0;
@@ -238,8 +238,8 @@ impl Client {
             let answer = self.order(account, url)?;
             looks += 1;
             let status = &answer.body.status;
-            let waiting = matches!(status, Status::Ready | Status::Processing | Status::Unknown(_))
-                || (*status == Status::Valid && answer.body.certificate.is_none());
+            let waiting = matches!(status, AcmeStatus::Ready | AcmeStatus::Processing | AcmeStatus::Unknown(_))
+                || (*status == AcmeStatus::Valid && answer.body.certificate.is_none());
             if !waiting {
                 if retry_after.is_none() {
                     self.learn_pace(Phase::Issuance, looks, watch.elapsed());

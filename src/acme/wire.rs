@@ -17,7 +17,7 @@ use crate::base::time::Time;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
-pub struct Directory {
+pub struct DirectoryObject {
     pub new_nonce: String,
     pub new_account: String,
     pub new_order: String,
@@ -32,7 +32,7 @@ pub struct Directory {
     pub meta: Meta,
 }
 
-impl Directory {
+impl DirectoryObject {
     /// The URLs without which nothing can be ordered.
     pub fn mandatory_urls(&self) -> impl Iterator<Item = &str> {
         [&self.new_nonce, &self.new_account, &self.new_order].into_iter().map(String::as_str)
@@ -73,7 +73,7 @@ pub struct Meta {
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct AccountObject {
-    pub status: Status,
+    pub status: AcmeStatus,
 }
 
 /// Renewal information (RFC 9773 section 4.2).
@@ -125,7 +125,7 @@ pub fn alternates(header: &str) -> impl Iterator<Item = String> {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
-pub enum Status {
+pub enum AcmeStatus {
     Pending,
     Ready,
     Processing,
@@ -135,16 +135,16 @@ pub enum Status {
     Unknown(String),
 }
 
-impl From<String> for Status {
-    fn from(word: String) -> Status {
+impl From<String> for AcmeStatus {
+    fn from(word: String) -> AcmeStatus {
         match word.as_str() {
-            "pending" => Status::Pending,
-            "ready" => Status::Ready,
-            "processing" => Status::Processing,
-            "valid" => Status::Valid,
+            "pending" => AcmeStatus::Pending,
+            "ready" => AcmeStatus::Ready,
+            "processing" => AcmeStatus::Processing,
+            "valid" => AcmeStatus::Valid,
             // An authorization may end in three more ways (section 7.1.6); none leads back.
-            "invalid" | "deactivated" | "expired" | "revoked" => Status::Invalid,
-            _ => Status::Unknown(word),
+            "invalid" | "deactivated" | "expired" | "revoked" => AcmeStatus::Invalid,
+            _ => AcmeStatus::Unknown(word),
         }
     }
 }
@@ -153,7 +153,7 @@ impl From<String> for Status {
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Order {
-    pub status: Status,
+    pub status: AcmeStatus,
     #[serde(default)]
     pub identifiers: Vec<Identifier>,
     #[serde(default)]
@@ -179,7 +179,7 @@ pub struct Identifier {
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Authorization {
-    pub status: Status,
+    pub status: AcmeStatus,
     pub identifier: Identifier,
     #[serde(default, deserialize_with = "lenient")]
     pub wildcard: bool,
@@ -203,7 +203,7 @@ pub struct Challenge {
     #[serde(default, deserialize_with = "lenient")]
     pub url: String,
     #[serde(default, deserialize_with = "lenient")]
-    pub status: Option<Status>,
+    pub status: Option<AcmeStatus>,
     #[serde(default, deserialize_with = "lenient")]
     pub token: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -278,7 +278,7 @@ mod tests {
             "finalize":"https://ca/finalize/1","authorizations":["https://ca/authz/1"]}"#,
         )
         .unwrap();
-        assert_eq!((order.status, order.authorizations.len()), (Status::Pending, 1));
+        assert_eq!((order.status, order.authorizations.len()), (AcmeStatus::Pending, 1));
         let authorization: Authorization = serde_json::from_str(
             r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"expires":"2026-11-22T15:33:00Z","challenges":[
             {"type":"dns-persist-01","url":"https://ca/c/3","issuer-domain-names":["ca"],"status":"pending"},{"type":"odd-01","token":{"a":1}},
@@ -293,7 +293,7 @@ mod tests {
         .unwrap();
         assert_eq!((odd.wildcard, odd.challenges[0].error.is_none(), odd.challenges.len()), (false, true, 2));
         let odd: Order = serde_json::from_str(r#"{"status":"contemplating"}"#).unwrap();
-        assert_eq!(odd.status, Status::Unknown("contemplating".into()));
+        assert_eq!(odd.status, AcmeStatus::Unknown("contemplating".into()));
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let read = |more: &str| {
             let text =
                 format!(r#"{{"newNonce":"https://ca/n","newAccount":"https://ca/a","newOrder":"https://ca/o"{more}}}"#);
-            serde_json::from_str::<Directory>(&text)
+            serde_json::from_str::<DirectoryObject>(&text)
         };
         for more in [
             "",
@@ -319,7 +319,7 @@ mod tests {
         odd.retain_optional_urls(|url| url.starts_with("https://"));
         assert_eq!(odd.urls().last(), Some("https://ca/i"));
         assert_eq!(odd.urls().count(), 4);
-        assert!(serde_json::from_str::<Directory>(r#"{"newNonce":null}"#).is_err());
+        assert!(serde_json::from_str::<DirectoryObject>(r#"{"newNonce":null}"#).is_err());
     }
 
     #[test]

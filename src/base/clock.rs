@@ -11,15 +11,15 @@ use crate::base::time::{Stopwatch, Time, human};
 
 /// What a peer said that the time is.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
+pub struct PeerTime {
     there: Time,
     since: Stopwatch,
 }
 
-impl Seen {
+impl PeerTime {
     /// A peer said it just now.
-    pub fn now(there: Time) -> Seen {
-        Seen { there, since: Stopwatch::start() }
+    pub fn now(there: Time) -> PeerTime {
+        PeerTime { there, since: Stopwatch::start() }
     }
 
     /// The peer's clock minus ours in seconds. Follows our clock when it is set.
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_was_seen_follows_our_clock_when_it_is_set() {
-        let seen = Seen::now(NOW);
+        let seen = PeerTime::now(NOW);
         assert_eq!(seen.offset(NOW), 0);
         assert_eq!(seen.offset(NOW + 24 * HOUR), -86_400);
         assert_eq!(seen.offset(Time::from_unix(i64::MIN)), i64::MAX, "no overflow");

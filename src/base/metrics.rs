@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::base::clock::Seen;
+use crate::base::clock::PeerTime;
 use crate::base::time::{self, Stopwatch, Time};
 
 /// Whom a request goes to.
@@ -42,7 +42,7 @@ struct Requests {
     codes: [AtomicU64; CODES.len()],
     microseconds: AtomicU64,
     /// The peer's clock, as it was seen last.
-    clock: Mutex<Option<Seen>>,
+    clock: Mutex<Option<PeerTime>>,
 }
 
 static REQUESTS: [Requests; Peer::ALL.len()] = [const {
@@ -97,7 +97,7 @@ impl Drop for Exchange {
 
 /// A peer said what time it is there.
 pub fn clock_seen(peer: Peer, there: Time) {
-    *lock(&REQUESTS[peer as usize].clock) = Some(Seen::now(there));
+    *lock(&REQUESTS[peer as usize].clock) = Some(PeerTime::now(there));
 }
 
 /// The peer's clock minus ours in seconds, where it was seen.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::base::redact::{self, Known};
+use crate::base::redact::{self, KnownSecret};
 
 /// A secret value: prints as `(secret)` whatever the format, without a head or a length, and is wiped when dropped.
 #[derive(Clone, Default)]
 pub struct Secret<T: Zeroize> {
     value: Zeroizing<T>,
     /// Keeps the value in the table of the last filter, as long as this or a clone of it is there.
-    _known: Option<Arc<Known>>,
+    _known: Option<Arc<KnownSecret>>,
 }
 
 impl<T: Zeroize> Secret<T> {

@@ -53,7 +53,7 @@ impl SharedStr {
     }
 
     /// A text that others have, too: they share its memory, unless there are very many different ones.
-    pub fn shared(text: &str) -> SharedStr {
+    pub fn intern(text: &str) -> SharedStr {
         // The lock guards a cache only.
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.get(text) {
@@ -92,13 +92,13 @@ impl Borrow<str> for SharedStr {
 
 impl From<&str> for SharedStr {
     fn from(text: &str) -> SharedStr {
-        SharedStr::shared(text)
+        SharedStr::intern(text)
     }
 }
 
 impl From<String> for SharedStr {
     fn from(text: String) -> SharedStr {
-        SharedStr::shared(&text)
+        SharedStr::intern(&text)
     }
 }
 
@@ -150,13 +150,13 @@ mod tests {
 
     #[test]
     fn equal_words_share_their_memory_and_others_do_not_fill_it() {
-        let first = SharedStr::shared("https://ca.test/dir");
-        assert!(Arc::ptr_eq(&first.0, &SharedStr::shared("https://ca.test/dir").0));
+        let first = SharedStr::intern("https://ca.test/dir");
+        assert!(Arc::ptr_eq(&first.0, &SharedStr::intern("https://ca.test/dir").0));
         assert!(!Arc::ptr_eq(&first.0, &SharedStr::new("https://ca.test/dir").0));
         for i in 0..10 * WORDS_KEPT_MAX {
-            SharedStr::shared(&format!("nobody keeps {i}"));
+            SharedStr::intern(&format!("nobody keeps {i}"));
         }
         assert!(KEPT.lock().unwrap().len() <= WORDS_KEPT_MAX);
-        assert!(Arc::ptr_eq(&first.0, &SharedStr::shared("https://ca.test/dir").0), "it is in use");
+        assert!(Arc::ptr_eq(&first.0, &SharedStr::intern("https://ca.test/dir").0), "it is in use");
     }
 }

@@ -157,7 +157,7 @@ pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, ChainError> {
         not_after: Time::from_unix(certificate.validity().not_after.timestamp()),
         serial: SharedStr::new(&hex(certificate.raw_serial())),
         public_key: sha256(certificate.public_key().raw),
-        issuer: SharedStr::shared(issuer),
+        issuer: SharedStr::intern(issuer),
         fingerprint: sha256(der),
         cert_id,
         links: Links::Whole,

@@ -6,7 +6,7 @@ use super::Flags;
 
 /// What `check` is to look at, and how it answers.
 #[derive(Debug)]
-pub struct Check {
+pub struct CheckOptions {
     /// `-f`: the manifest, `-` for standard input; else what the daemon would read is looked at, and everything around it.
     pub file: Option<PathBuf>,
     /// `-role`: a manifest with Roles.
@@ -17,9 +17,9 @@ pub struct Check {
 
 impl Flags {
     /// What `check` is to look at.
-    pub(super) fn check(&mut self) -> Result<Check, String> {
+    pub(super) fn check(&mut self) -> Result<CheckOptions, String> {
         let json = |word: &str| if word == "json" { Ok(()) } else { Err("is not json".to_owned()) };
-        let check = Check {
+        let check = CheckOptions {
             file: self.value("f", |v| Ok(PathBuf::from(v)))?,
             role: self.value("role", |v| Ok(PathBuf::from(v)))?,
             as_json: self.value("o", json)?.is_some(),

@@ -20,12 +20,12 @@ use crate::base::log::Format;
 use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 use crate::config::issuers::directory_url;
-use crate::controller::Pass;
+use crate::controller::RunMode;
 use crate::server::listener::ListenAddress;
 use crate::store::FileMode;
-use check::Check;
-pub use secret_action::Wish;
-use status_options::Look;
+use check::CheckOptions;
+pub use secret_action::SecretAction;
+use status_options::StatusOptions;
 use values::{log_level, namespaces};
 
 /// What the command line asks for.
@@ -34,7 +34,7 @@ pub enum Command {
     /// Run.
     Run(Box<Arguments>),
     /// Write a wish, or change an account.
-    Wish(Wish, Box<Arguments>),
+    Wish(SecretAction, Box<Arguments>),
     /// Print the Role that is enough, for the ConfigMaps in a file or else for those that the arguments name.
     Role(Option<PathBuf>, Box<Arguments>),
     /// Print what name servers must allow, for the same ConfigMaps.
@@ -42,9 +42,9 @@ pub enum Command {
     /// Turn cert-manager's objects, on standard input, into ConfigMaps.
     Convert(Box<Arguments>),
     /// Print the state of each certificate.
-    Status(Look, Box<Arguments>),
+    Status(StatusOptions, Box<Arguments>),
     /// Say what is wrong with a manifest.
-    Check(Check, Box<Arguments>),
+    Check(CheckOptions, Box<Arguments>),
     /// Print the usage and end.
     Help,
     /// Print the version and end.
@@ -77,7 +77,7 @@ pub struct Arguments {
     /// `-lease`, `-lease-name`: the Lease that decides which replica leads.
     pub lease: Option<String>,
     /// `-once`, `-probe`
-    pub pass: Pass,
+    pub pass: RunMode,
     /// `-dry-run`
     pub dry_run: bool,
     /// `-resolver`
@@ -230,9 +230,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         local_mode: flags.value("local-mode", FileMode::parse)?.unwrap_or(FileMode::PRIVATE),
         lease: is_elected.unwrap_or(true).then(|| lease.unwrap_or_else(|| "notariat".to_owned())),
         pass: match (flags.switch("probe") || check.is_some(), flags.switch("once")) {
-            (true, _) => Pass::Probe,
-            (false, true) => Pass::Once,
-            (false, false) => Pass::Forever,
+            (true, _) => RunMode::Probe,
+            (false, true) => RunMode::Once,
+            (false, false) => RunMode::Forever,
         },
         dry_run: flags.switch("dry-run"),
         resolver: flags.value("resolver", str::parse)?,
@@ -262,7 +262,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
     if arguments.local.is_some() && arguments.kubeconfig.is_some() {
         return Err("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes".to_owned());
     }
-    if arguments.dry_run && arguments.pass == Pass::Probe {
+    if arguments.dry_run && arguments.pass == RunMode::Probe {
         return Err(
             "-dry-run and -probe exclude each other: a probe asks name servers, and changes nothing there".to_owned()
         );
@@ -412,14 +412,14 @@ mod tests {
             assert_eq!(found.config, ["a", "b"], "{line}");
             assert_eq!(
                 (found.acme.as_deref(), found.pass, found.workers),
-                (Some("https://ca/dir"), Pass::Once, 2),
+                (Some("https://ca/dir"), RunMode::Once, 2),
                 "{line}"
             );
         }
         let query = run("-config c -acme=https://ca/dir?a=b").unwrap();
         assert_eq!(query.acme.as_deref(), Some("https://ca/dir?a=b"));
         let least = run("-config c").unwrap();
-        assert_eq!((least.workers, least.pass, least.log_level), (4, Pass::Forever, log::LevelFilter::Info));
+        assert_eq!((least.workers, least.pass, least.log_level), (4, RunMode::Forever, log::LevelFilter::Info));
         for (line, lease) in [
             ("-config c", Some("notariat")),
             ("-config c -lease=on -lease-name mine", Some("mine")),

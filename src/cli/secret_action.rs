@@ -5,7 +5,7 @@ use crate::policy::revocation::{REASONS, code};
 
 /// What is asked of a running notariat, or of the CA.
 #[derive(Debug)]
-pub enum Wish {
+pub enum SecretAction {
     /// `renew`: a renewal.
     Renew {
         /// The Secret, `name` or `namespace/name`.
@@ -29,11 +29,11 @@ pub enum Wish {
 
 impl Flags {
     /// The wish that a command makes of the name behind it.
-    pub(super) fn wish(&mut self, word: &str) -> Result<Box<dyn Fn(String) -> Wish>, String> {
+    pub(super) fn wish(&mut self, word: &str) -> Result<Box<dyn Fn(String) -> SecretAction>, String> {
         Ok(match word {
             "renew" => {
                 let force = self.switch("force");
-                Box::new(move |secret| Wish::Renew { secret, force })
+                Box::new(move |secret| SecretAction::Renew { secret, force })
             }
             "revoke" => {
                 let known = |word: &str| match code(word) {
@@ -41,10 +41,10 @@ impl Flags {
                     None => Err(format!("is none of {}", REASONS.map(|(name, _)| name).join(", "))),
                 };
                 let reason = self.value("reason", known)?.unwrap_or_else(|| REASONS[0].0.to_owned());
-                Box::new(move |secret| Wish::Revoke { secret, reason: reason.clone() })
+                Box::new(move |secret| SecretAction::Revoke { secret, reason: reason.clone() })
             }
             "account" => match self.0.subcommand() {
-                Ok(Some(what)) if what == "rollover" => Box::new(|account| Wish::Rollover { account }),
+                Ok(Some(what)) if what == "rollover" => Box::new(|account| SecretAction::Rollover { account }),
                 Ok(_) | Err(_) => return Err("account knows one command, rollover (-h shows all)".to_owned()),
             },
             _ if crate::base::sanitize::has_credentials(word) => {

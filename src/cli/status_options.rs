@@ -4,16 +4,16 @@ use super::Flags;
 
 /// How the state of the certificates is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct StatusOptions {
     /// `-o`: how it is written.
-    pub form: Form,
+    pub form: OutputFormat,
     /// `-w`: again whenever it changed.
     pub follow: bool,
 }
 
 /// How the state of the certificates is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum OutputFormat {
     /// A table that fits a terminal.
     Table,
     /// A table with everything.
@@ -24,13 +24,13 @@ pub enum Form {
 
 impl Flags {
     /// How `status` is to look.
-    pub(super) fn look(&mut self) -> Result<Look, String> {
+    pub(super) fn look(&mut self) -> Result<StatusOptions, String> {
         let form = self.value("o", |word| match word {
-            "wide" => Ok(Form::Wide),
-            "json" => Ok(Form::Json),
+            "wide" => Ok(OutputFormat::Wide),
+            "json" => Ok(OutputFormat::Json),
             _ => Err("is neither wide nor json".to_owned()),
         })?;
-        Ok(Look { form: form.unwrap_or(Form::Table), follow: self.switch("w") })
+        Ok(StatusOptions { form: form.unwrap_or(OutputFormat::Table), follow: self.switch("w") })
     }
 }
 
@@ -47,9 +47,9 @@ mod tests {
             Err(e) => Err(e),
         };
         for (line, expected) in [
-            ("status -config a", (Form::Table, false, 1)),
-            ("status -config a,b -o wide", (Form::Wide, false, 2)),
-            ("status -w -o=json --config a", (Form::Json, true, 1)),
+            ("status -config a", (OutputFormat::Table, false, 1)),
+            ("status -config a,b -o wide", (OutputFormat::Wide, false, 2)),
+            ("status -w -o=json --config a", (OutputFormat::Json, true, 1)),
         ] {
             assert_eq!(look(line), Ok(expected), "{line}");
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Refused;
+use super::InvalidEntry;
 use super::entry::{self, Entry};
 use super::fields;
 use super::metadata::Metadata;
@@ -12,25 +12,25 @@ use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MA
 
 /// What entries take from `defaults` without a copy.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct EntryDefaults {
     pub(super) labels: Metadata,
     pub(super) annotations: Metadata,
 }
 
 /// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
-pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, before: &Shared) -> Shared {
+pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, before: &EntryDefaults) -> EntryDefaults {
     let sample = |pairs: Vec<(YamlNode, YamlNode)>| {
         let text = |text: &str| YamlNode::Text(text.to_owned());
         let own = [(text("secret"), text("sample")), (text("domains"), YamlNode::List(vec![text("sample.example")]))];
         YamlNode::Map(own.into_iter().chain(pairs).collect())
     };
-    let YamlNode::Map(pairs) = defaults else { return Shared::default() };
+    let YamlNode::Map(pairs) = defaults else { return EntryDefaults::default() };
     let is_shared = |(key, _): &mut (YamlNode, YamlNode)| matches!(key.text(), Some("labels" | "annotations"));
     let taken = pairs.extract_if(.., is_shared).collect();
     // Faults in them were said of the defaults.
     Entry::read(&sample(taken), namespaces).map_or_else(
-        |_| Shared::default(),
-        |entry| Shared {
+        |_| EntryDefaults::default(),
+        |entry| EntryDefaults {
             labels: entry.labels.shared_with(&before.labels),
             annotations: entry.annotations.shared_with(&before.annotations),
         },
@@ -42,10 +42,10 @@ pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, befo
 pub(super) fn with_shared(
     entry: Entry,
     item: &YamlNode,
-    shared: &Shared,
+    shared: &EntryDefaults,
     place: &str,
     added: &mut usize,
-) -> Result<Entry, Refused> {
+) -> Result<Entry, InvalidEntry> {
     let mut layered = |field: &str, own: Metadata, shared: &Metadata| match item.get(field) {
         _ if shared.is_empty() => own,
         None => shared.clone(),
@@ -68,7 +68,7 @@ pub(super) fn with_shared(
     if faults.is_empty() {
         return Ok(Entry { labels, annotations, ..entry });
     }
-    Err(Refused { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
+    Err(InvalidEntry { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
 }
 
 /// The defaults without those that have a fault, which is said once and not again of each entry.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::fields::{FieldError, Fields, duration, duration_text};
+use super::fields::{FieldError, MapReader, duration, duration_text};
 use super::node::YamlNode;
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
@@ -103,7 +103,7 @@ impl Default for DnsSettings {
 impl DnsSettings {
     pub(super) fn read(node: &YamlNode, faults: &mut Vec<FieldError>) -> DnsSettings {
         let default = DnsSettings::default();
-        let mut fields = Fields::of(node, "dns", faults);
+        let mut fields = MapReader::of(node, "dns", faults);
         let address = str::parse::<ServerAddress>;
         let read = DnsSettings {
             server: fields.text("server", faults, address),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::dns::DnsSettings;
-use super::fields::{FieldError, Fields, duration, duration_text, require, text};
+use super::fields::{FieldError, MapReader, duration, duration_text, require, text};
 use super::issuers::profile;
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
@@ -96,13 +96,13 @@ impl Entry {
     /// Every fault, in the order of the fields.
     pub fn read(node: &YamlNode, namespaces: &Namespaces) -> Result<Entry, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = Fields::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, "", &mut faults);
         let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
         secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
-        let email = fields.text("email", &mut faults, |t| email(t).map(|t| SharedStr::shared(&t)));
-        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::shared(t)));
-        let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::shared(&t)));
+        let email = fields.text("email", &mut faults, |t| email(t).map(|t| SharedStr::intern(&t)));
+        let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::intern(t)));
+        let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::intern(&t)));
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
@@ -241,7 +241,7 @@ fn secrets(
 
 /// The name of a Secret. The text itself is never repeated: some people put the key here.
 pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, String> {
-    let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: SharedStr::shared(&at.name), ..at });
+    let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: SharedStr::intern(&at.name), ..at });
     let at = at.map_err(|_| {
         "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
     })?;

@@ -27,16 +27,16 @@ impl fmt::Display for FieldError {
 }
 
 /// The fields of a mapping, taken one by one. What is left at the end is unknown.
-pub struct Fields<'n> {
+pub struct MapReader<'n> {
     path: String,
     known: Vec<&'static str>,
     fields: Vec<(&'n str, &'n YamlNode)>,
 }
 
-impl<'n> Fields<'n> {
+impl<'n> MapReader<'n> {
     /// The fields of `node`, which should be a mapping with distinct text keys; what is not becomes a fault.
-    pub fn of(node: &'n YamlNode, path: &str, faults: &mut Vec<FieldError>) -> Fields<'n> {
-        let mut all = Fields { path: path.to_owned(), known: Vec::new(), fields: Vec::new() };
+    pub fn of(node: &'n YamlNode, path: &str, faults: &mut Vec<FieldError>) -> MapReader<'n> {
+        let mut all = MapReader { path: path.to_owned(), known: Vec::new(), fields: Vec::new() };
         let YamlNode::Map(pairs) = node else {
             let sentence = format!("is {}; it must be a mapping (`field: value` lines)", node.kind());
             faults.push(FieldError { field: path.to_owned(), sentence });
@@ -155,7 +155,7 @@ impl<'n> Fields<'n> {
         check: impl Fn(&str, &str) -> Result<(), String>,
     ) -> Option<BTreeMap<String, String>> {
         let node = self.take(field)?;
-        let inner = Fields::of(node, &self.path_of(field), faults);
+        let inner = MapReader::of(node, &self.path_of(field), faults);
         let mut map = BTreeMap::new();
         for (key, value) in &inner.fields {
             let path = inner.path_of(key);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::entry::{Entry, email, secret_name};
-use super::fields::{FieldError, Fields, require};
+use super::fields::{FieldError, MapReader, require};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use crate::base::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
@@ -184,7 +184,7 @@ impl Issuer {
     /// Every fault.
     pub fn read(name: &str, node: &YamlNode, namespaces: &Namespaces) -> Result<Issuer, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = Fields::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, "", &mut faults);
         let secret = |t: &str| secret_name(t, namespaces);
         let directory = fields.text("directory", &mut faults, directory_url);
         let issuer = Issuer {
@@ -213,7 +213,7 @@ impl Issuer {
 }
 
 fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
-    let mut fields = Fields::of(node, "domains", faults);
+    let mut fields = MapReader::of(node, "domains", faults);
     let range = DomainFilter {
         include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
         exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),

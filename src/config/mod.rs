@@ -28,9 +28,9 @@ use crate::base::limits::{
 };
 use crate::base::name::{DnsName, ObjectRef};
 pub use data::Data;
-use defaults::{Shared, merged, sound_defaults, take_shared, with_shared};
+use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
-use fields::{FieldError, Fields, require};
+use fields::{FieldError, MapReader, require};
 use issuers::Issuers;
 use namespaces::Namespaces;
 use node::YamlNode;
@@ -39,7 +39,7 @@ use node::YamlNode;
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The entries in the order of the ConfigMap, good and bad.
-    pub entries: Vec<Result<Arc<Entry>, Box<Refused>>>,
+    pub entries: Vec<Result<Arc<Entry>, Box<InvalidEntry>>>,
     /// The issuers that entries may name.
     pub issuers: Issuers,
     /// The rules of the key `zones`.
@@ -47,12 +47,12 @@ pub struct Config {
     /// What looks like a mistake and is none for certain, a sentence each.
     pub warnings: Vec<String>,
     /// Labels and annotations of `defaults`.
-    shared: Shared,
+    shared: EntryDefaults,
 }
 
 /// An entry that is not served as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct InvalidEntry {
     /// Where it stands: the ConfigMap key and the entry's number from 1.
     pub place: String,
     /// Its Secret, when that much can be read: finds the last accepted form.
@@ -61,7 +61,7 @@ pub struct Refused {
     pub faults: Vec<FieldError>,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for InvalidEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.place)?;
         if let Some(secret) = &self.secret {
@@ -251,7 +251,7 @@ fn ignored(key: &str) -> String {
 }
 
 /// The refused entry with as many of its faults as a person reads. `said` are the octets of all before.
-fn bounded(mut refused: Refused, said: &mut usize) -> Refused {
+fn bounded(mut refused: InvalidEntry, said: &mut usize) -> InvalidEntry {
     let more = refused.faults.len().saturating_sub(FAULTS_SHOWN_MAX);
     if more > 0 {
         refused.faults.truncate(FAULTS_SHOWN_MAX);
@@ -308,7 +308,7 @@ fn read_entry(
     issuers: &Issuers,
     is_written: &impl Fn(&str) -> bool,
     namespaces: &Namespaces,
-) -> Result<Entry, Refused> {
+) -> Result<Entry, InvalidEntry> {
     let entry = Entry::read(whole, namespaces);
     let mut more = issuer_faults(whole, entry.as_ref().ok(), issuers, is_written);
     more.extend(entry.iter().flat_map(|entry| issuers::input_faults(entry, issuers)));
@@ -317,7 +317,7 @@ fn read_entry(
         Ok(_) => more,
         Err(faults) => [faults, more].concat(),
     };
-    Err(Refused { place: place.to_owned(), secret: entry::main_secret_of(whole, namespaces), faults })
+    Err(InvalidEntry { place: place.to_owned(), secret: entry::main_secret_of(whole, namespaces), faults })
 }
 
 /// What is wrong with an entry's issuer: it is not there, or not for one of the names.
@@ -369,7 +369,7 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
     let mut rules: Vec<ZoneRule> = Vec::new();
     for (i, item) in items.iter().enumerate() {
         let mut faults = Vec::new();
-        let mut fields = Fields::of(item, "", &mut faults);
+        let mut fields = MapReader::of(item, "", &mut faults);
         let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));

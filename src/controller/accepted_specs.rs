@@ -8,10 +8,10 @@ use super::secret_cache::SecretCache;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::issuance::Context;
-use crate::record::{self, Form, Record};
+use crate::record::{self, AcceptedSpec, Record};
 
 /// What a record says of it; `None` where the entry was never accepted.
-pub(super) type LastAccepted = Option<Box<Form>>;
+pub(super) type LastAccepted = Option<Box<AcceptedSpec>>;
 
 /// The forms of the entries that are refused now.
 #[derive(Debug, Default)]
@@ -60,7 +60,13 @@ impl AcceptedSpecs {
 impl AcceptedLookup<'_> {
     /// The form of the entry for a Secret, where it is known. Else it is read later, unless what is known of the record says that there is
     /// none.
-    pub(super) fn form(&self, secret: &ObjectRef, objects: &SecretCache, context: &Context, now: Time) -> Option<Form> {
+    pub(super) fn form(
+        &self,
+        secret: &ObjectRef,
+        objects: &SecretCache,
+        context: &Context,
+        now: Time,
+    ) -> Option<AcceptedSpec> {
         self.asked.borrow_mut().insert(secret.clone());
         let mut forms = self.forms.borrow_mut();
         if let Some(known) = forms.known.get(secret) {

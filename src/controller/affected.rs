@@ -3,49 +3,49 @@
 use std::sync::Arc;
 
 use super::secret_cache::Affected;
-use super::state::World;
+use super::state::ControllerState;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
-use crate::policy::ca_limits::turn;
+use crate::policy::ca_limits::quota_rank;
 use crate::record;
 use crate::sources::CertificateSpec;
 
-impl World {
+impl ControllerState {
     /// Certificates in the order in which their turn to be ordered comes.
-    pub(super) fn in_turn(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
+    pub(super) fn quota_order(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
         let namespace = &self.context.namespace;
         let mut wanted: Vec<&ObjectRef> = secrets.iter().filter(|secret| self.is_wanted(secret)).collect();
-        let records = &self.objects.records;
+        let records = &self.secrets.records;
         wanted.sort_by_cached_key(|secret| {
             let slot = records.get(&record::reference(secret, namespace), now);
-            slot.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()).map(|known| turn(&known.body))
+            slot.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()).map(|known| quota_rank(&known.body))
         });
         wanted.into_iter().cloned().collect()
     }
 
     /// The certificates that a change concerns.
-    pub(super) fn concerned(&self, news: &Affected) -> Vec<ObjectRef> {
+    pub(super) fn affected(&self, news: &Affected) -> Vec<ObjectRef> {
         match news {
             Affected::Nothing => Vec::new(),
-            Affected::All => self.wishes.wanted.keys().cloned().collect(),
+            Affected::All => self.desired.wanted.keys().cloned().collect(),
             Affected::Object(at) => self.owner(at).into_iter().collect(),
             Affected::Content(at) => {
                 let using = |(secret, wanted): (&ObjectRef, &Arc<CertificateSpec>)| {
                     wanted.inputs().any(|used| used == at).then(|| secret.clone())
                 };
-                self.wishes.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
+                self.desired.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
             }
         }
     }
 
     /// The certificate that a Secret belongs to, or a record by its own name.
     pub(super) fn owner(&self, at: &ObjectRef) -> Option<ObjectRef> {
-        let by_name = self.wishes.holder(at);
+        let by_name = self.desired.owner_of(at);
         by_name.cloned().or_else(|| {
             let own = &self.context.namespace;
             match record::subject(at) {
-                Some(secret) => self.wishes.wanted.contains_key(&secret).then_some(secret),
-                None => self.wishes.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
+                Some(secret) => self.desired.wanted.contains_key(&secret).then_some(secret),
+                None => self.desired.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
             }
         })
     }

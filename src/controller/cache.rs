@@ -8,16 +8,16 @@ use crate::base::time::Time;
 
 /// Facts of one kind, by the object that they are of.
 #[derive(Debug)]
-pub(super) struct ObjectCache<T> {
+pub(super) struct Cache<T> {
     // Boxed, because a table has up to twice the places that it needs.
-    slots: HashMap<ObjectRef, Box<Slot<T>>>,
+    slots: HashMap<ObjectRef, Box<CacheEntry<T>>>,
     /// How many there may be before those are looked for that nobody wants.
     prune_at: usize,
 }
 
 /// Facts of one object.
 #[derive(Debug)]
-pub(super) struct Slot<T> {
+pub(super) struct CacheEntry<T> {
     /// What it holds; `None` when it does not exist.
     pub(super) fact: Option<T>,
     /// Its resourceVersion.
@@ -25,7 +25,7 @@ pub(super) struct Slot<T> {
     vouched: Freshness,
 }
 
-impl<T> Slot<T> {
+impl<T> CacheEntry<T> {
     /// Until when it counts, where no watch vouches for it.
     pub(super) fn until(&self) -> Option<Time> {
         match self.vouched {
@@ -35,7 +35,7 @@ impl<T> Slot<T> {
     }
 }
 
-const DOUBTED: Freshness = Freshness::Until(Time::from_unix(0));
+const STALE: Freshness = Freshness::Until(Time::from_unix(0));
 
 /// What says that a fact still holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,45 +46,45 @@ pub(super) enum Freshness {
     Until(Time),
 }
 
-impl<T> Default for ObjectCache<T> {
-    fn default() -> ObjectCache<T> {
-        ObjectCache { slots: HashMap::new(), prune_at: 0 }
+impl<T> Default for Cache<T> {
+    fn default() -> Cache<T> {
+        Cache { slots: HashMap::new(), prune_at: 0 }
     }
 }
 
-impl<T> ObjectCache<T> {
+impl<T> Cache<T> {
     /// Puts what was seen in its place. Returns whether it is news: another version than before.
     pub(super) fn put(&mut self, at: ObjectRef, version: &str, fact: Option<T>, vouched: Freshness) -> bool {
         let known =
             self.slots.get(&at).is_some_and(|slot| *slot.version == *version && slot.fact.is_some() == fact.is_some());
-        self.slots.insert(at, Box::new(Slot { fact, version: version.into(), vouched }));
+        self.slots.insert(at, Box::new(CacheEntry { fact, version: version.into(), vouched }));
         !known
     }
 
     /// Puts what was just read in its place, to count until then.
-    pub(super) fn read(&mut self, at: ObjectRef, version: &str, fact: Option<T>, until: Time) -> &Slot<T> {
-        let slot = Box::new(Slot { fact, version: version.into(), vouched: Freshness::Until(until) });
+    pub(super) fn read(&mut self, at: ObjectRef, version: &str, fact: Option<T>, until: Time) -> &CacheEntry<T> {
+        let slot = Box::new(CacheEntry { fact, version: version.into(), vouched: Freshness::Until(until) });
         self.slots.entry(at).insert_entry(slot).into_mut()
     }
 
     /// What is known of an object does not count any more, and neither does that nothing is known.
-    pub(super) fn doubt(&mut self, at: &ObjectRef) {
+    pub(super) fn invalidate(&mut self, at: &ObjectRef) {
         let slot = self.slots.entry(at.clone());
-        slot.or_insert_with(|| Box::new(Slot { fact: None, version: "".into(), vouched: DOUBTED })).vouched = DOUBTED;
+        slot.or_insert_with(|| Box::new(CacheEntry { fact: None, version: "".into(), vouched: STALE })).vouched = STALE;
     }
 
     /// What was read does not count any more; what watches vouch for does.
-    pub(super) fn doubt_readings(&mut self) {
-        self.slots.values_mut().filter(|slot| slot.until().is_some()).for_each(|slot| slot.vouched = DOUBTED);
+    pub(super) fn invalidate_readings(&mut self) {
+        self.slots.values_mut().filter(|slot| slot.until().is_some()).for_each(|slot| slot.vouched = STALE);
     }
 
     /// Whether something was seen once that may not count any more.
-    pub(super) fn is_in_doubt(&self, at: &ObjectRef, now: Time) -> bool {
+    pub(super) fn is_stale(&self, at: &ObjectRef, now: Time) -> bool {
         self.slots.contains_key(at) && self.get(at, now).is_none()
     }
 
     /// What is known of an object, where it still counts.
-    pub(super) fn get(&self, at: &ObjectRef, now: Time) -> Option<&Slot<T>> {
+    pub(super) fn get(&self, at: &ObjectRef, now: Time) -> Option<&CacheEntry<T>> {
         self.slots.get(at).map(|slot| &**slot).filter(|slot| match slot.vouched {
             Freshness::Watch(..) => true,
             Freshness::Until(until) => now <= until,
@@ -97,8 +97,8 @@ impl<T> ObjectCache<T> {
     }
 
     /// A watch has read its list of this number: what it knew and did not find again is gone. Returns which.
-    pub(super) fn sweep(&mut self, watch: usize, list: u32) -> Vec<ObjectRef> {
-        let gone = |slot: &Slot<T>| matches!(slot.vouched, Freshness::Watch(w, l) if w == watch && l != list);
+    pub(super) fn replace(&mut self, watch: usize, list: u32) -> Vec<ObjectRef> {
+        let gone = |slot: &CacheEntry<T>| matches!(slot.vouched, Freshness::Watch(w, l) if w == watch && l != list);
         let swept: Vec<ObjectRef> =
             self.slots.iter().filter(|(_, slot)| gone(slot)).map(|(at, _)| at.clone()).collect();
         for at in &swept {
@@ -118,7 +118,7 @@ impl<T> ObjectCache<T> {
     }
 
     /// A watch is at its end: nothing vouches for what it knew.
-    pub(super) fn disown(&mut self, watch: usize) {
+    pub(super) fn drop_watch(&mut self, watch: usize) {
         self.slots.retain(|_, slot| !matches!(slot.vouched, Freshness::Watch(w, _) if w == watch));
     }
 
@@ -138,44 +138,44 @@ mod tests {
 
     #[test]
     fn what_a_new_list_does_not_show_is_gone_and_others_stay() {
-        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
+        let (mut shelf, now) = (Cache::default(), Time::from_unix(1_800_000_000));
         for name in ["a", "b"] {
             assert!(shelf.put(at(name), "1", Some(name.to_owned()), Freshness::Watch(7, 1)));
         }
         shelf.put(at("c"), "1", Some("c".to_owned()), Freshness::Watch(8, 1));
         shelf.put(at("d"), "1", Some("d".to_owned()), Freshness::Until(now));
         assert!(!shelf.put(at("a"), "1", Some("a".to_owned()), Freshness::Watch(7, 2)), "the same version is no news");
-        assert_eq!(shelf.sweep(7, 2), [at("b")]);
-        let known = |shelf: &ObjectCache<String>, name: &str, now: Time| shelf.get(&at(name), now).is_some();
+        assert_eq!(shelf.replace(7, 2), [at("b")]);
+        let known = |shelf: &Cache<String>, name: &str, now: Time| shelf.get(&at(name), now).is_some();
         assert!(["a", "c", "d"].iter().all(|name| known(&shelf, name, now)) && !known(&shelf, "b", now));
         assert!(!known(&shelf, "d", now + std::time::Duration::from_secs(1)), "what was only read ages");
-        shelf.doubt_readings();
-        assert!(known(&shelf, "a", now) && !known(&shelf, "d", now) && shelf.is_in_doubt(&at("d"), now));
+        shelf.invalidate_readings();
+        assert!(known(&shelf, "a", now) && !known(&shelf, "d", now) && shelf.is_stale(&at("d"), now));
     }
 
     #[test]
     fn without_its_watch_nothing_is_known() {
-        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
+        let (mut shelf, now) = (Cache::default(), Time::from_unix(1_800_000_000));
         shelf.put(at("a"), "1", Some(1), Freshness::Watch(7, 1));
         shelf.put(at("b"), "", None, Freshness::Until(now));
         assert!(shelf.get(&at("b"), now).unwrap().fact.is_none());
         assert!(shelf.put(at("b"), "", Some(2), Freshness::Until(now)), "it exists now");
-        shelf.disown(7);
+        shelf.drop_watch(7);
         assert!(shelf.get(&at("a"), now).is_none());
         assert_eq!(shelf.facts().count(), 1);
     }
     #[test]
     fn a_hundred_thousand_objects_that_were_read_once_are_forgotten_and_wanted_ones_stay_in_doubt() {
-        let (mut shelf, now) = (ObjectCache::default(), Time::from_unix(1_800_000_000));
+        let (mut shelf, now) = (Cache::default(), Time::from_unix(1_800_000_000));
         shelf.put(at("watched"), "1", Some(0), Freshness::Watch(7, 1));
-        shelf.doubt(&at("wanted"));
+        shelf.invalidate(&at("wanted"));
         for i in 0..100_000 {
             shelf.read(at(&format!("s{i}")), "1", Some(i), now);
-            shelf.doubt(&at(&format!("t{i}")));
+            shelf.invalidate(&at(&format!("t{i}")));
             shelf.prune(|at, _| at.name == "wanted");
         }
         assert!(shelf.slots.len() <= TABLE_KEPT_MIN + 2, "{}", shelf.slots.len());
         assert!(shelf.get(&at("watched"), now).is_some());
-        assert!(shelf.is_in_doubt(&at("wanted"), now), "else it would count as missing");
+        assert!(shelf.is_stale(&at("wanted"), now), "else it would count as missing");
     }
 }

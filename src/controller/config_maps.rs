@@ -11,7 +11,7 @@ use crate::base::name::ObjectRef;
 use crate::config::{self, Config, Data};
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
-use crate::record::Form;
+use crate::record::AcceptedSpec;
 use crate::sources::{Desired, configmap};
 use crate::store::StoreError;
 
@@ -21,17 +21,17 @@ const STAGING: &str = "no -acme was given: certificates of entries without `issu
 
 /// The ConfigMaps by their names.
 #[derive(Debug)]
-pub(super) struct Configs {
-    sources: BTreeMap<ObjectRef, Source>,
+pub(super) struct ConfigMaps {
+    sources: BTreeMap<ObjectRef, SourceState>,
 }
 
 /// A ConfigMap.
 #[derive(Debug, Default)]
-struct Source {
+struct SourceState {
     /// As last accepted; none until it was readable once.
     config: Option<Arc<Config>>,
     /// What is wrong with it now.
-    problem: Option<Problem>,
+    problem: Option<SourceProblem>,
     /// It was looked for.
     known: bool,
     /// A hash of the data that was read last, where it is read now and then.
@@ -39,13 +39,13 @@ struct Source {
 }
 
 #[derive(Debug)]
-struct Problem {
+struct SourceProblem {
     said: String,
     /// It could not be found out, and may be well.
     unread: bool,
 }
 
-impl Source {
+impl SourceState {
     /// What is done for it while something is wrong with it.
     fn in_force(&self) -> &'static str {
         match self.config {
@@ -71,10 +71,10 @@ pub(super) struct ConfigHealth {
     pub(super) unread: bool,
 }
 
-impl Configs {
+impl ConfigMaps {
     /// Nothing is known of them yet.
-    pub(super) fn new(names: &[ObjectRef]) -> Configs {
-        Configs { sources: names.iter().map(|name| (name.clone(), Source::default())).collect() }
+    pub(super) fn new(names: &[ObjectRef]) -> ConfigMaps {
+        ConfigMaps { sources: names.iter().map(|name| (name.clone(), SourceState::default())).collect() }
     }
 
     /// Their names.
@@ -93,7 +93,7 @@ impl Configs {
     }
 
     /// A ConfigMap that could not be used yet, and why.
-    pub(super) fn lacks(&self) -> Option<String> {
+    pub(super) fn not_ready(&self) -> Option<String> {
         let (name, source) = self.sources.iter().find(|(_, source)| source.config.is_none())?;
         let said = source.problem.as_ref().map_or("it was not read yet", |problem| &problem.said);
         Some(format!("ConfigMap {name}: {said}"))
@@ -101,7 +101,7 @@ impl Configs {
 
     /// What is wrong with them.
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
-        let wrong = |(name, source): (&ObjectRef, &Source)| {
+        let wrong = |(name, source): (&ObjectRef, &SourceState)| {
             let said = &source.problem.as_ref()?.said;
             Some(format!("ConfigMap {name}: {said}; {}", source.in_force()))
         };
@@ -135,22 +135,22 @@ impl Configs {
             Ok(None) => (configmap::MISSING.to_owned(), false),
             Err(e) => (e.to_string(), true),
         };
-        source.problem = Some(Problem { said, unread });
+        source.problem = Some(SourceProblem { said, unread });
     }
 
     /// The wishes of all, and what is to be said of them. What is refused is served in its last accepted form.
-    pub(super) fn wishes(
+    pub(super) fn desired(
         &self,
         context: &Context,
         said: &mut LogDedup,
-        last_accepted: impl Fn(&ObjectRef) -> Option<Form>,
+        last_accepted: impl Fn(&ObjectRef) -> Option<AcceptedSpec>,
     ) -> (Desired, ConfigHealth) {
         let (mut wishes, mut overall) = (Desired::default(), ConfigHealth::default());
         said.begin(&"ConfigMaps");
         for (name, source) in &self.sources {
             match &source.problem {
                 None => {
-                    if said.is_news(&name.to_string(), "") {
+                    if said.changed(&name.to_string(), "") {
                         event!(info, "configuration-read", config_map = name);
                     }
                 }
@@ -159,7 +159,7 @@ impl Configs {
                     (overall.unreadable, overall.unknown) = (true, overall.unknown || problem.unread);
                     let in_force = source.in_force();
                     let error = &problem.said;
-                    if said.is_news(&name.to_string(), error) {
+                    if said.changed(&name.to_string(), error) {
                         event!(
                             error,
                             "configuration-unreadable",
@@ -170,11 +170,11 @@ impl Configs {
                     }
                     // What could not be read may well be sound; and of several replicas one tells.
                     if !problem.unread
-                        && context.lead.leading()
-                        && said.is_news(&format!("ConfigInvalid {name}"), error)
+                        && context.leader.leading()
+                        && said.changed(&format!("ConfigInvalid {name}"), error)
                     {
                         let text = format!("{error}; {in_force}");
-                        context.report.say(EventReason::ConfigInvalid, &configmap::source(name), None, text);
+                        context.recorder.publish(EventReason::ConfigInvalid, &configmap::source(name), None, text);
                     }
                 }
             }
@@ -185,20 +185,20 @@ impl Configs {
         }
         overall.unsound = !wishes.refused.is_empty();
         for refused in &wishes.refused {
-            if said.is_news("refused", &refused.to_string()) {
+            if said.changed("refused", &refused.to_string()) {
                 event!(error, "refused", error = refused);
             }
-            if context.lead.leading() && said.is_news("Refused", &refused.to_string()) {
-                context.report.say(EventReason::Refused, &refused.source, None, refused.sentence.clone());
+            if context.leader.leading() && said.changed("Refused", &refused.to_string()) {
+                context.recorder.publish(EventReason::Refused, &refused.source, None, refused.sentence.clone());
             }
         }
-        if let Some(directory) = context.cas.unchosen(wishes.wanted.values().map(|wanted| &**wanted))
-            && said.is_news("staging", directory.url())
+        if let Some(directory) = context.clients.unchosen(wishes.wanted.values().map(|wanted| &**wanted))
+            && said.changed("staging", directory.url())
         {
             event!(warn, "staging", directory = directory.url(), hint = STAGING);
         }
         for warning in &wishes.warnings {
-            if said.is_news("warning", warning) {
+            if said.changed("warning", warning) {
                 event!(warn, "configuration", warning = warning);
             }
         }

@@ -10,10 +10,10 @@ use super::dispatch::{Workers, barred};
 use super::election::ElectionHandle;
 use super::queue::WorkQueue;
 use super::secret_cache::Affected;
-use super::state::{World, pause_until};
+use super::state::{ControllerState, pause_until};
 use super::status_snapshot::SnapshotPublisher;
 use super::status_writer::StatusWriter;
-use super::{ControllerEvent, End, Options, Pass, dry_run};
+use super::{ControllerEvent, ExitStatus, Options, RunMode, dry_run};
 use crate::base::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::base::liveness;
 use crate::base::log::event;
@@ -26,15 +26,15 @@ use crate::record;
 use crate::server::snapshot::Snapshot;
 
 pub(super) struct Controller<'p> {
-    pub(super) world: World,
+    pub(super) state: ControllerState,
     pub(super) context: Arc<Context>,
     pub(super) plan: &'p Options,
-    pub(super) crew: Workers,
-    pub(super) woken: Receiver<ControllerEvent>,
-    pub(super) board: WorkQueue,
+    pub(super) workers: Workers,
+    pub(super) events: Receiver<ControllerEvent>,
+    pub(super) queue: WorkQueue,
     /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
-    pub(super) gone: Vec<(ObjectRef, RetentionStep)>,
-    pub(super) forgetting: HashSet<ObjectRef>,
+    pub(super) orphaned: Vec<(ObjectRef, RetentionStep)>,
+    pub(super) releasing: HashSet<ObjectRef>,
     /// Certificates may have come or gone.
     pub(super) all_changed: bool,
     /// Whether all records may be listed.
@@ -46,16 +46,16 @@ pub(super) struct Controller<'p> {
     /// When the sources are read again that nothing tells us about.
     pub(super) read_again: Time,
     /// When it was looked last.
-    pub(super) looked: Time,
-    pub(super) overall: ConfigHealth,
+    pub(super) last_pass: Time,
+    pub(super) config_health: ConfigHealth,
     /// Whether this replica led when that was looked at last.
     pub(super) led: bool,
     /// Our part in the election, where there is one.
-    pub(super) candidacy: Option<ElectionHandle>,
+    pub(super) election: Option<ElectionHandle>,
     /// The ConfigMap that shows the state.
-    pub(super) telling: StatusWriter,
+    pub(super) status_writer: StatusWriter,
     /// What the port shows, where there is one.
-    pub(super) showing: Option<SnapshotPublisher>,
+    pub(super) publisher: Option<SnapshotPublisher>,
 }
 
 /// Takes what waits in a queue, as much as fits into one round: who fills the queue as fast as it is read delays nothing else.
@@ -76,74 +76,74 @@ fn at_once<T>(
 
 impl Controller<'_> {
     pub(super) fn once(&self) -> bool {
-        self.plan.pass != Pass::Forever
+        self.plan.pass != RunMode::Forever
     }
 
-    pub(super) fn run(mut self) -> Result<End, String> {
-        if self.world.is_watching() {
-            self.world.follow(time::now())?;
+    pub(super) fn run(mut self) -> Result<ExitStatus, String> {
+        if self.state.is_watching() {
+            self.state.watch(time::now())?;
         } else if self.may_list {
-            self.world.objects.find_records(time::now());
+            self.state.secrets.find_records(time::now());
         }
         while !self.context.stop.is_set() {
             let now = time::now();
-            if now < self.looked {
+            if now < self.last_pass {
                 self.read_again = now;
-                self.world.clock_set_back();
-                self.world.concerned(&Affected::All).iter().for_each(|secret| self.board.wake(secret));
+                self.state.clock_set_back();
+                self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
             }
-            self.looked = now;
+            self.last_pass = now;
             if self.read_again <= now {
-                self.read(now)?;
+                self.resync(now)?;
             }
-            for late in self.board.settle(|at, version| self.world.objects.shows(at, version), now) {
-                self.world.objects.doubt(&late);
+            for late in self.queue.observe(|at, version| self.state.secrets.has_version(at, version), now) {
+                self.state.secrets.invalidate(&late);
             }
-            let leads = self.context.lead.leading();
+            let leads = self.context.leader.leading();
             if leads && !self.led {
                 // Who led before may have left anything half done.
-                self.world.concerned(&Affected::All).iter().for_each(|secret| self.board.wake(secret));
+                self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
             }
             self.led = leads;
-            if leads && !self.world.is_blind() {
-                self.decide(now);
-                self.start();
+            if leads && !self.state.waits_for_caches() {
+                self.reconcile_changed(now);
+                self.dispatch();
                 if self.once() && self.working() == 0 {
-                    return Ok(self.end());
+                    return Ok(self.exit_status());
                 }
             }
             // Whoever stands by only keeps what it knows up to date.
             // A parked job goes on when its circuit opens.
             let opens = || self.parked().filter_map(|(_, parked)| parked.until).min();
-            let due = if leads { self.board.due(now).into_iter().chain(opens()).min() } else { None };
+            let due = if leads { self.queue.due(now).into_iter().chain(opens()).min() } else { None };
             let show = self.show(leads, now);
-            let tell = self.telling.due().filter(|_| leads).map(|left| now + left);
+            let tell = self.status_writer.due().filter(|_| leads).map(|left| now + left);
             let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
             let pause = pause_until(wake, now);
             liveness::beat_within(pause);
-            match self.woken.recv_timeout(pause) {
-                Ok(woken) => self.take(woken)?,
+            match self.events.recv_timeout(pause) {
+                Ok(woken) => self.handle_event(woken)?,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(End::Broken),
+                Err(RecvTimeoutError::Disconnected) => return Ok(ExitStatus::Broken),
             }
             // What came meanwhile is decided about together.
-            let (more, stop) = (self.woken.clone(), self.context.stop.clone());
-            at_once(&more, &stop, |woken| self.take(woken))?;
+            let (more, stop) = (self.events.clone(), self.context.stop.clone());
+            at_once(&more, &stop, |woken| self.handle_event(woken))?;
         }
-        Ok(self.wind_down())
+        Ok(self.shut_down())
     }
 
     /// Shows what has changed. Returns when to come back, where that is too soon.
     fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
         let running = self.working();
-        let showing = self.showing.as_mut()?;
-        showing.ready(|| self.world.lacks());
+        let showing = self.publisher.as_mut()?;
+        showing.ready(|| self.state.not_ready());
         showing.publish(now, || {
-            let ordering = self.board.ordering().cloned().collect();
-            let parked = self.board.parked(|lane, job| barred(&self.context, lane, job));
+            let ordering = self.queue.ordering().cloned().collect();
+            let parked = self.queue.parked(|lane, job| barred(&self.context, lane, job));
             let parked = parked.map(|(secret, parked)| (secret.clone(), parked)).collect();
-            let snapshot = self.world.snapshot(ordering, parked, now);
-            let queued = self.board.queued();
+            let snapshot = self.state.snapshot(ordering, parked, now);
+            let queued = self.queue.queued();
             // Whoever stands by does not know what the other one does.
             let certificates = if leads { snapshot.certificates } else { Vec::new() };
             Snapshot { certificates, queued, running, ..snapshot }
@@ -151,49 +151,49 @@ impl Controller<'_> {
     }
 
     /// Reads what no watch tells.
-    fn read(&mut self, now: Time) -> Result<(), String> {
+    fn resync(&mut self, now: Time) -> Result<(), String> {
         self.read_again = now + POLL_INTERVAL;
-        let read = self.world.read_configs();
-        self.all_changed |= self.world.fates_are_due(now);
-        if self.world.is_watching() {
+        let read = self.state.read_configs();
+        self.all_changed |= self.state.fates_are_due(now);
+        if self.state.is_watching() {
             if read {
-                self.world.follow(now)?;
-                self.mark_all();
+                self.state.watch(now)?;
+                self.add_all();
             }
-            return self.world.follow_again(now);
+            return self.state.retry_watches(now);
         }
-        self.overall = self.world.wish();
-        self.mark_all();
+        self.config_health = self.state.rebuild_desired();
+        self.add_all();
         Ok(())
     }
 
-    pub(super) fn mark_all(&mut self) {
+    pub(super) fn add_all(&mut self) {
         self.all_changed = true;
-        self.board.mark(self.world.concerned(&Affected::All));
+        self.queue.add(self.state.affected(&Affected::All));
     }
 
-    fn decide(&mut self, now: Time) {
+    fn reconcile_changed(&mut self, now: Time) {
         let all = std::mem::take(&mut self.all_changed);
         if all {
-            self.board.retain(|secret| self.world.is_wanted(secret));
-            for (at, fate) in self.world.gone(self.board.worked_on(), self.plan.forget_after, now) {
-                if !self.forgetting.contains(&at) && !self.gone.iter().any(|(waiting, _)| *waiting == at) {
+            self.queue.retain(|secret| self.state.is_wanted(secret));
+            for (at, fate) in self.state.orphaned_records(self.queue.worked_on(), self.plan.forget_after, now) {
+                if !self.releasing.contains(&at) && !self.orphaned.iter().any(|(waiting, _)| *waiting == at) {
                     if self.plan.dry_run {
                         dry_run::tell_fate(&at, fate);
                     }
-                    self.gone.push((at, fate));
+                    self.orphaned.push((at, fate));
                 }
             }
         }
-        let taken = self.board.take(now);
+        let taken = self.queue.take(now);
         if taken.is_empty() {
             return;
         }
         let set: HashSet<&ObjectRef> = taken.iter().collect();
         let watch = Stopwatch::start();
-        let mut look = self.world.look(self.board.orders(&set), now);
-        self.telling.change();
-        let secrets = self.world.in_turn(&taken, now);
+        let mut look = self.state.begin_pass(self.queue.orders(&set), now);
+        self.status_writer.change();
+        let secrets = self.state.quota_order(&taken, now);
         let entries = secrets.len();
         for secret in secrets {
             // Each may have to be read, from a server that does not answer.
@@ -201,82 +201,86 @@ impl Controller<'_> {
                 return;
             }
             liveness::beat();
-            let verdict = self.world.decide(&secret, &mut look);
+            let verdict = self.state.reconcile(&secret, &mut look);
             if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
-                dry_run::tell(&mut self.world.said, job);
+                dry_run::tell(&mut self.state.log_dedup, job);
             }
             let record = record::reference(&secret, &self.context.namespace);
-            if verdict.is_back && !self.plan.dry_run && !self.forgetting.contains(&record) {
-                self.gone.push((record, RetentionStep::Reclaim));
+            if verdict.is_back && !self.plan.dry_run && !self.releasing.contains(&record) {
+                self.orphaned.push((record, RetentionStep::Reclaim));
             }
-            self.board.put(secret.clone(), verdict);
+            self.queue.set_result(secret.clone(), verdict);
             self.tell_parked(&secret);
         }
         // Without watches everything is looked at again and again.
-        if all && self.world.is_watching() {
+        if all && self.state.is_watching() {
             event!(info, "checked", entries = entries, milliseconds = watch.elapsed().as_millis());
         }
-        self.change_proved &= self.board.has_changes();
+        self.change_proved &= self.queue.has_changes();
     }
 
     /// Takes note of what happened.
-    fn take(&mut self, woken: ControllerEvent) -> Result<(), String> {
+    fn handle_event(&mut self, woken: ControllerEvent) -> Result<(), String> {
         match woken {
-            ControllerEvent::Done(done) => self.finish(*done),
+            ControllerEvent::Done(done) => self.handle_result(*done),
             ControllerEvent::Change(change) => {
-                let news = self.world.note(*change, time::now())?;
+                let news = self.state.handle_event(*change, time::now())?;
                 self.all_changed |= news == Affected::All;
-                for secret in self.world.concerned(&news) {
+                for secret in self.state.affected(&news) {
                     match &news {
                         // Other replicas write records, and so do we.
-                        Affected::Object(at) if record::is_one(at) => self.board.mark([secret]),
-                        _ => self.board.wake(&secret),
+                        Affected::Object(at) if record::is_one(at) => self.queue.add([secret]),
+                        _ => self.queue.add_now(&secret),
                     }
                 }
             }
             // What concerns the ConfigMaps is told by who leads.
-            ControllerEvent::Lead => self.world.follow(time::now())?,
+            ControllerEvent::Lead => self.state.watch(time::now())?,
             ControllerEvent::Stop => {}
         }
         Ok(())
     }
 
     /// How a single pass ends.
-    fn end(&self) -> End {
-        let (unknown, unsound) = self.board.found();
-        let ConfigHealth { unreadable, .. } = self.overall;
-        match (unreadable, unknown || self.overall.unknown, unsound || self.overall.unsound || self.probe_failed) {
-            (true, false, _) => End::Unreadable,
-            (_, true, _) => End::Unknown,
-            (false, false, true) => End::Unsound,
-            (false, false, false) => End::Good,
+    fn exit_status(&self) -> ExitStatus {
+        let (unknown, unsound) = self.queue.found();
+        let ConfigHealth { unreadable, .. } = self.config_health;
+        match (
+            unreadable,
+            unknown || self.config_health.unknown,
+            unsound || self.config_health.unsound || self.probe_failed,
+        ) {
+            (true, false, _) => ExitStatus::Unreadable,
+            (_, true, _) => ExitStatus::Unknown,
+            (false, false, true) => ExitStatus::Unsound,
+            (false, false, false) => ExitStatus::Good,
         }
     }
 
     /// No new jobs; those under way get a while to end at a point from which they can be continued.
-    fn wind_down(self) -> End {
+    fn shut_down(self) -> ExitStatus {
         let once = self.once();
         let mut busy = self.working();
-        drop(self.crew);
+        drop(self.workers);
         let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
         let mut cut = false;
         while let Some(left) = deadline.left().filter(|_| busy > 0) {
-            match self.woken.recv_timeout(patience.left().unwrap_or(left)) {
+            match self.events.recv_timeout(patience.left().unwrap_or(left)) {
                 Ok(ControllerEvent::Done(_)) => busy -= 1,
                 Ok(ControllerEvent::Stop | ControllerEvent::Lead | ControllerEvent::Change(_)) => {}
                 Err(RecvTimeoutError::Timeout) if !cut => {
                     // Then there is time left to write the records: the orders are continued by their URL.
-                    self.context.cas.shut_down();
+                    self.context.clients.shut_down();
                     cut = true;
                 }
                 Err(_) => break,
             }
         }
         // Whoever takes it begins at once.
-        if let Some(candidacy) = self.candidacy.filter(|_| busy == 0) {
+        if let Some(candidacy) = self.election.filter(|_| busy == 0) {
             candidacy.release();
         }
-        if once { End::Unknown } else { End::Good }
+        if once { ExitStatus::Unknown } else { ExitStatus::Good }
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::control_loop::Controller;
-use super::queue::Places;
-use super::status_writer::State;
+use super::queue::Capacity;
+use super::status_writer::StatusContents;
 use super::{ControllerEvent, WorkItem, work};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -17,7 +17,7 @@ use crate::base::time;
 use crate::issuance::Context;
 use crate::policy::circuit::{DnsTarget, Unavailable};
 use crate::status::row::Parked;
-use crate::worker::{Job, Peer};
+use crate::worker::{Job, JobPeer};
 
 /// The worker threads: started when there is something to do for them, and never more than there are places.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ pub(super) struct Workers {
 impl Workers {
     /// No thread runs yet.
     pub(super) fn new(context: Arc<Context>, workers: usize, wake: Sender<ControllerEvent>) -> Workers {
-        let (errands, queue) = bounded(Places::threads(workers));
+        let (errands, queue) = bounded(Capacity::threads(workers));
         Workers { context, errands, queue, wake, threads: 0 }
     }
 
     /// Gives an errand to an idle worker, of which there is one more where `busy` errands are under way. Returns whether one took it.
-    fn give(&mut self, errand: WorkItem, busy: usize) -> bool {
+    fn send(&mut self, errand: WorkItem, busy: usize) -> bool {
         if busy >= self.threads {
             let (context, queue, wake) = (self.context.clone(), self.queue.clone(), self.wake.clone());
             let name = format!("worker-{}", self.threads);
@@ -59,16 +59,16 @@ impl Workers {
 /// Why a job may not go to the servers of a circuit now.
 pub(super) fn barred(context: &Context, lane: &DnsTarget, job: &Job) -> Option<Unavailable> {
     let none = SharedStr::new("");
-    let ca = if let Peer::Ca(directory) = &job.peer { directory } else { &none };
-    context.gates.admits(lane, ca).err()
+    let ca = if let JobPeer::Ca(directory) = &job.peer { directory } else { &none };
+    context.circuits.admits(lane, ca).err()
 }
 
 impl Controller<'_> {
     /// Hands out as many jobs as there are places.
-    pub(super) fn start(&mut self) {
+    pub(super) fn dispatch(&mut self) {
         while let Some(errand) = self.next() {
             let busy = self.working() - 1;
-            if !self.crew.give(errand, busy) {
+            if !self.workers.send(errand, busy) {
                 return;
             }
         }
@@ -77,7 +77,7 @@ impl Controller<'_> {
     /// What is to be done next, if there is a place for it.
     fn next(&mut self) -> Option<WorkItem> {
         let has_place = self.others() < self.plan.workers;
-        if has_place && let Some(secret) = self.world.form_to_read() {
+        if has_place && let Some(secret) = self.state.form_to_read() {
             return Some(WorkItem::ReadForm(secret));
         }
         // The rest changes something.
@@ -85,59 +85,59 @@ impl Controller<'_> {
             return None;
         }
         if has_place {
-            if let Some((at, fate)) = self.gone.pop() {
-                self.forgetting.insert(at.clone());
+            if let Some((at, fate)) = self.orphaned.pop() {
+                self.releasing.insert(at.clone());
                 return Some(WorkItem::Forget(at, fate));
             }
             if let Some(state) = self.tell_state() {
                 return Some(WorkItem::Tell(state));
             }
         }
-        let places = Places { workers: self.plan.workers, others: self.others() };
+        let places = Capacity { workers: self.plan.workers, others: self.others() };
         let context = &self.context;
-        let job = self.board.start(self.change_proved, places, |lane, job| barred(context, lane, job))?;
+        let job = self.queue.start(self.change_proved, places, |lane, job| barred(context, lane, job))?;
         Some(WorkItem::Do(job))
     }
 
     /// Errands under way that are for no certificate.
     fn others(&self) -> usize {
-        self.forgetting.len() + self.world.forms_being_read() + usize::from(self.telling.busy)
+        self.releasing.len() + self.state.forms_being_read() + usize::from(self.status_writer.busy)
     }
 
     /// How many errands are under way.
     pub(super) fn working(&self) -> usize {
-        self.board.busy() + self.others()
+        self.queue.busy() + self.others()
     }
 
     /// The jobs that wait for a peer.
     pub(super) fn parked(&self) -> impl Iterator<Item = (&ObjectRef, Parked)> {
-        self.board.parked(|lane, job| barred(&self.context, lane, job))
+        self.queue.parked(|lane, job| barred(&self.context, lane, job))
     }
 
     /// Says that a certificate that was just decided about is parked, when that is news.
     pub(super) fn tell_parked(&mut self, secret: &ObjectRef) {
-        let parked = self.board.parked_one(secret, |lane, job| barred(&self.context, lane, job));
+        let parked = self.queue.parked_one(secret, |lane, job| barred(&self.context, lane, job));
         let Some(Parked { why, until }) = parked else { return };
-        if self.world.said.is_news("parked", &why) {
+        if self.state.log_dedup.changed("parked", &why) {
             let until = until.map_or_else(|| "unknown".to_owned(), |until| until.to_string());
             event!(info, "put-off", secret = secret, state = "Parked", until = until, error = why);
         }
     }
 
     /// What the ConfigMap is to say that shows the state, when that is to be written.
-    fn tell_state(&mut self) -> Option<Box<State>> {
-        let is_due = self.telling.due().is_some_and(|left| left.is_zero());
+    fn tell_state(&mut self) -> Option<Box<StatusContents>> {
+        let is_due = self.status_writer.due().is_some_and(|left| left.is_zero());
         if !is_due {
             return None;
         }
         let (now, none) = (time::now(), HashSet::new());
-        let mut look = self.world.look(self.board.orders(&none), now);
-        let ordering: BTreeSet<ObjectRef> = self.board.ordering().cloned().collect();
+        let mut look = self.state.begin_pass(self.queue.orders(&none), now);
+        let ordering: BTreeSet<ObjectRef> = self.queue.ordering().cloned().collect();
         let parked = self.parked().map(|(secret, parked)| (secret.clone(), parked)).collect();
-        let report = self.world.report(&ordering, &parked, |secret| self.board.order_of(secret), &mut look);
+        let report = self.state.report(&ordering, &parked, |secret| self.queue.order_of(secret), &mut look);
         // A look that was broken off says nothing.
         let whole = !self.context.stop.is_set();
-        let all = self.world.wishes.wanted.len() + self.world.orphans().count();
-        whole.then(|| self.telling.write(report, all)).flatten()
+        let all = self.state.desired.wanted.len() + self.state.orphans().count();
+        whole.then(|| self.status_writer.write(report, all)).flatten()
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn tell(said: &mut LogDedup, job: &Job) {
         // They only find something out.
         Task::Window(_) | Task::Probe => return,
     };
-    if said.is_news("would", &format!("{action} {reason} {detail}")) {
+    if said.changed("would", &format!("{action} {reason} {detail}")) {
         let names: Vec<String> = job.wanted.entry.domains.iter().map(ToString::to_string).collect();
         let names = names.join(",");
         event!(info, "would", action = action, secret = secret, names = names, reason = reason, detail = detail);

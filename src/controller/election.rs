@@ -21,8 +21,8 @@ use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
 use crate::issuance::claim::holder;
-use crate::kube::client::{Client, DryRun, KubeError, Resource};
-use crate::kube::leader_election::{Course, LeaderElection, Next, Setbacks, hint};
+use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
+use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
 
 /// Our part in an election under way.
 pub(super) struct ElectionHandle {
@@ -35,14 +35,14 @@ impl ElectionHandle {
     /// Starts to take part, in a thread of its own. `changed` is called when we begin or cease to lead.
     pub(super) fn start(
         context: Arc<Context>,
-        client: &Client,
+        client: &KubeClient,
         at: &ObjectRef,
         changed: impl Fn() + Send + 'static,
     ) -> Result<ElectionHandle, String> {
         let mut random = [0; 4];
         SystemRandom::new().fill(&mut random).expect("the system gives random octets");
         let candidate = LeaderElector {
-            client: client.hurried(LEASE_REQUEST),
+            client: client.with_timeout(LEASE_REQUEST),
             at: at.clone(),
             // The next process in this container may have the same number.
             election: LeaderElection::new(at.clone(), format!("{}_{}", holder(), hex(&random))),
@@ -70,7 +70,7 @@ impl ElectionHandle {
 
 struct LeaderElector<F> {
     context: Arc<Context>,
-    client: Client,
+    client: KubeClient,
     at: ObjectRef,
     election: LeaderElection,
     changed: F,
@@ -101,7 +101,7 @@ impl<F: Fn()> LeaderElector<F> {
             }
         }
         if let Some(lease) = self.election.release(time::now()) {
-            self.context.lead.lead_until(None);
+            self.context.leader.lead_until(None);
             match self.client.update(Resource::Leases, &self.at, &lease, DryRun::Real) {
                 Ok(_) => event!(info, "released", lease = self.at),
                 Err(e) => event!(warn, "not-released", lease = self.at, error = e),
@@ -113,7 +113,7 @@ impl<F: Fn()> LeaderElector<F> {
     fn succeed(&mut self) -> Duration {
         if self.setbacks.succeed() {
             self.mark();
-            event!(info, "with-lease", lease = self.at, leads = self.context.lead.leading());
+            event!(info, "with-lease", lease = self.at, leads = self.context.leader.leading());
         }
         self.tell("");
         LEASE_RETRY
@@ -128,7 +128,7 @@ impl<F: Fn()> LeaderElector<F> {
         let cure = answer.and_then(|e| hint(verb, &self.at, e));
         let said = cure.as_ref().map_or_else(|| error.to_string(), |cure| format!("{error}: {cure}"));
         let was_alone = self.setbacks.alone();
-        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.context.lead.now());
+        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.context.leader.now());
         match course {
             Course::Unsure => {
                 self.mark();
@@ -139,7 +139,7 @@ impl<F: Fn()> LeaderElector<F> {
                 let hint = cure.map_or_else(|| WITHOUT.to_owned(), |cure| format!("{cure}; {WITHOUT}"));
                 event!(warn, "without-lease", lease = self.at, error = error, hint = hint);
                 self.said = said;
-                self.context.lead.lead_alone();
+                self.context.leader.lead_alone();
                 if !std::mem::replace(&mut self.leads, true) {
                     (self.changed)();
                 }
@@ -151,40 +151,42 @@ impl<F: Fn()> LeaderElector<F> {
     /// Leads as long as the election says. Who works without the Lease goes on until a round succeeds.
     fn mark(&self) {
         if !self.setbacks.alone() {
-            self.context.lead.lead_until(self.election.leads_until());
+            self.context.leader.lead_until(self.election.leads_until());
         }
     }
 
     /// One look at the Lease, and what follows from it. What fails is named with its verb.
     fn round(&mut self) -> Result<(), (&'static str, KubeError)> {
         let context = self.context.clone();
-        let now = || context.lead.now();
+        let now = || context.leader.now();
         let mut next = self.election.begin(now(), time::now());
         for _ in 0..LEASE_STEPS_MAX {
             let sent = now();
             let (verb, written) = match &next {
-                Next::Rest => break,
-                Next::Read => {
+                LeaseStep::Rest => break,
+                LeaseStep::Read => {
                     let found = self.client.get(Resource::Leases, &self.at).map_err(|e| ("get", e))?;
                     self.is_known |= found.is_some();
                     next = self.election.read(found, now(), time::now());
                     self.mark();
                     continue;
                 }
-                Next::Create(lease) => {
+                LeaseStep::Create(lease) => {
                     ("create", self.client.create(Resource::Leases, &self.at.namespace, lease, DryRun::Real))
                 }
-                Next::Update(lease) => ("update", self.client.update(Resource::Leases, &self.at, lease, DryRun::Real)),
+                LeaseStep::Update(lease) => {
+                    ("update", self.client.update(Resource::Leases, &self.at, lease, DryRun::Real))
+                }
             };
             next = match written {
                 Ok(lease) => {
                     self.is_known = true;
                     self.election.wrote(lease, sent, now());
                     self.mark();
-                    Next::Rest
+                    LeaseStep::Rest
                 }
                 // Somebody else wrote it, deleted it, or our own write before was done and its answer lost.
-                Err(KubeError::Api(e)) if e.code == 409 || (e.code == 404 && verb == "update") => Next::Read,
+                Err(KubeError::Api(e)) if e.code == 409 || (e.code == 404 && verb == "update") => LeaseStep::Read,
                 Err(e) => return Err((verb, e)),
             };
         }
@@ -194,7 +196,7 @@ impl<F: Fn()> LeaderElector<F> {
     /// Tells the loop and the log what has changed.
     fn tell(&mut self, problem: &str) {
         let (led, holder) = (self.leads, self.election.holder());
-        self.leads = self.context.lead.leading();
+        self.leads = self.context.leader.leading();
         let state = match (self.leads, problem) {
             (true, "") => String::new(),
             (false, "") => format!("standby {holder}"),

@@ -12,57 +12,57 @@ use std::thread;
 use crossbeam_channel::Sender;
 
 use super::ControllerEvent;
-use super::observed::{Seen, seen};
+use super::observed::{ObjectEvent, object_event};
 use super::permissions::Permissions;
 use crate::base::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
-use crate::kube::client::{Client, Resource};
+use crate::kube::client::{KubeClient, Resource};
 use crate::kube::object::TYPE_TLS;
 use crate::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
-use crate::kube::watch_event::{Selector, Target};
+use crate::kube::watch_event::{Selector, WatchTarget};
 use crate::record;
 
 /// Something that a watch saw; the number is the watch's.
 #[derive(Debug)]
 pub(super) struct InformerEvent {
     pub(super) watch: usize,
-    pub(super) seen: Seen,
+    pub(super) seen: ObjectEvent,
 }
 
 /// The watches.
 #[derive(Debug)]
 pub(super) struct Informers {
-    client: Arc<Client>,
+    client: Arc<KubeClient>,
     context: Arc<Context>,
     changes: Sender<ControllerEvent>,
-    watches: BTreeMap<Target, Watch>,
+    watches: BTreeMap<WatchTarget, Informer>,
     /// What is not allowed, until when that is taken for granted.
-    denied: BTreeMap<Target, Time>,
+    denied: BTreeMap<WatchTarget, Time>,
     /// What the API server says that is allowed.
     permissions: Permissions,
     /// When it is asked for that again, where that is of use.
     ask_again: Time,
     /// Something that is of interest is not among them.
-    narrow: bool,
+    is_partial: bool,
     count: usize,
     /// One for each thread that has not ended yet, and this one.
     alive: Arc<()>,
 }
 
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Informer {
     number: usize,
     /// Lists that it began.
     pub(super) list: u32,
-    state: State,
+    state: InformerState,
     stop: Shutdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum InformerState {
     /// Its first list is not complete.
     Starting,
     /// It vouches for what it saw and for what it did not see.
@@ -85,24 +85,24 @@ pub(super) struct WatchSet {
 }
 
 /// The Secrets of a type in a namespace.
-pub(super) fn of_type(namespace: &str, kind: &'static str) -> Target {
-    Target { resource: Resource::Secrets, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
+pub(super) fn of_type(namespace: &str, kind: &'static str) -> WatchTarget {
+    WatchTarget { resource: Resource::Secrets, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
 }
 
 /// One object.
-pub(super) fn named(resource: Resource, at: &ObjectRef) -> Target {
-    Target { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
+pub(super) fn by_name(resource: Resource, at: &ObjectRef) -> WatchTarget {
+    WatchTarget { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
 }
 
 /// The watches that show what is of interest, given what is not allowed.
-fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&Target) -> bool) -> BTreeSet<Target> {
-    let config_maps = interest.config_maps.iter().map(|at| named(Resource::ConfigMaps, at));
-    let mut wanted: BTreeSet<Target> = config_maps.filter(|target| !denied(target)).collect();
-    let mut single: BTreeSet<Target> = interest.contents.iter().map(|at| named(Resource::Secrets, at)).collect();
+fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool) -> BTreeSet<WatchTarget> {
+    let config_maps = interest.config_maps.iter().map(|at| by_name(Resource::ConfigMaps, at));
+    let mut wanted: BTreeSet<WatchTarget> = config_maps.filter(|target| !denied(target)).collect();
+    let mut single: BTreeSet<WatchTarget> = interest.contents.iter().map(|at| by_name(Resource::Secrets, at)).collect();
     let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
         let all = of_type(namespace, kind);
         if denied(&all) {
-            single.extend(objects().iter().map(|at| named(Resource::Secrets, at)));
+            single.extend(objects().iter().map(|at| by_name(Resource::Secrets, at)));
         } else {
             wanted.insert(all);
         }
@@ -127,7 +127,7 @@ fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
 
 /// Whether a ConfigMap is told in the version that was told last, which `shown` keeps: a list that is read anew tells it once more, and
 /// reading it again would make everything be looked at.
-fn repeats(target: &Target, told: &ReflectorEvent, shown: &RefCell<Option<String>>) -> bool {
+fn repeats(target: &WatchTarget, told: &ReflectorEvent, shown: &RefCell<Option<String>>) -> bool {
     match told {
         ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
             let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
@@ -145,7 +145,7 @@ fn repeats(target: &Target, told: &ReflectorEvent, shown: &RefCell<Option<String
 impl Informers {
     /// Nothing is watched yet.
     pub(super) fn new(
-        client: Arc<Client>,
+        client: Arc<KubeClient>,
         context: Arc<Context>,
         changes: Sender<ControllerEvent>,
         permissions: Permissions,
@@ -161,7 +161,7 @@ impl Informers {
             permissions,
             // An API server that has just started may not have read its Roles.
             ask_again: now + REFUSAL_DOUBTED,
-            narrow: false,
+            is_partial: false,
             count: 0,
             alive: Arc::default(),
         }
@@ -171,19 +171,19 @@ impl Informers {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow(&mut self, interest: &WatchSet, now: Time) -> Result<Vec<usize>, String> {
+    pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
-        if self.narrow && self.ask_again <= now {
+        if self.is_partial && self.ask_again <= now {
             (self.permissions, self.ask_again) = (Permissions::ask(&self.context), now + DENIED_AGAIN);
         }
         let narrow = Cell::new(false);
-        let is_denied = |target: &Target| {
+        let is_denied = |target: &WatchTarget| {
             let permitted = self.permissions.allow_watching(target);
             narrow.set(narrow.get() || !permitted);
             !permitted || self.denied.contains_key(target)
         };
         let wanted = targets(interest, &self.context.namespace, is_denied);
-        self.narrow = narrow.get();
+        self.is_partial = narrow.get();
         let mut ended = Vec::new();
         self.watches.retain(|target, watch| {
             let stays = wanted.contains(target);
@@ -200,7 +200,7 @@ impl Informers {
             let is_single_secret = target.resource == Resource::Secrets && matches!(target.selector, Selector::Name(_));
             if is_single_secret && Arc::strong_count(&self.alive) > WATCH_THREADS_MAX {
                 // It is read now and then until there is room.
-                self.narrow = true;
+                self.is_partial = true;
                 continue;
             }
             self.start(target)?;
@@ -208,10 +208,10 @@ impl Informers {
         Ok(ended)
     }
 
-    fn start(&mut self, target: Target) -> Result<(), String> {
+    fn start(&mut self, target: WatchTarget) -> Result<(), String> {
         self.count += 1;
         let (number, stop) = (self.count, Shutdown::new());
-        let watch = Watch { number, list: 0, state: State::Starting, stop: stop.clone() };
+        let watch = Informer { number, list: 0, state: InformerState::Starting, stop: stop.clone() };
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
         let (followed, alive) = (target.clone(), self.alive.clone());
         let run = move || {
@@ -220,14 +220,15 @@ impl Informers {
             let follow = || {
                 let (config, shown) = (RefCell::default(), RefCell::default());
                 let tell = |told| {
-                    repeats(&followed, &told, &shown) || tell(seen(&followed, told, &context, &config, time::now()))
+                    repeats(&followed, &told, &shown)
+                        || tell(object_event(&followed, told, &context, &config, time::now()))
                 };
                 Reflector { client: &client, target: &followed, stop: &stop, patience: WatchTimeouts::default(), tell }
                     .run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
             let _alive = alive;
-            again_after_panics(follow, || tell(Seen::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
+            again_after_panics(follow, || tell(ObjectEvent::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
         };
         // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
         let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
@@ -238,15 +239,15 @@ impl Informers {
 
     /// Takes note of what a watch says about itself. Returns its target, while it is wanted, the number of its list, and whether it vouched
     /// for what there is before.
-    pub(super) fn note(&mut self, change: &InformerEvent, now: Time) -> Option<(Target, u32, bool)> {
+    pub(super) fn handle_event(&mut self, change: &InformerEvent, now: Time) -> Option<(WatchTarget, u32, bool)> {
         let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
         let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
-        let was_live = watch.state == State::Live;
+        let was_live = watch.state == InformerState::Live;
         match &change.seen {
-            Seen::Listing => watch.list += 1,
-            Seen::Listed | Seen::Found => watch.state = State::Live,
-            Seen::Lost(_) if watch.state == State::Live => watch.state = State::Lost,
-            Seen::Denied(_) => {
+            ObjectEvent::Listing => watch.list += 1,
+            ObjectEvent::Listed | ObjectEvent::Found => watch.state = InformerState::Live,
+            ObjectEvent::Lost(_) if watch.state == InformerState::Live => watch.state = InformerState::Lost,
+            ObjectEvent::Denied(_) => {
                 let list = watch.list;
                 self.watches.remove(&target);
                 self.denied.insert(target.clone(), now + DENIED_AGAIN);
@@ -263,23 +264,23 @@ impl Informers {
     }
 
     /// Whether something is watched, whatever is seen of it.
-    pub(super) fn has(&self, target: &Target) -> bool {
+    pub(super) fn has(&self, target: &WatchTarget) -> bool {
         self.watches.contains_key(target)
     }
 
     /// Whether a watch says what there is, and what there is not.
-    pub(super) fn vouches(&self, target: &Target) -> bool {
-        self.watches.get(target).is_some_and(|watch| watch.state == State::Live)
+    pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
+        self.watches.get(target).is_some_and(|watch| watch.state == InformerState::Live)
     }
 
     /// Whether every watch has seen all there is. Until then nothing is known to be missing.
-    pub(super) fn is_complete(&self) -> bool {
-        self.watches.values().all(|watch| watch.state == State::Live)
+    pub(super) fn have_synced(&self) -> bool {
+        self.watches.values().all(|watch| watch.state == InformerState::Live)
     }
 
     /// When something that was not allowed is tried again.
-    pub(super) fn again(&self) -> Option<Time> {
-        let narrow = self.narrow.then_some(self.ask_again);
+    pub(super) fn next_retry(&self) -> Option<Time> {
+        let narrow = self.is_partial.then_some(self.ask_again);
         self.denied.values().copied().chain(narrow).min()
     }
 }
@@ -299,7 +300,7 @@ mod tests {
             recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
             contents: refs(&["tsigkey"]),
         };
-        let text = |t: &Target| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());
+        let text = |t: &WatchTarget| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());
         targets(&interest, "own", |t| denied.contains(&text(t).as_str())).iter().map(text).collect()
     }
 
@@ -343,7 +344,7 @@ mod tests {
     #[test]
     fn a_config_map_that_is_listed_again_as_it_was_is_not_told_again() {
         let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
-        let certs = named(Resource::ConfigMaps, &at);
+        let certs = by_name(Resource::ConfigMaps, &at);
         let object = |uid: &str, version: &str| {
             ReflectorEvent::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
         };
@@ -359,7 +360,7 @@ mod tests {
         assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
         let told = [ReflectorEvent::Gone(at.clone()), object("b", "2"), object("b", "2")];
         assert_eq!(told.map(repeats), [false, false, true]);
-        let secret = named(Resource::Secrets, &at);
+        let secret = by_name(Resource::Secrets, &at);
         assert!(
             !super::repeats(&secret, &object("b", "2"), &shown),
             "of Secrets each version is compared where it is kept"

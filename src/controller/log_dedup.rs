@@ -50,7 +50,7 @@ impl LogDedup {
     }
 
     /// Whether to say `text` about `subject`: it is not what was said last.
-    pub(super) fn is_news(&mut self, subject: &str, text: &str) -> bool {
+    pub(super) fn changed(&mut self, subject: &str, text: &str) -> bool {
         let said = hash(&(subject, text));
         self.now.push(said);
         !self.before.contains(&said)
@@ -72,7 +72,7 @@ mod tests {
         let mut said = LogDedup::default();
         let mut look = |scope: &str, things: &[(&str, &str)]| {
             said.begin(&scope);
-            things.iter().map(|(subject, text)| said.is_news(subject, text)).collect::<Vec<_>>()
+            things.iter().map(|(subject, text)| said.changed(subject, text)).collect::<Vec<_>>()
         };
         assert_eq!(look("web", &[("state", "valid"), ("warning", "x")]), [true, true]);
         assert_eq!(look("other", &[("state", "valid")]), [true], "of another one");
@@ -86,13 +86,13 @@ mod tests {
         let mut again = 0;
         for i in 0..100_000 {
             said.begin(&i);
-            assert!(said.is_news("state", "valid"));
+            assert!(said.changed("state", "valid"));
             if i % 3 == 0 {
-                said.is_news("warning", "x");
+                said.changed("warning", "x");
             }
             if i % 100 == 0 {
                 said.begin(&"stays");
-                again += usize::from(said.is_news("state", "valid"));
+                again += usize::from(said.changed("state", "valid"));
             }
         }
         assert_eq!(again, 1, "it is looked at all the time");

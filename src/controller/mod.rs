@@ -45,7 +45,7 @@ use crate::issuance::{AttemptError, Context};
 use crate::kube::client::Resource;
 use crate::policy::retention::RetentionStep;
 use crate::server::listener::Port;
-use crate::worker::{Job, Outcome, meet, run, settle_panic};
+use crate::worker::{Job, Outcome, release_record, run, settle_panic};
 use accepted_specs::LastAccepted;
 use config_maps::ConfigHealth;
 use control_loop::Controller;
@@ -54,7 +54,7 @@ use election::ElectionHandle;
 use informers::{InformerEvent, Informers};
 use permissions::Permissions;
 use queue::WorkQueue;
-use state::World;
+use state::ControllerState;
 use status_snapshot::SnapshotPublisher;
 use status_writer::StatusWriter;
 
@@ -64,7 +64,7 @@ pub struct Options {
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
     /// When it ends.
-    pub pass: Pass,
+    pub pass: RunMode,
     /// Certificates obtained at the same time.
     pub workers: usize,
     /// What would be done is said and not done.
@@ -82,13 +82,13 @@ pub struct Options {
 impl Options {
     /// Whether a ConfigMap shows the state.
     fn tells(&self) -> bool {
-        self.pass == Pass::Forever && !self.dry_run
+        self.pass == RunMode::Forever && !self.dry_run
     }
 }
 
 /// How much is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pass {
+pub enum RunMode {
     /// Whatever comes, until it is stopped.
     Forever,
     /// What is to be done now for each entry, then an exit code.
@@ -99,7 +99,7 @@ pub enum Pass {
 
 /// How the program ends; the numbers are those of sysexits.h where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ExitStatus {
     /// Every Secret is valid, or the daemon was stopped.
     Good,
     /// A Secret is not valid, or an entry was refused.
@@ -112,15 +112,15 @@ pub enum End {
     Unreadable,
 }
 
-impl End {
+impl ExitStatus {
     /// The exit code.
     pub const fn code(self) -> u8 {
         match self {
-            End::Good => 0,
-            End::Unsound => 1,
-            End::Broken => 70,
-            End::Unknown => 75,
-            End::Unreadable => 78,
+            ExitStatus::Good => 0,
+            ExitStatus::Unsound => 1,
+            ExitStatus::Broken => 70,
+            ExitStatus::Unknown => 75,
+            ExitStatus::Unreadable => 78,
         }
     }
 }
@@ -132,7 +132,7 @@ enum WorkItem {
     /// To bring a record in line with an entry that went or came back.
     Forget(ObjectRef, RetentionStep),
     /// To write the ConfigMap that shows the state.
-    Tell(Box<status_writer::State>),
+    Tell(Box<status_writer::StatusContents>),
     /// To read the form in which the entry of a certificate was accepted last.
     ReadForm(ObjectRef),
 }
@@ -161,10 +161,10 @@ enum ControllerEvent {
 ///
 /// # Errors
 /// When threads or signal handlers can not be had.
-pub fn run_daemon(context: Context, plan: &Options) -> Result<End, String> {
+pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String> {
     let context = Arc::new(context);
     let (wake, woken) = bounded::<ControllerEvent>(CHANGES_WAITING_MAX);
-    stop_on_signals(context.stop.clone(), wake.clone())?;
+    shut_down_on_signals(context.stop.clone(), wake.clone())?;
     liveness::begin("loop");
     let showing = plan.port.as_deref().map(|port| SnapshotPublisher::begin(port, plan.page, &context)).transpose()?;
     let crew = Workers::new(context.clone(), plan.workers, wake.clone());
@@ -179,35 +179,35 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<End, String> {
         (None, _) | (_, None) => None,
     };
     // A single pass has no use for what comes later.
-    let kube = context.kube.clone().filter(|_| plan.pass == Pass::Forever);
+    let kube = context.kube.clone().filter(|_| plan.pass == RunMode::Forever);
     let now = time::now();
     let permissions = Permissions::find(&context, plan);
     // A Role that names its Secrets has none to list them all by: what went while we were away is not noticed then.
     let may_list = permissions.allow("list", Resource::Secrets, &context.namespace, None);
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
-    let world = World::new(context.clone(), plan, watching, now);
-    let report = context.report.clone();
+    let world = ControllerState::new(context.clone(), plan, watching, now);
+    let report = context.recorder.clone();
     let telling = StatusWriter::new(plan.tells() && context.kube.is_some());
     let daemon = Controller {
-        world,
+        state: world,
         context,
         plan,
-        crew,
-        woken,
-        board: WorkQueue::new(plan.pass != Pass::Forever),
-        gone: Vec::new(),
-        forgetting: HashSet::new(),
+        workers: crew,
+        events: woken,
+        queue: WorkQueue::new(plan.pass != RunMode::Forever),
+        orphaned: Vec::new(),
+        releasing: HashSet::new(),
         all_changed: true,
         may_list,
         change_proved: false,
         probe_failed: false,
         read_again: now,
-        looked: now,
-        overall: ConfigHealth::default(),
+        last_pass: now,
+        config_health: ConfigHealth::default(),
         led: false,
-        candidacy,
-        telling,
-        showing,
+        election: candidacy,
+        status_writer: telling,
+        publisher: showing,
     };
     let end = daemon.run();
     report.flush();
@@ -215,7 +215,7 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<End, String> {
 }
 
 /// The first signal asks everything to stop; a second one ends the process at once.
-fn stop_on_signals(stop: Shutdown, wake: Sender<ControllerEvent>) -> Result<(), String> {
+fn shut_down_on_signals(stop: Shutdown, wake: Sender<ControllerEvent>) -> Result<(), String> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
     let handle = move || {
         for _ in signals.forever() {
@@ -247,17 +247,17 @@ fn work(context: &Context, queue: &Receiver<WorkItem>, wake: &Sender<ControllerE
                 WorkResult::Job(outcome, job)
             }
             WorkItem::Forget(at, fate) => {
-                let forgotten = catch_unwind(AssertUnwindSafe(|| meet(context, &at, fate)));
-                let result = forgotten.unwrap_or_else(|_| Err(AttemptError::inside()));
+                let forgotten = catch_unwind(AssertUnwindSafe(|| release_record(context, &at, fate)));
+                let result = forgotten.unwrap_or_else(|_| Err(AttemptError::internal()));
                 WorkResult::Forgotten(at, result)
             }
             WorkItem::Tell(state) => {
                 let told = catch_unwind(AssertUnwindSafe(|| status_writer::put(context, *state)));
-                WorkResult::Told(told.unwrap_or_else(|_| Err(AttemptError::inside().error)))
+                WorkResult::Told(told.unwrap_or_else(|_| Err(AttemptError::internal().error)))
             }
             WorkItem::ReadForm(secret) => {
                 let read = catch_unwind(AssertUnwindSafe(|| accepted_specs::read(context, &secret)));
-                WorkResult::Form(secret, read.unwrap_or_else(|_| Err(AttemptError::inside().error)))
+                WorkResult::Form(secret, read.unwrap_or_else(|_| Err(AttemptError::internal().error)))
             }
         };
         if wake.send(ControllerEvent::Done(Box::new(done))).is_err() {

@@ -14,51 +14,51 @@ use crate::issuance::Context;
 use crate::kube::object::Resource;
 use crate::kube::object::{SecretObject, config_data};
 use crate::kube::reflector::ReflectorEvent;
-use crate::kube::watch_event::{Selector, Target};
+use crate::kube::watch_event::{Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
-use crate::record::{self, Body, Fingerprint, Record, UnusableRecord};
-use crate::sources::inputs::content_hash;
-use crate::worker::copy_facts;
+use crate::record::{self, Fingerprint, Record, RecordData, UnusableRecord};
+use crate::sources::dependencies::content_hash;
+use crate::worker::backup_facts;
 
 /// A record, as far as decisions look at it.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct RecordSummary {
     /// Without the accepted form, which is large and seldom asked for.
-    pub(super) body: Body,
-    pub(super) accepted: Option<Accepted>,
+    pub(super) body: RecordData,
+    pub(super) accepted: Option<AcceptedSummary>,
     pub(super) copy: Option<Arc<CertificateFacts>>,
 }
 
 /// What is kept of an accepted form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedSummary {
     pub(super) fingerprint: Fingerprint,
     pub(super) source: Option<SharedStr>,
 }
 
-impl Known {
+impl RecordSummary {
     /// What a record's Secret, which was read successfully, says.
-    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<Known>, UnusableRecord> {
+    pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<RecordSummary>, UnusableRecord> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
-        let copy = copy_facts(copy.as_ref());
-        body.slim(copy.as_deref(), now);
-        let accepted = body.accepted.take().map(|accepted| Accepted {
+        let copy = backup_facts(copy.as_ref());
+        body.compact(copy.as_deref(), now);
+        let accepted = body.accepted.take().map(|accepted| AcceptedSummary {
             fingerprint: accepted.fingerprint(),
-            source: accepted.source.as_deref().map(SharedStr::shared),
+            source: accepted.source.as_deref().map(SharedStr::intern),
         });
-        Ok(Box::new(Known { body, accepted, copy }))
+        Ok(Box::new(RecordSummary { body, accepted, copy }))
     }
 }
 
 /// What was seen of the objects that one watch follows.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub(super) enum ObjectEvent {
     /// A ConfigMap, read as configuration.
     Config(Result<Arc<Config>, InvalidConfig>),
     /// A Secret that may hold a certificate.
     Certificate(ObjectRef, String, SecretState),
     /// A record, by its own name.
-    Record(ObjectRef, String, Result<Box<Known>, String>),
+    Record(ObjectRef, String, Result<Box<RecordSummary>, String>),
     /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
     Named(ObjectRef, String, SecretState, String),
     /// An object is not there any more.
@@ -78,13 +78,13 @@ pub(super) enum Seen {
 }
 
 /// Makes facts of what a watch tells now. `config` is what it told before, if it follows a ConfigMap.
-pub(super) fn seen(
-    target: &Target,
+pub(super) fn object_event(
+    target: &WatchTarget,
     told: ReflectorEvent,
     context: &Context,
     config: &RefCell<Arc<Config>>,
     now: Time,
-) -> Seen {
+) -> ObjectEvent {
     match told {
         ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
             let read = config::read_after(&config_data(&object), &context.namespaces, &config.borrow());
@@ -92,37 +92,37 @@ pub(super) fn seen(
             if let Ok(read) = &read {
                 config.replace(read.clone());
             }
-            Seen::Config(read)
+            ObjectEvent::Config(read)
         }
-        ReflectorEvent::Object(object) => secret_seen(target, object, context, now),
-        ReflectorEvent::Gone(at) => Seen::Gone(at),
-        ReflectorEvent::Listing => Seen::Listing,
-        ReflectorEvent::Listed => Seen::Listed,
-        ReflectorEvent::Found => Seen::Found,
-        ReflectorEvent::Lost(e) => Seen::Lost(e.to_string()),
-        ReflectorEvent::Denied(e) => Seen::Denied(e.to_string()),
+        ReflectorEvent::Object(object) => secret_event(target, object, context, now),
+        ReflectorEvent::Gone(at) => ObjectEvent::Gone(at),
+        ReflectorEvent::Listing => ObjectEvent::Listing,
+        ReflectorEvent::Listed => ObjectEvent::Listed,
+        ReflectorEvent::Found => ObjectEvent::Found,
+        ReflectorEvent::Lost(e) => ObjectEvent::Lost(e.to_string()),
+        ReflectorEvent::Denied(e) => ObjectEvent::Denied(e.to_string()),
     }
 }
 
-fn secret_seen(target: &Target, object: Value, context: &Context, now: Time) -> Seen {
+fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Time) -> ObjectEvent {
     let metadata =
         |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
     let at = ObjectRef::new(metadata("namespace"), metadata("name"));
     let secret = match SecretObject::from_json(object) {
         Ok(secret) => secret,
-        Err(e) => return Seen::Unreadable(at, e),
+        Err(e) => return ObjectEvent::Unreadable(at, e),
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
-        Selector::Type(record::TYPE) => Seen::Record(at, version, known(&secret, now)),
-        Selector::Type(_) => Seen::Certificate(at, version, SecretState::of(Some(&secret), &context.instance)),
-        Selector::Name(_) if secret.kind == record::TYPE => Seen::Record(at, version, known(&secret, now)),
+        Selector::Type(record::TYPE) => ObjectEvent::Record(at, version, known(&secret, now)),
+        Selector::Type(_) => ObjectEvent::Certificate(at, version, SecretState::of(Some(&secret), &context.instance)),
+        Selector::Name(_) if secret.type_ == record::TYPE => ObjectEvent::Record(at, version, known(&secret, now)),
         Selector::Name(_) => {
-            Seen::Named(at, version, SecretState::of(Some(&secret), &context.instance), content_hash(&secret))
+            ObjectEvent::Named(at, version, SecretState::of(Some(&secret), &context.instance), content_hash(&secret))
         }
     }
 }
 
-fn known(secret: &SecretObject, now: Time) -> Result<Box<Known>, String> {
-    Known::of(Some(secret), now).map_err(|e| e.to_string())
+fn known(secret: &SecretObject, now: Time) -> Result<Box<RecordSummary>, String> {
+    RecordSummary::of(Some(secret), now).map_err(|e| e.to_string())
 }

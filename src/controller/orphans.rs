@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::state::{Probing, World, prune};
+use super::state::{ControllerState, ProbeMode, prune};
 use crate::base::limits::TIDY_INTERVAL;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
@@ -12,17 +12,17 @@ use crate::record;
 use crate::sources::configmap;
 use crate::status::row::CertificateStatus;
 
-impl World {
+impl ControllerState {
     /// The records whose entry went or came back, and what is to be done to each. Not those of `worked_on`: a job under way would go on
     /// publishing what was withdrawn.
-    pub(super) fn gone<'s>(
+    pub(super) fn orphaned_records<'s>(
         &mut self,
         worked_on: impl Iterator<Item = &'s ObjectRef>,
         forget_after: Duration,
         now: Time,
     ) -> Vec<(ObjectRef, RetentionStep)> {
         self.next_fate = None;
-        if matches!(self.probing, Probing::Only) {
+        if matches!(self.probing, ProbeMode::Only) {
             return Vec::new();
         }
         let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
@@ -31,14 +31,14 @@ impl World {
         // What is refused is wanted all the same, though perhaps in no form that we may serve.
         let refused: BTreeSet<ObjectRef> = self.refused().collect();
         let (mut due, mut next) = (Vec::new(), None);
-        for (at, known) in self.objects.records.facts().filter(|(at, _)| !worked_on.contains(at)) {
+        for (at, known) in self.secrets.records.facts().filter(|(at, _)| !worked_on.contains(at)) {
             let Ok(known) = known else { continue };
             let claimed = match &known.accepted {
                 // One that came back is found where it is decided about: what is done for it then says so in the record as well.
                 _ if self.owner(at).is_some() => continue,
                 _ if refused.contains(at) => RecordOwner::Wanted,
                 // Nothing is known to be gone.
-                _ if self.wishes.incomplete => continue,
+                _ if self.desired.incomplete => continue,
                 None => RecordOwner::Emptied,
                 // Those of another instance in this namespace are not ours to miss.
                 Some(a) if a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)) => RecordOwner::Gone,
@@ -50,15 +50,15 @@ impl World {
                 next = sooner(next, until);
             }
             let Some(fate) = fate(&known.body, claimed, forget_after, now) else { continue };
-            match self.tidied.get(at).map(|last| *last + TIDY_INTERVAL).filter(|rested| *rested > now) {
+            match self.cleaned_up.get(at).map(|last| *last + TIDY_INTERVAL).filter(|rested| *rested > now) {
                 Some(rested) => next = sooner(next, rested),
                 None => due.push((at.clone(), fate)),
             }
         }
-        prune(&mut self.tidied, |_, last| *last + TIDY_INTERVAL > now);
+        prune(&mut self.cleaned_up, |_, last| *last + TIDY_INTERVAL > now);
         for (at, _) in &due {
             next = sooner(next, now + TIDY_INTERVAL);
-            self.tidied.insert(at.clone(), now);
+            self.cleaned_up.insert(at.clone(), now);
         }
         self.next_fate = next;
         due
@@ -72,13 +72,13 @@ impl World {
     /// The records of entries that are refused.
     fn refused(&self) -> impl Iterator<Item = ObjectRef> {
         let own = &self.context.namespace;
-        let refused = self.wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
+        let refused = self.desired.refused.iter().filter_map(|refused| refused.secret.as_ref());
         refused.map(|secret| record::reference(secret, own))
     }
 
     /// The certificates whose entry went and that are not forgotten yet.
     pub(super) fn orphans(&self) -> impl Iterator<Item = CertificateStatus> {
-        self.objects.records.facts().filter_map(|(at, known)| {
+        self.secrets.records.facts().filter_map(|(at, known)| {
             let known = known.as_ref().ok()?;
             let orphaned = known.body.orphaned?;
             if self.owner(at).is_some() || self.refused().any(|refused| refused == *at) {

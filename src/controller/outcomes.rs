@@ -13,24 +13,24 @@ use crate::record;
 use crate::worker::{Outcome, Task};
 
 impl Controller<'_> {
-    pub(super) fn finish(&mut self, done: WorkResult) {
+    pub(super) fn handle_result(&mut self, done: WorkResult) {
         let now = time::now();
         let (outcome, mut job) = match done {
             WorkResult::Job(outcome, job) => (outcome, job),
-            WorkResult::Told(result) => return self.telling.done(result),
+            WorkResult::Told(result) => return self.status_writer.done(result),
             WorkResult::Form(secret, form) => {
-                if self.world.form_read(secret, form) {
+                if self.state.form_read(secret, form) {
                     self.read_again = now;
                 }
                 return;
             }
-            WorkResult::Forgotten(at, result) => return self.forgotten(&at, result, now),
+            WorkResult::Forgotten(at, result) => return self.handle_released(&at, result, now),
         };
         let secret = &outcome.secret;
         // Its entry went meanwhile: now its place and its record can go, too.
-        self.all_changed |= !self.world.is_wanted(secret);
+        self.all_changed |= !self.state.is_wanted(secret);
         if let Some(answered) = answered(&outcome, &job.task) {
-            self.board.heard(&job.peer, answered);
+            self.queue.note_answer(&job.peer, answered);
         }
         let record = record::reference(secret, &self.context.namespace);
         if let Err(AttemptError { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
@@ -41,51 +41,53 @@ impl Controller<'_> {
             let mut unseen = Vec::new();
             if let Some(version) = self.context.store.take_written(&record) {
                 job.basis.record.clone_from(&version);
-                match self.world.objects.is_shown(&record) && !self.world.objects.shows(&record, &version) {
+                match self.state.secrets.is_watched_object(&record)
+                    && !self.state.secrets.has_version(&record, &version)
+                {
                     true => unseen.push((record, version)),
-                    false => self.world.objects.doubt(&record),
+                    false => self.state.secrets.invalidate(&record),
                 }
             }
-            self.telling.change();
-            return self.board.bar(job, (**lane).clone(), unseen, now);
+            self.status_writer.change();
+            return self.queue.park(job, (**lane).clone(), unseen, now);
         }
         let entry = &job.wanted.entry;
         for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
-            self.world.objects.found(at, held.clone(), now);
+            self.state.secrets.found(at, held.clone(), now);
         }
         if outcome.found.is_some() {
-            self.world.objects.doubt(&record);
+            self.state.secrets.invalidate(&record);
         }
         let mut unseen = Vec::new();
         for at in entry.secrets.iter().chain([&record]) {
-            match (self.world.objects.is_shown(at), self.context.store.take_written(at)) {
+            match (self.state.secrets.is_watched_object(at), self.context.store.take_written(at)) {
                 (true, Some(version)) => unseen.push((at.clone(), version)),
                 (true, None) => {}
-                (false, _) => self.world.objects.doubt(at),
+                (false, _) => self.state.secrets.invalidate(at),
             }
         }
-        unseen.retain(|(at, version)| !self.world.objects.shows(at, version));
+        unseen.retain(|(at, version)| !self.state.secrets.has_version(at, version));
         // A single pass serves each certificate once, and ends with a look at all.
         let rest = (!self.once() && outcome.result.is_err()).then_some(now + POLL_INTERVAL);
-        self.board.done(secret, unseen, rest, now);
+        self.queue.finish(secret, unseen, rest, now);
         let lane = outcome.result.as_ref().err().and_then(|failed| failed.lane.as_deref().cloned());
-        self.board.failed_at(&job, lane);
+        self.queue.failed_at(&job, lane);
         self.change_proved |= self.tell(&outcome, &job.task);
         if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
             // It may be for others, too, whose jobs wait.
-            self.mark_all();
+            self.add_all();
         }
     }
 
-    fn forgotten(&mut self, at: &ObjectRef, result: Result<(), AttemptError>, now: Time) {
-        self.forgetting.remove(at);
+    fn handle_released(&mut self, at: &ObjectRef, result: Result<(), AttemptError>, now: Time) {
+        self.releasing.remove(at);
         self.all_changed = true;
         // Nobody waits until it is shown.
         self.context.store.take_written(at);
-        self.world.objects.doubt(at);
+        self.state.secrets.invalidate(at);
         match result {
             // Where no watch shows it, it would be found to be left once more, and again. A failure is no reason to wait.
-            Ok(()) => drop(self.world.objects.read_record(at, now)),
+            Ok(()) => drop(self.state.secrets.read_record(at, now)),
             Err(failed) => event!(warn, "not-forgotten", record = at, error = failed.error),
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Options, Pass};
+use super::{Options, RunMode};
 use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::metrics;
@@ -12,14 +12,14 @@ use crate::issuance::Context;
 use crate::issuance::dependencies::objects;
 use crate::kube::access_review;
 use crate::kube::client::{KubeError, Resource};
-use crate::kube::rbac::{Kind, Missing, Names, Rules};
-use crate::kube::watch_event::{Selector, Target};
+use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
+use crate::kube::watch_event::{Selector, WatchTarget};
 use crate::sources::{Desired, configmap};
 use crate::status::config_map;
 
 /// What we may do in each namespace that we may use.
 #[derive(Debug, Default)]
-pub(super) struct Permissions(BTreeMap<String, Rules>);
+pub(super) struct Permissions(BTreeMap<String, GrantedRules>);
 
 impl Permissions {
     /// Whether it makes sense to ask: for one object, or with `None` for all. Also where nothing is known for certain.
@@ -29,7 +29,7 @@ impl Permissions {
     }
 
     /// Whether it makes sense to try to watch something.
-    pub(super) fn allow_watching(&self, target: &Target) -> bool {
+    pub(super) fn allow_watching(&self, target: &WatchTarget) -> bool {
         let name = match &target.selector {
             Selector::Type(_) => None,
             Selector::Name(name) => Some(name.as_str()),
@@ -76,7 +76,7 @@ impl Permissions {
             }
             for missing in rules.missing(names) {
                 // A single pass has no time to be late.
-                if plan.pass == Pass::Forever || !matches!(missing.right.verb, "list" | "watch") {
+                if plan.pass == RunMode::Forever || !matches!(missing.right.verb, "list" | "watch") {
                     say(namespace, &missing);
                 }
             }
@@ -104,7 +104,7 @@ fn say(namespace: &str, missing: &Missing<'_>) {
         resource = right.resource,
         namespace = namespace,
         names = names,
-        consequence = right.without,
+        consequence = right.consequence,
         hint = "`notariat role` prints a Role that is enough"
     );
 }
@@ -112,19 +112,19 @@ fn say(namespace: &str, missing: &Missing<'_>) {
 /// What is used besides Secrets.
 fn besides(plan: &Options) -> Names {
     let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
-    let mut names = Names::from([(Kind::ConfigMap, config_maps), (Kind::Event, BTreeSet::new())]);
+    let mut names = Names::from([(RuleSubject::ConfigMap, config_maps), (RuleSubject::Event, BTreeSet::new())]);
     if let Some(lease) = &plan.lease {
-        names.insert(Kind::Lease, [lease.name.to_string()].into());
+        names.insert(RuleSubject::Lease, [lease.name.to_string()].into());
     }
     if plan.tells() {
-        names.insert(Kind::Status, [config_map::NAME.to_owned()].into());
+        names.insert(RuleSubject::Status, [config_map::NAME.to_owned()].into());
     }
     names
 }
 
 /// All kinds, under names that nobody knows yet.
 fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
-    let secrets = [Kind::Input, Kind::Certificate, Kind::Own].map(|kind| (kind, BTreeSet::new()));
+    let secrets = [RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own].map(|kind| (kind, BTreeSet::new()));
     let each = context.namespaces.all().map(|namespace| (namespace.to_owned(), Names::from(secrets.clone())));
     let mut names: BTreeMap<_, _> = each.collect();
     names.entry(context.namespace.clone()).or_default().extend(besides(plan));
@@ -140,7 +140,7 @@ fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
             configmap::add(&mut wishes, name, &config, |_| None);
         }
     }
-    let mut names = objects(&wishes, &context.cas, &context.namespace);
+    let mut names = objects(&wishes, &context.clients, &context.namespace);
     names.entry(context.namespace.clone()).or_default().extend(besides(plan));
     names
 }

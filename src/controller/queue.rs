@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::state::Verdict;
+use super::state::ReconcileResult;
 use crate::base::limits::{SHOWN_WITHIN, WORKERS_FACTOR};
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
@@ -13,27 +13,27 @@ use crate::policy::circuit::{DnsTarget, Unavailable};
 use crate::policy::secret_state::SecretState;
 use crate::sources::CertificateSpec;
 use crate::status::row::Parked;
-use crate::worker::{Job, Peer, Task};
+use crate::worker::{Job, JobPeer, Task};
 
 /// All certificates that were looked at or have to be.
 #[derive(Debug, Default)]
 pub(super) struct WorkQueue {
-    places: BTreeMap<ObjectRef, Place>,
+    places: BTreeMap<ObjectRef, QueueItem>,
     marked: BTreeSet<ObjectRef>,
     /// What certificates were worked on, each in a way, in a single pass: it does that once. None where there is more than one pass.
     served: Option<HashMap<ObjectRef, Vec<u8>>>,
     /// Jobs that were put here so far: the age of one is its number.
     jobs: u64,
     /// CAs that did not answer the last request.
-    silent: HashSet<Peer>,
+    silent: HashSet<JobPeer>,
 }
 
 /// One certificate.
 #[derive(Debug, Default)]
-struct Place {
-    verdict: Verdict,
+struct QueueItem {
+    verdict: ReconcileResult,
     /// The peer of its job, while that is under way.
-    busy: Option<Peer>,
+    busy: Option<JobPeer>,
     /// Its job failed, and not every failure leaves a wait in the record: until when it is left alone.
     resting: Option<Time>,
     /// What we wrote and the watch has not shown. Until then what is known is old.
@@ -47,14 +47,14 @@ struct Place {
 
 /// What may be under way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct Capacity {
     /// Jobs for one peer.
     pub(super) workers: usize,
     /// Jobs in all, beside those of the board.
     pub(super) others: usize,
 }
 
-impl Places {
+impl Capacity {
     /// Threads, at the most.
     pub(super) const fn threads(workers: usize) -> usize {
         workers * WORKERS_FACTOR
@@ -64,7 +64,7 @@ impl Places {
     /// several, never keep another one waiting.
     fn admit(self, running: usize, all: usize, is_silent: bool) -> bool {
         let own = if is_silent { 1 } else { self.workers };
-        let threads = Places::threads(self.workers);
+        let threads = Capacity::threads(self.workers);
         let all = all + self.others;
         running < own && all < if running == 0 { threads } else { threads - self.workers }
     }
@@ -77,7 +77,7 @@ struct UnseenWrites {
     since: Time,
 }
 
-impl Place {
+impl QueueItem {
     fn is_away(&self, now: Time) -> bool {
         self.busy.is_some() || self.unseen.is_some() || self.resting.is_some_and(|until| until > now)
     }
@@ -91,7 +91,7 @@ impl Place {
 }
 
 /// How urgent a job is; less is more.
-fn rank(task: &Task) -> u8 {
+fn priority(task: &Task) -> u8 {
     match task {
         Task::Restore { .. } => 0,
         Task::Tidy => 1,
@@ -104,7 +104,7 @@ fn rank(task: &Task) -> u8 {
 }
 
 /// With a single pass each certificate is worked on once in each way.
-fn way(task: &Task) -> u8 {
+fn task_kind(task: &Task) -> u8 {
     match task {
         Task::Issue { .. } => 0,
         Task::Restore { .. } => 1,
@@ -115,11 +115,11 @@ fn way(task: &Task) -> u8 {
 }
 
 /// What goes first: the more urgent, of that what expires first or is not there at all, of that what waits longest.
-fn turn(place: &Place) -> impl Ord + use<> {
+fn position(place: &QueueItem) -> impl Ord + use<> {
     let job = place.verdict.job.as_deref();
     let expires =
         job.and_then(|job| job.basis.held.iter().map(|held| SecretState::facts(held).map(|f| f.not_after)).min());
-    (job.map(|job| rank(&job.task)), expires.flatten(), place.age)
+    (job.map(|job| priority(&job.task)), expires.flatten(), place.age)
 }
 
 fn is_change(job: &Job) -> bool {
@@ -133,12 +133,12 @@ impl WorkQueue {
     }
 
     /// Certificates have to be looked at.
-    pub(super) fn mark(&mut self, secrets: impl IntoIterator<Item = ObjectRef>) {
+    pub(super) fn add(&mut self, secrets: impl IntoIterator<Item = ObjectRef>) {
         self.marked.extend(secrets);
     }
 
     /// Something that a certificate depends on was changed by others: it is not left alone any longer.
-    pub(super) fn wake(&mut self, secret: &ObjectRef) {
+    pub(super) fn add_now(&mut self, secret: &ObjectRef) {
         if let Some(place) = self.places.get_mut(secret) {
             place.resting = None;
         }
@@ -147,7 +147,7 @@ impl WorkQueue {
 
     /// Those that have to be looked at now, and are not being worked on.
     pub(super) fn take(&mut self, now: Time) -> Vec<ObjectRef> {
-        let is_due = |place: &Place| place.verdict.due.is_some_and(|due| due <= now);
+        let is_due = |place: &QueueItem| place.verdict.due.is_some_and(|due| due <= now);
         self.marked.extend(self.places.iter().filter(|(_, place)| is_due(place)).map(|(secret, _)| secret.clone()));
         let is_away = |secret: &ObjectRef| self.places.get(secret).is_some_and(|place| place.is_away(now));
         let (away, taken): (Vec<_>, Vec<_>) = std::mem::take(&mut self.marked).into_iter().partition(is_away);
@@ -156,9 +156,9 @@ impl WorkQueue {
     }
 
     /// What was found out about a certificate. What its job waits for stays as it is, unless something else is wanted now.
-    pub(super) fn put(&mut self, secret: ObjectRef, mut verdict: Verdict) {
+    pub(super) fn set_result(&mut self, secret: ObjectRef, mut verdict: ReconcileResult) {
         let ways = self.served.as_ref().and_then(|served| served.get(&secret));
-        verdict.job = verdict.job.filter(|job| !ways.is_some_and(|ways| ways.contains(&way(&job.task))));
+        verdict.job = verdict.job.filter(|job| !ways.is_some_and(|ways| ways.contains(&task_kind(&job.task))));
         let place = self.places.entry(secret).or_default();
         if let Some(job) = &verdict.job {
             let is_as_then = |known: &CertificateSpec| {
@@ -212,8 +212,8 @@ impl WorkQueue {
 
     fn waits(
         &self,
-        place: &Place,
-        running: &HashMap<Peer, usize>,
+        place: &QueueItem,
+        running: &HashMap<JobPeer, usize>,
         barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>,
     ) -> Option<Parked> {
         let job = place.verdict.job.as_deref().filter(|_| place.busy.is_none())?;
@@ -226,7 +226,7 @@ impl WorkQueue {
     }
 
     /// How many jobs for each peer are under way.
-    fn running(&self) -> HashMap<Peer, usize> {
+    fn running(&self) -> HashMap<JobPeer, usize> {
         let mut running = HashMap::new();
         for peer in self.places.values().filter_map(|place| place.busy.as_ref()) {
             *running.entry(peer.clone()).or_insert(0) += 1;
@@ -263,7 +263,7 @@ impl WorkQueue {
     pub(super) fn start(
         &mut self,
         proved: bool,
-        places: Places,
+        places: Capacity,
         barred: impl Fn(&DnsTarget, &Job) -> Option<Unavailable>,
     ) -> Option<Box<Job>> {
         let running = self.running();
@@ -273,24 +273,24 @@ impl WorkQueue {
         let waits = self.places.values().any(|place| place.verdict.change_waits);
         let changes = proved || (all == 0 && !others && !waits);
         let silent = &self.silent;
-        let may_start = |place: &&mut Place| {
+        let may_start = |place: &&mut QueueItem| {
             let Some(job) = place.verdict.job.as_ref().filter(|job| changes || !is_change(job)) else { return false };
             let running = running.get(&job.peer).copied().unwrap_or(0);
             place.busy.is_none()
                 && places.admit(running, all, silent.contains(&job.peer))
                 && place.waits_at(&barred).is_none()
         };
-        let place = self.places.values_mut().filter(may_start).min_by_key(|place| turn(place))?;
+        let place = self.places.values_mut().filter(may_start).min_by_key(|place| position(place))?;
         let job = place.verdict.job.take()?;
         place.busy = Some(job.peer.clone());
         if let Some(served) = &mut self.served {
-            served.entry(job.wanted.entry.main_secret().clone()).or_default().push(way(&job.task));
+            served.entry(job.wanted.entry.main_secret().clone()).or_default().push(task_kind(&job.task));
         }
         Some(job)
     }
 
     /// A peer answered, or did not: one that did not gets one job at a time.
-    pub(super) fn heard(&mut self, peer: &Peer, answered: bool) {
+    pub(super) fn note_answer(&mut self, peer: &JobPeer, answered: bool) {
         if answered {
             self.silent.remove(peer);
         } else {
@@ -306,7 +306,13 @@ impl WorkQueue {
     }
 
     /// A job is done. What was written and is not shown yet has to be seen before the certificate is looked at again.
-    pub(super) fn done(&mut self, secret: &ObjectRef, unseen: Vec<(ObjectRef, String)>, rest: Option<Time>, now: Time) {
+    pub(super) fn finish(
+        &mut self,
+        secret: &ObjectRef,
+        unseen: Vec<(ObjectRef, String)>,
+        rest: Option<Time>,
+        now: Time,
+    ) {
         let Some(place) = self.places.get_mut(secret) else { return };
         (place.busy, place.resting, place.verdict.order) = (None, rest, None);
         place.unseen = (!unseen.is_empty()).then(|| Box::new(UnseenWrites { writes: unseen, since: now }));
@@ -315,11 +321,11 @@ impl WorkQueue {
 
     /// A DNS server turned a job away, which waits here, and not in a worker, until its circuit lets it in. What the job wrote before is
     /// no news when a watch shows it.
-    pub(super) fn bar(&mut self, job: Box<Job>, lane: DnsTarget, unseen: Vec<(ObjectRef, String)>, now: Time) {
+    pub(super) fn park(&mut self, job: Box<Job>, lane: DnsTarget, unseen: Vec<(ObjectRef, String)>, now: Time) {
         let secret = job.wanted.entry.main_secret();
         if let Some(place) = self.places.get_mut(secret) {
             if let Some(ways) = self.served.as_mut().and_then(|served| served.get_mut(secret)) {
-                ways.retain(|w| *w != way(&job.task));
+                ways.retain(|w| *w != task_kind(&job.task));
             }
             place.unseen = (!unseen.is_empty()).then(|| Box::new(UnseenWrites { writes: unseen, since: now }));
             place.lane = Some(Box::new((lane, job.wanted.clone())));
@@ -328,7 +334,7 @@ impl WorkQueue {
     }
 
     /// Looks which writes are shown by now. Returns those that are not although they should be.
-    pub(super) fn settle(&mut self, shows: impl Fn(&ObjectRef, &str) -> bool, now: Time) -> Vec<ObjectRef> {
+    pub(super) fn observe(&mut self, shows: impl Fn(&ObjectRef, &str) -> bool, now: Time) -> Vec<ObjectRef> {
         let mut late = Vec::new();
         for place in self.places.values_mut() {
             let Some(unseen) = &mut place.unseen else { continue };
@@ -346,7 +352,7 @@ impl WorkQueue {
 
     /// When something has to be looked at, at the latest.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
-        let due = |place: &Place| match (place.busy.is_some(), place.unseen.is_none(), place.resting) {
+        let due = |place: &QueueItem| match (place.busy.is_some(), place.unseen.is_none(), place.resting) {
             (true, ..) => None,
             (_, false, _) => Some(now),
             (_, _, Some(until)) if until > now => Some(until),
@@ -357,13 +363,13 @@ impl WorkQueue {
 
     /// Whether any change is wanted or being made.
     pub(super) fn has_changes(&self) -> bool {
-        let wants = |p: &Place| p.verdict.change_waits || p.verdict.job.as_deref().is_some_and(is_change);
+        let wants = |p: &QueueItem| p.verdict.change_waits || p.verdict.job.as_deref().is_some_and(is_change);
         self.places.values().any(|place| place.busy.is_some() || wants(place))
     }
 
     /// Whether everything that was looked at is as it should be: could not be found out, is not.
     pub(super) fn found(&self) -> (bool, bool) {
-        let any = |is: fn(&Verdict) -> bool| self.places.values().any(|place| is(&place.verdict));
+        let any = |is: fn(&ReconcileResult) -> bool| self.places.values().any(|place| is(&place.verdict));
         (any(|v| v.unknown), any(|v| v.unsound))
     }
 }
@@ -373,7 +379,7 @@ mod tests {
     use super::*;
     use crate::config::entry::Entry;
     use crate::config::node;
-    use crate::policy::{Source, Violation};
+    use crate::policy::{RestoreFrom, Violation};
     use crate::sources::CertificateSpec;
     use std::sync::Arc;
     use std::time::Duration;
@@ -386,11 +392,11 @@ mod tests {
         Time::from_unix(1_800_000_000)
     }
 
-    fn verdict(name: &str, task: Task) -> Verdict {
+    fn verdict(name: &str, task: Task) -> ReconcileResult {
         let entry =
             Entry::read(&node::read(&format!("{{secret: {name}, domains: [a.test]}}")).unwrap(), &"t".into()).unwrap();
         let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
-        Verdict { job: Some(Box::new(Job::new(wanted, task))), ..Verdict::default() }
+        ReconcileResult { job: Some(Box::new(Job::new(wanted, task))), ..ReconcileResult::default() }
     }
 
     fn issue(reason: Reason) -> Task {
@@ -400,18 +406,18 @@ mod tests {
     fn board(jobs: &[(&str, Reason)]) -> WorkQueue {
         let mut board = WorkQueue::new(false);
         for (name, reason) in jobs {
-            board.put(at(name), verdict(name, issue(*reason)));
+            board.set_result(at(name), verdict(name, issue(*reason)));
         }
         board
     }
 
-    const ROOM: Places = Places { workers: 100, others: 0 };
+    const ROOM: Capacity = Capacity { workers: 100, others: 0 };
 
     fn started(board: &mut WorkQueue, proved: bool) -> Vec<String> {
         started_in(board, proved, ROOM)
     }
 
-    fn started_in(board: &mut WorkQueue, proved: bool, places: Places) -> Vec<String> {
+    fn started_in(board: &mut WorkQueue, proved: bool, places: Capacity) -> Vec<String> {
         let mut names = Vec::new();
         while let Some(job) = board.start(proved, places, |_, _| None) {
             names.push(job.wanted.entry.main_secret().name.to_string());
@@ -422,10 +428,10 @@ mod tests {
     #[test]
     fn what_is_broken_goes_before_what_is_due() {
         let mut board = board(&[("due", Reason::RenewalDue), ("broken", Reason::Expired)]);
-        board.put(at("tidy"), verdict("tidy", Task::Tidy));
+        board.set_result(at("tidy"), verdict("tidy", Task::Tidy));
         let finding = Violation { reason: Reason::SecretMissing, detail: String::new() };
-        let lost = Task::Restore { finding, source: Source::Copy, targets: vec![0] };
-        board.put(at("lost"), verdict("lost", lost));
+        let lost = Task::Restore { finding, source: RestoreFrom::Copy, targets: vec![0] };
+        board.set_result(at("lost"), verdict("lost", lost));
         assert_eq!(started(&mut board, false), ["lost", "tidy", "broken", "due"]);
     }
 
@@ -435,9 +441,9 @@ mod tests {
         let changes = [("b", DirectoryChanged), ("a", KeyTypeChanged), ("c", DirectoryChanged)];
         let mut all = board(&changes);
         assert_eq!(started(&mut all, false), ["b"], "while it is worked on the others wait");
-        let waits = Verdict { change_waits: true, ..Verdict::default() };
-        all.done(&at("b"), Vec::new(), None, now());
-        all.put(at("b"), waits);
+        let waits = ReconcileResult { change_waits: true, ..ReconcileResult::default() };
+        all.finish(&at("b"), Vec::new(), None, now());
+        all.set_result(at("b"), waits);
         assert!(started(&mut all, false).is_empty(), "the first one failed and waits");
         assert_eq!(started(&mut all, true), ["a", "c"]);
         let with_due = [("b", DirectoryChanged), ("z", RenewalDue)];
@@ -449,16 +455,16 @@ mod tests {
     fn a_certificate_is_looked_at_again_when_what_was_written_is_shown() {
         let (mut board, later) = (board(&[("a", Reason::Expired)]), now() + SHOWN_WITHIN);
         assert_eq!(started(&mut board, false), ["a"]);
-        board.mark([at("a")]);
+        board.add([at("a")]);
         assert!(board.take(now()).is_empty(), "it is being worked on");
-        board.done(&at("a"), vec![(at("a"), "7".to_owned())], None, now());
+        board.finish(&at("a"), vec![(at("a"), "7".to_owned())], None, now());
         assert!(board.take(now()).is_empty(), "what is known is old");
-        assert_eq!(board.settle(|_, version| version == "6", now()), []);
+        assert_eq!(board.observe(|_, version| version == "6", now()), []);
         assert!(board.take(now()).is_empty());
-        assert_eq!(board.settle(|_, version| version == "7", now()), []);
+        assert_eq!(board.observe(|_, version| version == "7", now()), []);
         assert_eq!(board.take(now()), [at("a")]);
-        board.done(&at("a"), vec![(at("a"), "8".to_owned())], None, now());
-        assert_eq!(board.settle(|_, _| false, later), [at("a")], "it is read instead");
+        board.finish(&at("a"), vec![(at("a"), "8".to_owned())], None, now());
+        assert_eq!(board.observe(|_, _| false, later), [at("a")], "it is read instead");
         assert_eq!(board.take(later), [at("a")]);
     }
 
@@ -466,21 +472,21 @@ mod tests {
     fn what_failed_rests_until_something_else_changes() {
         let mut board = board(&[("a", Reason::Expired)]);
         started(&mut board, false);
-        board.done(&at("a"), Vec::new(), Some(now() + Duration::from_secs(30)), now());
+        board.finish(&at("a"), Vec::new(), Some(now() + Duration::from_secs(30)), now());
         assert!(board.take(now()).is_empty() && board.due(now()) == Some(now() + Duration::from_secs(30)));
-        board.wake(&at("a"));
+        board.add_now(&at("a"));
         assert_eq!(board.take(now()), [at("a")]);
     }
 
     #[test]
     fn a_single_pass_works_on_each_once_in_each_way() {
         let mut board = WorkQueue::new(true);
-        board.put(at("a"), verdict("a", issue(Reason::Expired)));
+        board.set_result(at("a"), verdict("a", issue(Reason::Expired)));
         started(&mut board, false);
-        board.done(&at("a"), Vec::new(), None, now());
-        board.put(at("a"), verdict("a", issue(Reason::Expired)));
+        board.finish(&at("a"), Vec::new(), None, now());
+        board.set_result(at("a"), verdict("a", issue(Reason::Expired)));
         assert!(started(&mut board, false).is_empty());
-        board.put(at("a"), verdict("a", Task::Tidy));
+        board.set_result(at("a"), verdict("a", Task::Tidy));
         assert_eq!(started(&mut board, false), ["a"]);
     }
 
@@ -489,51 +495,53 @@ mod tests {
         let mut board = WorkQueue::new(false);
         let job = verdict("a", Task::Tidy).job.unwrap();
         for _ in 0..100_000 {
-            board.put(at("a"), Verdict { job: Some(job.clone()), ..Verdict::default() });
+            board.set_result(at("a"), ReconcileResult { job: Some(job.clone()), ..ReconcileResult::default() });
             board.start(false, ROOM, |_, _| None).unwrap();
-            board.done(&at("a"), Vec::new(), None, now());
+            board.finish(&at("a"), Vec::new(), None, now());
         }
         assert!(board.served.is_none() && board.silent.is_empty() && board.places.len() == 1);
     }
 
-    fn of(name: &str, ca: &str) -> (ObjectRef, Verdict) {
+    fn of(name: &str, ca: &str) -> (ObjectRef, ReconcileResult) {
         let mut verdict = verdict(name, issue(Reason::SecretMissing));
-        verdict.job.as_mut().unwrap().peer = Peer::Ca(SharedStr::new(ca));
+        verdict.job.as_mut().unwrap().peer = JobPeer::Ca(SharedStr::new(ca));
         (at(name), verdict)
     }
 
     #[test]
     fn no_ca_waits_behind_another_and_one_alone_gets_all_its_places() {
-        let (mut board, two) = (WorkQueue::new(false), Places { workers: 2, others: 0 });
+        let (mut board, two) = (WorkQueue::new(false), Capacity { workers: 2, others: 0 });
         let hung = ["a", "b", "c", "d", "e", "f"];
         for ca in ["h1", "h2", "h3", "h4"] {
-            hung.map(|name| of(&format!("{name}-{ca}"), ca)).into_iter().for_each(|(at, job)| board.put(at, job));
+            hung.map(|name| of(&format!("{name}-{ca}"), ca))
+                .into_iter()
+                .for_each(|(at, job)| board.set_result(at, job));
         }
         let first = started_in(&mut board, false, two);
         assert_eq!(first.len(), 8 - 1, "two places each, and of the last two one for each CA that has none: {first:?}");
         let (at, job) = of("good", "good");
-        board.put(at, job);
+        board.set_result(at, job);
         assert_eq!(started_in(&mut board, false, two), ["good"], "the last thread is for who has none");
         let mut alone = WorkQueue::new(false);
-        hung.map(|name| of(name, "h")).into_iter().for_each(|(at, job)| alone.put(at, job));
+        hung.map(|name| of(name, "h")).into_iter().for_each(|(at, job)| alone.set_result(at, job));
         assert_eq!(started_in(&mut alone, false, two), ["a", "b"]);
     }
 
     #[test]
     fn a_ca_that_did_not_answer_gets_one_place_and_says_so() {
         let (mut board, two, ca) =
-            (WorkQueue::new(false), Places { workers: 2, others: 0 }, Peer::Ca(SharedStr::new("h")));
+            (WorkQueue::new(false), Capacity { workers: 2, others: 0 }, JobPeer::Ca(SharedStr::new("h")));
         for name in ["a", "b", "c"] {
             let (at, job) = of(name, "h");
-            board.put(at, job);
+            board.set_result(at, job);
         }
-        board.heard(&ca, false);
+        board.note_answer(&ca, false);
         assert_eq!(started_in(&mut board, false, two), ["a"]);
         let parked: Vec<_> =
             board.parked(|_, _| None).map(|(secret, parked)| (secret.name.to_string(), parked.why)).collect();
         assert_eq!(parked.len(), 2);
         assert!(parked[0].1.contains("the CA h did not answer"), "{parked:?}");
-        board.heard(&ca, true);
+        board.note_answer(&ca, true);
         assert_eq!(started_in(&mut board, false, two), ["b"]);
         assert_eq!(board.parked(|_, _| None).count(), 0);
     }
@@ -541,7 +549,7 @@ mod tests {
     #[test]
     fn what_expires_first_goes_first_and_then_what_waits_longest() {
         let mut board = board(&[("z", Reason::SecretMissing), ("a", Reason::SecretMissing)]);
-        assert_eq!(started_in(&mut board, false, Places { workers: 1, others: 0 }), ["z"], "not by name");
+        assert_eq!(started_in(&mut board, false, Capacity { workers: 1, others: 0 }), ["z"], "not by name");
     }
 
     /// The hot loop of the first version: a decision cleared what a job waited for.
@@ -550,17 +558,17 @@ mod tests {
         let mut board = board(&[("a", Reason::Expired)]);
         let lane = DnsTarget { server: "127.0.0.1:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key: None };
         let job = board.start(false, ROOM, |_, _| None).unwrap();
-        board.bar(job, lane.clone(), vec![(at("a"), "7".to_owned())], now());
+        board.park(job, lane.clone(), vec![(at("a"), "7".to_owned())], now());
         let until = now() + Duration::from_secs(60);
         let closed = |_: &DnsTarget, _: &Job| Some(Unavailable::Closed(until));
         assert!(board.start(false, ROOM, closed).is_none());
-        board.mark([at("a")]);
+        board.add([at("a")]);
         assert!(board.take(now()).is_empty(), "its own writes are no news until they are shown");
-        board.settle(|_, version| version == "7", now());
+        board.observe(|_, version| version == "7", now());
         for _ in 0..3 {
-            board.wake(&at("a"));
+            board.add_now(&at("a"));
             assert_eq!(board.take(now()), [at("a")]);
-            board.put(at("a"), verdict("a", issue(Reason::Expired)));
+            board.set_result(at("a"), verdict("a", issue(Reason::Expired)));
             assert!(board.start(false, ROOM, closed).is_none());
         }
         let parked: Vec<_> = board.parked(closed).map(|(_, parked)| parked).collect();
@@ -571,8 +579,11 @@ mod tests {
         let entry = node::read("{secret: a, domains: [b.test]}").unwrap();
         let entry = Entry::read(&entry, &"t".into()).unwrap();
         let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
-        let other = Verdict { job: Some(Box::new(Job::new(wanted, issue(Reason::Expired)))), ..Verdict::default() };
-        board.put(at("a"), other);
+        let other = ReconcileResult {
+            job: Some(Box::new(Job::new(wanted, issue(Reason::Expired)))),
+            ..ReconcileResult::default()
+        };
+        board.set_result(at("a"), other);
         assert!(board.start(false, ROOM, closed).is_some());
     }
 }

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{Freshness, ObjectCache, Slot};
-use super::informers::{InformerEvent, Informers, WatchSet, named, of_type};
-use super::observed::{Known, Seen};
+use super::cache::{Cache, CacheEntry, Freshness};
+use super::informers::{InformerEvent, Informers, WatchSet, by_name, of_type};
+use super::observed::{ObjectEvent, RecordSummary};
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -17,11 +17,11 @@ use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
 use crate::kube::client::Resource;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::kube::watch_event::{Selector, Target};
+use crate::kube::watch_event::{Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record;
 use crate::sources::Desired;
-use crate::sources::inputs::{NONE, content_hash};
+use crate::sources::dependencies::{NONE, content_hash};
 use crate::store::StoreError;
 
 /// The Secrets that matter.
@@ -30,11 +30,11 @@ pub(super) struct SecretCache {
     context: Arc<Context>,
     /// None where objects are files, and for a single pass.
     pub(super) watching: Option<Informers>,
-    held: ObjectCache<SecretState>,
-    pub(super) records: ObjectCache<Result<Box<Known>, String>>,
-    contents: ObjectCache<String>,
+    held: Cache<SecretState>,
+    pub(super) records: Cache<Result<Box<RecordSummary>, String>>,
+    contents: Cache<String>,
     /// The record of what has none.
-    nothing: Known,
+    nothing: RecordSummary,
     /// How long a reading counts.
     holds: Duration,
 }
@@ -57,20 +57,28 @@ pub(super) type Reading<T> = (T, Option<Time>);
 
 impl SecretCache {
     pub(super) fn new(context: Arc<Context>, watching: Option<Informers>) -> SecretCache {
-        let (held, records, contents) = (ObjectCache::default(), ObjectCache::default(), ObjectCache::default());
-        SecretCache { context, watching, held, records, contents, nothing: Known::default(), holds: Duration::ZERO }
+        let (held, records, contents) = (Cache::default(), Cache::default(), Cache::default());
+        SecretCache {
+            context,
+            watching,
+            held,
+            records,
+            contents,
+            nothing: RecordSummary::default(),
+            holds: Duration::ZERO,
+        }
     }
 
     /// Watches what is of interest, where that is possible.
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow(&mut self, interest: &WatchSet, now: Time) -> Result<(), String> {
+    pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<(), String> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
-        for ended in watching.follow(interest, now)? {
-            self.held.disown(ended);
-            self.records.disown(ended);
-            self.contents.disown(ended);
+        for ended in watching.watch(interest, now)? {
+            self.held.drop_watch(ended);
+            self.records.drop_watch(ended);
+            self.contents.drop_watch(ended);
         }
         let read = u32::try_from(2 * interest.certificates.len()).unwrap_or(u32::MAX);
         self.holds = READ_AGAIN.max(Duration::from_secs(1) * read / READINGS_A_SECOND);
@@ -80,9 +88,9 @@ impl SecretCache {
     /// Forgets what was read of Secrets that nobody wants any more, and of records of which nothing is left.
     pub(super) fn prune(&mut self, wishes: &Desired) {
         let own = &self.context.namespace;
-        let is_held = |at: &ObjectRef| wishes.holder(at).is_some();
+        let is_held = |at: &ObjectRef| wishes.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
-        let is_left = |known: &Result<Box<Known>, String>| match known {
+        let is_left = |known: &Result<Box<RecordSummary>, String>| match known {
             Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
             Err(_) => true,
         };
@@ -100,25 +108,31 @@ impl SecretCache {
 
     /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`
     /// whether it vouched for what there is before.
-    pub(super) fn note(&mut self, change: InformerEvent, target: &Target, list: u32, was_live: bool) -> Affected {
+    pub(super) fn handle_event(
+        &mut self,
+        change: InformerEvent,
+        target: &WatchTarget,
+        list: u32,
+        was_live: bool,
+    ) -> Affected {
         let vouched = Freshness::Watch(change.watch, list);
         match change.seen {
-            Seen::Certificate(at, version, mut held) => {
+            ObjectEvent::Certificate(at, version, mut held) => {
                 let record = self.records.get(&record::reference(&at, &self.context.namespace), Time::from_unix(0));
                 let copy = record.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()?.copy.as_ref());
                 share(held.facts_mut(), copy);
-                news(self.held.put(at.clone(), &version, Some(held), vouched), at)
+                affected(self.held.put(at.clone(), &version, Some(held), vouched), at)
             }
-            Seen::Record(at, version, mut known) => {
+            ObjectEvent::Record(at, version, mut known) => {
                 let secret = record::subject(&at).and_then(|secret| self.held.get(&secret, Time::from_unix(0)));
                 let facts = secret.and_then(|slot| slot.fact.as_ref()?.facts());
                 share(known.as_mut().ok().and_then(|known| known.copy.as_mut()), facts);
-                news(self.records.put(at.clone(), &version, Some(known), vouched), at)
+                affected(self.records.put(at.clone(), &version, Some(known), vouched), at)
             }
-            Seen::Named(at, version, held, content) => {
+            ObjectEvent::Named(at, version, held, content) => {
                 // The watch of the certificates shows what this Secret holds, unless the Secret has another type. A fact that this watch
                 // put and does not keep up would be swept at the next list, as if the Secret had gone.
-                if !held.is_certificate() || !self.vouches(TYPE_TLS, &at.namespace) {
+                if !held.is_certificate() || !self.has_synced(TYPE_TLS, &at.namespace) {
                     self.held.put(at.clone(), &version, Some(held), vouched);
                 }
                 let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());
@@ -126,9 +140,9 @@ impl SecretCache {
                 self.contents.put(at.clone(), &version, Some(content), vouched);
                 if changed { Affected::Content(at) } else { Affected::Object(at) }
             }
-            Seen::Gone(at) => match &target.selector {
-                Selector::Type(record::TYPE) => news(self.records.remove(&at), at),
-                Selector::Type(_) => news(self.held.remove(&at), at),
+            ObjectEvent::Gone(at) => match &target.selector {
+                Selector::Type(record::TYPE) => affected(self.records.remove(&at), at),
+                Selector::Type(_) => affected(self.held.remove(&at), at),
                 Selector::Name(_) => {
                     self.held.remove(&at);
                     self.records.remove(&at);
@@ -136,40 +150,42 @@ impl SecretCache {
                     Affected::Content(at)
                 }
             },
-            Seen::Listed => {
+            ObjectEvent::Listed => {
                 let swept = [
-                    self.held.sweep(change.watch, list),
-                    self.records.sweep(change.watch, list),
-                    self.contents.sweep(change.watch, list),
+                    self.held.replace(change.watch, list),
+                    self.records.replace(change.watch, list),
+                    self.contents.replace(change.watch, list),
                 ];
                 // What is otherwise in a list that is read anew was told by itself.
                 if was_live && swept.iter().all(Vec::is_empty) { Affected::Nothing } else { Affected::All }
             }
-            Seen::Denied(_) => {
-                self.held.disown(change.watch);
-                self.records.disown(change.watch);
-                self.contents.disown(change.watch);
+            ObjectEvent::Denied(_) => {
+                self.held.drop_watch(change.watch);
+                self.records.drop_watch(change.watch);
+                self.contents.drop_watch(change.watch);
                 Affected::All
             }
-            Seen::Unreadable(at, e) => {
+            ObjectEvent::Unreadable(at, e) => {
                 event!(error, "unreadable", secret = at, error = e);
                 // It is there: who wants to know what it holds has to read it.
-                self.doubt(&at);
+                self.invalidate(&at);
                 Affected::Object(at)
             }
-            Seen::Found if !was_live => Affected::All,
-            Seen::Config(..) | Seen::Listing | Seen::Lost(_) | Seen::Found => Affected::Nothing,
+            ObjectEvent::Found if !was_live => Affected::All,
+            ObjectEvent::Config(..) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found => {
+                Affected::Nothing
+            }
         }
     }
 
-    fn vouches(&self, kind: &'static str, namespace: &str) -> bool {
-        self.watching.as_ref().is_some_and(|w| w.vouches(&of_type(namespace, kind)))
+    fn has_synced(&self, kind: &'static str, namespace: &str) -> bool {
+        self.watching.as_ref().is_some_and(|w| w.has_synced(&of_type(namespace, kind)))
     }
 
     /// Whether a watch would show the object `at` if it were there, and had it this type.
     fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
-        let by_name = |w: &Informers| w.vouches(&named(Resource::Secrets, at));
-        self.vouches(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
+        let by_name = |w: &Informers| w.has_synced(&by_name(Resource::Secrets, at));
+        self.has_synced(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
     }
 
     /// What a certificate's Secret holds.
@@ -182,7 +198,7 @@ impl SecretCache {
         }
         // One that has another type is not shown by the watch of its type: once seen, it is read.
         let watched = self.is_watched(TYPE_TLS, at);
-        if watched && !self.held.is_in_doubt(at, now) {
+        if watched && !self.held.is_stale(at, now) {
             return Ok((SecretState::Missing, None));
         }
         let secret = self.context.store.secret(at)?;
@@ -215,7 +231,7 @@ impl SecretCache {
     pub(super) fn read_record(&mut self, at: &ObjectRef, now: Time) -> Result<Option<Time>, String> {
         if self.records.get(at, now).is_none() {
             let watched = self.is_watched(record::TYPE, at);
-            if watched && !self.records.is_in_doubt(at, now) {
+            if watched && !self.records.is_stale(at, now) {
                 return Ok(None);
             }
             let secret = self.context.store.secret(at).map_err(|e| e.to_string())?;
@@ -223,7 +239,7 @@ impl SecretCache {
                 self.records.remove(at);
                 return Ok(None);
             }
-            let known = Known::of(secret.as_ref(), now).map_err(|e| e.to_string());
+            let known = RecordSummary::of(secret.as_ref(), now).map_err(|e| e.to_string());
             self.records.read(at.clone(), &version(secret.as_ref()), Some(known), self.until(now));
         }
         let slot = self.records.get(at, now);
@@ -234,7 +250,7 @@ impl SecretCache {
     }
 
     /// What was read of a record, and its version; nothing and no version where there is none.
-    pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&Known, &str) {
+    pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&RecordSummary, &str) {
         let slot = self.records.get(at, now);
         let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, &*slot.version)));
         known.unwrap_or((&self.nothing, ""))
@@ -248,7 +264,7 @@ impl SecretCache {
                 Some(Err(_)) => false,
                 None => true,
             },
-            None => self.is_watched(record::TYPE, at) && !self.records.is_in_doubt(at, now),
+            None => self.is_watched(record::TYPE, at) && !self.records.is_stale(at, now),
         }
     }
 
@@ -260,7 +276,7 @@ impl SecretCache {
         if let Some(slot) = self.contents.get(at, now) {
             return Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()));
         }
-        if self.watching.as_ref().is_some_and(|w| w.vouches(&named(Resource::Secrets, at))) {
+        if self.watching.as_ref().is_some_and(|w| w.has_synced(&by_name(Resource::Secrets, at))) {
             return Ok(NONE.to_owned());
         }
         let secret = self.context.store.secret(at)?;
@@ -281,14 +297,14 @@ impl SecretCache {
             Err(e) => return event!(debug, "records-not-listed", error = e),
         };
         for secret in records {
-            let known = Known::of(Some(&secret), now).map_err(|e| e.to_string());
+            let known = RecordSummary::of(Some(&secret), now).map_err(|e| e.to_string());
             let version = version(Some(&secret));
             self.records.read(secret.reference, &version, Some(known), self.until(now));
         }
     }
 
     /// Whether what was written last is what is known.
-    pub(super) fn shows(&self, at: &ObjectRef, version: &str) -> bool {
+    pub(super) fn has_version(&self, at: &ObjectRef, version: &str) -> bool {
         let long_ago = Time::from_unix(0);
         let held = self.held.get(at, long_ago).map(|slot| &*slot.version);
         let record = self.records.get(at, long_ago).map(|slot| &*slot.version);
@@ -296,25 +312,25 @@ impl SecretCache {
     }
 
     /// What is known of an object does not count any more: it is read when it is asked for.
-    pub(super) fn doubt(&mut self, at: &ObjectRef) {
-        self.held.doubt(at);
-        self.records.doubt(at);
+    pub(super) fn invalidate(&mut self, at: &ObjectRef) {
+        self.held.invalidate(at);
+        self.records.invalidate(at);
     }
 
     /// What was read, and not seen by a watch, does not count any more.
-    pub(super) fn doubt_readings(&mut self) {
-        self.held.doubt_readings();
-        self.records.doubt_readings();
-        self.contents.doubt_readings();
+    pub(super) fn invalidate_readings(&mut self) {
+        self.held.invalidate_readings();
+        self.records.invalidate_readings();
+        self.contents.invalidate_readings();
     }
 
     /// Whether a watch shows when this Secret changes.
-    pub(super) fn is_shown(&self, at: &ObjectRef) -> bool {
+    pub(super) fn is_watched_object(&self, at: &ObjectRef) -> bool {
         self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))
     }
 
     /// When a fact does not count any more, if it counts longer than for one look.
-    fn ends<T>(&self, slot: &Slot<T>) -> Option<Time> {
+    fn ends<T>(&self, slot: &CacheEntry<T>) -> Option<Time> {
         slot.until().filter(|_| !self.holds.is_zero()).map(|until| until + Duration::from_secs(1))
     }
 
@@ -332,7 +348,7 @@ fn share(facts: Option<&mut Arc<CertificateFacts>>, known: Option<&Arc<Certifica
     }
 }
 
-fn news(is_news: bool, at: ObjectRef) -> Affected {
+fn affected(is_news: bool, at: ObjectRef) -> Affected {
     if is_news { Affected::Object(at) } else { Affected::Nothing }
 }
 

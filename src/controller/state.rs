@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use super::Options;
 use super::accepted_specs::{AcceptedSpecs, LastAccepted};
-use super::config_maps::{ConfigHealth, Configs};
-use super::informers::{InformerEvent, Informers, WatchSet, named};
+use super::config_maps::{ConfigHealth, ConfigMaps};
+use super::informers::{InformerEvent, Informers, WatchSet, by_name};
 use super::log_dedup::LogDedup;
-use super::observed::Seen;
+use super::observed::ObjectEvent;
 use super::secret_cache::{Affected, SecretCache};
 use crate::base::limits::{BULLETIN_NOTES_MAX, LOOK_AT_ALL, POLL_INTERVAL, TABLE_KEPT_MIN};
 use crate::base::log::event;
@@ -23,32 +23,32 @@ use crate::kube::client::Resource;
 use crate::kube::watch_event::Selector;
 use crate::policy::Orders;
 use crate::policy::ca_limits::{OrderLog, counted, made_lately};
-use crate::server::snapshot::{Certificate, Snapshot};
+use crate::server::snapshot::{CertificateSnapshot, Snapshot};
 use crate::sources::Desired;
-use crate::status::row::{Kind, Parked};
+use crate::status::row::{NoteKind, Parked};
 use crate::worker::{Job, Task};
 
 /// What is known between two looks.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct ControllerState {
     pub(super) context: Arc<Context>,
-    pub(super) configs: Configs,
-    pub(super) objects: SecretCache,
+    pub(super) configs: ConfigMaps,
+    pub(super) secrets: SecretCache,
     /// What the ConfigMaps say, all together.
-    pub(super) wishes: Desired,
-    pub(super) said: LogDedup,
-    pub(super) tidied: HashMap<ObjectRef, Time>,
-    pub(super) probing: Probing,
+    pub(super) desired: Desired,
+    pub(super) log_dedup: LogDedup,
+    pub(super) cleaned_up: HashMap<ObjectRef, Time>,
+    pub(super) probing: ProbeMode,
     /// When each certificate's zones were probed last.
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// When orders were made lately, with those that are wanted now, by directory.
-    pub(super) made: HashMap<SharedStr, OrderLog>,
+    pub(super) order_logs: HashMap<SharedStr, OrderLog>,
     /// What is shown of each certificate, where somebody may look.
-    pub(super) shown: Option<HashMap<ObjectRef, Arc<Certificate>>>,
+    pub(super) statuses: Option<HashMap<ObjectRef, Arc<CertificateSnapshot>>>,
     /// The watches that see nothing for the moment.
-    blind: BTreeSet<usize>,
+    lost_watches: BTreeSet<usize>,
     /// The wishes lack something that could not be read.
-    wish_again: bool,
+    rebuild_again: bool,
     /// The forms in which what is refused was last accepted.
     forms: AcceptedSpecs,
     /// When something is to be done about a record whose entry went.
@@ -57,7 +57,7 @@ pub(super) struct World {
 
 /// Which zones are probed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Probing {
+pub(super) enum ProbeMode {
     /// None.
     Never,
     /// All, and nothing else is done.
@@ -68,7 +68,7 @@ pub(super) enum Probing {
 
 /// What was found out about one certificate.
 #[derive(Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct ReconcileResult {
     /// What is to be done, if anything.
     pub(super) job: Option<Box<Job>>,
     /// When it has to be looked at again, at the latest.
@@ -86,34 +86,39 @@ pub(super) struct Verdict {
 }
 
 /// What one look shares over all certificates.
-pub(super) struct Look {
+pub(super) struct ReconcilePass {
     pub(super) now: Time,
     pub(super) orders: Orders,
     /// Hashes of what the inputs hold.
     pub(super) contents: HashMap<ObjectRef, String>,
 }
 
-impl World {
+impl ControllerState {
     /// Nothing is known yet.
-    pub(super) fn new(context: Arc<Context>, plan: &Options, watching: Option<Informers>, now: Time) -> World {
+    pub(super) fn new(
+        context: Arc<Context>,
+        plan: &Options,
+        watching: Option<Informers>,
+        now: Time,
+    ) -> ControllerState {
         let probing = match plan.pass {
-            super::Pass::Forever if !plan.dry_run => Probing::Daily { started: now },
-            super::Pass::Forever | super::Pass::Once => Probing::Never,
-            super::Pass::Probe => Probing::Only,
+            super::RunMode::Forever if !plan.dry_run => ProbeMode::Daily { started: now },
+            super::RunMode::Forever | super::RunMode::Once => ProbeMode::Never,
+            super::RunMode::Probe => ProbeMode::Only,
         };
-        World {
-            objects: SecretCache::new(context.clone(), watching),
+        ControllerState {
+            secrets: SecretCache::new(context.clone(), watching),
             context,
-            configs: Configs::new(&plan.config_maps),
-            wishes: Desired::default(),
-            said: LogDedup::default(),
-            tidied: HashMap::new(),
+            configs: ConfigMaps::new(&plan.config_maps),
+            desired: Desired::default(),
+            log_dedup: LogDedup::default(),
+            cleaned_up: HashMap::new(),
             probing,
             probed: HashMap::new(),
-            made: HashMap::new(),
-            shown: plan.port.as_ref().map(|_| HashMap::new()),
-            blind: BTreeSet::new(),
-            wish_again: false,
+            order_logs: HashMap::new(),
+            statuses: plan.port.as_ref().map(|_| HashMap::new()),
+            lost_watches: BTreeSet::new(),
+            rebuild_again: false,
             forms: AcceptedSpecs::default(),
             next_fate: None,
         }
@@ -121,84 +126,84 @@ impl World {
 
     /// Whether changes are told to us; else everything is read now and then.
     pub(super) fn is_watching(&self) -> bool {
-        self.objects.watching.is_some()
+        self.secrets.watching.is_some()
     }
 
     /// Whether nothing can be decided now: the first lists are not complete, or nothing is seen.
-    pub(super) fn is_blind(&self) -> bool {
-        let watching = self.objects.watching.as_ref();
-        watching.is_some_and(|w| !w.is_complete()) || (self.is_watching() && !self.configs.are_known())
+    pub(super) fn waits_for_caches(&self) -> bool {
+        let watching = self.secrets.watching.as_ref();
+        watching.is_some_and(|w| !w.have_synced()) || (self.is_watching() && !self.configs.are_known())
     }
 
     /// What is not known yet, in words: until then nothing can be decided.
-    pub(super) fn lacks(&self) -> Option<String> {
-        let blind = || self.is_blind().then(|| "the first lists of the API server are not complete".to_owned());
-        self.configs.lacks().map(|lacks| one_line(&lacks)).or_else(blind)
+    pub(super) fn not_ready(&self) -> Option<String> {
+        let blind = || self.waits_for_caches().then(|| "the first lists of the API server are not complete".to_owned());
+        self.configs.not_ready().map(|lacks| one_line(&lacks)).or_else(blind)
     }
 
     /// Takes note of what a watch saw. Returns what has to be looked at again.
     ///
     /// # Errors
     /// When a thread for another watch can not be had.
-    pub(super) fn note(&mut self, mut change: InformerEvent, now: Time) -> Result<Affected, String> {
-        let watching = self.objects.watching.as_mut();
-        let Some((target, list, was_live)) = watching.and_then(|w| w.note(&change, now)) else {
+    pub(super) fn handle_event(&mut self, mut change: InformerEvent, now: Time) -> Result<Affected, String> {
+        let watching = self.secrets.watching.as_mut();
+        let Some((target, list, was_live)) = watching.and_then(|w| w.handle_event(&change, now)) else {
             return Ok(Affected::Nothing);
         };
-        let (was_blind, denied) = (!self.blind.is_empty(), matches!(change.seen, Seen::Denied(_)));
+        let (was_blind, denied) = (!self.lost_watches.is_empty(), matches!(change.seen, ObjectEvent::Denied(_)));
         match &change.seen {
-            Seen::Lost(_) => {
-                self.blind.insert(change.watch);
+            ObjectEvent::Lost(_) => {
+                self.lost_watches.insert(change.watch);
             }
-            Seen::Listed | Seen::Found | Seen::Denied(_) => {
-                self.blind.remove(&change.watch);
+            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Denied(_) => {
+                self.lost_watches.remove(&change.watch);
             }
             _ => {}
         }
-        match (&change.seen, was_blind, self.blind.is_empty()) {
-            (Seen::Lost(e), false, false) => {
+        match (&change.seen, was_blind, self.lost_watches.is_empty()) {
+            (ObjectEvent::Lost(e), false, false) => {
                 event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
             }
             (_, true, true) => event!(info, "api-server-back"),
             _ => {}
         }
-        if let Seen::Denied(e) = &change.seen {
+        if let ObjectEvent::Denied(e) = &change.seen {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
         if target.resource != Resource::ConfigMaps {
-            if let Seen::Certificate(at, ..) = &mut change.seen
-                && let Some(known) = self.wishes.holder(at)
+            if let ObjectEvent::Certificate(at, ..) = &mut change.seen
+                && let Some(known) = self.desired.owner_of(at)
                 && known == at
             {
                 // Equal names share their memory.
                 *at = known.clone();
             }
-            let news = self.objects.note(change, &target, list, was_live);
+            let news = self.secrets.handle_event(change, &target, list, was_live);
             if denied {
-                self.follow(now)?;
+                self.watch(now)?;
             }
             return Ok(news);
         }
         let Selector::Name(name) = target.selector else { return Ok(Affected::Nothing) };
         let name = ObjectRef::new(&target.namespace, &name);
         match change.seen {
-            Seen::Config(read) => self.configs.accept(&name, Ok(Some(read))),
-            Seen::Gone(_) => self.configs.accept(&name, Ok(None)),
-            Seen::Listed if !self.configs.is_known(&name) => self.configs.accept(&name, Ok(None)),
-            Seen::Denied(_) => self.configs.read(&self.context, &name),
+            ObjectEvent::Config(read) => self.configs.accept(&name, Ok(Some(read))),
+            ObjectEvent::Gone(_) => self.configs.accept(&name, Ok(None)),
+            ObjectEvent::Listed if !self.configs.is_known(&name) => self.configs.accept(&name, Ok(None)),
+            ObjectEvent::Denied(_) => self.configs.read(&self.context, &name),
             _ => return Ok(Affected::Nothing),
         }
-        self.follow(now)?;
+        self.watch(now)?;
         Ok(Affected::All)
     }
 
     /// Reads the ConfigMaps that no watch shows. Returns whether the wishes have to be made again: for those, or because they lack
     /// something.
     pub(super) fn read_configs(&mut self) -> bool {
-        let mut again = self.wish_again;
+        let mut again = self.rebuild_again;
         for name in self.configs.names().cloned().collect::<Vec<_>>() {
-            let watched = |w: &Informers| w.has(&named(Resource::ConfigMaps, &name));
-            if !self.objects.watching.as_ref().is_some_and(watched) {
+            let watched = |w: &Informers| w.has(&by_name(Resource::ConfigMaps, &name));
+            if !self.secrets.watching.as_ref().is_some_and(watched) {
                 self.configs.read(&self.context, &name);
                 again = true;
             }
@@ -207,19 +212,19 @@ impl World {
     }
 
     /// Makes the wishes of the ConfigMaps.
-    pub(super) fn wish(&mut self) -> ConfigHealth {
+    pub(super) fn rebuild_desired(&mut self) -> ConfigHealth {
         // Not beside the new ones: there may be many.
-        self.wishes = Desired::default();
+        self.desired = Desired::default();
         let (now, look) = (time::now(), self.forms.look());
-        let form = |secret: &ObjectRef| look.form(secret, &self.objects, &self.context, now);
-        let (wishes, mut overall) = self.configs.wishes(&self.context, &mut self.said, form);
+        let form = |secret: &ObjectRef| look.form(secret, &self.secrets, &self.context, now);
+        let (wishes, mut overall) = self.configs.desired(&self.context, &mut self.log_dedup, form);
         overall.unread = look.end();
         overall.unknown |= overall.unread;
-        (self.wishes, self.wish_again) = (wishes, overall.unread);
+        (self.desired, self.rebuild_again) = (wishes, overall.unread);
         // While a ConfigMap does not read nobody knows what is wanted.
-        if !self.wishes.incomplete {
-            self.objects.prune(&self.wishes);
-            prune(&mut self.probed, |secret, _| self.wishes.wanted.contains_key(secret));
+        if !self.desired.incomplete {
+            self.secrets.prune(&self.desired);
+            prune(&mut self.probed, |secret, _| self.desired.wanted.contains_key(secret));
         }
         overall
     }
@@ -243,23 +248,23 @@ impl World {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow(&mut self, now: Time) -> Result<(), String> {
+    pub(super) fn watch(&mut self, now: Time) -> Result<(), String> {
         if !self.is_watching() {
             return Ok(());
         }
         let mut interest = WatchSet { config_maps: self.configs.names().cloned().collect(), ..WatchSet::default() };
         if self.configs.are_known() {
-            self.wish();
-            for (secret, wanted) in &self.wishes.wanted {
+            self.rebuild_desired();
+            for (secret, wanted) in &self.desired.wanted {
                 interest.certificates.extend(wanted.entry.secrets.iter().cloned());
                 interest.recorded.push(secret.clone());
                 interest.contents.extend(wanted.inputs().cloned());
             }
         }
-        self.objects.follow(&interest, now)?;
+        self.secrets.watch(&interest, now)?;
         // A watch that ended while it saw nothing never says that it sees again.
-        if let Some(watching) = &self.objects.watching {
-            self.blind.retain(|number| watching.is_wanted(*number));
+        if let Some(watching) = &self.secrets.watching {
+            self.lost_watches.retain(|number| watching.is_wanted(*number));
         }
         Ok(())
     }
@@ -268,49 +273,56 @@ impl World {
     ///
     /// # Errors
     /// When a thread can not be had.
-    pub(super) fn follow_again(&mut self, now: Time) -> Result<(), String> {
-        let again = self.objects.watching.as_ref().and_then(Informers::again);
-        if again.is_some_and(|at| at <= now) { self.follow(now) } else { Ok(()) }
+    pub(super) fn retry_watches(&mut self, now: Time) -> Result<(), String> {
+        let again = self.secrets.watching.as_ref().and_then(Informers::next_retry);
+        if again.is_some_and(|at| at <= now) { self.watch(now) } else { Ok(()) }
     }
 
     /// The clock was set back: what counts until a time by it would count until that time comes again.
     pub(super) fn clock_set_back(&mut self) {
-        self.objects.doubt_readings();
-        self.tidied.clear();
+        self.secrets.invalidate_readings();
+        self.cleaned_up.clear();
     }
 
     /// Whether a certificate is wanted.
     pub(super) fn is_wanted(&self, secret: &ObjectRef) -> bool {
-        self.wishes.wanted.contains_key(secret)
+        self.desired.wanted.contains_key(secret)
     }
 
     /// Begins a look: what counts for all certificates. `under_way` are the orders that are wanted or being made: directory, renewal.
-    pub(super) fn look<'j>(&mut self, under_way: impl Iterator<Item = &'j (SharedStr, bool)>, now: Time) -> Look {
-        let bodies = || self.objects.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
+    pub(super) fn begin_pass<'j>(
+        &mut self,
+        under_way: impl Iterator<Item = &'j (SharedStr, bool)>,
+        now: Time,
+    ) -> ReconcilePass {
+        let bodies = || self.secrets.records.facts().filter_map(|(_, known)| Some(&known.as_ref().ok()?.body));
         let orders = counted(bodies(), now);
-        self.made = made_lately(bodies(), now);
+        self.order_logs = made_lately(bodies(), now);
         for (directory, renewal) in under_way {
-            self.made.entry(directory.clone()).or_default().add(now, *renewal);
+            self.order_logs.entry(directory.clone()).or_default().add(now, *renewal);
         }
-        Look { now, orders, contents: HashMap::new() }
+        ReconcilePass { now, orders, contents: HashMap::new() }
     }
 
     /// Decides about one certificate.
-    pub(super) fn decide(&mut self, secret: &ObjectRef, look: &mut Look) -> Verdict {
-        let Some(wanted) = self.wishes.wanted.get(secret).cloned() else { return Verdict::default() };
-        if let Probing::Only = self.probing {
-            return Verdict { job: Some(Box::new(Job::new(wanted, Task::Probe))), ..Verdict::default() };
+    pub(super) fn reconcile(&mut self, secret: &ObjectRef, look: &mut ReconcilePass) -> ReconcileResult {
+        let Some(wanted) = self.desired.wanted.get(secret).cloned() else { return ReconcileResult::default() };
+        if let ProbeMode::Only = self.probing {
+            return ReconcileResult {
+                job: Some(Box::new(Job::new(wanted, Task::Probe))),
+                ..ReconcileResult::default()
+            };
         }
-        self.said.begin(secret);
-        let mut verdict = self.judge(secret, &wanted, look).unwrap_or_else(|e| {
-            if self.said.is_news("unread", &e) {
+        self.log_dedup.begin(secret);
+        let mut verdict = self.evaluate(secret, &wanted, look).unwrap_or_else(|e| {
+            if self.log_dedup.changed("unread", &e) {
                 event!(warn, "unread", secret = secret, error = e);
             }
-            if let Some(shown) = &mut self.shown {
-                let certificate = Certificate::unknown(&wanted, &self.context.cas.directory(&wanted), &e);
+            if let Some(shown) = &mut self.statuses {
+                let certificate = CertificateSnapshot::unknown(&wanted, &self.context.clients.directory(&wanted), &e);
                 shown.insert(secret.clone(), Arc::new(certificate));
             }
-            Verdict { unknown: true, due: Some(look.now + POLL_INTERVAL), ..Verdict::default() }
+            ReconcileResult { unknown: true, due: Some(look.now + POLL_INTERVAL), ..ReconcileResult::default() }
         });
         let latest = if self.is_watching() { LOOK_AT_ALL } else { POLL_INTERVAL };
         verdict.due = Some(verdict.due.map_or(look.now + latest, |due| due.min(look.now + latest)));
@@ -324,37 +336,37 @@ impl World {
         parked: BTreeMap<ObjectRef, Parked>,
         now: Time,
     ) -> Snapshot {
-        let wanted = &self.wishes.wanted;
-        let (entries, faults) = (wanted.len(), self.faults());
-        let certificates = self.shown.as_mut().map(|shown| {
+        let wanted = &self.desired.wanted;
+        let (entries, faults) = (wanted.len(), self.problems());
+        let certificates = self.statuses.as_mut().map(|shown| {
             shown.retain(|secret, _| wanted.contains_key(secret));
             wanted.keys().filter_map(|secret| shown.get(secret).cloned()).collect()
         });
         let certificates = certificates.unwrap_or_default();
-        let gates = if self.context.limits.is_open() { Vec::new() } else { self.gates(now) };
+        let gates = if self.context.limits.is_open() { Vec::new() } else { self.circuits(now) };
         let orphaned = self.orphans().count();
         Snapshot { certificates, ordering, parked, faults, entries, orphaned, gates, ..Snapshot::default() }
     }
 
     /// What is to be said besides the certificates.
-    pub(super) fn notes(&self) -> Vec<(Kind, String)> {
-        let problems = self.configs.problems().map(|problem| (Kind::Unreadable, problem));
-        let refused = self.wishes.refused.iter().map(|refused| (Kind::Refused, refused.to_string()));
-        let warnings = self.wishes.warnings.iter().map(|warning| (Kind::Warning, warning.clone()));
+    pub(super) fn notes(&self) -> Vec<(NoteKind, String)> {
+        let problems = self.configs.problems().map(|problem| (NoteKind::Unreadable, problem));
+        let refused = self.desired.refused.iter().map(|refused| (NoteKind::Refused, refused.to_string()));
+        let warnings = self.desired.warnings.iter().map(|warning| (NoteKind::Warning, warning.clone()));
         let all = problems.chain(refused).chain(warnings).take(BULLETIN_NOTES_MAX);
         all.map(|(kind, sentence)| (kind, one_line(&sentence))).collect()
     }
 
-    fn faults(&self) -> Vec<String> {
-        let refused = self.wishes.refused.iter().map(ToString::to_string);
+    fn problems(&self) -> Vec<String> {
+        let refused = self.desired.refused.iter().map(ToString::to_string);
         self.configs.problems().chain(refused).map(|fault| one_line(&fault)).collect()
     }
 
     /// The directories that take no order of an account.
-    fn gates(&self, now: Time) -> Vec<(String, Time)> {
-        let Context { cas, limits, namespace, .. } = &*self.context;
+    fn circuits(&self, now: Time) -> Vec<(String, Time)> {
+        let Context { clients: cas, limits, namespace, .. } = &*self.context;
         let mut closed = BTreeMap::new();
-        for wanted in self.wishes.wanted.values() {
+        for wanted in self.desired.wanted.values() {
             let directory = cas.directory(wanted);
             if let Some(until) = limits.closed_to_all(&account::reference(directory.url(), wanted, namespace), now) {
                 let latest = closed.entry(directory.url().to_owned()).or_insert(until);

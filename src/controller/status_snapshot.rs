@@ -13,7 +13,7 @@ use crate::server::listener::Port;
 use crate::server::metrics::{self, Live};
 use crate::server::page::{self, Title};
 use crate::server::process;
-use crate::server::request::{Answer, Body, Request, Status};
+use crate::server::request::{PortRequest, PortResponse, ResponseBody, StatusCode};
 use crate::server::snapshot::Snapshot;
 
 /// What is shown, on the loop's side.
@@ -76,41 +76,43 @@ impl SnapshotPublisher {
 }
 
 impl StatusSnapshot {
-    fn answer(&self, request: &Request) -> Answer {
+    fn answer(&self, request: &PortRequest) -> PortResponse {
         match request.path.as_str() {
             "/livez" | "/healthz" => match liveness::overdue() {
-                None => Answer::short(Status::Ok, "ok"),
-                Some(name) => Answer::short(Status::ServiceUnavailable, &format!("the thread {name} is overdue")),
+                None => PortResponse::short(StatusCode::Ok, "ok"),
+                Some(name) => {
+                    PortResponse::short(StatusCode::ServiceUnavailable, &format!("the thread {name} is overdue"))
+                }
             },
             "/readyz" => match &*lock(&self.lacks) {
-                None => Answer::short(Status::Ok, "ok"),
-                Some(lacks) => Answer::short(Status::ServiceUnavailable, &format!("not ready: {lacks}")),
+                None => PortResponse::short(StatusCode::Ok, "ok"),
+                Some(lacks) => PortResponse::short(StatusCode::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
             "/metrics" => self.metrics(),
             "/" if self.page => self.page(),
-            _ => Answer::of(Status::NotFound),
+            _ => PortResponse::of(StatusCode::NotFound),
         }
     }
 
-    fn page(&self) -> Answer {
-        let Context { namespace, lead, .. } = &*self.context;
+    fn page(&self) -> PortResponse {
+        let Context { namespace, leader: lead, .. } = &*self.context;
         let title = Title { namespace: namespace.clone(), leads: lead.leading(), now: time::now() };
         let snapshot = lock(&self.snapshot).clone();
-        let write = Body::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
-        Answer { status: Status::Ok, kind: page::KIND, body: write }
+        let write = ResponseBody::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
+        PortResponse { status: StatusCode::Ok, kind: page::KIND, body: write }
     }
 
-    fn metrics(&self) -> Answer {
+    fn metrics(&self) -> PortResponse {
         let live = Live {
             counts: Counts::now(),
-            leads: self.context.lead.leading(),
+            leads: self.context.leader.leading(),
             probes: self.context.probes.results(),
             process: process::read(self.started),
             now: time::now(),
         };
         let snapshot = lock(&self.snapshot).clone();
-        let write = Body::Long(Box::new(move |out| metrics::write(out, &live, &snapshot)));
-        Answer { status: Status::Ok, kind: metrics::KIND, body: write }
+        let write = ResponseBody::Long(Box::new(move |out| metrics::write(out, &live, &snapshot)));
+        PortResponse { status: StatusCode::Ok, kind: metrics::KIND, body: write }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::base::time::{self, Stopwatch};
 use crate::issuance::Context;
 use crate::kube::client::{DryRun, KubeError, Resource};
 use crate::status::config_map::{NAME, data, object};
-use crate::status::row::Report;
+use crate::status::row::StatusReport;
 
 /// What was written there last.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub(super) struct StatusWriter {
 }
 
 /// The most urgent certificates, and how many there are in all.
-pub(super) struct State {
-    report: Report,
+pub(super) struct StatusContents {
+    report: StatusReport,
     all: usize,
 }
 
@@ -65,7 +65,7 @@ impl StatusWriter {
     }
 
     /// What is to be written, of `all` certificates; `None` where it stands there already.
-    pub(super) fn write(&mut self, report: Report, all: usize) -> Option<Box<State>> {
+    pub(super) fn write(&mut self, report: StatusReport, all: usize) -> Option<Box<StatusContents>> {
         (self.changed, self.last) = (false, Some(Stopwatch::start()));
         let mut hashed = HashWriter::default();
         // What is written says how long it is until a time, and differs each time.
@@ -75,7 +75,7 @@ impl StatusWriter {
             return None;
         }
         (self.hash, self.busy) = (hash, true);
-        Some(Box::new(State { report, all }))
+        Some(Box::new(StatusContents { report, all }))
     }
 
     /// It was written, or not.
@@ -100,11 +100,11 @@ impl StatusWriter {
 ///
 /// # Errors
 /// Why it was not.
-pub(super) fn put(context: &Context, state: State) -> Result<(), String> {
+pub(super) fn put(context: &Context, state: StatusContents) -> Result<(), String> {
     let data = data(state.report, state.all, &context.namespace, time::now());
     let Some(client) = context.kube.as_deref() else { return Ok(()) };
     let (at, told) = (ObjectRef::new(&context.namespace, NAME), |e: KubeError| e.to_string());
-    context.lead.check().map_err(|failed| failed.error)?;
+    context.leader.check().map_err(|failed| failed.error)?;
     let before = client.get(Resource::ConfigMaps, &at).map_err(told)?;
     let exists = before.is_some();
     let object = object(&at, before, &context.instance, &data)?;
@@ -134,7 +134,7 @@ mod tests {
     fn what_could_not_be_written_is_due_again_and_not_at_once() {
         let mut telling = StatusWriter::new(true);
         telling.change();
-        let report = Report { rows: Vec::new(), notes: Vec::new(), progress: None };
+        let report = StatusReport { rows: Vec::new(), notes: Vec::new(), progress: None };
         assert!(telling.write(report.clone(), 0).is_some());
         assert_eq!(telling.due(), None, "a worker is at it");
         telling.done(Err("no".to_owned()));

@@ -17,7 +17,7 @@ use super::transport::{Take, over_tcp, over_udp};
 use super::tsig::{self, ClientTransaction, ValidationError, Verified};
 use super::tsig_key::TsigKey;
 use super::update::Update;
-use super::wire::{Answer, Kind, Question, Rcode, ResponseError};
+use super::wire::{DnsResponse, Question, Rcode, RecordType, ResponseError};
 use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
@@ -37,7 +37,7 @@ impl fmt::Display for QueryError {
 
 /// In which way a server is asked.
 #[derive(Clone, Copy, Debug)]
-pub enum Way<'k> {
+pub enum QueryMode<'k> {
     /// A resolver, to do the work.
     Recursive,
     /// A server of the zone, as anybody.
@@ -85,12 +85,12 @@ impl UpdateError {
 
 /// Talks to DNS servers. Shared by all workers.
 #[derive(Debug, Default)]
-pub struct Client {
+pub struct DnsClient {
     /// The server's clock minus ours in seconds, where it was found to differ by more than TSIG allows.
     offsets: Mutex<HashMap<SocketAddr, i64>>,
 }
 
-impl Client {
+impl DnsClient {
     /// Asks `server` for `name`: UDP first, TCP when the answer was cut or lost.
     ///
     /// # Errors
@@ -99,10 +99,10 @@ impl Client {
         &self,
         server: SocketAddr,
         name: &DnsName,
-        kind: Kind,
-        way: Way<'_>,
+        kind: RecordType,
+        way: QueryMode<'_>,
         deadline: Deadline,
-    ) -> Result<Answer, QueryError> {
+    ) -> Result<DnsResponse, QueryError> {
         let (mut with_opt, mut by_their_clock, mut kept) = (true, false, None);
         loop {
             let (result, again) = self.ask(server, name, kind, (way, with_opt), deadline);
@@ -123,15 +123,15 @@ impl Client {
         &self,
         server: SocketAddr,
         name: &DnsName,
-        kind: Kind,
-        (way, with_opt): (Way<'_>, bool),
+        kind: RecordType,
+        (way, with_opt): (QueryMode<'_>, bool),
         deadline: Deadline,
-    ) -> (Result<Answer, QueryError>, Option<Again>) {
+    ) -> (Result<DnsResponse, QueryError>, Option<Again>) {
         let question = Question { id: random_id(), name: name.clone(), kind };
-        let plain = question.message(matches!(way, Way::Recursive), with_opt);
+        let plain = question.message(matches!(way, QueryMode::Recursive), with_opt);
         let (message, pending) = match way {
-            Way::Recursive | Way::Plain => (plain, None),
-            Way::Signed(key) => {
+            QueryMode::Recursive | QueryMode::Plain => (plain, None),
+            QueryMode::Signed(key) => {
                 let (message, pending) = tsig::sign(key, &plain, self.clock(server));
                 (message, Some(pending))
             }

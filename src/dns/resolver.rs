@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
-use super::client::{Client, QueryError, Way};
-use super::wire::{Answer, Data, Kind, Rcode};
+use super::client::{DnsClient, QueryError, QueryMode};
+use super::wire::{DnsResponse, RData, Rcode, RecordType};
 use crate::base::address::{DNS_PORT, Host, ServerAddress};
 use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
 use crate::base::name::DnsName;
@@ -28,11 +28,17 @@ impl Resolver {
     ///
     /// # Errors
     /// When none does; what each said. SERVFAIL and REFUSED are errors and never "no such name".
-    pub fn query(&self, client: &Client, name: &DnsName, kind: Kind, deadline: Deadline) -> Result<Answer, String> {
+    pub fn query(
+        &self,
+        client: &DnsClient,
+        name: &DnsName,
+        kind: RecordType,
+        deadline: Deadline,
+    ) -> Result<DnsResponse, String> {
         let servers = self.servers()?;
         let (mut said, mut failed) = (Vec::new(), None);
         for server in &servers {
-            match client.query(*server, name, kind, Way::Recursive, deadline) {
+            match client.query(*server, name, kind, QueryMode::Recursive, deadline) {
                 Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
                     return Ok(answer);
                 }
@@ -62,7 +68,7 @@ impl Resolver {
     /// When a name has no address or could not be looked up.
     pub fn resolve(
         &self,
-        client: &Client,
+        client: &DnsClient,
         server: &ServerAddress,
         deadline: Deadline,
     ) -> Result<Vec<SocketAddr>, String> {
@@ -100,14 +106,14 @@ impl Resolver {
     /// When it has no address or could not be looked up.
     pub fn addresses(
         &self,
-        client: &Client,
+        client: &DnsClient,
         name: &DnsName,
         port: u16,
         deadline: Deadline,
     ) -> Result<Vec<SocketAddr>, String> {
         let mut found: Vec<IpAddr> = Vec::new();
         let mut failed = None;
-        for kind in [Kind::A, Kind::Aaaa] {
+        for kind in [RecordType::A, RecordType::Aaaa] {
             match self.query(client, name, kind, deadline) {
                 Ok(answer) => found.extend(answer.answers.iter().filter_map(address)),
                 Err(e) => failed = Some(e),
@@ -160,8 +166,10 @@ impl std::fmt::Display for Resolver {
 /// An address record's address.
 pub fn address(record: &super::wire::ResourceRecord) -> Option<IpAddr> {
     match record.data {
-        Data::Address(ip) => Some(ip),
-        Data::Caa { .. } | Data::Cname(_) | Data::OddCname(_) | Data::Ns(_) | Data::Soa { .. } | Data::Txt(_) => None,
+        RData::Address(ip) => Some(ip),
+        RData::Caa { .. } | RData::Cname(_) | RData::OddCname(_) | RData::Ns(_) | RData::Soa { .. } | RData::Txt(_) => {
+            None
+        }
     }
 }
 

@@ -10,16 +10,16 @@ use super::tsig::{FUDGE, ValidationError};
 use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::Rcode;
-use super::zone::Server;
+use super::zone::NameServer;
 use crate::base::limits::OWNERS_SHOWN_MAX;
 use crate::base::name::DnsName;
 use crate::base::time::{Time, human};
 
 /// What was attempted.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct UpdateAttempt<'a> {
     /// Where the UPDATE went.
-    pub server: &'a Server,
+    pub server: &'a NameServer,
     /// What it was to do.
     pub update: &'a Update<'a>,
     /// The key that signed it.
@@ -62,7 +62,7 @@ impl fmt::Display for About {
     }
 }
 
-impl Attempt<'_> {
+impl UpdateAttempt<'_> {
     /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
     pub fn sentence(&self, error: &UpdateError) -> String {
         self.sentence_about(error, &[])
@@ -70,7 +70,7 @@ impl Attempt<'_> {
 
     /// The same where the names that `error` is about are known, of all whose values were in the UPDATE.
     pub fn sentence_about(&self, error: &UpdateError, names: &[DnsName]) -> String {
-        let Attempt { server, update: Update { zone, .. }, key, .. } = self;
+        let UpdateAttempt { server, update: Update { zone, .. }, key, .. } = self;
         let about =
             About { names: if names.is_empty() { self.owners() } else { names.to_vec() }, is_known: !names.is_empty() };
         let what = self.what(error, &about);
@@ -101,7 +101,7 @@ impl Attempt<'_> {
     }
 
     fn what(&self, error: &UpdateError, about: &About) -> String {
-        let Attempt { update: Update { zone, .. }, key, .. } = self;
+        let UpdateAttempt { update: Update { zone, .. }, key, .. } = self;
         let owner = about;
         let name = &key.name;
         let bind = about.each(|owner| format!("grant {name} name {owner}. TXT;"));

@@ -10,7 +10,7 @@ use crate::config::entry::Entry;
 
 /// An entry and the zones of its ConfigMap.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub struct ZonePolicy<'a> {
     /// What the user wants.
     pub entry: &'a Entry,
     /// The key `zones` of the ConfigMap.
@@ -26,7 +26,7 @@ pub struct Configured<'a> {
     pub server: Option<&'a ServerAddress>,
 }
 
-impl<'a> Rules<'a> {
+impl<'a> ZonePolicy<'a> {
     /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts for names
     /// below the entry's own domains only.
     pub fn configured(&self, owner: &DnsName) -> Configured<'a> {
@@ -94,7 +94,7 @@ mod tests {
     fn key(zone: &str, entry: &str, zones: &str) -> Result<String, String> {
         let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
         let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
-        let rules = Rules { entry: &entry, zones: &zones };
+        let rules = ZonePolicy { entry: &entry, zones: &zones };
         let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
         rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name.to_string())
     }
@@ -140,7 +140,7 @@ mod tests {
         let of = |entry: &str, zones: &str, owner: &str| {
             let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
             let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
-            let rules = Rules { entry: &entry, zones: &zones };
+            let rules = ZonePolicy { entry: &entry, zones: &zones };
             let found = rules.configured(&owner.parse().unwrap());
             (found.zone.map(ToString::to_string), found.server.map(ToString::to_string))
         };

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ureq::AsSendBody;
-use ureq::http::{HeaderMap, Request, Response, Uri};
+use ureq::http::{self, HeaderMap, Uri};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, NextTimeout, TcpConnector};
 
@@ -53,7 +53,7 @@ impl Method {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub struct HttpRequest<'a> {
+pub struct Request<'a> {
     /// The method.
     pub method: Method,
     /// The whole URL.
@@ -70,7 +70,7 @@ pub struct HttpRequest<'a> {
 
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
-pub struct HttpResponse {
+pub struct Response {
     /// The status code.
     pub status: u16,
     /// The headers.
@@ -79,7 +79,7 @@ pub struct HttpResponse {
     pub body: Vec<u8>,
 }
 
-impl HttpResponse {
+impl Response {
     /// A header's value, when it is text. Of several the first counts.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -168,10 +168,10 @@ impl Http {
     ///
     /// # Errors
     /// When no whole answer came in time or it is larger than allowed.
-    pub fn send(&self, ask: &HttpRequest<'_>) -> Result<HttpResponse, HttpError> {
+    pub fn send(&self, ask: &Request<'_>) -> Result<Response, HttpError> {
         let (parts, mut body) = self.begin(ask, None)?.into_parts();
-        let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(|e| told(ask, &e))?;
-        Ok(HttpResponse { status: parts.status.as_u16(), headers: parts.headers, body })
+        let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(|e| describe(ask, &e))?;
+        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
     /// Sends a request whose answer is read as it comes: its head within the time of the request, then with no silence longer than
@@ -179,18 +179,18 @@ impl Http {
     ///
     /// # Errors
     /// When no answer begins in time.
-    pub fn stream(&self, ask: &HttpRequest<'_>, idle: Duration) -> Result<Stream, HttpError> {
+    pub fn stream(&self, ask: &Request<'_>, idle: Duration) -> Result<Stream, HttpError> {
         let (parts, body) = self.begin(ask, Some(idle))?.into_parts();
         let lines = BufReader::with_capacity(HTTP_BUFFER_OCTETS, body.into_reader());
         Ok(Stream { status: parts.status.as_u16(), lines })
     }
 
-    fn begin(&self, ask: &HttpRequest<'_>, idle: Option<Duration>) -> Result<Response<ureq::Body>, HttpError> {
+    fn begin(&self, ask: &Request<'_>, idle: Option<Duration>) -> Result<http::Response<ureq::Body>, HttpError> {
         liveness::beat();
         if !clock::is_usable(time::now()) {
             return Err(HttpError(BEFORE_1970.to_owned()));
         }
-        let mut request = Request::builder().method(ask.method.name()).uri(ask.url);
+        let mut request = http::Request::builder().method(ask.method.name()).uri(ask.url);
         for (name, value) in ask.headers {
             request = request.header(*name, *value);
         }
@@ -198,15 +198,15 @@ impl Http {
             Method::Get | Method::Head => request.body(()).map(|r| self.run(r, ask.within, idle)),
             Method::Post | Method::Put => request.body(ask.body).map(|r| self.run(r, ask.within, idle)),
         };
-        answer.map_err(ureq::Error::from).flatten().map_err(|e| told(ask, &e))
+        answer.map_err(ureq::Error::from).flatten().map_err(|e| describe(ask, &e))
     }
 
     fn run(
         &self,
-        request: Request<impl AsSendBody>,
+        request: http::Request<impl AsSendBody>,
         within: Duration,
         idle: Option<Duration>,
-    ) -> Result<Response<ureq::Body>, ureq::Error> {
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let settings = self.agent.configure_request(request);
         let settings = match idle {
             None => settings.timeout_global(Some(within)),
@@ -255,7 +255,7 @@ impl Stream {
     }
 }
 
-fn told(ask: &HttpRequest<'_>, e: &ureq::Error) -> HttpError {
+fn describe(ask: &Request<'_>, e: &ureq::Error) -> HttpError {
     HttpError(format!("{} {}: {}", ask.method.name(), without_query(ask.url), plain(e)))
 }
 
@@ -332,12 +332,12 @@ impl Resolver for LiteralFirst {
 mod tests {
     use super::*;
 
-    fn reply(headers: &[(&'static str, &'static str)]) -> HttpResponse {
+    fn reply(headers: &[(&'static str, &'static str)]) -> Response {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().unwrap());
         }
-        HttpResponse { status: 503, headers: map, body: Vec::new() }
+        Response { status: 503, headers: map, body: Vec::new() }
     }
 
     #[test]

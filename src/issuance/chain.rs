@@ -1,6 +1,6 @@
 //! Which of the chains that a CA offers for one certificate is taken.
 
-use super::order::Run;
+use super::order::OrderRun;
 use super::{AttemptError, of_acme};
 use crate::acme::client::Account;
 use crate::acme::requests::CertificateChain;
@@ -19,7 +19,7 @@ pub(super) enum ChainProblem {
     NotSound(AttemptError),
 }
 
-impl Run<'_> {
+impl OrderRun<'_> {
     /// Downloads the certificate with the chain that the issuer prefers, by the issuer of its last certificate; with the CA's own
     /// choice where there is no such chain. The root is not part of a chain, so its name is all that tells them apart.
     pub(super) fn download(

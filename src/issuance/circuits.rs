@@ -9,7 +9,7 @@ use crate::base::liveness;
 use crate::base::shared_str::SharedStr;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
-use crate::policy::circuit::{CallResult, CircuitSet, DnsTarget, Entry, Unavailable};
+use crate::policy::circuit::{Admission, CallResult, CircuitSet, DnsTarget, Unavailable};
 
 /// Guards the circuits.
 #[derive(Debug)]
@@ -33,16 +33,16 @@ impl Circuits {
     /// # Errors
     /// Why not.
     pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr) -> Result<(), Unavailable> {
-        self.lock().admits(lane, ca, Entry { most: self.most, ..Entry::default() }, time::now())
+        self.lock().admits(lane, ca, Admission { most: self.most, ..Admission::default() }, time::now())
     }
 
     /// Holds the right to the first try after a failure, where there was one.
     ///
     /// # Errors
     /// Why the attempt may not go in.
-    pub fn reserve(&self, lane: &DnsTarget) -> Result<Option<Trial<'_>>, Unavailable> {
+    pub fn reserve(&self, lane: &DnsTarget) -> Result<Option<TrialCall<'_>>, Unavailable> {
         let held = self.lock().reserve(lane, time::now())?;
-        Ok(held.then(|| Trial { keeper: self, lane: lane.clone() }))
+        Ok(held.then(|| TrialCall { keeper: self, lane: lane.clone() }))
     }
 
     /// Goes in. `permits` and `trials` are those that the same attempt holds.
@@ -53,19 +53,13 @@ impl Circuits {
         &self,
         lane: &DnsTarget,
         ca: &SharedStr,
-        permits: &[CircuitSlot<'_>],
-        trials: &[Trial<'_>],
-    ) -> Result<CircuitSlot<'_>, Unavailable> {
+        permits: &[Slot<'_>],
+        trials: &[TrialCall<'_>],
+    ) -> Result<Slot<'_>, Unavailable> {
         let further = permits.iter().any(|p| p.lane.server == lane.server);
         let has_trial = trials.iter().any(|t| t.lane == *lane);
-        self.lock().enter(lane, ca, Entry { most: self.most, further, has_trial }, time::now())?;
-        Ok(CircuitSlot {
-            keeper: self,
-            lane: lane.clone(),
-            ca: ca.clone(),
-            further,
-            passage: Cell::new(CallResult::Unknown),
-        })
+        self.lock().enter(lane, ca, Admission { most: self.most, further, has_trial }, time::now())?;
+        Ok(Slot { keeper: self, lane: lane.clone(), ca: ca.clone(), further, passage: Cell::new(CallResult::Unknown) })
     }
 
     /// Goes in to several servers, all or none: who held one while waiting for another could wait for ever. Waits `within` for a place, and
@@ -77,13 +71,13 @@ impl Circuits {
         &'k self,
         lanes: &[DnsTarget],
         ca: &SharedStr,
-        trials: &[Trial<'_>],
+        trials: &[TrialCall<'_>],
         within: Duration,
         stop: &Shutdown,
-    ) -> Result<Vec<CircuitSlot<'k>>, (DnsTarget, Unavailable)> {
+    ) -> Result<Vec<Slot<'k>>, (DnsTarget, Unavailable)> {
         let deadline = Deadline::after(within);
         loop {
-            let mut permits: Vec<CircuitSlot<'k>> = Vec::with_capacity(lanes.len());
+            let mut permits: Vec<Slot<'k>> = Vec::with_capacity(lanes.len());
             let barred = lanes.iter().find_map(|lane| match self.enter(lane, ca, &permits, trials) {
                 Ok(permit) => {
                     permits.push(permit);
@@ -110,12 +104,12 @@ impl Circuits {
 
 /// The right to the first try after a failure; given back when dropped.
 #[derive(Debug)]
-pub struct Trial<'k> {
+pub struct TrialCall<'k> {
     keeper: &'k Circuits,
     lane: DnsTarget,
 }
 
-impl Drop for Trial<'_> {
+impl Drop for TrialCall<'_> {
     fn drop(&mut self) {
         self.keeper.lock().release(&self.lane);
     }
@@ -123,7 +117,7 @@ impl Drop for Trial<'_> {
 
 /// Somebody is at a server; dropped when they come out.
 #[derive(Debug)]
-pub struct CircuitSlot<'k> {
+pub struct Slot<'k> {
     keeper: &'k Circuits,
     lane: DnsTarget,
     ca: SharedStr,
@@ -131,7 +125,7 @@ pub struct CircuitSlot<'k> {
     passage: Cell<CallResult>,
 }
 
-impl CircuitSlot<'_> {
+impl Slot<'_> {
     /// Where.
     pub fn lane(&self) -> &DnsTarget {
         &self.lane
@@ -145,7 +139,7 @@ impl CircuitSlot<'_> {
     }
 }
 
-impl Drop for CircuitSlot<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.keeper.lock().leave(&self.lane, &self.ca, self.further, self.passage.get(), time::now());
         self.keeper.left.notify_all();

@@ -87,7 +87,7 @@ impl<'s> Claim<'s> {
     pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), AttemptError> {
         match &self.record.body.in_flight {
             Some(flight)
-                if !is_free(flight, &context.holder, longest_step, now) && !context.lead.succeeds(&flight.holder) =>
+                if !is_free(flight, &context.holder, longest_step, now) && !context.leader.succeeds(&flight.holder) =>
             {
                 Err(AttemptError::busy(format!("{} works on it since {}", flight.holder, flight.at)))
             }

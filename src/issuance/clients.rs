@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::AttemptError;
-use crate::acme::client::Client;
+use crate::acme::client::AcmeClient;
 use crate::base::limits::CA_CLIENTS_KEPT;
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
@@ -17,7 +17,7 @@ use crate::sources::CertificateSpec;
 use crate::store::Store;
 
 /// A directory URL as it was written, and the roots that its server is trusted by besides Mozilla's, in PEM.
-type Place = (String, Vec<u8>);
+type ClientKey = (String, Vec<u8>);
 
 /// Clients for the CAs, shared by all workers.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct AcmeClients {
     /// The proxy on the way to every CA.
     proxy: Option<String>,
     stop: Shutdown,
-    clients: Mutex<HashMap<Place, Arc<Client>>>,
+    clients: Mutex<HashMap<ClientKey, Arc<AcmeClient>>>,
 }
 
 impl AcmeClients {
@@ -62,7 +62,7 @@ impl AcmeClients {
     ///
     /// # Errors
     /// When the Secret with its roots can not be read or used.
-    pub fn client(&self, store: &Store, wanted: &CertificateSpec) -> Result<Arc<Client>, AttemptError> {
+    pub fn client(&self, store: &Store, wanted: &CertificateSpec) -> Result<Arc<AcmeClient>, AttemptError> {
         let failed = |e: String| AttemptError::new(Stage::Account, RetryClass::Transient, e);
         let roots = match wanted.issuer.as_deref() {
             Some(Issuer { ca_secret: Some(at), .. }) => roots_of(store, at).map_err(failed)?,
@@ -76,7 +76,7 @@ impl AcmeClients {
         self.clients().values().for_each(|client| client.shut_down());
     }
 
-    fn get(&self, directory: &Directory, roots: Vec<u8>) -> Result<Arc<Client>, String> {
+    fn get(&self, directory: &Directory, roots: Vec<u8>) -> Result<Arc<AcmeClient>, String> {
         let mut clients = self.clients();
         if let Some(client) = clients.get(&(directory.written().to_owned(), roots.clone())) {
             return Ok(client.clone());
@@ -84,7 +84,7 @@ impl AcmeClients {
         let roots_pem = [&self.roots_pem[..], b"\n", &roots].concat();
         let trust = TlsTrust { public_roots: true, roots_pem, ..TlsTrust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
-        let client = Arc::new(Client::new(http, directory, self.stop.clone()));
+        let client = Arc::new(AcmeClient::new(http, directory, self.stop.clone()));
         // Roots that were exchanged left one behind that nobody uses.
         if clients.len() >= CA_CLIENTS_KEPT {
             clients.retain(|_, client| Arc::strong_count(client) > 1);
@@ -94,7 +94,7 @@ impl AcmeClients {
     }
 
     /// The lock guards a cache only.
-    fn clients(&self) -> MutexGuard<'_, HashMap<Place, Arc<Client>>> {
+    fn clients(&self) -> MutexGuard<'_, HashMap<ClientKey, Arc<AcmeClient>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

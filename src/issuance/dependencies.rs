@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use super::account;
 use super::clients::AcmeClients;
 use crate::base::name::ObjectRef;
-use crate::kube::rbac::{Kind, Names};
+use crate::kube::rbac::{Names, RuleSubject};
 use crate::record;
 use crate::sources::Desired;
 
 /// The Secrets of all wishes, with the accounts and records that are kept for them in our own namespace.
 pub fn objects(wishes: &Desired, cas: &AcmeClients, own_namespace: &str) -> BTreeMap<String, Names> {
     let mut objects = BTreeMap::<String, Names>::new();
-    let mut add = |kind: Kind, at: &ObjectRef| {
+    let mut add = |kind: RuleSubject, at: &ObjectRef| {
         objects.entry(at.namespace.to_string()).or_default().entry(kind).or_default().insert(at.name.to_string());
     };
     for wanted in wishes.wanted.values() {
-        wanted.inputs().for_each(|at| add(Kind::Input, at));
-        wanted.entry.secrets.iter().for_each(|at| add(Kind::Certificate, at));
-        add(Kind::Own, &account::reference(cas.directory(wanted).url(), wanted, own_namespace));
-        add(Kind::Own, &record::reference(wanted.entry.main_secret(), own_namespace));
+        wanted.inputs().for_each(|at| add(RuleSubject::Input, at));
+        wanted.entry.secrets.iter().for_each(|at| add(RuleSubject::Certificate, at));
+        add(RuleSubject::Own, &account::reference(cas.directory(wanted).url(), wanted, own_namespace));
+        add(RuleSubject::Own, &record::reference(wanted.entry.main_secret(), own_namespace));
     }
     objects
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::slice;
 
-use super::circuits::Trial;
+use super::circuits::TrialCall;
 use super::{AttemptError, Context};
 use crate::base::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
 use crate::base::log::event;
@@ -13,13 +13,13 @@ use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Deadline, Time};
 use crate::config::dns::Transport;
-use crate::dns::client::{Client, UpdateError};
+use crate::dns::client::{DnsClient, UpdateError};
 use crate::dns::tsig::ValidationError;
 use crate::dns::tsig_key::{self, TsigKey};
 use crate::dns::update::{Action, TxtValue, Update};
-use crate::dns::update_error::Attempt;
+use crate::dns::update_error::UpdateAttempt;
 use crate::dns::wire::Rcode;
-use crate::dns::zone::{Server, zone_shown_to};
+use crate::dns::zone::{NameServer, zone_shown_to};
 use crate::policy::circuit::{CallResult, DnsTarget};
 use crate::record::{LeftBehind, Presented};
 use crate::store::Store;
@@ -33,7 +33,7 @@ pub(super) struct UpdateOutcome {
     /// The last server that was asked gave an answer that is verified: it and the key work.
     pub(super) verified: bool,
     /// The first server that said that it is not primary for the zone, and the key it said it to.
-    pub(super) not_primary: Option<Box<(Server, TsigKey)>>,
+    pub(super) not_primary: Option<Box<(NameServer, TsigKey)>>,
     /// What each server said to each key.
     pub(super) said: String,
 }
@@ -44,12 +44,12 @@ pub(super) const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-writt
 /// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
 /// servers nobody knows whether they are secondaries, which refuse as well.
 pub(super) fn send(
-    client: &Client,
-    (servers, primary_first): (&[Server], bool),
+    client: &DnsClient,
+    (servers, primary_first): (&[NameServer], bool),
     keys: &[TsigKey],
     update: &Update<'_>,
     transport: Transport,
-) -> Result<(Server, TsigKey), UpdateOutcome> {
+) -> Result<(NameServer, TsigKey), UpdateOutcome> {
     let deadline = Deadline::after(DNS_UPDATE_IN_ALL);
     let (mut said, mut refused, mut verified, mut not_primary) = (Vec::new(), true, false, None);
     for (rank, server) in servers.iter().enumerate() {
@@ -91,7 +91,7 @@ pub(super) fn send(
                 error,
                 UpdateError::Rejected(ValidationError::Explained(_) | ValidationError::Unsigned(Rcode::REFUSED))
             );
-            said.push((Attempt { server, update, key, at }, error, is_primary));
+            said.push((UpdateAttempt { server, update, key, at }, error, is_primary));
             if !another_key {
                 break;
             }
@@ -110,14 +110,14 @@ pub(super) fn send(
 /// Those of several names that are refused when they are asked for alone; none where that is not to be found out. BIND and PowerDNS say so
 /// under their signature; of Knot's BADKEY only a primary's can mean a name.
 fn refused_alone(
-    client: &Client,
-    attempt: &Attempt<'_>,
+    client: &DnsClient,
+    attempt: &UpdateAttempt<'_>,
     error: &UpdateError,
     is_primary: bool,
     transport: Transport,
     deadline: Deadline,
 ) -> Vec<DnsName> {
-    let Attempt { server, update: Update { zone, values, .. }, key, .. } = attempt;
+    let UpdateAttempt { server, update: Update { zone, values, .. }, key, .. } = attempt;
     let owners: BTreeSet<&DnsName> = values.iter().map(|value| &value.owner).collect();
     let may_mean_a_name = match error {
         UpdateError::Refused(rcode) => *rcode == Rcode::REFUSED,
@@ -144,7 +144,7 @@ fn is_not_primary(error: &UpdateError) -> bool {
 
 /// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
 /// sent to: the world may be shown another view.
-pub(super) fn zone_of_key(client: &Client, not_done: &UpdateOutcome, values: &[TxtValue]) -> Option<DnsName> {
+pub(super) fn zone_of_key(client: &DnsClient, not_done: &UpdateOutcome, values: &[TxtValue]) -> Option<DnsName> {
     let (server, key) = not_done.not_primary.as_deref()?;
     let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
     values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
@@ -178,7 +178,7 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
 /// Deletes exactly these values.
 fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
     // They may be what another replica waits for the CA to see.
-    context.lead.check().map_err(|failed| failed.error)?;
+    context.leader.check().map_err(|failed| failed.error)?;
     let keys = read_keys(&context.store, &published.key)?;
     let Presented { zone, server, address, transport, values, .. } = published;
     let left = |said: String| {
@@ -188,13 +188,13 @@ fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
     };
     let lane = DnsTarget { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
     let trial =
-        context.gates.reserve(&lane).map_err(|barred| left(AttemptError::barred(lane.clone(), barred).error))?;
-    let trials: Vec<Trial<'_>> = trial.into_iter().collect();
+        context.circuits.reserve(&lane).map_err(|barred| left(AttemptError::barred(lane.clone(), barred).error))?;
+    let trials: Vec<TrialCall<'_>> = trial.into_iter().collect();
     // Withdrawals have places of their own: an attempt must not wait for one that holds its values.
     let entered =
-        context.gates.enter_all(slice::from_ref(&lane), &SharedStr::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
+        context.circuits.enter_all(slice::from_ref(&lane), &SharedStr::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
     let permits = entered.map_err(|(lane, barred)| left(AttemptError::barred(lane, barred).error))?;
-    let server = Server { label: server.clone(), address: *address };
+    let server = NameServer { label: server.clone(), address: *address };
     let delete = |zone: &DnsName| {
         let update = Update { zone, action: Action::Delete, values };
         send(&context.dns, (slice::from_ref(&server), true), &keys, &update, *transport)

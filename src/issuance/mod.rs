@@ -21,9 +21,9 @@ mod validation;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::acme::client::{Account, Client};
+use crate::acme::client::{Account, AcmeClient};
 use crate::acme::error::AcmeError;
-use crate::acme::order::{Next, next};
+use crate::acme::order::{NextStep, next};
 use crate::base::limits::{RATE_LIMIT_WAIT, RETRY_AFTER_MAX};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
@@ -35,7 +35,7 @@ use crate::cert::key::CertificateKey;
 use crate::config::namespaces::Namespaces;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
-use crate::kube::client::Client as KubeClient;
+use crate::kube::client::KubeClient;
 use crate::kube::recorder::EventRecorder;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::ca_limits::scope_of;
@@ -47,9 +47,9 @@ use chain::ChainProblem;
 use circuits::Circuits;
 use claim::Claim;
 use clients::AcmeClients;
-use dns01::Places;
+use dns01::Dns01Solver;
 use leadership::LeaderStatus;
-use order::{OpenOrder, Run};
+use order::{OpenOrder, OrderRun};
 use probe::Probes;
 use rate_limits::{RateLimit, RateLimits};
 use renewal_schedule::RenewalInfoSchedule;
@@ -62,25 +62,25 @@ pub struct Context {
     /// The API server they are on; none when they are files.
     pub kube: Option<Arc<KubeClient>>,
     /// The CAs.
-    pub cas: AcmeClients,
+    pub clients: AcmeClients,
     /// Their accounts.
     pub accounts: Accounts,
     /// Talks to DNS servers.
-    pub dns: client::Client,
+    pub dns: client::DnsClient,
     /// When CAs are asked for renewal information.
-    pub questions: RenewalInfoSchedule,
+    pub renewal_schedule: RenewalInfoSchedule,
     /// Whether the program runs until it is stopped: what is remembered in memory serves again.
     pub runs_on: bool,
     /// For names and zones.
     pub resolver: Resolver,
     /// The gates before DNS servers.
-    pub gates: Circuits,
+    pub circuits: Circuits,
     /// The gates that CAs have closed.
     pub limits: RateLimits,
     /// How the last probes of zones went.
     pub probes: Probes,
     /// Takes what users of the cluster are told.
-    pub report: EventRecorder,
+    pub recorder: EventRecorder,
     /// Set when the program stops.
     pub stop: Shutdown,
     /// Our namespace: records and accounts are there.
@@ -92,7 +92,7 @@ pub struct Context {
     /// This process, in claims.
     pub holder: String,
     /// Whether this replica may do anything outside.
-    pub lead: LeaderStatus,
+    pub leader: LeaderStatus,
 }
 
 /// Why an attempt ended without a certificate.
@@ -138,7 +138,7 @@ impl AttemptError {
     }
 
     /// A library panicked.
-    pub fn inside() -> AttemptError {
+    pub fn internal() -> AttemptError {
         let sentence = "a fault inside notariat; please report it with the lines before".to_owned();
         AttemptError::new(Stage::Order, RetryClass::Transient, sentence)
     }
@@ -225,11 +225,11 @@ pub fn issue(
     claim: &mut Claim<'_>,
     counted: bool,
     reuse: Option<CertificateKey>,
-    places: Option<Places<'_>>,
+    places: Option<Dns01Solver<'_>>,
 ) -> Result<CheckedBundle, AttemptError> {
     let names = wanted.entry.order_names();
-    let ca = &*context.cas.client(&context.store, wanted)?;
-    let run = Run { context, ca, wanted, names: &names };
+    let ca = &*context.clients.client(&context.store, wanted)?;
+    let run = OrderRun { context, ca, wanted, names: &names };
     let learned = |failed: AttemptError| {
         context.limits.learn(run.office(), wanted, &names, &failed);
         failed
@@ -247,10 +247,10 @@ pub fn issue(
 ///
 /// # Errors
 /// When it can not be had, or the gate is closed.
-pub fn reach(
+pub fn check_directory(
     context: &Context,
     wanted: &CertificateSpec,
-    ca: &Client,
+    ca: &AcmeClient,
     names: &[Domain],
     is_new: bool,
 ) -> Result<(), AttemptError> {
@@ -278,18 +278,18 @@ fn check_gate(
 }
 
 fn attempt<'a>(
-    run: &Run<'a>,
+    run: &OrderRun<'a>,
     account: Arc<Account>,
     claim: &mut Claim<'_>,
     counted: bool,
     reuse: Option<CertificateKey>,
-    places: Option<Places<'a>>,
+    places: Option<Dns01Solver<'a>>,
 ) -> Result<CheckedBundle, AttemptError> {
-    let Run { ca, wanted, names, .. } = *run;
+    let OrderRun { ca, wanted, names, .. } = *run;
     let mut started = run.order(account, claim, reuse, places)?;
     let proved = match next(&started.answer.body, false) {
-        Next::Authorize => Some(run.prove(&mut started, claim)?),
-        Next::Finalize | Next::Wait | Next::Download(_) | Next::Failed(_) => None,
+        NextStep::Authorize => Some(run.solve(&mut started, claim)?),
+        NextStep::Finalize | NextStep::Wait | NextStep::Download(_) | NextStep::Failed(_) => None,
     };
     let OpenOrder { account, url, answer, .. } = started;
     let mut answer = proved.unwrap_or(answer);
@@ -299,30 +299,30 @@ fn attempt<'a>(
     let mut finalized = false;
     let certificate = loop {
         answer = match next(&answer.body, finalized) {
-            Next::Authorize => {
+            NextStep::Authorize => {
                 let error = "the order fell back to pending".to_owned();
                 return Err(AttemptError::new(Stage::Finalize, RetryClass::Transient, error));
             }
-            Next::Finalize => {
-                run.context.lead.check()?;
-                count(claim, names, ca.directory_url(), counted)?;
+            NextStep::Finalize => {
+                run.context.leader.check()?;
+                count_order(claim, names, ca.directory_url(), counted)?;
                 let key = key_in(claim)?;
                 let csr = key.request(names).map_err(|e| AttemptError::new(Stage::Finalize, RetryClass::Policy, e))?;
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
                 match ca.finalize(&account, &answer.body.finalize, &csr) {
                     // The answer to an earlier try was lost: the order says what became of it.
-                    Err(e) if e.word() == Some("orderNotReady") => ca.order(&account, &url).map_err(told)?,
+                    Err(e) if e.error_type() == Some("orderNotReady") => ca.order(&account, &url).map_err(told)?,
                     answer => answer.map_err(told)?,
                 }
             }
-            Next::Wait => {
+            NextStep::Wait => {
                 finalized = true;
                 let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
                 ca.wait_for_issuance(&account, &url, answer.retry_after).map_err(told)?
             }
-            Next::Download(certificate) => break certificate,
-            Next::Failed(problem) => {
+            NextStep::Download(certificate) => break certificate,
+            NextStep::Failed(problem) => {
                 claim.record.body.in_flight = None;
                 let severity = if finalized { RetryClass::Policy } else { RetryClass::Validation };
                 return Err(AttemptError::new(Stage::Finalize, severity, format!("the order failed: {problem}")));
@@ -343,7 +343,7 @@ fn attempt<'a>(
 }
 
 /// Counts the order against the cap, at the last moment before it can become a certificate, and writes the record.
-fn count(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool) -> Result<(), AttemptError> {
+fn count_order(claim: &mut Claim<'_>, names: &[Domain], directory: &str, counted: bool) -> Result<(), AttemptError> {
     let now = time::now();
     let body = &mut claim.record.body;
     if let Some(flight) = &mut body.in_flight {

@@ -7,14 +7,14 @@ use std::slice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::circuits::CircuitSlot;
-use super::dns01::{Places, ZoneUpdate};
+use super::circuits::Slot;
+use super::dns01::{Dns01Solver, ZoneUpdate};
 use super::{AttemptError, Context};
 use crate::base::limits::PROBE_EVERY;
 use crate::base::log::event;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::time::{self, Time};
-use crate::dns::zone::Target;
+use crate::dns::zone::ChallengeLocation;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::record::Presented;
 use crate::sources::CertificateSpec;
@@ -85,8 +85,8 @@ fn is_due(last: Option<&Probe>, now: Time) -> bool {
 /// When a name has no zone, or a zone would not take an UPDATE. Both were said in the log.
 pub fn probe(context: &Context, wanted: &CertificateSpec) -> Result<(), AttemptError> {
     let names = wanted.entry.order_names();
-    let is_due = |target: &Target| context.probes.is_due(&target.zone, &target.key, time::now());
-    let places = Places::find_some(context, wanted, &names, &is_due).inspect_err(|failed| {
+    let is_due = |target: &ChallengeLocation| context.probes.is_due(&target.zone, &target.key, time::now());
+    let places = Dns01Solver::find_some(context, wanted, &names, &is_due).inspect_err(|failed| {
         if failed.barred.is_none() {
             event!(warn, "probe-failed", secret = wanted.entry.main_secret(), error = failed.error);
         }
@@ -108,7 +108,7 @@ fn probe_zone(
     context: &Context,
     wanted: &CertificateSpec,
     mut batch: ZoneUpdate,
-    permits: &[CircuitSlot<'_>],
+    permits: &[Slot<'_>],
 ) -> Result<(), String> {
     let (Presented { zone, key, .. }, at) = (&batch.published.clone(), time::now());
     let done = batch.delete(&context.dns, permits, wanted.entry.dns.transport);

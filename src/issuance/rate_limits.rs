@@ -11,19 +11,19 @@ use crate::base::limits::{CLOSED_GATES_MAX, LIMITS_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::{self, Time};
-use crate::policy::ca_limits::{Closed, Scope, closed, failed_too_often};
+use crate::policy::ca_limits::{RateLimitBlock, Scope, closed, failed_too_often};
 use crate::sources::CertificateSpec;
 
 /// The gates of all accounts.
 #[derive(Debug, Default)]
-pub struct RateLimits(Mutex<State>);
+pub struct RateLimits(Mutex<RateLimitState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct RateLimitState {
     /// As the accounts' Secrets have them.
-    gates: HashMap<ObjectRef, Vec<Closed>>,
+    gates: HashMap<ObjectRef, Vec<RateLimitBlock>>,
     /// Those of CAs that are overloaded, which no Secret has.
-    passing: HashMap<ObjectRef, Closed>,
+    passing: HashMap<ObjectRef, RateLimitBlock>,
     /// When the validation of a name failed, within the last hour.
     failures: HashMap<DnsName, Vec<Time>>,
     /// The last refusal that was not understood: when, and of which names.
@@ -32,11 +32,12 @@ struct State {
     prune_at: usize,
 }
 
-impl State {
+impl RateLimitState {
     /// Forgets what is over. Takes its time only when there is twice as much as after the last time.
     fn prune(&mut self, now: Time) {
-        let count =
-            |state: &State| state.gates.len() + state.passing.len() + state.failures.len() + state.not_understood.len();
+        let count = |state: &RateLimitState| {
+            state.gates.len() + state.passing.len() + state.failures.len() + state.not_understood.len()
+        };
         if count(self) <= self.prune_at.max(LIMITS_KEPT_MIN) {
             return;
         }
@@ -70,7 +71,7 @@ const SAME_REFUSAL: Duration = Duration::from_secs(600);
 
 impl RateLimits {
     /// The gate that is closed for an order of these names with this account.
-    pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<Closed> {
+    pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<RateLimitBlock> {
         let state = self.state();
         let kept = state.gates.get(account).and_then(|gates| closed(gates, names, now));
         let passing = state.passing.get(account).filter(|gate| gate.until > now);
@@ -92,7 +93,7 @@ impl RateLimits {
     }
 
     /// Takes note of what the account's Secret says.
-    pub fn remember(&self, account: &ObjectRef, mut gates: Vec<Closed>) {
+    pub fn remember(&self, account: &ObjectRef, mut gates: Vec<RateLimitBlock>) {
         let (mut state, now) = (self.state(), time::now());
         // What could not be written there holds all the same.
         let known = state.gates.remove(account).unwrap_or_default();
@@ -133,7 +134,7 @@ impl RateLimits {
     }
 
     /// The gate that a failure closes, if it does.
-    fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &AttemptError, now: Time) -> Option<Closed> {
+    fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &AttemptError, now: Time) -> Option<RateLimitBlock> {
         let mut state = self.state();
         state.prune(now);
         for name in &failed.not_validated {
@@ -142,7 +143,7 @@ impl RateLimits {
             times.push(now);
             if let Some(until) = failed_too_often(times, now) {
                 let said = format!("the validation of {name} failed {} times within an hour", times.len());
-                return Some(Closed { scope: Scope::Name(name.clone()), until, said });
+                return Some(RateLimitBlock { scope: Scope::Name(name.clone()), until, said });
             }
         }
         let limit = failed.limit.as_ref()?;
@@ -155,10 +156,10 @@ impl RateLimits {
             }
             known => known.clone(),
         };
-        Some(Closed { scope, until: limit.until, said: failed.error.clone() })
+        Some(RateLimitBlock { scope, until: limit.until, said: failed.error.clone() })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RateLimitState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -213,7 +214,7 @@ mod tests {
             let name: DnsName = format!("n{i}.test").parse().unwrap();
             let failed = AttemptError { not_validated: vec![name.clone()], ..refused(Scope::NameSet, false) };
             limits.judge(&account, &[Domain::parse(name.as_str()).unwrap()], &failed, now);
-            let gate = |until| Closed { scope: Scope::Account, until, said: "x".to_owned() };
+            let gate = |until| RateLimitBlock { scope: Scope::Account, until, said: "x".to_owned() };
             let mut state = limits.state();
             state.passing.insert(account.clone(), gate(now + Duration::from_secs(60)));
             state.gates.insert(account, vec![gate(now + Duration::from_secs(600))]);

@@ -9,7 +9,7 @@ use crate::base::clock::holds;
 use crate::base::limits::{QUESTION_KEPT, QUESTIONS_KEPT_MAX, QUESTIONS_KEPT_MIN, QUESTIONS_SPREAD, WAIT_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Time};
-use crate::policy::renewal::scaled;
+use crate::policy::renewal::jitter;
 use crate::policy::renewal_window::next_question_after_failure;
 
 /// The questions of all certificates.
@@ -18,23 +18,23 @@ pub struct RenewalInfoSchedule {
     started: Time,
     /// Whether the first ones are spread: a single pass has no later.
     spread: bool,
-    state: Mutex<State>,
+    state: Mutex<ScheduleState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ScheduleState {
     /// By a hash of the Secret, for there may be many.
-    next: HashMap<u64, Question>,
+    next: HashMap<u64, NextRequest>,
     /// Directories that want to be left alone, until when.
     closed: HashMap<String, Time>,
     /// How many questions there may be before those of certificates that are gone are looked for.
     prune_at: usize,
 }
 
-impl State {
+impl ScheduleState {
     /// Keeps a question, and forgets those that nobody asked for so long that their certificates must be gone. A question that is forgotten
     /// too early is asked at once.
-    fn put(&mut self, secret: &ObjectRef, question: Question, now: Time) {
+    fn put(&mut self, secret: &ObjectRef, question: NextRequest, now: Time) {
         self.next.insert(hash(secret), question);
         if self.next.len() <= self.prune_at.max(QUESTIONS_KEPT_MIN) {
             return;
@@ -51,7 +51,7 @@ impl State {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Question {
+struct NextRequest {
     at: Time,
     failures: u32,
 }
@@ -66,7 +66,7 @@ impl RenewalInfoSchedule {
     pub fn next(&self, secret: &ObjectRef, directory: &str, remembered: Option<Time>, now: Time) -> Time {
         let state = self.state();
         let first = match self.spread {
-            true => self.started + scaled(QUESTIONS_SPREAD, &secret.to_string()),
+            true => self.started + jitter(QUESTIONS_SPREAD, &secret.to_string()),
             false => self.started,
         };
         let next = state.next.get(&hash(secret)).map_or(first, |question| question.at);
@@ -79,12 +79,12 @@ impl RenewalInfoSchedule {
 
     /// A certificate was stored: its window is asked for at once.
     pub fn ask_soon(&self, secret: &ObjectRef, now: Time) {
-        self.state().put(secret, Question { at: now, failures: 0 }, now);
+        self.state().put(secret, NextRequest { at: now, failures: 0 }, now);
     }
 
     /// It was answered, or will not be: not before `at`.
     pub fn answered(&self, secret: &ObjectRef, at: Time) {
-        self.state().put(secret, Question { at, failures: 0 }, time::now());
+        self.state().put(secret, NextRequest { at, failures: 0 }, time::now());
     }
 
     /// It was not answered, which will pass.
@@ -92,7 +92,7 @@ impl RenewalInfoSchedule {
         let mut state = self.state();
         let failures = state.next.get(&hash(secret)).map_or(0, |q| q.failures).saturating_add(1);
         let at = next_question_after_failure(failures, retry_after, now);
-        state.put(secret, Question { at, failures }, now);
+        state.put(secret, NextRequest { at, failures }, now);
         at
     }
 
@@ -108,7 +108,7 @@ impl RenewalInfoSchedule {
         self.state().closed.get(directory).is_some_and(|until| *until > now)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScheduleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,14 +5,16 @@
 
 use std::time::Duration;
 
-use super::order::Run;
+use super::order::OrderRun;
 use super::{AttemptError, of_acme};
-use crate::acme::challenge::{End, Outcome, Trial, of_authorization, of_challenge, of_refusal};
-use crate::acme::client::{Account, Answer};
+use crate::acme::challenge::{
+    ChallengeAttempt, ChallengeEnd, ChallengeOutcome, of_authorization, of_challenge, of_refusal,
+};
+use crate::acme::client::{Account, AcmeResponse};
 use crate::acme::error::AcmeError;
 use crate::acme::poll::Phase;
 use crate::acme::requests::next_pause;
-use crate::acme::wire::{Order, Problem, Status};
+use crate::acme::wire::{AcmeStatus, Order, Problem};
 use crate::base::limits::{AUTHORIZATIONS_FIRST, POLL_IN_ALL};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
@@ -35,14 +37,14 @@ impl From<AttemptError> for ValidationFailure {
 }
 
 /// The challenges of an order that are being proved.
-struct Trials<'r> {
-    run: &'r Run<'r>,
+struct ValidationRun<'r> {
+    run: &'r OrderRun<'r>,
     account: &'r Account,
-    list: Vec<Trial>,
+    list: Vec<ChallengeAttempt>,
     watch: Stopwatch,
 }
 
-impl Run<'_> {
+impl OrderRun<'_> {
     /// Tells the CA that the challenges can be looked at, until the order leaves `pending`.
     ///
     /// # Errors
@@ -51,9 +53,9 @@ impl Run<'_> {
         &self,
         account: &Account,
         url: &str,
-        trials: Vec<Trial>,
-    ) -> Result<Answer<Order>, ValidationFailure> {
-        let mut trials = Trials { run: self, account, list: trials, watch: Stopwatch::start() };
+        trials: Vec<ChallengeAttempt>,
+    ) -> Result<AcmeResponse<Order>, ValidationFailure> {
+        let mut trials = ValidationRun { run: self, account, list: trials, watch: Stopwatch::start() };
         for index in 0..trials.list.len() {
             trials.tell(index)?;
         }
@@ -69,7 +71,7 @@ impl Run<'_> {
             let order = self.ca.order(account, url).map_err(|e| of_acme(Stage::Validation, &e))?;
             looks += 1;
             let waited = trials.watch.elapsed();
-            if order.body.status != Status::Pending {
+            if order.body.status != AcmeStatus::Pending {
                 self.ca.learn_pace(Phase::Validation, looks, waited);
                 return Ok(order);
             }
@@ -93,7 +95,7 @@ impl Run<'_> {
                 continue;
             };
             let authorization = authorization.body;
-            let failed = authorization.challenges.iter().filter(|c| c.status == Some(Status::Invalid));
+            let failed = authorization.challenges.iter().filter(|c| c.status == Some(AcmeStatus::Invalid));
             for problem in failed.filter_map(|c| c.error.as_ref()) {
                 reasons.push((authorization.name(), authorization.identifier.value.clone(), problem.clone()));
             }
@@ -110,10 +112,10 @@ impl Run<'_> {
     }
 }
 
-impl Trials<'_> {
+impl ValidationRun<'_> {
     /// How long to wait: `pause`, or less where a challenge is to be told again before.
     fn until_next(&self, pause: Duration) -> Duration {
-        let again = self.list.iter().filter_map(Trial::again_at).min();
+        let again = self.list.iter().filter_map(ChallengeAttempt::again_at).min();
         again.map_or(pause, |at| at.saturating_sub(self.watch.elapsed()).min(pause))
     }
 
@@ -128,8 +130,8 @@ impl Trials<'_> {
     }
 
     fn tell(&mut self, index: usize) -> Result<(), ValidationFailure> {
-        self.run.context.lead.check()?;
-        let outcome = match self.run.ca.answer_challenge(self.account, &self.list[index].challenge) {
+        self.run.context.leader.check()?;
+        let outcome = match self.run.ca.respond_to_challenge(self.account, &self.list[index].challenge) {
             Ok(answer) => of_challenge(&answer.body, answer.retry_after.is_some()),
             Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => {
                 let url = &self.list[index].authorization;
@@ -144,7 +146,7 @@ impl Trials<'_> {
     /// Looks at the authorizations of those that have not passed.
     fn look(&mut self) -> Result<(), ValidationFailure> {
         for index in 0..self.list.len() {
-            let Trial { authorization, .. } = &self.list[index];
+            let ChallengeAttempt { authorization, .. } = &self.list[index];
             // One that can not be read now says nothing: the order tells.
             if !self.list[index].is_passed()
                 && let Ok(answer) = self.run.ca.authorization(self.account, authorization)
@@ -156,10 +158,10 @@ impl Trials<'_> {
         Ok(())
     }
 
-    fn note(&mut self, index: usize, outcome: Outcome) -> Result<(), ValidationFailure> {
+    fn note(&mut self, index: usize, outcome: ChallengeOutcome) -> Result<(), ValidationFailure> {
         let now = self.watch.elapsed();
         let trial = &mut self.list[index];
-        trial.note(outcome, now).map_err(|End { is_over, problem }| {
+        trial.note(outcome, now).map_err(|ChallengeEnd { is_over, problem }| {
             let severity = if problem.word() == "caa" { RetryClass::Policy } else { RetryClass::Validation };
             let failed = not_answered(severity, vec![base(&trial.name)], &format!("{}: {problem}", trial.name));
             ValidationFailure::Refused { failed, is_over }
@@ -167,7 +169,7 @@ impl Trials<'_> {
     }
 
     fn undecided(&self) -> AttemptError {
-        let states: Vec<String> = self.list.iter().map(Trial::to_string).collect();
+        let states: Vec<String> = self.list.iter().map(ChallengeAttempt::to_string).collect();
         let error = format!("the CA did not decide within {}: {}", time::human(POLL_IN_ALL), states.join("; "));
         AttemptError::new(Stage::Validation, RetryClass::Transient, error)
     }

@@ -3,21 +3,21 @@
 
 use serde_json::json;
 
-use super::client::{Client, KubeError};
-use super::rbac::{Names, PolicyRule, Rules};
+use super::client::{KubeClient, KubeError};
+use super::rbac::{GrantedRules, Names, PolicyRule};
 use crate::base::limits::ACCESS_REVIEWS_MAX;
 
 /// What we may do in `namespace`, as far as the rules say.
 ///
 /// # Errors
 /// When it could not be asked.
-pub fn rules(client: &Client, namespace: &str) -> Result<Rules, KubeError> {
+pub fn rules(client: &KubeClient, namespace: &str) -> Result<GrantedRules, KubeError> {
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
         "spec": {"namespace": namespace},
     });
-    Ok(Rules::read(&client.review("selfsubjectrulesreviews", &review)?["status"]))
+    Ok(GrantedRules::read(&client.review("selfsubjectrulesreviews", &review)?["status"]))
 }
 
 /// Completes rules that are not, and says in them that they are complete where all could be asked: asks for what is missing for these objects, for all names at once and then for each. What there is no
@@ -25,7 +25,12 @@ pub fn rules(client: &Client, namespace: &str) -> Result<Rules, KubeError> {
 ///
 /// # Errors
 /// When it could not be asked.
-pub fn complete(client: &Client, namespace: &str, rules: &mut Rules, names: &Names) -> Result<(), KubeError> {
+pub fn complete(
+    client: &KubeClient,
+    namespace: &str,
+    rules: &mut GrantedRules,
+    names: &Names,
+) -> Result<(), KubeError> {
     if !rules.incomplete {
         return Ok(());
     }
@@ -52,7 +57,7 @@ pub fn complete(client: &Client, namespace: &str, rules: &mut Rules, names: &Nam
     Ok(())
 }
 
-fn is_allowed(client: &Client, namespace: &str, right: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
+fn is_allowed(client: &KubeClient, namespace: &str, right: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
     let PolicyRule { verb, group, resource, .. } = right;
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",

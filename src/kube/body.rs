@@ -26,7 +26,7 @@ const FIELD_OCTETS: usize = 120;
 pub(super) fn read(body: &[u8]) -> Result<Value, serde_json::Error> {
     let octets = Cell::new(body.len());
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = Tree(&Budget::new(&octets, 0)).deserialize(&mut json)?;
+    let value = Tree(&MemoryBudget::new(&octets, 0)).deserialize(&mut json)?;
     json.end().map(|()| value)
 }
 
@@ -40,16 +40,16 @@ pub(super) fn fault(error: &serde_json::Error) -> String {
 
 /// What a tree may take: it grows with the octets that were read.
 #[derive(Debug)]
-pub(super) struct Budget<'c> {
+pub(super) struct MemoryBudget<'c> {
     spent: Cell<usize>,
     read: &'c Cell<usize>,
     begin: usize,
 }
 
-impl<'c> Budget<'c> {
+impl<'c> MemoryBudget<'c> {
     /// For a tree that begins at the octet `begin` of those that are `read`.
-    pub(super) fn new(read: &'c Cell<usize>, begin: usize) -> Budget<'c> {
-        Budget { spent: Cell::new(0), read, begin }
+    pub(super) fn new(read: &'c Cell<usize>, begin: usize) -> MemoryBudget<'c> {
+        MemoryBudget { spent: Cell::new(0), read, begin }
     }
 
     fn spend<E: Error>(&self, octets: usize) -> Result<(), E> {
@@ -63,7 +63,7 @@ impl<'c> Budget<'c> {
 }
 
 /// Builds a tree within a budget.
-pub(super) struct Tree<'b, 'c>(pub(super) &'b Budget<'c>);
+pub(super) struct Tree<'b, 'c>(pub(super) &'b MemoryBudget<'c>);
 
 impl<'de> DeserializeSeed<'de> for Tree<'_, '_> {
     type Value = Value;

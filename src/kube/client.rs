@@ -12,13 +12,13 @@ use std::time::Duration;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::auth::{Authenticator, Pass, Why};
+use super::auth::{Authenticator, Credentials, RefreshReason};
 use super::body;
 use super::config::ClusterConfig;
 pub use super::object::Resource;
-use super::rate_limit::{Ended, Pace};
+use super::rate_limit::{CallEnd, RateLimiter};
 use super::status::{self, ApiError};
-use super::watch_event::Target;
+use super::watch_event::WatchTarget;
 use crate::base::limits::{
     API_BODY_OCTETS_MAX, API_ERROR_OCTETS_MAX, API_REQUEST, API_TRIES, API_TRIES_IN_ALL, PAGE_OBJECTS,
 };
@@ -27,13 +27,13 @@ use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::http::{HttpError, HttpRequest, HttpResponse, Method, Stream};
+use crate::http::{HttpError, Method, Request, Response, Stream};
 
 /// A client for one API server.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct KubeClient {
     session: Arc<Authenticator>,
-    pace: Arc<Mutex<Pace>>,
+    pace: Arc<Mutex<RateLimiter>>,
     age: Stopwatch,
     stop: Shutdown,
     within: Duration,
@@ -84,20 +84,20 @@ impl DryRun {
     }
 }
 
-impl Client {
+impl KubeClient {
     /// A client for what `access` describes, whose pauses end when `stop` is set.
     ///
     /// # Errors
     /// What is wrong with the certificates.
-    pub fn new(access: ClusterConfig, stop: Shutdown) -> Result<Client, String> {
+    pub fn new(access: ClusterConfig, stop: Shutdown) -> Result<KubeClient, String> {
         let session = Arc::new(Authenticator::new(access)?);
-        Ok(Client { session, pace: Arc::default(), age: Stopwatch::start(), stop, within: API_REQUEST })
+        Ok(KubeClient { session, pace: Arc::default(), age: Stopwatch::start(), stop, within: API_REQUEST })
     }
 
     /// The same client for requests that are of no use when they take longer than `within`: no try takes longer or begins
     /// later.
-    pub fn hurried(&self, within: Duration) -> Client {
-        Client { within, ..self.clone() }
+    pub fn with_timeout(&self, within: Duration) -> KubeClient {
+        KubeClient { within, ..self.clone() }
     }
 
     /// The server's URL, for messages.
@@ -122,7 +122,7 @@ impl Client {
     ///
     /// # Errors
     /// When it could not be read to its end.
-    pub fn list(&self, target: &Target, each: &mut dyn FnMut(Value)) -> Result<(), KubeError> {
+    pub fn list(&self, target: &WatchTarget, each: &mut dyn FnMut(Value)) -> Result<(), KubeError> {
         let mut proceed: Option<String> = None;
         loop {
             let (mut list, _) = self.call(Method::Get, &target.list_path(PAGE_OBJECTS, proceed.as_deref()), None)?;
@@ -180,7 +180,7 @@ impl Client {
         let patience = Deadline::after(API_TRIES_IN_ALL.min(self.within));
         let mut made = 1;
         let reply = loop {
-            let outcome = self.exchange(method, path, &body, patience);
+            let outcome = self.send_with_reauth(method, path, &body, patience);
             match self.pause(&outcome, made, patience, path) {
                 Some(pause) if !self.stop.wait(pause) => made += 1,
                 Some(_) | None => break outcome?,
@@ -198,32 +198,38 @@ impl Client {
     /// The pause before another try; `None` when there is none.
     fn pause(
         &self,
-        outcome: &Result<HttpResponse, KubeError>,
+        outcome: &Result<Response, KubeError>,
         made: u32,
         patience: Deadline,
         path: &str,
     ) -> Option<Duration> {
         let ended = match outcome {
-            Ok(reply) if reply.is_success() => Ended::Answered(reply.status, None),
+            Ok(reply) if reply.is_success() => CallEnd::Answered(reply.status, None),
             Ok(reply) => {
                 let now = time::now();
                 let asked = reply.retry_after(now).map(|until| until.since(now));
-                Ended::Answered(reply.status, asked.or_else(|| status::retry_after(beginning(&reply.body))))
+                CallEnd::Answered(reply.status, asked.or_else(|| status::retry_after(beginning(&reply.body))))
             }
-            Err(KubeError::Network(_)) => Ended::Silent,
+            Err(KubeError::Network(_)) => CallEnd::Silent,
             Err(_) => return None,
         };
         let (now, left) = (self.age.elapsed(), patience.left().unwrap_or_default());
         self.pace().again(ended, made, now, left, &format!("{path} {now:?}"))
     }
 
-    fn exchange(&self, method: Method, path: &str, body: &str, patience: Deadline) -> Result<HttpResponse, KubeError> {
-        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
-        let first = pass(Why::Asked)?;
+    fn send_with_reauth(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        patience: Deadline,
+    ) -> Result<Response, KubeError> {
+        let pass = |why| self.session.credentials(why).map_err(KubeError::Credential);
+        let first = pass(RefreshReason::Request)?;
         let reply = self.send(&first, method, path, body, patience);
         let why = match &reply {
-            Ok(reply) if reply.status == 401 => Why::Rejected(first.number),
-            Err(KubeError::Network(_)) => Why::NoAnswer(first.number),
+            Ok(reply) if reply.status == 401 => RefreshReason::Unauthorized(first.number),
+            Err(KubeError::Network(_)) => RefreshReason::ConnectionFailed(first.number),
             Ok(_) | Err(_) => return reply,
         };
         let second = pass(why)?;
@@ -235,13 +241,13 @@ impl Client {
 
     fn send(
         &self,
-        pass: &Pass,
+        pass: &Credentials,
         method: Method,
         path: &str,
         body: &str,
         patience: Deadline,
-    ) -> Result<HttpResponse, KubeError> {
-        self.admit(method, patience)?;
+    ) -> Result<Response, KubeError> {
+        self.throttle(method, patience)?;
         let mut exchange = Exchange::begin(Peer::Kubernetes);
         let reply = self.with(pass, method, path, body, |ask| pass.http.send(ask)).map_err(KubeError::Network)?;
         exchange.answered(reply.status);
@@ -252,11 +258,11 @@ impl Client {
     }
 
     /// Opens an answer that is read as it comes: a watch, or a list that is large. `idle` is the longest silence.
-    pub(super) fn open(&self, path: &str, idle: Duration) -> Result<Stream, KubeError> {
-        self.admit(Method::Get, Deadline::after(API_TRIES_IN_ALL))?;
-        let pass = |why| self.session.pass(why).map_err(KubeError::Credential);
-        let first = pass(Why::Asked)?;
-        let open = |pass: &Pass| {
+    pub(super) fn stream(&self, path: &str, idle: Duration) -> Result<Stream, KubeError> {
+        self.throttle(Method::Get, Deadline::after(API_TRIES_IN_ALL))?;
+        let pass = |why| self.session.credentials(why).map_err(KubeError::Credential);
+        let first = pass(RefreshReason::Request)?;
+        let open = |pass: &Credentials| {
             let mut exchange = Exchange::begin(Peer::Kubernetes);
             let stream = self.with(pass, Method::Get, path, "", |ask| pass.http.stream(ask, idle));
             stream.inspect(|stream| exchange.answered(stream.status))
@@ -264,8 +270,8 @@ impl Client {
         let mut stream = open(&first);
         let why = match &stream {
             Ok(stream) if stream.status != 401 => None,
-            Ok(_) => Some(Why::Rejected(first.number)),
-            Err(_) => Some(Why::NoAnswer(first.number)),
+            Ok(_) => Some(RefreshReason::Unauthorized(first.number)),
+            Err(_) => Some(RefreshReason::ConnectionFailed(first.number)),
         };
         if let Some(why) = why {
             let second = pass(why)?;
@@ -279,7 +285,7 @@ impl Client {
             code => {
                 let body = stream.beginning();
                 // Whoever watches pauses by himself; the others learn of a 429.
-                let ended = Ended::Answered(code, status::retry_after(&body));
+                let ended = CallEnd::Answered(code, status::retry_after(&body));
                 self.pace().again(ended, API_TRIES, self.age.elapsed(), Duration::ZERO, path);
                 Err(KubeError::Api(ApiError::read(code, &body)))
             }
@@ -289,11 +295,11 @@ impl Client {
     /// The request for a path, with who we are.
     fn with<T>(
         &self,
-        pass: &Pass,
+        pass: &Credentials,
         method: Method,
         path: &str,
         body: &str,
-        send: impl FnOnce(&HttpRequest<'_>) -> T,
+        send: impl FnOnce(&Request<'_>) -> T,
     ) -> T {
         let url = format!("{}{path}", self.server());
         let bearer = pass.bearer.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
@@ -305,7 +311,7 @@ impl Client {
             headers.push(("authorization", bearer.expose()));
         }
         headers.extend(self.session.impersonation());
-        let ask = HttpRequest {
+        let ask = Request {
             method,
             url: &url,
             headers: &headers,
@@ -317,7 +323,7 @@ impl Client {
     }
 
     /// Waits until a request may be sent.
-    pub(super) fn admit(&self, method: Method, patience: Deadline) -> Result<(), KubeError> {
+    pub(super) fn throttle(&self, method: Method, patience: Deadline) -> Result<(), KubeError> {
         let stopping = || KubeError::NotNow("notariat is stopping".to_owned());
         loop {
             let closed = self.pace().closed_for(self.age.elapsed());
@@ -340,7 +346,7 @@ impl Client {
         Ok(())
     }
 
-    fn pace(&self) -> MutexGuard<'_, Pace> {
+    fn pace(&self) -> MutexGuard<'_, RateLimiter> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ pub struct ClusterConfig {
     /// The proxy on the way (`http://HOST:PORT`, CONNECT). Its URL may hold a password.
     pub proxy: Option<Secret<String>>,
     /// Who we are.
-    pub identity: Identity,
+    pub identity: AuthInfo,
     /// The headers that say who we want to act as (`as` and its companions).
     pub impersonation: Vec<(String, String)>,
     /// The namespace of the context or the pod.
@@ -27,7 +27,7 @@ pub struct ClusterConfig {
 #[derive(Debug, Default)]
 pub struct TlsConfig {
     /// Whom we trust; public CAs where nothing is said.
-    pub authority: Option<Pem>,
+    pub authority: Option<PemSource>,
     /// The name it must prove, where that is not the host of the URL.
     pub name: Option<String>,
     /// Nothing is checked (`insecure-skip-tls-verify`).
@@ -36,18 +36,18 @@ pub struct TlsConfig {
 
 /// Who we are: a token, a client certificate, both, or what a plugin says.
 #[derive(Debug, Default)]
-pub struct Identity {
+pub struct AuthInfo {
     /// The bearer token.
-    pub token: Token,
+    pub token: TokenSource,
     /// The client certificate chain and its key.
-    pub client: Option<(Pem, Pem)>,
+    pub client: Option<(PemSource, PemSource)>,
     /// The program that knows.
     pub plugin: Option<ExecConfig>,
 }
 
 /// Where the bearer token comes from.
 #[derive(Debug, Default)]
-pub enum Token {
+pub enum TokenSource {
     /// There is none.
     #[default]
     None,
@@ -59,7 +59,7 @@ pub enum Token {
 
 /// Certificates or a key in PEM.
 #[derive(Debug)]
-pub enum Pem {
+pub enum PemSource {
     /// Given and unchanging.
     Given(Secret<Vec<u8>>),
     /// In a file that may be exchanged; with the field that names it, for messages.

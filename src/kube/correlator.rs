@@ -1,7 +1,7 @@
 //! Which Events are sent and under which count: what repeats is counted up instead of told again, and an object that has much to tell
 //! is heard less often. Pure; what is remembered is bounded and may be lost.
 
-use super::events::{Event, NewEvent, name};
+use super::events::{EventObject, NewEvent, name};
 use crate::base::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
@@ -10,15 +10,15 @@ use crate::base::time::Time;
 #[derive(Debug, Default)]
 pub struct Correlator {
     /// The least recent first.
-    told: Vec<Event>,
+    told: Vec<EventObject>,
     /// Those that are not full.
-    budgets: Vec<Budget>,
+    budgets: Vec<TokenBucket>,
 }
 
 /// How many Events an object may still have: those that warn apart from the others, so that a thousand certificates that are issued do
 /// not hide the one that is not.
 #[derive(Debug)]
-struct Budget {
+struct TokenBucket {
     config_map: ObjectRef,
     is_warning: bool,
     left: u32,
@@ -26,7 +26,7 @@ struct Budget {
     at: Time,
 }
 
-impl Budget {
+impl TokenBucket {
     fn refill(&mut self, now: Time) {
         // After the clock was set back it grows from then on.
         self.at = self.at.min(now);
@@ -53,7 +53,7 @@ impl Correlator {
             None if full => false,
             None => {
                 let (config_map, left) = (config_map.clone(), EVENT_BURST - 1);
-                self.budgets.push(Budget { config_map, is_warning, left, at: now });
+                self.budgets.push(TokenBucket { config_map, is_warning, left, at: now });
                 true
             }
         }
@@ -61,8 +61,8 @@ impl Correlator {
 
     /// The Event of a notice about the ConfigMap with this uid: a new one with the count 1, or an earlier one counted up, with the
     /// words of now. Of one Secret whatever has the same reason is one series; without a Secret the words tell them apart.
-    pub fn count(&mut self, notice: &NewEvent, uid: Option<String>, now: Time, unique: u64) -> Event {
-        let same = |told: &Event| {
+    pub fn count(&mut self, notice: &NewEvent, uid: Option<String>, now: Time, unique: u64) -> EventObject {
+        let same = |told: &EventObject| {
             let NewEvent { reason, config_map, secret, text } = &told.notice;
             let about = told.uid == uid && *config_map == notice.config_map && *reason == notice.reason;
             about && *secret == notice.secret && (secret.is_some() || *text == notice.text)
@@ -74,7 +74,7 @@ impl Correlator {
                     self.told.remove(0);
                 }
                 let name = name(&notice.config_map.name, unique);
-                Event { name, uid, notice: notice.clone(), count: 0, first: now, last: now }
+                EventObject { name, uid, notice: notice.clone(), count: 0, first: now, last: now }
             }
         };
         event.count = event.count.saturating_add(1);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::config::{ClusterConfig, Identity, Pem, TlsConfig, Token};
+use super::config::{AuthInfo, ClusterConfig, PemSource, TlsConfig, TokenSource};
 use super::kubeconfig;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -57,9 +57,9 @@ fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Resu
     file("ca.crt")?;
     Ok(ClusterConfig {
         server: format!("https://{host}:{}", port.as_deref().unwrap_or("443")),
-        checks: TlsConfig { authority: Some(Pem::File("the CA", folder.join("ca.crt"))), ..TlsConfig::default() },
+        checks: TlsConfig { authority: Some(PemSource::File("the CA", folder.join("ca.crt"))), ..TlsConfig::default() },
         proxy: None,
-        identity: Identity { token: Token::File(folder.join("token")), ..Identity::default() },
+        identity: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
         impersonation: Vec::new(),
         namespace: file("namespace").ok().map(|n| n.trim().to_owned()),
     })
@@ -90,7 +90,10 @@ mod tests {
             let access = in_cluster(Some(host.to_owned()), port.map(str::to_owned), &folder).unwrap();
             assert_eq!((access.server.as_str(), access.namespace.as_deref()), (server, Some("team")));
             let own_ca = |path: &Path| path == folder.join("ca.crt");
-            assert!(matches!(&access.checks.authority, Some(Pem::File(_, path)) if own_ca(path)), "only its own CA");
+            assert!(
+                matches!(&access.checks.authority, Some(PemSource::File(_, path)) if own_ca(path)),
+                "only its own CA"
+            );
         }
         assert!(in_cluster(None, None, &folder).unwrap_err().contains("-kubeconfig"));
         std::fs::remove_file(folder.join("token")).unwrap();

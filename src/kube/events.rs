@@ -89,7 +89,7 @@ pub fn name(of: &str, unique: u64) -> String {
 
 /// Something that happened, once or several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct EventObject {
     /// `metadata.name`
     pub name: String,
     /// `metadata.uid` of the ConfigMap, by which `kubectl describe` finds its Events; none when it does not exist.
@@ -104,7 +104,7 @@ pub struct Event {
     pub last: Time,
 }
 
-impl Event {
+impl EventObject {
     /// The JSON to create or to replace it with. `instance` says which process tells it.
     pub fn to_json(&self, instance: &str) -> Value {
         let NewEvent { reason, config_map: ObjectRef { namespace, name }, .. } = &self.notice;
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_event_is_about_the_config_map_and_names_the_secret() {
-        let event = Event {
+        let event = EventObject {
             name: name("certs", 255),
             uid: Some("u-1".to_owned()),
             notice: notice(EventReason::OrderFailed, Some("other/web"), "the CA\nsays \u{1b}[2Jno"),
@@ -158,7 +158,7 @@ mod tests {
             "source": {"component": "notariat"}, "reportingComponent": "notariat", "reportingInstance": "pod-1/7",
         });
         assert_eq!(event.to_json("pod-1/7"), expected);
-        let good = Event { notice: notice(EventReason::Restored, None, "x"), ..event };
+        let good = EventObject { notice: notice(EventReason::Restored, None, "x"), ..event };
         assert_eq!((&good.to_json("")["type"], &good.to_json("")["message"]), (&json!("Normal"), &json!("x")));
     }
 

@@ -45,7 +45,7 @@ impl ExecCache {
         rejected: bool,
     ) -> Result<(&Credential, bool), String> {
         let ago = |watch: &Option<Stopwatch>| watch.map(Stopwatch::elapsed);
-        let due = due(self.last.as_ref(), now(), rejected, ago(&self.ran), ago(&self.ran_for_rejected));
+        let due = needs_refresh(self.last.as_ref(), now(), rejected, ago(&self.ran), ago(&self.ran_for_rejected));
         if due {
             let answer = run(plugin, &credential::info(plugin, access, authority));
             let answer = answer.and_then(|printed| credential::read(printed.expose(), &plugin.version));
@@ -64,7 +64,7 @@ impl ExecCache {
 }
 
 /// Whether to run the plugin. One that fails, or brings what is expired or rejected, is not run for each request.
-fn due(
+fn needs_refresh(
     last: Option<&Result<Credential, String>>,
     now: Time,
     rejected: bool,
@@ -113,15 +113,15 @@ fn run(plugin: &ExecConfig, info: &str) -> Result<Secret<Vec<u8>>, String> {
         return Err(format!("printed more than {EXEC_OCTETS_MAX} octets: expected is one ExecCredential"));
     };
     match ended.map_err(io)? {
-        Ended::Unread => Err("printed something that is not an ExecCredential in JSON (it is no text)".to_owned()),
-        Ended::TooLate => Err(format!("did not end within {} s and was killed: {BY_HAND}", EXEC_WITHIN.as_secs())),
-        Ended::Itself(status) if !status.success() => Err(format!("failed ({status}): {BY_HAND}")),
-        Ended::Itself(_) => Ok(printed),
+        ProcessEnd::Unread => Err("printed something that is not an ExecCredential in JSON (it is no text)".to_owned()),
+        ProcessEnd::TooLate => Err(format!("did not end within {} s and was killed: {BY_HAND}", EXEC_WITHIN.as_secs())),
+        ProcessEnd::Itself(status) if !status.success() => Err(format!("failed ({status}): {BY_HAND}")),
+        ProcessEnd::Itself(_) => Ok(printed),
     }
 }
 
 /// How a program ended.
-enum Ended {
+enum ProcessEnd {
     Itself(ExitStatus),
     TooLate,
     /// It printed what made its reader leave.
@@ -129,17 +129,17 @@ enum Ended {
 }
 
 /// Waits until the program ends by itself; when it takes too long or `broken` says that nobody listens any more, it is killed.
-fn wait(child: &mut Child, broken: impl Fn() -> bool) -> std::io::Result<Ended> {
+fn wait(child: &mut Child, broken: impl Fn() -> bool) -> std::io::Result<ProcessEnd> {
     let (deadline, pause) = (Deadline::after(EXEC_WITHIN), Shutdown::new());
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(Ended::Itself(status));
+            return Ok(ProcessEnd::Itself(status));
         }
         let (late, unread) = (deadline.left().is_none(), broken());
         if late || unread {
             child.kill()?;
             child.wait()?;
-            return Ok(if unread { Ended::Unread } else { Ended::TooLate });
+            return Ok(if unread { ProcessEnd::Unread } else { ProcessEnd::TooLate });
         }
         pause.wait(LOOK);
     }
@@ -190,7 +190,7 @@ mod tests {
             (Some(Err(String::new())), false, long, None, true),
         ] {
             assert_eq!(
-                due(last.as_ref(), at(100), rejected, ran, for_rejected),
+                needs_refresh(last.as_ref(), at(100), rejected, ran, for_rejected),
                 expected,
                 "{last:?} {rejected} {ran:?} {for_rejected:?}"
             );

@@ -7,22 +7,22 @@ use std::io;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::body::{self, Budget, Parts, Tree, next_part};
+use super::body::{self, MemoryBudget, Parts, Tree, next_part};
 use crate::base::limits::TREE_PART_OCTETS_MAX;
 use crate::base::sanitize::json_fault;
 
 /// What stands around the objects of a page.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(super) struct ListPage {
     /// Where a watch begins, once all pages are read.
     pub(super) version: String,
     /// The token of the next page.
-    pub(super) proceed: Option<String>,
+    pub(super) continue_token: Option<String>,
 }
 
 /// Why a page was not read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum ListError {
     /// Nobody wants its objects.
     Unwanted,
     /// The answer broke off.
@@ -31,9 +31,9 @@ pub(super) enum Cut {
     Unusable(String),
 }
 
-impl Page {
+impl ListPage {
     /// Reads the body of a list; `each` takes its objects and says whether more are wanted. Go sends an empty list as `null`.
-    pub(super) fn read(body: impl io::Read, mut each: impl FnMut(Value) -> bool) -> Result<Page, Cut> {
+    pub(super) fn read(body: impl io::Read, mut each: impl FnMut(Value) -> bool) -> Result<ListPage, ListError> {
         let mut wanted = true;
         let mut take = |item| {
             wanted = each(item);
@@ -41,28 +41,28 @@ impl Page {
         };
         let (octets, left) = (Cell::new(0), Cell::new(TREE_PART_OCTETS_MAX));
         let mut json = serde_json::Deserializer::from_reader(Parts { from: body, read: &octets, left: &left });
-        let list = List { take: &mut take, read: &octets, left: &left };
+        let list = ListReader { take: &mut take, read: &octets, left: &left };
         let read = list.deserialize(&mut json).and_then(|metadata| json.end().map(|()| metadata));
         let metadata = match read {
             Ok(metadata) => metadata,
-            Err(_) if !wanted => return Err(Cut::Unwanted),
+            Err(_) if !wanted => return Err(ListError::Unwanted),
             Err(_) if left.get() == 0 => {
-                return Err(Cut::Unusable(format!(
+                return Err(ListError::Unusable(format!(
                     "an object or a field is larger than {TREE_PART_OCTETS_MAX} octets"
                 )));
             }
             Err(e) if e.is_io() || e.is_eof() => {
-                return Err(Cut::Broken(match e.io_error_kind() {
+                return Err(ListError::Broken(match e.io_error_kind() {
                     Some(kind) => kind.to_string(),
                     None => json_fault(&e),
                 }));
             }
-            Err(e) => return Err(Cut::Unusable(body::fault(&e))),
+            Err(e) => return Err(ListError::Unusable(body::fault(&e))),
         };
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         let version = text("resourceVersion").ok_or("a list without items or metadata.resourceVersion");
-        let version = version.map_err(|e| Cut::Unusable(e.to_owned()))?.to_owned();
-        Ok(Page { version, proceed: text("continue").map(str::to_owned) })
+        let version = version.map_err(|e| ListError::Unusable(e.to_owned()))?.to_owned();
+        Ok(ListPage { version, continue_token: text("continue").map(str::to_owned) })
     }
 }
 
@@ -70,21 +70,21 @@ impl Page {
 type Take<'t> = &'t mut dyn FnMut(Value) -> bool;
 
 /// A list; its value is its metadata.
-struct List<'t, 'c> {
+struct ListReader<'t, 'c> {
     take: Take<'t>,
     read: &'c Cell<usize>,
     left: &'c Cell<usize>,
 }
 
-impl List<'_, '_> {
+impl ListReader<'_, '_> {
     /// A new part of the list begins here.
-    fn part(&self) -> Budget<'_> {
+    fn part(&self) -> MemoryBudget<'_> {
         next_part(self.left);
-        Budget::new(self.read, self.read.get())
+        MemoryBudget::new(self.read, self.read.get())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for List<'_, '_> {
+impl<'de> DeserializeSeed<'de> for ListReader<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -92,7 +92,7 @@ impl<'de> DeserializeSeed<'de> for List<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for List<'_, '_> {
+impl<'de> Visitor<'de> for ListReader<'_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,7 +117,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
 }
 
 /// The objects of a list, or nothing.
-struct Items<'l, 't, 'c>(&'l mut List<'t, 'c>);
+struct Items<'l, 't, 'c>(&'l mut ListReader<'t, 'c>);
 
 impl<'de> DeserializeSeed<'de> for Items<'_, '_, '_> {
     type Value = ();
@@ -160,28 +160,28 @@ mod tests {
     use serde_json::json;
     use std::io::Read as _;
 
-    fn page(text: &str) -> Result<(Vec<Value>, Page), Cut> {
+    fn page(text: &str) -> Result<(Vec<Value>, ListPage), ListError> {
         let mut items = Vec::new();
         let each = |item| {
             items.push(item);
             items.len() < 3
         };
-        Page::read(text.as_bytes(), each).map(|page| (items, page))
+        ListPage::read(text.as_bytes(), each).map(|page| (items, page))
     }
 
     #[test]
     fn pages_bear_what_go_makes_of_nothing() {
         let (items, empty) =
             page(r#"{"kind": "SecretList", "metadata": {"resourceVersion": "5"}, "items": null}"#).unwrap();
-        assert_eq!((items.len(), empty.version.as_str(), empty.proceed), (0, "5", None));
+        assert_eq!((items.len(), empty.version.as_str(), empty.continue_token), (0, "5", None));
         let text = r#"{"metadata": {"resourceVersion": "5", "continue": "t"}, "items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "n": [2]}]}"#;
         let (items, first) = page(text).unwrap();
         assert_eq!(
-            (items, first.proceed.as_deref()),
+            (items, first.continue_token.as_deref()),
             (vec![json!({"metadata": {"name": "a"}}), json!({"metadata": {"name": "b"}, "n": [2]})], Some("t"))
         );
         let (_, last) = page(r#"{"items": [], "metadata": {"resourceVersion": "5", "continue": ""}}"#).unwrap();
-        assert_eq!(last.proceed, None);
+        assert_eq!(last.continue_token, None);
     }
 
     #[test]
@@ -195,16 +195,16 @@ mod tests {
             ("[]", "another form"),
             ("<html>", "is not JSON"),
         ] {
-            assert!(matches!(page(text), Err(Cut::Unusable(e)) if e.contains(part)), "{text}");
+            assert!(matches!(page(text), Err(ListError::Unusable(e)) if e.contains(part)), "{text}");
         }
         for text in
             ["", r#"{"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": "a"}}"#, r#"{"items": []"#]
         {
-            assert!(matches!(page(text), Err(Cut::Broken(_))), "{text}");
+            assert!(matches!(page(text), Err(ListError::Broken(_))), "{text}");
         }
         let item = r#"{"metadata": {"name": "a"}}"#;
         let more = format!(r#"{{"metadata": {{"resourceVersion": "5"}}, "items": [{item}, {item}, {item}, {item}]}}"#);
-        assert_eq!(page(&more).unwrap_err(), Cut::Unwanted, "nobody listens any more");
+        assert_eq!(page(&more).unwrap_err(), ListError::Unwanted, "nobody listens any more");
     }
     #[test]
     fn a_page_of_a_hundred_million_octets_takes_the_memory_of_one_object() {
@@ -222,8 +222,8 @@ mod tests {
                 "more memory",
             ),
         ] {
-            match Page::read(body, |_| true) {
-                Err(Cut::Unusable(e)) => assert!(e.contains(part), "{part}: {e}"),
+            match ListPage::read(body, |_| true) {
+                Err(ListError::Unusable(e)) => assert!(e.contains(part), "{part}: {e}"),
                 other => panic!("{part}: {other:?}"),
             }
         }

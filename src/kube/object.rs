@@ -62,7 +62,7 @@ impl Resource {
 
 /// What a write must find unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct Preconditions {
     /// `metadata.resourceVersion`: opaque, compared for equality by the server only.
     pub resource_version: String,
     /// `metadata.uid`: a Secret deleted and made again is another one.
@@ -75,7 +75,7 @@ pub struct SecretObject {
     /// Namespace and name.
     pub reference: ObjectRef,
     /// `type`
-    pub kind: String,
+    pub type_: String,
     /// `data`, decoded.
     pub data: BTreeMap<String, Secret<Vec<u8>>>,
     /// `metadata.labels`
@@ -87,7 +87,7 @@ pub struct SecretObject {
     /// Kind and name of the ownerReference with `controller: true`.
     pub controller: Option<String>,
     /// `None` for one that does not exist yet.
-    pub version: Option<Version>,
+    pub version: Option<Preconditions>,
     rest: Map<String, Value>,
 }
 
@@ -96,7 +96,7 @@ impl SecretObject {
     pub fn new(reference: ObjectRef, kind: &str) -> SecretObject {
         SecretObject {
             reference,
-            kind: kind.to_owned(),
+            type_: kind.to_owned(),
             data: BTreeMap::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
@@ -155,13 +155,13 @@ impl SecretObject {
         });
         Ok(SecretObject {
             reference: ObjectRef::new(&required("namespace")?, &required("name")?),
-            kind: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
+            type_: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
             data: decoded,
             labels: texts(metadata.get("labels")),
             annotations: texts(metadata.get("annotations")),
             immutable: rest.get("immutable") == Some(&Value::Bool(true)),
             controller,
-            version: Some(Version { resource_version: required("resourceVersion")?, uid: required("uid")? }),
+            version: Some(Preconditions { resource_version: required("resourceVersion")?, uid: required("uid")? }),
             rest,
         })
     }
@@ -171,7 +171,7 @@ impl SecretObject {
         let mut object = self.rest.clone();
         object.insert("apiVersion".to_owned(), json!("v1"));
         object.insert("kind".to_owned(), json!("Secret"));
-        object.insert("type".to_owned(), json!(self.kind));
+        object.insert("type".to_owned(), json!(self.type_));
         let data = self.data.iter().map(|(key, value)| (key.clone(), json!(STANDARD.encode(value.expose()))));
         object.insert("data".to_owned(), Value::Object(data.collect()));
         let metadata = object.entry("metadata").or_insert_with(|| json!({}));
@@ -230,7 +230,7 @@ mod tests {
             },
         });
         let mut secret = SecretObject::from_json(read.clone()).unwrap();
-        assert_eq!((secret.kind.as_str(), secret.controller.as_deref()), (TYPE_TLS, Some("Certificate c")));
+        assert_eq!((secret.type_.as_str(), secret.controller.as_deref()), (TYPE_TLS, Some("Certificate c")));
         assert_eq!(secret.value("tls.crt").unwrap().expose(), b"a");
         assert!(secret.value("tls.key").is_none() && secret.value("none").is_none());
         secret.data.insert("tls.crt".to_owned(), Secret::new(b"new".to_vec()));

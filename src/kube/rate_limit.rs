@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use crate::base::limits::{API_BURST, API_PAUSE_MAX, API_PAUSE_MIN, API_RATE, API_RETRY_FIRST, API_TRIES};
-use crate::policy::renewal::scaled;
+use crate::policy::renewal::jitter;
 
 /// The pace of one client.
 #[derive(Debug)]
-pub struct Pace {
+pub struct RateLimiter {
     /// When [`API_BURST`] requests may be sent at once again.
     rested: Duration,
     /// Until when nobody asks, because the server said so.
@@ -19,20 +19,20 @@ pub struct Pace {
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum CallEnd {
     /// With an answer of this status, and the time to wait that it asks for.
     Answered(u16, Option<Duration>),
     /// Without one.
     Silent,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { rested: Duration::ZERO, closed: Duration::ZERO, well: true }
+impl Default for RateLimiter {
+    fn default() -> RateLimiter {
+        RateLimiter { rested: Duration::ZERO, closed: Duration::ZERO, well: true }
     }
 }
 
-impl Pace {
+impl RateLimiter {
     /// How long nobody asks any more.
     pub fn closed_for(&self, now: Duration) -> Duration {
         self.closed.saturating_sub(now)
@@ -47,21 +47,21 @@ impl Pace {
 
     /// Takes note of how the try number `made` (from 1) ended. Returns the pause before the next one, which is at most `left`; `None`:
     /// there is none. `seed` differs from one to the next, so that not all come back at the same moment.
-    pub fn again(&mut self, ended: Ended, made: u32, now: Duration, left: Duration, seed: &str) -> Option<Duration> {
+    pub fn again(&mut self, ended: CallEnd, made: u32, now: Duration, left: Duration, seed: &str) -> Option<Duration> {
         let (for_all, asked) = match ended {
             // Nobody may ask at once after a 429, whatever it says or leaves out.
-            Ended::Answered(429, asked) => (true, asked.unwrap_or_default().max(API_PAUSE_MIN)),
-            Ended::Answered(503, Some(asked)) => (true, asked),
+            CallEnd::Answered(429, asked) => (true, asked.unwrap_or_default().max(API_PAUSE_MIN)),
+            CallEnd::Answered(503, Some(asked)) => (true, asked),
             // These may be about one object: a webhook that does not answer makes a 500.
-            Ended::Answered(500 | 502 | 503 | 504, asked) => (false, asked.unwrap_or_default()),
-            Ended::Silent => (false, Duration::ZERO),
-            Ended::Answered(..) => {
+            CallEnd::Answered(500 | 502 | 503 | 504, asked) => (false, asked.unwrap_or_default()),
+            CallEnd::Silent => (false, Duration::ZERO),
+            CallEnd::Answered(..) => {
                 self.well = true;
                 return None;
             }
         };
         let steps = made.clamp(1, API_TRIES) - 1;
-        let pause = asked.min(API_PAUSE_MAX) + scaled(API_RETRY_FIRST * 2u32.pow(steps), seed);
+        let pause = asked.min(API_PAUSE_MAX) + jitter(API_RETRY_FIRST * 2u32.pow(steps), seed);
         if for_all {
             self.closed = self.closed.max(now + pause);
         }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn each_answer_has_its_pause() {
-        let answered = Ended::Answered;
+        let answered = CallEnd::Answered;
         for (ended, least, most, for_all) in [
             (answered(200, None), None, 0, false),
             (answered(401, None), None, 0, false),
@@ -99,9 +99,9 @@ mod tests {
             (answered(503, None), seconds(0), 0, false),
             (answered(503, seconds(3)), seconds(3), 3, true),
             (answered(504, None), seconds(0), 0, false),
-            (Ended::Silent, seconds(0), 0, false),
+            (CallEnd::Silent, seconds(0), 0, false),
         ] {
-            let mut pace = Pace::default();
+            let mut pace = RateLimiter::default();
             let pause = pace.again(ended, 1, NOW, LEFT, "seed");
             let most = Duration::from_secs(most) + API_RETRY_FIRST;
             assert!(pause >= least && pause.is_none_or(|p| p <= most), "{ended:?}: {pause:?}");
@@ -114,21 +114,21 @@ mod tests {
 
     #[test]
     fn a_pause_that_is_too_long_for_one_call_is_kept_by_all() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.again(Ended::Answered(429, seconds(60)), 1, NOW, LEFT, "s"), None);
+        let mut pace = RateLimiter::default();
+        assert_eq!(pace.again(CallEnd::Answered(429, seconds(60)), 1, NOW, LEFT, "s"), None);
         assert!(pace.closed_for(NOW) >= Duration::from_secs(60));
-        pace.again(Ended::Answered(429, None), 1, NOW, LEFT, "s");
+        pace.again(CallEnd::Answered(429, None), 1, NOW, LEFT, "s");
         assert!(pace.closed_for(NOW) >= Duration::from_secs(60), "a shorter one takes nothing back");
         // A year is a mistake of whoever says so.
-        pace.again(Ended::Answered(429, Some(Duration::MAX)), 1, NOW, LEFT, "s");
+        pace.again(CallEnd::Answered(429, Some(Duration::MAX)), 1, NOW, LEFT, "s");
         assert!(pace.closed_for(NOW) <= API_PAUSE_MAX + API_RETRY_FIRST);
     }
 
     #[test]
     fn pauses_double_with_jitter_and_end() {
         let pauses = |seed: &str| {
-            let mut pace = Pace::default();
-            let pause = |made| pace.again(Ended::Silent, made, NOW, LEFT, &format!("{seed} {made}"));
+            let mut pace = RateLimiter::default();
+            let pause = |made| pace.again(CallEnd::Silent, made, NOW, LEFT, &format!("{seed} {made}"));
             (1..=API_TRIES).map(pause).collect::<Vec<_>>()
         };
         for seed in 0..50 {
@@ -143,18 +143,19 @@ mod tests {
 
     #[test]
     fn while_there_is_no_answer_that_counts_each_request_gets_one_try() {
-        let mut pace = Pace::default();
-        let try_one = |pace: &mut Pace, ended, made| pace.again(ended, made, NOW, LEFT, "s").is_some();
-        assert!(!try_one(&mut pace, Ended::Silent, API_TRIES));
-        assert!(!try_one(&mut pace, Ended::Answered(503, None), 1));
-        assert!(!try_one(&mut pace, Ended::Answered(404, None), 1));
-        assert!(try_one(&mut pace, Ended::Silent, 1), "a refusal is an answer");
+        let mut pace = RateLimiter::default();
+        let try_one = |pace: &mut RateLimiter, ended, made| pace.again(ended, made, NOW, LEFT, "s").is_some();
+        assert!(!try_one(&mut pace, CallEnd::Silent, API_TRIES));
+        assert!(!try_one(&mut pace, CallEnd::Answered(503, None), 1));
+        assert!(!try_one(&mut pace, CallEnd::Answered(404, None), 1));
+        assert!(try_one(&mut pace, CallEnd::Silent, 1), "a refusal is an answer");
     }
 
     #[test]
     fn a_burst_goes_at_once_and_then_the_rate_holds() {
-        let mut pace = Pace::default();
-        let waits = |pace: &mut Pace, now| (0..API_BURST + API_RATE).map(|_| pace.enter(now)).collect::<Vec<_>>();
+        let mut pace = RateLimiter::default();
+        let waits =
+            |pace: &mut RateLimiter, now| (0..API_BURST + API_RATE).map(|_| pace.enter(now)).collect::<Vec<_>>();
         for start in [NOW, NOW + Duration::from_secs(600)] {
             let waits = waits(&mut pace, start);
             let (burst, later) = waits.split_at(usize::try_from(API_BURST).unwrap());
@@ -162,7 +163,7 @@ mod tests {
             assert_eq!(later.last(), Some(&Duration::from_secs(1)), "so many within the next second");
             assert!(later.is_sorted_by(|a, b| a < b));
         }
-        let mut pace = Pace::default();
+        let mut pace = RateLimiter::default();
         waits(&mut pace, NOW);
         assert_eq!(pace.enter(NOW + Duration::from_secs(2)), Duration::ZERO, "some of it is back");
     }

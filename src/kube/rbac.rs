@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// What notariat has to do with an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RuleSubject {
     /// A ConfigMap that says what is wanted.
     ConfigMap,
     /// A Secret that is only read: a TSIG key, or what an issuer names.
@@ -28,7 +28,7 @@ pub enum Kind {
 }
 
 /// The objects of one namespace by what they are for, with their names. A kind without names is used, under names that nobody knows.
-pub type Names = BTreeMap<Kind, BTreeSet<String>>;
+pub type Names = BTreeMap<RuleSubject, BTreeSet<String>>;
 
 /// One kind of request.
 #[derive(Debug)]
@@ -42,9 +42,9 @@ pub struct PolicyRule {
     /// Whether a Role can narrow it to names. A request that creates has none that the authorizer sees.
     pub by_name: bool,
     /// For which objects.
-    pub of: &'static [Kind],
+    pub of: &'static [RuleSubject],
     /// What follows where it is missing.
-    pub without: &'static str,
+    pub consequence: &'static str,
 }
 
 /// Everything that is sent.
@@ -54,20 +54,24 @@ pub const RIGHTS: [PolicyRule; 16] = [
     of_config_maps("watch", LATE),
     of_secrets(
         "get",
-        &[Kind::Input, Kind::Certificate, Kind::Own],
+        &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own],
         "what can not be read is neither checked nor obtained",
     ),
-    of_secrets("list", &[Kind::Input, Kind::Certificate, Kind::Own], LATE),
-    of_secrets("watch", &[Kind::Input, Kind::Certificate, Kind::Own], LATE),
+    of_secrets("list", &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own], LATE),
+    of_secrets("watch", &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own], LATE),
     PolicyRule {
         by_name: false,
         ..of_secrets(
             "create",
-            &[Kind::Certificate, Kind::Own],
+            &[RuleSubject::Certificate, RuleSubject::Own],
             "a Secret that does not exist can not be made, and nothing is ordered for it",
         )
     },
-    of_secrets("update", &[Kind::Certificate, Kind::Own], "nothing is renewed or restored, and nothing is ordered"),
+    of_secrets(
+        "update",
+        &[RuleSubject::Certificate, RuleSubject::Own],
+        "nothing is renewed or restored, and nothing is ordered",
+    ),
     of_leases("get", true, "no leader is elected; replicas are kept apart by the records alone"),
     of_leases("create", false, "no leader is elected; replicas are kept apart by the records alone"),
     of_leases("update", true, "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
@@ -81,37 +85,51 @@ pub const RIGHTS: [PolicyRule; 16] = [
 const LATE: &str = "a change is noticed at the next look and not at once";
 
 const fn of_config_maps(verb: &'static str, without: &'static str) -> PolicyRule {
-    PolicyRule { group: "", resource: "configmaps", verb, by_name: true, of: &[Kind::ConfigMap], without }
+    PolicyRule {
+        group: "",
+        resource: "configmaps",
+        verb,
+        by_name: true,
+        of: &[RuleSubject::ConfigMap],
+        consequence: without,
+    }
 }
 
 const fn of_status(verb: &'static str, by_name: bool) -> PolicyRule {
     let without = "the ConfigMap notariat-status does not show the state; `notariat status` does";
-    PolicyRule { group: "", resource: "configmaps", verb, by_name, of: &[Kind::Status], without }
+    PolicyRule { group: "", resource: "configmaps", verb, by_name, of: &[RuleSubject::Status], consequence: without }
 }
 
-const fn of_secrets(verb: &'static str, of: &'static [Kind], without: &'static str) -> PolicyRule {
-    PolicyRule { group: "", resource: "secrets", verb, by_name: true, of, without }
+const fn of_secrets(verb: &'static str, of: &'static [RuleSubject], without: &'static str) -> PolicyRule {
+    PolicyRule { group: "", resource: "secrets", verb, by_name: true, of, consequence: without }
 }
 
 const fn of_leases(verb: &'static str, by_name: bool, without: &'static str) -> PolicyRule {
-    PolicyRule { group: "coordination.k8s.io", resource: "leases", verb, by_name, of: &[Kind::Lease], without }
+    PolicyRule {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verb,
+        by_name,
+        of: &[RuleSubject::Lease],
+        consequence: without,
+    }
 }
 
 const fn of_events(verb: &'static str, without: &'static str) -> PolicyRule {
-    PolicyRule { group: "", resource: "events", verb, by_name: false, of: &[Kind::Event], without }
+    PolicyRule { group: "", resource: "events", verb, by_name: false, of: &[RuleSubject::Event], consequence: without }
 }
 
 /// What we may do in one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    rules: Vec<Rule>,
+pub struct GrantedRules {
+    rules: Vec<GrantedRule>,
     /// There may be more: an authorizer of the cluster can not list its rules.
     pub incomplete: bool,
 }
 
 /// Some verbs on some resources; `*` stands for all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
+struct GrantedRule {
     verbs: Vec<String>,
     groups: Vec<String>,
     resources: Vec<String>,
@@ -119,21 +137,21 @@ struct Rule {
     names: Vec<String>,
 }
 
-impl Rules {
+impl GrantedRules {
     /// Reads the `status` of a SelfSubjectRulesReview. Go sends an empty list as `null` or not at all.
-    pub fn read(status: &Value) -> Rules {
+    pub fn read(status: &Value) -> GrantedRules {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let texts = |rule: &Value, field: &str| -> Vec<String> {
             list(&rule[field]).iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
         };
-        let rule = |rule: &Value| Rule {
+        let rule = |rule: &Value| GrantedRule {
             verbs: texts(rule, "verbs"),
             groups: texts(rule, "apiGroups"),
             resources: texts(rule, "resources"),
             names: texts(rule, "resourceNames"),
         };
         let evaluated = status["evaluationError"].as_str().unwrap_or_default().is_empty();
-        Rules {
+        GrantedRules {
             rules: list(&status["resourceRules"]).iter().map(rule).collect(),
             incomplete: status["incomplete"] == Value::Bool(true) || !evaluated,
         }
@@ -143,7 +161,7 @@ impl Rules {
     pub fn add(&mut self, right: &PolicyRule, name: Option<&str>) {
         let one = |text: &str| vec![text.to_owned()];
         let names = name.map(one).unwrap_or_default();
-        self.rules.push(Rule {
+        self.rules.push(GrantedRule {
             verbs: one(right.verb),
             groups: one(right.group),
             resources: one(right.resource),
@@ -196,8 +214,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn rules(rules: Value) -> Rules {
-        Rules::read(&json!({"resourceRules": rules, "nonResourceRules": null, "incomplete": false}))
+    fn rules(rules: Value) -> GrantedRules {
+        GrantedRules::read(&json!({"resourceRules": rules, "nonResourceRules": null, "incomplete": false}))
     }
 
     #[test]
@@ -236,7 +254,7 @@ mod tests {
             (json!({"resourceRules": null, "evaluationError": ""}), false),
             (json!(null), false),
         ] {
-            let rules = Rules::read(&status);
+            let rules = GrantedRules::read(&status);
             assert_eq!((rules.incomplete, rules.rules.len()), (incomplete, 0), "{status}");
         }
     }
@@ -245,15 +263,15 @@ mod tests {
     fn what_is_missing_names_verb_resource_and_objects() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let names = Names::from([
-            (Kind::ConfigMap, set(&["notariat"])),
-            (Kind::Input, set(&["key", "roots"])),
-            (Kind::Certificate, set(&["web"])),
-            (Kind::Own, set(&["record"])),
-            (Kind::Event, set(&[])),
+            (RuleSubject::ConfigMap, set(&["notariat"])),
+            (RuleSubject::Input, set(&["key", "roots"])),
+            (RuleSubject::Certificate, set(&["web"])),
+            (RuleSubject::Own, set(&["record"])),
+            (RuleSubject::Event, set(&[])),
         ]);
         let by_name = |verbs: &[&str], names: &[&str]| json!({"verbs": verbs, "apiGroups": [""], "resources": ["secrets"], "resourceNames": names});
         let all = |resource: &str, verbs: &[&str]| json!({"verbs": verbs, "apiGroups": [""], "resources": [resource]});
-        let told = |rules: &Rules, names: &Names| -> Vec<String> {
+        let told = |rules: &GrantedRules, names: &Names| -> Vec<String> {
             let missing = rules.missing(names);
             missing
                 .iter()
@@ -291,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_is_found_out_later_counts() {
-        let mut rules = Rules::default();
+        let mut rules = GrantedRules::default();
         let get = RIGHTS.iter().find(|r| (r.resource, r.verb) == ("secrets", "get")).unwrap();
         rules.add(get, Some("a"));
         assert!(rules.allows("get", "", "secrets", Some("a")) && !rules.allows("get", "", "secrets", None));

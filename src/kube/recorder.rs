@@ -8,9 +8,9 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::client::{Client, DryRun, KubeError, Resource};
+use super::client::{DryRun, KubeClient, KubeError, Resource};
 use super::correlator::Correlator;
-use super::events::{Event, EventReason, NewEvent};
+use super::events::{EventObject, EventReason, NewEvent};
 use super::refusal::Refuser;
 use super::status::ApiError;
 use crate::base::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
@@ -22,10 +22,10 @@ use crate::sources::configmap;
 
 /// Takes what is to be told. The default one tells nobody.
 #[derive(Clone, Debug, Default)]
-pub struct EventRecorder(Option<Queue>);
+pub struct EventRecorder(Option<EventQueue>);
 
 #[derive(Clone, Debug)]
-struct Queue {
+struct EventQueue {
     messages: Sender<Message>,
     dropped: Arc<AtomicU64>,
 }
@@ -42,7 +42,7 @@ impl EventRecorder {
     ///
     /// # Errors
     /// When there can be no thread.
-    pub fn start(client: Arc<Client>, instance: String, stop: Shutdown) -> Result<EventRecorder, String> {
+    pub fn start(client: Arc<KubeClient>, instance: String, stop: Shutdown) -> Result<EventRecorder, String> {
         let (messages, queue) = bounded(EVENT_QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let correlator = Correlator::default();
@@ -58,11 +58,11 @@ impl EventRecorder {
         };
         let spawned = thread::Builder::new().name("events".to_owned()).spawn(move || teller.run(&queue));
         spawned.map_err(|e| format!("the thread for Events can not be started: {e}"))?;
-        Ok(EventRecorder(Some(Queue { messages, dropped })))
+        Ok(EventRecorder(Some(EventQueue { messages, dropped })))
     }
 
     /// Tells `text` at the object that `source` names, as [`configmap::source`] writes it. Returns at once. No secret may be in it.
-    pub fn say(&self, reason: EventReason, source: &str, secret: Option<&ObjectRef>, text: String) {
+    pub fn publish(&self, reason: EventReason, source: &str, secret: Option<&ObjectRef>, text: String) {
         let (Some(queue), Some(config_map)) = (&self.0, configmap::named(source)) else { return };
         let notice = NewEvent { reason, config_map, secret: secret.cloned(), text };
         if let Err(full) = queue.messages.try_send(Message::Tell(notice))
@@ -91,7 +91,7 @@ fn note_dropped(dropped: &AtomicU64, notice: &NewEvent, why: &str) {
 
 /// The thread's state.
 struct EventSink {
-    client: Arc<Client>,
+    client: Arc<KubeClient>,
     instance: String,
     stop: Shutdown,
     correlator: Correlator,
@@ -167,7 +167,7 @@ impl EventSink {
     }
 
     /// Asks again after a while where there was no answer, or the fault of the server. Not while the program ends.
-    fn tried<T>(&self, ask: impl Fn(&Client) -> Result<T, KubeError>) -> Result<T, KubeError> {
+    fn tried<T>(&self, ask: impl Fn(&KubeClient) -> Result<T, KubeError>) -> Result<T, KubeError> {
         let mut tries = 1;
         loop {
             match ask(&self.client) {
@@ -188,7 +188,7 @@ fn is_refused(e: &ApiError) -> bool {
     }
 }
 
-fn send(client: &Client, event: &Event, instance: &str) -> Result<(), KubeError> {
+fn send(client: &KubeClient, event: &EventObject, instance: &str) -> Result<(), KubeError> {
     let ObjectRef { namespace, .. } = &event.notice.config_map;
     let at = ObjectRef::new(namespace, &event.name);
     let json = event.to_json(instance);
@@ -214,7 +214,7 @@ fn unique() -> u64 {
 mod tests {
     use super::*;
     use crate::base::time::Stopwatch;
-    use crate::kube::config::{ClusterConfig, Identity, TlsConfig};
+    use crate::kube::config::{AuthInfo, ClusterConfig, TlsConfig};
 
     #[test]
     fn a_server_that_never_answers_holds_up_nobody() {
@@ -223,17 +223,17 @@ mod tests {
             server: format!("https://{}", silent.local_addr().unwrap()),
             checks: TlsConfig { skipped: true, ..TlsConfig::default() },
             proxy: None,
-            identity: Identity::default(),
+            identity: AuthInfo::default(),
             impersonation: Vec::new(),
             namespace: None,
         };
-        let client = Arc::new(Client::new(access, Shutdown::new()).unwrap());
+        let client = Arc::new(KubeClient::new(access, Shutdown::new()).unwrap());
         let (reporter, watch) =
             (EventRecorder::start(client, "pod".to_owned(), Shutdown::new()).unwrap(), Stopwatch::start());
         for _ in 0..2 * EVENT_QUEUE {
-            reporter.say(EventReason::Issued, "ConfigMap team/certs", None, "x".to_owned());
+            reporter.publish(EventReason::Issued, "ConfigMap team/certs", None, "x".to_owned());
         }
-        reporter.say(EventReason::Issued, "Something else", None, "x".to_owned());
+        reporter.publish(EventReason::Issued, "Something else", None, "x".to_owned());
         reporter.flush();
         assert!(watch.elapsed() < EVENT_FLUSH * 10, "{:?}", watch.elapsed());
         let dropped = reporter.0.unwrap().dropped.load(Ordering::Relaxed);

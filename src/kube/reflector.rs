@@ -9,9 +9,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::client::{Client, KubeError};
-use super::list::{Cut, Page};
-use super::watch_event::{Line, Target, is_gone, pause};
+use super::client::{KubeClient, KubeError};
+use super::list::{ListError, ListPage};
+use super::watch_event::{WatchEvent, WatchTarget, is_expired, pause};
 use crate::base::limits::{
     API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX, REFUSAL_DOUBTED, RELIST_AFTER, RELIST_PAUSE_MAX, WATCH_GRACE,
     WATCH_LASTS, WATCH_LINE_OCTETS_MAX, WATCH_PAUSE_MAX, WATCH_SHORT,
@@ -41,7 +41,7 @@ pub enum ReflectorEvent {
 }
 
 /// Why a watch or a list ended.
-enum End {
+enum WatchEnd {
     /// The server ended it, as it does.
     Served,
     /// The version is too old: the list has to be read anew.
@@ -51,11 +51,11 @@ enum End {
     Failed(KubeError),
 }
 
-impl From<KubeError> for End {
-    fn from(e: KubeError) -> End {
+impl From<KubeError> for WatchEnd {
+    fn from(e: KubeError) -> WatchEnd {
         match &e {
-            KubeError::Api(api) if is_gone(api) => End::Gone,
-            _ => End::Failed(e),
+            KubeError::Api(api) if is_expired(api) => WatchEnd::Gone,
+            _ => WatchEnd::Failed(e),
         }
     }
 }
@@ -105,9 +105,9 @@ impl Default for WatchTimeouts {
 /// One who follows a target and tells what happens; `tell` returns whether anybody listens.
 pub struct Reflector<'a, F> {
     /// Where.
-    pub client: &'a Client,
+    pub client: &'a KubeClient,
     /// What.
-    pub target: &'a Target,
+    pub target: &'a WatchTarget,
     /// Set when nobody listens any more.
     pub stop: &'a Shutdown,
     /// How long watches last.
@@ -123,7 +123,7 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
         while let Some(version) = self.list_again(&mut failures) {
             let watch = Stopwatch::start();
             match self.watch_on(version, &mut failures) {
-                End::Gone => {
+                WatchEnd::Gone => {
                     // A server that forgets at once what it just listed is not asked for it all the time.
                     gone = if watch.elapsed() < WATCH_PAUSE_MAX { gone + 1 } else { 1 };
                     let jitter = RELIST_PAUSE_MAX.mul_f64(draw());
@@ -131,8 +131,8 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
                         return;
                     }
                 }
-                End::Served => {}
-                End::Unwanted | End::Failed(_) => return,
+                WatchEnd::Served => {}
+                WatchEnd::Unwanted | WatchEnd::Failed(_) => return,
             }
         }
     }
@@ -145,33 +145,35 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
                     failures.succeed();
                     return Some(version);
                 }
-                Err(End::Failed(e)) => e,
+                Err(WatchEnd::Failed(e)) => e,
                 // Between two pages: the next list begins anew.
-                Err(End::Gone) => KubeError::Unusable("the list was too old before it was read".to_owned()),
-                Err(End::Served | End::Unwanted) => return None,
+                Err(WatchEnd::Gone) => KubeError::Unusable("the list was too old before it was read".to_owned()),
+                Err(WatchEnd::Served | WatchEnd::Unwanted) => return None,
             };
-            if !self.bear(failed, failures) {
+            if !self.backoff(failed, failures) {
                 return None;
             }
         }
     }
 
     /// Reads all pages; returns the version to watch from.
-    fn pages(&mut self) -> Result<String, End> {
+    fn pages(&mut self) -> Result<String, WatchEnd> {
         let mut proceed: Option<String> = None;
         self.say(ReflectorEvent::Listing)?;
         loop {
             if self.stop.is_set() {
-                return Err(End::Unwanted);
+                return Err(WatchEnd::Unwanted);
             }
             let path = self.target.list_path(PAGE_OBJECTS, proceed.as_deref());
-            let body = self.client.open(&path, API_REQUEST)?.body(PAGE_OCTETS_MAX);
-            let page = Page::read(body, |item| (self.tell)(ReflectorEvent::Object(item))).map_err(|e| match e {
-                Cut::Unwanted => End::Unwanted,
-                Cut::Broken(e) => End::Failed(KubeError::Network(HttpError(format!("a list broke off: {e}")))),
-                Cut::Unusable(e) => End::Failed(KubeError::Unusable(e)),
+            let body = self.client.stream(&path, API_REQUEST)?.body(PAGE_OCTETS_MAX);
+            let page = ListPage::read(body, |item| (self.tell)(ReflectorEvent::Object(item))).map_err(|e| match e {
+                ListError::Unwanted => WatchEnd::Unwanted,
+                ListError::Broken(e) => {
+                    WatchEnd::Failed(KubeError::Network(HttpError(format!("a list broke off: {e}"))))
+                }
+                ListError::Unusable(e) => WatchEnd::Failed(KubeError::Unusable(e)),
             })?;
-            proceed = page.proceed;
+            proceed = page.continue_token;
             if proceed.is_none() {
                 self.say(ReflectorEvent::Listed)?;
                 return Ok(page.version);
@@ -181,7 +183,7 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
 
     /// Watches again and again from where it was, until the list has to be read anew: after a long time, or after a whole period without
     /// one line. A healthy server sends bookmarks; one whose etcd was restored from a backup has versions below ours and is silent.
-    fn watch_on(&mut self, mut version: String, failures: &mut Failures) -> End {
+    fn watch_on(&mut self, mut version: String, failures: &mut Failures) -> WatchEnd {
         let relist = Deadline::after(RELIST_AFTER.mul_f64(1.0 + draw() / 4.0));
         let mut heard = Stopwatch::start();
         while let Some(left) = relist.left() {
@@ -193,27 +195,33 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
             }
             let was_silent = heard.elapsed() >= self.patience.lasts[0];
             let failed = match end {
-                End::Served if !was_short && was_silent => return End::Served,
-                End::Served if !was_short => continue,
-                End::Served => KubeError::Unusable("it ends watches at once".to_owned()),
-                End::Failed(e) => e,
-                end @ (End::Gone | End::Unwanted) => return end,
+                WatchEnd::Served if !was_short && was_silent => return WatchEnd::Served,
+                WatchEnd::Served if !was_short => continue,
+                WatchEnd::Served => KubeError::Unusable("it ends watches at once".to_owned()),
+                WatchEnd::Failed(e) => e,
+                end @ (WatchEnd::Gone | WatchEnd::Unwanted) => return end,
             };
-            if !self.bear(failed, failures) {
-                return End::Unwanted;
+            if !self.backoff(failed, failures) {
+                return WatchEnd::Unwanted;
             }
             if was_silent {
-                return End::Served;
+                return WatchEnd::Served;
             }
         }
-        End::Served
+        WatchEnd::Served
     }
 
-    fn watch(&mut self, version: &mut String, left: Duration, failures: &mut Failures, heard: &mut Stopwatch) -> End {
+    fn watch(
+        &mut self,
+        version: &mut String,
+        left: Duration,
+        failures: &mut Failures,
+        heard: &mut Stopwatch,
+    ) -> WatchEnd {
         let [shortest, longest] = self.patience.lasts;
         let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
         let path = self.target.watch_path(version, lasts);
-        let mut lines = match self.client.open(&path, lasts + self.patience.grace) {
+        let mut lines = match self.client.stream(&path, lasts + self.patience.grace) {
             Ok(lines) => lines,
             Err(e) => return e.into(),
         };
@@ -226,18 +234,18 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
         loop {
             let line = match lines.line(WATCH_LINE_OCTETS_MAX) {
                 Ok(Some(line)) => Zeroizing::new(line),
-                Ok(None) => return End::Served,
+                Ok(None) => return WatchEnd::Served,
                 Err(HttpError(e)) => {
-                    return End::Failed(KubeError::Network(HttpError(format!("a watch broke off: {e}"))));
+                    return WatchEnd::Failed(KubeError::Network(HttpError(format!("a watch broke off: {e}"))));
                 }
             };
             *heard = Stopwatch::start();
-            let said = match Line::read(&line) {
-                Ok((Line::Failed(e), _)) => return KubeError::Api(e).into(),
-                Ok((Line::Object(object), reached)) => (Some(ReflectorEvent::Object(object)), reached),
-                Ok((Line::Gone(at), reached)) => (Some(ReflectorEvent::Gone(at)), reached),
-                Ok((Line::Bookmark, reached)) => (None, reached),
-                Err(e) => return End::Failed(KubeError::Unusable(e)),
+            let said = match WatchEvent::read(&line) {
+                Ok((WatchEvent::Failed(e), _)) => return KubeError::Api(e).into(),
+                Ok((WatchEvent::Object(object), reached)) => (Some(ReflectorEvent::Object(object)), reached),
+                Ok((WatchEvent::Gone(at), reached)) => (Some(ReflectorEvent::Gone(at)), reached),
+                Ok((WatchEvent::Bookmark, reached)) => (None, reached),
+                Err(e) => return WatchEnd::Failed(KubeError::Unusable(e)),
             };
             failures.succeed();
             let (told, reached) = said;
@@ -250,7 +258,7 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
     }
 
     /// Bears a failure: says so, and pauses before the next try. Returns whether there is one.
-    fn bear(&mut self, failed: KubeError, failures: &mut Failures) -> bool {
+    fn backoff(&mut self, failed: KubeError, failures: &mut Failures) -> bool {
         if failures.add(&failed, self.patience.doubt) {
             (self.tell)(ReflectorEvent::Denied(failed));
             return false;
@@ -261,8 +269,8 @@ impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
         goes_on && !self.stop.wait(pause(failures.count, draw()))
     }
 
-    fn say(&mut self, told: ReflectorEvent) -> Result<(), End> {
-        if (self.tell)(told) { Ok(()) } else { Err(End::Unwanted) }
+    fn say(&mut self, told: ReflectorEvent) -> Result<(), WatchEnd> {
+        if (self.tell)(told) { Ok(()) } else { Err(WatchEnd::Unwanted) }
     }
 }
 

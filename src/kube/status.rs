@@ -36,7 +36,7 @@ impl ApiError {
     /// Reads the body of an answer with this status code.
     pub fn read(code: u16, body: &[u8]) -> ApiError {
         #[derive(Default, Deserialize)]
-        struct Status {
+        struct StatusObject {
             kind: Option<String>,
             reason: Option<String>,
             message: Option<String>,
@@ -44,14 +44,14 @@ impl ApiError {
         }
         #[derive(Default, Deserialize)]
         struct Details {
-            causes: Option<Vec<Cause>>,
+            causes: Option<Vec<StatusCause>>,
         }
         #[derive(Default, Deserialize)]
-        struct Cause {
+        struct StatusCause {
             reason: Option<String>,
             field: Option<String>,
         }
-        let status = serde_json::from_slice::<Status>(body).ok().filter(|s| s.kind.as_deref() == Some("Status"));
+        let status = serde_json::from_slice::<StatusObject>(body).ok().filter(|s| s.kind.as_deref() == Some("Status"));
         let Some(status) = status else {
             let message =
                 if code == 401 { String::new() } else { excerpt(unsaid(&String::from_utf8_lossy(body)).as_bytes()) };

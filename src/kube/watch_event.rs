@@ -18,7 +18,7 @@ use crate::base::sanitize::percent_encoded;
 
 /// What is followed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target {
+pub struct WatchTarget {
     /// The kind of object.
     pub resource: Resource,
     /// Where.
@@ -36,13 +36,13 @@ pub enum Selector {
     Name(String),
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for WatchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{} {}", self.namespace, self.resource.plural(), self.field_selector())
     }
 }
 
-impl Target {
+impl WatchTarget {
     /// The field selector, not encoded.
     pub fn field_selector(&self) -> String {
         match &self.selector {
@@ -70,7 +70,7 @@ impl Target {
 
 /// One line of a watch.
 #[derive(Debug, PartialEq)]
-pub(super) enum Line {
+pub(super) enum WatchEvent {
     /// An object is there, or is otherwise.
     Object(Value),
     /// An object is not there any more.
@@ -81,9 +81,9 @@ pub(super) enum Line {
     Failed(ApiError),
 }
 
-impl Line {
+impl WatchEvent {
     /// Reads a line and the version that the watch has reached with it. A type that is not known counts as a bookmark.
-    pub(super) fn read(line: &[u8]) -> Result<(Line, Option<String>), String> {
+    pub(super) fn read(line: &[u8]) -> Result<(WatchEvent, Option<String>), String> {
         let unreadable = |e: &str| format!("a line of a watch: {e}");
         let mut event = body::read(line).map_err(|e| unreadable(&body::fault(&e)))?;
         let object = event.get_mut("object").map(Value::take).ok_or_else(|| unreadable("it has no `object`"))?;
@@ -92,25 +92,25 @@ impl Line {
             |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).map(str::to_owned);
         let version = metadata("resourceVersion");
         Ok(match kind {
-            "ADDED" | "MODIFIED" => (Line::Object(object), version),
+            "ADDED" | "MODIFIED" => (WatchEvent::Object(object), version),
             "DELETED" => {
                 let (Some(namespace), Some(name)) = (metadata("namespace"), metadata("name")) else {
                     return Err("a deleted object without a name".to_owned());
                 };
-                (Line::Gone(ObjectRef::new(&namespace, &name)), version)
+                (WatchEvent::Gone(ObjectRef::new(&namespace, &name)), version)
             }
             "ERROR" => {
                 let code = object.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
                 let status = object.to_string();
-                (Line::Failed(ApiError::read(code.unwrap_or(500), status.as_bytes())), None)
+                (WatchEvent::Failed(ApiError::read(code.unwrap_or(500), status.as_bytes())), None)
             }
-            _ => (Line::Bookmark, version),
+            _ => (WatchEvent::Bookmark, version),
         })
     }
 }
 
 /// Whether an objection means that the version is too old: the list has to be read anew.
-pub(super) fn is_gone(e: &ApiError) -> bool {
+pub(super) fn is_expired(e: &ApiError) -> bool {
     e.code == 410 || matches!(e.reason.as_str(), "Gone" | "Expired")
 }
 
@@ -126,8 +126,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn target(selector: Selector) -> Target {
-        Target { resource: Resource::Secrets, namespace: "team".to_owned(), selector }
+    fn target(selector: Selector) -> WatchTarget {
+        WatchTarget { resource: Resource::Secrets, namespace: "team".to_owned(), selector }
     }
 
     #[test]
@@ -150,27 +150,27 @@ mod tests {
         let object =
             json!({"kind": "Secret", "metadata": {"namespace": "team", "name": "web", "resourceVersion": "9"}});
         let line = |kind: &str, object: &Value| {
-            Line::read(json!({"type": kind, "object": object}).to_string().as_bytes()).unwrap()
+            WatchEvent::read(json!({"type": kind, "object": object}).to_string().as_bytes()).unwrap()
         };
         let nine = || Some("9".to_owned());
         for kind in ["ADDED", "MODIFIED"] {
-            assert_eq!(line(kind, &object), (Line::Object(object.clone()), nine()));
+            assert_eq!(line(kind, &object), (WatchEvent::Object(object.clone()), nine()));
         }
         let web = ObjectRef::new("team", "web");
-        assert_eq!(line("DELETED", &object), (Line::Gone(web), nine()));
+        assert_eq!(line("DELETED", &object), (WatchEvent::Gone(web), nine()));
         let bookmark =
             json!({"kind": "Secret", "metadata": {"resourceVersion": "9", "creationTimestamp": null}, "data": null});
-        assert_eq!(line("BOOKMARK", &bookmark), (Line::Bookmark, nine()));
-        assert_eq!(line("LATER", &bookmark), (Line::Bookmark, nine()));
+        assert_eq!(line("BOOKMARK", &bookmark), (WatchEvent::Bookmark, nine()));
+        assert_eq!(line("LATER", &bookmark), (WatchEvent::Bookmark, nine()));
         let expired = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": "too old resource version: 199 (209)", "reason": "Expired", "code": 410});
-        let (Line::Failed(error), None) = line("ERROR", &expired) else { panic!("not an error") };
-        assert!(is_gone(&error) && error.message.contains("too old"), "{error:?}");
+        let (WatchEvent::Failed(error), None) = line("ERROR", &expired) else { panic!("not an error") };
+        assert!(is_expired(&error) && error.message.contains("too old"), "{error:?}");
         let inside = json!({"kind": "Status", "message": "etcd is away", "code": 500});
-        let (Line::Failed(error), None) = line("ERROR", &inside) else { panic!("not an error") };
-        assert!(!is_gone(&error) && error.code == 500);
+        let (WatchEvent::Failed(error), None) = line("ERROR", &inside) else { panic!("not an error") };
+        assert!(!is_expired(&error) && error.code == 500);
         for broken in [&b"{\"type\":\"ADDED\",\"obj"[..], b"", b"[]", br#"{"type":"DELETED","object":{}}"#] {
-            assert!(Line::read(broken).is_err());
+            assert!(WatchEvent::read(broken).is_err());
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::renewal::scaled;
+use super::renewal::jitter;
 use crate::base::clock::happened;
 use crate::base::time::Time;
 
@@ -101,7 +101,7 @@ pub fn next_attempt(
 ) -> Time {
     let wait = wait(severity, failures, short_lived);
     // Up to a fifth longer, so that what failed together does not come back together.
-    let at = now + wait + scaled(wait / 5, &format!("{seed} {failures}"));
+    let at = now + wait + jitter(wait / 5, &format!("{seed} {failures}"));
     not_before.map_or(at, |asked| asked.max(at))
 }
 

@@ -16,7 +16,7 @@ use crate::base::limits::WAIT_MAX;
 use crate::base::name::{DnsName, Domain};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::record::Body;
+use crate::record::RecordData;
 
 /// What a limit of a CA covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub enum Scope {
 
 /// A closed gate of an account at a CA.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closed {
+pub struct RateLimitBlock {
     /// For whom.
     pub scope: Scope,
     /// Until when.
@@ -43,7 +43,7 @@ pub struct Closed {
     pub said: String,
 }
 
-impl Closed {
+impl RateLimitBlock {
     /// Whether it is closed for an order of these names.
     pub fn is_for(&self, names: &[Domain]) -> bool {
         match &self.scope {
@@ -85,7 +85,7 @@ fn quoted(text: &str) -> Option<DnsName> {
 }
 
 /// The closed gate that makes an order of these names wait longest.
-pub fn closed<'g>(gates: &'g [Closed], names: &[Domain], now: Time) -> Option<&'g Closed> {
+pub fn closed<'g>(gates: &'g [RateLimitBlock], names: &[Domain], now: Time) -> Option<&'g RateLimitBlock> {
     gates.iter().filter(|gate| holds(gate.until, WAIT_MAX, now) && gate.is_for(names)).max_by_key(|gate| gate.until)
 }
 
@@ -178,7 +178,7 @@ impl OrderLog {
 }
 
 /// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
-pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders {
+pub fn counted<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> Orders {
     let mut orders = Orders::new();
     let counts = |at: &Time| *at + CAP_WINDOW > now && happened(*at, now);
     for history in records.flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
@@ -190,7 +190,7 @@ pub fn counted<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> Orders
 
 /// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
 /// since. The counted ones are no regular renewals.
-pub fn made_lately<'b>(records: impl Iterator<Item = &'b Body>, now: Time) -> HashMap<SharedStr, OrderLog> {
+pub fn made_lately<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> HashMap<SharedStr, OrderLog> {
     let mut made: HashMap<SharedStr, OrderLog> = HashMap::new();
     let is_recent = |at: Time| at + DAY > now && happened(at, now);
     for body in records {
@@ -217,14 +217,14 @@ pub fn out_of_quota(
     per_day: Option<u32>,
     renewal: bool,
     now: Time,
-) -> Option<Closed> {
+) -> Option<RateLimitBlock> {
     let until = made.exhausted(&quotas(directory, per_day), renewal, now)?;
     let said = format!("as many orders as {directory} is to get were made already");
-    Some(Closed { scope: Scope::Account, until, said })
+    Some(RateLimitBlock { scope: Scope::Account, until, said })
 }
 
 /// Whose turn it is first where a quota does not let all of them go: the oldest certificate's, so that what works goes on to work.
-pub fn turn(record: &Body) -> (bool, Option<Time>) {
+pub fn quota_rank(record: &RecordData) -> (bool, Option<Time>) {
     (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
 }
 
@@ -256,7 +256,7 @@ pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
 mod tests {
     use super::*;
     use crate::cert::facts::CertificateFacts;
-    use crate::policy::secret_state::{Owner, Pair, Present};
+    use crate::policy::secret_state::{Owner, PairState, Present};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
@@ -324,7 +324,7 @@ mod tests {
             (Scope::Name(name("b.test")), true),
             (Scope::Name(name("example.com")), false),
         ] {
-            let gate = Closed { scope, until: NOW + Duration::from_secs(9), said: String::new() };
+            let gate = RateLimitBlock { scope, until: NOW + Duration::from_secs(9), said: String::new() };
             assert_eq!(gate.is_for(&names), is_for, "{gate:?}");
             assert_eq!(closed(std::slice::from_ref(&gate), &names, NOW).is_some(), is_for);
             assert!(closed(&[gate], &names, NOW + Duration::from_secs(9)).is_none(), "it opens");
@@ -348,7 +348,7 @@ mod tests {
             SecretState::Present(Box::new(Present {
                 kind: "".into(),
                 owner: Owner::Us,
-                pair: Pair::Sound(facts.into()),
+                pair: PairState::Sound(facts.into()),
                 directory: directory.map(SharedStr::from),
                 key_type: None,
                 profile: None,

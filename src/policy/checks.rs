@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::directory::{from_staging, normalized};
-use super::renewal::moment;
-use super::secret_state::{Owner, Pair, Present, SecretState, annotation};
-use super::{Input, moment_of};
+use super::renewal::renewal_time;
+use super::secret_state::{Owner, PairState, Present, SecretState, annotation};
+use super::{EvaluationInput, renewal_time_of};
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
@@ -93,12 +93,12 @@ impl fmt::Display for Violation {
 }
 
 /// One Secret before the checks.
-struct View<'a> {
-    input: &'a Input<'a>,
+struct CheckInput<'a> {
+    input: &'a EvaluationInput<'a>,
     present: &'a Present,
 }
 
-type Check = fn(&View<'_>) -> Option<Violation>;
+type Check = fn(&CheckInput<'_>) -> Option<Violation>;
 
 /// The checks on an existing Secret, in the order in which they are asked.
 const CHECKS: &[Check] = &[
@@ -118,11 +118,11 @@ const CHECKS: &[Check] = &[
 ];
 
 /// The first fault of one Secret.
-pub(super) fn check(input: &Input<'_>, held: &SecretState) -> Option<Violation> {
+pub(super) fn check(input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
     match held {
         SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
         SecretState::Present(present) => {
-            let view = View { input, present };
+            let view = CheckInput { input, present };
             CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
         }
     }
@@ -132,14 +132,14 @@ fn found(reason: Reason, detail: String) -> Option<Violation> {
     Some(Violation { reason, detail })
 }
 
-impl<'a> View<'a> {
+impl<'a> CheckInput<'a> {
     /// The facts of the certificate; the checks before these have found a Secret without.
     fn facts(&self) -> Option<&'a CertificateFacts> {
         self.present.pair.facts().map(|facts| &**facts)
     }
 }
 
-fn wrong_type(view: &View<'_>) -> Option<Violation> {
+fn wrong_type(view: &CheckInput<'_>) -> Option<Violation> {
     let kind = &view.present.kind;
     if kind == TYPE_TLS {
         return None;
@@ -150,7 +150,7 @@ fn wrong_type(view: &View<'_>) -> Option<Violation> {
     )
 }
 
-fn owned_by_another(view: &View<'_>) -> Option<Violation> {
+fn owned_by_another(view: &CheckInput<'_>) -> Option<Violation> {
     let Owner::Another(owner) = &view.present.owner else {
         return None;
     };
@@ -163,26 +163,26 @@ fn owned_by_another(view: &View<'_>) -> Option<Violation> {
 /// The owner of a Secret is gone when it did not renew for a tenth of the lifetime.
 pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
     present.pair.facts().is_some_and(|facts| {
-        let due = moment(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
+        let due = renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
         now >= due + facts.lifetime() / 10
     })
 }
 
-fn unparsable(view: &View<'_>) -> Option<Violation> {
+fn unparsable(view: &CheckInput<'_>) -> Option<Violation> {
     match &view.present.pair {
-        Pair::Broken(why) => found(Reason::Unparsable, why.clone()),
-        Pair::Mismatch | Pair::Sound(_) | Pair::Unchecked(_) => None,
+        PairState::Broken(why) => found(Reason::Unparsable, why.clone()),
+        PairState::Mismatch | PairState::Sound(_) | PairState::Unchecked(_) => None,
     }
 }
 
-fn key_mismatch(view: &View<'_>) -> Option<Violation> {
+fn key_mismatch(view: &CheckInput<'_>) -> Option<Violation> {
     match view.present.pair {
-        Pair::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
-        Pair::Broken(_) | Pair::Sound(_) | Pair::Unchecked(_) => None,
+        PairState::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
+        PairState::Broken(_) | PairState::Sound(_) | PairState::Unchecked(_) => None,
     }
 }
 
-fn name_missing(view: &View<'_>) -> Option<Violation> {
+fn name_missing(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let missing: Vec<String> =
         view.input.entry.domains.iter().filter(|d| !facts.covers(d)).map(ToString::to_string).collect();
@@ -192,12 +192,12 @@ fn name_missing(view: &View<'_>) -> Option<Violation> {
     found(Reason::NameMissing, format!("its certificate is not for {}", missing.join(", ")))
 }
 
-fn expired(view: &View<'_>) -> Option<Violation> {
+fn expired(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts().filter(|f| view.input.now >= f.not_after)?;
     found(Reason::Expired, format!("its certificate expired at {}", facts.not_after))
 }
 
-fn not_yet_valid(view: &View<'_>) -> Option<Violation> {
+fn not_yet_valid(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
     // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
@@ -209,7 +209,7 @@ fn not_yet_valid(view: &View<'_>) -> Option<Violation> {
 
 const NOT_YET_VALID_TOLERANCE: Duration = Duration::from_secs(300);
 
-fn directory_changed(view: &View<'_>) -> Option<Violation> {
+fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
     let (wanted, facts) = (view.input.directory, view.facts()?);
     let from = match &view.present.directory {
         Some(held) if normalized(held) == wanted.url() => return None,
@@ -226,7 +226,7 @@ fn directory_changed(view: &View<'_>) -> Option<Violation> {
     found(Reason::DirectoryChanged, format!("its certificate is from {from}, and {} is wanted", wanted.url()))
 }
 
-fn key_type_changed(view: &View<'_>) -> Option<Violation> {
+fn key_type_changed(view: &CheckInput<'_>) -> Option<Violation> {
     let held = view.present.key_type.as_ref().filter(|held| *held != view.input.entry.key_type.name())?;
     found(
         Reason::KeyTypeChanged,
@@ -234,7 +234,7 @@ fn key_type_changed(view: &View<'_>) -> Option<Violation> {
     )
 }
 
-fn profile_changed(view: &View<'_>) -> Option<Violation> {
+fn profile_changed(view: &CheckInput<'_>) -> Option<Violation> {
     // Without our directory annotation it was not us who ordered it, and nothing is known of its profile.
     view.present.directory.as_ref()?;
     let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
@@ -248,7 +248,7 @@ fn profile_changed(view: &View<'_>) -> Option<Violation> {
     )
 }
 
-fn revoked(view: &View<'_>) -> Option<Violation> {
+fn revoked(view: &CheckInput<'_>) -> Option<Violation> {
     if let Some(reason) = &view.present.revocation_asked {
         return found(Reason::Revoked, format!("the annotation {} asks for it ({reason})", annotation::REVOKE));
     }
@@ -258,16 +258,16 @@ fn revoked(view: &View<'_>) -> Option<Violation> {
     found(Reason::Revoked, format!("the CA moved its renewal to before {}{why}", window.end))
 }
 
-fn renewal_due(view: &View<'_>) -> Option<Violation> {
+fn renewal_due(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts()?;
-    let moment = moment_of(view.input, facts).at;
+    let moment = renewal_time_of(view.input, facts).at;
     if view.input.now < moment {
         return None;
     }
     found(Reason::RenewalDue, format!("its certificate expires at {} and was due at {moment}", facts.not_after))
 }
 
-fn renewal_requested(view: &View<'_>) -> Option<Violation> {
+fn renewal_requested(view: &CheckInput<'_>) -> Option<Violation> {
     let asked = view.present.renewal_asked.as_ref()?;
     let short: String = asked.chars().take(60).collect();
     found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW))

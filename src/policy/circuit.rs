@@ -29,7 +29,7 @@ const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
 const TRIAL_MAX: Duration = Duration::from_secs(60);
 
 /// Whether a trial that was given at `since` is still held; not one of a clock that was ahead.
-fn is_held(since: Time, now: Time) -> bool {
+fn is_credible_hold(since: Time, now: Time) -> bool {
     since <= now && now < since + TRIAL_MAX
 }
 
@@ -47,11 +47,11 @@ struct Circuit {
     /// Since when an attempt holds the right to the first try after a failure.
     trial: Option<Time>,
     /// Attempts that talk to the server now, by the CA whose place they take.
-    inside: HashMap<SharedStr, Inside>,
+    inside: HashMap<SharedStr, OpenCalls>,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct OpenCalls {
     attempts: usize,
     /// Those of them that were at its server before.
     further: usize,
@@ -103,7 +103,7 @@ pub enum CallResult {
 
 /// How an attempt goes in.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Entry {
+pub struct Admission {
     /// At most so many attempts of one CA are at one server.
     pub most: usize,
     /// The same attempt is at the server already and is counted once, for it would wait for itself.
@@ -117,13 +117,15 @@ impl CircuitSet {
     ///
     /// # Errors
     /// Why not.
-    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr, entry: Entry, now: Time) -> Result<(), Unavailable> {
+    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
         match self.lanes.get(lane) {
             Some(Circuit { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
                 return Err(Unavailable::Closed(*until));
             }
             // After a failure one goes first.
-            Some(Circuit { failures: 1.., trial: Some(since), .. }) if !entry.has_trial && is_held(*since, now) => {
+            Some(Circuit { failures: 1.., trial: Some(since), .. })
+                if !entry.has_trial && is_credible_hold(*since, now) =>
+            {
                 return Err(Unavailable::Trial);
             }
             Some(_) | None => {}
@@ -140,7 +142,7 @@ impl CircuitSet {
     /// # Errors
     /// Why the attempt may not go in.
     pub fn reserve(&mut self, lane: &DnsTarget, now: Time) -> Result<bool, Unavailable> {
-        self.admits(lane, &SharedStr::new(""), Entry { most: usize::MAX, ..Entry::default() }, now)?;
+        self.admits(lane, &SharedStr::new(""), Admission { most: usize::MAX, ..Admission::default() }, now)?;
         let Some(gate) = self.lanes.get_mut(lane).filter(|gate| gate.failures > 0) else { return Ok(false) };
         gate.trial = Some(now);
         Ok(true)
@@ -157,7 +159,7 @@ impl CircuitSet {
     ///
     /// # Errors
     /// Why not.
-    pub fn enter(&mut self, lane: &DnsTarget, ca: &SharedStr, entry: Entry, now: Time) -> Result<(), Unavailable> {
+    pub fn enter(&mut self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
         self.admits(lane, ca, entry, now)?;
         let inside = self.lanes.entry(lane.clone()).or_default().inside.entry(ca.clone()).or_default();
         inside.attempts += 1;
@@ -188,7 +190,9 @@ impl CircuitSet {
         }
         let is_remembered = |gate: &Circuit| gate.closed_until.is_some_and(|until| until + FAILURES_KEPT > now);
         self.lanes.retain(|_, gate| {
-            !gate.inside.is_empty() || gate.trial.is_some_and(|since| is_held(since, now)) || is_remembered(gate)
+            !gate.inside.is_empty()
+                || gate.trial.is_some_and(|since| is_credible_hold(since, now))
+                || is_remembered(gate)
         });
     }
 }
@@ -207,7 +211,7 @@ mod tests {
         SharedStr::new("https://ca.test/dir")
     }
 
-    const OF_THREE: Entry = Entry { most: 3, further: false, has_trial: false };
+    const OF_THREE: Admission = Admission { most: 3, further: false, has_trial: false };
 
     #[test]
     fn never_all_places_of_a_ca_are_taken_by_one_server() {
@@ -219,7 +223,7 @@ mod tests {
         assert_eq!(gates.enter(&lane(2, "a.test"), &ca(), OF_THREE, NOW), Ok(()));
         let other = SharedStr::new("https://other.test/dir");
         assert_eq!(gates.enter(&lane(1, "c.test"), &other, OF_THREE, NOW), Ok(()), "another CA has places of its own");
-        let further = Entry { further: true, ..OF_THREE };
+        let further = Admission { further: true, ..OF_THREE };
         assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), further, NOW), Ok(()), "it is there already");
         gates.leave(&lane(1, "b.test"), &ca(), false, CallResult::Unknown, NOW);
         assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Ok(()));
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn after_a_failure_it_is_closed_ever_longer_and_one_goes_first() {
         let (mut gates, bad, mut now) = (CircuitSet::default(), lane(1, "a.test"), NOW);
-        let trial = Entry { has_trial: true, ..OF_THREE };
+        let trial = Admission { has_trial: true, ..OF_THREE };
         for minutes in [1, 2, 4, 8, 16, 30, 30, 30] {
             assert_eq!(gates.reserve(&bad, now), Ok(minutes > 1), "a trial is held after a failure only");
             assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));

@@ -25,14 +25,14 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time::{Time, human};
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::{Entry, order_names};
-use crate::record::Body;
+use crate::record::RecordData;
 use backoff::capped;
-use ca_limits::Closed;
+use ca_limits::RateLimitBlock;
 use checks::check;
 pub use checks::{Reason, Violation, is_abandoned};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
-use secret_state::{Owner, Pair, SecretState};
+use secret_state::{Owner, PairState, SecretState};
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl fmt::Display for WaitReason {
 
 /// Where the pair for a restore comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum RestoreFrom {
     /// The record's copy.
     Copy,
     /// Another Secret of the same entry, by its place in the list.
@@ -90,7 +90,7 @@ pub enum Decision {
         /// What is wrong.
         finding: Violation,
         /// Where the pair is.
-        source: Source,
+        source: RestoreFrom,
         /// Which Secrets to write.
         targets: Vec<usize>,
     },
@@ -121,13 +121,13 @@ pub struct Evaluation {
 
 /// Everything a decision looks at.
 #[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
+pub struct EvaluationInput<'a> {
     /// What is wanted.
     pub entry: &'a Entry,
     /// What each Secret of the entry holds, in its order.
-    pub held: &'a [SecretState],
+    pub secrets: &'a [SecretState],
     /// What is remembered.
-    pub record: &'a Body,
+    pub record: &'a RecordData,
     /// The facts of the record's copy, when it has one.
     pub copy: Option<&'a CertificateFacts>,
     /// Where certificates come from.
@@ -139,12 +139,12 @@ pub struct Input<'a> {
     /// The times of counted orders, over all entries.
     pub orders: &'a Orders,
     /// Until when the CA takes no order of these names from the account, and its words.
-    pub closed: Option<&'a Closed>,
+    pub closed: Option<&'a RateLimitBlock>,
     /// The time.
     pub now: Time,
 }
 
-impl Input<'_> {
+impl EvaluationInput<'_> {
     fn orders_of(&self, names: &[Domain]) -> &[Time] {
         self.orders.get(self.directory.url()).and_then(|of| of.get(names)).map_or(&[], Vec::as_slice)
     }
@@ -154,8 +154,8 @@ impl Input<'_> {
 pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// Decides about one entry.
-pub fn decide(input: &Input<'_>) -> Evaluation {
-    let found: Vec<Option<Violation>> = input.held.iter().map(|held| check(input, held)).collect();
+pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
+    let found: Vec<Option<Violation>> = input.secrets.iter().map(|held| check(input, held)).collect();
     let (mut refused, mut usable) = (Vec::new(), Vec::new());
     for (place, finding) in found.iter().enumerate() {
         match finding {
@@ -172,7 +172,7 @@ pub fn decide(input: &Input<'_>) -> Evaluation {
 }
 
 /// Decides over the Secrets that are ours to write; there is at least one.
-fn judge(input: &Input<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
+fn judge(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
     // Asked for at one of its Secrets, a renewal is for the certificate.
     if let Some(asked) = usable
         .iter()
@@ -182,32 +182,32 @@ fn judge(input: &Input<'_>, found: &[Option<Violation>], usable: &[usize], first
         return issue(input, asked.clone(), usable, first);
     }
     let sound = |place: &&usize| found[**place].is_none();
-    let best = usable.iter().filter(sound).max_by_key(|p| worth(input, **p)).copied();
+    let best = usable.iter().filter(sound).max_by_key(|p| preference(input, **p)).copied();
     if let Some(best) = best {
         // Several Secrets, one certificate: those that hold another one get the best.
-        let print = |place: usize| facts_of(&input.held[place]).map(|f| &f.fingerprint);
+        let print = |place: usize| facts_of(&input.secrets[place]).map(|f| &f.fingerprint);
         let targets: Vec<usize> = usable.iter().copied().filter(|p| print(*p) != print(best)).collect();
         let Some(target) = targets.first() else {
             return Decision::Keep { until: due(input, best) };
         };
         let finding = found[*target].clone().unwrap_or_else(|| {
             let detail = format!("it holds another certificate than {}", input.entry.secrets[best]);
-            Violation { reason: Reason::KeyMismatch, detail }.written_by(&input.held[*target])
+            Violation { reason: Reason::KeyMismatch, detail }.written_by(&input.secrets[*target])
         });
-        return restore(input, finding, Source::Sibling(best), targets);
+        return restore(input, finding, RestoreFrom::Sibling(best), targets);
     }
     let finding = found[first].clone().expect("no usable Secret is sound");
     let all_restorable = usable.iter().all(|p| found[*p].as_ref().is_some_and(|f| f.reason.is_restorable()));
     if all_restorable && input.copy.is_some_and(|copy| serves(copy, input)) {
-        return restore(input, finding, Source::Copy, usable.to_vec());
+        return restore(input, finding, RestoreFrom::Copy, usable.to_vec());
     }
     issue(input, finding, usable, first)
 }
 
 /// Which of several sound Secrets the others follow: the one with what we stored last, then one with a certificate of the wanted directory,
 /// then the one that lasts longest. Else whoever writes one of them could put into all of them what lasts for ever.
-fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
-    let SecretState::Present(present) = &input.held[place] else { return (false, false, None) };
+fn preference(input: &EvaluationInput<'_>, place: usize) -> (bool, bool, Option<Time>) {
+    let SecretState::Present(present) = &input.secrets[place] else { return (false, false, None) };
     let facts = present.pair.facts();
     let stored = input.record.stored.as_ref().map(|s| &s.serial);
     let is_stored = stored.is_some() && stored == facts.map(|f| &f.serial);
@@ -215,7 +215,7 @@ fn worth(input: &Input<'_>, place: usize) -> (bool, bool, Option<Time>) {
     (is_stored, is_ours, facts.map(|f| f.not_after))
 }
 
-fn restore(input: &Input<'_>, finding: Violation, source: Source, targets: Vec<usize>) -> Decision {
+fn restore(input: &EvaluationInput<'_>, finding: Violation, source: RestoreFrom, targets: Vec<usize>) -> Decision {
     let hour = Duration::from_secs(3600);
     let recent: Vec<Time> =
         input.record.restores.iter().copied().filter(|t| *t + hour > input.now && happened(*t, input.now)).collect();
@@ -230,7 +230,7 @@ fn restore(input: &Input<'_>, finding: Violation, source: Source, targets: Vec<u
 /// Restores within an hour before they become slower: somebody else writes the Secret.
 pub const RESTORES_AN_HOUR: usize = 3;
 
-fn issue(input: &Input<'_>, finding: Violation, usable: &[usize], first: usize) -> Decision {
+fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], first: usize) -> Decision {
     if let Some(detail) = downgrade(input, usable) {
         return Decision::Refuse {
             finding: Violation { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
@@ -238,7 +238,7 @@ fn issue(input: &Input<'_>, finding: Violation, usable: &[usize], first: usize) 
     }
     let names = input.entry.order_names();
     let counted = !is_regular_renewal(input, &finding, first);
-    let forced = usable.iter().any(|place| is_forced(&input.held[*place]));
+    let forced = usable.iter().any(|place| is_forced(&input.secrets[*place]));
     let limit = input.record.history(&names, input.directory.url()).filter(|history| history.limited);
     let backing = if limit.is_some() { WaitReason::RateLimited } else { WaitReason::BackingOff };
     let wait = backing_off(input, &names).map(|until| (backing, until));
@@ -264,20 +264,20 @@ fn issue(input: &Input<'_>, finding: Violation, usable: &[usize], first: usize) 
 }
 
 /// Whether an order of these names is there to be continued: the CA's limits are for new ones.
-fn is_under_way(input: &Input<'_>, names: &[Domain]) -> bool {
+fn is_under_way(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
     let (directory, key_type) = (input.directory.url(), input.entry.key_type);
     let flight = input.record.in_flight.as_ref().filter(|flight| flight.order.is_some());
     flight.is_some_and(|flight| flight.is_for(names, directory, key_type, input.profile))
 }
 
 /// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.
-fn backing_off(input: &Input<'_>, names: &[Domain]) -> Option<Time> {
+fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
     history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
 }
 
 /// The order in flight was counted already, so it may be a certificate by now that is only to be fetched.
-fn was_counted(input: &Input<'_>, names: &[Domain]) -> bool {
+fn was_counted(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
     let flight = input.record.in_flight.as_ref().filter(|f| f.counted && f.order.is_some());
     flight.is_some_and(|f| f.is_for(names, input.directory.url(), input.entry.key_type, input.profile))
 }
@@ -292,9 +292,9 @@ pub const FORCE: &str = " force";
 
 /// The wanted names that the held certificate has, when it is due and all the wanted names together fail: renewed alone they keep what
 /// works working, and once per renewal, for then it is not due.
-fn partial(input: &Input<'_>, finding: &Violation, first: usize) -> Option<Vec<Domain>> {
-    let facts = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::NameMissing)?;
-    if input.now < moment_of(input, facts).at || input.closed.is_some() {
+fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Option<Vec<Domain>> {
+    let facts = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::NameMissing)?;
+    if input.now < renewal_time_of(input, facts).at || input.closed.is_some() {
         return None;
     }
     let names: Vec<Domain> = input.entry.domains.iter().filter(|d| facts.covers(d)).cloned().collect();
@@ -304,8 +304,8 @@ fn partial(input: &Input<'_>, finding: &Violation, first: usize) -> Option<Vec<D
 }
 
 /// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.
-fn is_regular_renewal(input: &Input<'_>, finding: &Violation, first: usize) -> bool {
-    let Some(facts) = facts_of(&input.held[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
+fn is_regular_renewal(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> bool {
+    let Some(facts) = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
         return false;
     };
     let ours = input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
@@ -313,12 +313,12 @@ fn is_regular_renewal(input: &Input<'_>, finding: &Violation, first: usize) -> b
 }
 
 /// A certificate that browsers trust is never replaced by one of a staging directory, unless somebody asks for this Secret.
-fn downgrade(input: &Input<'_>, usable: &[usize]) -> Option<String> {
+fn downgrade(input: &EvaluationInput<'_>, usable: &[usize]) -> Option<String> {
     if !input.directory.is_staging() {
         return None;
     }
     usable.iter().find_map(|place| {
-        let SecretState::Present(present) = &input.held[*place] else { return None };
+        let SecretState::Present(present) = &input.secrets[*place] else { return None };
         let facts = present.pair.facts().filter(|f| input.now < f.not_after)?;
         let held_staging = match &present.directory {
             Some(directory) => is_staging(directory),
@@ -340,32 +340,32 @@ fn facts_of(held: &SecretState) -> Option<&CertificateFacts> {
     held.facts().map(|facts| &**facts)
 }
 
-fn serves(facts: &CertificateFacts, input: &Input<'_>) -> bool {
+fn serves(facts: &CertificateFacts, input: &EvaluationInput<'_>) -> bool {
     input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
 }
 
-fn due(input: &Input<'_>, place: usize) -> Time {
-    let facts = facts_of(&input.held[place]).expect("a sound Secret has facts");
-    moment_of(input, facts).at
+fn due(input: &EvaluationInput<'_>, place: usize) -> Time {
+    let facts = facts_of(&input.secrets[place]).expect("a sound Secret has facts");
+    renewal_time_of(input, facts).at
 }
 
-fn moment_of(input: &Input<'_>, facts: &CertificateFacts) -> renewal::Renewal {
+fn renewal_time_of(input: &EvaluationInput<'_>, facts: &CertificateFacts) -> renewal::Renewal {
     let window = input.record.window.as_ref().filter(|w| w.serial == facts.serial);
-    renewal::moment(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
+    renewal::renewal_time(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
 }
 
-fn warnings(input: &Input<'_>, usable: &[usize]) -> Vec<String> {
+fn warnings(input: &EvaluationInput<'_>, usable: &[usize]) -> Vec<String> {
     let mut warnings = Vec::new();
     for place in usable {
-        let SecretState::Present(present) = &input.held[*place] else {
+        let SecretState::Present(present) = &input.secrets[*place] else {
             continue;
         };
         let secret = &input.entry.secrets[*place];
-        if let Pair::Unchecked(_) = present.pair {
+        if let PairState::Unchecked(_) = present.pair {
             warnings.push(format!("the key in {secret} is of a kind that can not be read here; whether it belongs to the certificate is not checked"));
         }
         if let Some(facts) = present.pair.facts()
-            && moment_of(input, facts).renew_before_refused
+            && renewal_time_of(input, facts).renew_before_refused
         {
             warnings.push(format!(
                 "renewBefore is two thirds or more of the {} that the certificate in {secret} lives, which would renew it for ever; it is renewed at the usual time",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
 
-use super::renewal_window::Window;
+use super::renewal_window::RenewalWindow;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 
@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_secs(10 * 86_400);
 
 /// What makes a renewal moment that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum RenewalCause {
     /// The window that the CA suggests.
     Window,
     /// The lifetime.
@@ -32,7 +32,7 @@ pub struct Renewal {
     /// The moment.
     pub at: Time,
     /// Why then.
-    pub cause: Cause,
+    pub cause: RenewalCause,
     /// `renewBefore` was two thirds of the lifetime or more and was not used: it would renew for ever.
     pub renew_before_refused: bool,
 }
@@ -41,11 +41,11 @@ pub struct Renewal {
 /// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
 /// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
 /// the earlier of the two. Never later than a tenth of the lifetime before the end, and spread there as well.
-pub fn moment(
+pub fn renewal_time(
     facts: &CertificateFacts,
     name: &str,
     renew_before: Option<Duration>,
-    window: Option<&Window>,
+    window: Option<&RenewalWindow>,
 ) -> Renewal {
     let lifetime = facts.lifetime();
     let refused = renew_before.is_some_and(|before| before >= lifetime / 3 * 2);
@@ -55,28 +55,28 @@ pub fn moment(
         None if lifetime >= SHORT => lifetime / 3,
         None => lifetime / 2,
     };
-    let spread = scaled((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
+    let spread = jitter((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
     let fallback = facts.not_after - before - spread;
     let set = renew_before.is_some() && !refused;
     let early = lifetime >= LONG || set;
-    let usual = if set { Cause::RenewBefore } else { Cause::Lifetime };
+    let usual = if set { RenewalCause::RenewBefore } else { RenewalCause::Lifetime };
     let latest = facts.not_after - lifetime / 10;
     let (at, cause) = match window.filter(|w| !w.is_stale(facts.not_before)) {
         None => (fallback, usual),
-        Some(Window { start, end, .. }) => {
+        Some(RenewalWindow { start, end, .. }) => {
             let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
             // Of a window that goes on behind the latest moment, what is left before it.
             let until = if *start < latest { latest.min(*end) } else { *end };
-            let suggested = *start + scaled(until.since(*start), &format!("{id} {start} {end}"));
-            if early && fallback < suggested { (fallback, usual) } else { (suggested, Cause::Window) }
+            let suggested = *start + jitter(until.since(*start), &format!("{id} {start} {end}"));
+            if early && fallback < suggested { (fallback, usual) } else { (suggested, RenewalCause::Window) }
         }
     };
-    let (at, cause) = if latest < at { (latest - spread, Cause::Lifetime) } else { (at, cause) };
+    let (at, cause) = if latest < at { (latest - spread, RenewalCause::Lifetime) } else { (at, cause) };
     Renewal { at, cause, renew_before_refused: refused }
 }
 
 /// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
-pub fn scaled(most: Duration, seed: &str) -> Duration {
+pub fn jitter(most: Duration, seed: &str) -> Duration {
     let hash = digest(&SHA256, seed.as_bytes());
     let head = u64::from_be_bytes(hash.as_ref()[..8].try_into().expect("SHA-256 has 32 octets"));
     let millis = (most.as_millis() * u128::from(head)) >> 64;
@@ -120,11 +120,11 @@ mod tests {
         ] {
             for serial in 0..50 {
                 let f = facts(lifetime, &serial.to_string());
-                let renewal = moment(&f, "team/web", before, None);
+                let renewal = renewal_time(&f, "team/web", before, None);
                 let left = f.not_after.since(renewal.at);
                 assert!((least..=most).contains(&left), "{lifetime:?} {before:?}: {left:?}");
                 assert!(!renewal.renew_before_refused);
-                assert_eq!(renewal, moment(&f, "team/web", before, None), "drawn once");
+                assert_eq!(renewal, renewal_time(&f, "team/web", before, None), "drawn once");
             }
         }
     }
@@ -133,23 +133,24 @@ mod tests {
     fn a_renew_before_that_would_renew_for_ever_is_not_used() {
         let f = facts(45 * DAY, "1");
         for before in [30 * DAY, 45 * DAY, 400 * DAY] {
-            let renewal = moment(&f, "x", Some(before), None);
+            let renewal = renewal_time(&f, "x", Some(before), None);
             assert!(renewal.renew_before_refused && renewal.at > f.not_before + 29 * DAY, "{before:?}");
         }
-        assert!(!moment(&f, "x", Some(29 * DAY), None).renew_before_refused);
+        assert!(!renewal_time(&f, "x", Some(29 * DAY), None).renew_before_refused);
     }
 
     #[test]
     fn what_was_issued_together_is_not_renewed_together() {
-        let moments: std::collections::BTreeSet<i64> =
-            (0..100).map(|i| moment(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None, None).at.unix() / 3600).collect();
+        let moments: std::collections::BTreeSet<i64> = (0..100)
+            .map(|i| renewal_time(&facts(90 * DAY, "1"), &format!("ns/s{i}"), None, None).at.unix() / 3600)
+            .collect();
         assert!(moments.len() > 20, "spread over {} hours", moments.len());
     }
 
     #[test]
     fn a_window_of_the_ca_is_obeyed_within_bounds() {
         let hours = |n: u64| Duration::from_secs(n * 3600);
-        use Cause::{Lifetime, RenewBefore, Window as Suggested};
+        use RenewalCause::{Lifetime, RenewBefore, Window as Suggested};
         // Lifetime, renewBefore, the window in hours after notBefore, and what is expected in hours after notBefore.
         for (lifetime, before, (start, end), (least, most), cause) in [
             // A long one is never kept below 30 days, and renewed earlier where the CA wants it.
@@ -169,7 +170,7 @@ mod tests {
         ] {
             for serial in 0..20 {
                 let f = facts(lifetime, &serial.to_string());
-                let window = |start, end| Window {
+                let window = |start, end| RenewalWindow {
                     serial: f.serial.clone(),
                     start: f.not_before + hours(start),
                     end: f.not_before + hours(end),
@@ -177,12 +178,12 @@ mod tests {
                     moved_to_past: false,
                     explanation: None,
                 };
-                let renewal = moment(&f, "x", before, Some(&window(start, end)));
+                let renewal = renewal_time(&f, "x", before, Some(&window(start, end)));
                 assert_eq!(renewal.cause, cause, "{lifetime:?} {before:?} {start}");
                 let at = renewal.at;
                 let after = at.since(f.not_before);
                 assert!((hours(least)..=hours(most)).contains(&after), "{lifetime:?} {before:?} {start}: {after:?}");
-                assert_eq!(at, moment(&f, "x", before, Some(&window(start, end))).at, "drawn once");
+                assert_eq!(at, renewal_time(&f, "x", before, Some(&window(start, end))).at, "drawn once");
             }
         }
         // Not on one second, whether something of the window is left or not.
@@ -190,7 +191,7 @@ mod tests {
             let at = |serial: u32| {
                 let f = facts(hours(160), &serial.to_string());
                 let (start, end) = (f.not_before + hours(start), f.not_before + hours(end));
-                let window = Window {
+                let window = RenewalWindow {
                     serial: f.serial.clone(),
                     start,
                     end,
@@ -198,13 +199,13 @@ mod tests {
                     moved_to_past: false,
                     explanation: None,
                 };
-                moment(&f, "x", None, Some(&window)).at.unix()
+                renewal_time(&f, "x", None, Some(&window)).at.unix()
             };
             let moments: std::collections::BTreeSet<i64> = (0..50).map(at).collect();
             assert!(moments.len() > 40, "{start} {end}: {moments:?}");
         }
         let f = facts(45 * DAY, "1");
-        let stale = Window {
+        let stale = RenewalWindow {
             serial: "".into(),
             start: f.not_before - DAY,
             end: f.not_before,
@@ -212,8 +213,12 @@ mod tests {
             moved_to_past: false,
             explanation: None,
         };
-        assert_eq!(moment(&f, "x", None, Some(&stale)), moment(&f, "x", None, None), "a stale one is ignored");
-        let moved = Window { first_start: f.not_before + 30 * DAY, ..stale };
-        assert!(moment(&f, "x", None, Some(&moved)).at < f.not_before, "one that moved there is due");
+        assert_eq!(
+            renewal_time(&f, "x", None, Some(&stale)),
+            renewal_time(&f, "x", None, None),
+            "a stale one is ignored"
+        );
+        let moved = RenewalWindow { first_start: f.not_before + 30 * DAY, ..stale };
+        assert!(renewal_time(&f, "x", None, Some(&moved)).at < f.not_before, "one that moved there is due");
     }
 }

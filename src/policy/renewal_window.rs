@@ -10,7 +10,7 @@ use crate::base::time::Time;
 /// The window in which the CA suggests to renew a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Window {
+pub struct RenewalWindow {
     /// The serial number of the certificate in hexadecimal.
     pub serial: SharedStr,
     /// When it begins.
@@ -27,7 +27,7 @@ pub struct Window {
     pub explanation: Option<String>,
 }
 
-impl Window {
+impl RenewalWindow {
     /// Whether it says nothing: from the first answer on it began no later than the certificate. Taken at its word it would renew every
     /// certificate at once, for ever.
     pub fn is_stale(&self, not_before: Time) -> bool {
@@ -37,20 +37,20 @@ impl Window {
 
 /// The window after an answer: `None` when the answer has none that can be used.
 pub fn answered(
-    before: Option<&Window>,
+    before: Option<&RenewalWindow>,
     serial: &str,
     (start, end): (Time, Time),
     explanation: Option<String>,
     now: Time,
-) -> Option<Window> {
+) -> Option<RenewalWindow> {
     // RFC 9773 section 4.2.
     if end <= start {
         return None;
     }
     let serial = SharedStr::new(serial);
     Some(match before.filter(|before| before.serial == serial) {
-        None => Window { serial, start, end, first_start: start, moved_to_past: false, explanation },
-        Some(before) => Window {
+        None => RenewalWindow { serial, start, end, first_start: start, moved_to_past: false, explanation },
+        Some(before) => RenewalWindow {
             moved_to_past: end <= now && (before.moved_to_past || before.end > now),
             first_start: before.first_start,
             serial,
@@ -90,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_window_that_moves_into_the_past_after_its_first_answer_is_a_revocation() {
-        let ask = |before: Option<&Window>, from, to| answered(before, "01", (hours(from), hours(to)), None, NOW);
+        let ask =
+            |before: Option<&RenewalWindow>, from, to| answered(before, "01", (hours(from), hours(to)), None, NOW);
         let first = ask(None, 100, 120).unwrap();
         assert!(!first.moved_to_past);
         assert_eq!(ask(None, 10, 10), None, "it ends before it starts");
@@ -103,13 +104,13 @@ mod tests {
         let past = ask(None, -20, -10).unwrap();
         assert!(!past.moved_to_past, "the first answer is no move");
         assert!(!ask(Some(&past), -20, -9).unwrap().moved_to_past, "from past to past is none either");
-        let other = Window { serial: "02".into(), ..first };
+        let other = RenewalWindow { serial: "02".into(), ..first };
         assert!(!ask(Some(&other), -2, -1).unwrap().moved_to_past, "of another certificate");
     }
 
     #[test]
     fn a_window_that_always_began_before_the_certificate_is_stale() {
-        let window = |first_start, start| Window {
+        let window = |first_start, start| RenewalWindow {
             serial: "".into(),
             start: hours(start),
             end: hours(start + 10),

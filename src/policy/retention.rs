@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::base::limits::FORGET_AFTER_MAX;
 use crate::base::time::Time;
-use crate::record::{Body, Orphaned};
+use crate::record::{Orphaned, RecordData};
 
 /// What is to be done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum RecordOwner {
 }
 
 /// What is to be done to a record, if anything.
-pub fn fate(body: &Body, claimed: RecordOwner, forget_after: Duration, now: Time) -> Option<RetentionStep> {
+pub fn fate(body: &RecordData, claimed: RecordOwner, forget_after: Duration, now: Time) -> Option<RetentionStep> {
     let published = !body.leftovers.is_empty() || body.in_flight.as_ref().is_some_and(|f| !f.published.is_empty());
     match (claimed, body.orphaned) {
         (RecordOwner::Wanted, Some(_)) => Some(RetentionStep::Reclaim),
@@ -65,7 +65,7 @@ mod tests {
     fn fate_of(orphaned: Option<(i64, i64)>, claimed: RecordOwner, forget_after: Duration) -> Option<RetentionStep> {
         let at = |offset: i64| Time::from_unix(NOW.unix() + offset);
         let orphaned = orphaned.map(|(since, until)| Orphaned { since: at(since), until: at(until) });
-        let mut body = Body::default();
+        let mut body = RecordData::default();
         body.orphaned = orphaned;
         fate(&body, claimed, forget_after, NOW)
     }

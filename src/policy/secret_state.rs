@@ -26,7 +26,7 @@ pub struct Present {
     /// Who owns it, as far as the marks on it say.
     pub owner: Owner,
     /// Certificate and key.
-    pub pair: Pair,
+    pub pair: PairState,
     /// The ACME directory we got it from.
     pub directory: Option<SharedStr>,
     /// The key type that was asked for.
@@ -54,7 +54,7 @@ pub enum Owner {
 
 /// Certificate and key of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pair {
+pub enum PairState {
     /// One of the two is missing or does not parse; what is wrong.
     Broken(String),
     /// They do not belong together.
@@ -65,12 +65,12 @@ pub enum Pair {
     Unchecked(Arc<CertificateFacts>),
 }
 
-impl Pair {
+impl PairState {
     /// The facts of a certificate that is taken for sound.
     pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
-            Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
-            Pair::Broken(_) | Pair::Mismatch => None,
+            PairState::Sound(facts) | PairState::Unchecked(facts) => Some(facts),
+            PairState::Broken(_) | PairState::Mismatch => None,
         }
     }
 }
@@ -121,8 +121,8 @@ impl SecretState {
     pub fn facts_mut(&mut self) -> Option<&mut Arc<CertificateFacts>> {
         match self {
             SecretState::Present(present) => match &mut present.pair {
-                Pair::Sound(facts) | Pair::Unchecked(facts) => Some(facts),
-                Pair::Broken(_) | Pair::Mismatch => None,
+                PairState::Sound(facts) | PairState::Unchecked(facts) => Some(facts),
+                PairState::Broken(_) | PairState::Mismatch => None,
             },
             SecretState::Missing => None,
         }
@@ -134,7 +134,7 @@ impl SecretState {
             return SecretState::Missing;
         };
         let annotation = |name: &str| secret.annotations.get(name).cloned();
-        let word = |name: &str| secret.annotations.get(name).map(|text| SharedStr::shared(text));
+        let word = |name: &str| secret.annotations.get(name).map(|text| SharedStr::intern(text));
         let (asked, served) = (annotation(annotation::RENEW), annotation(annotation::RENEWED));
         let pair = pair(secret);
         let revocation_asked = annotation(annotation::REVOKE).and_then(|value| {
@@ -142,7 +142,7 @@ impl SecretState {
             (pair.facts()?.serial == serial).then(|| reason.to_owned())
         });
         SecretState::Present(Box::new(Present {
-            kind: SharedStr::shared(&secret.kind),
+            kind: SharedStr::intern(&secret.type_),
             owner: owner(secret, instance),
             pair,
             revocation_asked,
@@ -183,20 +183,20 @@ fn owner(secret: &SecretObject, instance: &str) -> Owner {
     }
 }
 
-fn pair(secret: &SecretObject) -> Pair {
+fn pair(secret: &SecretObject) -> PairState {
     let (Some(chain), Some(key)) = (secret.value(TLS_CRT), secret.value(TLS_KEY)) else {
         let missing: Vec<&str> = [TLS_CRT, TLS_KEY].into_iter().filter(|k| secret.value(k).is_none()).collect();
-        return Pair::Broken(format!("{} is missing or empty", missing.join(" and ")));
+        return PairState::Broken(format!("{} is missing or empty", missing.join(" and ")));
     };
     let facts = match facts::read(chain.expose()) {
         Ok((_, facts)) => facts,
-        Err(e) => return Pair::Broken(format!("{TLS_CRT}: {e}")),
+        Err(e) => return PairState::Broken(format!("{TLS_CRT}: {e}")),
     };
     match public_of(key.expose()) {
-        Ok(public) if sha256(&public) == facts.public_key => Pair::Sound(Arc::new(facts)),
-        Ok(_) => Pair::Mismatch,
-        Err(KeyError::Unparsable) if is_encrypted(key.expose()) => Pair::Broken(format!("{TLS_KEY} {ENCRYPTED}")),
-        Err(KeyError::Unparsable) => Pair::Broken(format!("{TLS_KEY} is no private key in PEM")),
-        Err(KeyError::UnknownKind) => Pair::Unchecked(Arc::new(facts)),
+        Ok(public) if sha256(&public) == facts.public_key => PairState::Sound(Arc::new(facts)),
+        Ok(_) => PairState::Mismatch,
+        Err(KeyError::Unparsable) if is_encrypted(key.expose()) => PairState::Broken(format!("{TLS_KEY} {ENCRYPTED}")),
+        Err(KeyError::Unparsable) => PairState::Broken(format!("{TLS_KEY} is no private key in PEM")),
+        Err(KeyError::UnknownKind) => PairState::Unchecked(Arc::new(facts)),
     }
 }

@@ -29,7 +29,7 @@ use crate::config::namespaces::Namespaces;
 use crate::config::node::YamlNode;
 use crate::kube::object::SecretObject;
 use crate::policy::backoff::CAP_WINDOW;
-use crate::policy::renewal_window::Window;
+use crate::policy::renewal_window::RenewalWindow;
 
 /// The type of a record's Secret.
 pub const TYPE: &str = "notariat/record";
@@ -45,16 +45,16 @@ const DATA_NEXT_KEY: &str = "next.key";
 #[derive(Debug, Default)]
 pub struct Record {
     /// Everything that is not secret.
-    pub body: Body,
+    pub body: RecordData,
     /// The last stored pair, to restore from; kept unless the entry says `keepCopy: false`.
-    pub copy: Option<Copy>,
+    pub copy: Option<PairBackup>,
     /// The private key of the order in flight, PKCS#8 in PEM.
     pub next_key: Option<Secret<Vec<u8>>>,
 }
 
 /// A stored pair.
 #[derive(Clone, Debug)]
-pub struct Copy {
+pub struct PairBackup {
     /// The chain in PEM.
     pub chain: Vec<u8>,
     /// The key in PEM.
@@ -64,7 +64,7 @@ pub struct Copy {
 /// The JSON of a record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Body {
+pub struct RecordData {
     version: u32,
     /// The entry in its last accepted form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub struct Body {
     pub in_flight: Option<Box<PendingOrder>>,
     /// When the CA suggests to renew the certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window: Option<Window>,
+    pub window: Option<RenewalWindow>,
     /// When it may be asked for that again; kept where nothing else remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_question: Option<Time>,
@@ -113,7 +113,7 @@ pub struct Accepted {
 
 /// What an entry was accepted as: itself and what it stood on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct AcceptedSpec {
     /// The entry.
     pub entry: Entry,
     /// The zones of its ConfigMap.
@@ -152,12 +152,12 @@ impl Accepted {
     /// The form to remember.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::shared(source)) }
+        Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::intern(source)) }
     }
 
     /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
     /// namespace that is no longer allowed.
-    pub fn read(&self, namespaces: &Namespaces) -> Option<Form> {
+    pub fn read(&self, namespaces: &Namespaces) -> Option<AcceptedSpec> {
         let node = |value: &serde_json::Value| serde_json::from_value::<YamlNode>(value.clone()).ok();
         let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
         let zones =
@@ -167,7 +167,7 @@ impl Accepted {
             (Some(_), None) => return None,
             (None, _) => None,
         };
-        Some(Form { entry, zones, issuer })
+        Some(AcceptedSpec { entry, zones, issuer })
     }
 
     /// Changes when what is wanted changes.
@@ -262,8 +262,8 @@ impl Record {
         let Some(secret) = secret else {
             return Ok(Record::default());
         };
-        if secret.kind != TYPE {
-            return Err(UnusableRecord::Broken(format!("its type is {}, not {TYPE}", secret.kind)));
+        if secret.type_ != TYPE {
+            return Err(UnusableRecord::Broken(format!("its type is {}, not {TYPE}", secret.type_)));
         }
         let json = secret
             .value(DATA_RECORD)
@@ -279,7 +279,7 @@ impl Record {
         }
         let body = serde_json::from_slice(json.expose()).map_err(broken)?;
         let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
-            (Some(chain), Some(key)) => Some(Copy { chain: chain.expose().clone(), key: key.clone() }),
+            (Some(chain), Some(key)) => Some(PairBackup { chain: chain.expose().clone(), key: key.clone() }),
             _ => None,
         };
         Ok(Record { body, copy, next_key: secret.value(DATA_NEXT_KEY).cloned() })
@@ -311,7 +311,7 @@ impl Record {
     }
 }
 
-impl Body {
+impl RecordData {
     /// The history of a name set at a directory.
     pub fn history(&self, names: &[Domain], directory: &str) -> Option<&History> {
         self.histories.iter().find(|h| h.names == names && h.directory == directory)
@@ -323,7 +323,7 @@ impl Body {
         let at = at.unwrap_or_else(|| {
             self.histories.push(History {
                 names: names.to_vec(),
-                directory: SharedStr::shared(directory),
+                directory: SharedStr::intern(directory),
                 failures: 0,
                 stage: None,
                 severity: None,
@@ -341,8 +341,8 @@ impl Body {
 
     /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
     /// have no room for more. What was tried goes where no decision from `now` on looks at it: it succeeded, and counts no more.
-    pub fn slim(&mut self, facts: Option<&CertificateFacts>, now: Time) {
-        let alike = |word: &mut SharedStr| *word = SharedStr::shared(word);
+    pub fn compact(&mut self, facts: Option<&CertificateFacts>, now: Time) {
+        let alike = |word: &mut SharedStr| *word = SharedStr::intern(word);
         if let Some(stored) = &mut self.stored {
             alike(&mut stored.directory);
             alike(&mut stored.key_type);

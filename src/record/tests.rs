@@ -30,10 +30,10 @@ fn published() -> Presented {
 fn full() -> Record {
     let (entry, zones) = entry();
     let names = vec![Domain::parse("a.test").unwrap()];
-    let mut body = Body {
+    let mut body = RecordData {
         accepted: Some(Box::new(Accepted::new(&entry, &zones, None, "ConfigMap a/b"))),
         restores: vec![NOW],
-        ..Body::default()
+        ..RecordData::default()
     };
     body.stored = Some(Issued {
         serial: "00ab".into(),
@@ -61,7 +61,11 @@ fn full() -> Record {
     }));
     body.leftovers = vec![LeftBehind { since: NOW, published: published() }];
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
-    Record { body, copy: Some(Copy { chain: b"chain".to_vec(), key: secret("S1") }), next_key: Some(secret("S2")) }
+    Record {
+        body,
+        copy: Some(PairBackup { chain: b"chain".to_vec(), key: secret("S1") }),
+        next_key: Some(secret("S2")),
+    }
 }
 
 fn stored(record: &mut Record) -> SecretObject {
@@ -81,7 +85,7 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
     let (entry, zones) = entry();
     assert_eq!(
         again.body.accepted.unwrap().read(&Namespaces::new("elsewhere", &["team".to_owned()])),
-        Some(Form { entry, zones, issuer: None })
+        Some(AcceptedSpec { entry, zones, issuer: None })
     );
     let json = String::from_utf8(secret.data[DATA_RECORD].expose().clone()).unwrap();
     assert!(json.starts_with("{\"version\":1,") && !json.contains("S1") && !json.contains("S2"), "{json}");
@@ -101,7 +105,7 @@ fn a_known_secret_is_no_part_of_a_record() {
 
 #[test]
 fn what_does_not_read_is_an_error_and_never_an_empty_record() {
-    assert_eq!(Record::read(None).unwrap().body, Body::default());
+    assert_eq!(Record::read(None).unwrap().body, RecordData::default());
     let with = |kind: &str, json: &str| {
         let mut secret = SecretObject::new(ObjectRef::parse("team/r", "").unwrap(), kind);
         secret.data.insert(DATA_RECORD.to_owned(), Secret::new(json.as_bytes().to_vec()));
@@ -186,7 +190,7 @@ fn slim_records_hold_in_common_what_is_the_same() {
     };
     let slim = |facts: &CertificateFacts| {
         let mut body = full().body;
-        body.slim(Some(facts), NOW);
+        body.compact(Some(facts), NOW);
         assert_eq!(body, full().body, "it says the same");
         body.stored.unwrap()
     };
@@ -205,8 +209,8 @@ fn slim_records_forget_what_succeeded_and_counts_no_more() {
         ..full().body.histories[0].clone()
     };
     let kept = |history: History| {
-        let mut body = Body { histories: vec![history], ..Body::default() };
-        body.slim(None, NOW);
+        let mut body = RecordData { histories: vec![history], ..RecordData::default() };
+        body.compact(None, NOW);
         !body.histories.is_empty()
     };
     let week_ago = NOW - CAP_WINDOW;

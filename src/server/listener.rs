@@ -14,7 +14,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::request::{Answer, Body, Parsed, Request, Status, Writer, read};
+use super::request::{Parsed, PortRequest, PortResponse, ResponseBody, StatusCode, Writer, read};
 use crate::base::limits::{
     PORT_ACCEPTED_AT_ONCE, PORT_BUFFER_OCTETS, PORT_DRAINED_AT_ONCE, PORT_HEAD_OCTETS_MAX, PORT_LINGER, PORT_LOOK,
     PORT_WAITING_MAX, PORT_WITHIN,
@@ -48,7 +48,7 @@ impl FromStr for ListenAddress {
 pub struct Port(TcpListener);
 
 /// What answers: each path by itself, so that what takes long is only made for who asked for it.
-pub type Answering = dyn Fn(&Request) -> Answer + Send;
+pub type Answering = dyn Fn(&PortRequest) -> PortResponse + Send;
 
 impl Port {
     /// Takes the port.
@@ -91,7 +91,7 @@ impl Port {
 /// An answer that the second thread writes.
 struct Long {
     stream: TcpStream,
-    answer: Answer,
+    answer: PortResponse,
     head_only: bool,
     deadline: Deadline,
 }
@@ -122,7 +122,7 @@ impl Listener {
                 self.stop.wait(PORT_LINGER);
             }
             let visitors = std::mem::take(&mut self.visitors);
-            self.visitors = visitors.into_iter().filter_map(|visitor| self.look(visitor)).collect();
+            self.visitors = visitors.into_iter().filter_map(|visitor| self.poll(visitor)).collect();
             if !self.visitors.is_empty() {
                 self.stop.wait(PORT_LOOK);
             }
@@ -142,7 +142,7 @@ impl Listener {
             };
             stream.set_nonblocking(true)?;
             let new = Connection { stream, came: Vec::new(), answered: false, deadline: Deadline::after(PORT_WITHIN) };
-            let Some(stays) = self.look(new) else { continue };
+            let Some(stays) = self.poll(new) else { continue };
             if self.visitors.len() >= PORT_WAITING_MAX {
                 self.visitors.pop_front();
             }
@@ -152,15 +152,15 @@ impl Listener {
     }
 
     /// Reads what came from a connection, and answers when that is a request. Returns it when it is to be looked at again.
-    fn look(&self, mut visitor: Connection) -> Option<Connection> {
+    fn poll(&self, mut visitor: Connection) -> Option<Connection> {
         if visitor.deadline.left().is_none() {
             if !visitor.answered && !visitor.came.is_empty() {
-                give(&mut visitor.stream, &Answer::of(Status::RequestTimeout), false);
+                send(&mut visitor.stream, &PortResponse::of(StatusCode::RequestTimeout), false);
             }
             return None;
         }
         if visitor.answered {
-            return drained(visitor);
+            return drain(visitor);
         }
         let is_open = fill(&mut visitor);
         let (answer, head_only) = match read(&visitor.came) {
@@ -168,26 +168,26 @@ impl Listener {
             Parsed::Request(request) => {
                 // A fault costs this answer, and not the port.
                 let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(&request)));
-                (answer.unwrap_or_else(|_| Answer::of(Status::ServiceUnavailable)), request.head_only)
+                (answer.unwrap_or_else(|_| PortResponse::of(StatusCode::ServiceUnavailable)), request.head_only)
             }
-            Parsed::Wrong(status) => (Answer::of(status), false),
+            Parsed::Wrong(status) => (PortResponse::of(status), false),
         };
         match answer.body {
-            Body::Short(_) => give(&mut visitor.stream, &answer, head_only),
-            Body::Long(_) => {
+            ResponseBody::Short(_) => send(&mut visitor.stream, &answer, head_only),
+            ResponseBody::Long(_) => {
                 let deadline = visitor.deadline;
                 let stream = visitor.stream.try_clone().ok()?;
                 let sent = self.long.try_send(Long { stream, answer, head_only, deadline });
                 if sent.is_ok() {
                     return None;
                 }
-                give(&mut visitor.stream, &Answer::of(Status::ServiceUnavailable), head_only);
+                send(&mut visitor.stream, &PortResponse::of(StatusCode::ServiceUnavailable), head_only);
             }
         }
         // Who closes while something unread waits would take the answer back.
         visitor.stream.shutdown(net::Shutdown::Write).ok()?;
         let deadline = visitor.deadline.sooner(PORT_LINGER);
-        drained(Connection { came: Vec::new(), answered: true, deadline, ..visitor })
+        drain(Connection { came: Vec::new(), answered: true, deadline, ..visitor })
     }
 }
 
@@ -209,7 +209,7 @@ fn fill(visitor: &mut Connection) -> bool {
 }
 
 /// Throws away what somebody sends who was answered. Returns him until he closes.
-fn drained(mut visitor: Connection) -> Option<Connection> {
+fn drain(mut visitor: Connection) -> Option<Connection> {
     let mut buffer = [0; PORT_HEAD_OCTETS_MAX];
     for _ in 0..PORT_DRAINED_AT_ONCE {
         match visitor.stream.read(&mut buffer) {
@@ -223,8 +223,8 @@ fn drained(mut visitor: Connection) -> Option<Connection> {
 }
 
 /// Writes a short answer: it fits into what the kernel keeps for a connection. Where it does not the other end gets less.
-fn give(stream: &mut TcpStream, answer: &Answer, head_only: bool) {
-    let Body::Short(body) = &answer.body else { return };
+fn send(stream: &mut TcpStream, answer: &PortResponse, head_only: bool) {
+    let ResponseBody::Short(body) = &answer.body else { return };
     let text = answer.head(body.len() as u64) + if head_only { "" } else { body };
     stream.write_all(text.as_bytes()).ok();
 }
@@ -232,14 +232,20 @@ fn give(stream: &mut TcpStream, answer: &Answer, head_only: bool) {
 /// The second thread.
 fn write_long(asked: &Receiver<Long>) {
     for Long { stream, answer, head_only, deadline } in asked {
-        let Body::Long(writer) = &answer.body else { continue };
+        let ResponseBody::Long(writer) = &answer.body else { continue };
         // Who does not read what he asked for gets no more of it; and nobody, of what can not be made.
         catch_unwind(AssertUnwindSafe(|| write(&stream, &answer, writer, head_only, deadline))).ok();
         stream.shutdown(net::Shutdown::Write).ok();
     }
 }
 
-fn write(stream: &TcpStream, answer: &Answer, writer: &Writer, head_only: bool, deadline: Deadline) -> io::Result<()> {
+fn write(
+    stream: &TcpStream,
+    answer: &PortResponse,
+    writer: &Writer,
+    head_only: bool,
+    deadline: Deadline,
+) -> io::Result<()> {
     let mut length = Count(0);
     writer(&mut length)?;
     stream.set_nonblocking(false)?;
@@ -307,10 +313,16 @@ mod tests {
     #[test]
     fn an_answer_that_can_not_be_made_costs_no_other() {
         let (port, stop) = (Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap(), Shutdown::new());
-        let answering = |request: &Request| match request.path.as_str() {
+        let answering = |request: &PortRequest| match request.path.as_str() {
             "/short" => panic!("a fault"),
-            "/long" => Answer { body: Body::Long(Box::new(|_| panic!("a fault"))), ..Answer::of(Status::Ok) },
-            _ => Answer { body: Body::Long(Box::new(|out| out.write_all(b"all of it"))), ..Answer::of(Status::Ok) },
+            "/long" => PortResponse {
+                body: ResponseBody::Long(Box::new(|_| panic!("a fault"))),
+                ..PortResponse::of(StatusCode::Ok)
+            },
+            _ => PortResponse {
+                body: ResponseBody::Long(Box::new(|out| out.write_all(b"all of it"))),
+                ..PortResponse::of(StatusCode::Ok)
+            },
         };
         port.serve(stop.clone(), Box::new(answering)).unwrap();
         let ask = |path: &str| {

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::snapshot::{Certificate, Snapshot};
+use super::snapshot::{CertificateSnapshot, Snapshot};
 use crate::base::clock::doubt;
 use crate::base::metrics::{CODES, Counts, Peer};
 use crate::base::name::{DnsName, ObjectRef};
@@ -145,8 +145,8 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
 }
 
 fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {
-    let mut each = |family: Family, value: &dyn Fn(&Certificate, usize) -> Option<i64>| {
-        let of = |certificate: &Certificate| {
+    let mut each = |family: Family, value: &dyn Fn(&CertificateSnapshot, usize) -> Option<i64>| {
+        let of = |certificate: &CertificateSnapshot| {
             let secrets = certificate.wanted.entry.secrets.iter().enumerate();
             secrets.filter_map(|(place, at)| Some((at.clone(), value(certificate, place)?))).collect::<Vec<_>>()
         };

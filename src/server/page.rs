@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::axis::Axis;
-use super::snapshot::{Certificate, Snapshot};
+use super::snapshot::{CertificateSnapshot, Snapshot};
 use crate::base::limits::{PAGE_CERTIFICATES_MAX, PAGE_FAULTS_MAX, PAGE_NAMES_MAX};
 use crate::base::redact;
 use crate::base::time::{Time, human};
-use crate::status::row::State;
+use crate::status::row::CertificateState;
 
 /// What the body is.
 pub const KIND: &str = "text/html; charset=utf-8";
@@ -32,7 +32,7 @@ pub struct Title {
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Result<()> {
-    let mut certificates: Vec<&Certificate> =
+    let mut certificates: Vec<&CertificateSnapshot> =
         snapshot.certificates.iter().map(|certificate| &**certificate).filter(|_| title.leads).collect();
     let namespace = escaped(&title.namespace);
     write!(
@@ -64,10 +64,10 @@ pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Res
 }
 
 /// How many there are in each state.
-fn counted(certificates: &[&Certificate], now: Time, snapshot: &Snapshot) -> String {
+fn counted(certificates: &[&CertificateSnapshot], now: Time, snapshot: &Snapshot) -> String {
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut parts = vec![plural(certificates.len(), "certificate")];
-    for state in State::ALL {
+    for state in CertificateState::ALL {
         let n = certificates.iter().filter(|certificate| snapshot.state(certificate) == state).count();
         if n > 0 {
             parts.push(format!("{n} {state}"));
@@ -83,13 +83,13 @@ fn counted(certificates: &[&Certificate], now: Time, snapshot: &Snapshot) -> Str
     parts.join(" · ")
 }
 
-fn is_expired(certificate: &Certificate, now: Time) -> bool {
+fn is_expired(certificate: &CertificateSnapshot, now: Time) -> bool {
     certificate.validity().is_some_and(|validity| validity.ends <= now)
 }
 
 fn table(
     out: &mut dyn Write,
-    certificates: &[&Certificate],
+    certificates: &[&CertificateSnapshot],
     axis: &Axis,
     now: Time,
     snapshot: &Snapshot,
@@ -114,7 +114,7 @@ fn table(
     }
 }
 
-fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, snapshot: &Snapshot) -> io::Result<()> {
+fn row(out: &mut dyn Write, of: &CertificateSnapshot, axis: &Axis, now: Time, snapshot: &Snapshot) -> io::Result<()> {
     let state = snapshot.state(of);
     let secrets: Vec<String> = of.wanted.entry.secrets.iter().map(|at| escaped(&at.to_string())).collect();
     let domains = &of.wanted.entry.domains;
@@ -139,8 +139,8 @@ fn row(out: &mut dyn Write, of: &Certificate, axis: &Axis, now: Time, snapshot: 
 }
 
 /// What is wrong and what comes next.
-fn trouble(of: &Certificate, state: State, said: &str) -> String {
-    if state == State::Valid || said.is_empty() {
+fn trouble(of: &CertificateSnapshot, state: CertificateState, said: &str) -> String {
+    if state == CertificateState::Valid || said.is_empty() {
         return String::new();
     }
     let mut text = format!("<p>{}", escaped(said));
@@ -161,23 +161,23 @@ fn when(at: Time, now: Time) -> String {
 }
 
 /// How a state is coloured.
-fn class(state: State) -> &'static str {
+fn class(state: CertificateState) -> &'static str {
     match state {
-        State::Valid => "good",
-        State::Issuing | State::Waiting => "busy",
-        State::Parked
-        | State::BackingOff
-        | State::RateLimited
-        | State::Capped
-        | State::Contested
-        | State::Partial
-        | State::Orphaned => "warn",
-        State::Refused | State::Unknown => "bad",
+        CertificateState::Valid => "good",
+        CertificateState::Issuing | CertificateState::Waiting => "busy",
+        CertificateState::Parked
+        | CertificateState::BackingOff
+        | CertificateState::RateLimited
+        | CertificateState::Capped
+        | CertificateState::Contested
+        | CertificateState::Partial
+        | CertificateState::Orphaned => "warn",
+        CertificateState::Refused | CertificateState::Unknown => "bad",
     }
 }
 
 /// The time line of a certificate; all have the same axis.
-fn line(of: &Certificate, axis: &Axis) -> String {
+fn line(of: &CertificateSnapshot, axis: &Axis) -> String {
     let bar = |class: &str, from: Time, to: Time| {
         let (from, to) = (axis.at(from), axis.at(to));
         let width = (to - from).max(0.0);
@@ -248,10 +248,10 @@ mod tests {
         let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
         let now = Time::from_unix(1_800_000_000);
         let days = |n: u32| std::time::Duration::from_secs(86_400) * n;
-        let certificate = Certificate {
+        let certificate = CertificateSnapshot {
             wanted,
             held: [Some(Validity { begins: now - days(60), ends: now + days(40) })].into(),
-            state: State::BackingOff,
+            state: CertificateState::BackingOff,
             is_kept: true,
             staging: true,
             issuer: None,

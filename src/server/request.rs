@@ -9,7 +9,7 @@ use crate::base::limits::PORT_HEAD_OCTETS_MAX;
 
 /// A request for something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct PortRequest {
     /// Only the head of the answer is wanted.
     pub head_only: bool,
     /// The path, without the query.
@@ -22,15 +22,15 @@ pub enum Parsed {
     /// The beginning of a head.
     Part,
     /// All of it.
-    Request(Request),
+    Request(PortRequest),
     /// Nothing that is answered otherwise than by this.
-    Wrong(Status),
+    Wrong(StatusCode),
 }
 
 /// The statuses that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 9110 and RFC 6585")]
-pub enum Status {
+pub enum StatusCode {
     Ok,
     BadRequest,
     NotFound,
@@ -40,17 +40,17 @@ pub enum Status {
     ServiceUnavailable,
 }
 
-impl Status {
+impl StatusCode {
     /// The code and the words for it.
     pub const fn line(self) -> &'static str {
         match self {
-            Status::Ok => "200 OK",
-            Status::BadRequest => "400 Bad Request",
-            Status::NotFound => "404 Not Found",
-            Status::MethodNotAllowed => "405 Method Not Allowed",
-            Status::RequestTimeout => "408 Request Timeout",
-            Status::HeaderFieldsTooLarge => "431 Request Header Fields Too Large",
-            Status::ServiceUnavailable => "503 Service Unavailable",
+            StatusCode::Ok => "200 OK",
+            StatusCode::BadRequest => "400 Bad Request",
+            StatusCode::NotFound => "404 Not Found",
+            StatusCode::MethodNotAllowed => "405 Method Not Allowed",
+            StatusCode::RequestTimeout => "408 Request Timeout",
+            StatusCode::HeaderFieldsTooLarge => "431 Request Header Fields Too Large",
+            StatusCode::ServiceUnavailable => "503 Service Unavailable",
         }
     }
 }
@@ -62,7 +62,7 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 pub type Writer = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Send>;
 
 /// The body of an answer.
-pub enum Body {
+pub enum ResponseBody {
     /// A few words.
     Short(String),
     /// More than is kept in memory at once.
@@ -70,29 +70,29 @@ pub enum Body {
 }
 
 /// An answer.
-pub struct Answer {
+pub struct PortResponse {
     /// How it is.
-    pub status: Status,
+    pub status: StatusCode,
     /// The type of the body.
     pub kind: &'static str,
     /// The body.
-    pub body: Body,
+    pub body: ResponseBody,
 }
 
-impl Answer {
+impl PortResponse {
     /// A few words.
-    pub fn short(status: Status, text: &str) -> Answer {
-        Answer { status, kind: TEXT, body: Body::Short(format!("{text}\n")) }
+    pub fn short(status: StatusCode, text: &str) -> PortResponse {
+        PortResponse { status, kind: TEXT, body: ResponseBody::Short(format!("{text}\n")) }
     }
 
     /// A status that says everything.
-    pub fn of(status: Status) -> Answer {
-        Answer::short(status, status.line())
+    pub fn of(status: StatusCode) -> PortResponse {
+        PortResponse::short(status, status.line())
     }
 
     /// The head, with the empty line.
     pub fn head(&self, length: u64) -> String {
-        let allow = if self.status == Status::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
+        let allow = if self.status == StatusCode::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
         format!(
             "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {length}\r\nConnection: close\r\nCache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\
@@ -107,13 +107,13 @@ impl Answer {
 pub fn read(octets: &[u8]) -> Parsed {
     let Some(end) = end(octets) else {
         return if octets.len() >= PORT_HEAD_OCTETS_MAX {
-            Parsed::Wrong(Status::HeaderFieldsTooLarge)
+            Parsed::Wrong(StatusCode::HeaderFieldsTooLarge)
         } else {
             Parsed::Part
         };
     };
     if end > PORT_HEAD_OCTETS_MAX {
-        return Parsed::Wrong(Status::HeaderFieldsTooLarge);
+        return Parsed::Wrong(StatusCode::HeaderFieldsTooLarge);
     }
     parse(&octets[..end]).unwrap_or_else(Parsed::Wrong)
 }
@@ -124,26 +124,26 @@ fn end(octets: &[u8]) -> Option<usize> {
     (0..octets.len()).find(is_end).map(|at| at + 1)
 }
 
-fn parse(head: &[u8]) -> Result<Parsed, Status> {
-    let text = std::str::from_utf8(head).map_err(|_| Status::BadRequest)?;
+fn parse(head: &[u8]) -> Result<Parsed, StatusCode> {
+    let text = std::str::from_utf8(head).map_err(|_| StatusCode::BadRequest)?;
     let mut lines = text.lines();
     let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, target, version] = words[..] else { return Err(Status::BadRequest) };
+    let [method, target, version] = words[..] else { return Err(StatusCode::BadRequest) };
     if !version.starts_with("HTTP/1.") || !target.starts_with('/') {
-        return Err(Status::BadRequest);
+        return Err(StatusCode::BadRequest);
     }
     // RFC 9112 section 3.2: whoever speaks HTTP/1.1 names the host, once.
     let is_host = |line: &&str| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("host:"));
     if version != "HTTP/1.0" && lines.filter(is_host).count() != 1 {
-        return Err(Status::BadRequest);
+        return Err(StatusCode::BadRequest);
     }
     let head_only = match method {
         "GET" => false,
         "HEAD" => true,
-        _ => return Err(Status::MethodNotAllowed),
+        _ => return Err(StatusCode::MethodNotAllowed),
     };
     let path = target.split('?').next().unwrap_or(target).to_owned();
-    Ok(Parsed::Request(Request { head_only, path }))
+    Ok(Parsed::Request(PortRequest { head_only, path }))
 }
 
 #[cfg(test)]
@@ -152,46 +152,46 @@ mod tests {
 
     #[test]
     fn a_request_is_its_method_and_its_path() {
-        let get = |path: &str| Parsed::Request(Request { head_only: false, path: path.to_owned() });
+        let get = |path: &str| Parsed::Request(PortRequest { head_only: false, path: path.to_owned() });
         for (octets, expected) in [
             ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", get("/livez")),
             ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", get("/livez")),
             ("GET / HTTP/1.0\n\n", get("/")),
             ("GET / HTTP/1.0\r\n\r\n", get("/")),
-            ("HEAD / HTTP/1.0\r\n\r\n", Parsed::Request(Request { head_only: true, path: "/".to_owned() })),
+            ("HEAD / HTTP/1.0\r\n\r\n", Parsed::Request(PortRequest { head_only: true, path: "/".to_owned() })),
             ("", Parsed::Part),
             ("GET /livez HTTP/1.1\r\nHost: a\r\n", Parsed::Part),
-            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::MethodNotAllowed)),
-            ("GET / HTTP/1.1\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("GET /\r\n\r\n", Parsed::Wrong(Status::BadRequest)),
-            ("\n\n", Parsed::Wrong(Status::BadRequest)),
+            ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(StatusCode::MethodNotAllowed)),
+            ("GET / HTTP/1.1\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("GET /\r\n\r\n", Parsed::Wrong(StatusCode::BadRequest)),
+            ("\n\n", Parsed::Wrong(StatusCode::BadRequest)),
         ] {
             assert_eq!(read(octets.as_bytes()), expected, "{octets:?}");
         }
-        assert_eq!(read(b"GET /\xff HTTP/1.0\r\n\r\n"), Parsed::Wrong(Status::BadRequest));
+        assert_eq!(read(b"GET /\xff HTTP/1.0\r\n\r\n"), Parsed::Wrong(StatusCode::BadRequest));
     }
 
     #[test]
     fn a_head_that_is_too_large_is_refused_whether_it_ends_or_not() {
         let of = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(length));
-        assert_eq!(read(of(PORT_HEAD_OCTETS_MAX).as_bytes()), Parsed::Wrong(Status::HeaderFieldsTooLarge));
+        assert_eq!(read(of(PORT_HEAD_OCTETS_MAX).as_bytes()), Parsed::Wrong(StatusCode::HeaderFieldsTooLarge));
         let ended = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX));
-        assert_eq!(read(ended.as_bytes()), Parsed::Wrong(Status::HeaderFieldsTooLarge));
+        assert_eq!(read(ended.as_bytes()), Parsed::Wrong(StatusCode::HeaderFieldsTooLarge));
         let fits = format!("{}\r\n\r\n", of(PORT_HEAD_OCTETS_MAX - 100));
         assert!(matches!(read(fits.as_bytes()), Parsed::Request(_)));
     }
 
     #[test]
     fn every_answer_closes_and_says_its_length() {
-        let head = Answer::of(Status::MethodNotAllowed).head(23);
+        let head = PortResponse::of(StatusCode::MethodNotAllowed).head(23);
         let parts = ["HTTP/1.1 405 Method Not Allowed\r\n", "Content-Length: 23\r\n", "Connection: close\r\n"];
         for part in parts.into_iter().chain(["Allow: GET, HEAD\r\n", "nosniff", "no-store", "default-src 'none'"]) {
             assert!(head.contains(part), "{part} in {head}");
         }
-        assert!(head.ends_with("\r\n\r\n") && !Answer::of(Status::Ok).head(0).contains("Allow"));
+        assert!(head.ends_with("\r\n\r\n") && !PortResponse::of(StatusCode::Ok).head(0).contains("Allow"));
     }
 }

@@ -9,15 +9,15 @@ use crate::base::time::Time;
 use crate::policy::directory::{Directory, from_staging, is_staging};
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Evaluation, Reason};
-use crate::record::Body;
+use crate::record::RecordData;
 use crate::sources::CertificateSpec;
-use crate::status::row::{CertificateStatus, Parked, State};
+use crate::status::row::{CertificateState, CertificateStatus, Parked};
 
 /// All certificates and what is to be said besides, as of one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     /// In the order of their Secrets; none where this replica stands by.
-    pub certificates: Vec<Arc<Certificate>>,
+    pub certificates: Vec<Arc<CertificateSnapshot>>,
     /// Those for which an order is being made.
     pub ordering: BTreeSet<ObjectRef>,
     /// Those whose job waits for a peer.
@@ -38,17 +38,17 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The state of a certificate: what was decided, unless it is being worked on.
-    pub fn state(&self, certificate: &Certificate) -> State {
+    pub fn state(&self, certificate: &CertificateSnapshot) -> CertificateState {
         let secret = certificate.wanted.entry.main_secret();
         match (self.ordering.contains(secret), self.parked.contains_key(secret)) {
-            (true, _) => State::Issuing,
-            (false, true) => State::Parked,
+            (true, _) => CertificateState::Issuing,
+            (false, true) => CertificateState::Parked,
             (false, false) => certificate.state,
         }
     }
 
     /// What is to be said of a certificate: what its job waits for, then what is wrong and what was said when it failed.
-    pub fn said(&self, certificate: &Certificate) -> String {
+    pub fn said(&self, certificate: &CertificateSnapshot) -> String {
         let parked = self.parked.get(certificate.wanted.entry.main_secret());
         let parked = parked.map(|parked| match parked.until {
             Some(until) => format!("{} (until {until})", parked.why),
@@ -61,13 +61,13 @@ impl Snapshot {
 
 /// One certificate, as it was decided about last.
 #[derive(Debug)]
-pub struct Certificate {
+pub struct CertificateSnapshot {
     /// What is wanted.
     pub wanted: Arc<CertificateSpec>,
     /// What each of its Secrets holds, in their order.
     pub held: Box<[Option<Validity>]>,
     /// Its state.
-    pub state: State,
+    pub state: CertificateState,
     /// Whether what is wanted is held, whatever it lives.
     pub is_kept: bool,
     /// Whether what is held is from a CA that nobody trusts.
@@ -95,44 +95,47 @@ pub struct Validity {
     pub ends: Time,
 }
 
-impl Certificate {
+impl CertificateSnapshot {
     /// A certificate that was decided about.
     pub fn of(
         wanted: &Arc<CertificateSpec>,
         held: &[SecretState],
-        body: &Body,
+        body: &RecordData,
         directory: &Directory,
         judgement: &Evaluation,
         now: Time,
-    ) -> Certificate {
+    ) -> CertificateSnapshot {
         let validity =
             |held: &SecretState| held.facts().map(|facts| Validity { begins: facts.not_before, ends: facts.not_after });
         let serial = held.iter().find_map(SecretState::facts).map(|facts| &facts.serial);
         let window = body.window.as_ref().filter(|window| Some(&window.serial) == serial);
-        Certificate {
+        CertificateSnapshot {
             held: held.iter().map(validity).collect(),
             is_kept: is_kept(judgement),
             staging: held.iter().any(is_from_staging),
             window: window.map(|window| (window.start, window.end)),
-            ..Certificate::shown(wanted, CertificateStatus::of(wanted, held, body, directory.url(), judgement, now))
+            ..CertificateSnapshot::shown(
+                wanted,
+                CertificateStatus::of(wanted, held, body, directory.url(), judgement, now),
+            )
         }
     }
 
     /// One of which something could not be read.
-    pub fn unknown(wanted: &Arc<CertificateSpec>, directory: &Directory, said: &str) -> Certificate {
-        Certificate::shown(wanted, CertificateStatus::unknown(wanted, directory.url(), said))
+    pub fn unknown(wanted: &Arc<CertificateSpec>, directory: &Directory, said: &str) -> CertificateSnapshot {
+        CertificateSnapshot::shown(wanted, CertificateStatus::unknown(wanted, directory.url(), said))
     }
 
-    fn shown(wanted: &Arc<CertificateSpec>, row: CertificateStatus) -> Certificate {
+    fn shown(wanted: &Arc<CertificateSpec>, row: CertificateStatus) -> CertificateSnapshot {
         let failed = row.failure.as_ref().map(|failure| failure.error.as_str());
         let said: Vec<&str> = row.finding.as_deref().into_iter().chain(failed).collect();
-        Certificate {
+        CertificateSnapshot {
             wanted: wanted.clone(),
             held: wanted.entry.secrets.iter().map(|_| None).collect(),
             state: row.state,
             is_kept: false,
             staging: false,
-            issuer: row.issuer.as_deref().map(SharedStr::shared),
+            issuer: row.issuer.as_deref().map(SharedStr::intern),
             renewal: row.renewal.map(|(at, _)| at),
             window: None,
             failures: row.failure.as_ref().map_or(0, |failure| failure.failures),
@@ -154,7 +157,7 @@ impl Certificate {
 
     /// What comes first: what is not valid, of that what expires first or is not there at all; then what is renewed first.
     pub fn urgency(&self) -> impl Ord + use<> {
-        let valid = self.state == State::Valid;
+        let valid = self.state == CertificateState::Valid;
         let when = if valid { self.renewal } else { self.validity().map(|validity| validity.ends) };
         (valid, when, self.wanted.entry.main_secret().clone())
     }

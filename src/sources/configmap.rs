@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{CertificateSpec, Desired, Refused, Zones};
+use super::{CertificateSpec, Desired, RefusedSpec, ZoneKeys};
 use crate::base::name::ObjectRef;
 use crate::config::Config;
-use crate::record::{Form, SharedPrints};
+use crate::record::{AcceptedSpec, SharedPrints};
 
 /// What wishes of the ConfigMap `name` say that they come from.
 pub fn source(name: &ObjectRef) -> String {
@@ -28,10 +28,10 @@ pub fn add(
     wishes: &mut Desired,
     name: &ObjectRef,
     config: &Config,
-    last_accepted: impl Fn(&ObjectRef) -> Option<Form>,
+    last_accepted: impl Fn(&ObjectRef) -> Option<AcceptedSpec>,
 ) {
     let source: Arc<str> = source(name).into();
-    let zones = Zones::of(config.zones.clone().into());
+    let zones = ZoneKeys::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
     wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
@@ -46,7 +46,7 @@ pub fn add(
             }
             Err(refused) => refused,
         };
-        wishes.refused.push(Refused {
+        wishes.refused.push(RefusedSpec {
             source: source.clone(),
             sentence: refused.to_string(),
             secret: refused.secret.clone(),
@@ -54,7 +54,7 @@ pub fn add(
         match &refused.secret {
             None => wishes.incomplete = true,
             Some(secret) => {
-                if let Some(Form { entry, zones, issuer }) = last_accepted(secret) {
+                if let Some(AcceptedSpec { entry, zones, issuer }) = last_accepted(secret) {
                     let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
                     wishes.add(CertificateSpec {
                         last_accepted: true,
@@ -78,7 +78,7 @@ mod tests {
         add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
             let node = config::node::read(remembered?).unwrap();
             let entry = Entry::read(&node, &"team".into()).unwrap();
-            (entry.main_secret() == secret).then_some(Form { entry, zones: Vec::new(), issuer: None })
+            (entry.main_secret() == secret).then_some(AcceptedSpec { entry, zones: Vec::new(), issuer: None })
         });
         wishes
     }

@@ -1,7 +1,7 @@
 //! Where wishes come from: every source yields the same [`CertificateSpec`], and adding one is one file here. Pure.
 
 pub mod configmap;
-pub mod inputs;
+pub mod dependencies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,17 +34,17 @@ pub struct CertificateSpec {
 
 /// The zones of a ConfigMap with what is made of them once for all its entries: there may be 1,000 zones and 20,000 entries.
 #[derive(Clone, Debug)]
-pub struct Zones {
+pub struct ZoneKeys {
     rules: Arc<[ZoneRule]>,
     keys: Arc<[ObjectRef]>,
     prints: SharedPrints,
 }
 
-impl Zones {
+impl ZoneKeys {
     /// Of these rules.
-    pub fn of(rules: Arc<[ZoneRule]>) -> Zones {
+    pub fn of(rules: Arc<[ZoneRule]>) -> ZoneKeys {
         let keys: BTreeSet<&ObjectRef> = rules.iter().filter_map(|zone| zone.tsig_secret.as_ref()).collect();
-        Zones { keys: keys.into_iter().cloned().collect(), prints: SharedPrints::of(&rules), rules }
+        ZoneKeys { keys: keys.into_iter().cloned().collect(), prints: SharedPrints::of(&rules), rules }
     }
 
     /// A wish of `source` for an entry with these zones. `issuer_print` is [`SharedPrints::issuer`] of its issuer, empty without one.
@@ -70,7 +70,7 @@ impl CertificateSpec {
         source: Arc<str>,
     ) -> CertificateSpec {
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
-        Zones::of(zones).wanted(entry, issuer, &print, source)
+        ZoneKeys::of(zones).wanted(entry, issuer, &print, source)
     }
 
     /// The contact of the account.
@@ -113,7 +113,7 @@ impl CertificateSpec {
 
 /// What is not served as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedSpec {
     /// The object it stands in, as in [`CertificateSpec::source`].
     pub source: Arc<str>,
     /// What is wrong where.
@@ -122,7 +122,7 @@ pub struct Refused {
     pub secret: Option<ObjectRef>,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RefusedSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.source, self.sentence)
     }
@@ -136,7 +136,7 @@ pub struct Desired {
     /// Which entry fills a Secret that does not name it.
     filled: BTreeMap<ObjectRef, ObjectRef>,
     /// What is not served as it stands.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedSpec>,
     /// What a person should look at, a sentence each.
     pub warnings: Vec<String>,
     /// A refused entry does not say which Secret it is for: then nothing is known to be gone.
@@ -145,19 +145,19 @@ pub struct Desired {
 
 impl Desired {
     /// The certificate that fills a Secret.
-    pub fn holder(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
+    pub fn owner_of(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
         self.wanted.get_key_value(secret).map(|(main, _)| main).or_else(|| self.filled.get(secret))
     }
 
     /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
     pub fn add(&mut self, wanted: CertificateSpec) {
-        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.holder(s)?))) {
+        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.owner_of(s)?))) {
             let sentence = format!(
                 "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",
                 wanted.entry.main_secret(),
             );
             let secret = Some(wanted.entry.main_secret().clone());
-            self.refused.push(Refused { source: wanted.source, sentence, secret });
+            self.refused.push(RefusedSpec { source: wanted.source, sentence, secret });
             return;
         }
         let main = wanted.entry.main_secret().clone();

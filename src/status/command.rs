@@ -8,34 +8,34 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::json::json;
-use super::reader::View;
-use super::row::{Kind, Report, State};
-use super::table::{Style, table};
+use super::reader::StatusReader;
+use super::row::{CertificateState, NoteKind, StatusReport};
+use super::table::{TableStyle, table};
 use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
 use crate::base::redact;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Stopwatch};
 use crate::cli::Arguments;
-use crate::cli::status_options::{Form, Look};
+use crate::cli::status_options::{OutputFormat, StatusOptions};
 use crate::config::namespaces::Namespaces;
-use crate::controller::End;
+use crate::controller::ExitStatus;
 use crate::issuance::clients::AcmeClients;
-use crate::start::{Place, directory, open};
+use crate::start::{OpenedStore, directory, open};
 use crate::store::LockMode;
 
 /// Prints the status. Returns how it is, with `-w` at SIGINT, at SIGTERM, and when nobody reads it any more.
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
+pub fn run(look: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, String> {
     let stop = Shutdown::new();
     if look.follow {
         stop_on_signals(stop.clone())?;
     }
     let view = view(arguments, &stop)?;
-    let width = (look.form == Form::Table).then_some(STATUS_WIDTH);
-    let style = Style { width, colour: has_colour(), own: view.namespaces.own() };
+    let width = (look.form == OutputFormat::Table).then_some(STATUS_WIDTH);
+    let style = TableStyle { width, colour: has_colour(), own: view.namespaces.own() };
     let mut before = None;
     loop {
         let watch = Stopwatch::start();
@@ -44,10 +44,10 @@ pub fn run(look: Look, arguments: &Arguments) -> Result<End, String> {
         let end = end(&report);
         if before.as_ref() != Some(&report) {
             let text = match look.form {
-                Form::Table | Form::Wide => table(&report, style, now),
-                Form::Json => json(&report, now),
+                OutputFormat::Table | OutputFormat::Wide => table(&report, style, now),
+                OutputFormat::Json => json(&report, now),
             };
-            let gap = if before.is_some() && look.form != Form::Json { "\n" } else { "" };
+            let gap = if before.is_some() && look.form != OutputFormat::Json { "\n" } else { "" };
             let mut out = std::io::stdout();
             // A reader that went away is no failure of ours.
             if out.write_all(format!("{gap}{}", redact::clean(&text)).as_bytes()).and_then(|()| out.flush()).is_err() {
@@ -82,12 +82,12 @@ fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
 ///
 /// # Errors
 /// One sentence that says what is missing or wrong where.
-pub fn view(arguments: &Arguments, stop: &Shutdown) -> Result<View, String> {
-    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, stop)?;
+pub fn view(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, String> {
+    let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, stop)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
     let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
-    Ok(View {
+    Ok(StatusReader {
         store: store.within(namespaces.clone()),
         cas: AcmeClients::new(directory(arguments), Vec::new(), None, stop.clone())?,
         namespaces,
@@ -108,22 +108,22 @@ fn millis(watch: Stopwatch) -> u32 {
 }
 
 /// The worst of what was found: unreadable, unknown, not valid. A certificate whose entry went is no fault, unless all did.
-fn end(report: &Report) -> End {
-    let noted = |kind: Kind| report.notes.iter().any(|(of, _)| *of == kind);
-    let any = |is: &dyn Fn(State) -> bool| report.rows.iter().any(|row| is(row.state));
+fn end(report: &StatusReport) -> ExitStatus {
+    let noted = |kind: NoteKind| report.notes.iter().any(|(of, _)| *of == kind);
+    let any = |is: &dyn Fn(CertificateState) -> bool| report.rows.iter().any(|row| is(row.state));
     // While something is in force the certificates are looked after; they are not as the ConfigMap wants them.
-    let nothing_is_wanted = report.rows.iter().all(|row| row.state == State::Orphaned);
-    if noted(Kind::Unreadable) && nothing_is_wanted {
-        End::Unreadable
-    } else if noted(Kind::Unknown) || any(&|state| state == State::Unknown) {
-        End::Unknown
-    } else if noted(Kind::Refused)
-        || noted(Kind::Unreadable)
-        || any(&|state| !matches!(state, State::Valid | State::Orphaned))
+    let nothing_is_wanted = report.rows.iter().all(|row| row.state == CertificateState::Orphaned);
+    if noted(NoteKind::Unreadable) && nothing_is_wanted {
+        ExitStatus::Unreadable
+    } else if noted(NoteKind::Unknown) || any(&|state| state == CertificateState::Unknown) {
+        ExitStatus::Unknown
+    } else if noted(NoteKind::Refused)
+        || noted(NoteKind::Unreadable)
+        || any(&|state| !matches!(state, CertificateState::Valid | CertificateState::Orphaned))
         || (nothing_is_wanted && !report.rows.is_empty())
     {
-        End::Unsound
+        ExitStatus::Unsound
     } else {
-        End::Good
+        ExitStatus::Good
     }
 }

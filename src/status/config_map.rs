@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::json::json as as_json;
-use super::row::{Kind, Parked, Report, State};
-use super::table::{Style, table};
+use super::row::{CertificateState, NoteKind, Parked, StatusReport};
+use super::table::{TableStyle, table};
 use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
@@ -16,17 +16,17 @@ use crate::policy::secret_state::annotation;
 pub const NAME: &str = "notariat-status";
 
 /// What the ConfigMap says: the most urgent rows, as many as fit, of `all` that there are. `own` is the own namespace.
-pub fn data(mut report: Report, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
-    let style = Style { width: Some(STATUS_WIDTH), colour: false, own };
+pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
+    let style = TableStyle { width: Some(STATUS_WIDTH), colour: false, own };
     let mut fit = BULLETIN_ROWS_MAX;
     loop {
         report.rows.truncate(fit);
         let shown = report.rows.len();
         if shown < all {
-            report.notes.retain(|(kind, _)| *kind != Kind::NotShown);
+            report.notes.retain(|(kind, _)| *kind != NoteKind::NotShown);
             report
                 .notes
-                .push((Kind::NotShown, format!("{} more, less urgent: `notariat status` shows all", all - shown)));
+                .push((NoteKind::NotShown, format!("{} more, less urgent: `notariat status` shows all", all - shown)));
         }
         let head = format!("As of {now}; written when something changes.\n\n");
         let texts = [("table", head + &table(&report, style, now)), ("json", as_json(&report, now))];
@@ -43,7 +43,7 @@ pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     let time = |value: &Value| value.as_str().and_then(Time::parse_rfc3339);
     let is_recent = time(&report["time"]).is_some_and(|at| at + BULLETIN_TRUSTED > now);
     let rows = report["certificates"].as_array().filter(|_| is_recent).into_iter().flatten();
-    let parked = rows.filter(|row| row["state"] == State::Parked.to_string()).filter_map(|row| {
+    let parked = rows.filter(|row| row["state"] == CertificateState::Parked.to_string()).filter_map(|row| {
         let secret = ObjectRef::parse(row["secret"].as_str()?, "").ok()?;
         let until = time(&row["nextAttempt"]);
         let why = row["reason"].as_str().unwrap_or_default().to_owned();
@@ -98,7 +98,7 @@ mod tests {
             CertificateStatus {
                 secrets: vec![ObjectRef::parse(secret, "").unwrap()],
                 names: Vec::new(),
-                state: State::Valid,
+                state: CertificateState::Valid,
                 issuer: None,
                 directory: "https://ca.test/dir".to_owned(),
                 expires: None,
@@ -120,7 +120,7 @@ mod tests {
                 names: (0..names).map(name).collect(),
                 ..CertificateStatus::of_nothing("team/web")
             };
-            Report { rows: vec![row; count], notes: Vec::new(), progress: None }
+            StatusReport { rows: vec![row; count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
             [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 200, 200), (400, 100, 40, 110)]
@@ -140,7 +140,7 @@ mod tests {
         let mut row = CertificateStatus::of_nothing("team/web");
         let until = NOW + Duration::from_secs(60);
         row.park(&Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) });
-        let report = Report { rows: vec![row], notes: Vec::new(), progress: None };
+        let report = StatusReport { rows: vec![row], notes: Vec::new(), progress: None };
         let json = data(report, 1, "team", NOW).remove("json").unwrap();
         let at = |secs| parked(&json, NOW + Duration::from_secs(secs));
         let found = at(59);

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::row::{CertificateStatus, Kind, Report, State};
+use super::row::{CertificateState, CertificateStatus, NoteKind, StatusReport};
 use crate::base::time::Time;
 
 /// The report as one JSON object.
-pub fn json(report: &Report, now: Time) -> String {
-    let states: serde_json::Map<String, Value> = State::ALL
+pub fn json(report: &StatusReport, now: Time) -> String {
+    let states: serde_json::Map<String, Value> = CertificateState::ALL
         .iter()
         .map(|state| (state.to_string(), report.rows.iter().filter(|row| row.state == *state).count().into()))
         .collect();
-    let notes = |(kind, sentence): &(Kind, String)| json!({"kind": kind.to_string(), "message": sentence});
+    let notes = |(kind, sentence): &(NoteKind, String)| json!({"kind": kind.to_string(), "message": sentence});
     let progress = report.progress.map(|p| json!({"stored": p.stored, "total": p.total, "until": time(p.until)}));
     let rest = json!({
         "time": now.to_string(),

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::config_map;
-use super::row::{CertificateStatus, Kind, Progress, Report, State};
+use super::row::{CertificateState, CertificateStatus, NoteKind, Progress, StatusReport};
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
 use crate::base::shared_str::SharedStr;
@@ -17,18 +17,20 @@ use crate::config::namespaces::Namespaces;
 use crate::issuance::account::{gates_of, reference};
 use crate::issuance::clients::AcmeClients;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::policy::ca_limits::{Closed, OrderLog, closed, counted, is_renewal, made_lately, out_of_quota, turn};
+use crate::policy::ca_limits::{
+    OrderLog, RateLimitBlock, closed, counted, is_renewal, made_lately, out_of_quota, quota_rank,
+};
 use crate::policy::secret_state::SecretState;
-use crate::policy::{Decision, Directory, Input, Orders, decide};
-use crate::record::{self, Body, Form, Record};
-use crate::sources::inputs::{self, NONE, content_hash};
+use crate::policy::{Decision, Directory, EvaluationInput, Orders, evaluate};
+use crate::record::{self, AcceptedSpec, Record, RecordData};
+use crate::sources::dependencies::{self, NONE, content_hash};
 use crate::sources::{CertificateSpec, Desired, configmap};
 use crate::store::{Store, StoreError};
-use crate::worker::copy_facts;
+use crate::worker::backup_facts;
 
 /// Where to look, and as whom.
 #[derive(Debug)]
-pub struct View {
+pub struct StatusReader {
     /// Secrets and ConfigMaps.
     pub store: Store,
     /// The directories of issuers.
@@ -42,28 +44,28 @@ pub struct View {
 }
 
 /// A record as far as decisions look at it, or why it does not read.
-type Known = Result<(Body, Option<Arc<CertificateFacts>>), String>;
+type Known = Result<(RecordData, Option<Arc<CertificateFacts>>), String>;
 
 /// Which forms are in force while a ConfigMap does not read.
 const IN_FORCE: &str =
     "the last accepted one stays in force while the daemon runs; one that is started now waits until it reads";
 
 /// What was read for all certificates.
-struct Read<'v> {
-    view: &'v View,
+struct ReadObjects<'v> {
+    view: &'v StatusReader,
     held: HashMap<ObjectRef, SecretState>,
     records: HashMap<ObjectRef, Known>,
-    gates: HashMap<ObjectRef, Vec<Closed>>,
+    gates: HashMap<ObjectRef, Vec<RateLimitBlock>>,
     orders: Orders,
     made: HashMap<SharedStr, OrderLog>,
     now: Time,
 }
 
-impl View {
+impl StatusReader {
     /// Reads everything and decides about each certificate.
-    pub fn read(&self, now: Time) -> Report {
+    pub fn read(&self, now: Time) -> StatusReport {
         let (wishes, notes) = self.wishes();
-        let mut read = Read {
+        let mut read = ReadObjects {
             view: self,
             held: HashMap::new(),
             records: HashMap::new(),
@@ -80,7 +82,7 @@ impl View {
         let mut wanted: Vec<&Arc<CertificateSpec>> = wishes.wanted.values().collect();
         wanted.sort_by_cached_key(|wanted| {
             let known = read.records.get(&self.record_of(wanted)).and_then(|known| known.as_ref().ok());
-            known.map(|(body, _)| turn(body))
+            known.map(|(body, _)| quota_rank(body))
         });
         let mut rows: Vec<CertificateStatus> = wanted.iter().map(|wanted| read.row(wanted)).collect();
         self.mark_parked(&mut rows, now);
@@ -90,21 +92,22 @@ impl View {
         let per_day = |url: &str| of_directory(url)?.orders_per_day();
         let progress = Progress::of(&rows, |url| made.get(url), per_day, now);
         let notes = notes.into_iter().map(|(kind, sentence)| (kind, one_line(&sentence))).collect();
-        Report { rows, notes, progress }
+        StatusReport { rows, notes, progress }
     }
 
     /// Which certificates wait for a peer only the daemon knows, and says in the ConfigMap that shows the state. Where that is not there, can
     /// not be read or is old, they are shown as waiting for their turn.
     fn mark_parked(&self, rows: &mut [CertificateStatus], now: Time) {
-        if !rows.iter().any(|row| row.state == State::Waiting) {
+        if !rows.iter().any(|row| row.state == CertificateState::Waiting) {
             return;
         }
         let data = self.store.config_map(&ObjectRef::new(self.namespaces.own(), config_map::NAME));
         let json = data.ok().flatten().and_then(|mut data| data.texts.remove("json"));
         let parked = json.map(|json| config_map::parked(&json, now)).unwrap_or_default();
-        for row in rows.iter_mut().filter(|row| row.state == State::Waiting) {
+        for row in rows.iter_mut().filter(|row| row.state == CertificateState::Waiting) {
             if let Some(parked) = row.secrets.first().and_then(|secret| parked.get(secret)) {
-                (row.state, row.next_attempt, row.finding) = (State::Parked, parked.until, Some(one_line(&parked.why)));
+                (row.state, row.next_attempt, row.finding) =
+                    (CertificateState::Parked, parked.until, Some(one_line(&parked.why)));
             }
         }
     }
@@ -114,7 +117,7 @@ impl View {
     }
 
     /// What the ConfigMaps wish, and what is wrong with them. What is refused is looked at in its last accepted form, as it is served.
-    fn wishes(&self) -> (Desired, Vec<(Kind, String)>) {
+    fn wishes(&self) -> (Desired, Vec<(NoteKind, String)>) {
         let (mut wishes, mut notes) = (Desired::default(), Vec::new());
         for name in &self.config_maps {
             let read = self.store.config_map(name).map(|data| data.map(|data| config::read(&data, &self.namespaces)));
@@ -127,9 +130,9 @@ impl View {
                     });
                     continue;
                 }
-                Ok(Some(Err(e))) => (Kind::Unreadable, format!("{}: {e}", configmap::source(name))),
-                Ok(None) => (Kind::Unreadable, format!("{}: {}", configmap::source(name), configmap::MISSING)),
-                Err(e) => (Kind::Unknown, e.to_string()),
+                Ok(Some(Err(e))) => (NoteKind::Unreadable, format!("{}: {e}", configmap::source(name))),
+                Ok(None) => (NoteKind::Unreadable, format!("{}: {}", configmap::source(name), configmap::MISSING)),
+                Err(e) => (NoteKind::Unknown, e.to_string()),
             };
             wishes.incomplete = true;
             let in_force = match self.add_accepted(&mut wishes, name) {
@@ -139,8 +142,8 @@ impl View {
             };
             notes.push((kind, format!("{said}; {in_force}")));
         }
-        notes.extend(wishes.refused.iter().map(|refused| (Kind::Refused, refused.to_string())));
-        notes.extend(wishes.warnings.iter().map(|warning| (Kind::Warning, warning.clone())));
+        notes.extend(wishes.refused.iter().map(|refused| (NoteKind::Refused, refused.to_string())));
+        notes.extend(wishes.warnings.iter().map(|warning| (NoteKind::Warning, warning.clone())));
         (wishes, notes)
     }
 
@@ -155,7 +158,7 @@ impl View {
         });
         // Without the list nothing is known of them, and nothing said.
         listed.ok();
-        for Form { entry, zones, issuer } in forms.iter().cloned() {
+        for AcceptedSpec { entry, zones, issuer } in forms.iter().cloned() {
             let mut wanted = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source.clone());
             wanted.last_accepted = true;
             wishes.add(wanted);
@@ -164,7 +167,7 @@ impl View {
     }
 }
 
-impl Read<'_> {
+impl ReadObjects<'_> {
     /// Lists what can be listed; the rest is read by its name, which tells what is wrong if something is.
     fn gather(&mut self, wishes: &Desired) {
         let store = &self.view.store;
@@ -173,7 +176,7 @@ impl Read<'_> {
         for namespace in namespaces {
             let held = &mut self.held;
             let listed = store.list(namespace, TYPE_TLS, &mut |secret| {
-                if wishes.holder(&secret.reference).is_some() {
+                if wishes.owner_of(&secret.reference).is_some() {
                     held.insert(secret.reference.clone(), SecretState::of(Some(&secret), &self.view.instance));
                 }
             });
@@ -220,7 +223,7 @@ impl Read<'_> {
     fn judged(&mut self, wanted: &CertificateSpec, directory: &Directory) -> Result<CertificateStatus, String> {
         let (view, now, entry) = (self.view, self.now, &wanted.entry);
         let held = entry.secrets.iter().map(|at| self.held(at)).collect::<Result<Vec<_>, _>>()?;
-        let nothing = (Body::default(), None);
+        let nothing = (RecordData::default(), None);
         let (body, copy) = match self.records.get(&view.record_of(wanted)) {
             Some(known) => known.as_ref().map_err(Clone::clone)?,
             None => &nothing,
@@ -232,16 +235,17 @@ impl Read<'_> {
             let secret = view.store.secret(at)?;
             Ok::<_, StoreError>(secret.as_ref().map_or_else(|| NONE.to_owned(), content_hash))
         };
-        let inputs = waiting
-            .map(|history| inputs::fingerprint(wanted, &held, content).unwrap_or_else(|_| history.inputs.clone()));
+        let inputs = waiting.map(|history| {
+            dependencies::fingerprint(wanted, &held, content).unwrap_or_else(|_| history.inputs.clone())
+        });
         let renewal = is_renewal(&held, &names, directory.url(), now);
         let gates = self.gates(reference(directory.url(), wanted, view.namespaces.own()));
         let closed = closed(gates, &names, now).cloned().or_else(|| {
             out_of_quota(self.made.get(directory.url())?, directory.url(), wanted.orders_per_day(), renewal, now)
         });
-        let judgement = decide(&Input {
+        let judgement = evaluate(&EvaluationInput {
             entry,
-            held: &held,
+            secrets: &held,
             record: &body,
             copy: copy.as_deref(),
             directory,
@@ -267,7 +271,7 @@ impl Read<'_> {
     }
 
     /// The gates that its CA closed for an account.
-    fn gates(&mut self, account: ObjectRef) -> &[Closed] {
+    fn gates(&mut self, account: ObjectRef) -> &[RateLimitBlock] {
         let store = &self.view.store;
         self.gates.entry(account).or_insert_with_key(|at| {
             // Without it the daemon's own view is missing, and an order that waits for a gate is shown as waiting for its turn.
@@ -284,5 +288,5 @@ fn known(secret: Option<&SecretObject>) -> Known {
     let mut body = record.body;
     // It is large and not looked at.
     body.accepted = body.accepted.filter(|_| body.orphaned.is_some());
-    Ok((body, copy_facts(record.copy.as_ref())))
+    Ok((body, backup_facts(record.copy.as_ref())))
 }

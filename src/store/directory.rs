@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use super::{Closed, LockMode, StoreBackend, StoreError};
+use super::{LockMode, StoreBackend, StoreClosed, StoreError};
 use crate::base::limits::{LOCAL_FILE_OCTETS_MAX, STORE_LOCK, STORE_LOCK_PAUSE};
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
@@ -22,7 +22,7 @@ use crate::base::time::Deadline;
 use crate::cert::facts::hex;
 use crate::config::Data;
 use crate::kube::client::DryRun;
-use crate::kube::object::{SecretObject, TYPE_TLS, Version};
+use crate::kube::object::{Preconditions, SecretObject, TYPE_TLS};
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl FileMode {
 }
 
 #[derive(Debug)]
-pub(super) struct Directory {
+pub(super) struct DirectoryStore {
     folder: PathBuf,
     mode: FileMode,
     _lock: Option<File>,
@@ -63,25 +63,25 @@ const TYPE: &str = "type";
 const LABELS: &str = "labels.json";
 const ANNOTATIONS: &str = "annotations.json";
 
-impl Directory {
-    pub(super) fn open(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Directory, Closed> {
+impl DirectoryStore {
+    pub(super) fn open(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<DirectoryStore, StoreClosed> {
         if !folder.is_dir() {
-            return Err(Closed::Wrong(format!("{} is not a directory", folder.display())));
+            return Err(StoreClosed::Wrong(format!("{} is not a directory", folder.display())));
         }
         let folder = folder.to_owned();
         if sharing == LockMode::Beside {
-            return Ok(Directory { folder, mode, _lock: None });
+            return Ok(DirectoryStore { folder, mode, _lock: None });
         }
         let path = folder.join(".lock");
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        let lock = lock.map_err(|e| Closed::ForNow(format!("{} can not be opened: {e}", path.display())))?;
+        let lock = lock.map_err(|e| StoreClosed::ForNow(format!("{} can not be opened: {e}", path.display())))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Directory { folder, mode, _lock: Some(lock) }),
+            Ok(()) => Ok(DirectoryStore { folder, mode, _lock: Some(lock) }),
             Err(fs::TryLockError::WouldBlock) => {
-                Err(Closed::ForNow(format!("another notariat works on {}", folder.display())))
+                Err(StoreClosed::ForNow(format!("another notariat works on {}", folder.display())))
             }
             Err(fs::TryLockError::Error(e)) => {
-                Err(Closed::ForNow(format!("{} can not be locked: {e}", path.display())))
+                Err(StoreClosed::ForNow(format!("{} can not be locked: {e}", path.display())))
             }
         }
     }
@@ -91,7 +91,7 @@ impl Directory {
     }
 }
 
-impl StoreBackend for Directory {
+impl StoreBackend for DirectoryStore {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let folder = self.folder.join(&*at.namespace).join("configmaps").join(&*at.name);
         let Some(files) = read_files(&folder)? else {
@@ -143,7 +143,7 @@ impl StoreBackend for Directory {
         for entry in entries {
             let name = entry.map_err(|e| unreadable(&folder, &e))?.file_name();
             let at = name.to_str().and_then(|name| ObjectRef::parse(name, namespace).ok());
-            if let Some(secret) = at.map(|at| self.secret(&at)).transpose()?.flatten().filter(|s| s.kind == kind) {
+            if let Some(secret) = at.map(|at| self.secret(&at)).transpose()?.flatten().filter(|s| s.type_ == kind) {
                 each(secret);
             }
         }
@@ -178,7 +178,7 @@ impl StoreBackend for Directory {
     }
 }
 
-impl Directory {
+impl DirectoryStore {
     /// Held while something is written, also by a command beside us: what a write finds half done is then nobody's any more.
     fn writing(&self) -> Result<File, StoreError> {
         let path = self.folder.join(".writing");
@@ -232,7 +232,7 @@ impl Directory {
             for (key, value) in &secret.data {
                 write(key, value.expose())?;
             }
-            write(TYPE, secret.kind.as_bytes())?;
+            write(TYPE, secret.type_.as_bytes())?;
             write(LABELS, &json(&secret.labels)?)?;
             write(ANNOTATIONS, &json(&secret.annotations)?)?;
             File::open(&folder)?.sync_all()
@@ -377,13 +377,13 @@ fn unreadable(path: &Path, e: &io::Error) -> StoreError {
     StoreError::Unreachable(format!("{} can not be read: {e}", path.display()))
 }
 
-fn version(files: &Files) -> Version {
+fn version(files: &Files) -> Preconditions {
     let mut hash = Context::new(&SHA256);
     for (name, octets) in files {
         hash.update(format!("{} {name} {} ", name.len(), octets.expose().len()).as_bytes());
         hash.update(octets.expose());
     }
-    Version { resource_version: hex(hash.finish().as_ref()), uid: "local".to_owned() }
+    Preconditions { resource_version: hex(hash.finish().as_ref()), uid: "local".to_owned() }
 }
 
 #[cfg(test)]

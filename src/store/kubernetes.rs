@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::{StoreBackend, StoreError};
 use crate::base::name::ObjectRef;
 use crate::config::Data;
-use crate::kube::client::{Client, DryRun, KubeError, Resource};
+use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
 use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
-use crate::kube::watch_event::{Selector, Target};
+use crate::kube::watch_event::{Selector, WatchTarget};
 
 #[derive(Debug)]
-pub(super) struct Kubernetes(pub(super) Arc<Client>);
+pub(super) struct KubernetesStore(pub(super) Arc<KubeClient>);
 
-impl StoreBackend for Kubernetes {
+impl StoreBackend for KubernetesStore {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
         let object = self.0.get(Resource::ConfigMaps, at).map_err(|e| told("get", "ConfigMap", at, e))?;
         Ok(object.as_ref().map(config_data))
@@ -29,7 +29,7 @@ impl StoreBackend for Kubernetes {
 
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
         let selector = Selector::Type(kind);
-        let target = Target { resource: Resource::Secrets, namespace: namespace.to_owned(), selector };
+        let target = WatchTarget { resource: Resource::Secrets, namespace: namespace.to_owned(), selector };
         let at = ObjectRef::new(namespace, &format!("({kind})"));
         let mut odd = Ok(());
         let listed = self.0.list(&target, &mut |item| match read(&at, item) {

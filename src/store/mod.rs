@@ -18,7 +18,7 @@ use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
 use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
-use crate::kube::client::{Client, DryRun};
+use crate::kube::client::{DryRun, KubeClient};
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::secret_state::{annotation, owner_mark};
 use crate::record;
@@ -58,7 +58,7 @@ trait StoreBackend: Send + Sync + fmt::Debug {
 
 /// Why a directory can not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Closed {
+pub enum StoreClosed {
     /// The command line is wrong.
     Wrong(String),
     /// Another process holds it, or it can not be written now.
@@ -131,16 +131,16 @@ impl Component {
 
 impl Store {
     /// The objects of an API server.
-    pub fn kubernetes(client: Arc<Client>) -> Store {
-        Store::on(kubernetes::Kubernetes(client))
+    pub fn kubernetes(client: Arc<KubeClient>) -> Store {
+        Store::on(kubernetes::KubernetesStore(client))
     }
 
     /// The objects of a directory.
     ///
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
-    pub fn directory(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Store, Closed> {
-        directory::Directory::open(folder, mode, sharing).map(Store::on)
+    pub fn directory(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Store, StoreClosed> {
+        directory::DirectoryStore::open(folder, mode, sharing).map(Store::on)
     }
 
     fn on(backend: impl StoreBackend + 'static) -> Store {

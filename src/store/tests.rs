@@ -67,7 +67,7 @@ fn a_certificate_is_created_marked_and_replaced() {
     assert!(store.put_certificate(&web, None, &first, &marks(&entry)).unwrap());
 
     let read = store.secret(&web).unwrap().unwrap();
-    assert_eq!((read.kind.as_str(), read.value("tls.crt").unwrap().expose().as_slice()), (TYPE_TLS, first.chain()));
+    assert_eq!((read.type_.as_str(), read.value("tls.crt").unwrap().expose().as_slice()), (TYPE_TLS, first.chain()));
     assert_eq!(read.labels["app.kubernetes.io/managed-by"], "notariat");
     assert_eq!(
         (read.labels["app.kubernetes.io/component"].as_str(), read.labels["team"].as_str()),
@@ -115,7 +115,7 @@ fn what_others_keep_in_a_secret_stays() {
     folder.put("team/secrets/web/annotations.json", r#"{"theirs":"1","notariat/renew":"please"}"#);
     let (store, web, entry) = (folder.open(), at("team/web"), entry("{secret: web, domains: [a.test]}"));
     let read = store.secret(&web).unwrap().unwrap();
-    assert_eq!(read.kind, TYPE_TLS, "a plain folder with both files");
+    assert_eq!(read.type_, TYPE_TLS, "a plain folder with both files");
     store.try_certificate(&web, Some(&read), &marks(&entry)).unwrap();
     assert!(store.put_certificate(&web, Some(&read), &bundle(), &marks(&entry)).unwrap());
     let read = store.secret(&web).unwrap().unwrap();
@@ -170,9 +170,9 @@ fn records_are_found_and_there_is_one_writer() {
     assert_eq!(found, ["team/notariat-record.team.web"]);
     assert!(store.records("nobody").unwrap().is_empty());
     let second = Store::directory(&folder.0, FileMode::PRIVATE, LockMode::Alone).unwrap_err();
-    assert!(matches!(&second, Closed::ForNow(e) if e.contains("another notariat works on")), "{second:?}");
+    assert!(matches!(&second, StoreClosed::ForNow(e) if e.contains("another notariat works on")), "{second:?}");
     let none = Store::directory(&folder.0.join("none"), FileMode::PRIVATE, LockMode::Alone).unwrap_err();
-    assert!(matches!(&none, Closed::Wrong(e) if e.contains("not a directory")), "{none:?}");
+    assert!(matches!(&none, StoreClosed::Wrong(e) if e.contains("not a directory")), "{none:?}");
 }
 
 #[test]

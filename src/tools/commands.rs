@@ -1,12 +1,12 @@
 //! The commands besides the daemon: they write a wish into a Secret, which the daemon serves, or give an account a new key.
 
-use crate::acme::client::Client;
+use crate::acme::client::AcmeClient;
 use crate::base::limits::STORE_TRIES;
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts;
-use crate::cli::{Arguments, Wish};
+use crate::cli::{Arguments, SecretAction};
 use crate::http::Http;
 use crate::http::tls::TlsTrust;
 use crate::issuance::account::{AccountStore, directory_of};
@@ -14,20 +14,20 @@ use crate::kube::object::SecretObject;
 use crate::policy::Directory;
 use crate::policy::FORCE;
 use crate::policy::secret_state::annotation;
-use crate::start::{Place, open, read_roots};
+use crate::start::{OpenedStore, open, read_roots};
 use crate::store::{LockMode, Store, StoreError};
 
 /// Runs a command. Returns what is to be told.
 ///
 /// # Errors
 /// One sentence that says what is wrong where.
-pub fn run(wish: &Wish, arguments: &Arguments) -> Result<String, String> {
-    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
+pub fn run(wish: &SecretAction, arguments: &Arguments) -> Result<String, String> {
+    let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
     match wish {
-        Wish::Renew { secret, force } => renew(&store, &at(secret)?, *force),
-        Wish::Revoke { secret, reason } => revoke(&store, &at(secret)?, reason),
-        Wish::Rollover { account } => roll_over(&store, &at(account)?, arguments, &namespace),
+        SecretAction::Renew { secret, force } => renew(&store, &at(secret)?, *force),
+        SecretAction::Revoke { secret, reason } => revoke(&store, &at(secret)?, reason),
+        SecretAction::Rollover { account } => roll_over(&store, &at(account)?, arguments, &namespace),
     }
 }
 
@@ -75,7 +75,7 @@ fn roll_over(store: &Store, at: &ObjectRef, arguments: &Arguments, namespace: &s
     let directory = directory_of(&secret).ok_or_else(|| format!("{at} is not the Secret of an ACME account"))?;
     let trust = TlsTrust { public_roots: true, roots_pem: read_roots(arguments)?, ..TlsTrust::default() };
     let directory = Directory::new(&directory, true);
-    let ca = Client::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Shutdown::new());
+    let ca = AcmeClient::new(Http::new(&trust, arguments.acme_proxy.as_deref())?, &directory, Shutdown::new());
     let office = AccountStore { store, ca: &ca, own_namespace: namespace };
     let account = office.roll_over(at).map_err(|failed| failed.error)?;
     Ok(format!("{at}: the account {account} has a new key"))

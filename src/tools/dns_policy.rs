@@ -10,9 +10,9 @@ use std::path::Path;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
-use crate::dns::zone_policy::Rules;
+use crate::dns::zone_policy::ZonePolicy;
 use crate::issuance::dns_update::read_keys;
-use crate::start::{Place, open};
+use crate::start::{OpenedStore, open};
 use crate::store::{LockMode, Store};
 use crate::tools::role::{self, Instance};
 
@@ -27,7 +27,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     let instances = role::instances(file, arguments)?;
     // A file is looked at without a cluster.
     let store = match file {
-        None => Some(open(arguments, LockMode::Beside, &Shutdown::new())?).map(|Place { store, .. }| store),
+        None => Some(open(arguments, LockMode::Beside, &Shutdown::new())?).map(|OpenedStore { store, .. }| store),
         Some(_) => None,
     };
     let names = names(&instances)?;
@@ -53,7 +53,7 @@ impl Grant<'_> {
 fn names(instances: &[Instance]) -> Result<Names, String> {
     let mut names = Names::new();
     for wanted in instances.iter().flat_map(|instance| instance.wishes.wanted.values()) {
-        let rules = Rules { entry: &wanted.entry, zones: &wanted.zones };
+        let rules = ZonePolicy { entry: &wanted.entry, zones: &wanted.zones };
         for domain in &wanted.entry.domains {
             let owner = domain.challenge_name();
             let zone = rules.configured(&owner).zone.cloned();

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::base::limits::{CONFIG_MAP_OCTETS_MAX, MANIFEST_OCTETS_MAX};
 use crate::base::name::ObjectRef;
-use crate::config::fields::{FieldError, Fields};
+use crate::config::fields::{FieldError, MapReader};
 use crate::config::node::{self, YamlNode};
 use crate::config::{Data, bounds, data};
 
@@ -187,7 +187,7 @@ fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
             }
         }
     }
-    let mut fields = Fields::of(object, "", &mut faults);
+    let mut fields = MapReader::of(object, "", &mut faults);
     for field in ["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"] {
         fields.take(field);
     }

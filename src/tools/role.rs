@@ -14,9 +14,9 @@ use crate::config::namespaces::Namespaces;
 use crate::config::{self, InvalidConfig};
 use crate::issuance::clients::AcmeClients;
 use crate::issuance::dependencies::objects;
-use crate::kube::rbac::{Kind, Names, PolicyRule, RIGHTS};
+use crate::kube::rbac::{Names, PolicyRule, RIGHTS, RuleSubject};
 use crate::sources::{Desired, configmap};
-use crate::start::{Place, directory, open};
+use crate::start::{OpenedStore, directory, open};
 use crate::status::config_map;
 use crate::store::LockMode;
 use crate::tools::manifest::{self, ConfigMaps};
@@ -105,12 +105,12 @@ pub fn needed<'n>(
     let cas = AcmeClients::new(directory(arguments), Vec::new(), None, Shutdown::new())?;
     let mut all = objects(wishes, &cas, own);
     let names = all.entry(own.to_owned()).or_default();
-    names.insert(Kind::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
+    names.insert(RuleSubject::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
     if let Some(lease) = &arguments.lease {
-        names.insert(Kind::Lease, [lease.clone()].into());
+        names.insert(RuleSubject::Lease, [lease.clone()].into());
     }
-    names.insert(Kind::Event, BTreeSet::new());
-    names.insert(Kind::Status, [config_map::NAME.to_owned()].into());
+    names.insert(RuleSubject::Event, BTreeSet::new());
+    names.insert(RuleSubject::Status, [config_map::NAME.to_owned()].into());
     Ok(all)
 }
 
@@ -147,21 +147,21 @@ fn role(namespace: &str, own: &str, names: &Names) -> String {
     yaml
 }
 
-fn comment(kind: Kind) -> &'static str {
+fn comment(kind: RuleSubject) -> &'static str {
     match kind {
-        Kind::ConfigMap => "What is wanted.",
-        Kind::Input => "TSIG keys and what issuers name: read, never written.",
-        Kind::Certificate => "Certificates.",
-        Kind::Own => "ACME accounts and records.",
-        Kind::Lease => "Which replica leads.",
-        Kind::Event => "What happened.",
-        Kind::Status => "The state, for people who may not read Secrets.",
+        RuleSubject::ConfigMap => "What is wanted.",
+        RuleSubject::Input => "TSIG keys and what issuers name: read, never written.",
+        RuleSubject::Certificate => "Certificates.",
+        RuleSubject::Own => "ACME accounts and records.",
+        RuleSubject::Lease => "Which replica leads.",
+        RuleSubject::Event => "What happened.",
+        RuleSubject::Status => "The state, for people who may not read Secrets.",
     }
 }
 
 /// The own namespace, and the ConfigMaps where the daemon reads them.
 fn in_place(arguments: &Arguments) -> Result<(String, ConfigMaps), String> {
-    let Place { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
+    let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let mut found = ConfigMaps::new();
     for name in &arguments.config {
         let at = ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"))?;
@@ -181,12 +181,12 @@ mod tests {
     fn each_object_gets_the_verbs_that_it_needs_by_name() {
         let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let names = Names::from([
-            (Kind::ConfigMap, set(&["notariat"])),
-            (Kind::Input, set(&["key"])),
-            (Kind::Certificate, set(&["web", "1e3"])),
-            (Kind::Own, set(&["notariat-record.team.web"])),
-            (Kind::Lease, set(&["notariat"])),
-            (Kind::Event, set(&[])),
+            (RuleSubject::ConfigMap, set(&["notariat"])),
+            (RuleSubject::Input, set(&["key"])),
+            (RuleSubject::Certificate, set(&["web", "1e3"])),
+            (RuleSubject::Own, set(&["notariat-record.team.web"])),
+            (RuleSubject::Lease, set(&["notariat"])),
+            (RuleSubject::Event, set(&[])),
         ]);
         let own = r#"apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
@@ -239,7 +239,7 @@ rules:
     verbs: [create, update]
 "#;
         assert_eq!(role("team", "team", &names), own);
-        let keys = role("keys", "team", &Names::from([(Kind::Input, set(&["key"]))]));
+        let keys = role("keys", "team", &Names::from([(RuleSubject::Input, set(&["key"]))]));
         assert!(
             keys.starts_with("# Bind it: kubectl -n keys create rolebinding") && !keys.contains("create]"),
             "{keys}"

@@ -1,13 +1,13 @@
 //! The cap on orders, once more before one is made: the decision may have been made of a record that was read before the last order.
 
-use super::WorkAttempt;
+use super::Attempt;
 use crate::base::time;
 use crate::issuance::AttemptError;
 use crate::issuance::claim::Claim;
 use crate::policy::backoff::{CAP_ORDERS, RetryClass, Stage, capped};
 use crate::policy::is_forced;
 
-impl WorkAttempt<'_> {
+impl Attempt<'_> {
     /// Compares with the orders in the claimed record, which was read just now.
     ///
     /// # Errors

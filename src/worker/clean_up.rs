@@ -1,7 +1,7 @@
 //! Brings a record up to date without the CA: the accepted form, values left behind, an order whose certificate is stored, an
 //! entry that went or came back.
 
-use super::{WorkAttempt, clock};
+use super::{Attempt, clock};
 use crate::base::limits::{LEFTOVERS_KEPT, PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -13,7 +13,7 @@ use crate::issuance::dns_update::withdraw_each;
 use crate::issuance::{AttemptError, Context};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::retention::RetentionStep;
-use crate::record::{Body, Presented, subject};
+use crate::record::{Presented, RecordData, subject};
 use crate::store::StoreError;
 
 /// Brings the record `at` in line with an entry that went or came back. What was published for it is withdrawn at once. Where it is
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 ///
 /// # Errors
 /// When its record can not be read or written.
-pub fn meet(context: &Context, at: &ObjectRef, fate: RetentionStep) -> Result<(), AttemptError> {
+pub fn release_record(context: &Context, at: &ObjectRef, fate: RetentionStep) -> Result<(), AttemptError> {
     let mut claim = Claim::open_record(&context.store, at.clone())?;
     clock::check(None)?;
     claim.check_free(context, PROPAGATION_TIMEOUT_MAX + SETTLE_MAX, time::now())?;
@@ -60,7 +60,7 @@ pub fn meet(context: &Context, at: &ObjectRef, fate: RetentionStep) -> Result<()
 }
 
 /// Withdraws everything that was published. An order in flight stays, free for whoever continues it.
-fn withdraw_all(context: &Context, body: &mut Body) {
+fn withdraw_all(context: &Context, body: &mut RecordData) {
     let in_flight = body.in_flight.as_mut().map(|flight| {
         flight.holder.clear();
         std::mem::take(&mut flight.published)
@@ -69,8 +69,8 @@ fn withdraw_all(context: &Context, body: &mut Body) {
     body.leftovers = withdraw_each(context, [in_flight.unwrap_or_default(), left].concat(), time::now());
 }
 
-impl WorkAttempt<'_> {
-    pub(super) fn tidy(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
+impl Attempt<'_> {
+    pub(super) fn clean_up(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
         let now = time::now();
         self.note_revocations(claim)?;
         let mut changed = self.accept(claim);
@@ -122,7 +122,7 @@ impl WorkAttempt<'_> {
         if secret.value("tls.key") == Some(&next_key)
             && let Ok(bundle) = CheckedBundle::check(&chain, next_key, &self.entry().domains, time::now())
         {
-            self.remember(claim, &bundle);
+            self.record_result(claim, &bundle);
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::acme::client::Client;
+use crate::acme::client::AcmeClient;
 use crate::base::clock::{ClockDoubt, doubt};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
@@ -19,7 +19,7 @@ const API_SERVER: &str = "the API server";
 ///
 /// # Errors
 /// How far our clock is off. The failure is not counted and not to be written.
-pub(super) fn check(ca: Option<&Client>) -> Result<(), AttemptError> {
+pub(super) fn check(ca: Option<&AcmeClient>) -> Result<(), AttemptError> {
     compare(API_SERVER, metrics::offset(Peer::Kubernetes).and_then(doubt))?;
     match ca {
         Some(ca) => compare(ca.directory_url(), ca.clock_doubt()),

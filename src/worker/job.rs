@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::renewal_info::Question;
+use super::renewal_info::RenewalInfoRequest;
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::issuance::AttemptError;
 use crate::policy::secret_state::SecretState;
-use crate::policy::{Source, Violation};
+use crate::policy::{RestoreFrom, Violation};
 use crate::sources::CertificateSpec;
 
 /// Something to do for one certificate.
@@ -25,12 +25,12 @@ pub struct Job {
     /// What the decision was made of.
     pub basis: Observed,
     /// Whom it talks to longest.
-    pub peer: Peer,
+    pub peer: JobPeer,
 }
 
 /// Whom a job talks to, besides the API server. Places are counted by it, so that one that hangs keeps nobody else waiting.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Peer {
+pub enum JobPeer {
     /// A CA, by its directory URL.
     Ca(SharedStr),
     /// The DNS servers.
@@ -39,12 +39,12 @@ pub enum Peer {
     Store,
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for JobPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Peer::Ca(directory) => write!(f, "the CA {directory}"),
-            Peer::Dns => f.write_str("the DNS servers"),
-            Peer::Store => f.write_str("the store"),
+            JobPeer::Ca(directory) => write!(f, "the CA {directory}"),
+            JobPeer::Dns => f.write_str("the DNS servers"),
+            JobPeer::Store => f.write_str("the store"),
         }
     }
 }
@@ -61,7 +61,7 @@ pub struct Observed {
 impl Job {
     /// A job for a certificate that nothing is known of.
     pub fn new(wanted: Arc<CertificateSpec>, task: Task) -> Job {
-        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Observed::default(), peer: Peer::Dns }
+        Job { wanted, task, inputs: String::new(), short_lived: false, basis: Observed::default(), peer: JobPeer::Dns }
     }
 }
 
@@ -82,14 +82,14 @@ pub enum Task {
         /// Why.
         finding: Violation,
         /// Where from.
-        source: Source,
+        source: RestoreFrom,
         /// Where to.
         targets: Vec<usize>,
     },
     /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
     Tidy,
     /// Ask the CA when it wants the certificate to be renewed.
-    Window(Question),
+    Window(RenewalInfoRequest),
     /// Ask the zones' servers whether they would take an UPDATE.
     Probe,
 }

@@ -27,33 +27,33 @@ use crate::cert::key::CertificateKey;
 use crate::config::dns::DnsSettings;
 use crate::config::entry::{Entry, KeyType};
 use crate::issuance::claim::Claim;
-use crate::issuance::dns01::Places;
+use crate::issuance::dns01::Dns01Solver;
 use crate::issuance::probe::probe;
-use crate::issuance::{AttemptError, Context, issue, reach};
+use crate::issuance::{AttemptError, Context, check_directory, issue};
 use crate::kube::events::EventReason;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::secret_state::{SecretState, annotation};
-use crate::policy::{Directory, Reason, Source, Violation};
-use crate::record::{self, Copy, Issued};
+use crate::policy::{Directory, Reason, RestoreFrom, Violation};
+use crate::record::{self, Issued, PairBackup};
 use crate::sources::CertificateSpec;
 use crate::store::{Marks, Origin, StoreError};
 
-pub use clean_up::meet;
-pub use job::{Job, Observed, Outcome, Peer, Task};
-pub use renewal_info::Question;
+pub use clean_up::release_record;
+pub use job::{Job, JobPeer, Observed, Outcome, Task};
+pub use renewal_info::RenewalInfoRequest;
 
 /// Does a job. Never panics on what peers sent; a library's panic is caught by the caller.
 pub fn run(context: &Context, job: &Job) -> Outcome {
     let wanted = &job.wanted;
     let secret = wanted.entry.main_secret().clone();
     let mut found = None;
-    let mut claimed = |what: &dyn Fn(&WorkAttempt<'_>, &mut Claim<'_>) -> Result<(), AttemptError>| {
+    let mut claimed = |what: &dyn Fn(&Attempt<'_>, &mut Claim<'_>) -> Result<(), AttemptError>| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
         // The answer said what the time is there.
         clock::check(None)?;
         let DnsSettings { propagation_timeout, settle, .. } = *wanted.entry.dns;
         claim.check_free(context, propagation_timeout + settle, time::now())?;
-        let work = WorkAttempt::new(context, job);
+        let work = Attempt::new(context, job);
         if matches!(job.task, Task::Issue { .. } | Task::Restore { .. }) {
             found = work.changed_since(&claim)?;
         }
@@ -63,15 +63,15 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
         }
     };
     // It may have been waiting in the queue since we led.
-    let result = context.lead.check().and_then(|()| match &job.task {
+    let result = context.leader.check().and_then(|()| match &job.task {
         Task::Issue { finding, targets, counted } => {
             claimed(&|work, claim| work.issue(claim, finding, targets, *counted))
         }
         Task::Restore { finding, source, targets } => {
             claimed(&|work, claim| work.restore(claim, finding, *source, targets))
         }
-        Task::Tidy => claimed(&|work, claim| work.tidy(claim)),
-        Task::Window(question) => WorkAttempt::new(context, job).ask_window(question),
+        Task::Tidy => claimed(&|work, claim| work.clean_up(claim)),
+        Task::Window(question) => Attempt::new(context, job).fetch_renewal_info(question),
         Task::Probe => probe(context, wanted),
     });
     let result =
@@ -82,27 +82,27 @@ pub fn run(context: &Context, job: &Job) -> Outcome {
 /// After a panic: the failure is written into the record, so that what made it happen is not met again at once.
 pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
     let secret = job.wanted.entry.main_secret().clone();
-    let (failed, found) = (AttemptError::inside(), None);
+    let (failed, found) = (AttemptError::internal(), None);
     if matches!(job.task, Task::Probe | Task::Window(_)) {
         return Outcome { secret, result: Err(failed), found };
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let mut claim = Claim::open(&context.store, &secret, &context.namespace)?;
-        Err(WorkAttempt::new(context, job).failed(&mut claim, failed.clone()))
+        Err(Attempt::new(context, job).failed(&mut claim, failed.clone()))
     }));
     Outcome { secret, result: settled.unwrap_or(Err(failed)), found }
 }
 
-struct WorkAttempt<'a> {
+struct Attempt<'a> {
     context: &'a Context,
     wanted: &'a CertificateSpec,
     job: &'a Job,
     directory: Directory,
 }
 
-impl<'a> WorkAttempt<'a> {
-    fn new(context: &'a Context, job: &'a Job) -> WorkAttempt<'a> {
-        WorkAttempt { context, wanted: &job.wanted, job, directory: context.cas.directory(&job.wanted) }
+impl<'a> Attempt<'a> {
+    fn new(context: &'a Context, job: &'a Job) -> Attempt<'a> {
+        Attempt { context, wanted: &job.wanted, job, directory: context.clients.directory(&job.wanted) }
     }
 
     fn entry(&self) -> &Entry {
@@ -169,7 +169,7 @@ impl<'a> WorkAttempt<'a> {
         targets: &[usize],
         counted: bool,
     ) -> Result<CheckedBundle, AttemptError> {
-        let Context { store, cas, .. } = self.context;
+        let Context { store, clients: cas, .. } = self.context;
         self.note_revocations(claim)?;
         // Before anything else: a name without a zone or a key must cost nothing, and a DNS server that is not to be asked now no worker.
         let names = self.entry().order_names();
@@ -179,18 +179,18 @@ impl<'a> WorkAttempt<'a> {
         let is_new = resumes.is_none_or(|flight| flight.order.is_none());
         let places = match resumes.is_some_and(is_proved) {
             true => None,
-            false => Some(Places::find(self.context, self.wanted, &names)?),
+            false => Some(Dns01Solver::find(self.context, self.wanted, &names)?),
         };
         event!(info, "issuing", secret = self.entry().main_secret(), reason = finding.reason, detail = finding.detail);
         let ca = cas.client(store, self.wanted)?;
-        reach(self.context, self.wanted, &ca, &names, is_new)?;
+        check_directory(self.context, self.wanted, &ca, &names, is_new)?;
         clock::check(Some(&ca))?;
         self.check_cap(claim, counted)?;
         self.try_all(&self.targets(targets), &self.origin())?;
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };
-        self.take(claim);
+        self.begin_attempt(claim);
         let was_new = claim.is_new();
         claim.save()?;
         if was_new {
@@ -223,7 +223,7 @@ impl<'a> WorkAttempt<'a> {
 
     /// Writes into the record that this attempt is under way. What is in flight for other names, another directory or another kind
     /// of key is given up.
-    fn take(&self, claim: &mut Claim<'_>) {
+    fn begin_attempt(&self, claim: &mut Claim<'_>) {
         let (now, names) = (time::now(), self.entry().order_names());
         let directory = self.directory.url();
         let body = &mut claim.record.body;
@@ -264,18 +264,18 @@ impl<'a> WorkAttempt<'a> {
         &self,
         claim: &mut Claim<'_>,
         finding: &Violation,
-        source: Source,
+        source: RestoreFrom,
         targets: &[usize],
     ) -> Result<(), AttemptError> {
         let now = time::now();
         let told = |e: String| AttemptError::new(Stage::Store, RetryClass::Transient, e);
         let (chain, key, marked) = match source {
-            Source::Copy => {
+            RestoreFrom::Copy => {
                 let copy =
                     claim.record.copy.clone().ok_or_else(|| told("the record has no copy any more".to_owned()))?;
                 (copy.chain, copy.key, BTreeMap::new())
             }
-            Source::Sibling(place) => {
+            RestoreFrom::Sibling(place) => {
                 let at = &self.entry().secrets[place];
                 let secret = self.context.store.secret(at).map_err(|e| told(e.to_string()))?;
                 let secret = secret.ok_or_else(|| told(format!("{at} is gone, too")))?;
@@ -322,13 +322,13 @@ impl<'a> WorkAttempt<'a> {
 
     /// Tells users of the cluster what became of a Secret.
     fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
-        self.context.report.say(reason, &self.wanted.source, Some(secret), text);
+        self.context.recorder.publish(reason, &self.wanted.source, Some(secret), text);
     }
 }
 
 /// The facts of a record's copy, when it is sound.
-pub fn copy_facts(copy: Option<&Copy>) -> Option<Arc<CertificateFacts>> {
-    let Copy { chain, key } = copy?;
+pub fn backup_facts(copy: Option<&PairBackup>) -> Option<Arc<CertificateFacts>> {
+    let PairBackup { chain, key } = copy?;
     let facts = facts::read(chain).ok()?.1;
     let public = crate::cert::key::public_of(key.expose()).ok()?;
     (facts::sha256(&public) == facts.public_key).then(|| Arc::new(facts))

@@ -1,6 +1,6 @@
 //! Asks the CA when it wants a certificate to be renewed, and remembers the answer.
 
-use super::{WorkAttempt, clock};
+use super::{Attempt, clock};
 use crate::acme::error::AcmeError;
 use crate::base::limits::RATE_LIMIT_WAIT;
 use crate::base::log::event;
@@ -9,25 +9,25 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time;
 use crate::issuance::AttemptError;
 use crate::issuance::claim::Claim;
-use crate::policy::renewal_window::{Window, answered, next_question};
+use crate::policy::renewal_window::{RenewalWindow, answered, next_question};
 
 /// The question for one certificate.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct RenewalInfoRequest {
     /// The serial number of the certificate in hexadecimal.
     pub serial: SharedStr,
     /// What it is asked by (RFC 9773 section 4.1).
     pub cert_id: SharedStr,
     /// The last answer.
-    pub before: Option<Window>,
+    pub before: Option<RenewalWindow>,
 }
 
-impl WorkAttempt<'_> {
+impl Attempt<'_> {
     /// Asks. That it is not answered is no failure of the certificate: it is renewed at the usual time then.
-    pub(super) fn ask_window(&self, question: &Question) -> Result<(), AttemptError> {
-        let (secret, questions, now) = (self.entry().main_secret(), &self.context.questions, time::now());
-        let ca = self.context.cas.client(&self.context.store, self.wanted)?;
-        let Question { serial, cert_id, before } = question;
+    pub(super) fn fetch_renewal_info(&self, question: &RenewalInfoRequest) -> Result<(), AttemptError> {
+        let (secret, questions, now) = (self.entry().main_secret(), &self.context.renewal_schedule, time::now());
+        let ca = self.context.clients.client(&self.context.store, self.wanted)?;
+        let RenewalInfoRequest { serial, cert_id, before } = question;
         if questions.is_closed(ca.directory_url(), now) {
             // Since this question was queued.
             return Ok(());

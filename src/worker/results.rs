@@ -1,6 +1,6 @@
 //! How an attempt is written into the record: what it gave, or how it failed and when the next one may be.
 
-use super::WorkAttempt;
+use super::Attempt;
 use crate::base::limits::ERROR_KEPT_OCTETS;
 use crate::base::log::event;
 use crate::base::metrics;
@@ -12,10 +12,10 @@ use crate::issuance::claim::Claim;
 use crate::kube::events::EventReason;
 use crate::policy::backoff::{Stage, next_attempt};
 use crate::policy::{Reason, Violation};
-use crate::record::{Copy, Issued};
+use crate::record::{Issued, PairBackup};
 use crate::store::Origin;
 
-impl WorkAttempt<'_> {
+impl Attempt<'_> {
     pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Violation) {
         let now = time::now();
         let (facts, directory) = (bundle.facts(), self.directory.url());
@@ -23,8 +23,8 @@ impl WorkAttempt<'_> {
         let order = claim.record.body.in_flight.as_ref().and_then(|f| f.order.clone()).unwrap_or_default();
         let history = claim.record.body.history_mut(&self.entry().order_names(), directory, now);
         (history.failures, history.stage, history.error, history.next_attempt) = (0, None, None, None);
-        self.remember(claim, bundle);
-        self.context.questions.ask_soon(self.entry().main_secret(), now);
+        self.record_result(claim, bundle);
+        self.context.renewal_schedule.ask_soon(self.entry().main_secret(), now);
         (claim.record.body.window, claim.record.body.next_question) = (None, None);
         claim.record.body.in_flight = None;
         claim.record.next_key = None;
@@ -54,20 +54,20 @@ impl WorkAttempt<'_> {
     }
 
     /// Remembers what was stored. What is in flight ordered it.
-    pub(super) fn remember(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle) {
+    pub(super) fn record_result(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle) {
         let Origin { directory, key_type, profile } = self.origin();
         let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
         let (serial, cert_id) = (bundle.facts().serial.clone(), bundle.facts().cert_id.clone());
         claim.record.body.stored = Some(Issued {
             serial,
             at: time::now(),
-            directory: SharedStr::shared(&directory),
-            key_type: SharedStr::shared(&key_type),
-            profile: profile.as_deref().map(SharedStr::shared),
-            account: account.as_deref().map(SharedStr::shared),
+            directory: SharedStr::intern(&directory),
+            key_type: SharedStr::intern(&key_type),
+            profile: profile.as_deref().map(SharedStr::intern),
+            account: account.as_deref().map(SharedStr::intern),
             cert_id,
         });
-        let copy = || Copy { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
+        let copy = || PairBackup { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
         claim.record.copy = self.entry().keep_copy.then(copy);
     }
 

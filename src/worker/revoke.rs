@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::WorkAttempt;
+use super::Attempt;
 use crate::acme::error::AcmeError;
 use crate::base::limits::TO_REVOKE_MAX;
 use crate::base::log::event;
@@ -17,7 +17,7 @@ use crate::policy::secret_state::SecretState;
 use crate::record::ToRevoke;
 use crate::store::StoreError;
 
-impl WorkAttempt<'_> {
+impl Attempt<'_> {
     /// Remembers the certificates that are to be revoked, before they are replaced, where a Secret of the entry asks for it.
     pub(super) fn note_revocations(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
         let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
@@ -75,10 +75,10 @@ impl WorkAttempt<'_> {
 
     fn revoke_one(&self, certificate: &str, reason: u8) -> Result<(), AttemptError> {
         let der = URL_SAFE_NO_PAD.decode(certificate).unwrap_or_default();
-        let ca = &*self.context.cas.client(&self.context.store, self.wanted)?;
+        let ca = &*self.context.clients.client(&self.context.store, self.wanted)?;
         let office = AccountStore { store: &self.context.store, ca, own_namespace: &self.context.namespace };
         let account = self.context.accounts.get(office, &self.context.limits, self.wanted, None, &self.context.stop)?;
-        self.context.lead.check()?;
+        self.context.leader.check()?;
         ca.revoke(&account, &der, reason).map_err(|e| match &e {
             // Not ours, not known, or a reason that the CA does not take: it will not change its mind.
             AcmeError::Problem { status: 400..=428, .. } => {

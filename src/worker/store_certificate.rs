@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::WorkAttempt;
+use super::Attempt;
 use crate::base::limits::STORE_TRIES;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -13,11 +13,11 @@ use crate::kube::events::EventReason;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::is_abandoned;
-use crate::policy::renewal::scaled;
+use crate::policy::renewal::jitter;
 use crate::policy::secret_state::{Owner, SecretState};
 use crate::store::{Origin, StoreError};
 
-impl WorkAttempt<'_> {
+impl Attempt<'_> {
     /// Stores the bundle in each Secret. Enough that one was written: the others are then restored from it.
     pub(super) fn store_all(
         &self,
@@ -53,11 +53,11 @@ impl WorkAttempt<'_> {
         let told = |e: StoreError| {
             AttemptError::new(Stage::Store, RetryClass::Transient, format!("{target} was not written: {e}"))
         };
-        self.over_conflicts(target, told, |current| {
+        self.retry_on_conflict(target, told, |current| {
             self.check_ours(target, current)?;
             self.check_not_newer(target, current, bundle, origin)?;
             // The certificate is not lost: who leads now has the order's URL and the key in the record.
-            self.context.lead.check()?;
+            self.context.leader.check()?;
             Ok(self.context.store.put_certificate(target, current, bundle, &self.marks(origin)).map(|_| ()))
         })
     }
@@ -69,7 +69,7 @@ impl WorkAttempt<'_> {
                 let error = format!("{target} can not be written, so nothing was ordered: {e}");
                 AttemptError::new(Stage::Store, RetryClass::Transient, error)
             };
-            self.over_conflicts(target, told, |current| {
+            self.retry_on_conflict(target, told, |current| {
                 Ok(self.context.store.try_certificate(target, current, &self.marks(origin)))
             })?;
         }
@@ -77,7 +77,7 @@ impl WorkAttempt<'_> {
     }
 
     /// Writes over what a Secret holds by now. A conflict is read again.
-    fn over_conflicts(
+    fn retry_on_conflict(
         &self,
         target: &ObjectRef,
         told: impl Fn(StoreError) -> AttemptError,
@@ -89,7 +89,7 @@ impl WorkAttempt<'_> {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Conflict) => {
                     let pause =
-                        scaled(Duration::from_millis(200), &format!("{target} {attempt} {}", self.context.holder));
+                        jitter(Duration::from_millis(200), &format!("{target} {attempt} {}", self.context.holder));
                     self.context.stop.wait(pause);
                 }
                 Err(e) => return Err(told(e)),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use notariat::cli::{Command, parse};
 use notariat::tools::check;
-use notariat::tools::check::report::{Level, Report};
+use notariat::tools::check::report::{CheckReport, Level};
 use notariat_lab::Scratch;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -18,7 +18,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn checked(file: &Path, flags: &[&str]) -> Result<Report, String> {
+fn checked(file: &Path, flags: &[&str]) -> Result<CheckReport, String> {
     let arguments =
         ["check", "-f", file.to_str().unwrap()].into_iter().chain(flags.iter().copied()).map(OsString::from);
     match parse(arguments.collect())? {
@@ -28,7 +28,7 @@ fn checked(file: &Path, flags: &[&str]) -> Result<Report, String> {
 }
 
 /// What is no `ok`: the level and the sentence, without the object, which is the only one.
-fn found(report: &Report) -> Vec<String> {
+fn found(report: &CheckReport) -> Vec<String> {
     let lines = report.lines.iter().filter(|line| line.level != Level::Ok);
     lines.map(|line| format!("{} {}", line.level.name(), line.sentence)).collect()
 }
@@ -94,7 +94,7 @@ fn a_role_is_compared_with_what_the_config_map_needs() {
     let role = root().join("deploy/role.yaml");
     let cluster_role = std::fs::read_to_string(root().join("deploy/multi-namespace/clusterrole.yaml")).unwrap();
     let with = |flags: &[&str]| checked(&file, &[&["-allow-namespaces=other"], flags].concat()).unwrap();
-    let lines = |report: &Report| {
+    let lines = |report: &CheckReport| {
         let lines = report.lines.iter().filter(|line| line.object.starts_with("Role"));
         lines.map(|line| format!("{} {}: {}", line.level.name(), line.object, line.sentence)).collect::<Vec<_>>()
     };

@@ -11,7 +11,7 @@ use notariat_lab::Scratch;
 
 use crate::support::api::{Api, Then};
 use crate::support::cluster::Cluster;
-use crate::support::https::HttpResponse;
+use crate::support::https::Reply;
 use crate::support::run::notariat;
 
 /// A ConfigMap that is made to be costly: its title, its keys, and a part of what is said of it.
@@ -190,7 +190,7 @@ fn an_answer_of_the_api_server_is_read_within_four_times_its_size() {
         true => {
             let body = [&br#"{"kind": "ConfigMap", "data": ["#[..], &b"0,".repeat(OCTETS / 2), b"0]}"].concat();
             let headers = vec![("content-type".to_owned(), b"application/json".to_vec())];
-            Then::Say(HttpResponse { status: 200, headers, body, length: None })
+            Then::Say(Reply { status: 200, headers, body, length: None })
         }
     });
     let token = cluster.kube.service_account_token(&cluster.namespace, "notariat");

@@ -5,20 +5,20 @@ use std::process::Command;
 use notariat_lab::tools::{output, tool};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::run::notariat;
 use crate::support::{Run, Site, x509};
 
 const NAME: &str = "www.site.test";
 
 /// The certificates of a chain in PEM.
-fn parts(reply: &HttpResponse) -> Vec<String> {
+fn parts(reply: &Reply) -> Vec<String> {
     let text = String::from_utf8(reply.body.clone()).unwrap();
     text.split_inclusive("-----END CERTIFICATE-----\n").filter(|p| p.contains("BEGIN")).map(str::to_owned).collect()
 }
 
 /// A name, what becomes of the chain, and whether something of it is dropped.
-type Row = (&'static str, fn(Vec<String>, &mut HttpResponse), bool);
+type Row = (&'static str, fn(Vec<String>, &mut Reply), bool);
 
 #[test]
 fn a_chain_that_is_sent_in_another_form_is_stored_as_every_program_reads_it() {

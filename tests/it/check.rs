@@ -6,7 +6,7 @@ use std::process::Command;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 use serde_json::Value;
 
-use crate::support::ca::{Ca, HttpResponse, Kind};
+use crate::support::ca::{Ca, Kind, Reply};
 use crate::support::cluster::Cluster;
 use crate::support::run::notariat;
 use crate::support::site::ZONE;
@@ -256,7 +256,7 @@ fn mistakes_about_the_ca_are_found() {
         &[("ok       CA https://", &["an account is registered with the first order, with its EAB"])],
     );
 
-    let ca = Ca::start(&site.pebble, |_, reply: &mut HttpResponse| reply.set("date", "Sun, 06 Nov 2044 08:49:37 GMT"));
+    let ca = Ca::start(&site.pebble, |_, reply: &mut Reply| reply.set("date", "Sun, 06 Nov 2044 08:49:37 GMT"));
     assert_says(&check(&ca.command(&site, &[]), &[]), 0, &[]);
     site.config_key("issuers", "{}");
     site.config(&site.entry("web", "www.site.test", ""));

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{Client, Resource};
+use notariat::kube::client::{KubeClient, Resource};
 use notariat::kube::discovery;
 use notariat::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
-use notariat::kube::watch_event::{Selector, Target};
+use notariat::kube::watch_event::{Selector, WatchTarget};
 use notariat_lab::{Port, Scratch};
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::json;
@@ -34,7 +34,7 @@ enum Answer {
     /// A pause, lines, a pause; then the end.
     Held(Duration, Vec<String>, Duration),
 }
-use Answer::{Cut, Lines, SecretState, Silent, Whole};
+use Answer::{Cut, Held, Lines, Silent, Whole};
 
 /// An API server that follows a script, and whoever follows a Secret there.
 struct Play {
@@ -72,13 +72,13 @@ impl Play {
                  clusters: [{{name: c, cluster: {{server: 'https://{server}', insecure-skip-tls-verify: true}}}}]}}\n"
             ),
         );
-        let client = Client::new(discovery::find(Some(&kubeconfig)).unwrap(), Shutdown::new()).unwrap();
+        let client = KubeClient::new(discovery::find(Some(&kubeconfig)).unwrap(), Shutdown::new()).unwrap();
         let (tell, told) = unbounded();
         let stop = Shutdown::new();
         let stopped = stop.clone();
         thread::spawn(move || {
             let selector = Selector::Type("kubernetes.io/tls");
-            let target = Target { resource: Resource::Secrets, namespace: "team".to_owned(), selector };
+            let target = WatchTarget { resource: Resource::Secrets, namespace: "team".to_owned(), selector };
             let tell = |said: ReflectorEvent| tell.send(word(&said)).is_ok();
             let patience = WatchTimeouts {
                 lasts: [Duration::from_secs(2); 2],
@@ -129,7 +129,7 @@ fn serve(mut to: StreamOwned<ServerConnection, std::net::TcpStream>, answer: Ans
             to.write_all([head, &lines(&all), "0\r\n\r\n"].concat().as_bytes()).ok();
             to.flush().ok();
         }
-        SecretState(before, all, after) => {
+        Held(before, all, after) => {
             let mut write = |text: &str| to.write_all(text.as_bytes()).and_then(|()| to.flush()).ok();
             write(&head.replace("Transfer-", "Connection: close\r\nTransfer-"));
             thread::sleep(before);

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{Client, KubeError, Resource};
+use notariat::kube::client::{KubeClient, KubeError, Resource};
 use notariat::kube::discovery;
 use notariat_lab::{Kube, Scratch};
 
@@ -43,8 +43,8 @@ impl Place {
         self.folder.write("config", &self.text(cluster, user))
     }
 
-    fn client(&self, cluster: &str, user: &str) -> Client {
-        Client::new(discovery::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Shutdown::new()).unwrap()
+    fn client(&self, cluster: &str, user: &str) -> KubeClient {
+        KubeClient::new(discovery::find(Some(&self.kubeconfig(cluster, user))).unwrap(), Shutdown::new()).unwrap()
     }
 
     /// The token of one of the lab's users.
@@ -60,13 +60,13 @@ fn token_in(kubeconfig: &Path) -> String {
 
 const CA: &str = "certificate-authority: ca.crt";
 
-fn ask(client: &Client) -> Result<(), KubeError> {
+fn ask(client: &KubeClient) -> Result<(), KubeError> {
     client.get(Resource::ConfigMaps, &ObjectRef::parse("default/nothing", "").unwrap()).map(|_| ())
 }
 
 /// Who the API server says we are.
 #[track_caller]
-fn who(client: &Client) -> String {
+fn who(client: &KubeClient) -> String {
     match ask(client) {
         Err(KubeError::Api(e)) if e.code == 403 => e.message.split('"').nth(3).unwrap_or_default().to_owned(),
         other => panic!("{other:?}"),

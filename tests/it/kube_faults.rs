@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{Client, DryRun, KubeError, Resource};
+use notariat::kube::client::{DryRun, KubeClient, KubeError, Resource};
 use notariat::kube::discovery;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
@@ -43,12 +43,12 @@ fn through(cluster: &Cluster, api: &Api) -> std::path::PathBuf {
 }
 
 /// A client whose requests the proxy answers all by itself.
-fn client(api: &Api) -> (Client, Shutdown) {
+fn client(api: &Api) -> (KubeClient, Shutdown) {
     let stop = Shutdown::new();
-    (Client::new(discovery::find(Some(&api.kubeconfig("token: t"))).unwrap(), stop.clone()).unwrap(), stop)
+    (KubeClient::new(discovery::find(Some(&api.kubeconfig("token: t"))).unwrap(), stop.clone()).unwrap(), stop)
 }
 
-fn ask(client: &Client) -> Result<(), KubeError> {
+fn ask(client: &KubeClient) -> Result<(), KubeError> {
     client.get(Resource::Secrets, &ObjectRef::parse("ns/x", "").unwrap()).map(|_| ())
 }
 
@@ -329,7 +329,7 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
     let (ordered, over, writes) = (AtomicBool::new(false), AtomicBool::new(false), AtomicUsize::new(0));
     let write = |number: usize| {
         let client =
-            Client::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Shutdown::new()).unwrap();
+            KubeClient::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Shutdown::new()).unwrap();
         while !over.load(SeqCst) {
             let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
             secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use notariat::base::name::DnsName;
 use notariat::base::time::{self, Deadline};
 use notariat::config::dns::Transport;
-use notariat::dns::client::{Client, UpdateError, Way};
+use notariat::dns::client::{DnsClient, QueryMode, UpdateError};
 use notariat::dns::tsig_key::{TsigKey, parse_keys};
 use notariat::dns::update::{Action, TxtValue, Update};
-use notariat::dns::update_error::Attempt;
-use notariat::dns::wire::{Kind, Rcode};
-use notariat::dns::zone::Server;
+use notariat::dns::update_error::UpdateAttempt;
+use notariat::dns::wire::{Rcode, RecordType};
+use notariat::dns::zone;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Software, Zone};
 
 use crate::support::Site;
@@ -58,7 +58,7 @@ fn each<T: Send>(rows: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
 
 type Updated = Result<(), (UpdateError, String)>;
 
-fn update(client: &Client, server: SocketAddr, key: &Key, transport: Transport) -> Updated {
+fn update(client: &DnsClient, server: SocketAddr, key: &Key, transport: Transport) -> Updated {
     let started = Instant::now();
     let result = update_within(PATIENCE, client, server, key, transport);
     assert!(started.elapsed() < BOUND, "{:?}", started.elapsed());
@@ -66,14 +66,20 @@ fn update(client: &Client, server: SocketAddr, key: &Key, transport: Transport) 
 }
 
 /// Sends an UPDATE. The sentence for a person when it fails.
-fn update_within(patience: Duration, client: &Client, server: SocketAddr, key: &Key, transport: Transport) -> Updated {
+fn update_within(
+    patience: Duration,
+    client: &DnsClient,
+    server: SocketAddr,
+    key: &Key,
+    transport: Transport,
+) -> Updated {
     let values = [TxtValue { owner: name(OWNER), value: "value".to_owned() }];
     let zone = name("site.test");
     let update = Update { zone: &zone, action: Action::Add { ttl: 60, in_use: &[] }, values: &values };
     let (at, tsig) = (time::now(), key_of(key));
     client.update(server, &update, &tsig, transport, Deadline::after(patience)).map_err(|error| {
-        let server = Server { label: server.to_string(), address: server };
-        let sentence = Attempt { server: &server, update: &update, key: &tsig, at }.sentence(&error);
+        let server = zone::NameServer { label: server.to_string(), address: server };
+        let sentence = UpdateAttempt { server: &server, update: &update, key: &tsig, at }.sentence(&error);
         assert!(!sentence.contains(&key.secret), "{sentence}");
         (error, sentence)
     })
@@ -85,12 +91,12 @@ const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::A
 fn no_lie_about_an_update_is_taken_for_success_and_each_has_its_sentence() {
     let (bind, key) = bind();
     for transport in TRANSPORTS {
-        update(&Client::default(), bind.addr(), &key, transport).unwrap();
+        update(&DnsClient::default(), bind.addr(), &key, transport).unwrap();
     }
     let rows = [LIES, FORGERIES, EXCUSES].concat().into_iter().flat_map(|row| TRANSPORTS.map(|t| (row, t)));
     each(rows, |((lie, make, over_tcp, over_udp), transport)| {
         let liar = Liar::start(bind.addr(), &key, About::Updates, make);
-        let (_, sentence) = update(&Client::default(), liar.addr(), &key, transport).expect_err(lie);
+        let (_, sentence) = update(&DnsClient::default(), liar.addr(), &key, transport).expect_err(lie);
         let part = if transport == Transport::Udp { over_udp } else { over_tcp };
         assert!(sentence.contains(part), "{lie} over {transport:?}: {part:?} is not in {sentence}");
         assert!(liar.heard() > 0, "{lie}");
@@ -105,7 +111,7 @@ fn over_udp_the_true_answer_behind_lies_counts() {
             let lies = make(x).into_iter().filter(|part| !matches!(part, Say::Pause(_) | Say::Flood(_)));
             lies.chain(say(x.truth.to_vec())).collect()
         });
-        assert_eq!(update(&Client::default(), liar.addr(), &key, Transport::Udp), Ok(()), "{lie}");
+        assert_eq!(update(&DnsClient::default(), liar.addr(), &key, Transport::Udp), Ok(()), "{lie}");
     });
 }
 
@@ -126,7 +132,7 @@ fn an_answer_to_an_earlier_update_proves_nothing_about_this_one() {
                 })),
             }
         });
-        let client = Client::default();
+        let client = DnsClient::default();
         assert_eq!(update(&client, liar.addr(), &key, transport), Ok(()));
         let (_, sentence) = update(&client, liar.addr(), &key, transport).unwrap_err();
         let part =
@@ -141,7 +147,7 @@ fn a_flood_neither_extends_the_deadline_nor_makes_us_send_after_it() {
     let liar = Liar::start(bind.addr(), &key, About::Updates, |x| vec![Say::Flood(x.but(|m| m[0] ^= 1))]);
     // UDP is given two seconds, then four, then eight: the deadline is in the four.
     let (patience, started) = (Duration::from_millis(2200), Instant::now());
-    update_within(patience, &Client::default(), liar.addr(), &key, Transport::Udp).unwrap_err();
+    update_within(patience, &DnsClient::default(), liar.addr(), &key, Transport::Udp).unwrap_err();
     assert!(started.elapsed() < Duration::from_millis(5500), "{:?}", started.elapsed());
     thread::sleep(Duration::from_millis(200));
     assert!(liar.heard() <= 2, "a third one would be sent after the deadline");
@@ -152,13 +158,13 @@ fn no_lie_about_a_query_is_an_answer() {
     let (bind, key) = bind();
     let signed = key_of(&key);
     let plain = LIES.iter().map(|(lie, make, ..)| (*lie, *make)).chain(ANSWERS.iter().copied());
-    let questions = [(OWNER, Kind::Txt), ("site.test", Kind::Soa), ("x.www.site.test", Kind::Cname)];
-    let plain = plain.flat_map(|row| questions.map(|question| (row, question, Way::Plain)));
+    let questions = [(OWNER, RecordType::Txt), ("site.test", RecordType::Soa), ("x.www.site.test", RecordType::Cname)];
+    let plain = plain.flat_map(|row| questions.map(|question| (row, question, QueryMode::Plain)));
     let forged = [LIES, FORGERIES, EXCUSES].concat().into_iter().map(|(lie, make, ..)| (lie, make));
-    let forged = forged.map(|row| (row, questions[0], Way::Signed(&signed)));
+    let forged = forged.map(|row| (row, questions[0], QueryMode::Signed(&signed)));
     each(plain.chain(forged), |((lie, make), (owner, kind), way)| {
         let liar = Liar::start(bind.addr(), &key, About::Queries, make);
-        let ask = || Client::default().query(liar.addr(), &name(owner), kind, way, Deadline::after(PATIENCE));
+        let ask = || DnsClient::default().query(liar.addr(), &name(owner), kind, way, Deadline::after(PATIENCE));
         let started = Instant::now();
         let error = ask().expect_err(lie).to_string();
         assert!(started.elapsed() < BOUND, "{lie}: {:?}", started.elapsed());

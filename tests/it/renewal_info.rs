@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use notariat::acme::jws::{Identity, Payload};
+use notariat::acme::jws::{KeyIdentifier, Payload};
 use notariat::base::limits::QUESTIONS_SPREAD;
 use notariat::base::time::{Time, now};
-use notariat::policy::renewal::scaled;
+use notariat::policy::renewal::jitter;
 use notariat_lab::Pebble;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -209,7 +209,7 @@ fn each_answer_for_a_window_has_its_consequence() {
 
 /// The first questions of a daemon are spread over an hour by the name of the Secret: one whose turn comes at once.
 fn early(prefix: &str) -> String {
-    let turn = |name: &String| scaled(QUESTIONS_SPREAD, &format!("default/{name}"));
+    let turn = |name: &String| jitter(QUESTIONS_SPREAD, &format!("default/{name}"));
     (0..).map(|n| format!("{prefix}-{n}")).find(|name| turn(name) < Duration::from_secs(2)).unwrap()
 }
 
@@ -217,7 +217,7 @@ fn early(prefix: &str) -> String {
 fn a_daemon_replaces_what_the_ca_revoked_and_wakes_up_in_a_window_of_three_seconds() {
     let site = site();
     let (revoked, narrow, late) = (early("revoked"), early("narrow"), "late-1".to_owned());
-    assert!(scaled(QUESTIONS_SPREAD, "default/late-1") > Duration::from_secs(120), "asked when this test is over");
+    assert!(jitter(QUESTIONS_SPREAD, "default/late-1") > Duration::from_secs(120), "asked when this test is over");
     let secrets = [&revoked, &narrow, &late].map(String::as_str);
     site.config(&entries(&site, &secrets, ", reuseKey: true"));
     let daemon = site.daemon();
@@ -229,7 +229,7 @@ fn a_daemon_replaces_what_the_ca_revoked_and_wakes_up_in_a_window_of_three_secon
     let (url, chain) = (signed::at(&site.pebble, "revoke-cert"), site.read(&revoked, "tls.crt").unwrap());
     let leaf = URL_SAFE_NO_PAD.encode(CertificateDer::from_pem_slice(chain.as_bytes()).unwrap());
     let payload = Payload::Json(json!({"certificate": leaf, "reason": 1}));
-    signed::ask(&site.pebble, &before[0].1, Identity::Key, &url, &payload);
+    signed::ask(&site.pebble, &before[0].1, KeyIdentifier::Key, &url, &payload);
     assert_eq!(site.pebble.certificate_status(&before[0].0), "Revoked");
     let opens = now() + Duration::from_secs(8);
     suggest(&site, &narrow, &answer(8, 11));

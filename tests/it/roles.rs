@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use notariat::kube::access_review;
-use notariat::kube::client::Client;
+use notariat::kube::client::KubeClient;
 use notariat::kube::discovery;
-use notariat::kube::rbac::{Kind, Names, PolicyRule, RIGHTS, Rules};
+use notariat::kube::rbac::{GrantedRules, Names, PolicyRule, RIGHTS, RuleSubject};
 use notariat_lab::kube::Audited;
 use notariat_lab::{Kube, Scratch};
 use serde_json::{Value, json};
@@ -252,13 +252,13 @@ fn each_verb_that_is_taken_away_is_named_with_what_follows() {
             let is_status = names.iter().any(|name| name == "notariat-status")
                 || (resource, verb.as_str()) == ("configmaps", "create");
             let right = |r: &&PolicyRule| {
-                (r.resource, r.verb) == (resource, verb.as_str()) && r.of.contains(&Kind::Status) == is_status
+                (r.resource, r.verb) == (resource, verb.as_str()) && r.of.contains(&RuleSubject::Status) == is_status
             };
             let right = RIGHTS.iter().find(right).unwrap();
             let named = if names.is_empty() { "all".to_owned() } else { names.join(",") };
             let said = format!(
                 "permission-missing verb={verb} resource={resource} namespace={} names={named} consequence={:?}",
-                cluster.namespace, right.without
+                cluster.namespace, right.consequence
             );
             let orders = || cluster.site.pebble.request_lines().into_iter().filter(|l| l.contains("order-plz")).count();
             let before = orders();
@@ -311,15 +311,15 @@ fn no_order_is_made_whose_record_could_not_be_continued() {
 fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     // The authorizer of nodes lists no rules. To a node it allows Events, which no rule of RBAC does.
     let kube = Kube::start_with(&["--authorization-mode=YamlNode"]);
-    let client = Client::new(
+    let client = KubeClient::new(
         discovery::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
-        notariat::base::shutdown::Stop::new(),
+        notariat::base::shutdown::Shutdown::new(),
     )
     .unwrap();
     let mut rules = access_review::rules(&client, "default").unwrap();
     assert!(rules.incomplete);
-    let names = Names::from([(Kind::Event, BTreeSet::new()), (Kind::ConfigMap, ["c".to_owned()].into())]);
-    let told = |rules: &Rules| -> Vec<String> {
+    let names = Names::from([(RuleSubject::Event, BTreeSet::new()), (RuleSubject::ConfigMap, ["c".to_owned()].into())]);
+    let told = |rules: &GrantedRules| -> Vec<String> {
         rules.missing(&names).iter().map(|m| format!("{} {}", m.right.verb, m.right.resource)).collect()
     };
     let config_maps = ["get configmaps", "list configmaps", "watch configmaps"];

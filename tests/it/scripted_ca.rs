@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use notariat_lab::Scratch;
 
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::{Run, Site, x509};
 
 /// A lie about every answer of a kind.
-type Lie = fn(&Asked, &mut HttpResponse);
+type Lie = fn(&Asked, &mut Reply);
 
 /// A name, the answers that it is about, what becomes of them, and what the log says of it.
 type Row = (&'static str, Kind, Lie, &'static str);

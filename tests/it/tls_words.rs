@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use notariat::base::secret::Secret;
 use notariat::http::tls::TlsTrust;
-use notariat::http::{Http, HttpRequest, Method};
+use notariat::http::{Http, Method, Request};
 use notariat_lab::process::Server;
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Port, Scratch};
@@ -100,7 +100,7 @@ fn serve(made: &Made, name: &str, asks: bool) -> (Server, Port) {
 fn asked(trust: &TlsTrust, port: &Port) -> Result<u16, String> {
     let http = Http::new(trust, None)?;
     let url = format!("https://{}/", port.at(Ipv4Addr::LOCALHOST));
-    let ask = HttpRequest {
+    let ask = Request {
         method: Method::Get,
         url: &url,
         headers: &[],

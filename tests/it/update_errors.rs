@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use notariat::base::time::{self, Deadline};
 use notariat::config::dns::Transport;
-use notariat::dns::client::{Client, UpdateError};
+use notariat::dns::client::{DnsClient, UpdateError};
 use notariat::dns::tsig;
 use notariat::dns::tsig_key::parse_keys;
 use notariat::dns::update::{Action, TxtValue, Update};
-use notariat::dns::update_error::Attempt;
-use notariat::dns::zone::Server;
+use notariat::dns::update_error::UpdateAttempt;
+use notariat::dns::zone;
 use notariat_lab::tools::{output, tool, try_output};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
@@ -140,10 +140,10 @@ fn add(server: &NameServer, key: &Key, zone: &str, owner: &str) -> Result<(), St
     let (zone, key) = (zone.parse().unwrap(), parse_keys(&key.secret_text()).unwrap().remove(0));
     let values = [TxtValue { owner: owner.parse().unwrap(), value: "test".to_owned() }];
     let update = Update { zone: &zone, action: Action::Add { ttl: 60, in_use: &[] }, values: &values };
-    let to = Server { label: server.addr().to_string(), address: server.addr() };
+    let to = zone::NameServer { label: server.addr().to_string(), address: server.addr() };
     let deadline = Deadline::after(Duration::from_secs(20));
-    let done = Client::default().update(to.address, &update, &key, Transport::Auto, deadline);
-    done.map_err(|e| Attempt { server: &to, update: &update, key: &key, at: time::now() }.sentence(&e))
+    let done = DnsClient::default().update(to.address, &update, &key, Transport::Auto, deadline);
+    done.map_err(|e| UpdateAttempt { server: &to, update: &update, key: &key, at: time::now() }.sentence(&e))
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_difference_of_clocks_that_can_not_be_used_is_told() {
         let dns = NameServer::setup(software).zone(zone("site.test").grant(Grant::Zone(&key))).start();
         let (zone, key) = ("site.test".parse().unwrap(), parse_keys(&key.secret_text()).unwrap().remove(0));
         let update = Update { zone: &zone, action: Action::Delete, values: &[] };
-        let server = Server { label: dns.addr().to_string(), address: dns.addr() };
+        let server = zone::NameServer { label: dns.addr().to_string(), address: dns.addr() };
         for (at, which) in
             [(time::now() - Duration::from_secs(1000), "behind"), (time::now() + Duration::from_secs(1000), "ahead of")]
         {
@@ -273,7 +273,7 @@ fn a_difference_of_clocks_that_can_not_be_used_is_told() {
             let mut answer = vec![0; u16::from_be_bytes(length).into()];
             stream.read_exact(&mut answer).unwrap();
             let error = UpdateError::Rejected(pending.check(&answer, at).unwrap_err());
-            let sentence = Attempt { server: &server, update: &update, key: &key, at }.sentence(&error);
+            let sentence = UpdateAttempt { server: &server, update: &update, key: &key, at }.sentence(&error);
             let expected = format!(
                 "BADTIME: this machine's clock is 16m {which} the server's; TSIG allows 5m. Set the clocks (NTP). By hand: "
             );

@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use crate::support::cluster::Cluster;
-use crate::support::https::{HttpResponse, read_request, server_config};
+use crate::support::https::{Reply, read_request, server_config};
 use crate::support::liar::listening;
 use crate::support::{Run, x509};
 
@@ -72,8 +72,7 @@ fn deny(stream: TcpStream, config: &Arc<ServerConfig>, message: &str) -> std::io
     let review: Value = serde_json::from_slice(&body)?;
     let response = json!({"uid": review["request"]["uid"], "allowed": false, "status": {"message": message}});
     let said = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
-    let mut reply =
-        HttpResponse { status: 200, headers: Vec::new(), body: said.to_string().into_bytes(), length: None };
+    let mut reply = Reply { status: 200, headers: Vec::new(), body: said.to_string().into_bytes(), length: None };
     reply.add("content-type", "application/json");
     reply.add("connection", "close");
     reply.write("POST", client.get_mut())?;

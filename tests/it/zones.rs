@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use notariat::config::entry::Entry;
 use notariat::config::node;
-use notariat::dns::client::Client;
+use notariat::dns::client::DnsClient;
 use notariat::dns::resolver::Resolver as Asks;
-use notariat::dns::zone::{LocationError, Target, ZoneFinder};
-use notariat::dns::zone_policy::Rules;
+use notariat::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
+use notariat::dns::zone_policy::ZonePolicy;
 use notariat_lab::nameserver::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
 
@@ -60,11 +60,11 @@ fn once(site: &Site) -> Run {
 }
 
 /// What the library finds for one name.
-fn find(client: &Client, resolver: SocketAddr, domain: &str, dns: &str) -> Result<Target, String> {
+fn find(client: &DnsClient, resolver: SocketAddr, domain: &str, dns: &str) -> Result<ChallengeLocation, String> {
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
     let resolver = Asks::Server(resolver.into());
-    let rules = Rules { entry: &entry, zones: &[] };
+    let rules = ZonePolicy { entry: &entry, zones: &[] };
     let answered = Cell::new(false);
     let finder = ZoneFinder {
         client,
@@ -292,7 +292,7 @@ fn the_name_of_a_server_is_looked_up_anew_after_a_failure() {
     let lab = Zone::new("lab").grant(Grant::Any(&key)).line("moving A 127.0.0.66");
     let dns = NameServer::setup(Software::Bind).zone(lab).zone(Zone::new("site.test")).start();
     let resolver = Resolver::setup().forward("lab", dns.addr()).start();
-    let (client, port) = (Client::default(), dns.addr().port());
+    let (client, port) = (DnsClient::default(), dns.addr().port());
     let find = || find(&client, resolver.addr(), "www.site.test", &format!("server: 'moving.lab:{port}'"));
     let said = find().unwrap_err();
     let expected = format!("moving.lab:{port} (127.0.0.66:{port}) does not answer (UDP: connection refused");
@@ -392,7 +392,7 @@ fn what_can_not_be_found_is_said_in_a_sentence_that_tells_what_to_set() {
     }
     for row in rows.lines().skip(1) {
         let [resolver, dns, name, says] = row.split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
-        let said = find(&Client::default(), resolver.parse().unwrap(), name, dns).expect_err(row);
+        let said = find(&DnsClient::default(), resolver.parse().unwrap(), name, dns).expect_err(row);
         assert_eq!(said, says, "{row}");
     }
 }

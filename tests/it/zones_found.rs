@@ -7,12 +7,12 @@ use std::time::Duration;
 use notariat::base::time::Deadline;
 use notariat::config::entry::Entry;
 use notariat::config::node;
-use notariat::dns::client::{Client, Way};
+use notariat::dns::client::{DnsClient, QueryMode};
 use notariat::dns::resolver::Resolver as Asks;
 use notariat::dns::tsig_key::{TsigKey, parse_keys};
-use notariat::dns::wire::{Kind, Rcode};
-use notariat::dns::zone::{LocationError, Target, ZoneFinder};
-use notariat::dns::zone_policy::Rules;
+use notariat::dns::wire::{Rcode, RecordType};
+use notariat::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
+use notariat::dns::zone_policy::ZonePolicy;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
 use crate::support::liar::{About, Exchange, Liar, Say};
@@ -30,11 +30,11 @@ fn check(site: &Site) -> Run {
 }
 
 /// What the library finds for one name.
-fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<Target, String> {
+fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<ChallengeLocation, String> {
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
-    let (client, resolver) = (&Client::default(), &Asks::Server(resolver.into()));
-    let rules = Rules { entry: &entry, zones: &[] };
+    let (client, resolver) = (&DnsClient::default(), &Asks::Server(resolver.into()));
+    let rules = ZonePolicy { entry: &entry, zones: &[] };
     let first_key = |_: &_| Some(key_of(key));
     let answered = Cell::new(false);
     let finder = ZoneFinder { client, resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &first_key };
@@ -226,10 +226,10 @@ fn a_server_that_does_not_take_edns_is_asked_again_without() {
     let (name, tsig) = ("www.site.test".parse().unwrap(), key_of(&key));
     let ask = |liar: &Liar, way| {
         let deadline = Deadline::after(Duration::from_secs(10));
-        Client::default().query(liar.addr(), &name, Kind::Txt, way, deadline)
+        DnsClient::default().query(liar.addr(), &name, RecordType::Txt, way, deadline)
     };
     for (rcode, shown) in [(1, "FORMERR"), (4, "NOTIMP"), (16, "BADVERS")] {
-        for way in [Way::Plain, Way::Recursive, Way::Signed(&tsig)] {
+        for way in [QueryMode::Plain, QueryMode::Recursive, QueryMode::Signed(&tsig)] {
             let old = Liar::start(bind.addr(), &key, About::Queries, move |x| match has_opt(x) {
                 true => header(x, rcode),
                 false => say(x.truth.to_vec()),
@@ -239,7 +239,7 @@ fn a_server_that_does_not_take_edns_is_asked_again_without() {
         }
         // It says the same to everything: once more, and not again.
         let broken = Liar::start(bind.addr(), &key, About::Queries, move |x| header(x, rcode));
-        assert_eq!(ask(&broken, Way::Plain).unwrap().rcode.to_string(), shown);
+        assert_eq!(ask(&broken, QueryMode::Plain).unwrap().rcode.to_string(), shown);
         assert_eq!(broken.heard(), 2, "{shown}");
     }
 }
@@ -273,10 +273,15 @@ fn a_difference_of_clocks_is_learned_from_a_question_as_well() {
         let key = Key::new("k", Hmac::Sha256);
         let zone = Zone::new("site.test").line("www TXT there");
         let dns = NameServer::setup(Software::Bind).clock(seconds).key(&key).zone(zone).start();
-        let (client, tsig) = (Client::default(), key_of(&key));
+        let (client, tsig) = (DnsClient::default(), key_of(&key));
         let deadline = Deadline::after(Duration::from_secs(20));
-        let answer =
-            client.query(dns.addr(), &"www.site.test".parse().unwrap(), Kind::Txt, Way::Signed(&tsig), deadline);
+        let answer = client.query(
+            dns.addr(),
+            &"www.site.test".parse().unwrap(),
+            RecordType::Txt,
+            QueryMode::Signed(&tsig),
+            deadline,
+        );
         assert_eq!(answer.unwrap().answers.len(), 1);
     }
 }

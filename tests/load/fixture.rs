@@ -14,13 +14,13 @@ use notariat::base::shutdown::Shutdown;
 use notariat::base::time::{self, Time};
 use notariat::cert::facts;
 use notariat::config;
-use notariat::kube::client::{Client, DryRun, Resource};
+use notariat::kube::client::{DryRun, KubeClient, Resource};
 use notariat::kube::discovery;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
 use notariat::policy::Directory;
-use notariat::policy::renewal_window::Window;
+use notariat::policy::renewal_window::RenewalWindow;
 use notariat::policy::secret_state::{annotation, owner_mark};
-use notariat::record::{self, Copy, Issued, Record};
+use notariat::record::{self, Issued, PairBackup, Record};
 use notariat::sources::{CertificateSpec, Desired, configmap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub struct Place<'a> {
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
     // One for each thread: each keeps to the rate of one.
-    let client = || Client::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
+    let client = || KubeClient::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
     let data = config_map(place, count);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
@@ -111,7 +111,7 @@ fn intermediate() -> CertifiedIssuer<'static, KeyPair> {
 }
 
 /// A certificate of 90 days that is so many days old.
-fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, age: i32) -> Copy {
+fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, age: i32) -> PairBackup {
     let names: Vec<String> = wanted.entry.domains.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).unwrap();
     let day = ::time::Duration::days(1);
@@ -122,10 +122,10 @@ fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, ag
     let key = KeyPair::generate().unwrap();
     let leaf = params.signed_by(&key, issuer).unwrap();
     let chain = leaf.pem() + &issuer.pem();
-    Copy { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
+    PairBackup { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
 }
 
-fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &Copy) -> Value {
+fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &PairBackup) -> Value {
     let at = wanted.entry.main_secret();
     let mut secret = own(at, TYPE_TLS, "certificate");
     secret.data.insert("tls.crt".to_owned(), Secret::new(pair.chain.clone()));
@@ -142,7 +142,7 @@ fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &Copy) -> Valu
 }
 
 /// The record of a certificate that was ordered once, without trouble, and of which the CA said when to renew it.
-fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: Copy) -> Value {
+fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: PairBackup) -> Value {
     let (_, facts) = facts::read(&pair.chain).unwrap();
     let directory = Directory::new(place.directory, true).url().to_owned();
     let (now, issued) = (time::now(), Time::from_unix(facts.not_before.unix()));
@@ -153,7 +153,7 @@ fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: Copy) -> Value {
     history.orders.push(issued);
     let account = Some(format!("{}/my-account/1", directory.trim_end_matches("/dir")));
     let start = issued + Duration::from_secs(60 * 86_400);
-    body.window = Some(Window {
+    body.window = Some(RenewalWindow {
         serial: facts.serial.clone(),
         start,
         end: start + Duration::from_secs(2 * 86_400),

@@ -12,9 +12,9 @@ use notariat::issuance::AttemptError;
 use notariat::issuance::rate_limits::RateLimits;
 use notariat::issuance::renewal_schedule::RenewalInfoSchedule;
 use notariat::policy::backoff::next_attempt;
-use notariat::policy::ca_limits::{Closed, Scope, failed_too_often};
+use notariat::policy::ca_limits::{RateLimitBlock, Scope, failed_too_often};
 use notariat::policy::circuit::CircuitSet;
-use notariat::policy::renewal_window::Window;
+use notariat::policy::renewal_window::RenewalWindow;
 use notariat::policy::secret_state::SecretState;
 use notariat::record::Record;
 
@@ -64,7 +64,7 @@ impl World {
     pub fn learn(&mut self, i: usize, failed: &AttemptError) {
         let now = self.now;
         let Some(new) = self.gate_of(i, failed) else { return };
-        let mut gates: Vec<Closed> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
+        let mut gates: Vec<RateLimitBlock> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
         gates.retain(|gate| gate.until > now && gate.scope != new.scope);
         gates.push(new);
         if failed.limit.as_ref().is_none_or(|limit| !limit.passing) {
@@ -73,14 +73,14 @@ impl World {
         self.limits.remember(&self.account, gates);
     }
 
-    fn gate_of(&mut self, i: usize, failed: &AttemptError) -> Option<Closed> {
+    fn gate_of(&mut self, i: usize, failed: &AttemptError) -> Option<RateLimitBlock> {
         let now = self.now;
         for name in &failed.not_validated {
             let times = self.learned.failures.entry(name.clone()).or_default();
             times.retain(|at| *at + HOUR > now);
             times.push(now);
             if let Some(until) = failed_too_often(times, now) {
-                return Some(Closed { scope: Scope::Name(name.clone()), until, said: String::new() });
+                return Some(RateLimitBlock { scope: Scope::Name(name.clone()), until, said: String::new() });
             }
         }
         let limit = failed.limit.as_ref()?;
@@ -93,7 +93,7 @@ impl World {
             }
             known => known.clone(),
         };
-        Some(Closed { scope, until: limit.until, said: failed.error.clone() })
+        Some(RateLimitBlock { scope, until: limit.until, said: failed.error.clone() })
     }
 
     /// Everything in memory is gone; what was written is read back. Half of the starts are on another host.
@@ -153,7 +153,7 @@ impl World {
         self.after(i, claim, stored);
     }
 
-    pub fn save_window(&mut self, i: usize, window: Option<Window>) {
+    pub fn save_window(&mut self, i: usize, window: Option<RenewalWindow>) {
         let mut claim = self.begin(i);
         claim.body.window = window;
         let saved = self.save(i, &mut claim);

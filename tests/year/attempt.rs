@@ -14,8 +14,8 @@ use notariat::issuance::AttemptError;
 use notariat::issuance::rate_limits::RateLimit;
 use notariat::kube::object::SecretObject;
 use notariat::policy::backoff::{RetryClass, Stage};
-use notariat::policy::ca_limits::{Closed, scope_of};
-use notariat::policy::circuit::{CallResult, DnsTarget, Entry, Unavailable};
+use notariat::policy::ca_limits::{RateLimitBlock, scope_of};
+use notariat::policy::circuit::{Admission, CallResult, DnsTarget, Unavailable};
 use notariat::record::{self, PendingOrder, Record};
 
 use crate::ca::{DIRECTORY, HOUR};
@@ -160,7 +160,7 @@ impl World {
         self.take(i, claim);
         self.save(i, claim)?;
 
-        let gates: Vec<Closed> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
+        let gates: Vec<RateLimitBlock> = serde_json::from_slice(&self.kept_gates).expect("gates read back");
         self.limits.remember(&self.account, gates);
         if self.limits.closed(&self.account, &self.certificates[i].names, self.now).is_some() {
             return Err(End::Failed(Box::new(AttemptError::busy("a gate is closed".to_owned()))));
@@ -196,7 +196,7 @@ impl World {
         let zone = self.certificates[i].names[0].base().clone();
         let lane = DnsTarget { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
         let now = self.now;
-        let (ca, entry) = (SharedStr::shared(DIRECTORY), Entry { most: 3, ..Entry::default() });
+        let (ca, entry) = (SharedStr::intern(DIRECTORY), Admission { most: 3, ..Admission::default() });
         if let Err(barred) = self.gates.enter(&lane, &ca, entry, now) {
             return Err(End::Failed(Box::new(AttemptError::barred(lane, barred))));
         }

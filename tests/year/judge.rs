@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use notariat::base::time::Time;
-use notariat::policy::ca_limits::{Closed, Scope, is_renewal, made_lately, quotas, turn};
+use notariat::policy::ca_limits::{RateLimitBlock, Scope, is_renewal, made_lately, quota_rank, quotas};
 use notariat::policy::renewal_window::{answered, next_question};
 use notariat::policy::secret_state::SecretState;
-use notariat::policy::{Decision, Input, Orders, WaitReason, decide};
+use notariat::policy::{Decision, EvaluationInput, Orders, WaitReason, evaluate};
 
 use crate::ca::{DIRECTORY, HOUR};
 use crate::controller::{Event, World};
@@ -33,9 +33,9 @@ impl World {
             }
             _ => None,
         };
-        let judgement = decide(&Input {
+        let judgement = evaluate(&EvaluationInput {
             entry: &certificate.entry,
-            held: &certificate.held,
+            secrets: &certificate.held,
             record: &certificate.record.body,
             copy,
             directory: &self.directory,
@@ -48,7 +48,7 @@ impl World {
         match judgement.decision {
             Decision::Keep { until } => self.keep(i, until),
             Decision::Wait { waiting: WaitReason::RateLimited, until, .. } if by_quota => {
-                self.rationed.insert((turn(&self.certificates[i].record.body), i));
+                self.rationed.insert((quota_rank(&self.certificates[i].record.body), i));
                 if self.quota_at != until {
                     self.quota_at = until;
                     self.at(until, Event::Quota);
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// Mirrors `closed` in daemon/judge.rs. Returns also whether it is the quota that stands in the way.
-    fn closed(&self, i: usize, had_slot: bool) -> (Option<Closed>, bool) {
+    fn closed(&self, i: usize, had_slot: bool) -> (Option<RateLimitBlock>, bool) {
         let certificate = &self.certificates[i];
         if let Some(closed) = self.limits.closed(&self.account, &certificate.names, self.now) {
             return (Some(closed), false);
@@ -149,7 +149,7 @@ impl World {
             // What was made is not asked for then.
             return (None, false);
         }
-        let closed = |until| Closed { scope: Scope::Account, until, said: "the quota".to_owned() };
+        let closed = |until| RateLimitBlock { scope: Scope::Account, until, said: "the quota".to_owned() };
         if !renewal && !had_slot && self.quota_at > self.now {
             // Another one was told so, and nothing leaves the window before.
             return (Some(closed(self.quota_at)), true);

@@ -9,7 +9,7 @@ use notariat::issuance::AttemptError;
 use notariat::issuance::rate_limits::RateLimit;
 use notariat::policy::backoff::{RetryClass, Stage};
 use notariat::policy::ca_limits::scope_of;
-use notariat::record::{Copy, Issued, Record};
+use notariat::record::{Issued, PairBackup, Record};
 
 use crate::attempt::{End, failed};
 use crate::buckets::words;
@@ -191,7 +191,8 @@ impl World {
             cert_id: facts.cert_id.clone(),
         });
         // The simulated chain is the serial number of its certificate.
-        let copy = || Copy { chain: facts.serial.as_bytes().to_vec(), key: Secret::new(facts.public_key.to_vec()) };
+        let copy =
+            || PairBackup { chain: facts.serial.as_bytes().to_vec(), key: Secret::new(facts.public_key.to_vec()) };
         claim.copy = certificate.entry.keep_copy.then(copy);
     }
 }

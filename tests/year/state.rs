@@ -8,7 +8,7 @@ use notariat::base::time::Time;
 use notariat::cert::facts::CertificateFacts;
 use notariat::config::entry::Entry;
 use notariat::kube::object::{SecretObject, TYPE_TLS};
-use notariat::policy::secret_state::{Owner, Pair, Present, SecretState};
+use notariat::policy::secret_state::{Owner, PairState, Present, SecretState};
 use notariat::record::Record;
 
 use crate::ca::DIRECTORY;
@@ -86,13 +86,13 @@ impl Certificate {
     /// What the Secret holds from now on.
     pub fn hold(&mut self, facts: CertificateFacts) {
         if let SecretState::Present(present) = &mut self.held[0] {
-            present.pair = Pair::Sound(facts.into());
+            present.pair = PairState::Sound(facts.into());
             return;
         }
         self.held[0] = SecretState::Present(Box::new(Present {
             kind: TYPE_TLS.into(),
             owner: Owner::Us,
-            pair: Pair::Sound(facts.into()),
+            pair: PairState::Sound(facts.into()),
             directory: Some(DIRECTORY.into()),
             key_type: Some(self.entry.key_type.name().into()),
             profile: None,

@@ -255,7 +255,7 @@ impl ObjectRef {
 
     /// A reference as the API server gave it, or made of parts that are names.
     pub fn new(namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef { namespace: SharedStr::shared(namespace), name: SharedStr::new(name) }
+        ObjectRef { namespace: SharedStr::intern(namespace), name: SharedStr::new(name) }
     }
 }
 

@@ -40,9 +40,9 @@ const TWICE_MAX: usize = 128;
 
 /// A value in the table, until this is dropped.
 #[derive(Debug)]
-pub struct Known(Box<[u64]>);
+pub struct KnownSecret(Box<[u64]>);
 
-impl Drop for Known {
+impl Drop for KnownSecret {
     fn drop(&mut self) {
         let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
         table.forget(&self.0);
@@ -57,7 +57,7 @@ static FILLED: AtomicUsize = AtomicUsize::new(0);
 
 /// Puts a value into the table under a name that may be printed. Of a text with private keys in PEM only the keys are put there.
 /// `None` where the value is too short, or where the table is full.
-pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<Known>> {
+pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     match keys(value) {
         keys if keys.is_empty() && (LEAST..=TWICE_MAX).contains(&value.len()) => {
             let once = Zeroizing::new(STANDARD.encode(value));
@@ -69,7 +69,7 @@ pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<Known>> {
 }
 
 /// Puts the private keys of a text in PEM into the table. `None` where there are none: certificates are no secret.
-pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<Known>> {
+pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     let texts = keys(value);
     if texts.is_empty() {
         return None;
@@ -83,7 +83,7 @@ pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<Known>> {
     put(name, &parts.collect::<Vec<_>>())
 }
 
-fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<Known>> {
+fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<KnownSecret>> {
     // Hashing needs the table's keys only, which do not change.
     let keys = TABLE.read().unwrap_or_else(PoisonError::into_inner).keys;
     let blocks: Vec<Block> = parts.iter().flat_map(|part| blocks(part)).collect();
@@ -98,7 +98,7 @@ fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<Known>> {
     blocks.iter().for_each(|block| table.sizes[block.size] = true);
     table.add(name, &hashes);
     FILLED.store(table.blocks.len(), Ordering::Relaxed);
-    Some(Arc::new(Known(hashes.into())))
+    Some(Arc::new(KnownSecret(hashes.into())))
 }
 
 /// The text without the values that are known now.
@@ -242,8 +242,8 @@ impl Table {
             }
         };
         let octets = text.as_bytes();
-        let (mut plain, mut base64) = (Window::new(8), Window::new(6));
-        let (mut hex, mut decimal) = (Window::new(4), Window::new(8));
+        let (mut plain, mut base64) = (HashWindow::new(8), HashWindow::new(6));
+        let (mut hex, mut decimal) = (HashWindow::new(4), HashWindow::new(8));
         let mut number: Option<(usize, u32)> = None;
         for (at, octet) in octets.iter().copied().enumerate() {
             plain.push(octet, at..at + 1);
@@ -295,7 +295,7 @@ impl Table {
 }
 
 /// The last symbols that were read, and where they stand.
-struct Window {
+struct HashWindow {
     /// Bits of a symbol.
     bits: usize,
     read: u128,
@@ -303,9 +303,9 @@ struct Window {
     places: [(usize, usize); 32],
 }
 
-impl Window {
-    fn new(bits: usize) -> Window {
-        Window { bits, read: 0, count: 0, places: [(0, 0); 32] }
+impl HashWindow {
+    fn new(bits: usize) -> HashWindow {
+        HashWindow { bits, read: 0, count: 0, places: [(0, 0); 32] }
     }
 
     fn push(&mut self, symbol: u8, place: Range<usize>) {

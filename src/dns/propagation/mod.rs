@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::client::{Client, Way};
+use super::client::{DnsClient, QueryMode};
 use super::resolver::Resolver;
 use super::tsig_key::TsigKey;
 use super::update::TxtValue;
-use super::wire::{Answer, Data, Kind, Rcode};
-use super::zone::Server;
+use super::wire::{DnsResponse, RData, Rcode, RecordType};
+use super::zone::NameServer;
 use crate::base::limits::{
     DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, VISIBLE_PAUSE_MAX,
     VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
@@ -30,18 +30,18 @@ use witness::Witness;
 
 /// What one server showed when we stopped looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct ServerView {
     /// The server.
-    pub server: Server,
+    pub server: NameServer,
     /// What it said.
-    pub seen: Seen,
+    pub seen: Visibility,
     /// The serial of its zone, where it was asked for.
     pub serial: Option<u32>,
 }
 
 /// How a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Visibility {
     /// Every value is there.
     All,
     /// This owner lacks its values; with the RCODE of the answer.
@@ -50,12 +50,12 @@ pub enum Seen {
     Silent(String),
 }
 
-impl fmt::Display for Look {
+impl fmt::Display for ServerView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.seen {
-            Seen::All => write!(f, "{}: present", self.server)?,
-            Seen::Missing(owner, rcode) => write!(f, "{}: {rcode} without the value at {owner}", self.server)?,
-            Seen::Silent(why) => write!(f, "{}: {why}", self.server)?,
+            Visibility::All => write!(f, "{}: present", self.server)?,
+            Visibility::Missing(owner, rcode) => write!(f, "{}: {rcode} without the value at {owner}", self.server)?,
+            Visibility::Silent(why) => write!(f, "{}: {why}", self.server)?,
         }
         self.serial.map_or(Ok(()), |serial| write!(f, ", serial {serial}"))
     }
@@ -63,9 +63,9 @@ impl fmt::Display for Look {
 
 /// What is looked for where.
 #[derive(Clone, Copy, Debug)]
-pub struct Watch<'a> {
+pub struct PropagationCheck<'a> {
     /// Asks.
-    pub client: &'a Client,
+    pub client: &'a DnsClient,
     /// For the addresses of name servers.
     pub resolver: &'a Resolver,
     /// Ends the wait.
@@ -73,7 +73,7 @@ pub struct Watch<'a> {
     /// The zone.
     pub zone: &'a DnsName,
     /// The server that has just taken the values.
-    pub primary: &'a Server,
+    pub primary: &'a NameServer,
     /// The key it took them under.
     pub key: &'a TsigKey,
     /// The values.
@@ -88,14 +88,14 @@ pub struct Watch<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropagationError {
     /// What each server shows.
-    pub looks: Vec<Look>,
+    pub looks: Vec<ServerView>,
     /// Only a hidden primary shows the values, which no CA ever asks.
     pub is_hidden: bool,
 }
 
 impl fmt::Display for PropagationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let looks: Vec<String> = self.looks.iter().map(Look::to_string).collect();
+        let looks: Vec<String> = self.looks.iter().map(ServerView::to_string).collect();
         f.write_str(&looks.join("; "))?;
         match self.is_hidden {
             true => f.write_str(HIDDEN),
@@ -109,7 +109,7 @@ const HIDDEN: &str = "; no name server of the zone besides the primary, which th
 
 /// What the watchers of one wait share.
 #[derive(Debug)]
-struct Shared {
+struct CheckProgress {
     /// For how long a server may be silent before it is given up.
     patience: Duration,
     /// A server that the CA may ask shows the values.
@@ -124,19 +124,19 @@ struct Silence {
     since: Stopwatch,
 }
 
-impl Watch<'_> {
+impl PropagationCheck<'_> {
     /// Waits. Returns the servers that were given up although others show the values: the CA may still meet them.
     ///
     /// # Errors
     /// When the time is up, what each server shows. The CA must not be asked then.
-    pub fn wait(&self) -> Result<Vec<Look>, PropagationError> {
+    pub fn wait(&self) -> Result<Vec<ServerView>, PropagationError> {
         if self.settings.propagation == Propagation::None {
             return Ok(Vec::new());
         }
         let patience = self.deadline.left().unwrap_or_default() / VISIBLE_PATIENCE_PART;
         let first = self.primary();
         let not_seen = |looks, is_hidden| Err(PropagationError { looks: self.with_serials(looks), is_hidden });
-        if first.seen != Seen::All {
+        if first.seen != Visibility::All {
             return not_seen(vec![first], false);
         }
         let mut looks = vec![first];
@@ -147,7 +147,7 @@ impl Watch<'_> {
                 return not_seen(looks, true);
             }
         };
-        let shared = Shared { patience, is_shown: AtomicBool::new(false), asked: Mutex::default() };
+        let shared = CheckProgress { patience, is_shown: AtomicBool::new(false), asked: Mutex::default() };
         let mut is_silent = false;
         std::thread::scope(|scope| {
             let watchers: Vec<_> = witnesses.iter().map(|w| scope.spawn(|| self.watch(w, &shared))).collect();
@@ -160,21 +160,21 @@ impl Watch<'_> {
             }
         });
         let is_hidden = self.settings.propagation == Propagation::All && !shared.is_shown.into_inner();
-        if is_silent || is_hidden || looks.iter().any(|l| matches!(l.seen, Seen::Missing(..))) {
+        if is_silent || is_hidden || looks.iter().any(|l| matches!(l.seen, Visibility::Missing(..))) {
             return not_seen(looks, is_hidden);
         }
-        looks.retain(|l| l.seen != Seen::All);
+        looks.retain(|l| l.seen != Visibility::All);
         Ok(looks)
     }
 
     /// Reads back from the primary: as anybody, then as the holder of the key, for BIND's views match on keys.
-    fn primary(&self) -> Look {
-        let ways = [Way::Plain, Way::Signed(self.key)];
+    fn primary(&self) -> ServerView {
+        let ways = [QueryMode::Plain, QueryMode::Signed(self.key)];
         let never = |_: &Silence| false;
         self.until_seen(&self.primary.label, self.primary.address, never, |owner| {
             let mut seen = self.look(self.primary.address, owner, ways[0]);
-            if seen != Seen::All && self.look(self.primary.address, owner, ways[1]) == Seen::All {
-                seen = Seen::All;
+            if seen != Visibility::All && self.look(self.primary.address, owner, ways[1]) == Visibility::All {
+                seen = Visibility::All;
             }
             seen
         })
@@ -183,7 +183,7 @@ impl Watch<'_> {
     /// Watches one server at all of its addresses. An address that is silent is given up soon where another one of the same server shows
     /// the values, as IPv6 is in many a cluster without it; the server itself only after a good part of the time, and only when another
     /// server that the CA may ask shows them. Returns also whether one address shows them.
-    fn watch(&self, witness: &Witness<'_>, shared: &Shared) -> (Vec<Look>, bool) {
+    fn watch(&self, witness: &Witness<'_>, shared: &CheckProgress) -> (Vec<ServerView>, bool) {
         let label = witness.label();
         let is_over = |silence: &Silence| {
             let others_show = !witness.is_required() && shared.is_shown.load(Ordering::Relaxed);
@@ -209,7 +209,7 @@ impl Watch<'_> {
                 is_over(silence) || shows.load(Ordering::Relaxed) && silence.failures >= VISIBLE_FAILURES_MAX
             };
             let look = self.until_seen(&label, address, is_over, |o| self.look(address, o, witness.way()));
-            if look.seen == Seen::All {
+            if look.seen == Visibility::All {
                 seen();
             }
             look
@@ -223,7 +223,7 @@ impl Watch<'_> {
     }
 
     /// The addresses that nobody watches yet, the primary's left out.
-    fn new_ones(&self, addresses: Vec<SocketAddr>, witness: &Witness<'_>, shared: &Shared) -> Vec<SocketAddr> {
+    fn new_ones(&self, addresses: Vec<SocketAddr>, witness: &Witness<'_>, shared: &CheckProgress) -> Vec<SocketAddr> {
         let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_new = |address: &SocketAddr| {
             let has_room = asked.len() < ZONE_SERVERS_MAX;
@@ -238,34 +238,34 @@ impl Watch<'_> {
         label: &str,
         address: SocketAddr,
         is_over: impl Fn(&Silence) -> bool,
-        look: impl Fn(&DnsName) -> Seen,
-    ) -> Look {
+        look: impl Fn(&DnsName) -> Visibility,
+    ) -> ServerView {
         let mut owners: Vec<&DnsName> =
             self.values.iter().map(|v| &v.owner).collect::<BTreeSet<_>>().into_iter().collect();
         let (mut pause, mut missing, mut silence) = (VISIBLE_PAUSE_MIN, None, None);
         loop {
             let began = Stopwatch::start();
             // An UPDATE is atomic and its names arrive together, so one owner that lacks its value is enough to wait.
-            let mut seen = Seen::All;
-            while let (Seen::All, Some(owner)) = (&seen, owners.last()) {
+            let mut seen = Visibility::All;
+            while let (Visibility::All, Some(owner)) = (&seen, owners.last()) {
                 seen = look(owner);
-                if seen == Seen::All {
+                if seen == Visibility::All {
                     owners.pop();
                 }
             }
             match &seen {
-                Seen::All => silence = None,
-                Seen::Missing(..) => (missing, silence) = (Some(seen.clone()), None),
-                Seen::Silent(_) => silence.get_or_insert(Silence { failures: 0, since: began }).failures += 1,
+                Visibility::All => silence = None,
+                Visibility::Missing(..) => (missing, silence) = (Some(seen.clone()), None),
+                Visibility::Silent(_) => silence.get_or_insert(Silence { failures: 0, since: began }).failures += 1,
             }
             let given_up = silence.as_ref().is_some_and(&is_over);
-            if given_up || seen == Seen::All || self.is_time_up(pause) {
+            if given_up || seen == Visibility::All || self.is_time_up(pause) {
                 // One look that failed does not make a server that lacks the values one that is out of reach.
                 let seen = match seen {
-                    Seen::Silent(_) if !given_up => missing.unwrap_or(seen),
+                    Visibility::Silent(_) if !given_up => missing.unwrap_or(seen),
                     seen => seen,
                 };
-                return Look { server: Server { label: label.to_owned(), address }, seen, serial: None };
+                return ServerView { server: NameServer { label: label.to_owned(), address }, seen, serial: None };
             }
             pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
         }
@@ -276,32 +276,32 @@ impl Watch<'_> {
         self.deadline.at_most(pause).is_none_or(|pause| self.stop.wait(pause))
     }
 
-    fn look(&self, server: SocketAddr, owner: &DnsName, way: Way<'_>) -> Seen {
+    fn look(&self, server: SocketAddr, owner: &DnsName, way: QueryMode<'_>) -> Visibility {
         // Of its own: one that the end of the wait cuts off would look like a server that does not answer, and be given up.
         let deadline = Deadline::after(VISIBLE_LOOK);
-        let answer = match self.client.query(server, owner, Kind::Txt, way, deadline) {
+        let answer = match self.client.query(server, owner, RecordType::Txt, way, deadline) {
             Ok(answer) => answer,
-            Err(e) => return Seen::Silent(format!("no answer ({e})")),
+            Err(e) => return Visibility::Silent(format!("no answer ({e})")),
         };
         if !matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) {
-            return Seen::Silent(format!("{} for {owner}", answer.rcode));
+            return Visibility::Silent(format!("{} for {owner}", answer.rcode));
         }
         let shown: Vec<&[u8]> = txt(&answer, owner).collect();
         let mut wanted = self.values.iter().filter(|v| v.owner == *owner);
         match wanted.all(|v| shown.contains(&v.value.as_bytes())) {
-            true => Seen::All,
-            false => Seen::Missing(owner.clone(), answer.rcode),
+            true => Visibility::All,
+            false => Visibility::Missing(owner.clone(), answer.rcode),
         }
     }
 
     /// The serials tell who lags. They are no proof: inline signing and PowerDNS's SOA-EDIT serve others than they hold.
-    fn with_serials(&self, mut looks: Vec<Look>) -> Vec<Look> {
-        for look in looks.iter_mut().filter(|l| !matches!(l.seen, Seen::Silent(_))) {
+    fn with_serials(&self, mut looks: Vec<ServerView>) -> Vec<ServerView> {
+        for look in looks.iter_mut().filter(|l| !matches!(l.seen, Visibility::Silent(_))) {
             let deadline = Deadline::after(DNS_SERIAL);
-            let answer = self.client.query(look.server.address, self.zone, Kind::Soa, Way::Plain, deadline);
+            let answer = self.client.query(look.server.address, self.zone, RecordType::Soa, QueryMode::Plain, deadline);
             look.serial = answer.ok().and_then(|a| {
                 a.answers.iter().find_map(|r| match r.data {
-                    Data::Soa { serial, .. } => Some(serial),
+                    RData::Soa { serial, .. } => Some(serial),
                     _ => None,
                 })
             });
@@ -310,13 +310,13 @@ impl Watch<'_> {
     }
 }
 
-fn silent(label: &str, address: SocketAddr, why: String) -> Look {
-    Look { server: Server { label: label.to_owned(), address }, seen: Seen::Silent(why), serial: None }
+fn silent(label: &str, address: SocketAddr, why: String) -> ServerView {
+    ServerView { server: NameServer { label: label.to_owned(), address }, seen: Visibility::Silent(why), serial: None }
 }
 
-fn txt<'a>(answer: &'a Answer, owner: &'a DnsName) -> impl Iterator<Item = &'a [u8]> {
+fn txt<'a>(answer: &'a DnsResponse, owner: &'a DnsName) -> impl Iterator<Item = &'a [u8]> {
     answer.answers.iter().filter_map(move |r| match &r.data {
-        Data::Txt(text) if r.owner == *owner => Some(text.as_slice()),
+        RData::Txt(text) if r.owner == *owner => Some(text.as_slice()),
         _ => None,
     })
 }

@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Silence, Watch};
+use super::{PropagationCheck, Silence};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Stopwatch;
 use crate::config::dns::Propagation;
-use crate::dns::client::Way;
+use crate::dns::client::QueryMode;
 use crate::dns::resolver::address;
-use crate::dns::wire::{Answer, Kind};
+use crate::dns::wire::{DnsResponse, RecordType};
 use crate::dns::zone::ns_names;
 
 /// A server besides the primary that must show the values.
@@ -30,10 +30,10 @@ impl Witness<'_> {
         matches!(self, Witness::Also(_))
     }
 
-    pub(super) fn way(&self) -> Way<'static> {
+    pub(super) fn way(&self) -> QueryMode<'static> {
         match self {
-            Witness::NameServer(..) | Witness::Configured(_) => Way::Plain,
-            Witness::Also(_) => Way::Recursive,
+            Witness::NameServer(..) | Witness::Configured(_) => QueryMode::Plain,
+            Witness::Also(_) => QueryMode::Recursive,
         }
     }
 
@@ -45,7 +45,7 @@ impl Witness<'_> {
     }
 }
 
-impl<'a> Watch<'a> {
+impl<'a> PropagationCheck<'a> {
     /// The servers besides the primary: those configured, else the zone's NS as the primary names them; and those to be checked as
     /// well, resolvers among them, which are asked only now, for they may keep a "no such name" for long.
     ///
@@ -65,16 +65,16 @@ impl<'a> Watch<'a> {
     /// The name servers of the zone as the primary names them, with the addresses that came along.
     fn name_servers(&self) -> Result<Vec<Witness<'a>>, String> {
         let within = || self.deadline.sooner(VISIBLE_LOOK);
-        let asked = |way| self.client.query(self.primary.address, self.zone, Kind::Ns, way, within());
-        let knows = |answer: &Answer| ns_names(&answer.answers, self.zone).next().is_some();
+        let asked = |way| self.client.query(self.primary.address, self.zone, RecordType::Ns, way, within());
+        let knows = |answer: &DnsResponse| ns_names(&answer.answers, self.zone).next().is_some();
         let mut pause = VISIBLE_PAUSE_MIN;
         loop {
-            let why = match asked(Way::Plain) {
+            let why = match asked(QueryMode::Plain) {
                 Ok(answer) if knows(&answer) => return Ok(self.of(&answer)),
                 Ok(answer) => format!("{} without name servers of the zone", answer.rcode),
                 Err(e) => format!("no answer about the name servers of the zone ({e})"),
             };
-            if let Ok(answer) = asked(Way::Signed(self.key))
+            if let Ok(answer) = asked(QueryMode::Signed(self.key))
                 && knows(&answer)
             {
                 return Ok(self.of(&answer));
@@ -86,7 +86,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn of(&self, ns: &Answer) -> Vec<Witness<'a>> {
+    fn of(&self, ns: &DnsResponse) -> Vec<Witness<'a>> {
         let glue = |name: &DnsName| ns.additionals.iter().filter(|r| r.owner == *name).filter_map(address).collect();
         let witness = |name: DnsName| Witness::NameServer(name.clone(), glue(&name));
         ns_names(&ns.answers, self.zone).take(ZONE_SERVERS_MAX).map(witness).collect()
@@ -123,8 +123,8 @@ impl<'a> Watch<'a> {
         };
         let mut found = glue.clone();
         if found.is_empty() && name.is_within(self.zone) {
-            for kind in [Kind::A, Kind::Aaaa] {
-                let answer = self.client.query(self.primary.address, name, kind, Way::Plain, deadline);
+            for kind in [RecordType::A, RecordType::Aaaa] {
+                let answer = self.client.query(self.primary.address, name, kind, QueryMode::Plain, deadline);
                 let records = answer.map(|a| a.answers).unwrap_or_default();
                 found.extend(records.iter().filter(|r| r.owner == *name).filter_map(address));
             }

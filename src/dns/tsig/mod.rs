@@ -12,7 +12,7 @@ use ring::hmac;
 use sha2::Sha224;
 
 use super::tsig_key::{Algorithm, TsigKey};
-use super::wire::{Header, RawRecord, Rcode, last_record, read_name, read_u16};
+use super::wire::{MessageHeader, RawRecord, Rcode, last_record, read_name, read_u16};
 use crate::base::name::DnsName;
 use crate::base::time::Time;
 
@@ -77,7 +77,7 @@ pub enum ValidationError {
 
 /// Appends a TSIG record to `message`, which must not have one, and returns what checks the answer (RFC 8945 section 5.1).
 pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, ClientTransaction) {
-    let header = Header::read(message).expect("a message of ours has a header");
+    let header = MessageHeader::read(message).expect("a message of ours has a header");
     let variables = Variables {
         key: &wire(&key.name),
         algorithm: &algorithm_wire(key.algorithm),
@@ -124,7 +124,7 @@ impl ClientTransaction {
     /// # Errors
     /// Why it is not proved that the server, holding the key, answered this request now.
     pub fn check(&self, answer: &[u8], now: Time) -> Result<Verified, ValidationError> {
-        let header = Header::read(answer).ok_or(ValidationError::Malformed("shorter than a header"))?;
+        let header = MessageHeader::read(answer).ok_or(ValidationError::Malformed("shorter than a header"))?;
         if !header.is_response() || header.opcode() != self.opcode || header.id != self.id {
             return Err(ValidationError::Stray);
         }

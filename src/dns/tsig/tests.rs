@@ -52,8 +52,8 @@ fn messages_are_signed_octet_by_octet_as_python_signs_them() {
 fn pending(key: &TsigKey, request: &[u8]) -> ClientTransaction {
     let record = last_record(request).unwrap().unwrap();
     let tsig = Rdata::read(&record).unwrap();
-    let id = Header::read(request).unwrap().id;
-    let opcode = Header::read(request).unwrap().opcode();
+    let id = MessageHeader::read(request).unwrap().id;
+    let opcode = MessageHeader::read(request).unwrap().opcode();
     ClientTransaction { key: key.clone(), id, opcode, mac: tsig.mac.to_vec(), signed_at: tsig.time }
 }
 

@@ -2,24 +2,24 @@
 //!
 //! BIND reads key words in any case, and `/* */`, `//` and `#` as comments outside of quotes.
 
-use super::{KeyError, TsigKey, line};
+use super::{TsigKey, TsigKeyError, line};
 use crate::base::secret::Secret;
 
 /// Whether the text, without its comments, has a brace.
 ///
 /// # Errors
 /// When a comment does not end.
-pub(super) fn is_one(text: &str) -> Result<bool, KeyError> {
+pub(super) fn is_one(text: &str) -> Result<bool, TsigKeyError> {
     // Base64 can not hold `/*`.
     Ok((text.contains('{') || text.contains("/*")) && without_comments(text)?.expose().contains('{'))
 }
 
 /// The keys of all clauses. What stands between clauses is skipped, as are comments.
-pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let code = without_comments(text)?;
     // Such a line would be skipped, like all between clauses, and missed by the person who wrote it.
     if code.expose().lines().any(|text| line::key(text).is_ok()) {
-        return Err(KeyError::Mixed);
+        return Err(TsigKeyError::Mixed);
     }
     let (mut tokens, mut keys, mut depth) = (Tokens(code.expose()), Vec::new(), 0usize);
     while let Some(token) = tokens.next() {
@@ -32,7 +32,7 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
                     Some(Token::Sign('{')) => keys.push(clause(name, &mut tokens)?),
                     // A reference to a key, as in `allow-transfer { key name; };`.
                     Some(_) if depth > 0 => {}
-                    Some(_) | None => return Err(KeyError::Clause),
+                    Some(_) | None => return Err(TsigKeyError::Clause),
                 }
             }
             Token::Sign(_) | Token::Word(_) | Token::Quoted(_) => {}
@@ -42,34 +42,34 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
 }
 
 /// The rest of a clause, behind its `{`.
-fn clause(name: &str, tokens: &mut Tokens<'_>) -> Result<TsigKey, KeyError> {
+fn clause(name: &str, tokens: &mut Tokens<'_>) -> Result<TsigKey, TsigKeyError> {
     let (mut algorithm, mut secret) = (None, None);
     loop {
-        match tokens.next().ok_or(KeyError::Clause)? {
+        match tokens.next().ok_or(TsigKeyError::Clause)? {
             Token::Word(word) if word.eq_ignore_ascii_case("algorithm") => algorithm = Some(text_of(tokens.next())?),
             Token::Word(word) if word.eq_ignore_ascii_case("secret") => secret = Some(text_of(tokens.next())?),
             Token::Sign('}') => break,
             Token::Sign(';') => {}
-            Token::Sign(_) | Token::Word(_) | Token::Quoted(_) => return Err(KeyError::Clause),
+            Token::Sign(_) | Token::Word(_) | Token::Quoted(_) => return Err(TsigKeyError::Clause),
         }
     }
-    TsigKey::from_parts(algorithm.ok_or(KeyError::Clause)?, name, secret.ok_or(KeyError::Clause)?)
+    TsigKey::from_parts(algorithm.ok_or(TsigKeyError::Clause)?, name, secret.ok_or(TsigKeyError::Clause)?)
 }
 
-fn text_of(token: Option<Token<'_>>) -> Result<&str, KeyError> {
+fn text_of(token: Option<Token<'_>>) -> Result<&str, TsigKeyError> {
     match token {
         Some(Token::Word(text) | Token::Quoted(text)) => Ok(text),
-        Some(Token::Sign(_)) | None => Err(KeyError::Clause),
+        Some(Token::Sign(_)) | None => Err(TsigKeyError::Clause),
     }
 }
 
 /// The text with a space for each comment. Inside quotes nothing is a comment: base64 may hold `//`.
-fn without_comments(text: &str) -> Result<Secret<String>, KeyError> {
+fn without_comments(text: &str) -> Result<Secret<String>, TsigKeyError> {
     let (mut code, mut rest, mut is_quoted) = (String::with_capacity(text.len()), text, false);
     while let Some(c) = rest.chars().next() {
         rest = if !is_quoted && rest.starts_with("/*") {
             code.push(' ');
-            rest[2..].split_once("*/").ok_or(KeyError::Comment)?.1
+            rest[2..].split_once("*/").ok_or(TsigKeyError::Comment)?.1
         } else if !is_quoted && (c == '#' || rest.starts_with("//")) {
             rest.find('\n').map_or("", |end| &rest[end..])
         } else {

@@ -1,9 +1,9 @@
 //! Keys as lines `[hmac:]name:base64`, which is also the first line of what Knot's `keymgr -t` prints, behind `# `. Pure.
 
-use super::{Algorithm, KeyError, TsigKey, decoded};
+use super::{Algorithm, TsigKey, TsigKeyError, decoded};
 
 /// The keys of all lines. Lines that begin with `#` are comments, but for a text of nothing else that begins as `keymgr -t` does.
-pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.iter().all(|line| line.starts_with('#')) {
         let comment = lines.first().and_then(|line| line.strip_prefix('#')).unwrap_or_default();
@@ -13,38 +13,38 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
     let lines = lines.into_iter().filter(|line| !line.starts_with('#'));
     // A script for nsupdate has lines of other kinds around the one that holds the key.
     match lines.clone().any(is_nsupdate) {
-        true => Err(KeyError::Nsupdate),
+        true => Err(TsigKeyError::Nsupdate),
         false => lines.map(key).collect(),
     }
 }
 
 /// Reads `[hmac:]name:base64`. White space is harmless: none of the three parts can hold any.
-pub(super) fn key(line: &str) -> Result<TsigKey, KeyError> {
+pub(super) fn key(line: &str) -> Result<TsigKey, TsigKeyError> {
     let parts: Vec<&str> = line.split(':').map(str::trim).collect();
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
     let (algorithm, name, secret) = match parts[..] {
         [text] => return Err(alone(text)),
-        [algorithm, rest] if !matches!(Algorithm::parse(algorithm), Err(KeyError::Algorithm)) => {
-            return Err(if rest.contains(char::is_whitespace) { KeyError::Nsupdate } else { KeyError::NoName });
+        [algorithm, rest] if !matches!(Algorithm::parse(algorithm), Err(TsigKeyError::Algorithm)) => {
+            return Err(if rest.contains(char::is_whitespace) { TsigKeyError::Nsupdate } else { TsigKeyError::NoName });
         }
         [name, secret] => (Algorithm::Sha256, name, secret),
         [algorithm, name, secret] => (Algorithm::parse(&plain(algorithm))?, name, secret),
-        _ => return Err(KeyError::Parts),
+        _ => return Err(TsigKeyError::Parts),
     };
     let key = TsigKey::new(algorithm, &plain(name), secret)?;
     match is_base64_of_random(key.secret.expose()) {
-        true => Err(KeyError::Twice),
+        true => Err(TsigKeyError::Twice),
         false => Ok(key),
     }
 }
 
 /// What a text without `:` is.
-fn alone(text: &str) -> KeyError {
-    let Ok(octets) = decoded(text) else { return KeyError::Parts };
+fn alone(text: &str) -> TsigKeyError {
+    let Ok(octets) = decoded(text) else { return TsigKeyError::Parts };
     let inner = std::str::from_utf8(octets.expose()).unwrap_or_default();
     match inner.contains([':', '{']) && super::parse_keys(inner).is_ok() || is_base64_of_random(octets.expose()) {
-        true => KeyError::Twice,
-        false => KeyError::NoName,
+        true => TsigKeyError::Twice,
+        false => TsigKeyError::NoName,
     }
 }
 

@@ -50,7 +50,7 @@ impl Algorithm {
     }
 
     /// Reads any spelling in use: `hmac-sha256`, `HMAC-SHA256.`, `HMACSHA256` (cert-manager).
-    fn parse(text: &str) -> Result<Algorithm, KeyError> {
+    fn parse(text: &str) -> Result<Algorithm, TsigKeyError> {
         let plain: String =
             text.chars().filter(|c| !matches!(c, '-' | '.' | '_')).map(|c| c.to_ascii_lowercase()).collect();
         match plain.as_str() {
@@ -59,9 +59,9 @@ impl Algorithm {
             "hmacsha256" => Ok(Algorithm::Sha256),
             "hmacsha384" => Ok(Algorithm::Sha384),
             "hmacsha512" => Ok(Algorithm::Sha512),
-            "hmacmd5" | "hmacmd5sigalgregint" => Err(KeyError::Md5),
-            "gsstsig" => Err(KeyError::Gss),
-            _ => Err(KeyError::Algorithm),
+            "hmacmd5" | "hmacmd5sigalgregint" => Err(TsigKeyError::Md5),
+            "gsstsig" => Err(TsigKeyError::Gss),
+            _ => Err(TsigKeyError::Algorithm),
         }
     }
 }
@@ -86,7 +86,7 @@ pub struct TsigKey {
 /// Why a text is not a TSIG key. `Display` is the rest of a sentence and holds nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is its sentence")]
-pub enum KeyError {
+pub enum TsigKeyError {
     Empty,
     NotText,
     Utf16,
@@ -112,47 +112,47 @@ pub enum KeyError {
     Swapped,
 }
 
-impl fmt::Display for KeyError {
+impl fmt::Display for TsigKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            KeyError::Empty => "is empty; write `[hmac:]name:base64`",
-            KeyError::NotText => "is not text in UTF-8; write `[hmac:]name:base64`",
-            KeyError::Utf16 => "is text in UTF-16, as Windows programs save it; save it as UTF-8",
-            KeyError::Json => "is JSON; write `[hmac:]name:base64` alone",
-            KeyError::Parts => "does not have the form `[hmac:]name:base64` (two or three parts with `:` between them)",
-            KeyError::Algorithm => {
+            TsigKeyError::Empty => "is empty; write `[hmac:]name:base64`",
+            TsigKeyError::NotText => "is not text in UTF-8; write `[hmac:]name:base64`",
+            TsigKeyError::Utf16 => "is text in UTF-16, as Windows programs save it; save it as UTF-8",
+            TsigKeyError::Json => "is JSON; write `[hmac:]name:base64` alone",
+            TsigKeyError::Parts => "does not have the form `[hmac:]name:base64` (two or three parts with `:` between them)",
+            TsigKeyError::Algorithm => {
                 "begins with an algorithm that is none of hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384, hmac-sha512"
             }
-            KeyError::Md5 => "uses hmac-md5, which RFC 8945 retired: make a key with `tsig-keygen -a hmac-sha256 NAME`",
-            KeyError::Gss => "uses gss-tsig (Kerberos), which is not supported: delegate the challenge by CNAME to a zone with a TSIG key",
-            KeyError::Name => "has a key name that is not a domain name",
-            KeyError::NoName => "lacks the key's name, which the server knows the key by; write `hmac:name:base64`",
-            KeyError::Base64 => "has a secret that is not base64",
-            KeyError::NoSecret => "has an empty secret",
-            KeyError::Twice => {
+            TsigKeyError::Md5 => "uses hmac-md5, which RFC 8945 retired: make a key with `tsig-keygen -a hmac-sha256 NAME`",
+            TsigKeyError::Gss => "uses gss-tsig (Kerberos), which is not supported: delegate the challenge by CNAME to a zone with a TSIG key",
+            TsigKeyError::Name => "has a key name that is not a domain name",
+            TsigKeyError::NoName => "lacks the key's name, which the server knows the key by; write `hmac:name:base64`",
+            TsigKeyError::Base64 => "has a secret that is not base64",
+            TsigKeyError::NoSecret => "has an empty secret",
+            TsigKeyError::Twice => {
                 "is encoded in base64 twice: decode it once (`base64 -d`); where the server's configuration has the secret so, write it as there, `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
-            KeyError::Clause => {
+            TsigKeyError::Clause => {
                 "looks like a BIND key file and is none; write `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
-            KeyError::Comment => "has a comment that begins with `/*` and does not end; close it with `*/`",
-            KeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
-            KeyError::Section => {
+            TsigKeyError::Comment => "has a comment that begins with `/*` and does not end; close it with `*/`",
+            TsigKeyError::Mixed => "has lines `[hmac:]name:base64` beside `key` clauses; write all keys in one of these forms",
+            TsigKeyError::Section => {
                 "looks like the section `key:` of knot.conf or nsd.conf and is none; write `key:` and below it `- id: name` (Knot) or `name: name` (NSD), `algorithm: hmac-sha256` and `secret: base64`"
             }
-            KeyError::Record => {
+            TsigKeyError::Record => {
                 "looks like the file K*.key of dnssec-keygen and is none; write `name. IN KEY 512 3 163 base64` (163 is hmac-sha256) or `[hmac:]name:base64`"
             }
-            KeyError::PublicKey => "is the public key of a DNSSEC or SIG(0) key: make a TSIG key with `tsig-keygen -a hmac-sha256 NAME`",
-            KeyError::PrivateFile => {
+            TsigKeyError::PublicKey => "is the public key of a DNSSEC or SIG(0) key: make a TSIG key with `tsig-keygen -a hmac-sha256 NAME`",
+            TsigKeyError::PrivateFile => {
                 "is a file K*.private of dnssec-keygen, whose key's name stands in the file's name only; give the file K*.key beside it, or write `hmac:name:base64`"
             }
-            KeyError::Nsupdate => "is written as for nsupdate, `key hmac:name base64`; write `hmac:name:base64`, with `:` before the secret",
-            KeyError::Swapped => {
+            TsigKeyError::Nsupdate => "is written as for nsupdate, `key hmac:name base64`; write `hmac:name:base64`, with `:` before the secret",
+            TsigKeyError::Swapped => {
                 "has its secret in the place of its name: write the name first, `[hmac:]name:base64`, and make a new key where \
                  the secret was shown to others"
             }
-            KeyError::Many => "has more keys than are tried; remove the old ones",
+            TsigKeyError::Many => "has more keys than are tried; remove the old ones",
         })
     }
 }
@@ -167,12 +167,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 ///
 /// # Errors
 /// What is wrong, without any of the text.
-pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, KeyError> {
+pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, TsigKeyError> {
     // Text of ASCII characters in UTF-16 has a NUL beside each, and UTF-8 of a key has none.
     if octets.starts_with(&[0xff, 0xfe]) || octets.starts_with(&[0xfe, 0xff]) || octets.contains(&0) {
-        return Err(KeyError::Utf16);
+        return Err(TsigKeyError::Utf16);
     }
-    parse_keys(std::str::from_utf8(octets).map_err(|_| KeyError::NotText)?)
+    parse_keys(std::str::from_utf8(octets).map_err(|_| TsigKeyError::NotText)?)
 }
 
 /// Reads the text of a key's Secret: one or several keys, which are tried in their order, so that a key can be exchanged without a
@@ -184,12 +184,12 @@ pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, KeyError> {
 ///
 /// # Errors
 /// What is wrong, without any of the text.
-pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let keys = if text.starts_with(['{', '[']) {
-        Err(KeyError::Json)
+        Err(TsigKeyError::Json)
     } else if record::is_private_file(text) {
-        Err(KeyError::PrivateFile)
+        Err(TsigKeyError::PrivateFile)
     } else if section::is_one(text) {
         section::keys(text)
     } else if record::is_one(text) {
@@ -200,9 +200,9 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
         line::keys(text)
     }?;
     match keys.len() {
-        0 => Err(KeyError::Empty),
+        0 => Err(TsigKeyError::Empty),
         1..=TSIG_KEYS_MAX => Ok(keys),
-        _ => Err(KeyError::Many),
+        _ => Err(TsigKeyError::Many),
     }
 }
 
@@ -211,31 +211,31 @@ impl TsigKey {
     ///
     /// # Errors
     /// What is wrong, without any of the parts.
-    pub fn from_parts(algorithm: &str, name: &str, secret: &str) -> Result<TsigKey, KeyError> {
+    pub fn from_parts(algorithm: &str, name: &str, secret: &str) -> Result<TsigKey, TsigKeyError> {
         TsigKey::new(Algorithm::parse(algorithm)?, name, secret)
     }
 
-    fn new(algorithm: Algorithm, name: &str, secret: &str) -> Result<TsigKey, KeyError> {
+    fn new(algorithm: Algorithm, name: &str, secret: &str) -> Result<TsigKey, TsigKeyError> {
         if name.is_empty() {
-            return Err(KeyError::NoName);
+            return Err(TsigKeyError::NoName);
         }
         let secret: Zeroizing<String> = Zeroizing::new(secret.chars().filter(|c| !c.is_whitespace()).collect());
         if is_secret(name, &secret) {
-            return Err(KeyError::Swapped);
+            return Err(TsigKeyError::Swapped);
         }
-        let name = DnsName::parse(name).map_err(|_| KeyError::Name)?;
+        let name = DnsName::parse(name).map_err(|_| TsigKeyError::Name)?;
         let secret = decoded(&secret)?;
         if secret.expose().is_empty() {
-            return Err(KeyError::NoSecret);
+            return Err(TsigKeyError::NoSecret);
         }
         Ok(TsigKey { name, algorithm, secret })
     }
 }
 
 /// The octets of base64, in which white space is harmless.
-fn decoded(text: &str) -> Result<Secret<Vec<u8>>, KeyError> {
+fn decoded(text: &str) -> Result<Secret<Vec<u8>>, TsigKeyError> {
     let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
-    let octets = BASE64.decode(text.as_bytes()).map_err(|_| KeyError::Base64)?;
+    let octets = BASE64.decode(text.as_bytes()).map_err(|_| TsigKeyError::Base64)?;
     Ok(Secret::known("a TSIG secret", octets))
 }
 

@@ -3,7 +3,7 @@
 //! The numbers of the algorithms are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns has numbers
 //! of its own for two of them, which BIND does not use.
 
-use super::{Algorithm, KeyError, TsigKey};
+use super::{Algorithm, TsigKey, TsigKeyError};
 
 /// Whether the text is the file K*.private beside it.
 pub(super) fn is_private_file(text: &str) -> bool {
@@ -16,28 +16,28 @@ pub(super) fn is_one(text: &str) -> bool {
 }
 
 /// The keys of all records.
-pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     lines(text).filter(|words| !words.is_empty()).map(|words| key(&words)).collect()
 }
 
-fn key(words: &[&str]) -> Result<TsigKey, KeyError> {
-    let (name, rest) = words.split_first().ok_or(KeyError::Record)?;
-    let [_flags, _protocol, algorithm, base64 @ ..] = rdata(rest).ok_or(KeyError::Record)? else {
-        return Err(KeyError::Record);
+fn key(words: &[&str]) -> Result<TsigKey, TsigKeyError> {
+    let (name, rest) = words.split_first().ok_or(TsigKeyError::Record)?;
+    let [_flags, _protocol, algorithm, base64 @ ..] = rdata(rest).ok_or(TsigKeyError::Record)? else {
+        return Err(TsigKeyError::Record);
     };
     let algorithm = match *algorithm {
-        "157" => return Err(KeyError::Md5),
+        "157" => return Err(TsigKeyError::Md5),
         "158" | "161" => Algorithm::Sha1,
         "162" => Algorithm::Sha224,
         "159" | "163" => Algorithm::Sha256,
         "164" => Algorithm::Sha384,
         "165" => Algorithm::Sha512,
-        _ => return Err(KeyError::PublicKey),
+        _ => return Err(TsigKeyError::PublicKey),
     };
     match base64 {
         [base64] => TsigKey::new(algorithm, name, base64),
         // Zone files may break base64 anywhere; these programs print one word.
-        _ => Err(KeyError::Record),
+        _ => Err(TsigKeyError::Record),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Knot has one section with an item `- id:` for each key. NSD has a section for each key, with `name:`. Other sections are skipped. A
 //! line `[hmac:]name:base64` is a key here too, so that keys of both forms can be appended to one text.
 
-use super::{KeyError, TsigKey, line};
+use super::{TsigKey, TsigKeyError, line};
 
 /// Whether a line begins such a section.
 pub(super) fn is_one(text: &str) -> bool {
@@ -17,7 +17,7 @@ fn begins(words: &[&str]) -> bool {
 }
 
 /// The keys in the order of the text.
-pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, KeyError> {
+pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let mut reader = Reader::default();
     for text in text.lines() {
         let words = words(text);
@@ -52,7 +52,7 @@ struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// Reads the words of a line. NSD allows several attributes on one.
-    fn read(&mut self, words: &[&'t str]) -> Result<(), KeyError> {
+    fn read(&mut self, words: &[&'t str]) -> Result<(), TsigKeyError> {
         if begins(words) {
             self.end_section()?;
             self.is_in_section = true;
@@ -66,7 +66,7 @@ impl<'t> Reader<'t> {
         if self.is_in_section { self.attributes(words) } else { Ok(()) }
     }
 
-    fn attributes(&mut self, mut words: &[&'t str]) -> Result<(), KeyError> {
+    fn attributes(&mut self, mut words: &[&'t str]) -> Result<(), TsigKeyError> {
         while let [word, rest @ ..] = words {
             words = rest;
             if *word == "-" {
@@ -82,21 +82,21 @@ impl<'t> Reader<'t> {
                 "algorithm:" => open.algorithm = value,
                 "secret:" => open.secret = value,
                 other if other.ends_with(':') => {}
-                _ => return Err(KeyError::Section),
+                _ => return Err(TsigKeyError::Section),
             }
         }
         Ok(())
     }
 
-    fn end_key(&mut self) -> Result<(), KeyError> {
+    fn end_key(&mut self) -> Result<(), TsigKeyError> {
         let Some(Partial { name, algorithm, secret }) = self.open.take() else { return Ok(()) };
-        let name = name.ok_or(KeyError::NoName)?;
-        let algorithm = algorithm.ok_or(KeyError::Section)?;
-        self.keys.push(TsigKey::from_parts(algorithm, name, secret.ok_or(KeyError::Section)?)?);
+        let name = name.ok_or(TsigKeyError::NoName)?;
+        let algorithm = algorithm.ok_or(TsigKeyError::Section)?;
+        self.keys.push(TsigKey::from_parts(algorithm, name, secret.ok_or(TsigKeyError::Section)?)?);
         Ok(())
     }
 
-    fn end_section(&mut self) -> Result<(), KeyError> {
+    fn end_section(&mut self) -> Result<(), TsigKeyError> {
         self.is_in_section = false;
         self.end_key()
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn read(text: &str) -> Result<Vec<String>, KeyError> {
+fn read(text: &str) -> Result<Vec<String>, TsigKeyError> {
     let keys = parse_keys(text)?;
     assert!(keys.iter().all(|k| k.secret.expose() == b"0123456789abcdef"), "{text:?}");
     Ok(keys.iter().map(TsigKey::to_string).collect())
@@ -37,28 +37,28 @@ fn keys_are_read_in_every_form_people_have_them() {
 fn what_is_no_key_is_refused_without_repeating_it() {
     let many = "k:c2VjcmV0\n".repeat(TSIG_KEYS_MAX + 1);
     for (text, error) in [
-        ("", KeyError::Empty),
-        (" \n#\n", KeyError::Empty),
-        ("c2VjcmV0", KeyError::NoName),
-        ("a:b:c:d", KeyError::Parts),
-        ("good:c2VjcmV0\nbad!", KeyError::Parts),
-        ("hmac-sha3:k:c2VjcmV0", KeyError::Algorithm),
-        ("hmac-md5:k:c2VjcmV0", KeyError::Md5),
-        ("hmac-md5.sig-alg.reg.int:k:c2VjcmV0", KeyError::Md5),
-        ("gss-tsig:k:c2VjcmV0", KeyError::Gss),
-        ("hmac-sha256::c2VjcmV0", KeyError::NoName),
-        ("hmac-sha256:k..x:c2VjcmV0", KeyError::Name),
-        ("k:not base64!", KeyError::Base64),
-        ("k:", KeyError::NoSecret),
-        ("key k { algorithm hmac-sha256; }", KeyError::Clause),
-        ("key k { secret c2VjcmV0; }", KeyError::Clause),
-        ("key k { algorithm hmac-md5; secret c2VjcmV0; };", KeyError::Md5),
-        ("key { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Clause),
-        ("key k { algorithm hmac-sha256; secret \"c2VjcmV0", KeyError::Clause),
-        ("zone x { type primary; };", KeyError::Empty),
-        ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", KeyError::Mixed),
-        ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", KeyError::Mixed),
-        (&many, KeyError::Many),
+        ("", TsigKeyError::Empty),
+        (" \n#\n", TsigKeyError::Empty),
+        ("c2VjcmV0", TsigKeyError::NoName),
+        ("a:b:c:d", TsigKeyError::Parts),
+        ("good:c2VjcmV0\nbad!", TsigKeyError::Parts),
+        ("hmac-sha3:k:c2VjcmV0", TsigKeyError::Algorithm),
+        ("hmac-md5:k:c2VjcmV0", TsigKeyError::Md5),
+        ("hmac-md5.sig-alg.reg.int:k:c2VjcmV0", TsigKeyError::Md5),
+        ("gss-tsig:k:c2VjcmV0", TsigKeyError::Gss),
+        ("hmac-sha256::c2VjcmV0", TsigKeyError::NoName),
+        ("hmac-sha256:k..x:c2VjcmV0", TsigKeyError::Name),
+        ("k:not base64!", TsigKeyError::Base64),
+        ("k:", TsigKeyError::NoSecret),
+        ("key k { algorithm hmac-sha256; }", TsigKeyError::Clause),
+        ("key k { secret c2VjcmV0; }", TsigKeyError::Clause),
+        ("key k { algorithm hmac-md5; secret c2VjcmV0; };", TsigKeyError::Md5),
+        ("key { algorithm hmac-sha256; secret c2VjcmV0; };", TsigKeyError::Clause),
+        ("key k { algorithm hmac-sha256; secret \"c2VjcmV0", TsigKeyError::Clause),
+        ("zone x { type primary; };", TsigKeyError::Empty),
+        ("key k { algorithm hmac-sha256; secret c2VjcmV0; };\nold:c2VjcmV0", TsigKeyError::Mixed),
+        ("hmac-sha1:old:c2VjcmV0\nkey k { algorithm hmac-sha256; secret c2VjcmV0; };", TsigKeyError::Mixed),
+        (&many, TsigKeyError::Many),
     ] {
         assert_eq!(parse_keys(text).map(|_| ()), Err(error), "{text:?}");
         assert!(!error.to_string().contains("c2VjcmV0"));
@@ -68,7 +68,7 @@ fn what_is_no_key_is_refused_without_repeating_it() {
 }
 
 /// The keys of a file of tests/vectors/tsig-keys/ as `algorithm name base64`.
-fn vector(text: &str) -> Result<Vec<String>, KeyError> {
+fn vector(text: &str) -> Result<Vec<String>, TsigKeyError> {
     let keys = read_keys(text.as_bytes())?;
     let shown = |key: &TsigKey| format!("{} {} {}", key.algorithm, key.name, BASE64.encode(key.secret.expose()));
     Ok(keys.iter().map(shown).collect())
@@ -123,8 +123,8 @@ fn keys_are_read_as_the_programs_of_servers_print_and_accept_them() {
         let expected: Vec<String> = expected.iter().map(|key| (*key).to_owned()).collect();
         assert_eq!(vector(text), Ok(expected), "{text}");
     }
-    assert_eq!(vector(file!("ldns-md5.key")), Err(KeyError::Md5));
-    assert_eq!(vector(file!("ldns-sha512.private")), Err(KeyError::PrivateFile));
+    assert_eq!(vector(file!("ldns-md5.key")), Err(TsigKeyError::Md5));
+    assert_eq!(vector(file!("ldns-sha512.private")), Err(TsigKeyError::PrivateFile));
 
     let of_bind = "k.example.com. IN KEY 512 3 163 MDEyMzQ1Njc4OWFiY2RlZg==\n; a comment\n";
     assert_eq!(read(of_bind), Ok(vec!["k.example.com (hmac-sha256)".to_owned()]));
@@ -153,10 +153,10 @@ fn a_key_in_a_comment_is_none() {
         assert_eq!(read(text), Ok(vec!["new (hmac-sha256)".to_owned()]), "{text}");
     }
     for (text, error) in [
-        (format!("# a comment\n# {OLD}"), KeyError::Empty),
-        (format!("/* {OLD_CLAUSE} */"), KeyError::Parts),
-        (format!("/* {OLD_CLAUSE}"), KeyError::Comment),
-        (format!("// {OLD_CLAUSE}\nzone x {{ }};"), KeyError::Empty),
+        (format!("# a comment\n# {OLD}"), TsigKeyError::Empty),
+        (format!("/* {OLD_CLAUSE} */"), TsigKeyError::Parts),
+        (format!("/* {OLD_CLAUSE}"), TsigKeyError::Comment),
+        (format!("// {OLD_CLAUSE}\nzone x {{ }};"), TsigKeyError::Empty),
     ] {
         assert_eq!(parse_keys(&text).map(|_| ()), Err(error), "{text}");
     }
@@ -168,34 +168,34 @@ fn forms_that_are_not_read_are_named_with_the_cure() {
     let twice = |text: &str| BASE64.encode(text);
     let utf16: Vec<u8> = format!("\u{feff}k:{random}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (octets, error, cure) in [
-        (format!("key hmac-sha256:k {random}").into_bytes(), KeyError::Nsupdate, "write `hmac:name:base64`"),
-        (format!("server ::1\nkey k {random}\nzone x").into_bytes(), KeyError::Nsupdate, "`:` before the secret"),
-        (format!("hmac-sha256:k {random}").into_bytes(), KeyError::Nsupdate, "`:`"),
-        (format!("k:{}", twice(&random)).into_bytes(), KeyError::Twice, "decode it once"),
-        (format!("k:{}", twice(&format!("{random}\n"))).into_bytes(), KeyError::Twice, "as there"),
-        (twice(&format!("hmac-sha256:k:{random}")).into_bytes(), KeyError::Twice, "`base64 -d`"),
-        (twice(&random).into_bytes(), KeyError::Twice, "twice"),
-        (random.clone().into_bytes(), KeyError::NoName, "lacks the key's name"),
-        (format!("hmac-sha256:{random}").into_bytes(), KeyError::NoName, "`hmac:name:base64`"),
-        (format!(":{random}").into_bytes(), KeyError::NoName, "name"),
-        (format!("key:\n- algorithm: hmac-sha256\n  secret: {random}").into_bytes(), KeyError::NoName, "name"),
-        (format!("key:\n- id: k\n  secret: {random}").into_bytes(), KeyError::Section, "`algorithm: hmac-sha256`"),
+        (format!("key hmac-sha256:k {random}").into_bytes(), TsigKeyError::Nsupdate, "write `hmac:name:base64`"),
+        (format!("server ::1\nkey k {random}\nzone x").into_bytes(), TsigKeyError::Nsupdate, "`:` before the secret"),
+        (format!("hmac-sha256:k {random}").into_bytes(), TsigKeyError::Nsupdate, "`:`"),
+        (format!("k:{}", twice(&random)).into_bytes(), TsigKeyError::Twice, "decode it once"),
+        (format!("k:{}", twice(&format!("{random}\n"))).into_bytes(), TsigKeyError::Twice, "as there"),
+        (twice(&format!("hmac-sha256:k:{random}")).into_bytes(), TsigKeyError::Twice, "`base64 -d`"),
+        (twice(&random).into_bytes(), TsigKeyError::Twice, "twice"),
+        (random.clone().into_bytes(), TsigKeyError::NoName, "lacks the key's name"),
+        (format!("hmac-sha256:{random}").into_bytes(), TsigKeyError::NoName, "`hmac:name:base64`"),
+        (format!(":{random}").into_bytes(), TsigKeyError::NoName, "name"),
+        (format!("key:\n- algorithm: hmac-sha256\n  secret: {random}").into_bytes(), TsigKeyError::NoName, "name"),
+        (format!("key:\n- id: k\n  secret: {random}").into_bytes(), TsigKeyError::Section, "`algorithm: hmac-sha256`"),
         (
             format!("key:\n- id: k\n  algorithm: hmac-sha256\n  secret {random}").into_bytes(),
-            KeyError::Section,
+            TsigKeyError::Section,
             "`- id",
         ),
-        (format!("{{\"name\": \"k\", \"secret\": \"{random}\"}}").into_bytes(), KeyError::Json, "JSON"),
-        (format!("[\"k:{random}\"]").into_bytes(), KeyError::Json, "alone"),
+        (format!("{{\"name\": \"k\", \"secret\": \"{random}\"}}").into_bytes(), TsigKeyError::Json, "JSON"),
+        (format!("[\"k:{random}\"]").into_bytes(), TsigKeyError::Json, "alone"),
         (
             format!("Private-key-format: v1.3\nAlgorithm: 163\nKey: {random}").into_bytes(),
-            KeyError::PrivateFile,
+            TsigKeyError::PrivateFile,
             "K*.key",
         ),
-        (b"k. IN KEY 512 3 8 AwEAAc==".to_vec(), KeyError::PublicKey, "tsig-keygen"),
-        (utf16.clone(), KeyError::Utf16, "UTF-8"),
-        (utf16[2..].to_vec(), KeyError::Utf16, "UTF-16"),
-        (vec![0xe9, b':'], KeyError::NotText, "UTF-8"),
+        (b"k. IN KEY 512 3 8 AwEAAc==".to_vec(), TsigKeyError::PublicKey, "tsig-keygen"),
+        (utf16.clone(), TsigKeyError::Utf16, "UTF-8"),
+        (utf16[2..].to_vec(), TsigKeyError::Utf16, "UTF-16"),
+        (vec![0xe9, b':'], TsigKeyError::NotText, "UTF-8"),
     ] {
         let text = String::from_utf8_lossy(&octets).into_owned();
         assert_eq!(read_keys(&octets).map(|_| ()), Err(error), "{text}");

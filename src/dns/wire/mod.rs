@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use trust_dns_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use trust_dns_proto::rr::{Name, RData, Record, RecordType};
+use trust_dns_proto::rr::{self, Name, Record};
 
 use crate::base::limits::{DNS_NAME_JUMPS_MAX, DNS_UDP_PAYLOAD};
 use crate::base::name::DnsName;
@@ -15,7 +15,7 @@ use crate::base::name::DnsName;
 /// The kinds of record that are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
-pub enum Kind {
+pub enum RecordType {
     A,
     Aaaa,
     Caa,
@@ -25,16 +25,16 @@ pub enum Kind {
     Txt,
 }
 
-impl Kind {
-    fn record_type(self) -> RecordType {
+impl RecordType {
+    fn record_type(self) -> rr::RecordType {
         match self {
-            Kind::A => RecordType::A,
-            Kind::Aaaa => RecordType::AAAA,
-            Kind::Caa => RecordType::CAA,
-            Kind::Cname => RecordType::CNAME,
-            Kind::Ns => RecordType::NS,
-            Kind::Soa => RecordType::SOA,
-            Kind::Txt => RecordType::TXT,
+            RecordType::A => rr::RecordType::A,
+            RecordType::Aaaa => rr::RecordType::AAAA,
+            RecordType::Caa => rr::RecordType::CAA,
+            RecordType::Cname => rr::RecordType::CNAME,
+            RecordType::Ns => rr::RecordType::NS,
+            RecordType::Soa => rr::RecordType::SOA,
+            RecordType::Txt => rr::RecordType::TXT,
         }
     }
 }
@@ -42,7 +42,7 @@ impl Kind {
 /// What a record says, as far as it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
-pub enum Data {
+pub enum RData {
     Address(IpAddr),
     Caa {
         critical: bool,
@@ -66,12 +66,12 @@ pub struct ResourceRecord {
     /// The owner.
     pub owner: DnsName,
     /// The data.
-    pub data: Data,
+    pub data: RData,
 }
 
 /// An answer that belongs to the question that was asked.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct DnsResponse {
     /// The response code.
     pub rcode: Rcode,
     /// The AA bit: the server answers for a zone of its own.
@@ -159,7 +159,7 @@ pub struct Question {
     /// The name.
     pub name: DnsName,
     /// The type.
-    pub kind: Kind,
+    pub kind: RecordType,
 }
 
 impl Question {
@@ -180,7 +180,7 @@ impl Question {
     ///
     /// # Errors
     /// [`ResponseError::Stray`] when it answers something else (another id or question), [`ResponseError::Garbage`] when it does not decode.
-    pub fn read(&self, bytes: &[u8]) -> Result<Answer, ResponseError> {
+    pub fn read(&self, bytes: &[u8]) -> Result<DnsResponse, ResponseError> {
         let message = Message::from_vec(bytes).map_err(|e| ResponseError::Garbage(e.to_string()))?;
         let meta = &message.metadata;
         // RFC 5452 section 9.1: id, question and (by the connected socket) source must match.
@@ -198,7 +198,7 @@ impl Question {
         {
             return Err(ResponseError::Stray);
         }
-        Ok(Answer {
+        Ok(DnsResponse {
             rcode: Rcode(u16::from(meta.response_code)),
             authoritative: meta.authoritative,
             truncated: meta.truncation,
@@ -224,19 +224,21 @@ fn records(section: &[Record]) -> Vec<ResourceRecord> {
         .iter()
         .filter_map(|record| {
             let data = match &record.data {
-                RData::A(a) => Data::Address(IpAddr::V4(a.0)),
-                RData::AAAA(a) => Data::Address(IpAddr::V6(a.0)),
-                RData::CAA(caa) => Data::Caa {
+                rr::RData::A(a) => RData::Address(IpAddr::V4(a.0)),
+                rr::RData::AAAA(a) => RData::Address(IpAddr::V6(a.0)),
+                rr::RData::CAA(caa) => RData::Caa {
                     critical: caa.issuer_critical,
                     tag: caa.tag.to_ascii_lowercase(),
                     value: String::from_utf8_lossy(&caa.value).into_owned(),
                 },
                 // Left out, it would pass for none.
-                RData::CNAME(name) => host_name(name).map_or_else(|| Data::OddCname(presented(name)), Data::Cname),
-                RData::NS(name) => Data::Ns(host_name(name)?),
-                RData::SOA(soa) => Data::Soa { mname: host_name(&soa.mname), serial: soa.serial },
+                rr::RData::CNAME(name) => {
+                    host_name(name).map_or_else(|| RData::OddCname(presented(name)), RData::Cname)
+                }
+                rr::RData::NS(name) => RData::Ns(host_name(name)?),
+                rr::RData::SOA(soa) => RData::Soa { mname: host_name(&soa.mname), serial: soa.serial },
                 // A value may be split into character-strings anywhere; joined it is the value (RFC 7208 section 3.3 for the custom).
-                RData::TXT(txt) => Data::Txt(txt.txt_data.concat()),
+                rr::RData::TXT(txt) => RData::Txt(txt.txt_data.concat()),
                 _ => return None,
             };
             Some(ResourceRecord { owner: host_name(&record.name)?, data })
@@ -269,18 +271,18 @@ fn host_name(name: &Name) -> Option<DnsName> {
 
 /// The twelve octets before every message, RFC 1035 section 4.1.1.
 #[derive(Clone, Copy, Debug)]
-pub struct Header {
+pub struct MessageHeader {
     /// The id.
     pub id: u16,
     flags: u16,
     counts: [u16; 4],
 }
 
-impl Header {
+impl MessageHeader {
     /// Reads it, or `None` when the message is shorter.
-    pub fn read(message: &[u8]) -> Option<Header> {
+    pub fn read(message: &[u8]) -> Option<MessageHeader> {
         let field = |i: usize| read_u16(message, 2 * i);
-        Some(Header { id: field(0)?, flags: field(1)?, counts: [field(2)?, field(3)?, field(4)?, field(5)?] })
+        Some(MessageHeader { id: field(0)?, flags: field(1)?, counts: [field(2)?, field(3)?, field(4)?, field(5)?] })
     }
 
     /// Whether this is a response.
@@ -326,7 +328,7 @@ pub struct RawRecord<'m> {
 /// # Errors
 /// A word for what is wrong when the message does not walk to exactly its end.
 pub fn last_record(message: &[u8]) -> Result<Option<RawRecord<'_>>, &'static str> {
-    let header = Header::read(message).ok_or("shorter than a header")?;
+    let header = MessageHeader::read(message).ok_or("shorter than a header")?;
     let mut at = 12;
     for _ in 0..header.counts[0] {
         at = read_name(message, at)?

@@ -5,7 +5,7 @@ fn name(text: &str) -> DnsName {
 }
 
 fn question() -> Question {
-    Question { id: 0x1234, name: name("a.test"), kind: Kind::Txt }
+    Question { id: 0x1234, name: name("a.test"), kind: RecordType::Txt }
 }
 
 /// An answer with one TXT record of two character-strings, its owner compressed; written by hand from RFC 1035 section 4.
@@ -25,7 +25,7 @@ fn a_query_has_one_question_and_an_opt_record() {
 fn character_strings_of_a_txt_value_are_joined() {
     let answer = question().read(ANSWER).unwrap();
     assert!(answer.authoritative && !answer.truncated && answer.rcode == Rcode::NOERROR);
-    assert_eq!(answer.answers, [ResourceRecord { owner: name("a.test"), data: Data::Txt(b"abcd".to_vec()) }]);
+    assert_eq!(answer.answers, [ResourceRecord { owner: name("a.test"), data: RData::Txt(b"abcd".to_vec()) }]);
 }
 
 /// RFC 6891 section 6.1.3: the upper eight bits of the code stand in the TTL of the OPT record.
@@ -40,17 +40,17 @@ fn rcode_16_of_a_header_is_badvers_and_of_a_tsig_record_badsig() {
 #[test]
 fn a_label_of_the_wire_stays_one_label_and_a_target_that_is_no_host_name_is_not_lost() {
     for (target, data) in [
-        (&b"\x01b\xc0\x0e"[..], Data::Cname(name("b.test"))),
-        (b"\x03b.c\xc0\x0e", Data::OddCname("b\\.c.test.".to_owned())),
-        (b"\x030/5\xc0\x0e", Data::OddCname("0/5.test.".to_owned())),
-        (b"\x03b c\xc0\x0e", Data::OddCname("b\\032c.test.".to_owned())),
-        (b"\x00", Data::OddCname(".".to_owned())),
+        (&b"\x01b\xc0\x0e"[..], RData::Cname(name("b.test"))),
+        (b"\x03b.c\xc0\x0e", RData::OddCname("b\\.c.test.".to_owned())),
+        (b"\x030/5\xc0\x0e", RData::OddCname("0/5.test.".to_owned())),
+        (b"\x03b c\xc0\x0e", RData::OddCname("b\\032c.test.".to_owned())),
+        (b"\x00", RData::OddCname(".".to_owned())),
     ] {
         let mut bytes =
             b"\x12\x34\x84\x00\0\x01\0\x01\0\0\0\0\x01a\x04test\0\0\x05\0\x01\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0".to_vec();
         bytes.push(target.len().try_into().unwrap());
         bytes.extend(target);
-        let answer = Question { kind: Kind::Cname, ..question() }.read(&bytes).unwrap();
+        let answer = Question { kind: RecordType::Cname, ..question() }.read(&bytes).unwrap();
         assert_eq!(answer.answers, [ResourceRecord { owner: name("a.test"), data }]);
     }
     // The owner of an answer is held against the question in the same way.
@@ -64,10 +64,10 @@ fn caa_records_are_read_with_their_critical_bit() {
     let bytes = b"\x12\x34\x84\x00\0\x01\0\x02\0\0\0\0\x01a\x04test\0\x01\x01\0\x01\
         \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x10\0\x05Issueca.test;a\
         \xc0\x0c\x01\x01\0\x01\0\0\0\x3c\0\x06\x80\x03oddx";
-    let answer = Question { kind: Kind::Caa, ..question() }.read(bytes).unwrap();
+    let answer = Question { kind: RecordType::Caa, ..question() }.read(bytes).unwrap();
     let caa = |critical, tag: &str, value: &str| ResourceRecord {
         owner: name("a.test"),
-        data: Data::Caa { critical, tag: tag.to_owned(), value: value.to_owned() },
+        data: RData::Caa { critical, tag: tag.to_owned(), value: value.to_owned() },
     };
     assert_eq!(answer.answers, [caa(false, "issue", "ca.test;a"), caa(true, "odd", "x")]);
 }
@@ -176,11 +176,11 @@ impl Damage {
 #[test]
 fn damaged_answers_of_the_three_servers_never_end_the_reader_nor_pass_for_answers_to_something_else() {
     let kind = |word: &str| match word {
-        "AAAA" => Kind::Aaaa,
-        "CNAME" => Kind::Cname,
-        "NS" => Kind::Ns,
-        "SOA" => Kind::Soa,
-        _ => Kind::Txt,
+        "AAAA" => RecordType::Aaaa,
+        "CNAME" => RecordType::Cname,
+        "NS" => RecordType::Ns,
+        "SOA" => RecordType::Soa,
+        _ => RecordType::Txt,
     };
     let text = include_str!("../../../tests/vectors/query-answers.txt");
     let of = |name: &str| {

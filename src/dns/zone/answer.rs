@@ -2,54 +2,54 @@
 
 use std::net::SocketAddr;
 
-use super::Server;
+use super::NameServer;
 use crate::base::address::DNS_PORT;
 use crate::base::limits::SERVER_ADDRESSES_MAX;
 use crate::base::name::DnsName;
 use crate::dns::resolver::address;
-use crate::dns::wire::{Answer, Data, Rcode, ResourceRecord};
+use crate::dns::wire::{DnsResponse, RData, Rcode, ResourceRecord};
 
 /// The CNAME that stands at `name`, usable or not.
-pub(super) fn cname_at<'a>(answer: &'a Answer, name: &DnsName) -> Option<&'a Data> {
+pub(super) fn cname_at<'a>(answer: &'a DnsResponse, name: &DnsName) -> Option<&'a RData> {
     let mut at = answer.answers.iter().filter(|r| r.owner == *name).map(|r| &r.data);
-    at.find(|data| matches!(data, Data::Cname(_) | Data::OddCname(_)))
+    at.find(|data| matches!(data, RData::Cname(_) | RData::OddCname(_)))
 }
 
 /// The owner of the SOA record: the apex of the zone of `name`. After a CNAME it is that of the target's zone, and nothing is known.
-pub(super) fn soa_owner(answer: &Answer, name: &DnsName) -> Option<DnsName> {
+pub(super) fn soa_owner(answer: &DnsResponse, name: &DnsName) -> Option<DnsName> {
     if cname_at(answer, name).is_some() {
         return None;
     }
-    let soa = |r: &&ResourceRecord| matches!(r.data, Data::Soa { .. });
+    let soa = |r: &&ResourceRecord| matches!(r.data, RData::Soa { .. });
     let found = answer.answers.iter().find(soa).or_else(|| answer.authorities.iter().find(soa));
     found.map(|r| r.owner.clone())
 }
 
 /// The primary that the SOA of `zone` names: none inside where it is `.` or no host name, none where the answer has no such SOA.
-pub(super) fn primary_of(answer: &Answer, zone: &DnsName) -> Option<Option<DnsName>> {
+pub(super) fn primary_of(answer: &DnsResponse, zone: &DnsName) -> Option<Option<DnsName>> {
     answer.answers.iter().chain(&answer.authorities).find_map(|r| match &r.data {
-        Data::Soa { mname, .. } if r.owner == *zone => Some(mname.clone()),
+        RData::Soa { mname, .. } if r.owner == *zone => Some(mname.clone()),
         _ => None,
     })
 }
 
 /// The zone that a server does not serve itself and leads on to, in search of `name`.
-pub(super) fn referred(answer: &Answer, name: &DnsName) -> Option<DnsName> {
+pub(super) fn referred(answer: &DnsResponse, name: &DnsName) -> Option<DnsName> {
     let is_referral = answer.rcode == Rcode::NOERROR && !answer.authoritative && answer.answers.is_empty();
-    let ns = |r: &&ResourceRecord| matches!(r.data, Data::Ns(_)) && name.is_within(&r.owner);
+    let ns = |r: &&ResourceRecord| matches!(r.data, RData::Ns(_)) && name.is_within(&r.owner);
     answer.authorities.iter().filter(|_| is_referral).find(ns).map(|r| r.owner.clone())
 }
 
 /// The names of the NS records of `zone`.
 pub fn ns_names<'a>(section: &'a [ResourceRecord], zone: &'a DnsName) -> impl Iterator<Item = DnsName> + use<'a> {
     section.iter().filter_map(move |r| match &r.data {
-        Data::Ns(name) if r.owner == *zone => Some(name.clone()),
+        RData::Ns(name) if r.owner == *zone => Some(name.clone()),
         _ => None,
     })
 }
 
 /// The servers of a delegated zone whose addresses came with the referral.
-pub(super) fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
+pub(super) fn glue(referral: &DnsResponse, child: &DnsName) -> Vec<NameServer> {
     let mut servers = Vec::new();
     for name in ns_names(&referral.authorities, child) {
         let records = referral.additionals.iter().filter(|r| r.owner == name);
@@ -57,7 +57,7 @@ pub(super) fn glue(referral: &Answer, child: &DnsName) -> Vec<Server> {
         servers.extend(
             records
                 .filter_map(address)
-                .map(|ip| Server { label: label.clone(), address: SocketAddr::new(ip, DNS_PORT) }),
+                .map(|ip| NameServer { label: label.clone(), address: SocketAddr::new(ip, DNS_PORT) }),
         );
     }
     servers.truncate(SERVER_ADDRESSES_MAX);

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
 use super::ways::Ways;
-use super::{LocationError, Server, ZoneFinder};
+use super::{LocationError, NameServer, ZoneFinder};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
-use crate::dns::client::{Client, Way};
+use crate::dns::client::{DnsClient, QueryMode};
 use crate::dns::tsig_key::TsigKey;
-use crate::dns::wire::{Answer, Kind};
+use crate::dns::wire::{DnsResponse, RecordType};
 use crate::dns::zone_policy::Configured;
 use crate::policy::circuit::DnsTarget;
 
@@ -19,9 +19,9 @@ const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that kn
 
 /// A zone and the servers that may take UPDATEs for it.
 #[derive(Clone, Debug)]
-pub(super) struct Cut {
+pub(super) struct Zone {
     pub(super) zone: DnsName,
-    pub(super) servers: Vec<Server>,
+    pub(super) servers: Vec<NameServer>,
     /// See [`super::Target`].
     pub(super) primary_first: bool,
     /// The configuration names the zone.
@@ -34,10 +34,10 @@ pub(super) struct Cut {
     pub(super) remark: Option<String>,
 }
 
-impl Cut {
-    pub(super) fn found(zone: DnsName, servers: Vec<Server>) -> Cut {
+impl Zone {
+    pub(super) fn found(zone: DnsName, servers: Vec<NameServer>) -> Zone {
         let (primary_first, is_zone_set, is_server_set) = (false, false, false);
-        Cut { zone, servers, primary_first, is_zone_set, is_server_set, aside: None, remark: None }
+        Zone { zone, servers, primary_first, is_zone_set, is_server_set, aside: None, remark: None }
     }
 
     /// Notes that the primary, as the SOA names it, is not to be had; `why` is a clause.
@@ -52,11 +52,11 @@ impl Cut {
 
 impl ZoneFinder<'_> {
     /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
-    pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Cut, LocationError> {
+    pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Zone, LocationError> {
         match self.rules.configured(owner) {
             Configured { zone: Some(zone), server: Some(server) } => {
-                let cut = Cut::found(zone.clone(), self.addresses(server, deadline)?);
-                Ok(Cut { primary_first: true, is_zone_set: true, is_server_set: true, ..cut })
+                let cut = Zone::found(zone.clone(), self.addresses(server, deadline)?);
+                Ok(Zone { primary_first: true, is_zone_set: true, is_server_set: true, ..cut })
             }
             Configured { zone: Some(zone), server: None } => {
                 let (apex, answer) = self.apex(zone, deadline)?;
@@ -67,14 +67,14 @@ impl ZoneFinder<'_> {
                     )
                     .into());
                 }
-                Ok(Cut { is_zone_set: true, ..self.primary(apex, &answer, deadline)? })
+                Ok(Zone { is_zone_set: true, ..self.primary(apex, &answer, deadline)? })
             }
             Configured { zone: None, server: Some(server) } => {
                 let servers = self.addresses(server, deadline)?;
                 // Its zone is not known yet, and nothing but this name may suffer when the server does not know it.
                 self.enter(&DnsTarget { server: servers[0].address, zone: below.clone(), key: None })?;
                 let zone = self.apex_at(&servers, below, deadline)?;
-                Ok(Cut { primary_first: true, is_server_set: true, ..Cut::found(zone, servers) })
+                Ok(Zone { primary_first: true, is_server_set: true, ..Zone::found(zone, servers) })
             }
             Configured { zone: None, server: None } => {
                 let (zone, answer) = self.apex(below, deadline)?;
@@ -84,10 +84,10 @@ impl ZoneFinder<'_> {
     }
 
     /// Asks the resolver which zone `name` is in: the SOA of the answer or authority section, one label up at a time.
-    fn apex(&self, name: &DnsName, deadline: Deadline) -> Result<(DnsName, Answer), String> {
+    fn apex(&self, name: &DnsName, deadline: Deadline) -> Result<(DnsName, DnsResponse), String> {
         let mut at = name.clone();
         for _ in 0..ZONE_LABELS_MAX {
-            let answer = self.resolver.query(self.client, &at, Kind::Soa, deadline)?;
+            let answer = self.resolver.query(self.client, &at, RecordType::Soa, deadline)?;
             // An answer that begins with a CNAME has the SOA of another name's zone: ask for the parent instead.
             if let Some(zone) = soa_owner(&answer, &at).filter(|zone| at.is_within(zone)) {
                 return match zone.parent() {
@@ -111,9 +111,9 @@ impl ZoneFinder<'_> {
     }
 
     /// The servers of a discovered zone: the primary that its SOA names, then its NS, as far as they have addresses.
-    fn primary(&self, zone: DnsName, soa: &Answer, deadline: Deadline) -> Result<Cut, String> {
+    fn primary(&self, zone: DnsName, soa: &DnsResponse, deadline: Deadline) -> Result<Zone, String> {
         let primary = primary_of(soa, &zone).flatten();
-        let ns = self.resolver.query(self.client, &zone, Kind::Ns, deadline)?;
+        let ns = self.resolver.query(self.client, &zone, RecordType::Ns, deadline)?;
         let mut names: Vec<DnsName> =
             primary.iter().cloned().chain(ns_names(&ns.answers, &zone)).take(ZONE_SERVERS_MAX).collect();
         let mut seen = BTreeSet::new();
@@ -126,7 +126,7 @@ impl ZoneFinder<'_> {
             ));
         }
         servers.truncate(ZONE_SERVERS_MAX);
-        let mut cut = Cut::found(zone, servers);
+        let mut cut = Zone::found(zone, servers);
         match &primary {
             Some(name) if cut.servers[0].label == name.as_str() => cut.primary_first = true,
             // Its name was looked up first.
@@ -137,7 +137,7 @@ impl ZoneFinder<'_> {
     }
 
     /// The addresses of those that have one, and why others have none.
-    pub(super) fn all_addresses(&self, names: &[DnsName], deadline: Deadline) -> (Vec<Server>, Vec<String>) {
+    pub(super) fn all_addresses(&self, names: &[DnsName], deadline: Deadline) -> (Vec<NameServer>, Vec<String>) {
         let (mut servers, mut failed) = (Vec::new(), Vec::new());
         for name in names {
             match self.addresses_of(name, deadline) {
@@ -148,19 +148,19 @@ impl ZoneFinder<'_> {
         (servers, failed)
     }
 
-    fn addresses(&self, server: &ServerAddress, deadline: Deadline) -> Result<Vec<Server>, String> {
+    fn addresses(&self, server: &ServerAddress, deadline: Deadline) -> Result<Vec<NameServer>, String> {
         let addresses = self.resolver.resolve(self.client, server, deadline)?;
-        Ok(addresses.into_iter().map(|address| Server { label: server.to_string(), address }).collect())
+        Ok(addresses.into_iter().map(|address| NameServer { label: server.to_string(), address }).collect())
     }
 
     /// Those of a name server, as a record names it.
-    pub(super) fn addresses_of(&self, name: &DnsName, deadline: Deadline) -> Result<Vec<Server>, String> {
+    pub(super) fn addresses_of(&self, name: &DnsName, deadline: Deadline) -> Result<Vec<NameServer>, String> {
         let addresses = self.resolver.addresses(self.client, name, DNS_PORT, deadline)?;
-        Ok(addresses.into_iter().map(|address| Server { label: name.to_string(), address }).collect())
+        Ok(addresses.into_iter().map(|address| NameServer { label: name.to_string(), address }).collect())
     }
 
     /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
-    fn apex_at(&self, servers: &[Server], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
+    fn apex_at(&self, servers: &[NameServer], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
         let ways = Ways::new(self, self.rules.entry.tsig_secret.as_ref());
         let mut said = Vec::new();
         for server in servers {
@@ -168,7 +168,7 @@ impl ZoneFinder<'_> {
                 let mut at = name.clone();
                 // Each step is a label up.
                 let answer = loop {
-                    let asked = self.client.query(server.address, &at, Kind::Soa, way, deadline);
+                    let asked = self.client.query(server.address, &at, RecordType::Soa, way, deadline);
                     self.answered.set(self.answered.get() || asked.is_ok());
                     let above = asked.as_ref().ok().and_then(|answer| match referred(answer, &at) {
                         // The server's own zone is the one above; `follow` finds the way down from there.
@@ -204,7 +204,8 @@ impl ZoneFinder<'_> {
 }
 
 /// The zone that a server shows to the holder of a key: of two views that anybody and the holder see, the holder writes to his own.
-pub fn zone_shown_to(client: &Client, server: &Server, key: &TsigKey, name: &DnsName) -> Option<DnsName> {
-    let answer = client.query(server.address, name, Kind::Soa, Way::Signed(key), Deadline::after(DNS_FIND)).ok()?;
+pub fn zone_shown_to(client: &DnsClient, server: &NameServer, key: &TsigKey, name: &DnsName) -> Option<DnsName> {
+    let answer =
+        client.query(server.address, name, RecordType::Soa, QueryMode::Signed(key), Deadline::after(DNS_FIND)).ok()?;
     soa_owner(&answer, name).filter(|zone| name.is_within(zone))
 }

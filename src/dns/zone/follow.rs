@@ -1,21 +1,21 @@
 //! What the zone's own servers say about an owner: a CNAME that leads on, a zone that was delegated, or that the TXT goes here.
 
 use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
-use super::cut::Cut;
+use super::cut::Zone;
 use super::ways::Ways;
-use super::{Server, ZoneFinder};
+use super::{NameServer, ZoneFinder};
 use crate::base::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::log::event;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::config::dns::Propagation;
-use crate::dns::client::Way;
-use crate::dns::wire::{Answer, Data, Kind, Rcode, ResourceRecord};
+use crate::dns::client::QueryMode;
+use crate::dns::wire::{DnsResponse, RData, Rcode, RecordType, ResourceRecord};
 
 /// What an authoritative server says about an owner name.
-pub(super) enum Found {
+pub(super) enum Followed {
     /// No CNAME: the TXT goes here. The cut is the confirmed one.
-    Here(Cut),
+    Here(Zone),
     /// A CNAME of its own leads on.
     Cname(DnsName),
 }
@@ -25,7 +25,7 @@ struct QueryErrors {
     /// What each said.
     said: String,
     /// One of them is there and refuses to be asked.
-    refused: Option<Server>,
+    refused: Option<NameServer>,
 }
 
 impl ZoneFinder<'_> {
@@ -33,11 +33,11 @@ impl ZoneFinder<'_> {
     /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
     pub(super) fn follow(
         &self,
-        mut cut: Cut,
+        mut cut: Zone,
         owner: &DnsName,
         ways: &Ways<'_>,
         deadline: Deadline,
-    ) -> Result<Found, String> {
+    ) -> Result<Followed, String> {
         let mut is_referred = false;
         for _ in 0..ZONE_LABELS_MAX {
             let (mut answer, mut way) = match self.first_answer(&mut cut, owner, ways, deadline) {
@@ -46,7 +46,7 @@ impl ZoneFinder<'_> {
                     let remark = format!("{server} refuses queries, so no CNAME at {owner} could be looked for");
                     event!(warn, "cname-unknown", owner = owner, server = server, hint = remark);
                     cut.remark = Some(remark);
-                    return Ok(Found::Here(cut));
+                    return Ok(Followed::Here(cut));
                 }
                 Err(QueryErrors { said, .. }) => {
                     return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &said);
@@ -54,18 +54,18 @@ impl ZoneFinder<'_> {
             };
             // What BIND shows to anybody may be another view than the one that the key may change.
             let is_elsewhere = cut.is_zone_set && cut.is_left(&answer, owner);
-            if matches!(way, Way::Plain) && (is_elsewhere || says_nothing(&answer, owner)) {
+            if matches!(way, QueryMode::Plain) && (is_elsewhere || says_nothing(&answer, owner)) {
                 match self.signed(&cut.servers[0], owner, ways, deadline) {
                     Some(signed) => (answer, way) = signed,
-                    None if is_elsewhere => return Ok(Found::Here(cut)),
+                    None if is_elsewhere => return Ok(Followed::Here(cut)),
                     None => {}
                 }
             }
             let at = &cut.servers[0];
             if let Some(data) = cname_at(&answer, owner) {
                 return match data {
-                    _ if self.is_wildcard(at, way, owner, data, deadline) => Ok(Found::Here(cut)),
-                    Data::Cname(target) => Ok(Found::Cname(target.clone())),
+                    _ if self.is_wildcard(at, way, owner, data, deadline) => Ok(Followed::Here(cut)),
+                    RData::Cname(target) => Ok(Followed::Cname(target.clone())),
                     _ => Err(odd(owner, data)),
                 };
             }
@@ -78,7 +78,7 @@ impl ZoneFinder<'_> {
                 if let Some(primary) = primary_of(&answer, &cut.zone).filter(|_| is_referred) {
                     self.put_first(&mut cut, primary, deadline);
                 }
-                return Ok(Found::Here(cut));
+                return Ok(Followed::Here(cut));
             }
             let child = referred(&answer, owner).filter(|child| *child != cut.zone && child.is_within(&cut.zone));
             let Some(child) = child else {
@@ -99,18 +99,18 @@ impl ZoneFinder<'_> {
                 }
                 servers = found;
             }
-            (cut, is_referred) = (Cut::found(child, servers), true);
+            (cut, is_referred) = (Zone::found(child, servers), true);
         }
         Err(format!("the zone of {owner} is delegated too deep"))
     }
 
     /// Where everything is configured and nothing is to be seen, a server that answers no queries can do its part.
-    fn goes_blind(&self, cut: &Cut) -> bool {
+    fn goes_blind(&self, cut: &Zone) -> bool {
         cut.is_zone_set && cut.is_server_set && self.rules.entry.dns.propagation == Propagation::None
     }
 
     /// A referral names the name servers of a zone; the primary that its SOA names may be another one.
-    fn put_first(&self, cut: &mut Cut, primary: Option<DnsName>, deadline: Deadline) {
+    fn put_first(&self, cut: &mut Zone, primary: Option<DnsName>, deadline: Deadline) {
         let Some(primary) = primary else { return cut.set_aside(None, "") };
         let label = primary.to_string();
         if !cut.servers.iter().any(|s| s.label == label) {
@@ -127,15 +127,15 @@ impl ZoneFinder<'_> {
     /// That one stands first in the cut from then on; those that are not there are left out, and those that refuse come last.
     fn first_answer<'k>(
         &self,
-        cut: &mut Cut,
+        cut: &mut Zone,
         owner: &DnsName,
         ways: &'k Ways<'_>,
         deadline: Deadline,
-    ) -> Result<(Answer, Way<'k>), QueryErrors> {
+    ) -> Result<(DnsResponse, QueryMode<'k>), QueryErrors> {
         let (mut said, mut dark, mut refused) = (Vec::<String>::new(), Vec::new(), None);
         for (number, server) in cut.servers.iter().enumerate() {
             for way in ways.all() {
-                let asked = self.client.query(server.address, owner, Kind::Cname, way, deadline);
+                let asked = self.client.query(server.address, owner, RecordType::Cname, way, deadline);
                 self.answered.set(self.answered.get() || asked.is_ok());
                 match asked {
                     Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
@@ -159,7 +159,7 @@ impl ZoneFinder<'_> {
                         refused = refused.or((answer.rcode == Rcode::REFUSED).then(|| server.clone()));
                     }
                     // What it says to anybody stands there already, and is not an answer to our key's question.
-                    Err(_) if matches!(way, Way::Signed(_)) => {}
+                    Err(_) if matches!(way, QueryMode::Signed(_)) => {}
                     Err(e) => {
                         said.push(format!("{server} does not answer ({e})"));
                         dark.push(server.clone());
@@ -175,44 +175,51 @@ impl ZoneFinder<'_> {
     /// The same question to one server as the holder of the key, where it answers.
     fn signed<'k>(
         &self,
-        server: &Server,
+        server: &NameServer,
         owner: &DnsName,
         ways: &'k Ways<'_>,
         deadline: Deadline,
-    ) -> Option<(Answer, Way<'k>)> {
+    ) -> Option<(DnsResponse, QueryMode<'k>)> {
         let way = ways.signed()?;
-        let answer = self.client.query(server.address, owner, Kind::Cname, way, deadline).ok()?;
+        let answer = self.client.query(server.address, owner, RecordType::Cname, way, deadline).ok()?;
         matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN).then_some((answer, way))
     }
 
     /// Whether a CNAME comes from a wildcard record: then a name beside the owner that nobody made has it as well. A TXT of our own
     /// takes precedence over a wildcard, so it is not followed.
-    fn is_wildcard(&self, server: &Server, way: Way<'_>, owner: &DnsName, data: &Data, deadline: Deadline) -> bool {
+    fn is_wildcard(
+        &self,
+        server: &NameServer,
+        way: QueryMode<'_>,
+        owner: &DnsName,
+        data: &RData,
+        deadline: Deadline,
+    ) -> bool {
         let Some(sibling) = owner.parent().and_then(|parent| parent.child("_notariat-is-there-a-wildcard").ok()) else {
             return false;
         };
         let same = |r: &ResourceRecord| r.owner == sibling && r.data == *data;
         self.client
-            .query(server.address, &sibling, Kind::Cname, way, deadline)
+            .query(server.address, &sibling, RecordType::Cname, way, deadline)
             .is_ok_and(|answer| answer.answers.iter().any(same))
     }
 }
 
-impl Cut {
+impl Zone {
     /// Whether an answer says that `owner` is in another zone below this one.
-    fn is_left(&self, answer: &Answer, owner: &DnsName) -> bool {
+    fn is_left(&self, answer: &DnsResponse, owner: &DnsName) -> bool {
         let other = soa_owner(answer, owner).filter(|apex| owner.is_within(apex)).or_else(|| referred(answer, owner));
         other.is_some_and(|zone| zone != self.zone && zone.is_within(&self.zone))
     }
 }
 
-fn says_nothing(answer: &Answer, owner: &DnsName) -> bool {
+fn says_nothing(answer: &DnsResponse, owner: &DnsName) -> bool {
     let apex = soa_owner(answer, owner).filter(|apex| owner.is_within(apex));
     !answer.authoritative && apex.is_none() && cname_at(answer, owner).is_none() && referred(answer, owner).is_none()
 }
 
-fn odd(owner: &DnsName, data: &Data) -> String {
-    let target = if let Data::OddCname(target) = data { target } else { "?" };
+fn odd(owner: &DnsName, data: &RData) -> String {
+    let target = if let RData::OddCname(target) = data { target } else { "?" };
     format!(
         "{owner} is a CNAME that leads to {target}, where no challenge can be written: a name here has letters, digits, `-` and `_` only; lead it elsewhere"
     )

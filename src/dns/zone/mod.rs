@@ -13,16 +13,16 @@ mod ways;
 use std::cell::Cell;
 
 pub use answer::ns_names;
-use cut::Cut;
+use cut::Zone;
 pub use cut::zone_shown_to;
-use follow::Found;
-pub use server::Server;
+use follow::Followed;
+pub use server::NameServer;
 use ways::Ways;
 
-use super::client::Client;
+use super::client::DnsClient;
 use super::resolver::Resolver;
 use super::tsig_key::TsigKey;
-use super::zone_policy::{Rules, joined};
+use super::zone_policy::{ZonePolicy, joined};
 use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::Deadline;
@@ -30,7 +30,7 @@ use crate::policy::circuit::{DnsTarget, Unavailable};
 
 /// Where the TXT of one name is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct ChallengeLocation {
     /// The owner of the TXT.
     pub owner: DnsName,
     /// The way there by CNAMEs: from the challenge name to the owner.
@@ -38,7 +38,7 @@ pub struct Target {
     /// The zone that holds it.
     pub zone: DnsName,
     /// Where the UPDATE goes, best first; at least one.
-    pub servers: Vec<Server>,
+    pub servers: Vec<NameServer>,
     /// Whether the first one is the primary, as the configuration or the SOA says. What another one refuses, the next may do.
     pub primary_first: bool,
     /// The Secret of the key.
@@ -56,11 +56,11 @@ pub struct Target {
 #[derive(Clone, Copy)]
 pub struct ZoneFinder<'a> {
     /// Asks.
-    pub client: &'a Client,
+    pub client: &'a DnsClient,
     /// For what is not configured.
     pub resolver: &'a Resolver,
     /// What is configured.
-    pub rules: Rules<'a>,
+    pub rules: ZonePolicy<'a>,
     /// Asked before a zone's servers are.
     pub admit: &'a dyn Fn(&DnsTarget) -> Result<(), Unavailable>,
     /// Set when a server of the zone gives any answer: what is wrong then is wrong with the name, and not with the server.
@@ -89,7 +89,7 @@ impl ZoneFinder<'_> {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn find(&self, domain: &Domain) -> Result<Target, LocationError> {
+    pub fn find(&self, domain: &Domain) -> Result<ChallengeLocation, LocationError> {
         let deadline = Deadline::after(DNS_FIND);
         let mut owner = domain.challenge_name();
         let mut chain = vec![owner.clone()];
@@ -109,10 +109,10 @@ impl ZoneFinder<'_> {
             let ways = Ways::new(self, lane.key.as_ref());
             let failed = |e: String| told(&chain, &(e + &self.rules.passed_over(&owner)));
             match self.follow(cut, &owner, &ways, deadline).map_err(failed)? {
-                Found::Here(cut) => {
+                Followed::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
                     let other_zones = self.other_zones(&cut, &owner, &chain, &key);
-                    let Cut { zone, servers, primary_first, aside, remark, .. } = cut;
+                    let Zone { zone, servers, primary_first, aside, remark, .. } = cut;
                     let instead = |aside| {
                         format!(
                             "{aside}, so its name servers are asked instead, {} first: set `dns.server` to the primary",
@@ -120,9 +120,19 @@ impl ZoneFinder<'_> {
                         )
                     };
                     let remark = remark.or_else(|| aside.map(instead));
-                    return Ok(Target { owner, chain, zone, servers, primary_first, key, lane, remark, other_zones });
+                    return Ok(ChallengeLocation {
+                        owner,
+                        chain,
+                        zone,
+                        servers,
+                        primary_first,
+                        key,
+                        lane,
+                        remark,
+                        other_zones,
+                    });
                 }
-                Found::Cname(next) => {
+                Followed::Cname(next) => {
                     let looped = chain.contains(&next);
                     chain.push(next.clone());
                     if looped {
@@ -142,7 +152,7 @@ impl ZoneFinder<'_> {
     }
 
     /// The zones around the owner for which the same key signs, where the configuration does not say which one it is.
-    fn other_zones(&self, cut: &Cut, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
+    fn other_zones(&self, cut: &Zone, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
         let around = std::iter::successors((!cut.is_zone_set).then(|| owner.clone()), DnsName::parent);
         let may_sign = |zone: &DnsName| self.rules.key(zone, chain).is_ok_and(|k| k == *key);
         around.filter(|zone| *zone != cut.zone && zone.parent().is_some() && may_sign(zone)).collect()

@@ -7,14 +7,14 @@ use crate::dns::resolver::shown;
 
 /// A server that an UPDATE may go to: its name for people and its address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Server {
+pub struct NameServer {
     /// As configured, or as the zone's SOA or NS names it.
     pub label: String,
     /// Where it is.
     pub address: SocketAddr,
 }
 
-impl fmt::Display for Server {
+impl fmt::Display for NameServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match shown(self.address) {
             address if address == self.label => f.write_str(&address),

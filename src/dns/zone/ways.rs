@@ -5,7 +5,7 @@ use std::iter::{once, once_with};
 
 use super::ZoneFinder;
 use crate::base::name::ObjectRef;
-use crate::dns::client::Way;
+use crate::dns::client::QueryMode;
 use crate::dns::tsig_key::TsigKey;
 
 /// The ways for one key, which is read when a server answers only to its holder, and once: most answer to anybody.
@@ -21,12 +21,12 @@ impl<'a> Ways<'a> {
     }
 
     /// The ways, the better known one first.
-    pub(super) fn all(&self) -> impl Iterator<Item = Way<'_>> {
-        once(Way::Plain).chain(once_with(|| self.signed()).flatten())
+    pub(super) fn all(&self) -> impl Iterator<Item = QueryMode<'_>> {
+        once(QueryMode::Plain).chain(once_with(|| self.signed()).flatten())
     }
 
     /// As the holder of the key, where it can be read.
-    pub(super) fn signed(&self) -> Option<Way<'_>> {
-        Some(Way::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?))
+    pub(super) fn signed(&self) -> Option<QueryMode<'_>> {
+        Some(QueryMode::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?))
     }
 }

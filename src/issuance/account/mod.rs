@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::rate_limits::RateLimits;
 use super::{AttemptError, of_acme};
-use crate::acme::client::{Account, Client};
+use crate::acme::client::{Account, AcmeClient};
 use crate::acme::error::AcmeError;
 use crate::acme::jws::{AccountKey, ExternalAccountBinding};
 use crate::base::clock::happened;
@@ -24,7 +24,7 @@ use crate::base::time::{self, Time};
 use crate::cert::facts::hex;
 use crate::kube::object::SecretObject;
 use crate::policy::backoff::{RetryClass, Stage};
-use crate::policy::ca_limits::Closed;
+use crate::policy::ca_limits::RateLimitBlock;
 use crate::sources::CertificateSpec;
 use crate::store::{Component, Store, StoreError};
 
@@ -44,12 +44,12 @@ const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 #[derive(Debug, Default)]
 pub struct Accounts {
     /// The lock guards a cache only, and no input or output is done under it.
-    known: Mutex<Known>,
+    known: Mutex<KnownAccounts>,
     turns: SingleFlight<ObjectRef>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownAccounts {
     accounts: HashMap<ObjectRef, Arc<Account>>,
     /// When accounts were registered, by directory.
     registered: Vec<(String, Time)>,
@@ -61,7 +61,7 @@ pub struct AccountStore<'a> {
     /// Where accounts are kept.
     pub store: &'a Store,
     /// The CA.
-    pub ca: &'a Client,
+    pub ca: &'a AcmeClient,
     /// Our namespace.
     pub own_namespace: &'a str,
 }
@@ -73,7 +73,7 @@ struct AccountSecret {
     next_key: Option<AccountKey>,
     url: Option<String>,
     email: Option<String>,
-    gates: Vec<Closed>,
+    gates: Vec<RateLimitBlock>,
 }
 
 /// Where the account of a wish is kept. An imported one by where its key came from, for its contact may change.
@@ -178,7 +178,7 @@ impl Accounts {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownAccounts> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -242,7 +242,7 @@ impl AccountStore<'_> {
                 self.ca.directory_url()
             );
             // An account that exists already needs none.
-            let url = self.ca.new_account(&kept.key, email, None).map_err(|e| match e.word() {
+            let url = self.ca.new_account(&kept.key, email, None).map_err(|e| match e.error_type() {
                 Some("externalAccountRequired") => failed(at, RetryClass::Policy, error),
                 _ => told(e),
             })?;
@@ -303,7 +303,7 @@ impl AccountStore<'_> {
     ///
     /// # Errors
     /// When its Secret can not be read or written.
-    pub fn keep_gates(&self, at: &ObjectRef, gates: &[Closed]) -> Result<(), AttemptError> {
+    pub fn keep_gates(&self, at: &ObjectRef, gates: &[RateLimitBlock]) -> Result<(), AttemptError> {
         let told = |e: StoreError| failed(at, RetryClass::Transient, e.to_string());
         let Some(secret) = self.store.secret(at).map_err(told)? else { return Ok(()) };
         let json = serde_json::to_vec(gates).expect("gates are plain data");
@@ -345,7 +345,7 @@ pub fn directory_of(secret: &SecretObject) -> Option<String> {
 }
 
 /// The gates that are closed for an account, by its Secret. What does not read was closed by another version, and is met again at worst.
-pub fn gates_of(secret: &SecretObject) -> Vec<Closed> {
+pub fn gates_of(secret: &SecretObject) -> Vec<RateLimitBlock> {
     secret.value(DATA_GATES).and_then(|v| serde_json::from_slice(v.expose()).ok()).unwrap_or_default()
 }
 

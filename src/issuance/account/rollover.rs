@@ -4,7 +4,7 @@ use super::{AccountSecret, AccountStore, data, failed};
 use crate::acme::client::Account;
 use crate::acme::error::AcmeError;
 use crate::acme::jws::AccountKey;
-use crate::acme::wire::Status;
+use crate::acme::wire::AcmeStatus;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::issuance::{AttemptError, of_acme};
@@ -19,11 +19,11 @@ impl AccountStore<'_> {
         };
         let next = Account { key: next_key, url };
         let took = match self.ca.account(&next) {
-            Ok(standing) => standing.status == Status::Valid,
+            Ok(standing) => standing.status == AcmeStatus::Valid,
             // It knows the account and not the key.
             Err(e)
                 if matches!(
-                    e.word(),
+                    e.error_type(),
                     Some("unauthorized" | "malformed" | "accountDoesNotExist" | "badSignatureAlgorithm")
                 ) =>
             {

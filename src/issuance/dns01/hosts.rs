@@ -2,20 +2,20 @@
 //!
 //! Tested by tests/it/seeing.rs on the three servers.
 
-use super::{Places, ZoneUpdate};
+use super::{Dns01Solver, ZoneUpdate};
 use crate::base::limits::DNS_FIND;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::config::dns::{DnsSettings, OnWildcardHost};
-use crate::dns::client::Way;
+use crate::dns::client::QueryMode;
 use crate::dns::update::{Action, Update};
-use crate::dns::wire::Kind;
+use crate::dns::wire::RecordType;
 use crate::issuance::AttemptError;
 use crate::issuance::dns_update::{UpdateOutcome, send};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::sources::CertificateSpec;
 
-impl Places<'_> {
+impl Dns01Solver<'_> {
     /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
     ///
     /// # Errors
@@ -44,12 +44,12 @@ impl Places<'_> {
     pub(super) fn vanishing(&self, batch: &ZoneUpdate, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
         let server = batch.published.address;
         let answers = |host: &DnsName, kind| {
-            let answer = self.context.dns.query(server, host, kind, Way::Plain, Deadline::after(DNS_FIND));
+            let answer = self.context.dns.query(server, host, kind, QueryMode::Plain, Deadline::after(DNS_FIND));
             answer.is_ok_and(|a| !a.answers.is_empty())
         };
         let only = hosts.len() == 1;
         let unused = |host: &DnsName| only || self.has_unused(batch, std::slice::from_ref(host), settings);
-        hosts.into_iter().filter(|h| (answers(h, Kind::A) || answers(h, Kind::Aaaa)) && unused(h)).collect()
+        hosts.into_iter().filter(|h| (answers(h, RecordType::A) || answers(h, RecordType::Aaaa)) && unused(h)).collect()
     }
 
     /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.

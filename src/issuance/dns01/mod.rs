@@ -5,7 +5,7 @@ mod hosts;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::circuits::{CircuitSlot, Trial};
+use super::circuits::{Slot, TrialCall};
 use super::dns_update::{NEVER_WRITTEN, UpdateOutcome, read_keys, send, zone_of_key};
 use super::{AttemptError, Context};
 use crate::base::limits::{DNS_PLACE_WAIT, WILDCARD_HOST_WAIT};
@@ -14,12 +14,12 @@ use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Deadline;
 use crate::config::dns::{DnsSettings, OnWildcardHost, Transport};
-use crate::dns::client::Client;
-use crate::dns::propagation::Watch;
+use crate::dns::client::DnsClient;
+use crate::dns::propagation::PropagationCheck;
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::update::{Action, TxtValue, Update};
-use crate::dns::zone::{LocationError, Server, Target, ZoneFinder};
-use crate::dns::zone_policy::Rules;
+use crate::dns::zone::{ChallengeLocation, LocationError, NameServer, ZoneFinder};
+use crate::dns::zone_policy::ZonePolicy;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::circuit::{CallResult, DnsTarget};
 use crate::record::Presented;
@@ -29,13 +29,13 @@ use hosts::refused;
 
 /// Where the values of the names of an entry go, the keys to sign with, and the trials of circuits that failed before.
 #[derive(Debug)]
-pub struct Places<'c> {
+pub struct Dns01Solver<'c> {
     context: &'c Context,
-    targets: BTreeMap<Domain, Target>,
+    targets: BTreeMap<Domain, ChallengeLocation>,
     keys: BTreeMap<ObjectRef, Vec<TsigKey>>,
     transport: Transport,
     ca: SharedStr,
-    trials: Vec<Trial<'c>>,
+    trials: Vec<TrialCall<'c>>,
 }
 
 /// The values of one zone.
@@ -43,7 +43,7 @@ pub struct Places<'c> {
 pub struct ZoneUpdate {
     /// What the record keeps of it: with the server that is tried first, until another one took it.
     pub published: Presented,
-    servers: Vec<Server>,
+    servers: Vec<NameServer>,
     primary_first: bool,
     keys: Vec<TsigKey>,
     lane: DnsTarget,
@@ -69,10 +69,10 @@ impl ZoneUpdate {
     /// What each server that was tried said.
     pub fn delete(
         &mut self,
-        client: &Client,
-        permits: &[CircuitSlot<'_>],
+        client: &DnsClient,
+        permits: &[Slot<'_>],
         transport: Transport,
-    ) -> Result<(Server, TsigKey), String> {
+    ) -> Result<(NameServer, TsigKey), String> {
         loop {
             let Presented { zone, values, .. } = &self.published;
             let update = Update { zone, action: Action::Delete, values };
@@ -87,14 +87,14 @@ impl ZoneUpdate {
     }
 
     /// A verified answer proves that server and key work, be it a refusal: that is this certificate's failure and nobody else's.
-    fn went<T>(&self, done: &Result<T, UpdateOutcome>, permits: &[CircuitSlot<'_>]) {
+    fn went<T>(&self, done: &Result<T, UpdateOutcome>, permits: &[Slot<'_>]) {
         let passage = if done.as_ref().err().is_none_or(|e| e.verified) { CallResult::Good } else { CallResult::Bad };
         permits.iter().filter(|p| *p.lane() == self.lane).for_each(|p| p.went(passage));
     }
 
     /// Turns to the zone that the holder of the key is shown, once, where a server said that it is not primary for the one that anybody is
     /// shown. Returns whether there is such a zone.
-    fn moves(&mut self, client: &Client, not_done: &UpdateOutcome) -> bool {
+    fn moves(&mut self, client: &DnsClient, not_done: &UpdateOutcome) -> bool {
         let others = std::mem::take(&mut self.other_zones);
         let zone = match others.is_empty() {
             true => None,
@@ -113,13 +113,17 @@ impl ZoneUpdate {
     }
 }
 
-impl<'c> Places<'c> {
+impl<'c> Dns01Solver<'c> {
     /// Finds the places of all `names`.
     ///
     /// # Errors
     /// The first name that has none, and why; or that its server is not to be asked now.
-    pub fn find(context: &'c Context, wanted: &CertificateSpec, names: &[Domain]) -> Result<Places<'c>, AttemptError> {
-        Places::find_some(context, wanted, names, &|_| true)
+    pub fn find(
+        context: &'c Context,
+        wanted: &CertificateSpec,
+        names: &[Domain],
+    ) -> Result<Dns01Solver<'c>, AttemptError> {
+        Dns01Solver::find_some(context, wanted, names, &|_| true)
     }
 
     /// The same for those places that are of use: of no other the key is read.
@@ -130,19 +134,19 @@ impl<'c> Places<'c> {
         context: &'c Context,
         wanted: &CertificateSpec,
         names: &[Domain],
-        is_of_use: &dyn Fn(&Target) -> bool,
-    ) -> Result<Places<'c>, AttemptError> {
-        let ca = SharedStr::shared(context.cas.directory(wanted).url());
+        is_of_use: &dyn Fn(&ChallengeLocation) -> bool,
+    ) -> Result<Dns01Solver<'c>, AttemptError> {
+        let ca = SharedStr::intern(context.clients.directory(wanted).url());
         // They surround the questions by which the places are found, and end with them.
-        let permits: RefCell<Vec<CircuitSlot<'c>>> = RefCell::default();
-        let trials: RefCell<Vec<Trial<'c>>> = RefCell::default();
+        let permits: RefCell<Vec<Slot<'c>>> = RefCell::default();
+        let trials: RefCell<Vec<TrialCall<'c>>> = RefCell::default();
         let entered: RefCell<Option<DnsTarget>> = RefCell::default();
         let answered = Cell::new(false);
         let admit = |lane: &DnsTarget| {
             if !permits.borrow().iter().any(|p| p.lane() == lane) {
-                let trial = context.gates.reserve(lane)?;
+                let trial = context.circuits.reserve(lane)?;
                 trials.borrow_mut().extend(trial);
-                let permit = context.gates.enter(lane, &ca, &permits.borrow(), &trials.borrow())?;
+                let permit = context.circuits.enter(lane, &ca, &permits.borrow(), &trials.borrow())?;
                 permits.borrow_mut().push(permit);
             }
             answered.set(false);
@@ -152,10 +156,10 @@ impl<'c> Places<'c> {
         let first_key = |at: &ObjectRef| read_keys(&context.store, at).ok()?.into_iter().next();
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
-        let rules = Rules { entry, zones };
+        let rules = ZonePolicy { entry, zones };
         let finder =
             ZoneFinder { client: dns, resolver, rules, admit: &admit, answered: &answered, first_key: &first_key };
-        let (mut targets, mut keys) = (BTreeMap::<Domain, Target>::new(), BTreeMap::new());
+        let (mut targets, mut keys) = (BTreeMap::<Domain, ChallengeLocation>::new(), BTreeMap::new());
         let failed =
             |name: &Domain, e: String| AttemptError::new(Stage::Zone, RetryClass::Transient, format!("{name}: {e}"));
         for name in names {
@@ -185,7 +189,7 @@ impl<'c> Places<'c> {
         }
         let transport = entry.dns.transport;
         drop(permits);
-        Ok(Places { context, targets, keys, transport, ca, trials: trials.into_inner() })
+        Ok(Dns01Solver { context, targets, keys, transport, ca, trials: trials.into_inner() })
     }
 
     /// The way by CNAMEs from the challenge name of one of the names to where its value goes; the one name where there is none.
@@ -224,7 +228,7 @@ impl<'c> Places<'c> {
         self.batches(&values)
     }
 
-    fn batch(&self, target: &Target) -> ZoneUpdate {
+    fn batch(&self, target: &ChallengeLocation) -> ZoneUpdate {
         ZoneUpdate {
             published: Presented {
                 zone: target.zone.clone(),
@@ -252,14 +256,14 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// Which server is not to be asked now, and why.
-    pub fn enter(&self, batches: &[ZoneUpdate]) -> Result<Vec<CircuitSlot<'c>>, AttemptError> {
+    pub fn enter(&self, batches: &[ZoneUpdate]) -> Result<Vec<Slot<'c>>, AttemptError> {
         let mut lanes: Vec<DnsTarget> = Vec::new();
         for batch in batches {
             if !lanes.contains(&batch.lane) {
                 lanes.push(batch.lane.clone());
             }
         }
-        let Context { gates, stop, .. } = self.context;
+        let Context { circuits: gates, stop, .. } = self.context;
         let entered = gates.enter_all(&lanes, &self.ca, &self.trials, DNS_PLACE_WAIT, stop);
         entered.map_err(|(lane, barred)| AttemptError::barred(lane, barred))
     }
@@ -268,10 +272,10 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// What each server that was tried said.
-    pub fn publish(
+    pub fn present(
         &self,
         batches: &mut [ZoneUpdate],
-        permits: &[CircuitSlot<'_>],
+        permits: &[Slot<'_>],
         wanted: &CertificateSpec,
     ) -> Result<(), AttemptError> {
         let settings = &wanted.entry.dns;
@@ -305,11 +309,11 @@ impl<'c> Places<'c> {
     fn add(
         &self,
         batch: &mut ZoneUpdate,
-        permits: &[CircuitSlot<'_>],
+        permits: &[Slot<'_>],
         settings: &DnsSettings,
         in_use: &[DnsName],
     ) -> Result<(), AddError> {
-        self.context.lead.check().map_err(|failed| AddError { is_unused_name: false, failed })?;
+        self.context.leader.check().map_err(|failed| AddError { is_unused_name: false, failed })?;
         let Presented { zone, values, .. } = &batch.published;
         let update = Update { zone, action: Action::Add { ttl: settings.ttl, in_use }, values };
         let done =
@@ -341,10 +345,10 @@ impl<'c> Places<'c> {
     ///
     /// # Errors
     /// What each server of the first zone that fails shows.
-    pub fn see(
+    pub fn wait_visible(
         &self,
         batches: &[ZoneUpdate],
-        permits: Vec<CircuitSlot<'_>>,
+        permits: Vec<Slot<'_>>,
         wanted: &CertificateSpec,
     ) -> Result<(), AttemptError> {
         let (settings, secret) = (&wanted.entry.dns, wanted.entry.main_secret());
@@ -353,11 +357,12 @@ impl<'c> Places<'c> {
         for batch in batches {
             let Presented { zone, server, address, values, .. } = &batch.published;
             let Context { dns: client, resolver, stop, .. } = self.context;
-            let primary = Server { label: server.clone(), address: *address };
+            let primary = NameServer { label: server.clone(), address: *address };
             let Some(key) = &batch.used else { continue };
             // Its users wait with us.
             let deadline = if batch.vanishing.is_empty() { deadline } else { deadline.sooner(WILDCARD_HOST_WAIT) };
-            let watch = Watch { client, resolver, stop, zone, primary: &primary, key, values, settings, deadline };
+            let watch =
+                PropagationCheck { client, resolver, stop, zone, primary: &primary, key, values, settings, deadline };
             match watch.wait() {
                 Ok(given_up) => {
                     event!(

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use super::account::AccountStore;
 use super::claim::Claim;
 use super::dns_update::withdraw_each;
-use super::dns01::{Places, ZoneUpdate};
+use super::dns01::{Dns01Solver, ZoneUpdate};
 use super::validation::ValidationFailure;
 use super::{AttemptError, Context, check_gate, of_acme};
-use crate::acme::challenge::{Outcome, Trial, of_authorization};
-use crate::acme::client::{Account, Answer, Client};
+use crate::acme::challenge::{ChallengeAttempt, ChallengeOutcome, of_authorization};
+use crate::acme::client::{Account, AcmeClient, AcmeResponse};
 use crate::acme::error::AcmeError;
-use crate::acme::order::{Next, next};
-use crate::acme::requests::Wish;
-use crate::acme::wire::{Authorization, Order, Status};
+use crate::acme::order::{NextStep, next};
+use crate::acme::requests::NewOrder;
+use crate::acme::wire::{AcmeStatus, Authorization, Order};
 use crate::base::limits::PROFILES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::name::Domain;
@@ -21,7 +21,7 @@ use crate::base::sanitize::one_line;
 use crate::base::time;
 use crate::cert::key::CertificateKey;
 use crate::policy::backoff::{RetryClass, Stage};
-use crate::record::{Body, PendingOrder, Presented};
+use crate::record::{PendingOrder, Presented, RecordData};
 use crate::sources::CertificateSpec;
 
 /// An order that is there to be worked on.
@@ -31,35 +31,35 @@ pub(super) struct OpenOrder<'c> {
     /// Its URL.
     pub(super) url: String,
     /// What the CA says about it.
-    pub(super) answer: Answer<Order>,
+    pub(super) answer: AcmeResponse<Order>,
     /// Its authorizations with their URLs, when they were read already.
     authorizations: Option<Authorizations>,
     /// Where its values go, when that was found out already.
-    places: Option<Places<'c>>,
+    places: Option<Dns01Solver<'c>>,
 }
 
 /// Authorizations with their URLs.
 type Authorizations = Vec<(String, Authorization)>;
 
 /// What the CA says about an order, with its authorizations where it is pending.
-type Known = (Answer<Order>, Option<Authorizations>);
+type Known = (AcmeResponse<Order>, Option<Authorizations>);
 
 /// An order that goes on.
-struct Resumed {
+struct ResumedOrder {
     url: String,
-    answer: Answer<Order>,
+    answer: AcmeResponse<Order>,
     authorizations: Option<Authorizations>,
 }
 
 /// One attempt.
-pub(super) struct Run<'a> {
+pub(super) struct OrderRun<'a> {
     pub(super) context: &'a Context,
-    pub(super) ca: &'a Client,
+    pub(super) ca: &'a AcmeClient,
     pub(super) wanted: &'a CertificateSpec,
     pub(super) names: &'a [Domain],
 }
 
-impl<'a> Run<'a> {
+impl<'a> OrderRun<'a> {
     pub(super) fn account(&self, again: Option<&Account>) -> Result<Arc<Account>, AttemptError> {
         self.context.accounts.get(self.office(), &self.context.limits, self.wanted, again, &self.context.stop)
     }
@@ -69,8 +69,8 @@ impl<'a> Run<'a> {
         AccountStore { store, ca: self.ca, own_namespace: namespace }
     }
 
-    fn places(&self) -> Result<Places<'a>, AttemptError> {
-        Places::find(self.context, self.wanted, self.names)
+    fn places(&self) -> Result<Dns01Solver<'a>, AttemptError> {
+        Dns01Solver::find(self.context, self.wanted, self.names)
     }
 
     /// The order in flight when it is still good for what is wanted, else a new one.
@@ -79,9 +79,9 @@ impl<'a> Run<'a> {
         mut account: Arc<Account>,
         claim: &mut Claim<'_>,
         reuse: Option<CertificateKey>,
-        places: Option<Places<'a>>,
+        places: Option<Dns01Solver<'a>>,
     ) -> Result<OpenOrder<'a>, AttemptError> {
-        if let Some(Resumed { url, answer, authorizations }) = self.resume(&account, claim)? {
+        if let Some(ResumedOrder { url, answer, authorizations }) = self.resume(&account, claim)? {
             return Ok(OpenOrder { account, url, answer, authorizations, places });
         }
         // It may have been closed before this process began.
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
 
     /// Makes an order: once more when the CA has forgotten the account, and once more without `replaces` when it is for that reason
     /// that the CA may have refused it (RFC 9773 section 5).
-    fn new_order(&self, account: &mut Arc<Account>, body: &Body) -> Result<Answer<Order>, AttemptError> {
+    fn new_order(&self, account: &mut Arc<Account>, body: &RecordData) -> Result<AcmeResponse<Order>, AttemptError> {
         let replaces = body
             .stored
             .as_ref()
@@ -120,12 +120,12 @@ impl<'a> Run<'a> {
         let replaces = replaces.and_then(|s| s.cert_id.as_deref());
         let offered = self.ca.directory().is_ok_and(|d| d.renewal_info.is_some());
         let mut wish =
-            Wish { names: self.names, profile: self.wanted.profile(), replaces: replaces.filter(|_| offered) };
+            NewOrder { names: self.names, profile: self.wanted.profile(), replaces: replaces.filter(|_| offered) };
         let mut registered = false;
         loop {
-            self.context.lead.check()?;
+            self.context.leader.check()?;
             match self.ca.new_order(account, &wish) {
-                Err(e) if e.word() == Some("accountDoesNotExist") && !registered => {
+                Err(e) if e.error_type() == Some("accountDoesNotExist") && !registered => {
                     *account = self.account(Some(account))?;
                     registered = true;
                 }
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
                     event!(info, "ordered-without-replaces", secret = self.wanted.entry.main_secret(), error = problem);
                     wish.replaces = None;
                 }
-                Err(e) if e.word() == Some("unauthorized") => {
+                Err(e) if e.error_type() == Some("unauthorized") => {
                     let AttemptError { error, .. } = of_acme(Stage::Order, &e);
                     let at = self.office().reference(self.wanted);
                     let hint = "if the account was deactivated, delete that Secret to have another one";
@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
     }
 
     /// Continues the order in flight, when there is one for the same names, directory and key type, and the CA still knows it.
-    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<Resumed>, AttemptError> {
+    fn resume(&self, account: &Account, claim: &mut Claim<'_>) -> Result<Option<ResumedOrder>, AttemptError> {
         let Some(flight) = &claim.record.body.in_flight else {
             return Ok(None);
         };
@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
         match self.known_order(account, &url) {
             Ok(Some((answer, authorizations))) => {
                 event!(info, "order-continued", secret = self.wanted.entry.main_secret(), order = url);
-                Ok(Some(Resumed { url, answer, authorizations }))
+                Ok(Some(ResumedOrder { url, answer, authorizations }))
             }
             // Expired, deleted, of an account that is gone, or over: a new one.
             Ok(None) | Err(AcmeError::Problem { status: 400..=404, .. }) => {
@@ -196,8 +196,8 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         match answer.body.status {
-            Status::Invalid => Ok(None),
-            Status::Pending => {
+            AcmeStatus::Invalid => Ok(None),
+            AcmeStatus::Pending => {
                 let authorizations = self.authorizations(account, &answer.body)?;
                 let is_dead = authorizations.iter().any(|(_, authorization)| is_over(authorization));
                 Ok((!is_dead).then_some((answer, Some(authorizations))))
@@ -212,11 +212,11 @@ impl<'a> Run<'a> {
     }
 
     /// Publishes the values of every pending authorization, waits until they are seen, has the CA look, withdraws them.
-    pub(super) fn prove(
+    pub(super) fn solve(
         &self,
         started: &mut OpenOrder<'a>,
         claim: &mut Claim<'_>,
-    ) -> Result<Answer<Order>, AttemptError> {
+    ) -> Result<AcmeResponse<Order>, AttemptError> {
         let OpenOrder { account, url, answer, authorizations, places } = started;
         let authorizations = match authorizations.take() {
             Some(read) => read,
@@ -224,7 +224,7 @@ impl<'a> Run<'a> {
         };
         let (mut values, mut trials) = (Vec::new(), Vec::new());
         for (url, authorization) in &authorizations {
-            if authorization.status == Status::Valid {
+            if authorization.status == AcmeStatus::Valid {
                 continue;
             }
             if is_over(authorization) {
@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
             }
             let (name, token, challenge) = dns01(authorization, self.names)?;
             values.push((name.clone(), account.key.dns01_value(token)));
-            trials.push(Trial::new(name, url.clone(), challenge.to_owned()));
+            trials.push(ChallengeAttempt::new(name, url.clone(), challenge.to_owned()));
         }
         let places = match places.take() {
             Some(places) => places,
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
         // Before anything of them is written down: a server that may not be asked now leaves nothing behind.
         let permits = places.enter(&batches)?;
         self.remember(claim, &batches)?;
-        let published = places.publish(&mut batches, &permits, self.wanted);
+        let published = places.present(&mut batches, &permits, self.wanted);
         if published.is_err() {
             // What was refused is not there to be withdrawn.
             let same = |b: &ZoneUpdate, p: &Presented| (&b.published.key, &b.published.values) == (&p.key, &p.values);
@@ -253,7 +253,7 @@ impl<'a> Run<'a> {
             self.flight(claim).published.retain(|p| !refused(p));
         }
         let noted = published.and_then(|()| self.note_servers(claim, &batches));
-        if let Err(failed) = noted.and_then(|()| places.see(&batches, permits, self.wanted)) {
+        if let Err(failed) = noted.and_then(|()| places.wait_visible(&batches, permits, self.wanted)) {
             self.withdraw_all(claim);
             return Err(failed);
         }
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
         event!(debug, "validated", secret = secret, status = format!("{:?}", answer.body.status));
         self.withdraw_all(claim);
         event!(debug, "withdrawn", secret = secret);
-        if let Next::Failed(problem) = next(&answer.body, false) {
+        if let NextStep::Failed(problem) = next(&answer.body, false) {
             claim.record.body.in_flight = None;
             return Err(self.why_invalid(account, &answer.body, problem));
         }
@@ -340,7 +340,7 @@ const NOT_FOR_REPLACES: [&str; 9] = [
 
 /// Whether an authorization can not be proved any more: neither pending nor valid, or with a challenge that is over.
 fn is_over(authorization: &Authorization) -> bool {
-    matches!(of_authorization(authorization, true), Outcome::Failed(_))
+    matches!(of_authorization(authorization, true), ChallengeOutcome::Failed(_))
 }
 
 /// Whether the order is for exactly these names, with no more authorizations than there are names.

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::config::{ClusterConfig, Pem, Token};
+use super::config::{ClusterConfig, PemSource, TokenSource};
 use super::exec::ExecCache;
 use crate::base::limits::{CREDENTIAL_WAIT, TOKEN_KEPT};
 use crate::base::log::event;
@@ -21,7 +21,7 @@ use crate::http::tls::TlsTrust;
 
 /// What one request is sent with.
 #[derive(Clone, Debug)]
-pub struct Pass {
+pub struct Credentials {
     /// The connections.
     pub http: Http,
     /// The token.
@@ -32,13 +32,13 @@ pub struct Pass {
 
 /// Why a pass is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum RefreshReason {
     /// For a request.
-    Asked,
+    Request,
     /// The one of this number was answered by a 401.
-    Rejected(u64),
+    Unauthorized(u64),
     /// With the one of this number there was no answer: perhaps the CA was exchanged.
-    NoAnswer(u64),
+    ConnectionFailed(u64),
 }
 
 /// The way to one API server.
@@ -48,25 +48,25 @@ pub struct Authenticator {
     /// How long files are used before they are read again.
     kept: Duration,
     /// The lock guards what is known only. Who finds out more has its turn, takes the state out, and puts it back.
-    state: Mutex<State>,
+    state: Mutex<AuthState>,
     turns: SingleFlight<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    files: Files,
+struct AuthState {
+    files: CredentialFiles,
     read: Option<Stopwatch>,
     answers: ExecCache,
     /// Of what `pass` was made, or could not be.
     trust: TlsTrust,
-    pass: Option<Pass>,
+    pass: Option<Credentials>,
     /// What was wrong when it was looked last.
     told: Option<String>,
 }
 
 /// The contents of files, or what was given instead.
 #[derive(Clone, Debug, Default)]
-struct Files {
+struct CredentialFiles {
     authority: Vec<u8>,
     client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
     token: Option<Secret<String>>,
@@ -82,7 +82,7 @@ impl Authenticator {
     }
 
     fn keeping(access: ClusterConfig, kept: Duration) -> Result<Authenticator, String> {
-        let mut state = State::default();
+        let mut state = AuthState::default();
         state.files.read(&access)?;
         state.read = Some(Stopwatch::start());
         Http::new(&trust(&access, &state.files, None), proxy(&access)).map_err(unusable)?;
@@ -112,7 +112,7 @@ impl Authenticator {
     ///
     /// # Errors
     /// One sentence, when a plugin gives nothing or what there is can not be used.
-    pub fn pass(&self, why: Why) -> Result<Pass, String> {
+    pub fn credentials(&self, why: RefreshReason) -> Result<Credentials, String> {
         let turn = self.turns.take(&(), CREDENTIAL_WAIT, &Shutdown::new());
         let _turn = turn.ok_or("another request waits for the exec plugin, and for too long")?;
         let mut state = std::mem::take(&mut *self.state());
@@ -121,21 +121,23 @@ impl Authenticator {
         pass
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AuthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What to send a request with, from files and plugins where they are to be looked at.
-    fn find_out(&self, state: &mut State, why: Why) -> Result<Pass, String> {
+    fn find_out(&self, state: &mut AuthState, why: RefreshReason) -> Result<Credentials, String> {
         match (why, &state.pass) {
             // Another thread met the same and found out already.
-            (Why::Rejected(number) | Why::NoAnswer(number), Some(pass)) if pass.number != number => {
+            (RefreshReason::Unauthorized(number) | RefreshReason::ConnectionFailed(number), Some(pass))
+                if pass.number != number =>
+            {
                 return Ok(pass.clone());
             }
             _ => {}
         }
         let stale = state.read.is_none_or(|at| at.elapsed() >= self.kept);
-        let look = stale || why != Why::Asked;
+        let look = stale || why != RefreshReason::Request;
         if look {
             state.read = Some(Stopwatch::start());
             let outcome = state.files.read(&self.access);
@@ -144,7 +146,7 @@ impl Authenticator {
         let (credential, ran) = match &self.access.identity.plugin {
             None => (None, false),
             Some(plugin) => {
-                let rejected = matches!(why, Why::Rejected(_));
+                let rejected = matches!(why, RefreshReason::Unauthorized(_));
                 let (credential, ran) = state.answers.get(plugin, &self.access, &state.files.authority, rejected)?;
                 (Some(credential), ran)
             }
@@ -172,11 +174,11 @@ impl Authenticator {
             },
         };
         state.trust = wanted;
-        Ok(state.pass.insert(Pass { http, bearer, number }).clone())
+        Ok(state.pass.insert(Credentials { http, bearer, number }).clone())
     }
 }
 
-fn trust(access: &ClusterConfig, files: &Files, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> TlsTrust {
+fn trust(access: &ClusterConfig, files: &CredentialFiles, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> TlsTrust {
     TlsTrust {
         // Without an authority of its own the cluster's certificate is from a public CA.
         public_roots: access.checks.authority.is_none(),
@@ -204,7 +206,7 @@ fn tell_once(told: &mut Option<String>, outcome: Result<(), String>) {
     *told = error;
 }
 
-impl Files {
+impl CredentialFiles {
     /// Reads all files anew. What can not be read stays as it was; the first such is told.
     fn read(&mut self, access: &ClusterConfig) -> Result<(), String> {
         let authority = access.checks.authority.as_ref().map(contents).transpose();
@@ -215,9 +217,9 @@ impl Files {
             })
             .transpose();
         let token = match &access.identity.token {
-            Token::None => Ok(None),
-            Token::Fixed(token) => Ok(Some(token.clone())),
-            Token::File(path) => match std::fs::read_to_string(path) {
+            TokenSource::None => Ok(None),
+            TokenSource::Fixed(token) => Ok(Some(token.clone())),
+            TokenSource::File(path) => match std::fs::read_to_string(path) {
                 Ok(text) if text.trim().is_empty() => Err(format!("tokenFile {}: it is empty", path.display())),
                 Ok(text) => Ok(Some(Secret::known("the token of the API server", text.trim().to_owned()))),
                 Err(e) => Err(format!("tokenFile {}: {e}", path.display())),
@@ -240,10 +242,10 @@ impl Files {
     }
 }
 
-fn contents(pem: &Pem) -> Result<Vec<u8>, String> {
+fn contents(pem: &PemSource) -> Result<Vec<u8>, String> {
     match pem {
-        Pem::Given(octets) => Ok(octets.expose().clone()),
-        Pem::File(field, path) => match std::fs::read(path) {
+        PemSource::Given(octets) => Ok(octets.expose().clone()),
+        PemSource::File(field, path) => match std::fs::read(path) {
             Ok(octets) if octets.trim_ascii().is_empty() => Err(format!("{field} {}: it is empty", path.display())),
             Ok(octets) => Ok(octets),
             Err(e) => Err(format!("{field} {}: {e}", path.display())),

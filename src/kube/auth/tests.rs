@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::kube::config::{Identity, TlsConfig};
+use crate::kube::config::{AuthInfo, TlsConfig};
 
 fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let path = std::env::temp_dir().join(format!("notariat-session-{name}-{}", std::process::id()));
@@ -17,18 +17,18 @@ fn ca() -> String {
 }
 
 fn access(folder: &Path) -> ClusterConfig {
-    let authority = Some(Pem::File("certificate-authority", folder.join("ca.crt")));
+    let authority = Some(PemSource::File("certificate-authority", folder.join("ca.crt")));
     ClusterConfig {
         server: "https://127.0.0.1:9".to_owned(),
         checks: TlsConfig { authority, ..TlsConfig::default() },
         proxy: None,
-        identity: Identity { token: Token::File(folder.join("token")), ..Identity::default() },
+        identity: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
         impersonation: Vec::new(),
         namespace: None,
     }
 }
 
-fn bearer(pass: &Pass) -> &str {
+fn bearer(pass: &Credentials) -> &str {
     pass.bearer.as_ref().unwrap().expose()
 }
 
@@ -36,18 +36,26 @@ fn bearer(pass: &Pass) -> &str {
 fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
     let folder = folder("token", &[("token", "one\n"), ("ca.crt", &ca())]);
     let session = Authenticator::new(access(&folder)).unwrap();
-    let first = session.pass(Why::Asked).unwrap();
+    let first = session.credentials(RefreshReason::Request).unwrap();
     assert_eq!(bearer(&first), "one");
-    assert_eq!(session.pass(Why::Rejected(first.number)).unwrap().number, first.number, "nothing to try again with");
+    assert_eq!(
+        session.credentials(RefreshReason::Unauthorized(first.number)).unwrap().number,
+        first.number,
+        "nothing to try again with"
+    );
     std::fs::write(folder.join("token"), "two").unwrap();
-    assert_eq!(bearer(&session.pass(Why::Asked).unwrap()), "one", "kept for a minute");
-    let second = session.pass(Why::Rejected(first.number)).unwrap();
+    assert_eq!(bearer(&session.credentials(RefreshReason::Request).unwrap()), "one", "kept for a minute");
+    let second = session.credentials(RefreshReason::Unauthorized(first.number)).unwrap();
     assert_eq!((bearer(&second), second.number), ("two", first.number + 1));
     std::fs::write(folder.join("token"), "three").unwrap();
-    let other = session.pass(Why::Rejected(first.number)).unwrap();
+    let other = session.credentials(RefreshReason::Unauthorized(first.number)).unwrap();
     assert_eq!(bearer(&other), "two", "another thread has read it after that one was rejected");
     std::fs::write(folder.join("token"), "  \n").unwrap();
-    assert_eq!(bearer(&session.pass(Why::Rejected(second.number)).unwrap()), "two", "in the middle of being replaced");
+    assert_eq!(
+        bearer(&session.credentials(RefreshReason::Unauthorized(second.number)).unwrap()),
+        "two",
+        "in the middle of being replaced"
+    );
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -55,11 +63,11 @@ fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
 fn files_are_read_again_when_their_time_is_over() {
     let folder = folder("time", &[("token", "one"), ("ca.crt", &ca())]);
     let session = Authenticator::keeping(access(&folder), Duration::ZERO).unwrap();
-    let number = || session.pass(Why::Asked).unwrap().number;
+    let number = || session.credentials(RefreshReason::Request).unwrap().number;
     let first = number();
     assert_eq!(number(), first, "what is the same is no change");
     std::fs::write(folder.join("token"), "two").unwrap();
-    assert_eq!((bearer(&session.pass(Why::Asked).unwrap()), number()), ("two", first + 1));
+    assert_eq!((bearer(&session.credentials(RefreshReason::Request).unwrap()), number()), ("two", first + 1));
     std::fs::write(folder.join("ca.crt"), ca()).unwrap();
     assert_eq!(number(), first + 2, "another CA");
     for broken in ["", "-----BEGIN CERTIFICATE-----\n", "nothing"] {
@@ -67,7 +75,7 @@ fn files_are_read_again_when_their_time_is_over() {
         assert_eq!(number(), first + 2, "{broken:?}");
     }
     std::fs::remove_file(folder.join("token")).unwrap();
-    assert_eq!(bearer(&session.pass(Why::Asked).unwrap()), "two", "the last that worked");
+    assert_eq!(bearer(&session.credentials(RefreshReason::Request).unwrap()), "two", "the last that worked");
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -28,12 +28,12 @@ pub struct Credential {
 struct ExecCredential {
     kind: Option<String>,
     api_version: Option<String>,
-    status: Option<Status>,
+    status: Option<ExecStatus>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Status {
+struct ExecStatus {
     token: Option<String>,
     client_certificate_data: Option<String>,
     client_key_data: Option<String>,

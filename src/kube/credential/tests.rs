@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::kube::config::{Identity, TlsConfig};
+use crate::kube::config::{AuthInfo, TlsConfig};
 
 const V1: &str = "client.authentication.k8s.io/v1";
 
@@ -59,7 +59,7 @@ fn the_plugin_is_told_of_the_cluster_only_where_that_is_wanted() {
         server: "https://s".to_owned(),
         checks: TlsConfig { authority: None, name: Some("n".to_owned()), skipped: false },
         proxy: Some(Secret::new("http://p:1".to_owned())),
-        identity: Identity::default(),
+        identity: AuthInfo::default(),
         impersonation: Vec::new(),
         namespace: None,
     };

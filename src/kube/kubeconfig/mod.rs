@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::config::{ClusterConfig, ExecConfig, Identity, Pem, TlsConfig, Token};
+use super::config::{AuthInfo, ClusterConfig, ExecConfig, PemSource, TlsConfig, TokenSource};
 use crate::base::sanitize::{CREDENTIALS, has_credentials, percent_encoded};
 use crate::base::secret::Secret;
 
@@ -20,15 +20,15 @@ const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct File {
+struct KubeconfigFile {
     current_context: Option<String>,
-    clusters: Option<Vec<Entry<Cluster>>>,
-    users: Option<Vec<Entry<User>>>,
-    contexts: Option<Vec<Entry<Context>>>,
+    clusters: Option<Vec<NamedItem<Cluster>>>,
+    users: Option<Vec<NamedItem<User>>>,
+    contexts: Option<Vec<NamedItem<KubeconfigContext>>>,
 }
 
 #[derive(Deserialize)]
-struct Entry<T> {
+struct NamedItem<T> {
     name: String,
     #[serde(alias = "cluster", alias = "user", alias = "context")]
     value: Option<T>,
@@ -98,7 +98,7 @@ struct Variable {
 }
 
 #[derive(Default, Deserialize)]
-struct Context {
+struct KubeconfigContext {
     cluster: Option<String>,
     user: Option<String>,
     namespace: Option<String>,
@@ -114,7 +114,7 @@ pub fn read(files: &[(PathBuf, String)]) -> Result<ClusterConfig, String> {
     let mut parsed = Vec::new();
     for (path, text) in files {
         // The error of a YAML parser may quote a value, and values here are secrets: only the place is kept. An empty file is none.
-        let file: Option<File> = serde_yaml::from_str(text).map_err(|e| {
+        let file: Option<KubeconfigFile> = serde_yaml::from_str(text).map_err(|e| {
             let place = e.location().map(|l| format!(" (line {})", l.line())).unwrap_or_default();
             format!("kubeconfig {}: is not the YAML of a kubeconfig{place}", path.display())
         })?;
@@ -144,8 +144,8 @@ fn folder(path: &Path) -> &Path {
 
 /// The entry of the first file that has the name; later ones are not even looked at.
 fn find<'a, T>(
-    files: &'a [(&'a Path, File)],
-    list: impl Fn(&'a File) -> &'a Option<Vec<Entry<T>>>,
+    files: &'a [(&'a Path, KubeconfigFile)],
+    list: impl Fn(&'a KubeconfigFile) -> &'a Option<Vec<NamedItem<T>>>,
     kind: &str,
     name: &str,
 ) -> Result<(&'a Path, &'a T), String> {
@@ -205,7 +205,7 @@ fn variable(name: &str, value: &str) -> Secret<String> {
     }
 }
 
-fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, String> {
+fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, String> {
     for (used, field) in [(user.auth_provider.is_some(), "auth-provider"), (user.username.is_some(), "username")] {
         if used {
             return Err(format!(
@@ -224,16 +224,16 @@ fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<Identity, S
     };
     let token_file = user.token_file.as_ref().filter(|path| !path.as_os_str().is_empty());
     let token = match (token_file, user.token.as_ref().filter(|token| !token.is_empty())) {
-        (Some(path), _) => Token::File(folder.join(path)),
-        (None, Some(token)) => Token::Fixed(Secret::known("the token of the API server", token.clone())),
-        (None, None) => Token::None,
+        (Some(path), _) => TokenSource::File(folder.join(path)),
+        (None, Some(token)) => TokenSource::Fixed(Secret::known("the token of the API server", token.clone())),
+        (None, None) => TokenSource::None,
     };
     let plugin = user.exec.as_ref().map(|exec| plugin(exec, cluster, folder)).transpose()?;
-    if plugin.is_some() && (client.is_some() || !matches!(token, Token::None)) {
+    if plugin.is_some() && (client.is_some() || !matches!(token, TokenSource::None)) {
         // kubectl lets them win in a way that depends on which they are.
         return Err("its user has exec beside a token or client certificate: keep one".to_owned());
     }
-    Ok(Identity { token, client, plugin })
+    Ok(AuthInfo { token, client, plugin })
 }
 
 fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<ExecConfig, String> {
@@ -299,17 +299,17 @@ fn pem(
     file: &Option<PathBuf>,
     folder: &Path,
     field: &'static str,
-) -> Result<Option<Pem>, String> {
+) -> Result<Option<PemSource>, String> {
     let data = data.as_deref().filter(|data| !data.is_empty());
     match (data, file.as_ref().filter(|file| !file.as_os_str().is_empty())) {
         (Some(data), _) => match decoded(data.as_bytes()) {
             Some(octets) => {
                 let octets = octets.expose().clone();
-                Ok(Some(Pem::Given(Secret::with_keys_known("the key of the client certificate", octets))))
+                Ok(Some(PemSource::Given(Secret::with_keys_known("the key of the client certificate", octets))))
             }
             None => Err(format!("{field}-data is not base64")),
         },
-        (None, Some(file)) => Ok(Some(Pem::File(field, folder.join(file)))),
+        (None, Some(file)) => Ok(Some(PemSource::File(field, folder.join(file)))),
         (None, None) => Ok(None),
     }
 }

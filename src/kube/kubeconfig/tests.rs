@@ -16,9 +16,9 @@ fn one(text: &str) -> Result<ClusterConfig, String> {
     read(&[(PathBuf::from("/f/config"), text.to_owned())])
 }
 
-fn given(pem: &Option<Pem>) -> &[u8] {
+fn given(pem: &Option<PemSource>) -> &[u8] {
     match pem {
-        Some(Pem::Given(octets)) => octets.expose(),
+        Some(PemSource::Given(octets)) => octets.expose(),
         _ => panic!("{pem:?}"),
     }
 }
@@ -30,9 +30,9 @@ fn the_current_context_is_used() {
     assert_eq!(given(&access.checks.authority), b"ca");
     assert!(!access.checks.skipped && access.checks.name.is_none() && access.proxy.is_none());
     assert!(access.identity.client.is_none() && access.identity.plugin.is_none() && access.impersonation.is_empty());
-    assert!(matches!(&access.identity.token, Token::Fixed(t) if t.expose() == "hunter2"));
+    assert!(matches!(&access.identity.token, TokenSource::Fixed(t) if t.expose() == "hunter2"));
     let public = one(&GOOD.replace("current-context: b", "current-context: a")).unwrap();
-    assert!(public.checks.authority.is_none() && matches!(public.identity.token, Token::None));
+    assert!(public.checks.authority.is_none() && matches!(public.identity.token, TokenSource::None));
 }
 
 #[test]
@@ -43,9 +43,9 @@ fn files_are_relative_to_the_file_they_are_named_in_and_data_beats_them() {
     );
     let access = one(&text).unwrap();
     let (chain, key) = access.identity.client.unwrap();
-    assert!(matches!(chain, Pem::File("client-certificate", path) if path == Path::new("/f/crt")));
+    assert!(matches!(chain, PemSource::File("client-certificate", path) if path == Path::new("/f/crt")));
     assert_eq!(given(&Some(key)), b"key");
-    assert!(matches!(access.identity.token, Token::File(path) if path == Path::new("/f/t/token")));
+    assert!(matches!(access.identity.token, TokenSource::File(path) if path == Path::new("/f/t/token")));
 }
 
 /// As client-go merges: the current context of the first file that sets one; of each name the first entry, and all of it.
@@ -67,13 +67,13 @@ users: [{name: u, user: {token: hunter2}}, {name: v, user: {tokenFile: token}}]
         read(&texts.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect::<Vec<_>>())
     };
     let token = |access: &ClusterConfig| match &access.identity.token {
-        Token::File(path) => path.display().to_string(),
+        TokenSource::File(path) => path.display().to_string(),
         other => format!("{other:?}"),
     };
     let access = list(&[("/1/config", first), ("/2/config", second), ("/3/config", third)]).unwrap();
     assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://first", "/1/token"));
     assert!(access.checks.name.is_none(), "entries are not mixed");
-    assert!(matches!(access.checks.authority, Some(Pem::File(_, path)) if path == Path::new("/1/ca.crt")));
+    assert!(matches!(access.checks.authority, Some(PemSource::File(_, path)) if path == Path::new("/1/ca.crt")));
     let access = list(&[("/3/config", third), ("/2/config", second), ("/1/config", first)]).unwrap();
     assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://second", "/2/token"));
     assert_eq!(access.checks.name.as_deref(), Some("of.second"));

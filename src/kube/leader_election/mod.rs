@@ -25,14 +25,14 @@ use crate::base::time::Time;
 pub struct LeaderElection {
     at: ObjectRef,
     identity: String,
-    seen: Option<Seen>,
+    seen: Option<ObservedLease>,
     /// When the last write was sent that made or kept us the holder.
     held: Option<Duration>,
 }
 
 /// The Lease as it was read or written last.
 #[derive(Debug)]
-struct Seen {
+struct ObservedLease {
     lease: Value,
     /// Since when it has this version, or is gone, as far as we know.
     since: Duration,
@@ -42,7 +42,7 @@ struct Seen {
 /// What is to be sent to the API server.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
-pub enum Next {
+pub enum LeaseStep {
     /// Read the Lease.
     Read,
     /// Create it.
@@ -70,18 +70,18 @@ impl LeaderElection {
     }
 
     /// Begins a round.
-    pub fn begin(&mut self, now: Duration, wall: Time) -> Next {
+    pub fn begin(&mut self, now: Duration, wall: Time) -> LeaseStep {
         match self.leads_until() {
-            Some(until) if now < until => Next::Update(self.claim(wall)),
+            Some(until) if now < until => LeaseStep::Update(self.claim(wall)),
             Some(_) | None => {
                 self.held = None;
-                Next::Read
+                LeaseStep::Read
             }
         }
     }
 
     /// Takes note of what was read; `None` when there is no Lease. `now` is the time after the answer.
-    pub fn read(&mut self, found: Option<Value>, now: Duration, wall: Time) -> Next {
+    pub fn read(&mut self, found: Option<Value>, now: Duration, wall: Time) -> LeaseStep {
         let Some(lease) = found else {
             // Somebody deleted it. Whoever held it by then may still lead, and makes it again with the next renewal. That may be another
             // one than we saw.
@@ -90,26 +90,26 @@ impl LeaderElection {
                 seen.is_gone = true;
             }
             return match &self.seen {
-                Some(seen) if self.held.is_none() && now <= seen.since + LEASE_DURATION => Next::Rest,
-                Some(_) | None => Next::Create(self.claim(wall)),
+                Some(seen) if self.held.is_none() && now <= seen.since + LEASE_DURATION => LeaseStep::Rest,
+                Some(_) | None => LeaseStep::Create(self.claim(wall)),
             };
         };
         // Any change is a sign of life, also one that is none of the holder's.
         let same = self.seen.as_ref().filter(|seen| version(&seen.lease) == version(&lease));
-        let seen = Seen { since: same.map_or(now, |seen| seen.since), lease, is_gone: false };
+        let seen = ObservedLease { since: same.map_or(now, |seen| seen.since), lease, is_gone: false };
         let is_open = self.is_open(&seen, now);
         self.seen = Some(seen);
         if is_open {
-            return Next::Update(self.claim(wall));
+            return LeaseStep::Update(self.claim(wall));
         }
         self.held = None;
-        Next::Rest
+        LeaseStep::Rest
     }
 
     /// Takes note of a write that succeeded: what is stored now, and when it was sent and answered.
     pub fn wrote(&mut self, lease: Value, sent: Duration, now: Duration) {
         self.held = (holder(&lease) == self.identity).then_some(sent);
-        self.seen = Some(Seen { lease, since: now, is_gone: false });
+        self.seen = Some(ObservedLease { lease, since: now, is_gone: false });
     }
 
     /// What gives the Lease back; `None` when we do not hold it.
@@ -122,7 +122,7 @@ impl LeaderElection {
     }
 
     /// Whether we may write it: it is ours, nobody's, or its holder has not been heard of for as long as it said.
-    fn is_open(&self, seen: &Seen, now: Duration) -> bool {
+    fn is_open(&self, seen: &ObservedLease, now: Duration) -> bool {
         let holder = holder(&seen.lease);
         holder.is_empty() || holder == self.identity || now > seen.since + duration(&seen.lease)
     }
@@ -131,7 +131,7 @@ impl LeaderElection {
     fn claim(&self, wall: Time) -> Value {
         let before = self.seen.as_ref().map(|seen| &seen.lease);
         let mut lease = match &self.seen {
-            Some(Seen { lease, is_gone: false, .. }) => lease.clone(),
+            Some(ObservedLease { lease, is_gone: false, .. }) => lease.clone(),
             Some(_) | None => json!({
                 "apiVersion": "coordination.k8s.io/v1",
                 "kind": "Lease",

@@ -23,8 +23,8 @@ fn lease(version: u32, holder: &str, duration: i64) -> Value {
 }
 
 /// The Lease as the API server gives it back.
-fn stored(next: Next, version: u32) -> Value {
-    let (Next::Create(mut lease) | Next::Update(mut lease)) = next else { panic!("{next:?}") };
+fn stored(next: LeaseStep, version: u32) -> Value {
+    let (LeaseStep::Create(mut lease) | LeaseStep::Update(mut lease)) = next else { panic!("{next:?}") };
     lease["metadata"]["resourceVersion"] = json!(version.to_string());
     lease
 }
@@ -40,8 +40,8 @@ fn leader() -> LeaderElection {
 #[test]
 fn a_lease_that_is_not_there_is_made_and_one_of_nobody_is_taken() {
     let mut election = election();
-    assert_eq!(election.begin(secs(0), WALL), Next::Read);
-    let Next::Create(made) = election.read(None, secs(0), WALL) else { panic!() };
+    assert_eq!(election.begin(secs(0), WALL), LeaseStep::Read);
+    let LeaseStep::Create(made) = election.read(None, secs(0), WALL) else { panic!() };
     let expected = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -52,11 +52,11 @@ fn a_lease_that_is_not_there_is_made_and_one_of_nobody_is_taken() {
     assert_eq!(made, expected);
     assert_eq!(election.leads_until(), None, "not before it is stored");
     // Somebody else was faster and is gone again.
-    let Next::Update(taken) = election.read(Some(lease(3, "", 1)), secs(1), WALL) else { panic!() };
+    let LeaseStep::Update(taken) = election.read(Some(lease(3, "", 1)), secs(1), WALL) else { panic!() };
     assert_eq!(taken["spec"]["leaseTransitions"], 5);
     assert_eq!((&taken["metadata"]["labels"]["theirs"], &taken["spec"]["theirs"]), (&json!("x"), &json!([1])));
     assert_eq!(taken["metadata"]["resourceVersion"], "3");
-    election.wrote(stored(Next::Update(taken), 4), secs(2), secs(9));
+    election.wrote(stored(LeaseStep::Update(taken), 4), secs(2), secs(9));
     assert_eq!(election.leads_until(), Some(secs(42)), "from when it was sent, not from when it was answered");
 }
 
@@ -68,11 +68,11 @@ fn a_holder_that_is_silent_for_as_long_as_its_lease_says_is_followed() {
         for now in 0..taken_at {
             assert_eq!(
                 election.read(Some(lease(3, "other", duration)), secs(now), WALL),
-                Next::Rest,
+                LeaseStep::Rest,
                 "{duration} {now}"
             );
         }
-        let Next::Update(taken) = election.read(Some(lease(3, "other", duration)), secs(taken_at), WALL) else {
+        let LeaseStep::Update(taken) = election.read(Some(lease(3, "other", duration)), secs(taken_at), WALL) else {
             panic!("{duration}")
         };
         assert_eq!((&taken["spec"]["holderIdentity"], &taken["spec"]["leaseTransitions"]), (&json!("me"), &json!(5)));
@@ -86,12 +86,12 @@ fn every_change_of_the_version_is_a_sign_of_life_and_the_times_in_it_are_none() 
     for round in 0..100 {
         // Its clock stands in the year 2020.
         let next = election.read(Some(lease(round, "other", 60)), secs(u64::from(round) * 59), WALL);
-        assert_eq!(next, Next::Rest);
+        assert_eq!(next, LeaseStep::Rest);
     }
     let mut future = lease(99, "other", 60);
     future["spec"]["renewTime"] = json!("2999-01-01T00:00:00.000000Z");
     assert!(
-        matches!(election.read(Some(future), secs(99 * 59 + 61), WALL), Next::Update(_)),
+        matches!(election.read(Some(future), secs(99 * 59 + 61), WALL), LeaseStep::Update(_)),
         "the version is the same"
     );
 }
@@ -99,19 +99,21 @@ fn every_change_of_the_version_is_a_sign_of_life_and_the_times_in_it_are_none() 
 #[test]
 fn a_leader_renews_without_reading_and_gives_up_when_it_can_not() {
     let mut election = leader();
-    let Next::Update(renewed) = election.begin(secs(110), WALL + secs(10)) else { panic!() };
+    let LeaseStep::Update(renewed) = election.begin(secs(110), WALL + secs(10)) else { panic!() };
     assert_eq!(renewed["metadata"]["resourceVersion"], "7");
     assert_eq!((&renewed["spec"]["leaseTransitions"], &renewed["spec"]["holderIdentity"]), (&json!(0), &json!("me")));
     assert_eq!(renewed["spec"]["acquireTime"], "2027-01-15T08:00:00.000000Z", "held since");
     assert_eq!(renewed["spec"]["renewTime"], "2027-01-15T08:00:10.000000Z");
-    election.wrote(stored(Next::Update(renewed), 8), secs(110), secs(111));
+    election.wrote(stored(LeaseStep::Update(renewed), 8), secs(110), secs(111));
     assert_eq!(election.leads_until(), Some(secs(150)));
     // No answer any more.
-    assert!(matches!(election.begin(secs(149), WALL), Next::Update(_)));
-    assert_eq!(election.begin(secs(150), WALL), Next::Read);
+    assert!(matches!(election.begin(secs(149), WALL), LeaseStep::Update(_)));
+    assert_eq!(election.begin(secs(150), WALL), LeaseStep::Read);
     assert_eq!(election.leads_until(), None);
     // Nobody came in the meantime: the same holder as before.
-    let Next::Update(again) = election.read(Some(stored(Next::Update(lease(8, "me", 60)), 8)), secs(151), WALL) else {
+    let LeaseStep::Update(again) =
+        election.read(Some(stored(LeaseStep::Update(lease(8, "me", 60)), 8)), secs(151), WALL)
+    else {
         panic!()
     };
     assert_eq!(again["spec"]["leaseTransitions"], 4, "no other one led in between");
@@ -121,35 +123,35 @@ fn a_leader_renews_without_reading_and_gives_up_when_it_can_not() {
 fn a_refused_renewal_is_a_lost_answer_or_the_end() {
     let mut election = leader();
     // The write before was done, and nobody said so.
-    let Next::Update(again) = election.read(Some(lease(8, "me", 60)), secs(112), WALL) else { panic!() };
+    let LeaseStep::Update(again) = election.read(Some(lease(8, "me", 60)), secs(112), WALL) else { panic!() };
     assert_eq!(again["metadata"]["resourceVersion"], "8");
     assert_eq!(election.leads_until(), Some(secs(140)), "from the last one that was answered");
     // Somebody else holds it.
-    assert_eq!(election.read(Some(lease(9, "other", 60)), secs(113), WALL), Next::Rest);
+    assert_eq!(election.read(Some(lease(9, "other", 60)), secs(113), WALL), LeaseStep::Rest);
     assert_eq!((election.leads_until(), election.holder()), (None, "other"));
-    assert_eq!(election.begin(secs(120), WALL), Next::Read);
+    assert_eq!(election.begin(secs(120), WALL), LeaseStep::Read);
 }
 
 #[test]
 fn a_deleted_lease_is_made_again_by_who_leads_and_left_to_it_by_the_others() {
     let mut election = leader();
-    let Next::Create(again) = election.read(None, secs(112), WALL) else { panic!() };
+    let LeaseStep::Create(again) = election.read(None, secs(112), WALL) else { panic!() };
     assert!(again["metadata"].get("resourceVersion").is_none() && again["spec"]["leaseTransitions"] == 0, "{again}");
     assert_eq!(election.leads_until(), Some(secs(140)));
 
     let mut other = LeaderElection::new(at(), "other".to_owned());
-    assert_eq!(other.read(Some(lease(7, "me", 60)), secs(5), WALL), Next::Rest);
+    assert_eq!(other.read(Some(lease(7, "me", 60)), secs(5), WALL), LeaseStep::Rest);
     // It was not looked at for long, and its holder may have renewed it just before.
-    assert_eq!(other.read(None, secs(900), WALL), Next::Rest);
-    assert_eq!(other.read(None, secs(960), WALL), Next::Rest);
-    let Next::Create(made) = other.read(None, secs(961), WALL) else { panic!() };
+    assert_eq!(other.read(None, secs(900), WALL), LeaseStep::Rest);
+    assert_eq!(other.read(None, secs(960), WALL), LeaseStep::Rest);
+    let LeaseStep::Create(made) = other.read(None, secs(961), WALL) else { panic!() };
     assert_eq!(made["spec"]["leaseTransitions"], 5);
     assert!(made["metadata"].get("resourceVersion").is_none(), "{made}");
 
     // It was ours when we saw it last, and may have been another one's since.
     let mut former = leader();
-    assert_eq!(former.begin(secs(300), WALL), Next::Read);
-    assert_eq!(former.read(None, secs(300), WALL), Next::Rest);
+    assert_eq!(former.begin(secs(300), WALL), LeaseStep::Read);
+    assert_eq!(former.read(None, secs(300), WALL), LeaseStep::Rest);
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn only_a_holder_gives_it_back() {
     assert_eq!(released["metadata"]["resourceVersion"], "7");
     assert_eq!(election().release(WALL), None);
     let mut ousted = leader();
-    assert_eq!(ousted.read(Some(lease(9, "other", 60)), secs(113), WALL), Next::Rest);
+    assert_eq!(ousted.read(Some(lease(9, "other", 60)), secs(113), WALL), LeaseStep::Rest);
     assert_eq!(ousted.release(WALL), None);
 }
 
@@ -176,7 +178,7 @@ fn whatever_stands_in_it_nothing_panics_and_it_is_mended() {
         json!({"spec": {"holderIdentity": null, "leaseTransitions": i64::MAX}}),
     ] {
         let mut election = election();
-        let Next::Update(mended) = election.read(Some(odd.clone()), secs(0), WALL) else { panic!("{odd}") };
+        let LeaseStep::Update(mended) = election.read(Some(odd.clone()), secs(0), WALL) else { panic!("{odd}") };
         assert_eq!(mended["spec"]["holderIdentity"], "me");
         let transitions = mended["spec"]["leaseTransitions"].as_i64().unwrap();
         assert!((1..=i64::from(i32::MAX)).contains(&transitions), "{transitions}");
@@ -184,7 +186,7 @@ fn whatever_stands_in_it_nothing_panics_and_it_is_mended() {
         assert_eq!(election.leads_until(), None, "somebody changed what we wrote");
     }
     let mut election = election();
-    assert!(!matches!(election.read(Some(json!("a text")), secs(0), WALL), Next::Read));
+    assert!(!matches!(election.read(Some(json!("a text")), secs(0), WALL), LeaseStep::Read));
 }
 
 /// An API server that does what it is told, at most once for each version.
@@ -195,13 +197,15 @@ struct Server {
 }
 
 impl Server {
-    fn write(&mut self, next: &Next) -> Option<Value> {
+    fn write(&mut self, next: &LeaseStep) -> Option<Value> {
         let stored = self.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
         let mut lease = match next {
-            Next::Create(lease) if stored.is_none() => lease.clone(),
-            Next::Update(lease) if stored.is_some_and(|v| v == lease["metadata"]["resourceVersion"]) => lease.clone(),
-            Next::Create(_) | Next::Update(_) => return None,
-            Next::Read | Next::Rest => panic!("not a write"),
+            LeaseStep::Create(lease) if stored.is_none() => lease.clone(),
+            LeaseStep::Update(lease) if stored.is_some_and(|v| v == lease["metadata"]["resourceVersion"]) => {
+                lease.clone()
+            }
+            LeaseStep::Create(_) | LeaseStep::Update(_) => return None,
+            LeaseStep::Read | LeaseStep::Rest => panic!("not a write"),
         };
         self.version += 1;
         lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -226,9 +230,9 @@ impl Replica {
         let mut next = self.election.begin(now, wall);
         for _ in 0..4 {
             next = match next {
-                Next::Rest => return,
+                LeaseStep::Rest => return,
                 _ if chance(10) => return,
-                Next::Read => self.election.read(server.lease.clone(), now, wall),
+                LeaseStep::Read => self.election.read(server.lease.clone(), now, wall),
                 write => match server.write(&write) {
                     // The answer is lost.
                     Some(_) if chance(5) => return,
@@ -236,7 +240,7 @@ impl Replica {
                         self.election.wrote(lease, now, now);
                         return;
                     }
-                    None => Next::Read,
+                    None => LeaseStep::Read,
                 },
             }
         }

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::policy::ca_limits::Scope;
-use crate::policy::renewal_window::Window;
+use crate::policy::renewal_window::RenewalWindow;
 
-fn window(serial: &str, start: Time, moved_to_past: bool) -> Window {
+fn window(serial: &str, start: Time, moved_to_past: bool) -> RenewalWindow {
     let end = start + DAY;
-    Window { serial: serial.into(), start, end, first_start: NOW + DAY, moved_to_past, explanation: None }
+    RenewalWindow { serial: serial.into(), start, end, first_start: NOW + DAY, moved_to_past, explanation: None }
 }
 
-fn with_window(window: Window) -> World {
+fn with_window(window: RenewalWindow) -> World {
     let mut world = world();
     world.record.window = Some(window);
     world
@@ -46,8 +46,8 @@ fn a_profile_counts_only_for_what_we_ordered() {
     assert_eq!(foreign.word(), "Keep");
 }
 
-fn closed() -> Option<Closed> {
-    Some(Closed { scope: Scope::Account, until: NOW + DAY, said: "too many new orders".to_owned() })
+fn closed() -> Option<RateLimitBlock> {
+    Some(RateLimitBlock { scope: Scope::Account, until: NOW + DAY, said: "too many new orders".to_owned() })
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn renew_clears_a_wait_but_no_gate_and_only_with_force_the_cap() {
 }
 
 /// A certificate for a.test that is wanted for b.test, too, where both together fail.
-fn broken_name(left_days: u32, record: Body) -> World {
+fn broken_name(left_days: u32, record: RecordData) -> World {
     let held = facts(&["a.test", "www.a.test"], 90 - left_days, left_days, "01");
     let entry = entry("{secret: web, domains: [a.test, b.test]}");
     World { entry, record, ..world() }.pair(held)
@@ -90,7 +90,7 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
         record.histories[0].names = ["a.test", "b.test"].map(|n| Domain::parse(n).unwrap()).to_vec();
         record
     };
-    assert_eq!(broken_name(20, Body::default()).word(), "Issue NameMissing", "all of them are tried first");
+    assert_eq!(broken_name(20, RecordData::default()).word(), "Issue NameMissing", "all of them are tried first");
     assert_eq!(broken_name(60, record()).word(), "Wait BackingOff NameMissing", "it is not yet time");
     let Decision::Issue { names, counted: true, .. } = broken_name(20, record()).decide().decision else {
         panic!("{}", broken_name(20, record()).word())
@@ -103,21 +103,21 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
     let closed = World { closed: closed(), ..broken_name(20, record()) };
     assert_eq!(closed.word(), "Wait BackingOff NameMissing");
     let nothing_held =
-        World { entry: entry("{secret: web, domains: [b.test, c.test]}"), ..broken_name(20, Body::default()) };
+        World { entry: entry("{secret: web, domains: [b.test, c.test]}"), ..broken_name(20, RecordData::default()) };
     assert_eq!(nothing_held.word(), "Issue NameMissing");
 }
 
 #[test]
 fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     let holds = |serial: &str, left_days, owner: Owner, directory: Option<&str>| {
-        let mut present = present(Pair::Sound(facts(&["a.test"], 10, left_days, serial).into()));
+        let mut present = present(PairState::Sound(facts(&["a.test"], 10, left_days, serial).into()));
         (present.owner, present.directory) = (owner, directory.map(SharedStr::from));
         SecretState::Present(Box::new(present))
     };
     let both = |a: SecretState, b: SecretState| World {
         entry: entry("{secret: [web, b/web], domains: [a.test]}"),
         held: vec![a, b],
-        record: Body::default(),
+        record: RecordData::default(),
         ..world()
     };
     let ours = || holds("07", 80, Owner::Us, Some(PEBBLE));
@@ -125,7 +125,7 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
         (holds("09", 36_500, Owner::Nobody, None), "self-signed for a hundred years"),
         (holds("09", 85, Owner::Us, None), "without a directory"),
     ] {
-        let Decision::Restore { source: Source::Sibling(0), targets, .. } = both(ours(), theirs).decide().decision
+        let Decision::Restore { source: RestoreFrom::Sibling(0), targets, .. } = both(ours(), theirs).decide().decision
         else {
             panic!("{what}")
         };
@@ -133,9 +133,9 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     }
     let mut stored = both(holds("01", 60, Owner::Us, None), ours());
     stored.record = world().record;
-    let Decision::Restore { source: Source::Sibling(0), .. } = stored.decide().decision else { panic!() };
+    let Decision::Restore { source: RestoreFrom::Sibling(0), .. } = stored.decide().decision else { panic!() };
 
-    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "07").into()));
+    let mut asked = present(PairState::Sound(facts(&["a.test"], 10, 80, "07").into()));
     asked.revocation_asked = Some("superseded".to_owned());
     let one_asks = both(ours(), SecretState::Present(Box::new(asked)));
     assert_eq!(one_asks.word(), "Issue Revoked", "asked for at one of them, it is for both");

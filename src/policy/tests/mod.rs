@@ -19,11 +19,11 @@ const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 struct World {
     entry: Entry,
     held: Vec<SecretState>,
-    record: Body,
+    record: RecordData,
     copy: Option<CertificateFacts>,
     directory: Directory,
     orders: Vec<Time>,
-    closed: Option<Closed>,
+    closed: Option<RateLimitBlock>,
     profile: Option<&'static str>,
 }
 
@@ -45,7 +45,7 @@ fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> Certifi
     }
 }
 
-fn present(pair: Pair) -> Present {
+fn present(pair: PairState) -> Present {
     Present {
         kind: TYPE_TLS.into(),
         owner: Owner::Us,
@@ -60,7 +60,7 @@ fn present(pair: Pair) -> Present {
 }
 
 fn world() -> World {
-    let mut record = Body::default();
+    let mut record = RecordData::default();
     let directory = PEBBLE.into();
     record.stored = Some(Issued {
         serial: "01".into(),
@@ -71,7 +71,7 @@ fn world() -> World {
         account: None,
         cert_id: None,
     });
-    let pair = Pair::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
+    let pair = PairState::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
     World {
         entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
         held: vec![SecretState::Present(Box::new(present(pair)))],
@@ -88,9 +88,9 @@ impl World {
     fn decide(&self) -> Evaluation {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
         let orders = [(self.directory.url().into(), of_names)].into();
-        decide(&Input {
+        evaluate(&EvaluationInput {
             entry: &self.entry,
-            held: &self.held,
+            secrets: &self.held,
             record: &self.record,
             copy: self.copy.as_ref(),
             directory: &self.directory,
@@ -109,7 +109,7 @@ impl World {
     }
 
     fn pair(self, facts: CertificateFacts) -> World {
-        self.with(|p| p.pair = Pair::Sound(facts.into()))
+        self.with(|p| p.pair = PairState::Sound(facts.into()))
     }
 
     fn word(&self) -> String {
@@ -156,7 +156,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             world().with(|p| {
                 p.kind = "Opaque".into();
                 p.owner = Owner::Another("x".into());
-                p.pair = Pair::Mismatch;
+                p.pair = PairState::Mismatch;
             }),
             "Refuse WrongType",
         ),
@@ -175,7 +175,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             "foreign and broken",
             world().with(|p| {
                 p.owner = Owner::Another("x".into());
-                p.pair = Pair::Mismatch;
+                p.pair = PairState::Mismatch;
             }),
             "Refuse OwnedByAnother",
         ),
@@ -186,13 +186,13 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             "Keep",
         ),
         ("made by hand", world().with(|p| (p.owner, p.directory, p.key_type) = (Owner::Nobody, None, None)), "Keep"),
-        ("broken, with a copy", world().with(|p| p.pair = Pair::Broken("x".into())), "Restore Unparsable Copy"),
+        ("broken, with a copy", world().with(|p| p.pair = PairState::Broken("x".into())), "Restore Unparsable Copy"),
         (
             "broken, without a copy",
-            World { copy: None, ..world() }.with(|p| p.pair = Pair::Broken("x".into())),
+            World { copy: None, ..world() }.with(|p| p.pair = PairState::Broken("x".into())),
             "Issue Unparsable",
         ),
-        ("key of another", world().with(|p| p.pair = Pair::Mismatch), "Restore KeyMismatch Copy"),
+        ("key of another", world().with(|p| p.pair = PairState::Mismatch), "Restore KeyMismatch Copy"),
         ("a name is missing", without_copy(world().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
         (
             "what we stored had the names: somebody overwrote it",
@@ -208,10 +208,10 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
         ),
         (
             "not valid for six minutes",
-            World { record: Body::default(), ..world() }.pair(later(360)),
+            World { record: RecordData::default(), ..world() }.pair(later(360)),
             "Issue NotYetValid",
         ),
-        ("not valid for four minutes", World { record: Body::default(), ..world() }.pair(later(240)), "Keep"),
+        ("not valid for four minutes", World { record: RecordData::default(), ..world() }.pair(later(240)), "Keep"),
         ("not valid yet, but we stored it", world().pair(later(360)), "Keep"),
         (
             "another directory",
@@ -236,11 +236,11 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
         ("due", world().pair(aged(62, 28)), "Issue RenewalDue uncounted"),
         (
             "due, not what we stored last",
-            World { record: Body::default(), ..world() }.pair(aged(62, 28)),
+            World { record: RecordData::default(), ..world() }.pair(aged(62, 28)),
             "Issue RenewalDue",
         ),
         ("asked for", world().with(|p| p.renewal_asked = Some("now".into())), "Issue RenewalRequested"),
-        ("a key that can not be read", world().with(|p| p.pair = Pair::Unchecked(aged(10, 80).into())), "Keep"),
+        ("a key that can not be read", world().with(|p| p.pair = PairState::Unchecked(aged(10, 80).into())), "Keep"),
     ];
     for (what, world, expected) in rows {
         assert_eq!(world.word(), expected, "{what}");
@@ -314,7 +314,7 @@ fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
     }
 }
 
-fn failed(next: Time, inputs: &str) -> Body {
+fn failed(next: Time, inputs: &str) -> RecordData {
     let world = world();
     let mut record = world.record;
     let history = record.history_mut(&world.entry.order_names(), PEBBLE, NOW);
@@ -346,7 +346,7 @@ fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
     let due = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "01"));
     assert_eq!(due.word(), "Issue RenewalDue uncounted");
     let foreign_serial =
-        World { record: Body::default(), orders, ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
+        World { record: RecordData::default(), orders, ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
     assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
 }
 
@@ -380,7 +380,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
 fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
     let minute = Duration::from_secs(60);
     let broken = |restores: Vec<Time>| {
-        let mut w = world().with(|p| p.pair = Pair::Mismatch);
+        let mut w = world().with(|p| p.pair = PairState::Mismatch);
         w.record.restores = restores;
         w
     };
@@ -402,7 +402,7 @@ fn who_wrote_what_is_wrong_is_named() {
     let written = |change: fn(&mut Present)| {
         world().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
     };
-    let Decision::Restore { finding, .. } = written(|p| p.pair = Pair::Mismatch) else { panic!("it is restored") };
+    let Decision::Restore { finding, .. } = written(|p| p.pair = PairState::Mismatch) else { panic!("it is restored") };
     assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");
     let Decision::Issue { finding, .. } = written(|p| p.renewal_asked = Some("now".into())) else {
         panic!("asked for")
@@ -418,10 +418,10 @@ fn several_secrets_hold_one_certificate() {
         ..world()
     };
     let holds = |serial, left| {
-        SecretState::Present(Box::new(present(Pair::Sound(facts(&["a.test"], 10, left, serial).into()))))
+        SecretState::Present(Box::new(present(PairState::Sound(facts(&["a.test"], 10, left, serial).into()))))
     };
     let foreign = || {
-        let mut p = present(Pair::Sound(facts(&["a.test"], 10, 80, "09").into()));
+        let mut p = present(PairState::Sound(facts(&["a.test"], 10, 80, "09").into()));
         p.owner = Owner::Another("x".into());
         SecretState::Present(Box::new(p))
     };
@@ -430,19 +430,19 @@ fn several_secrets_hold_one_certificate() {
     else {
         panic!()
     };
-    assert_eq!((source, targets), (Source::Sibling(1), vec![0]));
+    assert_eq!((source, targets), (RestoreFrom::Sibling(1), vec![0]));
     let Decision::Restore { source, targets, .. } = both(holds("01", 80), holds("02", 70)).decide().decision else {
         panic!()
     };
-    assert_eq!((source, targets), (Source::Sibling(0), vec![1]), "the one that lasts longer");
+    assert_eq!((source, targets), (RestoreFrom::Sibling(0), vec![1]), "the one that lasts longer");
     let Decision::Issue { targets, .. } = both(holds("01", 5), holds("01", 5)).decide().decision else { panic!() };
     assert_eq!(targets, [0, 1]);
     let judgement = both(SecretState::Missing, foreign()).decide();
     assert_eq!(judgement.refused.len(), 1);
-    let Decision::Restore { targets, source: Source::Copy, .. } = judgement.decision else { panic!() };
+    let Decision::Restore { targets, source: RestoreFrom::Copy, .. } = judgement.decision else { panic!() };
     assert_eq!(targets, [0], "a Secret that is not ours is left alone, the other served");
     assert_eq!(both(foreign(), foreign()).word(), "Refuse OwnedByAnother");
-    let mut asked = present(Pair::Sound(facts(&["a.test"], 10, 80, "01").into()));
+    let mut asked = present(PairState::Sound(facts(&["a.test"], 10, 80, "01").into()));
     asked.renewal_asked = Some("please".into());
     let world = both(holds("01", 80), SecretState::Present(Box::new(asked)));
     assert_eq!(world.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
@@ -450,7 +450,8 @@ fn several_secrets_hold_one_certificate() {
 
 #[test]
 fn what_a_person_should_know_is_said_besides_the_decision() {
-    let unchecked = world().with(|p| p.pair = Pair::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
+    let unchecked =
+        world().with(|p| p.pair = PairState::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
     assert!(unchecked.decide().warnings[0].contains("can not be read here"));
     let early = World { entry: entry("{secret: web, domains: [a.test], renewBefore: 60d}"), ..world() };
     assert!(early.decide().warnings[0].contains("renewBefore is two thirds"), "{:?}", early.decide().warnings);

@@ -11,15 +11,15 @@ use crate::base::time::Time;
 use crate::cert::facts::{CertificateFacts, Links};
 use crate::policy::backoff::{Stage, attempts_left};
 use crate::policy::ca_limits::{OrderLog, quotas};
-use crate::policy::renewal::{Cause, moment};
+use crate::policy::renewal::{RenewalCause, renewal_time};
 use crate::policy::secret_state::{Owner, SecretState};
 use crate::policy::{Decision, Evaluation, Reason, Violation, WaitReason};
-use crate::record::{self, Body, Issued, Orphaned};
+use crate::record::{self, Issued, Orphaned, RecordData};
 use crate::sources::CertificateSpec;
 
 /// The state of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum CertificateState {
     /// Every Secret holds what is wanted.
     Valid,
     /// An order is under way.
@@ -46,39 +46,39 @@ pub enum State {
     Unknown,
 }
 
-impl State {
+impl CertificateState {
     /// All, in the order in which they are counted up.
-    pub const ALL: [State; 12] = [
-        State::Valid,
-        State::Issuing,
-        State::Waiting,
-        State::Parked,
-        State::BackingOff,
-        State::RateLimited,
-        State::Capped,
-        State::Contested,
-        State::Partial,
-        State::Refused,
-        State::Orphaned,
-        State::Unknown,
+    pub const ALL: [CertificateState; 12] = [
+        CertificateState::Valid,
+        CertificateState::Issuing,
+        CertificateState::Waiting,
+        CertificateState::Parked,
+        CertificateState::BackingOff,
+        CertificateState::RateLimited,
+        CertificateState::Capped,
+        CertificateState::Contested,
+        CertificateState::Partial,
+        CertificateState::Refused,
+        CertificateState::Orphaned,
+        CertificateState::Unknown,
     ];
 }
 
-impl fmt::Display for State {
+impl fmt::Display for CertificateState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            State::Valid => "Valid",
-            State::Issuing => "Issuing",
-            State::Waiting => "Waiting",
-            State::Parked => "Parked",
-            State::BackingOff => "BackingOff",
-            State::RateLimited => "RateLimited",
-            State::Capped => "Capped",
-            State::Contested => "Contested",
-            State::Partial => "Partial",
-            State::Refused => "Refused",
-            State::Orphaned => "Orphaned",
-            State::Unknown => "Unknown",
+            CertificateState::Valid => "Valid",
+            CertificateState::Issuing => "Issuing",
+            CertificateState::Waiting => "Waiting",
+            CertificateState::Parked => "Parked",
+            CertificateState::BackingOff => "BackingOff",
+            CertificateState::RateLimited => "RateLimited",
+            CertificateState::Capped => "Capped",
+            CertificateState::Contested => "Contested",
+            CertificateState::Partial => "Partial",
+            CertificateState::Refused => "Refused",
+            CertificateState::Orphaned => "Orphaned",
+            CertificateState::Unknown => "Unknown",
         })
     }
 }
@@ -94,20 +94,20 @@ pub struct Parked {
 
 /// Why a certificate is renewed when it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum RenewalTrigger {
     /// The CA's window, the lifetime, or `renewBefore`.
-    Due(Cause),
+    Due(RenewalCause),
     /// Somebody asked for it.
     Asked,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for RenewalTrigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Why::Due(Cause::Window) => "window",
-            Why::Due(Cause::Lifetime) => "lifetime",
-            Why::Due(Cause::RenewBefore) => "renewBefore",
-            Why::Asked => "asked",
+            RenewalTrigger::Due(RenewalCause::Window) => "window",
+            RenewalTrigger::Due(RenewalCause::Lifetime) => "lifetime",
+            RenewalTrigger::Due(RenewalCause::RenewBefore) => "renewBefore",
+            RenewalTrigger::Asked => "asked",
         })
     }
 }
@@ -133,7 +133,7 @@ pub struct CertificateStatus {
     /// The names that are wanted.
     pub names: Vec<Domain>,
     /// Its state.
-    pub state: State,
+    pub state: CertificateState,
     /// The common name of who signed what is held.
     pub issuer: Option<String>,
     /// The directory URL of the CA that it is to come from.
@@ -141,7 +141,7 @@ pub struct CertificateStatus {
     /// When what is held expires; of several the first.
     pub expires: Option<Time>,
     /// When it is renewed, and why then.
-    pub renewal: Option<(Time, Why)>,
+    pub renewal: Option<(Time, RenewalTrigger)>,
     /// What is wrong, as found by the checks; of what is valid, what some clients will not like.
     pub finding: Option<String>,
     /// The last attempt, where it failed and matters still.
@@ -159,7 +159,7 @@ impl CertificateStatus {
     pub fn of(
         wanted: &CertificateSpec,
         held: &[SecretState],
-        body: &Body,
+        body: &RecordData,
         directory: &str,
         judgement: &Evaluation,
         now: Time,
@@ -167,32 +167,34 @@ impl CertificateStatus {
         let entry = &wanted.entry;
         let facts = held.iter().filter_map(facts_of).min_by_key(|facts| facts.not_after);
         let (mut state, finding, next_attempt) = match &judgement.decision {
-            Decision::Keep { .. } => (State::Valid, None, None),
+            Decision::Keep { .. } => (CertificateState::Valid, None, None),
             Decision::Wait { finding, waiting, until } => (waits(*waiting), Some(finding), Some(*until)),
-            Decision::Refuse { finding } => (State::Refused, Some(finding), None),
-            Decision::Restore { finding, .. } => (State::Waiting, Some(finding), None),
-            Decision::Issue { finding, names: Some(_), .. } => (State::Partial, Some(finding), None),
+            Decision::Refuse { finding } => (CertificateState::Refused, Some(finding), None),
+            Decision::Restore { finding, .. } => (CertificateState::Waiting, Some(finding), None),
+            Decision::Issue { finding, names: Some(_), .. } => (CertificateState::Partial, Some(finding), None),
             Decision::Issue { finding, .. } => {
                 // Whoever is at it stands there; what waits to be continued has no holder.
                 let is_held = body.in_flight.as_ref().is_some_and(|flight| !flight.holder.is_empty());
-                (if is_held { State::Issuing } else { State::Waiting }, Some(finding), None)
+                (if is_held { CertificateState::Issuing } else { CertificateState::Waiting }, Some(finding), None)
             }
         };
         let serves_some =
             |facts: &&CertificateFacts| now < facts.not_after && entry.domains.iter().any(|name| facts.covers(name));
         let lacks_names = finding.is_some_and(|finding| finding.reason == Reason::NameMissing);
-        if state == State::BackingOff && lacks_names && facts.as_ref().is_some_and(serves_some) {
-            state = State::Partial;
+        if state == CertificateState::BackingOff && lacks_names && facts.as_ref().is_some_and(serves_some) {
+            state = CertificateState::Partial;
         }
         // One of several Secrets is left alone: the others are served, and it is not.
         let refused = judgement.refused.first().map(|(place, finding)| (&entry.secrets[*place], finding));
-        if state == State::Valid && refused.is_some() {
-            state = State::Refused;
+        if state == CertificateState::Valid && refused.is_some() {
+            state = CertificateState::Refused;
         }
         let told =
             finding.map(Violation::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
         let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| doubt(at, held)));
-        let history = body.history(&entry.order_names(), directory).filter(|h| h.failures > 0 && state != State::Valid);
+        let history = body
+            .history(&entry.order_names(), directory)
+            .filter(|h| h.failures > 0 && state != CertificateState::Valid);
         let failure = history.map(|h| Failure {
             stage: h.stage,
             error: one_line(h.error.as_deref().unwrap_or_default()),
@@ -203,10 +205,10 @@ impl CertificateStatus {
             SecretState::Present(p) => p.renewal_asked.is_some() || p.revocation_asked.is_some(),
             SecretState::Missing => false,
         });
-        let renewal = facts.filter(|_| state != State::Refused).map(|facts| {
+        let renewal = facts.filter(|_| state != CertificateState::Refused).map(|facts| {
             let window = body.window.as_ref().filter(|w| w.serial == facts.serial);
-            let renewal = moment(facts, &entry.main_secret().to_string(), entry.renew_before, window);
-            if asked { (now, Why::Asked) } else { (renewal.at, Why::Due(renewal.cause)) }
+            let renewal = renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before, window);
+            if asked { (now, RenewalTrigger::Asked) } else { (renewal.at, RenewalTrigger::Due(renewal.cause)) }
         });
         let attempts_left = history.zip(facts).and_then(|(history, facts)| {
             let short_lived = facts.lifetime() < SHORT_LIVED;
@@ -225,7 +227,7 @@ impl CertificateStatus {
             failure,
             next_attempt,
             attempts_left,
-            is_first: facts.is_none() && body.stored.is_none() && state != State::Refused,
+            is_first: facts.is_none() && body.stored.is_none() && state != CertificateState::Refused,
         }
     }
 
@@ -234,7 +236,7 @@ impl CertificateStatus {
         CertificateStatus {
             secrets: wanted.entry.secrets.clone(),
             names: wanted.entry.domains.clone(),
-            state: State::Unknown,
+            state: CertificateState::Unknown,
             issuer: None,
             directory: directory.to_owned(),
             expires: None,
@@ -249,7 +251,7 @@ impl CertificateStatus {
 
     /// The same while its job waits for a peer.
     pub fn park(&mut self, parked: &Parked) {
-        (self.state, self.next_attempt) = (State::Parked, parked.until);
+        (self.state, self.next_attempt) = (CertificateState::Parked, parked.until);
         self.finding = Some(match &self.finding {
             Some(finding) => format!("{}; {finding}", parked.why),
             None => parked.why.clone(),
@@ -267,7 +269,7 @@ impl CertificateStatus {
         CertificateStatus {
             secrets: vec![record::subject(at).unwrap_or_else(|| at.clone())],
             names: copy.map(|facts| facts.names.clone()).unwrap_or_default(),
-            state: State::Orphaned,
+            state: CertificateState::Orphaned,
             issuer: copy.map(|facts| one_line(&facts.issuer)).filter(|issuer| !issuer.is_empty()),
             directory: stored.map(|stored| stored.directory.to_string()).unwrap_or_default(),
             expires: copy.map(|facts| facts.not_after),
@@ -286,8 +288,8 @@ impl CertificateStatus {
     /// is renewed first.
     pub fn urgency(&self) -> impl Ord + use<> {
         let (rank, when) = match self.state {
-            State::Valid => (2, self.renewal.map(|(at, _)| at)),
-            State::Orphaned => (1, self.expires),
+            CertificateState::Valid => (2, self.renewal.map(|(at, _)| at)),
+            CertificateState::Orphaned => (1, self.expires),
             _ => (0, self.expires),
         };
         (rank, when, self.secrets.clone())
@@ -317,12 +319,12 @@ fn doubt(at: &ObjectRef, held: &SecretState) -> Option<String> {
     }
 }
 
-fn waits(waiting: WaitReason) -> State {
+fn waits(waiting: WaitReason) -> CertificateState {
     match waiting {
-        WaitReason::BackingOff => State::BackingOff,
-        WaitReason::Capped => State::Capped,
-        WaitReason::Contested => State::Contested,
-        WaitReason::RateLimited => State::RateLimited,
+        WaitReason::BackingOff => CertificateState::BackingOff,
+        WaitReason::Capped => CertificateState::Capped,
+        WaitReason::Contested => CertificateState::Contested,
+        WaitReason::RateLimited => CertificateState::RateLimited,
     }
 }
 
@@ -347,8 +349,12 @@ impl Progress {
         now: Time,
     ) -> Option<Progress> {
         let none = OrderLog::default();
-        let total =
-            rows.iter().filter(|row| !matches!(row.state, State::Refused | State::Orphaned | State::Unknown)).count();
+        let total = rows
+            .iter()
+            .filter(|row| {
+                !matches!(row.state, CertificateState::Refused | CertificateState::Orphaned | CertificateState::Unknown)
+            })
+            .count();
         let mut firsts = std::collections::BTreeMap::<&str, usize>::new();
         for row in rows.iter().filter(|row| row.is_first) {
             *firsts.entry(&row.directory).or_default() += 1;
@@ -364,7 +370,7 @@ impl Progress {
 
 /// What is to be said besides the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum NoteKind {
     /// An entry is not served as it stands.
     Refused,
     /// A ConfigMap is missing or unreadable.
@@ -377,25 +383,25 @@ pub enum Kind {
     NotShown,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for NoteKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Refused => "refused",
-            Kind::Unreadable => "unreadable",
-            Kind::Unknown => "unknown",
-            Kind::Warning => "warning",
-            Kind::NotShown => "not shown",
+            NoteKind::Refused => "refused",
+            NoteKind::Unreadable => "unreadable",
+            NoteKind::Unknown => "unknown",
+            NoteKind::Warning => "warning",
+            NoteKind::NotShown => "not shown",
         })
     }
 }
 
 /// All certificates and what is to be said besides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct StatusReport {
     /// The certificates, the most urgent first.
     pub rows: Vec<CertificateStatus>,
     /// Sentences that concern no row.
-    pub notes: Vec<(Kind, String)>,
+    pub notes: Vec<(NoteKind, String)>,
     /// The first issuance, while it lasts.
     pub progress: Option<Progress>,
 }

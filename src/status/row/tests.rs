@@ -3,8 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::config;
 use crate::policy::backoff::RetryClass;
-use crate::policy::secret_state::{Owner, Pair, Present};
-use crate::policy::{Directory, Input, decide};
+use crate::policy::secret_state::{Owner, PairState, Present};
+use crate::policy::{Directory, EvaluationInput, evaluate};
 use crate::sources::{Desired, configmap};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
@@ -36,7 +36,7 @@ fn present(facts: CertificateFacts) -> Present {
     Present {
         kind: "kubernetes.io/tls".into(),
         owner: Owner::Us,
-        pair: Pair::Sound(facts.into()),
+        pair: PairState::Sound(facts.into()),
         directory: Some(CA.into()),
         key_type: None,
         profile: None,
@@ -50,18 +50,18 @@ fn holds(facts: CertificateFacts) -> Vec<SecretState> {
     vec![SecretState::Present(Box::new(present(facts)))]
 }
 
-fn failed(body: &mut Body, wanted: &CertificateSpec, stage: Stage, severity: RetryClass) {
+fn failed(body: &mut RecordData, wanted: &CertificateSpec, stage: Stage, severity: RetryClass) {
     let history = body.history_mut(&wanted.entry.order_names(), CA, NOW - DAY);
     (history.failures, history.stage, history.severity) = (4, Some(stage), Some(severity));
     history.error = Some("no TXT\nrecord".to_owned());
     history.next_attempt = Some(NOW + Duration::from_secs(3600));
 }
 
-fn row(wanted: &CertificateSpec, held: &[SecretState], body: &Body) -> CertificateStatus {
+fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> CertificateStatus {
     let directory = Directory::new(CA, true);
-    let judgement = decide(&Input {
+    let judgement = evaluate(&EvaluationInput {
         entry: &wanted.entry,
-        held,
+        secrets: held,
         record: body,
         copy: None,
         directory: &directory,
@@ -85,8 +85,9 @@ fn what_some_clients_will_not_like_is_said_of_what_somebody_else_stored() {
         (Links::Alone, Owner::Us, None),
     ] {
         let facts = CertificateFacts { links, ..facts(&["a.test"], 10, 80) };
-        let row = row(&both, &[SecretState::Present(Box::new(Present { owner, ..present(facts) }))], &Body::default());
-        assert_eq!((row.state, row.failure.is_none()), (State::Valid, true));
+        let row =
+            row(&both, &[SecretState::Present(Box::new(Present { owner, ..present(facts) }))], &RecordData::default());
+        assert_eq!((row.state, row.failure.is_none()), (CertificateState::Valid, true));
         let found = row.finding.as_deref();
         assert_eq!(found.is_some(), said.is_some(), "{links:?}: {found:?}");
         assert!(said.is_none_or(|said| found.is_some_and(|found| found.starts_with(said))), "{links:?}: {found:?}");
@@ -97,27 +98,27 @@ fn what_some_clients_will_not_like_is_said_of_what_somebody_else_stored() {
 fn the_state_says_what_was_decided() {
     let both = wanted("- {secret: web, domains: [a.test, b.test]}");
     let (all, some) = (["a.test", "b.test"], ["a.test"]);
-    let mut fails = Body::default();
+    let mut fails = RecordData::default();
     failed(&mut fails, &both, Stage::Validation, RetryClass::Validation);
-    let mut under_way = Body::default();
+    let mut under_way = RecordData::default();
     let way = (both.entry.key_type, None);
     under_way.in_flight = Some(Box::new(crate::record::PendingOrder::new("host/1", NOW, &both.entry.domains, CA, way)));
     let mut left = under_way.clone();
     left.in_flight.as_mut().unwrap().holder.clear();
-    let none = Body::default();
+    let none = RecordData::default();
     let wrong = vec![SecretState::Present(Box::new(Present { kind: "Opaque".into(), ..present(facts(&all, 10, 80)) }))];
     for (held, body, state) in [
-        (holds(facts(&all, 10, 80)), &none, State::Valid),
-        (holds(facts(&all, 10, 80)), &fails, State::Valid),
-        (holds(facts(&all, 80, 10)), &none, State::Waiting),
-        (holds(facts(&all, 80, 10)), &under_way, State::Issuing),
-        (holds(facts(&all, 80, 10)), &left, State::Waiting),
-        (holds(facts(&all, 80, 10)), &fails, State::BackingOff),
-        (vec![SecretState::Missing], &none, State::Waiting),
-        (vec![SecretState::Missing], &fails, State::BackingOff),
-        (holds(facts(&some, 10, 80)), &fails, State::Partial),
-        (holds(facts(&some, 80, 10)), &fails, State::Partial),
-        (wrong, &none, State::Refused),
+        (holds(facts(&all, 10, 80)), &none, CertificateState::Valid),
+        (holds(facts(&all, 10, 80)), &fails, CertificateState::Valid),
+        (holds(facts(&all, 80, 10)), &none, CertificateState::Waiting),
+        (holds(facts(&all, 80, 10)), &under_way, CertificateState::Issuing),
+        (holds(facts(&all, 80, 10)), &left, CertificateState::Waiting),
+        (holds(facts(&all, 80, 10)), &fails, CertificateState::BackingOff),
+        (vec![SecretState::Missing], &none, CertificateState::Waiting),
+        (vec![SecretState::Missing], &fails, CertificateState::BackingOff),
+        (holds(facts(&some, 10, 80)), &fails, CertificateState::Partial),
+        (holds(facts(&some, 80, 10)), &fails, CertificateState::Partial),
+        (wrong, &none, CertificateState::Refused),
     ] {
         assert_eq!(row(&both, &held, body).state, state, "{held:?} {body:?}");
     }
@@ -125,7 +126,7 @@ fn the_state_says_what_was_decided() {
     let foreign = Present { owner: Owner::Another("cert-manager".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
     let held = [holds(facts(&["a.test"], 10, 80)), vec![SecretState::Present(Box::new(foreign))]].concat();
     let found = row(&two, &held, &none);
-    assert_eq!(found.state, State::Refused, "one of two is left alone");
+    assert_eq!(found.state, CertificateState::Refused, "one of two is left alone");
     assert!(found.finding.unwrap().starts_with("team/more: OwnedByAnother"));
 }
 
@@ -134,8 +135,8 @@ fn why_it_is_renewed_then() {
     let web = wanted("- {secret: web, domains: [a.test]}");
     let set = wanted("- {secret: web, domains: [a.test], renewBefore: 480h}");
     let held = holds(facts(&["a.test"], 10, 80));
-    let mut windowed = Body::default();
-    windowed.window = Some(crate::policy::renewal_window::Window {
+    let mut windowed = RecordData::default();
+    windowed.window = Some(crate::policy::renewal_window::RenewalWindow {
         serial: "01".into(),
         start: NOW + DAY,
         end: NOW + DAY * 2,
@@ -143,24 +144,24 @@ fn why_it_is_renewed_then() {
         moved_to_past: false,
         explanation: None,
     });
-    let none = Body::default();
+    let none = RecordData::default();
     for (wanted, body, why) in [
-        (&web, &none, Why::Due(Cause::Lifetime)),
-        (&set, &none, Why::Due(Cause::RenewBefore)),
-        (&web, &windowed, Why::Due(Cause::Window)),
+        (&web, &none, RenewalTrigger::Due(RenewalCause::Lifetime)),
+        (&set, &none, RenewalTrigger::Due(RenewalCause::RenewBefore)),
+        (&web, &windowed, RenewalTrigger::Due(RenewalCause::Window)),
     ] {
         assert_eq!(row(wanted, &held, body).renewal.unwrap().1, why);
     }
     let asked = Present { renewal_asked: Some("now".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
     let found = row(&web, &[SecretState::Present(Box::new(asked))], &none);
-    assert_eq!((found.renewal, found.state), (Some((NOW, Why::Asked)), State::Waiting));
+    assert_eq!((found.renewal, found.state), (Some((NOW, RenewalTrigger::Asked)), CertificateState::Waiting));
     assert_eq!(row(&web, &[SecretState::Missing], &none).renewal, None);
 }
 
 #[test]
 fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
     let web = wanted("- {secret: web, domains: [a.test]}");
-    let mut body = Body::default();
+    let mut body = RecordData::default();
     failed(&mut body, &web, Stage::Publish, RetryClass::Transient);
     let found = row(&web, &holds(facts(&["a.test"], 89, 1)), &body);
     let failure = found.failure.as_ref().unwrap();
@@ -176,8 +177,8 @@ fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
 #[test]
 fn a_first_issuance_is_as_far_as_there_are_certificates() {
     let web = wanted("- {secret: web, domains: [a.test]}");
-    let there = row(&web, &holds(facts(&["a.test"], 10, 80)), &Body::default());
-    let first = row(&web, &[SecretState::Missing], &Body::default());
+    let there = row(&web, &holds(facts(&["a.test"], 10, 80)), &RecordData::default());
+    let first = row(&web, &[SecretState::Missing], &RecordData::default());
     let rows = |stored: usize, missing: usize| [vec![there.clone(); stored], vec![first.clone(); missing]].concat();
     let progress = |rows: &[CertificateStatus], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
     let hours = |n: u32| Some(NOW + Duration::from_secs(3600) * n);

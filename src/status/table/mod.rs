@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use super::row::{CertificateStatus, Kind, Report, State};
+use super::row::{CertificateState, CertificateStatus, NoteKind, StatusReport};
 use crate::base::name::ObjectRef;
 use crate::base::time::{Time, human};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug)]
-pub struct Style<'a> {
+pub struct TableStyle<'a> {
     /// Characters in a line; without it lines are as long as they are, and each row has all on one.
     pub width: Option<usize>,
     /// Whether states are coloured.
@@ -30,7 +30,7 @@ const GAP: usize = 2;
 const CUT: &str = "what ends in … stands whole in `notariat status -o wide`\n";
 
 /// The table, with a line that sums it up.
-pub fn table(report: &Report, style: Style<'_>, now: Time) -> String {
+pub fn table(report: &StatusReport, style: TableStyle<'_>, now: Time) -> String {
     let mut text = String::new();
     let (room, mut is_cut) = (style.width.unwrap_or(usize::MAX), false);
     let mut fitted = |line: &str| {
@@ -61,15 +61,15 @@ pub fn table(report: &Report, style: Style<'_>, now: Time) -> String {
 }
 
 /// How many there are of each state, and how far the first issuance is.
-fn summary(report: &Report, now: Time) -> String {
+fn summary(report: &StatusReport, now: Time) -> String {
     let mut parts = Vec::new();
-    for state in State::ALL {
+    for state in CertificateState::ALL {
         let count = report.rows.iter().filter(|row| row.state == state).count();
         if count > 0 {
             parts.push(format!("{count} {state}"));
         }
     }
-    for (kind, word) in [(Kind::Refused, "entries refused"), (Kind::Unreadable, "ConfigMaps unreadable")] {
+    for (kind, word) in [(NoteKind::Refused, "entries refused"), (NoteKind::Unreadable, "ConfigMaps unreadable")] {
         let count = report.notes.iter().filter(|(of, _)| *of == kind).count();
         if count > 0 {
             parts.push(format!("{count} {word}"));
@@ -130,7 +130,7 @@ fn what(row: &CertificateStatus) -> Option<String> {
         None => failure.error.clone(),
     });
     // What is parked says what for; the failure is an older one.
-    failed.filter(|_| row.state != State::Parked).or_else(|| row.finding.clone())
+    failed.filter(|_| row.state != CertificateState::Parked).or_else(|| row.finding.clone())
 }
 
 /// The line below a row: when it goes on first, for the end may be cut off.
@@ -186,11 +186,23 @@ fn cut(text: &str, width: usize) -> String {
 fn colour(row: &CertificateStatus, now: Time) -> &'static str {
     let serves = row.expires.is_some_and(|at| now < at);
     match row.state {
-        State::Valid => "\x1b[32m",
-        State::Refused | State::Contested | State::Unknown => "\x1b[31m",
-        State::Issuing | State::Waiting | State::Orphaned => "\x1b[33m",
-        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial if serves => "\x1b[33m",
-        State::Parked | State::BackingOff | State::RateLimited | State::Capped | State::Partial => "\x1b[31m",
+        CertificateState::Valid => "\x1b[32m",
+        CertificateState::Refused | CertificateState::Contested | CertificateState::Unknown => "\x1b[31m",
+        CertificateState::Issuing | CertificateState::Waiting | CertificateState::Orphaned => "\x1b[33m",
+        CertificateState::Parked
+        | CertificateState::BackingOff
+        | CertificateState::RateLimited
+        | CertificateState::Capped
+        | CertificateState::Partial
+            if serves =>
+        {
+            "\x1b[33m"
+        }
+        CertificateState::Parked
+        | CertificateState::BackingOff
+        | CertificateState::RateLimited
+        | CertificateState::Capped
+        | CertificateState::Partial => "\x1b[31m",
     }
 }
 

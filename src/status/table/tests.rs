@@ -1,8 +1,8 @@
 use super::*;
 use crate::base::name::Domain;
 use crate::policy::backoff::Stage;
-use crate::policy::renewal::Cause;
-use crate::status::row::{Failure, Progress, Why};
+use crate::policy::renewal::RenewalCause;
+use crate::status::row::{Failure, Progress, RenewalTrigger};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -11,11 +11,11 @@ fn row(secret: &str, names: &[&str]) -> CertificateStatus {
     CertificateStatus {
         secrets: vec![ObjectRef::parse(secret, "team").unwrap()],
         names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
-        state: State::Valid,
+        state: CertificateState::Valid,
         issuer: Some("R11".to_owned()),
         directory: "https://ca.test/dir".to_owned(),
         expires: Some(NOW + DAY * 63),
-        renewal: Some((NOW + DAY * 33, Why::Due(Cause::Window))),
+        renewal: Some((NOW + DAY * 33, RenewalTrigger::Due(RenewalCause::Window))),
         finding: None,
         failure: None,
         next_attempt: None,
@@ -26,7 +26,7 @@ fn row(secret: &str, names: &[&str]) -> CertificateStatus {
 
 fn failing(secret: &str, error: &str) -> CertificateStatus {
     CertificateStatus {
-        state: State::BackingOff,
+        state: CertificateState::BackingOff,
         finding: Some("RenewalDue (its certificate was due)".to_owned()),
         failure: Some(Failure {
             stage: Some(Stage::Validation),
@@ -35,20 +35,20 @@ fn failing(secret: &str, error: &str) -> CertificateStatus {
             at: NOW - Duration::from_secs(600),
         }),
         expires: Some(NOW + DAY * 5),
-        renewal: Some((NOW - DAY, Why::Due(Cause::Lifetime))),
+        renewal: Some((NOW - DAY, RenewalTrigger::Due(RenewalCause::Lifetime))),
         next_attempt: Some(NOW + Duration::from_secs(5_400)),
         attempts_left: Some(17),
         ..row(secret, &["shop.example.com", "www.shop.example.com"])
     }
 }
 
-fn report(mut rows: Vec<CertificateStatus>) -> Report {
+fn report(mut rows: Vec<CertificateStatus>) -> StatusReport {
     rows.sort_by_cached_key(CertificateStatus::urgency);
-    Report { rows, notes: Vec::new(), progress: None }
+    StatusReport { rows, notes: Vec::new(), progress: None }
 }
 
-fn shown(report: &Report, width: Option<usize>) -> String {
-    table(report, Style { width, colour: false, own: "team" }, NOW)
+fn shown(report: &StatusReport, width: Option<usize>) -> String {
+    table(report, TableStyle { width, colour: false, own: "team" }, NOW)
 }
 
 fn widest(text: &str) -> usize {
@@ -63,7 +63,7 @@ fn without_certificates_there_is_only_the_sum() {
 #[test]
 fn the_most_urgent_stands_first_and_says_what_is_wrong_below() {
     let expired = CertificateStatus {
-        state: State::Waiting,
+        state: CertificateState::Waiting,
         expires: Some(NOW - DAY),
         renewal: None,
         ..row("gone", &["a.test"])
@@ -146,7 +146,8 @@ fn five_hundred_rows_of_which_one_fails_and_one_is_expired() {
 #[test]
 fn a_first_issuance_says_how_far_it_is() {
     let progress = Progress { stored: 120, total: 400, until: Some(NOW + Duration::from_secs(3 * 3600)) };
-    let with = |progress| shown(&Report { progress: Some(progress), ..report(vec![row("a", &["a.test"])]) }, Some(80));
+    let with =
+        |progress| shown(&StatusReport { progress: Some(progress), ..report(vec![row("a", &["a.test"])]) }, Some(80));
     assert!(with(progress).ends_with("1 certificate: 1 Valid; stored 120 of 400, about 3h left\n"));
     assert!(with(Progress { until: None, ..progress }).ends_with("; stored 120 of 400\n"));
 }
@@ -154,10 +155,10 @@ fn a_first_issuance_says_how_far_it_is() {
 #[test]
 fn what_concerns_no_row_stands_below() {
     let notes = vec![
-        (Kind::Refused, format!("ConfigMap team/c: certificates entry 1 (team/a): {}", "long ".repeat(30))),
-        (Kind::Unreadable, "ConfigMap team/d: it does not exist".to_owned()),
+        (NoteKind::Refused, format!("ConfigMap team/c: certificates entry 1 (team/a): {}", "long ".repeat(30))),
+        (NoteKind::Unreadable, "ConfigMap team/d: it does not exist".to_owned()),
     ];
-    let all = Report { notes, ..report(vec![row("a", &["a.test"])]) };
+    let all = StatusReport { notes, ..report(vec![row("a", &["a.test"])]) };
     let text = shown(&all, Some(80));
     assert!(text.contains("\nunreadable: ConfigMap team/d: it does not exist\n"), "{text}");
     assert!(text.ends_with("1 certificate: 1 Valid, 1 entries refused, 1 ConfigMaps unreadable\n"), "{text}");
@@ -169,12 +170,14 @@ fn what_concerns_no_row_stands_below() {
 #[test]
 fn colours_are_around_the_state_and_change_no_column() {
     let all = report(vec![row("web", &["a.test"]), failing("shop", "no")]);
-    let coloured = table(&all, Style { width: Some(80), colour: true, own: "team" }, NOW);
+    let coloured = table(&all, TableStyle { width: Some(80), colour: true, own: "team" }, NOW);
     assert!(coloured.contains("\x1b[32mValid\x1b[0m       63d") && coloured.contains("\x1b[33mBackingOff\x1b[0m  5d"));
     let plain = ["\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
     assert_eq!(plain, shown(&all, Some(80)));
     let dead = report(vec![CertificateStatus { expires: None, ..failing("shop", "no") }]);
-    assert!(table(&dead, Style { width: Some(80), colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff"));
+    assert!(
+        table(&dead, TableStyle { width: Some(80), colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff")
+    );
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::report::{Level, Report};
-use crate::acme::client::Client;
+use super::report::{CheckReport, Level};
+use crate::acme::client::AcmeClient;
 use crate::acme::error::AcmeError;
-use crate::acme::wire::Directory;
+use crate::acme::wire::DirectoryObject;
 use crate::base::limits::{CHECK_CLOCK_OFFSET, CLOCK_OFFSET_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
@@ -19,7 +19,7 @@ use crate::sources::CertificateSpec;
 /// What is known of the CA of an entry.
 #[derive(Clone, Debug)]
 pub(super) struct CaIdentity {
-    pub(super) directory: Arc<Directory>,
+    pub(super) directory: Arc<DirectoryObject>,
     /// The URL of the account, where one is registered.
     pub(super) account: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(super) struct CaIdentity {
 /// The CAs that were asked.
 #[derive(Debug, Default)]
 pub(super) struct CaChecks {
-    directories: BTreeMap<(String, Option<ObjectRef>), Option<Arc<Directory>>>,
+    directories: BTreeMap<(String, Option<ObjectRef>), Option<Arc<DirectoryObject>>>,
     accounts: BTreeMap<ObjectRef, Option<String>>,
     /// Profiles that were said to be missing.
     said: BTreeSet<(String, String)>,
@@ -37,13 +37,13 @@ impl CaChecks {
     /// The CA of an entry; says what is to be said of it, once. None where it can not be had.
     pub(super) fn say(
         &mut self,
-        report: &mut Report,
+        report: &mut CheckReport,
         context: &Context,
         wanted: &CertificateSpec,
     ) -> Option<CaIdentity> {
-        let directory = context.cas.directory(wanted);
+        let directory = context.clients.directory(wanted);
         let object = format!("CA {}", directory.url());
-        let client = match context.cas.client(&context.store, wanted) {
+        let client = match context.clients.client(&context.store, wanted) {
             Ok(client) => client,
             Err(failed) => {
                 report.say(Level::Fault, &object, failed.error);
@@ -71,7 +71,13 @@ impl CaChecks {
         Some(CaIdentity { directory: found, account: self.accounts[&at].clone() })
     }
 
-    fn profile(&mut self, report: &mut Report, object: &str, wanted: &CertificateSpec, directory: &Directory) {
+    fn profile(
+        &mut self,
+        report: &mut CheckReport,
+        object: &str,
+        wanted: &CertificateSpec,
+        directory: &DirectoryObject,
+    ) {
         let profiles = &directory.meta.profiles;
         let Some(profile) = wanted.profile().filter(|profile| !profiles.contains_key(*profile)) else { return };
         if self.said.insert((object.to_owned(), profile.to_owned())) {
@@ -88,7 +94,7 @@ impl CaChecks {
 }
 
 /// Fetches the directory and compares the clocks.
-fn reached(report: &mut Report, object: &str, client: &Client) -> Option<Arc<Directory>> {
+fn reached(report: &mut CheckReport, object: &str, client: &AcmeClient) -> Option<Arc<DirectoryObject>> {
     let directory = match client.directory() {
         Ok(directory) => directory,
         Err(AcmeError::Network(e)) if !e.is_untrusted() => {
@@ -128,12 +134,12 @@ fn reached(report: &mut Report, object: &str, client: &Client) -> Option<Arc<Dir
 
 /// The URL of the account, and whether one can be had where there is none.
 fn account(
-    report: &mut Report,
+    report: &mut CheckReport,
     object: &str,
     at: &ObjectRef,
     office: AccountStore<'_>,
     wanted: &CertificateSpec,
-    directory: &Directory,
+    directory: &DirectoryObject,
 ) -> Option<String> {
     let stored = match office.store.secret(at) {
         Ok(stored) => stored,

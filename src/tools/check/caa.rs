@@ -19,7 +19,7 @@ pub(super) struct CaaContext<'a> {
 
 /// What follows from the records of the closest name that has any.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CaaVerdict {
     /// The CA may issue.
     Allows,
     /// It may for one account, and which one is ours is not known yet.
@@ -32,10 +32,10 @@ pub(super) enum Verdict {
 const KNOWN: [&str; 7] = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
 
 /// Judges all records of one name for a certificate that may be for a wildcard.
-pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaContext<'_>) -> Verdict {
+pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaContext<'_>) -> CaaVerdict {
     // RFC 8659 section 4.5: a CA "MUST NOT issue" where a critical property is one that it does not know.
     if let Some(strange) = records.iter().find(|record| record.critical && !KNOWN.contains(&record.tag.as_str())) {
-        return Verdict::Forbids(format!("the critical property `{}` is one that no CA knows", strange.tag));
+        return CaaVerdict::Forbids(format!("the critical property `{}` is one that no CA knows", strange.tag));
     }
     let of = |tag: &str| records.iter().filter(|record| record.tag == tag).collect::<Vec<_>>();
     // Section 4.3: `issuewild` takes the place of `issue` for wildcards, where there is one.
@@ -44,7 +44,7 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
         relevant = of("issue");
     }
     if relevant.is_empty() {
-        return Verdict::Allows;
+        return CaaVerdict::Allows;
     }
     let ours: Vec<_> = relevant
         .iter()
@@ -55,7 +55,7 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
         let all: Vec<String> = relevant.iter().map(|record| format!("{} {:?}", record.tag, record.value)).collect();
         let identities = applicant.identities.join(" or ");
         let tag = &relevant[0].tag;
-        return Verdict::Forbids(format!(
+        return CaaVerdict::Forbids(format!(
             "{} does not name this CA: add `CAA 0 {tag} \"{}\"`; it is known as {identities}",
             all.join(", "),
             applicant.identities.first().map_or("", String::as_str)
@@ -64,29 +64,29 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
     let mut verdicts = ours.iter().map(|(issuer, parameters)| limited(issuer, parameters, applicant.account));
     let first = verdicts.next().expect("it is not empty, as the lines above saw");
     verdicts.fold(first, |best, next| match (&best, &next) {
-        (Verdict::Allows, _) => best,
-        (_, Verdict::Allows) | (Verdict::Forbids(_), _) => next,
-        (Verdict::Depends(_), _) => best,
+        (CaaVerdict::Allows, _) => best,
+        (_, CaaVerdict::Allows) | (CaaVerdict::Forbids(_), _) => next,
+        (CaaVerdict::Depends(_), _) => best,
     })
 }
 
 /// What the parameters of a record that names the CA leave over.
-fn limited(issuer: &str, parameters: &[(String, String)], account: Option<&str>) -> Verdict {
+fn limited(issuer: &str, parameters: &[(String, String)], account: Option<&str>) -> CaaVerdict {
     for (tag, value) in parameters {
         match tag.as_str() {
             // RFC 8657 section 4.
             "validationmethods" if !value.split(',').any(|method| method.trim() == "dns-01") => {
-                return Verdict::Forbids(format!(
+                return CaaVerdict::Forbids(format!(
                     "the record for {issuer} has `validationmethods={value}`, which leaves out dns-01, the method that is used here: add it"
                 ));
             }
             "accounturi" if account.is_none() => {
-                return Verdict::Depends(format!(
+                return CaaVerdict::Depends(format!(
                     "the record for {issuer} is for the account {value} alone (`accounturi`); the account here is not registered yet"
                 ));
             }
             "accounturi" if account != Some(value) => {
-                return Verdict::Forbids(format!(
+                return CaaVerdict::Forbids(format!(
                     "the record for {issuer} is for the account {value} alone (`accounturi`), and the account here is {}",
                     account.unwrap_or_default()
                 ));
@@ -94,7 +94,7 @@ fn limited(issuer: &str, parameters: &[(String, String)], account: Option<&str>)
             _ => {}
         }
     }
-    Verdict::Allows
+    CaaVerdict::Allows
 }
 
 /// The issuer's domain name and the parameters (RFC 8659 section 4.2).
@@ -122,9 +122,9 @@ mod tests {
         let identities = ["ca.test".to_owned(), "alias.test".to_owned()];
         let applicant = CaaContext { identities: &identities, account: Some("https://ca.test/acct/1") };
         match judge(&records, is_wildcard, applicant) {
-            Verdict::Allows => "allows".to_owned(),
-            Verdict::Depends(why) => format!("depends: {why}"),
-            Verdict::Forbids(why) => format!("forbids: {why}"),
+            CaaVerdict::Allows => "allows".to_owned(),
+            CaaVerdict::Depends(why) => format!("depends: {why}"),
+            CaaVerdict::Forbids(why) => format!("forbids: {why}"),
         }
     }
 
@@ -174,6 +174,6 @@ mod tests {
         let record = Property { critical: false, tag: "issue".to_owned(), value: "ca.test; accounturi=x".to_owned() };
         let identities = ["ca.test".to_owned()];
         let applicant = CaaContext { identities: &identities, account: None };
-        assert!(matches!(judge(&[record], false, applicant), Verdict::Depends(_)));
+        assert!(matches!(judge(&[record], false, applicant), CaaVerdict::Depends(_)));
     }
 }

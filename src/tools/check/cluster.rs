@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ca::CaChecks;
-use super::dns::Zones;
-use super::report::{Level, Report};
+use super::dns::ZoneChecks;
+use super::report::{CheckReport, Level};
 use super::{lacks, one, secrets};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
@@ -26,15 +26,15 @@ use crate::tools::role::needed;
 ///
 /// # Errors
 /// When the arguments lead nowhere.
-pub(super) fn run(arguments: &Arguments) -> Result<Report, String> {
-    let mut report = Report::default();
+pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
+    let mut report = CheckReport::default();
     let (context, plan) = build_for(arguments, LockMode::Beside)?;
     let wishes = configuration(&mut report, &context, &plan.config_maps);
     permissions(&mut report, &context, &needed(&wishes, plan.config_maps.iter(), &context.namespace, arguments)?);
     let now = time::now();
     // What it notes about the ConfigMaps stands in the lines above.
     secrets::say(&mut report, &view(arguments, &Shutdown::new())?.read(now), now);
-    let (mut authorities, mut zones) = (CaChecks::default(), Zones::default());
+    let (mut authorities, mut zones) = (CaChecks::default(), ZoneChecks::default());
     for wanted in wishes.wanted.values() {
         let authority = authorities.say(&mut report, &context, wanted);
         zones.say(&mut report, &context, wanted, authority.as_ref());
@@ -43,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Report, String> {
 }
 
 /// The ConfigMaps, and what they wish as they stand.
-fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRef]) -> Desired {
+fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[ObjectRef]) -> Desired {
     let (mut wishes, mut filled) = (Desired::default(), BTreeMap::new());
     for at in config_maps {
         let object = configmap::source(at);
@@ -73,7 +73,7 @@ fn configuration(report: &mut Report, context: &Context, config_maps: &[ObjectRe
 }
 
 /// What the API server lets whoever asks do, by namespace and resource.
-fn permissions(report: &mut Report, context: &Context, needed: &BTreeMap<String, Names>) {
+fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<String, Names>) {
     let Some(client) = context.kube.as_deref() else { return };
     for (namespace, names) in needed {
         let object = format!("Permissions in {namespace}");
@@ -95,7 +95,7 @@ fn permissions(report: &mut Report, context: &Context, needed: &BTreeMap<String,
 }
 
 /// The verbs that are there, a line for each resource.
-fn granted(report: &mut Report, object: &str, names: &Names, missing: &[Missing<'_>]) {
+fn granted(report: &mut CheckReport, object: &str, names: &Names, missing: &[Missing<'_>]) {
     let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
     for right in RIGHTS.iter().filter(|right| right.of.iter().any(|kind| names.contains_key(kind))) {
         if !missing.iter().any(|m| m.right.resource == right.resource && m.right.verb == right.verb) {

@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
 use super::ca::CaIdentity;
-use super::caa::{self, CaaContext, Property, Verdict};
-use super::report::{Level, Report};
+use super::caa::{self, CaaContext, CaaVerdict, Property};
+use super::report::{CheckReport, Level};
 use crate::base::address::DNS_PORT;
 use crate::base::limits::DNS_FIND;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::Deadline;
 use crate::config::dns::{OnWildcardHost, Propagation};
-use crate::dns::client::Way;
-use crate::dns::wire::{Data, Kind};
+use crate::dns::client::QueryMode;
+use crate::dns::wire::{RData, RecordType};
 use crate::dns::zone::ns_names;
 use crate::dns::zone_policy::joined;
 use crate::issuance::Context;
-use crate::issuance::dns01::{Places, WILDCARD_HOST};
+use crate::issuance::dns01::{Dns01Solver, WILDCARD_HOST};
 use crate::record::Presented;
 use crate::sources::CertificateSpec;
 
@@ -25,24 +25,24 @@ type Closest = Result<Option<(DnsName, Vec<Property>)>, String>;
 
 /// What was looked at.
 #[derive(Debug, Default)]
-pub(super) struct Zones {
+pub(super) struct ZoneChecks {
     probed: BTreeSet<(DnsName, DnsName, ObjectRef)>,
     zones: BTreeSet<DnsName>,
     records: BTreeMap<DnsName, Closest>,
 }
 
-impl Zones {
+impl ZoneChecks {
     /// Says how it stands with the names of an entry.
     pub(super) fn say(
         &mut self,
-        report: &mut Report,
+        report: &mut CheckReport,
         context: &Context,
         wanted: &CertificateSpec,
         ca: Option<&CaIdentity>,
     ) {
         for name in wanted.entry.order_names() {
             let object = format!("DNS {name}");
-            match Places::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
+            match Dns01Solver::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
                 Ok(places) => self.probe(report, &object, context, wanted, &name, &places),
                 // One server that fails is asked once, and not for each of a thousand names.
                 Err(failed) if failed.barred.is_some() => {
@@ -62,12 +62,12 @@ impl Zones {
     /// The probe of the name's challenge owner, its zone, and whether the host lives from a wildcard record.
     fn probe(
         &mut self,
-        report: &mut Report,
+        report: &mut CheckReport,
         object: &str,
         context: &Context,
         wanted: &CertificateSpec,
         name: &Domain,
-        places: &Places<'_>,
+        places: &Dns01Solver<'_>,
     ) {
         let settings = &wanted.entry.dns;
         for mut batch in places.probes() {
@@ -109,7 +109,7 @@ impl Zones {
     }
 
     /// Whether the CA may issue, as the closest CAA records say (RFC 8659 section 3).
-    fn caa(&mut self, report: &mut Report, context: &Context, name: &Domain, ca: &CaIdentity) {
+    fn caa(&mut self, report: &mut CheckReport, context: &Context, name: &Domain, ca: &CaIdentity) {
         let object = format!("CAA {name}");
         let closest = self.records.entry(name.base().clone()).or_insert_with_key(|base| climb(context, base));
         let identities = &ca.directory.meta.caa_identities;
@@ -131,9 +131,9 @@ impl Zones {
             Ok(Some((at, records))) => {
                 let applicant = CaaContext { identities, account: ca.account.as_deref() };
                 let (level, sentence) = match caa::judge(records, name.is_wildcard(), applicant) {
-                    Verdict::Allows => (Level::Ok, format!("the records at {at} let the CA issue")),
-                    Verdict::Depends(why) => (Level::Warning, format!("records at {at}: {why}")),
-                    Verdict::Forbids(why) => (Level::Fault, format!("the records at {at} forbid it: {why}")),
+                    CaaVerdict::Allows => (Level::Ok, format!("the records at {at} let the CA issue")),
+                    CaaVerdict::Depends(why) => (Level::Warning, format!("records at {at}: {why}")),
+                    CaaVerdict::Forbids(why) => (Level::Fault, format!("the records at {at} forbid it: {why}")),
                 };
                 report.say(level, &object, sentence);
             }
@@ -147,15 +147,15 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
     let deadline = Deadline::after(DNS_FIND);
     while let Some(name) = at {
         let parent = name.parent();
-        let answer = match context.resolver.query(&context.dns, &name, Kind::Caa, deadline) {
+        let answer = match context.resolver.query(&context.dns, &name, RecordType::Caa, deadline) {
             Ok(answer) => answer,
             // A resolver for private zones may know no top-level domain, and there are no records to speak of at any.
             Err(_) if parent.is_none() => return Ok(None),
             Err(e) => return Err(e),
         };
         // What a CNAME leads to counts for the name itself, so the owner does not matter.
-        let property = |data: Data| match data {
-            Data::Caa { critical, tag, value } => Some(Property { critical, tag, value }),
+        let property = |data: RData| match data {
+            RData::Caa { critical, tag, value } => Some(Property { critical, tag, value }),
             _ => None,
         };
         let records: Vec<Property> = answer.answers.into_iter().filter_map(|record| property(record.data)).collect();
@@ -168,21 +168,21 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
 }
 
 /// The primary and the name servers of a zone. Where a value must be seen on all of them, each is asked.
-fn servers(report: &mut Report, context: &Context, wanted: &CertificateSpec, published: &Presented) {
+fn servers(report: &mut CheckReport, context: &Context, wanted: &CertificateSpec, published: &Presented) {
     let Presented { zone, address, .. } = published;
     let object = format!("Zone {zone}");
-    let ask = |server, kind| context.dns.query(server, zone, kind, Way::Plain, Deadline::after(DNS_FIND));
+    let ask = |server, kind| context.dns.query(server, zone, kind, QueryMode::Plain, Deadline::after(DNS_FIND));
     let soa = |server| {
-        let answer = ask(server, Kind::Soa).ok().filter(|answer| answer.authoritative)?;
+        let answer = ask(server, RecordType::Soa).ok().filter(|answer| answer.authoritative)?;
         answer.answers.into_iter().find_map(|record| match record.data {
-            Data::Soa { mname, .. } => Some(mname),
+            RData::Soa { mname, .. } => Some(mname),
             _ => None,
         })
     };
     // A zone that BIND shows to who holds the key alone does not answer here; the probe told that it is there.
     let Some(primary) = soa(*address) else { return };
     let names: Vec<DnsName> =
-        ask(*address, Kind::Ns).map(|ns| ns_names(&ns.answers, zone).collect()).unwrap_or_default();
+        ask(*address, RecordType::Ns).map(|ns| ns_names(&ns.answers, zone).collect()).unwrap_or_default();
     let listed: Vec<&str> = names.iter().map(DnsName::as_str).collect();
     let primary = primary.map_or_else(|| "?".to_owned(), |name| name.to_string());
     report.say(Level::Ok, &object, format!("primary {primary}, name servers {}", listed.join(", ")));

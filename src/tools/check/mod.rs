@@ -18,21 +18,21 @@ use serde_json::json;
 
 use crate::base::name::ObjectRef;
 use crate::cli::Arguments;
-use crate::cli::check::Check;
+use crate::cli::check::CheckOptions;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
-use crate::controller::End;
-use crate::kube::rbac::{Kind, Missing, Names, Rules};
+use crate::controller::ExitStatus;
+use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
 use crate::sources::{Desired, configmap};
 use crate::tools::manifest::{self, ConfigMap, Manifest};
 use crate::tools::role::needed;
-use report::{Level, Report};
+use report::{CheckReport, Level};
 
 /// Examines what is asked about.
 ///
 /// # Errors
 /// When a file can not be read, or is not YAML, or the arguments lead nowhere: nothing can be said then.
-pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
+pub fn run(asked: &CheckOptions, arguments: &Arguments) -> Result<CheckReport, String> {
     let Some(file) = asked.file.as_deref() else { return cluster::run(arguments) };
     let mut found = manifest::open("f", file, arguments.namespace.as_deref())?;
     // Of what stands beside the ConfigMaps only what is notariat's by its name; what the flag names is meant.
@@ -48,18 +48,18 @@ pub fn run(asked: &Check, arguments: &Arguments) -> Result<Report, String> {
 }
 
 /// How it ended: no configuration, something to mend, something to try again, nothing.
-pub fn end(report: &Report) -> End {
+pub fn end(report: &CheckReport) -> ExitStatus {
     match report.faults() {
-        _ if report.is_unreadable => End::Unreadable,
-        0 => End::Good,
-        faults if faults > report.unknown => End::Unsound,
-        _ => End::Unknown,
+        _ if report.is_unreadable => ExitStatus::Unreadable,
+        0 => ExitStatus::Good,
+        faults if faults > report.unknown => ExitStatus::Unsound,
+        _ => ExitStatus::Unknown,
     }
 }
 
 /// Examines the objects of manifests.
-fn examine(found: &Manifest, arguments: &Arguments) -> Result<Report, String> {
-    let mut report = Report::default();
+fn examine(found: &Manifest, arguments: &Arguments) -> Result<CheckReport, String> {
+    let mut report = CheckReport::default();
     if found.config_maps.is_empty() {
         report.say(Level::Warning, "manifest", "has no ConfigMap: there is nothing to check".to_owned());
     }
@@ -82,7 +82,12 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<Report, String> {
 }
 
 /// The lines of one ConfigMap. `filled` says which entry of any of them fills a Secret.
-fn one(report: &mut Report, config_map: &ConfigMap, inspected: &Inspected, filled: &mut BTreeMap<ObjectRef, String>) {
+fn one(
+    report: &mut CheckReport,
+    config_map: &ConfigMap,
+    inspected: &Inspected,
+    filled: &mut BTreeMap<ObjectRef, String>,
+) {
     let Inspected { config, faults, items } = inspected;
     let object = configmap::source(&config_map.at);
     let before = report.faults();
@@ -129,7 +134,7 @@ fn one(report: &mut Report, config_map: &ConfigMap, inspected: &Inspected, fille
 }
 
 /// What the Roles lack in each namespace. A ClusterRole counts everywhere: where it is bound stands elsewhere.
-fn permissions(report: &mut Report, found: &Manifest, needed: &BTreeMap<String, Names>, own: &str) {
+fn permissions(report: &mut CheckReport, found: &Manifest, needed: &BTreeMap<String, Names>, own: &str) {
     for (namespace, names) in needed {
         let holds = |role: &&manifest::Role| match (&role.namespace, role.is_cluster) {
             (_, true) => true,
@@ -137,7 +142,7 @@ fn permissions(report: &mut Report, found: &Manifest, needed: &BTreeMap<String, 
             (None, false) => namespace == own,
         };
         let rules: Vec<_> = found.roles.iter().filter(holds).flat_map(|role| role.rules.clone()).collect();
-        let rules = Rules::read(&json!({ "resourceRules": rules }));
+        let rules = GrantedRules::read(&json!({ "resourceRules": rules }));
         let object = format!("Role in {namespace}");
         if lacks(report, &object, &rules.missing(names)) {
             continue;
@@ -147,19 +152,19 @@ fn permissions(report: &mut Report, found: &Manifest, needed: &BTreeMap<String, 
 }
 
 /// Says what is missing, and what that costs. Returns whether anything is.
-fn lacks(report: &mut Report, object: &str, missing: &[Missing<'_>]) -> bool {
+fn lacks(report: &mut CheckReport, object: &str, missing: &[Missing<'_>]) -> bool {
     for Missing { right, names } in missing {
         // Without these everything goes on, later or unseen.
         let is_vital = matches!(right.resource, "secrets" | "configmaps")
             && !matches!(right.verb, "list" | "watch")
-            && !right.of.contains(&Kind::Status);
+            && !right.of.contains(&RuleSubject::Status);
         let of = match names.len() {
             0 => String::new(),
             _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
         };
         let sentence = format!(
             "lacks the verb `{}` on `{}`{of}: {}; `notariat role` prints a Role that is enough",
-            right.verb, right.resource, right.without
+            right.verb, right.resource, right.consequence
         );
         report.say(if is_vital { Level::Fault } else { Level::Warning }, object, sentence);
     }

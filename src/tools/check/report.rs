@@ -50,7 +50,7 @@ pub struct Line {
 
 /// Everything that was found out, in the order of the examination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// The lines.
     pub lines: Vec<Line>,
     /// How many of the faults are none for certain: who would know was not reached.
@@ -59,7 +59,7 @@ pub struct Report {
     pub is_unreadable: bool,
 }
 
-impl Report {
+impl CheckReport {
     /// Adds a line. What users wrote can not break it, nor move a terminal's cursor.
     pub fn say(&mut self, level: Level, object: &str, sentence: String) {
         self.lines.push(Line { level, object: one_line(object), sentence: one_line(&sentence) });
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_report_reads_as_lines_and_as_json() {
-        let mut report = Report::default();
+        let mut report = CheckReport::default();
         report.say(Level::Ok, "ConfigMap a/b", "1 entry".to_owned());
         report.say(Level::Warning, "ConfigMap a\n\u{1b}[2J/c", "is odd\n\u{1b}[2J".to_owned());
         assert!(report.is_sound());

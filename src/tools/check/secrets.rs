@@ -1,30 +1,30 @@
 //! What is done about each certificate, and when, as lines of the check. Pure.
 
-use super::report::{Level, Report};
+use super::report::{CheckReport, Level};
 use crate::base::time::{Time, human};
-use crate::status::row::{CertificateStatus, Report as Status, State};
+use crate::status::row::{CertificateState, CertificateStatus, StatusReport as Status};
 
 /// Adds a line for each certificate, as `notariat status` sees it.
-pub(super) fn say(report: &mut Report, status: &Status, now: Time) {
+pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
     for row in &status.rows {
         let secrets: Vec<String> = row.secrets.iter().map(ToString::to_string).collect();
         let object = format!("Secret {}", secrets.join(", "));
         match row.state {
-            State::Unknown => report.miss(&object, sentence(row, now)),
-            State::Refused => report.say(Level::Fault, &object, sentence(row, now)),
-            State::Parked
-            | State::BackingOff
-            | State::RateLimited
-            | State::Capped
-            | State::Contested
-            | State::Partial
-            | State::Orphaned => {
+            CertificateState::Unknown => report.miss(&object, sentence(row, now)),
+            CertificateState::Refused => report.say(Level::Fault, &object, sentence(row, now)),
+            CertificateState::Parked
+            | CertificateState::BackingOff
+            | CertificateState::RateLimited
+            | CertificateState::Capped
+            | CertificateState::Contested
+            | CertificateState::Partial
+            | CertificateState::Orphaned => {
                 report.say(Level::Warning, &object, sentence(row, now));
             }
-            State::Valid | State::Issuing | State::Waiting => {
+            CertificateState::Valid | CertificateState::Issuing | CertificateState::Waiting => {
                 let is_late = row.expires.is_some_and(|at| at <= now);
                 // Of what is valid, what some clients will not like.
-                let is_doubted = row.state == State::Valid && row.finding.is_some();
+                let is_doubted = row.state == CertificateState::Valid && row.finding.is_some();
                 report.say(if is_late || is_doubted { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
             }
         }
@@ -46,7 +46,7 @@ fn sentence(row: &CertificateStatus, now: Time) -> String {
     }));
     parts.extend(row.renewal.map(|(at, why)| format!("renewed {} ({why})", soon(at))));
     parts.extend(row.next_attempt.map(|at| format!("next attempt {}", soon(at))));
-    if row.state == State::Waiting {
+    if row.state == CertificateState::Waiting {
         parts.push(format!("the next pass orders or restores it, from {}", row.directory));
     }
     parts.join("; ")
@@ -65,7 +65,7 @@ mod tests {
         let row = CertificateStatus {
             secrets: vec![ObjectRef::new("ns", "web")],
             names: Vec::new(),
-            state: State::Valid,
+            state: CertificateState::Valid,
             issuer: None,
             directory: "https://ca.test/dir".to_owned(),
             expires: Some(day(60)),
@@ -80,16 +80,21 @@ mod tests {
         let rows = vec![
             row.clone(),
             CertificateStatus { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
-            CertificateStatus { state: State::Waiting, expires: Some(now), ..row.clone() },
+            CertificateStatus { state: CertificateState::Waiting, expires: Some(now), ..row.clone() },
             CertificateStatus {
-                state: State::BackingOff,
+                state: CertificateState::BackingOff,
                 failure: Some(failure),
                 next_attempt: Some(day(3)),
                 ..row.clone()
             },
-            CertificateStatus { state: State::Refused, expires: None, finding: Some("WrongType".to_owned()), ..row },
+            CertificateStatus {
+                state: CertificateState::Refused,
+                expires: None,
+                finding: Some("WrongType".to_owned()),
+                ..row
+            },
         ];
-        let mut report = Report::default();
+        let mut report = CheckReport::default();
         say(&mut report, &Status { rows, notes: Vec::new(), progress: None }, now);
         assert_eq!(
             report.text(false),

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::issuer::Issuer;
+use super::issuer::CertManagerIssuer;
 use super::print::item;
 use super::solver::{Update, choose};
-use super::{Fields, Place, is_unset, texts};
+use super::{FieldMap, Placement, is_unset, texts};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::config::entry::Entry;
 use crate::config::fields::{FieldError, duration};
@@ -47,7 +47,7 @@ const USAGES: [&str; 4] = ["digital signature", "key encipherment", "server auth
 
 /// What is known before the issuer is.
 #[derive(Debug)]
-pub(super) struct Certificate<'v> {
+pub(super) struct CertManagerCertificate<'v> {
     /// The Secret that holds it.
     pub(super) secret: ObjectRef,
     domains: Vec<Domain>,
@@ -55,12 +55,12 @@ pub(super) struct Certificate<'v> {
     labels: &'v Value,
 }
 
-impl<'v> Certificate<'v> {
+impl<'v> CertManagerCertificate<'v> {
     /// Reads what must be there.
     ///
     /// # Errors
     /// Why there is no entry for it.
-    pub(super) fn read(object: &'v Value, namespace: &str) -> Result<Certificate<'v>, String> {
+    pub(super) fn read(object: &'v Value, namespace: &str) -> Result<CertManagerCertificate<'v>, String> {
         let spec = &object["spec"];
         let secret = spec["secretName"].as_str().unwrap_or_default();
         let secret = ObjectRef::parse(secret, namespace).map_err(|e| format!("its secretName {secret:?} {e}"))?;
@@ -81,7 +81,7 @@ impl<'v> Certificate<'v> {
         if domains.is_empty() {
             return Err("it has no DNS name".to_owned());
         }
-        Ok(Certificate { secret, domains, spec, labels: &object["metadata"]["labels"] })
+        Ok(CertManagerCertificate { secret, domains, spec, labels: &object["metadata"]["labels"] })
     }
 
     /// The entry. `say` hears what is lost.
@@ -90,13 +90,13 @@ impl<'v> Certificate<'v> {
     /// Why there is none.
     pub(super) fn entry(
         &self,
-        issuer: &Issuer<'_>,
-        place: &mut Place,
+        issuer: &CertManagerIssuer<'_>,
+        place: &mut Placement,
         namespace: &str,
         say: &mut impl FnMut(String),
-    ) -> Result<Fields, String> {
+    ) -> Result<FieldMap, String> {
         let names = Value::from_iter(self.domains.iter().map(ToString::to_string));
-        let mut fields: Fields = vec![
+        let mut fields: FieldMap = vec![
             ("secret", self.secret.name.as_str().into()),
             ("domains", names),
             ("issuer", issuer.name.as_str().into()),
@@ -134,9 +134,9 @@ impl<'v> Certificate<'v> {
     }
 
     /// `keyType` and `reuseKey`.
-    fn key(&self, place: &mut Place, say: &mut impl FnMut(String)) -> Fields {
+    fn key(&self, place: &mut Placement, say: &mut impl FnMut(String)) -> FieldMap {
         let key = &self.spec["privateKey"];
-        let mut fields = Fields::new();
+        let mut fields = FieldMap::new();
         let is_kept = key["rotationPolicy"] == "Never";
         let size = key["size"].as_u64();
         match (key["algorithm"].as_str(), size) {
@@ -167,7 +167,13 @@ impl<'v> Certificate<'v> {
     }
 
     /// The key and the server for its names: in the entry where they have the same, else by `zones`.
-    fn proofs(&self, issuer: &Issuer<'_>, place: &mut Place, namespace: &str, say: &mut impl FnMut(String)) -> Fields {
+    fn proofs(
+        &self,
+        issuer: &CertManagerIssuer<'_>,
+        place: &mut Placement,
+        namespace: &str,
+        say: &mut impl FnMut(String),
+    ) -> FieldMap {
         let mut found: Vec<(&Domain, Update, Option<DnsName>)> = Vec::new();
         for domain in &self.domains {
             let solution = choose(issuer.solvers, domain, self.labels, namespace, issuer.secrets_in);
@@ -188,7 +194,7 @@ impl<'v> Certificate<'v> {
                 }
             }
         }
-        let Some((_, first, _)) = found.first() else { return Fields::new() };
+        let Some((_, first, _)) = found.first() else { return FieldMap::new() };
         if found.iter().all(|(_, update, _)| update == first) {
             place.alone.extend(found.iter().map(|(domain, update, _)| ((*domain).clone(), update.clone())));
             return first.entry_fields();
@@ -205,7 +211,7 @@ impl<'v> Certificate<'v> {
             "see that each of `zones` is a zone of its own (has a SOA record): they were cert-manager's dnsZones"
                 .to_owned(),
         );
-        Fields::new()
+        FieldMap::new()
     }
 }
 
@@ -229,7 +235,7 @@ fn template(
 }
 
 /// Reads an entry as it will be read.
-fn check(fields: &Fields, namespace: &str) -> Result<(), String> {
+fn check(fields: &FieldMap, namespace: &str) -> Result<(), String> {
     let YamlNode::List(items) = node::read(&item(fields, "").join("\n"))? else { return Ok(()) };
     let faults = |faults: Vec<FieldError>| faults.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");
     items.iter().try_for_each(|item| Entry::read(item, &namespace.into()).map(drop).map_err(faults))

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::print::mapping;
 use super::solver::made;
-use super::{Fields, Place, is_unset, key};
+use super::{FieldMap, Placement, is_unset, key};
 use crate::base::name::ObjectRef;
 use crate::config::{issuers, node};
 
@@ -35,14 +35,14 @@ const KNOWN: [&str; 10] = [
 
 /// An issuer as a namespace sees it.
 #[derive(Debug)]
-pub(super) struct Issuer<'v> {
+pub(super) struct CertManagerIssuer<'v> {
     /// What our entries call it.
     pub(super) name: String,
     /// Its solvers.
     pub(super) solvers: &'v Value,
     /// The namespace of the Secrets that it names.
     pub(super) secrets_in: &'v str,
-    fields: Fields,
+    fields: FieldMap,
     to_do: Vec<String>,
     lost: Vec<String>,
 }
@@ -64,12 +64,12 @@ pub(super) fn named<'v>(reference: &'v Value, namespace: &'v str, issuers: &Issu
     found.copied().ok_or_else(|| format!("its issuer {name:?} is not in the input"))
 }
 
-impl<'v> Issuer<'v> {
+impl<'v> CertManagerIssuer<'v> {
     /// Reads an issuer for the ConfigMap of `namespace`.
     ///
     /// # Errors
     /// When we can not use it.
-    pub(super) fn read(object: &'v Value, namespace: &str, all: &Issuers<'v>) -> Result<Issuer<'v>, String> {
+    pub(super) fn read(object: &'v Value, namespace: &str, all: &Issuers<'v>) -> Result<CertManagerIssuer<'v>, String> {
         let (kind, own, name) = key(object);
         let (title, acme) = (format!("{kind} {name:?}"), &object["spec"]["acme"]);
         let text = |field: &str| acme[field].as_str().filter(|text| !text.is_empty());
@@ -80,7 +80,7 @@ impl<'v> Issuer<'v> {
         let secrets_in = if is_cluster { CLUSTER_NAMESPACE } else { own };
         let clashes = is_cluster && all.contains_key(&("Issuer", namespace, name));
         let label = format!("{}{}", if clashes { "cluster-" } else { "" }, name.replace('.', "-"));
-        let mut fields: Fields = vec![("directory", server.into())];
+        let mut fields: FieldMap = vec![("directory", server.into())];
         let (mut to_do, mut lost) = (Vec::new(), Vec::new());
         for field in ["email", "preferredChain", "profile"] {
             fields.extend(text(field).map(|value| (field, Value::from(value))));
@@ -129,11 +129,11 @@ impl<'v> Issuer<'v> {
             ObjectRef::parse(name, "x").map_err(|e| format!("its {title} can not be used: its name {e}"))?;
         }
         crate::base::name::check_namespace(&label).map_err(|e| format!("its {title} can not be used: its name {e}"))?;
-        Ok(Issuer { name: label, solvers: &acme["solvers"], secrets_in, fields, to_do, lost })
+        Ok(CertManagerIssuer { name: label, solvers: &acme["solvers"], secrets_in, fields, to_do, lost })
     }
 
     /// Adds it to a place that uses it.
-    pub(super) fn add(self, place: &mut Place, lost: &mut Vec<String>) {
+    pub(super) fn add(self, place: &mut Placement, lost: &mut Vec<String>) {
         self.to_do.into_iter().for_each(|sentence| place.remind(sentence));
         lost.extend(self.lost);
         place.issuers.insert(self.name, self.fields);

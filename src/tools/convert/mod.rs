@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use certificate::Certificate;
-use issuer::Issuer;
+use certificate::CertManagerCertificate;
+use issuer::CertManagerIssuer;
 use solver::Update;
 
 /// What came of it.
@@ -30,17 +30,17 @@ pub struct Converted {
 
 /// What one namespace gets.
 #[derive(Debug, Default)]
-struct Place {
-    issuers: BTreeMap<String, Fields>,
+struct Placement {
+    issuers: BTreeMap<String, FieldMap>,
     zones: BTreeMap<String, Update>,
-    entries: Vec<Fields>,
+    entries: Vec<FieldMap>,
     /// The names whose entries say how their UPDATEs are sent.
     alone: Vec<(Domain, Update)>,
     /// What a person has to do, each once.
     to_do: Vec<String>,
 }
 
-impl Place {
+impl Placement {
     fn remind(&mut self, sentence: String) {
         if !self.to_do.contains(&sentence) {
             self.to_do.push(sentence);
@@ -60,7 +60,7 @@ impl Place {
 }
 
 /// The fields of a mapping in the order in which they are printed.
-type Fields = Vec<(&'static str, Value)>;
+type FieldMap = Vec<(&'static str, Value)>;
 
 /// Converts the Certificates of `only`, or of all namespaces, into ConfigMaps with the name `name`.
 ///
@@ -71,7 +71,7 @@ pub fn convert(text: &str, name: &str, only: Option<&str>) -> Result<Converted, 
     let of = |kind| objects.iter().filter(move |object| object["kind"] == kind);
     let issuers: BTreeMap<(&str, &str, &str), &Value> =
         of("Issuer").chain(of("ClusterIssuer")).map(|object| (key(object), object)).collect();
-    let (mut places, mut lost) = (BTreeMap::<String, Place>::new(), Vec::new());
+    let (mut places, mut lost) = (BTreeMap::<String, Placement>::new(), Vec::new());
     let mut seen: Vec<ObjectRef> = Vec::new();
     for object in of("Certificate") {
         let (_, namespace, own) = key(object);
@@ -81,7 +81,7 @@ pub fn convert(text: &str, name: &str, only: Option<&str>) -> Result<Converted, 
         let title = format!("Certificate {namespace}/{own}").escape_debug().to_string();
         let place = places.entry(namespace.to_owned()).or_default();
         let mut say = |sentence: String| lost.push(format!("{title}: {sentence}"));
-        let certificate = match Certificate::read(object, namespace) {
+        let certificate = match CertManagerCertificate::read(object, namespace) {
             Ok(certificate) if seen.contains(&certificate.secret) => {
                 say(format!("is left out: another Certificate fills the Secret {}, too", certificate.secret));
                 continue;
@@ -93,7 +93,7 @@ pub fn convert(text: &str, name: &str, only: Option<&str>) -> Result<Converted, 
             }
         };
         let found = issuer::named(&object["spec"]["issuerRef"], namespace, &issuers);
-        let issuer = match found.and_then(|found| Issuer::read(found, namespace, &issuers)) {
+        let issuer = match found.and_then(|found| CertManagerIssuer::read(found, namespace, &issuers)) {
             Ok(issuer) => issuer,
             Err(why) => {
                 say(format!("is left out: {why}"));
@@ -109,7 +109,7 @@ pub fn convert(text: &str, name: &str, only: Option<&str>) -> Result<Converted, 
             Err(why) => say(format!("is left out: {why}")),
         }
     }
-    lost.extend(places.values().flat_map(Place::misled));
+    lost.extend(places.values().flat_map(Placement::misled));
     places.retain(|_, place| !place.entries.is_empty());
     let manifests: Vec<String> =
         places.iter().map(|(namespace, place)| print::manifest(namespace, name, place)).collect();

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Fields, Place};
+use super::{FieldMap, Placement};
 
 /// The manifest of a namespace, with what is to be done above it.
-pub(super) fn manifest(namespace: &str, name: &str, place: &Place) -> String {
+pub(super) fn manifest(namespace: &str, name: &str, place: &Placement) -> String {
     let mut lines = vec![
         "# Printed by `notariat convert`. Before it is applied:".to_owned(),
         "# - end cert-manager's work here: delete the Certificates (their Secrets stay, unless cert-manager runs with"
@@ -56,13 +56,13 @@ fn escaped(text: &str) -> String {
 }
 
 /// The lines of a list item.
-pub(super) fn item(fields: &Fields, indent: &str) -> Vec<String> {
+pub(super) fn item(fields: &FieldMap, indent: &str) -> Vec<String> {
     let lines = mapping(fields).enumerate();
     lines.map(|(i, line)| format!("{indent}{}{line}", if i == 0 { "- " } else { "  " })).collect()
 }
 
 /// The lines of a mapping.
-pub(super) fn mapping(fields: &Fields) -> impl Iterator<Item = String> {
+pub(super) fn mapping(fields: &FieldMap) -> impl Iterator<Item = String> {
     fields.iter().map(|(key, value)| format!("{key}: {}", escaped(&value.to_string())))
 }
 

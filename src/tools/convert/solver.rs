@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fields, Place, is_unset, texts};
+use super::{FieldMap, Placement, is_unset, texts};
 use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::tsig_key::TsigKey;
@@ -19,18 +19,18 @@ pub(super) struct Update {
 
 impl Update {
     /// As the fields of a zone's rule. What cert-manager sends by TCP needs no word: we try that first.
-    pub(super) fn fields(&self) -> Fields {
+    pub(super) fn fields(&self) -> FieldMap {
         vec![("server", self.server.as_str().into()), ("tsigSecretName", self.secret.as_str().into())]
     }
 
     /// As the fields `tsigSecretName` and `dns` of an entry.
-    pub(super) fn entry_fields(&self) -> Fields {
+    pub(super) fn entry_fields(&self) -> FieldMap {
         let dns = serde_json::json!({"server": self.server});
         vec![("tsigSecretName", self.secret.as_str().into()), ("dns", dns)]
     }
 
     /// Says what makes the Secret.
-    pub(super) fn add(&self, place: &mut Place) {
+    pub(super) fn add(&self, place: &mut Placement) {
         place.remind(format!("make the Secret of the TSIG key: {}", self.command));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Lines, Play, SecretState, Silent, event, list, object};
+use super::{Held, Lines, Play, Silent, event, list, object};
 
 /// The period of a watch in these tests; the play asks for it.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -18,7 +18,7 @@ fn bookmark(version: u32) -> String {
 fn a_watch_from_the_future_is_silent_for_a_period_and_then_the_list_is_read_anew() {
     let play = Play::of(vec![
         list(90, "", &["a", "since-the-backup"]),
-        SecretState(Duration::ZERO, vec![], PERIOD),
+        Held(Duration::ZERO, vec![], PERIOD),
         list(40, "", &["a"]),
         Silent(vec![event("ADDED", "b", 41)]),
     ]);
@@ -30,14 +30,14 @@ fn a_watch_from_the_future_is_silent_for_a_period_and_then_the_list_is_read_anew
 /// A load balancer that ends connections before the server would.
 #[test]
 fn silence_counts_over_several_watches() {
-    let cut = || SecretState(Duration::ZERO, vec![], PERIOD * 3 / 5);
+    let cut = || Held(Duration::ZERO, vec![], PERIOD * 3 / 5);
     let play = Play::of(vec![list(90, "", &["a"]), cut(), cut(), list(40, "", &["b"]), Silent(vec![])]);
     play.tells(&["listing", "a@90", "listed", "listing", "b@40", "listed"]);
 }
 
 #[test]
 fn a_bookmark_is_a_sign_of_life() {
-    let alive = |version| SecretState(PERIOD / 2, vec![bookmark(version)], PERIOD / 2);
+    let alive = |version| Held(PERIOD / 2, vec![bookmark(version)], PERIOD / 2);
     let play = Play::of(vec![
         list(5, "", &["a"]),
         alive(6),

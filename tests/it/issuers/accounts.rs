@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use std::process::Command;
 
-use notariat::acme::jws::{Identity, Payload};
+use notariat::acme::jws::{KeyIdentifier, Payload};
 use notariat_lab::tools::{output, tool};
 use notariat_lab::{Pebble, Scratch};
 use serde_json::json;
@@ -37,7 +37,7 @@ fn key_of(site: &Site, url: &str) -> String {
 
 #[track_caller]
 fn assert_contact(site: &Site, url: &str, key: &str, email: &str) {
-    let told = signed::ask(&site.pebble, key, Identity::Account(url), url, &Payload::Empty);
+    let told = signed::ask(&site.pebble, key, KeyIdentifier::Account(url), url, &Payload::PostAsGet);
     assert!(told.contains(&format!("\"mailto:{email}\"")), "{told}");
 }
 
@@ -119,7 +119,7 @@ fn an_imported_account_key_finds_its_account_and_the_contact_follows_the_issuer(
         assert!(pem.starts_with(&format!("-----BEGIN {form} KEY-----")), "{name}: {pem}");
         site.secret(&format!("key-{name}"), &[(data_key, pem)]);
         let new = Payload::Json(json!({"termsOfServiceAgreed": true, "contact": ["mailto:old@site.test"]}));
-        let told = signed::ask(&site.pebble, pem, Identity::Key, &url, &new);
+        let told = signed::ask(&site.pebble, pem, KeyIdentifier::Key, &url, &new);
         let location =
             told.lines().find_map(|l| l.split_once(": ").filter(|(h, _)| h.eq_ignore_ascii_case("location")));
         urls.push(location.unwrap().1.trim().to_owned());
@@ -192,7 +192,7 @@ fn a_deactivated_account_is_said_and_not_tried_again_soon() {
     site.config(&site.entry("web", "www.site.test", ""));
     let account = account_of(&site.once().ends(0), "web");
     let payload = Payload::Json(json!({"status": "deactivated"}));
-    signed::ask(&site.pebble, &key_of(&site, &account), Identity::Account(&account), &account, &payload);
+    signed::ask(&site.pebble, &key_of(&site, &account), KeyIdentifier::Account(&account), &account, &payload);
     annotate(&site.folder("web"), "notariat/renew", "please");
     site.once().ends(1).says(&["failed secret=default/web stage=order", "deactivated"]);
     assert_eq!((accounts(&site.pebble), count(&site.pebble, REGISTER)), (1, 1), "no other account is made");

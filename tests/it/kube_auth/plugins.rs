@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use notariat::base::time::now;
-use notariat::kube::client::{Client, KubeError};
+use notariat::kube::client::{KubeClient, KubeError};
 use serde_json::{Value, json};
 
 use super::{CA, Place, ask, command, who};
@@ -39,7 +39,7 @@ impl Place {
         self.folder.write("answer", &answer.to_string());
     }
 
-    fn with_plugin(&self, script: &str) -> Client {
+    fn with_plugin(&self, script: &str) -> KubeClient {
         self.client(CA, &self.plugin("v1", script))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Due;
 use crate::support::Run;
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 
 const NAME: &str = "www.site.test";
 const TXT: &str = "_acme-challenge.www.site.test";
@@ -19,14 +19,14 @@ fn problem() -> Value {
 const WORDS: &str = "www.site.test: dns: no TXT record at _acme-challenge.www.site.test";
 
 /// Answers in place of Pebble.
-fn say(reply: &mut HttpResponse, body: Value) {
+fn say(reply: &mut Reply, body: Value) {
     reply.status = 200;
     reply.remove("retry-after");
     reply.body = body.to_string().into_bytes();
 }
 
 /// The order is pending whatever became of it.
-fn order_stays_pending(asked: &Asked, reply: &mut HttpResponse) {
+fn order_stays_pending(asked: &Asked, reply: &mut Reply) {
     if asked.kind == Kind::Order {
         reply.edit(|order| {
             order["status"] = json!("pending");
@@ -36,7 +36,7 @@ fn order_stays_pending(asked: &Asked, reply: &mut HttpResponse) {
 }
 
 /// The dns-01 challenge of the authorization, and the authorization, have these.
-fn authorization_has(reply: &mut HttpResponse, status: &str, challenge: &Value) {
+fn authorization_has(reply: &mut Reply, status: &str, challenge: &Value) {
     reply.edit(|authorization| {
         authorization["status"] = json!(status);
         let challenges = authorization["challenges"].as_array_mut().unwrap();
@@ -48,7 +48,7 @@ fn authorization_has(reply: &mut HttpResponse, status: &str, challenge: &Value) 
 }
 
 /// A row: its name, the lie, how often the challenge is answered.
-type Row = (&'static str, fn(&Asked, &mut HttpResponse), usize);
+type Row = (&'static str, fn(&Asked, &mut Reply), usize);
 
 #[test]
 fn a_refused_challenge_ends_the_attempt_at_once_in_the_words_of_the_ca() {

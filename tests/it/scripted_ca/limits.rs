@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::tolerated::date;
 use crate::main_job::annotate;
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::{Run, Site, x509};
 
 /// A site with the zones `site.test` and `other.test` and hosts in them.
@@ -172,7 +172,7 @@ fn a_limit_holds_for_those_whom_it_is_for_also_after_a_restart() {
     }
 }
 
-fn refuse(limit: &Limit, reply: &mut HttpResponse) {
+fn refuse(limit: &Limit, reply: &mut Reply) {
     match limit.status {
         503 if limit.said.is_empty() => reply.html(503),
         status => reply.refuse(status, if status == 429 { "rateLimited" } else { "serverInternal" }, limit.said),

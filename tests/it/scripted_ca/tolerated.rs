@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::{Due, Lie, forged};
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::{Run, x509};
 
 const NAME: &str = "www.site.test";
@@ -89,7 +89,7 @@ fn what_is_only_odd_costs_no_certificate() {
 }
 
 /// The first looks find another status than the truth, and no certificate.
-fn for_a_while(asked: &Asked, reply: &mut HttpResponse, truth: &str, said: &str) {
+fn for_a_while(asked: &Asked, reply: &mut Reply, truth: &str, said: &str) {
     reply.edit(|order| {
         if order["status"] == truth && asked.before < 3 {
             order["status"] = json!(said);
@@ -98,14 +98,14 @@ fn for_a_while(asked: &Asked, reply: &mut HttpResponse, truth: &str, said: &str)
     });
 }
 
-fn cut_once(asked: &Asked, reply: &mut HttpResponse) {
+fn cut_once(asked: &Asked, reply: &mut Reply) {
     if asked.before == 0 {
         reply.length = Some(reply.body.len() + 100);
     }
 }
 
 /// Puts the clock of the CA so many minutes forward.
-fn shift(reply: &mut HttpResponse, minutes: i64) {
+fn shift(reply: &mut Reply, minutes: i64) {
     reply.set("Date", date(OffsetDateTime::from(SystemTime::now()) + time::Duration::minutes(minutes)));
 }
 
@@ -160,13 +160,13 @@ fn looks_at_an_order_come_when_the_ca_says() {
 }
 
 /// The first look after finalize is told to look again two seconds later.
-fn first_look(asked: &Asked, reply: &mut HttpResponse, when: fn(OffsetDateTime) -> String) {
+fn first_look(asked: &Asked, reply: &mut Reply, when: fn(OffsetDateTime) -> String) {
     if !asked.csr.is_empty() && asked.since_finalize == 0 {
         later(reply, when);
     }
 }
 
-fn later(reply: &mut HttpResponse, when: fn(OffsetDateTime) -> String) {
+fn later(reply: &mut Reply, when: fn(OffsetDateTime) -> String) {
     reply.edit(|order| {
         order["status"] = json!("processing");
         order["certificate"] = Value::Null;

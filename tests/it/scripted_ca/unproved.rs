@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Value, json};
 
 use super::{Due, each, forged};
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 use crate::support::{Run, Site, x509};
 
 const NAME: &str = "www.site.test";
@@ -112,7 +112,7 @@ fn an_authorization_that_can_not_be_proved_ends_with_one_sentence() {
 }
 
 /// Changes the dns-01 challenge of an authorization.
-fn of_dns01(reply: &mut HttpResponse, change: impl FnOnce(&mut Value)) {
+fn of_dns01(reply: &mut Reply, change: impl FnOnce(&mut Value)) {
     reply.edit(|authorization| {
         let challenges = authorization["challenges"].as_array_mut().unwrap();
         change(challenges.iter_mut().find(|c| c["type"] == "dns-01").unwrap());
@@ -132,7 +132,7 @@ fn an_order_that_fails_says_why_for_each_name() {
     let mut due = Due::new();
     for (kind, stage) in [(Kind::Order, "stage=validation"), (Kind::Finalize, "stage=finalize")] {
         due.anew();
-        let lie = move |asked: &Asked, reply: &mut HttpResponse| {
+        let lie = move |asked: &Asked, reply: &mut Reply| {
             if asked.kind == kind {
                 reply.edit(error)
             }

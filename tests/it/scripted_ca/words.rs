@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Due, each};
 use crate::support::Run;
-use crate::support::ca::{Asked, Ca, HttpResponse, Kind};
+use crate::support::ca::{Asked, Ca, Kind, Reply};
 
 /// Terminals obey some of these, and all of them are in a log that people read there.
 const NASTY: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\nlevel=info all is well\u{0}\u{202e}";
@@ -12,7 +12,7 @@ const NASTY: &str = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\nlevel=info all is 
 #[test]
 fn whatever_words_a_ca_chooses_are_one_short_line() {
     let nasty = |kind: fn(&mut Value, String)| {
-        move |_: &Asked, reply: &mut HttpResponse| {
+        move |_: &Asked, reply: &mut Reply| {
             reply.refuse(400, "malformed", "");
             reply.edit(|problem| kind(problem, NASTY.repeat(1500)));
         }

@@ -14,7 +14,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-use super::https::{HttpResponse, read_request, server_config};
+use super::https::{Reply, read_request, server_config};
 use super::liar::listening;
 
 /// A request.
@@ -53,14 +53,14 @@ impl Asked {
 /// What becomes of a request.
 pub enum Then {
     Pass,
-    Say(HttpResponse),
+    Say(Reply),
     CutBefore,
     CutAfter,
 }
 
 /// An answer in text, with a header.
 pub fn text(status: u16, body: &str, (name, value): (&str, &str)) -> Then {
-    let mut reply = HttpResponse { status, headers: Vec::new(), body: body.as_bytes().to_vec(), length: None };
+    let mut reply = Reply { status, headers: Vec::new(), body: body.as_bytes().to_vec(), length: None };
     reply.add("content-type", "text/plain; charset=utf-8");
     reply.add(name, value);
     Then::Say(reply)
@@ -70,8 +70,7 @@ pub fn text(status: u16, body: &str, (name, value): (&str, &str)) -> Then {
 pub fn status(code: u16, reason: &str, message: &str, details: &Value) -> Then {
     let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
         "reason": reason, "details": details, "code": code});
-    let mut reply =
-        HttpResponse { status: code, headers: Vec::new(), body: body.to_string().into_bytes(), length: None };
+    let mut reply = Reply { status: code, headers: Vec::new(), body: body.to_string().into_bytes(), length: None };
     reply.add("content-type", "application/json");
     Then::Say(reply)
 }

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, Str
 use serde_json::Value;
 
 use super::Site;
-pub use super::https::HttpResponse;
+pub use super::https::Reply;
 use super::https::{read_request, server_config};
 
 /// What is asked for, by Pebble's paths.
@@ -83,7 +83,7 @@ impl Asked {
     }
 }
 
-pub type Lie = dyn Fn(&Asked, &mut HttpResponse) + Send + Sync;
+pub type Lie = dyn Fn(&Asked, &mut Reply) + Send + Sync;
 
 /// A running proxy; at its end it takes no further connection.
 pub struct Ca {
@@ -104,7 +104,7 @@ struct Shared {
 
 impl Ca {
     /// Before this Pebble, whose server certificate it shows as well: it is for the address and for any port.
-    pub fn start(pebble: &Pebble, lie: impl Fn(&Asked, &mut HttpResponse) + Send + Sync + 'static) -> Ca {
+    pub fn start(pebble: &Pebble, lie: impl Fn(&Asked, &mut Reply) + Send + Sync + 'static) -> Ca {
         let (port, listener) = listening();
         let file = |name: &str| pebble.ca_file().with_file_name(name);
         let served = Arc::new(server_config(&file("server.crt"), &file("server.key")));
@@ -215,7 +215,7 @@ impl Shared {
     }
 
     /// Asks Pebble with the client's own head, in HTTP/1.0 so that the answer ends with the connection.
-    fn forward(&self, method: &str, path: &str, head: &str, body: &[u8]) -> io::Result<HttpResponse> {
+    fn forward(&self, method: &str, path: &str, head: &str, body: &[u8]) -> io::Result<Reply> {
         let headers = head.split_once("\r\n").map_or("", |(_, headers)| headers);
         let name = ServerName::from(self.pebble.ip());
         let tls = ClientConnection::new(self.towards.clone(), name).map_err(io::Error::other)?;
@@ -232,7 +232,7 @@ impl Shared {
         let body = answer.split_off(split + 4);
         let head = String::from_utf8_lossy(&answer).into_owned();
         let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-        let mut reply = HttpResponse { status, headers: Vec::new(), body, length: None };
+        let mut reply = Reply { status, headers: Vec::new(), body, length: None };
         for (name, value) in head.lines().skip(1).filter_map(|line| line.split_once(": ")) {
             if !["content-length", "connection"].contains(&name.to_ascii_lowercase().as_str()) {
                 reply.add(name, value);

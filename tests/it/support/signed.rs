@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use notariat::acme::jws::{AccountKey, Identity, Payload};
+use notariat::acme::jws::{AccountKey, KeyIdentifier, Payload};
 use notariat_lab::Pebble;
 use notariat_lab::tools::{output, tool};
 
 /// Sends a request to Pebble and returns the answer: headers and body.
 #[track_caller]
-pub fn ask(pebble: &Pebble, key_pem: &str, identity: Identity<'_>, url: &str, payload: &Payload) -> String {
+pub fn ask(pebble: &Pebble, key_pem: &str, identity: KeyIdentifier<'_>, url: &str, payload: &Payload) -> String {
     let curl = || {
         let mut command = Command::new(tool("curl"));
         command.args(["--silent", "--show-error", "--fail-with-body", "--cacert"]).arg(pebble.ca_file());
