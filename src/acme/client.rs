@@ -7,6 +7,7 @@
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::directory::Directory as Place;
 use super::error::{AcmeError, DIRECTORY, DIRECTORY_URL};
 use super::jws::{AccountKey, KeyIdentifier, Payload};
 use super::poll::PollSchedule;
@@ -20,7 +21,6 @@ use crate::base::metrics::{self, Exchange, Peer};
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::http::{Http, Method, Request, Response};
-use crate::policy::directory::Directory as Place;
 
 /// An account at the CA.
 #[derive(Debug)]

@@ -19,8 +19,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::base::pem::{ENCRYPTED, is_encrypted};
 use crate::base::secret::Secret;
-use crate::cert::key::{ENCRYPTED, is_encrypted};
 
 /// The key of an ACME account: ECDSA on P-256 when we make it; one that is imported may be on P-384 or RSA.
 pub struct AccountKey {

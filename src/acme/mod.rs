@@ -4,6 +4,7 @@
 
 pub mod challenge;
 pub mod client;
+pub mod directory;
 pub mod error;
 pub mod jws;
 pub mod order;

@@ -109,6 +109,11 @@ impl fmt::Display for ServerAddress {
 
 serde_as_text!(ServerAddress);
 
+/// A socket address as the configuration writes it: without the port of DNS.
+pub fn shown(address: SocketAddr) -> String {
+    ServerAddress::from(address).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

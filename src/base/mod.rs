@@ -7,6 +7,7 @@ pub mod liveness;
 pub mod log;
 pub mod metrics;
 pub mod name;
+pub mod pem;
 pub mod redact;
 pub mod sanitize;
 pub mod secret;

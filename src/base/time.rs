@@ -139,6 +139,15 @@ pub fn human(d: Duration) -> String {
     }
 }
 
+/// A duration as configuration fields have it, in the largest unit that divides it: `36h`, `2d`, `90s`.
+pub fn duration_text(d: Duration) -> String {
+    let s = d.as_secs();
+    match [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(unit, _)| s.is_multiple_of(*unit)) {
+        Some((unit, letter)) => format!("{}{letter}", s / unit),
+        None => format!("{s}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

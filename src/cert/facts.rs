@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::base::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
 use crate::base::name::Domain;
+use crate::base::pem;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 
@@ -55,6 +56,11 @@ impl CertificateFacts {
     /// Whether it serves `domain`.
     pub fn covers(&self, domain: &Domain) -> bool {
         self.names.iter().any(|n| n.covers(domain))
+    }
+
+    /// Whether a staging issuer of Let's Encrypt signed it: nobody trusts such a certificate.
+    pub fn is_staging(&self) -> bool {
+        self.issuer.starts_with("(STAGING)")
     }
 
     /// The time between its two ends.
@@ -106,7 +112,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainErr
             pem.len()
         )));
     }
-    let chain = super::pem::certificates(pem, CHAIN_CERTIFICATES_MAX + 1);
+    let chain = pem::certificates(pem, CHAIN_CERTIFICATES_MAX + 1);
     let chain = chain.map_err(|e| ChainError(format!("the chain is {e}")))?;
     if chain.len() > CHAIN_CERTIFICATES_MAX {
         return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));

@@ -3,11 +3,32 @@
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::base::name::Domain;
 use crate::base::secret::Secret;
-use crate::config::entry::KeyType;
+
+/// The kind of a certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum KeyType {
+    /// ECDSA on P-256.
+    #[serde(rename = "ecdsa-p256")]
+    EcdsaP256,
+    /// ECDSA on P-384.
+    #[serde(rename = "ecdsa-p384")]
+    EcdsaP384,
+}
+
+impl KeyType {
+    /// The word of the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            KeyType::EcdsaP256 => "ecdsa-p256",
+            KeyType::EcdsaP384 => "ecdsa-p384",
+        }
+    }
+}
 
 /// A private key that we can sign with.
 pub struct CertificateKey(Zeroizing<KeyPair>);
@@ -75,15 +96,6 @@ impl CertificateKey {
         let request = params.serialize_request(&*self.0).map_err(|e| format!("no request could be made: {e}"))?;
         Ok(request.der().to_vec())
     }
-}
-
-/// What an encrypted key in PEM is told with.
-pub const ENCRYPTED: &str = "is encrypted: write it without a passphrase, with `openssl pkey -in FILE`";
-
-/// Whether a private key in PEM is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with `Proc-Type` (RFC 1421).
-pub fn is_encrypted(pem: &[u8]) -> bool {
-    let has = |marker: &[u8]| pem.windows(marker.len()).any(|part| part == marker);
-    has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
 /// The public half of a private key in PEM of any form (PKCS#8, PKCS#1, SEC1), to compare with a certificate's.

@@ -4,4 +4,3 @@ pub mod bundle;
 pub mod facts;
 pub mod key;
 pub mod path;
-pub mod pem;

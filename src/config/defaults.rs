@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::InvalidEntry;
-use super::entry::{self, Entry};
+use super::entry::{self, Entry, InvalidEntry};
 use super::fields;
 use super::metadata::Metadata;
 use super::namespaces::Namespaces;

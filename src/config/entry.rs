@@ -1,19 +1,22 @@
 //! One entry of the list `certificates`: what a user wants, each field checked.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::dns::DnsSettings;
-use super::fields::{FieldError, MapReader, duration, duration_text, require, text};
-use super::issuers::profile;
+use super::fields::{FieldError, MapReader, duration, require, text};
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use crate::base::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
+use crate::base::time::duration_text;
+pub use crate::cert::key::KeyType;
+use crate::dns::zone_policy::{ZonePolicy, ZoneRule};
 
 /// What a user wants: one certificate in one or several Secrets.
 ///
@@ -60,27 +63,6 @@ pub struct Entry {
     pub annotations: Metadata,
 }
 
-/// The kind of a certificate's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum KeyType {
-    /// ECDSA on P-256.
-    #[serde(rename = "ecdsa-p256")]
-    EcdsaP256,
-    /// ECDSA on P-384.
-    #[serde(rename = "ecdsa-p384")]
-    EcdsaP384,
-}
-
-impl KeyType {
-    /// The word of the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            KeyType::EcdsaP256 => "ecdsa-p256",
-            KeyType::EcdsaP384 => "ecdsa-p384",
-        }
-    }
-}
-
 fn optional_duration<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
     s.collect_str(&d.map(duration_text).unwrap_or_default())
 }
@@ -89,7 +71,34 @@ fn shared<S: Serializer>(dns: &Arc<DnsSettings>, s: S) -> Result<S::Ok, S::Error
     dns.serialize(s)
 }
 
+/// An entry that is not served as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidEntry {
+    /// Where it stands: the ConfigMap key and the entry's number from 1.
+    pub place: String,
+    /// Its Secret, when that much can be read: finds the last accepted form.
+    pub secret: Option<ObjectRef>,
+    /// Every fault.
+    pub faults: Vec<FieldError>,
+}
+
+impl fmt::Display for InvalidEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)?;
+        if let Some(secret) = &self.secret {
+            write!(f, " ({secret})")?;
+        }
+        let faults: Vec<String> = self.faults.iter().map(FieldError::to_string).collect();
+        write!(f, ": {}", faults.join("; "))
+    }
+}
+
 impl Entry {
+    /// The zones, servers and keys that the configuration gives for the names of this entry.
+    pub fn zone_policy<'a>(&'a self, zones: &'a [ZoneRule]) -> ZonePolicy<'a> {
+        ZonePolicy { domains: &self.domains, dns: &self.dns, tsig_secret: self.tsig_secret.as_ref(), zones }
+    }
+
     /// Reads an entry; names without a namespace are in notariat's own.
     ///
     /// # Errors
@@ -257,6 +266,15 @@ pub(super) fn email(text: &str) -> Result<String, &'static str> {
             Ok(text.to_ascii_lowercase())
         }
         _ => Err("is not an email address; write it alone, as in `admin@example.com`"),
+    }
+}
+
+/// The name of a profile; what there is says the CA.
+pub(super) fn profile(text: &str) -> Result<String, &'static str> {
+    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
+    match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("is not the name of a profile"),
     }
 }
 

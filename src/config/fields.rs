@@ -242,15 +242,6 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(total))
 }
 
-/// The way [`duration`] reads back, in the largest unit that leaves no rest.
-pub fn duration_text(d: Duration) -> String {
-    let s = d.as_secs();
-    match [(86_400, 'd'), (3_600, 'h'), (60, 'm')].into_iter().find(|(unit, _)| s.is_multiple_of(*unit)) {
-        Some((unit, letter)) => format!("{}{letter}", s / unit),
-        None => format!("{s}s"),
-    }
-}
-
 /// Says of a mapping that a field with `what` in it is missing, unless something else is wrong with that field.
 pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldError>) {
     if matches!(node, YamlNode::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::entry::{Entry, email, secret_name};
+use super::entry::{Entry, email, profile, secret_name};
 use super::fields::{FieldError, MapReader, require};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
@@ -246,15 +246,6 @@ pub fn directory_url(text: &str) -> Result<String, &'static str> {
             Ok(text.to_owned())
         }
         _ => Err("is not an https URL"),
-    }
-}
-
-/// The name of a profile; what there is says the CA.
-pub(super) fn profile(text: &str) -> Result<String, &'static str> {
-    let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
-    match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
-        true => Ok(text.to_owned()),
-        false => Err("is not the name of a profile"),
     }
 }
 

@@ -19,17 +19,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
     DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, NAMES_SHOWN_MAX,
     ZONES_MAX,
 };
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::name::DnsName;
+pub use crate::dns::zone_policy::ZoneRule;
 pub use data::Data;
 use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
+pub use entry::InvalidEntry;
 use fields::{FieldError, MapReader, require};
 use issuers::Issuers;
 use namespaces::Namespaces;
@@ -48,42 +48,6 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
-}
-
-/// An entry that is not served as it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidEntry {
-    /// Where it stands: the ConfigMap key and the entry's number from 1.
-    pub place: String,
-    /// Its Secret, when that much can be read: finds the last accepted form.
-    pub secret: Option<ObjectRef>,
-    /// Every fault.
-    pub faults: Vec<FieldError>,
-}
-
-impl fmt::Display for InvalidEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)?;
-        if let Some(secret) = &self.secret {
-            write!(f, " ({secret})")?;
-        }
-        let faults: Vec<String> = self.faults.iter().map(FieldError::to_string).collect();
-        write!(f, ": {}", faults.join("; "))
-    }
-}
-
-/// One item of the key `zones`: which server and key serve a zone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ZoneRule {
-    /// The zone.
-    pub zone: DnsName,
-    /// Where UPDATEs go; discovered when not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<ServerAddress>,
-    /// The Secret of the key; the entry's when not set.
-    #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
-    pub tsig_secret: Option<ObjectRef>,
 }
 
 /// Why a ConfigMap as a whole is not taken: a sentence that begins with its key.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::probe_schedule::next_probe;
 use super::state::{ControllerState, ProbeMode, ReconcilePass, ReconcileResult};
+use crate::acme::directory::normalized;
 use crate::base::limits::{BULLETIN_ROWS_MAX, SHORT_LIVED, TIDY_INTERVAL};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -13,7 +14,6 @@ use crate::base::time::Time;
 use crate::issuance::{Context, account};
 use crate::kube::events::EventReason;
 use crate::policy::ca_limits::{RateLimitBlock, is_renewal, out_of_quota};
-use crate::policy::directory::normalized;
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory, Evaluation, EvaluationInput, Violation, WaitReason, evaluate};
 use crate::record::{self, RecordData};

@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::resolver::shown;
 use super::transport::{Take, over_tcp, over_udp};
 use super::tsig::{self, ClientTransaction, ValidationError, Verified};
 use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::{DnsResponse, Question, Rcode, RecordType, ResponseError};
+use crate::base::address::shown;
 use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
 use crate::base::name::DnsName;
 use crate::base::time::{self, Deadline, Time, human};
-use crate::config::dns::Transport;
+use crate::dns::settings::Transport;
 
 /// Why a server gave no usable answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]

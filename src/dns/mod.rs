@@ -5,6 +5,8 @@
 pub mod client;
 pub mod propagation;
 pub mod resolver;
+pub mod settings;
+pub mod target;
 mod transport;
 pub mod tsig;
 pub mod tsig_key;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
 use super::client::{DnsClient, QueryError, QueryMode};
 use super::wire::{DnsResponse, RData, Rcode, RecordType};
-use crate::base::address::{DNS_PORT, Host, ServerAddress};
+use crate::base::address::{DNS_PORT, Host, ServerAddress, shown};
 use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
@@ -171,11 +171,6 @@ pub fn address(record: &super::wire::ResourceRecord) -> Option<IpAddr> {
             None
         }
     }
-}
-
-/// As configuration has it: without the port of DNS.
-pub fn shown(address: SocketAddr) -> String {
-    ServerAddress::from(address).to_string()
 }
 
 /// The lines of resolv.conf(5) that begin with one of these words.

@@ -3,16 +3,35 @@
 //! Pure. This is where it is decided whom a key is used towards: nobody who can set a CNAME gets our key to sign for a zone that nobody
 //! configured (README "How a zone is found").
 
-use crate::base::address::ServerAddress;
-use crate::base::name::{DnsName, ObjectRef};
-use crate::config::ZoneRule;
-use crate::config::entry::Entry;
+use serde::Serialize;
 
-/// An entry and the zones of its ConfigMap.
+use crate::base::address::ServerAddress;
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::dns::settings::DnsSettings;
+
+/// One item of the key `zones`: which server and key serve a zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneRule {
+    /// The zone.
+    pub zone: DnsName,
+    /// Where UPDATEs go; discovered when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerAddress>,
+    /// The Secret of the key; the entry's when not set.
+    #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
+    pub tsig_secret: Option<ObjectRef>,
+}
+
+/// The configuration of one certificate, as far as it is about zones and keys.
 #[derive(Clone, Copy, Debug)]
 pub struct ZonePolicy<'a> {
-    /// What the user wants.
-    pub entry: &'a Entry,
+    /// The names of the certificate.
+    pub domains: &'a [Domain],
+    /// The field `dns` of the entry.
+    pub dns: &'a DnsSettings,
+    /// The Secret of the entry's TSIG key.
+    pub tsig_secret: Option<&'a ObjectRef>,
     /// The key `zones` of the ConfigMap.
     pub zones: &'a [ZoneRule],
 }
@@ -30,7 +49,7 @@ impl<'a> ZonePolicy<'a> {
     /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts for names
     /// below the entry's own domains only.
     pub fn configured(&self, owner: &DnsName) -> Configured<'a> {
-        let dns = &self.entry.dns;
+        let dns = self.dns;
         let own = dns.zone.as_ref().map(|zone| (zone, dns.server.as_ref()));
         let rules = self.zones.iter().map(|r| (&r.zone, r.server.as_ref()));
         let enclosing: Vec<_> = rules.chain(own).filter(|(zone, _)| owner.is_within(zone)).collect();
@@ -41,7 +60,7 @@ impl<'a> ZonePolicy<'a> {
                 server: enclosing.iter().rev().find_map(|(z, s)| (*z == zone).then_some(*s)?),
             },
             None => {
-                let ours = self.entry.domains.iter().any(|d| owner.is_within(d.base()));
+                let ours = self.domains.iter().any(|d| owner.is_within(d.base()));
                 Configured { zone: None, server: dns.server.as_ref().filter(|_| ours && dns.zone.is_none()) }
             }
         }
@@ -49,7 +68,7 @@ impl<'a> ZonePolicy<'a> {
 
     /// What to say when no zone is found for `owner`: that what the entry says of its zone and server is not about it.
     pub fn passed_over(&self, owner: &DnsName) -> String {
-        match &self.entry.dns.zone {
+        match &self.dns.zone {
             Some(zone) if !owner.is_within(zone) => {
                 format!("; {owner} is not inside `dns.zone` {zone}, so neither it nor `dns.server` is used here")
             }
@@ -65,16 +84,16 @@ impl<'a> ZonePolicy<'a> {
     pub fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
         let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
         let rule = rules.max_by_key(|r| r.zone.as_str().len());
-        let own = self.entry.domains.iter().any(|d| d.base().is_within(zone));
+        let own = self.domains.iter().any(|d| d.base().is_within(zone));
         // A zone below one that stands there may have been delegated to anybody.
-        let configured = self.zones.iter().any(|r| r.zone == *zone) || self.entry.dns.zone.as_ref() == Some(zone);
+        let configured = self.zones.iter().any(|r| r.zone == *zone) || self.dns.zone.as_ref() == Some(zone);
         if !own && !configured {
             return Err(format!(
                 "{} leads to the zone {zone}, which is not configured: add `- zone: {zone}` to the key `zones` if its key may be used",
                 joined(chain)
             ));
         }
-        let key = rule.and_then(|r| r.tsig_secret.as_ref()).or(self.entry.tsig_secret.as_ref());
+        let key = rule.and_then(|r| r.tsig_secret.as_ref()).or(self.tsig_secret);
         key.cloned().ok_or_else(|| {
             format!("no TSIG key is configured for the zone {zone}: set `tsigSecretName` in the entry, in `defaults` or in `zones`")
         })
@@ -89,12 +108,13 @@ pub fn joined(chain: &[DnsName]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::entry::Entry;
     use crate::config::{node, zones_of};
 
     fn key(zone: &str, entry: &str, zones: &str) -> Result<String, String> {
         let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
         let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
-        let rules = ZonePolicy { entry: &entry, zones: &zones };
+        let rules = entry.zone_policy(&zones);
         let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
         rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name.to_string())
     }
@@ -140,7 +160,7 @@ mod tests {
         let of = |entry: &str, zones: &str, owner: &str| {
             let entry = Entry::read(&node::read(entry).unwrap(), &"t".into()).unwrap();
             let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
-            let rules = ZonePolicy { entry: &entry, zones: &zones };
+            let rules = entry.zone_policy(&zones);
             let found = rules.configured(&owner.parse().unwrap());
             (found.zone.map(ToString::to_string), found.server.map(ToString::to_string))
         };

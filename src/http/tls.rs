@@ -17,12 +17,12 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
 use super::words::{KEYS, of_client};
+use crate::base::pem::{self, ENCRYPTED, is_encrypted};
 use crate::base::sanitize::one_line;
 use crate::base::secret::Secret;
-use crate::cert::facts::parse;
-use crate::cert::key::{ENCRYPTED, is_encrypted};
-use crate::cert::pem;
 
 /// Whom to trust, and who we are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,7 +92,7 @@ impl TlsTrust {
 
 /// What is wrong with a root of trust that is no CA's and was issued by another: no server can have a certificate of it.
 fn leaf_words(der: &CertificateDer<'_>) -> Option<String> {
-    let certificate = parse(der).ok()?;
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|constraints| constraints.value.ca);
     // Old roots are of version 1, which has no extension to say so.
     let is_leaf = !is_ca && certificate.version().0 >= 2 && certificate.issuer() != certificate.subject();

@@ -1,93 +1,16 @@
 //! How long to wait after a failure, and how many orders a name set may have. Pure; the counts live in the record.
 
-use std::fmt;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::renewal::jitter;
 use crate::base::clock::happened;
+use crate::base::limits::CAP_WINDOW;
 use crate::base::time::Time;
+pub use crate::record::{RetryClass, Stage};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Where an attempt failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stage {
-    /// The Secret can not be written: permission, quota, admission, an immutable Secret.
-    Store,
-    /// Clocks differ too much to judge validity.
-    Clock,
-    /// The TSIG key, the zone or the server of a name was not found.
-    Zone,
-    /// The UPDATE was not carried out.
-    Publish,
-    /// The values were not seen on every server.
-    Propagation,
-    /// The account could not be made or used.
-    Account,
-    /// The CA did not take the order, or an answer of its was unusable.
-    Order,
-    /// The CA did not find the challenge answered.
-    Validation,
-    /// The CA did not issue.
-    Finalize,
-    /// What was downloaded is not what was ordered.
-    Download,
-}
-
-/// How soon an attempt after a failure makes sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetryClass {
-    /// Costs nothing at the CA: DNS, network, a server error.
-    Transient,
-    /// Counts against the CA's limit of failed validations.
-    Validation,
-    /// Will fail again until somebody changes something: a policy of the CA, a configuration.
-    Policy,
-}
-
-impl Stage {
-    /// All, in the order in which an attempt meets them, as a rule.
-    pub const ALL: [Stage; 10] = [
-        Stage::Store,
-        Stage::Clock,
-        Stage::Zone,
-        Stage::Publish,
-        Stage::Propagation,
-        Stage::Account,
-        Stage::Order,
-        Stage::Validation,
-        Stage::Finalize,
-        Stage::Download,
-    ];
-
-    /// The word for it in logs, records and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Stage::Store => "store",
-            Stage::Clock => "clock",
-            Stage::Zone => "zone",
-            Stage::Publish => "publish",
-            Stage::Propagation => "propagation",
-            Stage::Account => "account",
-            Stage::Order => "order",
-            Stage::Validation => "validation",
-            Stage::Finalize => "finalize",
-            Stage::Download => "download",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// When to try again after the `failures`-th failure in a row (from 1). `short_lived` says that the certificate lives less than ten
 /// days, where six hours would be too long; `not_before` is what the CA asked for (Retry-After).
@@ -139,8 +62,6 @@ pub fn attempts_left(next: Time, severity: RetryClass, failures: u32, short_live
 /// How many certificates of one exact name set may be ordered at one directory within [`CAP_WINDOW`]. Let's Encrypt allows 5 and
 /// there is no exception to ask for; one is left for a person.
 pub const CAP_ORDERS: usize = 4;
-/// The window of the cap.
-pub const CAP_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 
 /// Until when no order may be made, given the times of those that were. `None`: there is room.
 pub fn capped(orders: &[Time], now: Time) -> Option<Time> {

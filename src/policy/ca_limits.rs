@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Orders;
-use super::backoff::{CAP_WINDOW, Stage};
-use super::directory::normalized;
+use super::backoff::Stage;
 use super::secret_state::SecretState;
+use crate::acme::directory::normalized;
 use crate::base::clock::{happened, holds};
-use crate::base::limits::WAIT_MAX;
+use crate::base::limits::{CAP_WINDOW, WAIT_MAX};
 use crate::base::name::{DnsName, Domain};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;

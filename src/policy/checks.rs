@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::directory::{from_staging, normalized};
 use super::renewal::renewal_time;
 use super::secret_state::{Owner, PairState, Present, SecretState, annotation};
 use super::{EvaluationInput, renewal_time_of};
+use crate::acme::directory::normalized;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
@@ -214,7 +214,7 @@ fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
     let from = match &view.present.directory {
         Some(held) if normalized(held) == wanted.url() => return None,
         Some(held) => held.to_string(),
-        None if from_staging(facts) && !wanted.is_staging() => {
+        None if facts.is_staging() && !wanted.is_staging() => {
             format!("a staging directory ({:?})", facts.issuer)
         }
         None => return None,

@@ -2,25 +2,13 @@
 //! ever more seldom, and never takes all places of a CA. Pure: the time is a parameter.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::clock::holds;
 use crate::base::limits::WAIT_MAX;
-use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-
-/// What may fail together: an update server, a zone on it, the key that signs for it; or a server that is only asked about a name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DnsTarget {
-    /// The server that is tried first.
-    pub server: SocketAddr,
-    /// The zone; the name where its zone is asked for.
-    pub zone: DnsName,
-    /// The Secret of the key; none where nothing is to be written.
-    pub key: Option<ObjectRef>,
-}
+pub use crate::dns::target::{DnsTarget, Unavailable};
 
 /// How long after a circuit could open again its failures are remembered, when nobody tries: the zone may not be wanted any more.
 const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
@@ -55,39 +43,6 @@ struct OpenCalls {
     attempts: usize,
     /// Those of them that were at its server before.
     further: usize,
-}
-
-/// Why an attempt may not go in now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unavailable {
-    /// The last try failed: no other one before that time.
-    Closed(Time),
-    /// Another attempt makes the first try after a failure.
-    Trial,
-    /// The attempts of this CA that talk to the server are as many as may be.
-    Full,
-}
-
-impl Unavailable {
-    /// Until when, where that is known.
-    pub fn until(self) -> Option<Time> {
-        match self {
-            Unavailable::Closed(until) => Some(until),
-            Unavailable::Trial | Unavailable::Full => None,
-        }
-    }
-
-    /// Why an attempt does not go to the server of `lane`, for people.
-    pub fn sentence(self, lane: &DnsTarget) -> String {
-        let DnsTarget { server, zone, .. } = lane;
-        match self {
-            Unavailable::Closed(until) => format!("{server} of the zone {zone} failed lately; not before {until}"),
-            Unavailable::Trial => {
-                format!("{server} of the zone {zone} failed lately; another certificate is trying it")
-            }
-            Unavailable::Full => format!("enough others are at {server} now"),
-        }
-    }
 }
 
 /// How an attempt ended for a lane.
@@ -199,6 +154,8 @@ impl CircuitSet {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const NOW: Time = Time::from_unix(1_800_000_000);

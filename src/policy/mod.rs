@@ -7,7 +7,6 @@ pub mod backoff;
 pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
-pub mod directory;
 pub mod renewal;
 pub mod renewal_window;
 pub mod retention;
@@ -18,6 +17,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+pub use crate::acme::directory::Directory;
+use crate::acme::directory::is_staging;
 use crate::base::clock::{happened, holds};
 use crate::base::limits::WAIT_MAX;
 use crate::base::name::Domain;
@@ -30,8 +31,6 @@ use backoff::capped;
 use ca_limits::RateLimitBlock;
 use checks::check;
 pub use checks::{Reason, Violation, is_abandoned};
-pub use directory::Directory;
-use directory::{from_staging, is_staging};
 use secret_state::{Owner, PairState, SecretState};
 
 /// What is waited for.
@@ -322,7 +321,7 @@ fn downgrade(input: &EvaluationInput<'_>, usable: &[usize]) -> Option<String> {
         let facts = present.pair.facts().filter(|f| input.now < f.not_after)?;
         let held_staging = match &present.directory {
             Some(directory) => is_staging(directory),
-            None => from_staging(facts),
+            None => facts.is_staging(),
         };
         let replaceable = held_staging || present.renewal_asked.is_some();
         (!replaceable).then(|| {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::name::ObjectRef;
+use crate::base::pem::{ENCRYPTED, is_encrypted};
 use crate::base::shared_str::SharedStr;
 use crate::cert::facts::{self, CertificateFacts, sha256};
-use crate::cert::key::{ENCRYPTED, KeyError, is_encrypted, public_of};
+use crate::cert::key::{KeyError, public_of};
 use crate::config::metadata::PREFIX;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 

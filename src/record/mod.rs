@@ -4,16 +4,20 @@
 //! pair and the key of an order in flight are data keys beside it. Others may edit all of it: a record that does not read is an
 //! error, never an empty one, for an empty one would forget every wait.
 
+mod failure;
 mod parts;
+mod renewal_window;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use failure::{RetryClass, Stage};
 pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, ToRevoke};
+pub use renewal_window::RenewalWindow;
 use serde::{Deserialize, Serialize};
 
-use crate::base::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
+use crate::base::limits::{CAP_WINDOW, HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::redact;
 use crate::base::sanitize::json_fault;
@@ -28,8 +32,6 @@ use crate::config::metadata::{self, Metadata};
 use crate::config::namespaces::Namespaces;
 use crate::config::node::YamlNode;
 use crate::kube::object::SecretObject;
-use crate::policy::backoff::CAP_WINDOW;
-use crate::policy::renewal_window::RenewalWindow;
 
 /// The type of a record's Secret.
 pub const TYPE: &str = "notariat/record";

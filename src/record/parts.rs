@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::failure::{RetryClass, Stage};
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::config::dns::Transport;
-use crate::config::entry::KeyType;
+use crate::cert::key::KeyType;
+use crate::dns::settings::Transport;
 use crate::dns::update::TxtValue;
-use crate::policy::backoff::{RetryClass, Stage};
 
 /// The certificate that we stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::acme::directory::{Directory, is_staging};
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::policy::directory::{Directory, from_staging, is_staging};
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Evaluation, Reason};
 use crate::record::RecordData;
@@ -179,6 +179,6 @@ fn is_kept(judgement: &Evaluation) -> bool {
 fn is_from_staging(held: &SecretState) -> bool {
     let SecretState::Present(present) = held else { return false };
     let is_named =
-        |facts: &crate::cert::facts::CertificateFacts| from_staging(facts) || facts.issuer.starts_with("Fake ");
+        |facts: &crate::cert::facts::CertificateFacts| facts.is_staging() || facts.issuer.starts_with("Fake ");
     present.pair.facts().is_some_and(|facts| is_named(facts) || present.directory.as_deref().is_some_and(is_staging))
 }

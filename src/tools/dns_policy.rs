@@ -10,7 +10,6 @@ use std::path::Path;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
-use crate::dns::zone_policy::ZonePolicy;
 use crate::issuance::dns_update::read_keys;
 use crate::start::{OpenedStore, open};
 use crate::store::{LockMode, Store};
@@ -53,7 +52,7 @@ impl Grant<'_> {
 fn names(instances: &[Instance]) -> Result<Names, String> {
     let mut names = Names::new();
     for wanted in instances.iter().flat_map(|instance| instance.wishes.wanted.values()) {
-        let rules = ZonePolicy { entry: &wanted.entry, zones: &wanted.zones };
+        let rules = wanted.entry.zone_policy(&wanted.zones);
         for domain in &wanted.entry.domains {
             let owner = domain.challenge_name();
             let zone = rules.configured(&owner).zone.cloned();

@@ -303,7 +303,8 @@ fn graph(modules: &Modules) -> BTreeMap<String, BTreeSet<String>> {
 
 /// A folder's own file that holds nothing but `mod` and `use` lines.
 fn is_facade(module: &Module) -> bool {
-    let items = module.code.split(';').map(|item| item.trim().trim_start_matches("pub(crate) ").trim_start_matches("pub "));
+    let items =
+        module.code.split(';').map(|item| item.trim().trim_start_matches("pub(crate) ").trim_start_matches("pub "));
     items.filter(|item| !item.is_empty()).all(|item| item.starts_with("mod ") || item.starts_with("use "))
 }
 
@@ -358,7 +359,11 @@ fn no_two_modules_use_each_other() {
     }
     let cycles: BTreeSet<_> = graph.keys().filter_map(|start| cycle(&graph, start)).map(|c| (c.len(), c)).collect();
     let shortest = cycles.first().map(|(_, way)| way.join(" -> "));
-    if std::env::var("CYCLES").is_ok() { for (_, c) in &cycles { eprintln!("{}", c.join(" -> ")); } }
+    if std::env::var("CYCLES").is_ok() {
+        for (_, c) in &cycles {
+            eprintln!("{}", c.join(" -> "));
+        }
+    }
     assert!(shortest.is_none(), "a cycle of modules: {}", shortest.unwrap());
 }
 
@@ -379,9 +384,12 @@ fn pure_modules_do_nothing() {
 #[test]
 fn the_clock_is_read_in_one_file_and_every_pause_can_be_ended() {
     for (module, text) in modules() {
-        for (word, only) in
-            [("SystemTime::now", "base::time"), ("Instant::now", "base::time"), ("thread::sleep", ""), ("process::exit", "")]
-        {
+        for (word, only) in [
+            ("SystemTime::now", "base::time"),
+            ("Instant::now", "base::time"),
+            ("thread::sleep", ""),
+            ("process::exit", ""),
+        ] {
             assert!(module == only || !text.code.contains(word), "{module} has {word}");
         }
     }

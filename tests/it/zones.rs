@@ -10,7 +10,6 @@ use notariat::config::node;
 use notariat::dns::client::DnsClient;
 use notariat::dns::resolver::Resolver as Asks;
 use notariat::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
-use notariat::dns::zone_policy::ZonePolicy;
 use notariat_lab::nameserver::Setup;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Port, Resolver, Scratch, Software, Zone};
 
@@ -64,7 +63,7 @@ fn find(client: &DnsClient, resolver: SocketAddr, domain: &str, dns: &str) -> Re
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
     let resolver = Asks::Server(resolver.into());
-    let rules = ZonePolicy { entry: &entry, zones: &[] };
+    let rules = entry.zone_policy(&[]);
     let answered = Cell::new(false);
     let finder = ZoneFinder {
         client,

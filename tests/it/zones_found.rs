@@ -12,7 +12,6 @@ use notariat::dns::resolver::Resolver as Asks;
 use notariat::dns::tsig_key::{TsigKey, parse_keys};
 use notariat::dns::wire::{Rcode, RecordType};
 use notariat::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
-use notariat::dns::zone_policy::ZonePolicy;
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
 
 use crate::support::liar::{About, Exchange, Liar, Say};
@@ -34,7 +33,7 @@ fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<Chal
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
     let (client, resolver) = (&DnsClient::default(), &Asks::Server(resolver.into()));
-    let rules = ZonePolicy { entry: &entry, zones: &[] };
+    let rules = entry.zone_policy(&[]);
     let first_key = |_: &_| Some(key_of(key));
     let answered = Cell::new(false);
     let finder = ZoneFinder { client, resolver, rules, admit: &|_| Ok(()), answered: &answered, first_key: &first_key };

@@ -100,6 +100,9 @@ pub const ORDERS_KEPT_MAX: usize = 32;
 /// Groups of values left behind that one record keeps; one order leaves one for each zone.
 pub const LEFTOVERS_MAX: usize = 32;
 
+/// How long a counted order counts against the cap of its name set.
+pub const CAP_WINDOW: Duration = Duration::from_secs(7 * 86_400);
+
 /// Octets of an error that a record keeps.
 pub const ERROR_KEPT_OCTETS: usize = 2_048;
 

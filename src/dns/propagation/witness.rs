@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{PropagationCheck, Silence};
+use super::check::{PropagationCheck, Silence};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Stopwatch;
-use crate::config::dns::Propagation;
 use crate::dns::client::QueryMode;
 use crate::dns::resolver::address;
+use crate::dns::settings::Propagation;
 use crate::dns::wire::{DnsResponse, RecordType};
 use crate::dns::zone::ns_names;
 

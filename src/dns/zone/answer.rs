@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::NameServer;
+use super::finder::NameServer;
 use crate::base::address::DNS_PORT;
 use crate::base::limits::SERVER_ADDRESSES_MAX;
 use crate::base::name::DnsName;

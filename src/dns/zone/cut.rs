@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
-use super::ways::Ways;
-use super::{LocationError, NameServer, ZoneFinder};
+use super::finder::{LocationError, NameServer, Ways, ZoneFinder};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::dns::client::{DnsClient, QueryMode};
+use crate::dns::target::DnsTarget;
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::wire::{DnsResponse, RecordType};
 use crate::dns::zone_policy::Configured;
-use crate::policy::circuit::DnsTarget;
 
 const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver";
 
@@ -161,7 +160,7 @@ impl ZoneFinder<'_> {
 
     /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
     fn apex_at(&self, servers: &[NameServer], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
-        let ways = Ways::new(self, self.rules.entry.tsig_secret.as_ref());
+        let ways = Ways::new(self, self.rules.tsig_secret);
         let mut said = Vec::new();
         for server in servers {
             for way in ways.all() {

@@ -2,14 +2,13 @@
 
 use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
 use super::cut::Zone;
-use super::ways::Ways;
-use super::{NameServer, ZoneFinder};
+use super::finder::{NameServer, Ways, ZoneFinder};
 use crate::base::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
 use crate::base::log::event;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
-use crate::config::dns::Propagation;
 use crate::dns::client::QueryMode;
+use crate::dns::settings::Propagation;
 use crate::dns::wire::{DnsResponse, RData, Rcode, RecordType, ResourceRecord};
 
 /// What an authoritative server says about an owner name.
@@ -106,7 +105,7 @@ impl ZoneFinder<'_> {
 
     /// Where everything is configured and nothing is to be seen, a server that answers no queries can do its part.
     fn goes_blind(&self, cut: &Zone) -> bool {
-        cut.is_zone_set && cut.is_server_set && self.rules.entry.dns.propagation == Propagation::None
+        cut.is_zone_set && cut.is_server_set && self.rules.dns.propagation == Propagation::None
     }
 
     /// A referral names the name servers of a zone; the primary that its SOA names may be another one.

@@ -19,7 +19,6 @@ use crate::dns::propagation::PropagationCheck;
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::zone::{ChallengeLocation, LocationError, NameServer, ZoneFinder};
-use crate::dns::zone_policy::ZonePolicy;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::circuit::{CallResult, DnsTarget};
 use crate::record::Presented;
@@ -156,7 +155,7 @@ impl<'c> Dns01Solver<'c> {
         let first_key = |at: &ObjectRef| read_keys(&context.store, at).ok()?.into_iter().next();
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
-        let rules = ZonePolicy { entry, zones };
+        let rules = entry.zone_policy(zones);
         let finder =
             ZoneFinder { client: dns, resolver, rules, admit: &admit, answered: &answered, first_key: &first_key };
         let (mut targets, mut keys) = (BTreeMap::<Domain, ChallengeLocation>::new(), BTreeMap::new());

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::limits::RENEW_BEFORE_USUAL;
 use crate::base::name::Domain;
+use crate::base::time::duration_text;
 use crate::config::dns::Propagation;
 use crate::config::entry::Entry;
-use crate::config::fields::duration_text;
 use crate::config::issuers::is_built_in;
 use crate::config::node::YamlNode;
 use crate::config::{Config, ZoneRule};

@@ -1,7 +1,5 @@
 //! ACME directories: which are the same, and which issue certificates that nobody trusts. Pure.
 
-use crate::cert::facts::CertificateFacts;
-
 /// An ACME directory and whether the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
@@ -55,9 +53,4 @@ pub fn is_staging(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();
     let parts = host.rsplit_once('.').map_or("", |(head, _)| head).split(['.', '-']);
     parts.into_iter().any(|part| matches!(part, "staging" | "stg") || part.starts_with("test"))
-}
-
-/// Let's Encrypt's staging issuers are named so.
-pub fn from_staging(facts: &CertificateFacts) -> bool {
-    facts.issuer.starts_with("(STAGING)")
 }

@@ -26,6 +26,15 @@ pub fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer<'stati
     Ok(all)
 }
 
+/// The rest of a sentence about an encrypted key in PEM.
+pub const ENCRYPTED: &str = "is encrypted: write it without a passphrase, with `openssl pkey -in FILE`";
+
+/// Whether a private key in PEM is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with `Proc-Type` (RFC 1421).
+pub fn is_encrypted(pem: &[u8]) -> bool {
+    let has = |marker: &[u8]| pem.windows(marker.len()).any(|part| part == marker);
+    has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
+}
+
 /// Nothing that the error holds is used.
 fn sentence(error: &Error, line: usize) -> String {
     match error {

@@ -1,0 +1,93 @@
+//! The search for the place of a challenge: zone by zone along the CNAMEs.
+
+use super::cut::Zone;
+use super::finder::{ChallengeLocation, LocationError, Ways, ZoneFinder};
+use super::follow::Followed;
+use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::time::Deadline;
+use crate::dns::target::DnsTarget;
+use crate::dns::zone_policy::joined;
+
+impl ZoneFinder<'_> {
+    /// Finds where the challenge of `domain` is answered.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find(&self, domain: &Domain) -> Result<ChallengeLocation, LocationError> {
+        let deadline = Deadline::after(DNS_FIND);
+        let mut owner = domain.challenge_name();
+        let mut chain = vec![owner.clone()];
+        loop {
+            // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
+            let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
+            let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
+                LocationError::Failed(e) => LocationError::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
+                barred @ LocationError::Barred(..) => barred,
+            })?;
+            let lane = DnsTarget {
+                server: cut.servers[0].address,
+                zone: cut.zone.clone(),
+                key: self.rules.key(&cut.zone, &chain).ok(),
+            };
+            self.enter(&lane)?;
+            let ways = Ways::new(self, lane.key.as_ref());
+            let failed = |e: String| told(&chain, &(e + &self.rules.passed_over(&owner)));
+            match self.follow(cut, &owner, &ways, deadline).map_err(failed)? {
+                Followed::Here(cut) => {
+                    let key = self.rules.key(&cut.zone, &chain)?;
+                    let other_zones = self.other_zones(&cut, &owner, &chain, &key);
+                    let Zone { zone, servers, primary_first, aside, remark, .. } = cut;
+                    let instead = |aside| {
+                        format!(
+                            "{aside}, so its name servers are asked instead, {} first: set `dns.server` to the primary",
+                            servers[0]
+                        )
+                    };
+                    let remark = remark.or_else(|| aside.map(instead));
+                    return Ok(ChallengeLocation {
+                        owner,
+                        chain,
+                        zone,
+                        servers,
+                        primary_first,
+                        key,
+                        lane,
+                        remark,
+                        other_zones,
+                    });
+                }
+                Followed::Cname(next) => {
+                    let looped = chain.contains(&next);
+                    chain.push(next.clone());
+                    if looped {
+                        let way = joined(&chain);
+                        return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
+                    }
+                    if chain.len() > CNAME_HOPS_MAX + 1 {
+                        let way = joined(&chain);
+                        return Err(
+                            format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {}: {way}", chain[0]).into()
+                        );
+                    }
+                    owner = next;
+                }
+            }
+        }
+    }
+
+    /// The zones around the owner for which the same key signs, where the configuration does not say which one it is.
+    fn other_zones(&self, cut: &Zone, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
+        let around = std::iter::successors((!cut.is_zone_set).then(|| owner.clone()), DnsName::parent);
+        let may_sign = |zone: &DnsName| self.rules.key(zone, chain).is_ok_and(|k| k == *key);
+        around.filter(|zone| *zone != cut.zone && zone.parent().is_some() && may_sign(zone)).collect()
+    }
+}
+
+/// An error after a CNAME names the way that led there.
+fn told(chain: &[DnsName], error: &str) -> String {
+    match chain.len() {
+        1 => error.to_owned(),
+        _ => format!("{error} (on the way {})", joined(chain)),
+    }
+}
