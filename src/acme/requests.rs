@@ -13,6 +13,7 @@ use super::poll::Phase;
 use super::wire::{AccountObject, AcmeStatus, Authorization, Challenge, Order, RenewalInfo, alternates};
 use crate::base::limits::{ALTERNATE_CHAINS_MAX, POLL_FIRST, POLL_IN_ALL, POLL_PAUSE_MAX};
 use crate::base::name::Domain;
+use crate::base::retry::Backoff;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::http::Method;
 
@@ -268,7 +269,7 @@ fn with_doubt(error: AcmeError) -> AcmeError {
 
 /// The pause before the next look: what the CA asks for, else twice the last one.
 pub fn next_pause(pause: Duration, retry_after: Option<Time>) -> Duration {
-    asked(retry_after).unwrap_or(pause * 2).min(POLL_PAUSE_MAX)
+    asked(retry_after).unwrap_or_else(|| Backoff::doubling(POLL_FIRST, POLL_PAUSE_MAX).after(pause))
 }
 
 /// What Retry-After asks for, within the bounds of a poll.

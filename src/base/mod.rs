@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod name;
 pub mod pem;
 pub mod redact;
+pub mod retry;
 pub mod sanitize;
 pub mod secret;
 pub mod shared_str;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::base::clock::holds;
 use crate::base::limits::{QUESTION_KEPT, QUESTIONS_KEPT_MAX, QUESTIONS_KEPT_MIN, QUESTIONS_SPREAD, WAIT_MAX};
 use crate::base::name::ObjectRef;
+use crate::base::retry::jitter;
 use crate::base::time::{self, Time};
-use crate::policy::renewal::jitter;
 use crate::policy::renewal_window::next_question_after_failure;
 
 /// The questions of all certificates.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::base::limits::{API_BURST, API_PAUSE_MAX, API_PAUSE_MIN, API_RATE, API_RETRY_FIRST, API_TRIES};
-use crate::policy::renewal::jitter;
+use crate::base::retry::{Backoff, jitter};
 
 /// The pace of one client.
 #[derive(Debug)]
@@ -60,8 +60,8 @@ impl RateLimiter {
                 return None;
             }
         };
-        let steps = made.clamp(1, API_TRIES) - 1;
-        let pause = asked.min(API_PAUSE_MAX) + jitter(API_RETRY_FIRST * 2u32.pow(steps), seed);
+        let backoff = Backoff::doubling(API_RETRY_FIRST, API_PAUSE_MAX);
+        let pause = asked.min(API_PAUSE_MAX) + jitter(backoff.wait(made), seed);
         if for_all {
             self.closed = self.closed.max(now + pause);
         }

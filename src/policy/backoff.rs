@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::renewal::jitter;
 use crate::base::clock::happened;
 use crate::base::limits::CAP_WINDOW;
+use crate::base::retry::{Backoff, jitter};
 use crate::base::time::Time;
 pub use crate::record::{RetryClass, Stage};
 
@@ -30,18 +30,12 @@ pub fn next_attempt(
 
 /// The least wait after the `failures`-th failure in a row.
 fn wait(severity: RetryClass, failures: u32, short_lived: bool) -> Duration {
-    let step = failures.max(1) - 1;
-    match severity {
-        RetryClass::Transient => (MINUTE * 2u32.pow(step.min(5))).min(30 * MINUTE),
-        RetryClass::Validation => match step {
-            0 => MINUTE,
-            1 => 10 * MINUTE,
-            2 => 100 * MINUTE,
-            _ if short_lived => 2 * HOUR,
-            _ => 6 * HOUR,
-        },
-        RetryClass::Policy => DAY,
-    }
+    let (first, factor, max) = match severity {
+        RetryClass::Transient => (MINUTE, 2, 30 * MINUTE),
+        RetryClass::Validation => (MINUTE, 10, if short_lived { 2 * HOUR } else { 6 * HOUR }),
+        RetryClass::Policy => (DAY, 1, DAY),
+    };
+    Backoff { first, factor, max }.wait(failures)
 }
 
 /// After so many failures waits do not grow any more.

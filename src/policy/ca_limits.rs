@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Orders;
 use super::backoff::Stage;
 use super::secret_state::SecretState;
 use crate::acme::directory::normalized;
@@ -176,6 +175,9 @@ impl OrderLog {
         quotas.iter().filter(|quota| quota.orders > 0).map(last).max().unwrap_or(now)
     }
 }
+
+/// The times of orders that count against the cap, by directory and name set.
+pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
 pub fn counted<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> Orders {

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::input::{EvaluationInput, renewal_time_of};
 use super::renewal::renewal_time;
 use super::secret_state::{Owner, PairState, Present, SecretState, annotation};
-use super::{EvaluationInput, renewal_time_of};
 use crate::acme::directory::normalized;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use crate::base::clock::holds;
 use crate::base::limits::WAIT_MAX;
+use crate::base::retry::Backoff;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 pub use crate::dns::target::{DnsTarget, Unavailable};
 
 /// How long after a circuit could open again its failures are remembered, when nobody tries: the zone may not be wanted any more.
 const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
+
+/// How long a circuit stays open after failures in a row.
+const OPEN: Backoff = Backoff::doubling(Duration::from_secs(60), Duration::from_secs(1800));
 
 /// How long an attempt keeps the first try for itself. Its CA may hang before it comes to the server, and others wait.
 const TRIAL_MAX: Duration = Duration::from_secs(60);
@@ -137,9 +141,8 @@ impl CircuitSet {
             // Attempts that went in together fail together, which is one failure.
             CallResult::Bad if gate.closed_until.is_some_and(|until| until > now) => {}
             CallResult::Bad => {
-                let wait = Duration::from_secs(60) * 2u32.pow(gate.failures.min(5));
                 gate.failures = gate.failures.saturating_add(1);
-                gate.closed_until = Some(now + wait.min(Duration::from_secs(1800)));
+                gate.closed_until = Some(now + OPEN.wait(gate.failures));
             }
             CallResult::Unknown => {}
         }

@@ -7,13 +7,13 @@ pub mod backoff;
 pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
+mod input;
 pub mod renewal;
 pub mod renewal_window;
 pub mod retention;
 pub mod revocation;
 pub mod secret_state;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,15 +22,15 @@ use crate::acme::directory::is_staging;
 use crate::base::clock::{happened, holds};
 use crate::base::limits::WAIT_MAX;
 use crate::base::name::Domain;
-use crate::base::shared_str::SharedStr;
 use crate::base::time::{Time, human};
 use crate::cert::facts::CertificateFacts;
-use crate::config::entry::{Entry, order_names};
-use crate::record::RecordData;
+use crate::config::entry::order_names;
 use backoff::capped;
-use ca_limits::RateLimitBlock;
+pub use ca_limits::Orders;
 use checks::check;
 pub use checks::{Reason, Violation, is_abandoned};
+pub use input::EvaluationInput;
+use input::renewal_time_of;
 use secret_state::{Owner, PairState, SecretState};
 
 /// What is waited for.
@@ -117,40 +117,6 @@ pub struct Evaluation {
     /// Sentences that a person should read.
     pub warnings: Vec<String>,
 }
-
-/// Everything a decision looks at.
-#[derive(Clone, Copy, Debug)]
-pub struct EvaluationInput<'a> {
-    /// What is wanted.
-    pub entry: &'a Entry,
-    /// What each Secret of the entry holds, in its order.
-    pub secrets: &'a [SecretState],
-    /// What is remembered.
-    pub record: &'a RecordData,
-    /// The facts of the record's copy, when it has one.
-    pub copy: Option<&'a CertificateFacts>,
-    /// Where certificates come from.
-    pub directory: &'a Directory,
-    /// The profile that is wanted.
-    pub profile: Option<&'a str>,
-    /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
-    pub inputs: &'a str,
-    /// The times of counted orders, over all entries.
-    pub orders: &'a Orders,
-    /// Until when the CA takes no order of these names from the account, and its words.
-    pub closed: Option<&'a RateLimitBlock>,
-    /// The time.
-    pub now: Time,
-}
-
-impl EvaluationInput<'_> {
-    fn orders_of(&self, names: &[Domain]) -> &[Time] {
-        self.orders.get(self.directory.url()).and_then(|of| of.get(names)).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// The times of orders that count against the cap, by directory and name set.
-pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
 /// Decides about one entry.
 pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
@@ -346,11 +312,6 @@ fn serves(facts: &CertificateFacts, input: &EvaluationInput<'_>) -> bool {
 fn due(input: &EvaluationInput<'_>, place: usize) -> Time {
     let facts = facts_of(&input.secrets[place]).expect("a sound Secret has facts");
     renewal_time_of(input, facts).at
-}
-
-fn renewal_time_of(input: &EvaluationInput<'_>, facts: &CertificateFacts) -> renewal::Renewal {
-    let window = input.record.window.as_ref().filter(|w| w.serial == facts.serial);
-    renewal::renewal_time(facts, &input.entry.main_secret().to_string(), input.entry.renew_before, window)
 }
 
 fn warnings(input: &EvaluationInput<'_>, usable: &[usize]) -> Vec<String> {

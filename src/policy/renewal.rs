@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
-
 use super::renewal_window::RenewalWindow;
+use crate::base::limits::SHORT_LIVED;
+use crate::base::retry::jitter;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 
@@ -12,8 +12,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Lifetimes from here on are renewed 30 days before their end, as every older tool does.
 const LONG: Duration = Duration::from_secs(85 * 86_400);
-/// Lifetimes below this are renewed at half, for a third would leave too little time to try again.
-const SHORT: Duration = Duration::from_secs(10 * 86_400);
 
 /// What makes a renewal moment that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +50,8 @@ pub fn renewal_time(
     let before = match renew_before.filter(|_| !refused) {
         Some(before) => before,
         None if lifetime >= LONG => 30 * DAY,
-        None if lifetime >= SHORT => lifetime / 3,
+        None if lifetime >= SHORT_LIVED => lifetime / 3,
+        // A third would leave too little time to try again.
         None => lifetime / 2,
     };
     let spread = jitter((lifetime / 50).min(DAY), &format!("{name} {}", facts.serial));
@@ -73,14 +72,6 @@ pub fn renewal_time(
     };
     let (at, cause) = if latest < at { (latest - spread, RenewalCause::Lifetime) } else { (at, cause) };
     Renewal { at, cause, renew_before_refused: refused }
-}
-
-/// A share of `most` that is drawn once for `seed`: asking twice gives one answer.
-pub fn jitter(most: Duration, seed: &str) -> Duration {
-    let hash = digest(&SHA256, seed.as_bytes());
-    let head = u64::from_be_bytes(hash.as_ref()[..8].try_into().expect("SHA-256 has 32 octets"));
-    let millis = (most.as_millis() * u128::from(head)) >> 64;
-    Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

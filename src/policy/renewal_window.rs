@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::retry::Backoff;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 pub use crate::record::RenewalWindow;
@@ -45,7 +46,7 @@ pub fn next_question(retry_after: Option<Time>, now: Time) -> Time {
 
 /// When to ask again after the `failures`-th failure in a row that will pass: 1, 2, 4 … minutes, at most as after one that will stay.
 pub fn next_question_after_failure(failures: u32, retry_after: Option<Time>, now: Time) -> Time {
-    let wait = (ASKED_AGAIN.0 * 2u32.pow(failures.clamp(1, 10) - 1)).min(ASKED_AGAIN_DEFAULT);
+    let wait = Backoff::doubling(ASKED_AGAIN.0, ASKED_AGAIN_DEFAULT).wait(failures);
     (now + wait).max(retry_after.map_or(now, |at| at.min(now + ASKED_AGAIN.1)))
 }
 

@@ -6,6 +6,7 @@ use super::Attempt;
 use crate::base::limits::STORE_TRIES;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
+use crate::base::retry::jitter;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::issuance::AttemptError;
@@ -13,7 +14,6 @@ use crate::kube::events::EventReason;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::is_abandoned;
-use crate::policy::renewal::jitter;
 use crate::policy::secret_state::{Owner, SecretState};
 use crate::store::{Origin, StoreError};
 

@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::base::limits::{VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN};
 use crate::base::name::DnsName;
+use crate::base::retry::Backoff;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{Deadline, Stopwatch};
 use crate::dns::client::DnsClient;
@@ -14,6 +16,9 @@ use crate::dns::tsig_key::TsigKey;
 use crate::dns::update::TxtValue;
 use crate::dns::wire::Rcode;
 use crate::dns::zone::NameServer;
+
+/// The pauses between two looks at a server.
+pub(super) const PAUSE: Backoff = Backoff::doubling(VISIBLE_PAUSE_MIN, VISIBLE_PAUSE_MAX);
 
 /// What one server showed when we stopped looking.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::check::{PropagationCheck, PropagationError, ServerView, Silence, Visibility, silent};
+use super::check::{PAUSE, PropagationCheck, PropagationError, ServerView, Silence, Visibility, silent};
 use super::witness::Witness;
 use crate::base::limits::{
-    DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, VISIBLE_PAUSE_MAX,
-    VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX,
+    DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, ZONE_SERVERS_MAX,
 };
 use crate::base::name::DnsName;
 use crate::base::time::{Deadline, Stopwatch};
@@ -148,7 +147,7 @@ impl PropagationCheck<'_> {
     ) -> ServerView {
         let mut owners: Vec<&DnsName> =
             self.values.iter().map(|v| &v.owner).collect::<BTreeSet<_>>().into_iter().collect();
-        let (mut pause, mut missing, mut silence) = (VISIBLE_PAUSE_MIN, None, None);
+        let (mut pause, mut missing, mut silence) = (PAUSE.first, None, None);
         loop {
             let began = Stopwatch::start();
             // An UPDATE is atomic and its names arrive together, so one owner that lacks its value is enough to wait.
@@ -173,7 +172,7 @@ impl PropagationCheck<'_> {
                 };
                 return ServerView { server: NameServer { label: label.to_owned(), address }, seen, serial: None };
             }
-            pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+            pause = PAUSE.after(pause);
         }
     }
 

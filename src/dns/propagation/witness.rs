@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::check::{PropagationCheck, Silence};
+use super::check::{PAUSE, PropagationCheck, Silence};
 use crate::base::address::{DNS_PORT, ServerAddress};
-use crate::base::limits::{DNS_FIND, VISIBLE_LOOK, VISIBLE_PAUSE_MAX, VISIBLE_PAUSE_MIN, ZONE_SERVERS_MAX};
+use crate::base::limits::{DNS_FIND, VISIBLE_LOOK, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Stopwatch;
 use crate::dns::client::QueryMode;
@@ -67,7 +67,7 @@ impl<'a> PropagationCheck<'a> {
         let within = || self.deadline.sooner(VISIBLE_LOOK);
         let asked = |way| self.client.query(self.primary.address, self.zone, RecordType::Ns, way, within());
         let knows = |answer: &DnsResponse| ns_names(&answer.answers, self.zone).next().is_some();
-        let mut pause = VISIBLE_PAUSE_MIN;
+        let mut pause = PAUSE.first;
         loop {
             let why = match asked(QueryMode::Plain) {
                 Ok(answer) if knows(&answer) => return Ok(self.of(&answer)),
@@ -82,7 +82,7 @@ impl<'a> PropagationCheck<'a> {
             if self.is_time_up(pause) {
                 return Err(why);
             }
-            pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+            pause = PAUSE.after(pause);
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> PropagationCheck<'a> {
         witness: &Witness<'_>,
         is_over: impl Fn(&Silence) -> bool,
     ) -> Result<Vec<SocketAddr>, String> {
-        let (mut pause, mut silence) = (VISIBLE_PAUSE_MIN, Silence { failures: 0, since: Stopwatch::start() });
+        let (mut pause, mut silence) = (PAUSE.first, Silence { failures: 0, since: Stopwatch::start() });
         loop {
             let why = match self.resolved(witness) {
                 Ok(addresses) => return Ok(addresses),
@@ -108,7 +108,7 @@ impl<'a> PropagationCheck<'a> {
             if is_over(&silence) || self.is_time_up(pause) {
                 return Err(why);
             }
-            pause = (pause * 2).min(VISIBLE_PAUSE_MAX);
+            pause = PAUSE.after(pause);
         }
     }
 

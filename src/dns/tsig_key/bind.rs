@@ -2,7 +2,8 @@
 //!
 //! BIND reads key words in any case, and `/* */`, `//` and `#` as comments outside of quotes.
 
-use super::{TsigKey, TsigKeyError, line};
+use super::key::{TsigKey, TsigKeyError};
+use super::line;
 use crate::base::secret::Secret;
 
 /// Whether the text, without its comments, has a brace.

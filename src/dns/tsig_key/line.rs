@@ -1,6 +1,6 @@
 //! Keys as lines `[hmac:]name:base64`, which is also the first line of what Knot's `keymgr -t` prints, behind `# `. Pure.
 
-use super::{Algorithm, TsigKey, TsigKeyError, decoded};
+use super::key::{Algorithm, TsigKey, TsigKeyError, decoded};
 
 /// The keys of all lines. Lines that begin with `#` are comments, but for a text of nothing else that begins as `keymgr -t` does.
 pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
@@ -41,8 +41,7 @@ pub(super) fn key(line: &str) -> Result<TsigKey, TsigKeyError> {
 /// What a text without `:` is.
 fn alone(text: &str) -> TsigKeyError {
     let Ok(octets) = decoded(text) else { return TsigKeyError::Parts };
-    let inner = std::str::from_utf8(octets.expose()).unwrap_or_default();
-    match inner.contains([':', '{']) && super::parse_keys(inner).is_ok() || is_base64_of_random(octets.expose()) {
+    match is_base64_of_random(octets.expose()) {
         true => TsigKeyError::Twice,
         false => TsigKeyError::NoName,
     }

@@ -3,7 +3,7 @@
 //! The numbers of the algorithms are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns has numbers
 //! of its own for two of them, which BIND does not use.
 
-use super::{Algorithm, TsigKey, TsigKeyError};
+use super::key::{Algorithm, TsigKey, TsigKeyError};
 
 /// Whether the text is the file K*.private beside it.
 pub(super) fn is_private_file(text: &str) -> bool {

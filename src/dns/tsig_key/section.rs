@@ -3,7 +3,8 @@
 //! Knot has one section with an item `- id:` for each key. NSD has a section for each key, with `name:`. Other sections are skipped. A
 //! line `[hmac:]name:base64` is a key here too, so that keys of both forms can be appended to one text.
 
-use super::{TsigKey, TsigKeyError, line};
+use super::key::{TsigKey, TsigKeyError};
+use super::line;
 
 /// Whether a line begins such a section.
 pub(super) fn is_one(text: &str) -> bool {
