@@ -236,6 +236,9 @@ pub struct ExternalAccountBinding {
     pub hmac_key: Secret<Vec<u8>>,
 }
 
+/// The rest of a sentence about a CA that registers no account without an external account binding.
+pub const EAB_REQUIRED: &str = "wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you";
+
 impl ExternalAccountBinding {
     /// Whether the key looks as if it had been encoded in base64 once more than the CA did: it is such a text itself. Some CAs make keys
     /// of letters, so it can be right.

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::base::limits::SUBPROBLEMS_SHOWN_MAX;
+use crate::base::limits::{PROFILES_SHOWN_MAX, SUBPROBLEMS_SHOWN_MAX};
 use crate::base::sanitize::{excerpt, one_line};
 use crate::base::time::Time;
 
@@ -67,6 +67,14 @@ pub struct Meta {
     /// Profiles with their descriptions (draft-ietf-acme-profiles section 3).
     #[serde(default, deserialize_with = "lenient")]
     pub profiles: BTreeMap<String, serde_json::Value>,
+}
+
+impl Meta {
+    /// The names of the profiles on one line, [`PROFILES_SHOWN_MAX`] at most.
+    pub fn profile_names(&self) -> String {
+        let names: Vec<String> = self.profiles.keys().take(PROFILES_SHOWN_MAX).map(|name| one_line(name)).collect();
+        names.join(", ")
+    }
 }
 
 /// An account (section 7.1.2).

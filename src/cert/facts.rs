@@ -58,6 +58,11 @@ impl CertificateFacts {
         self.names.iter().any(|n| n.covers(domain))
     }
 
+    /// Whether the certificate was made for the private key whose public half has this digest ([`super::key::public_digest`]).
+    pub fn fits(&self, public: &[u8; 32]) -> bool {
+        self.public_key == *public
+    }
+
     /// Whether a staging issuer of Let's Encrypt signed it: nobody trusts such a certificate.
     pub fn is_staging(&self) -> bool {
         self.issuer.starts_with("(STAGING)")

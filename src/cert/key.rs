@@ -6,6 +6,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::facts::sha256;
 use crate::base::name::Domain;
 use crate::base::secret::Secret;
 
@@ -107,6 +108,14 @@ pub fn public_of(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
     let known =
         rustls::crypto::ring::sign::any_supported_type(&der).ok().and_then(|key| Some(key.public_key()?.to_vec()));
     known.ok_or_else(|| if is_der_sequence(der.secret_der()) { KeyError::UnknownKind } else { KeyError::Unparsable })
+}
+
+/// The SHA-256 of [`public_of`], as [`CertificateFacts`](super::facts::CertificateFacts) has that of a certificate.
+///
+/// # Errors
+/// Those of [`public_of`].
+pub fn public_digest(pem: &[u8]) -> Result<[u8; 32], KeyError> {
+    public_of(pem).map(|public| sha256(&public))
 }
 
 /// Whether the octets are one whole DER SEQUENCE, as every private key is: then we only do not know its kind.

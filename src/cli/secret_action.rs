@@ -1,7 +1,7 @@
 //! The commands that name a Secret: what is asked of a running notariat, or of the CA.
 
 use super::Flags;
-use crate::policy::revocation::{REASONS, code};
+use crate::acme::requests::{REASONS, code};
 
 /// What is asked of a running notariat, or of the CA.
 #[derive(Debug)]

@@ -18,11 +18,12 @@ use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::{DnsResponse, Question, Rcode, RecordType, ResponseError};
 use crate::base::address::shown;
+use crate::base::clock::ClockDoubt;
 use crate::base::limits::{DNS_QUERY_UDP_WAITS, DNS_UDP_PAYLOAD, DNS_UPDATE_UDP_WAITS, OFFSETS_KEPT_MAX};
 use crate::base::log::event;
 use crate::base::metrics::{self, Peer};
 use crate::base::name::DnsName;
-use crate::base::time::{self, Deadline, Time, human};
+use crate::base::time::{self, Deadline, Time};
 use crate::dns::settings::Transport;
 
 /// Why a server gave no usable answer to a query.
@@ -269,17 +270,16 @@ impl DnsClient {
 
     /// Remembers how far a server's clock is from ours, as its signed BADTIME says.
     fn learn_clock(&self, server: SocketAddr, server_time: Time) {
-        let now = time::now();
+        let offset = server_time.unix().saturating_sub(time::now().unix());
         metrics::clock_seen(Peer::Dns, server_time);
         let mut offsets = self.offsets();
         // An offset is found anew by the next answer of its server.
         if offsets.len() >= OFFSETS_KEPT_MAX {
             offsets.clear();
         }
-        offsets.insert(server, server_time.unix() - now.unix());
+        offsets.insert(server, offset);
         drop(offsets);
-        let (by, which) = (human(server_time.distance(now)), if now < server_time { "behind" } else { "ahead of" });
-        let hint = format!("this machine's clock is {by} {which} the server's; set the clocks (NTP)");
+        let hint = format!("this machine's clock is {} the server's; set the clocks (NTP)", ClockDoubt { offset });
         event!(warn, "clocks-differ", server = shown(server), hint = hint);
     }
 

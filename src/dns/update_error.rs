@@ -11,6 +11,7 @@ use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::Rcode;
 use super::zone::NameServer;
+use crate::base::clock::ClockDoubt;
 use crate::base::limits::OWNERS_SHOWN_MAX;
 use crate::base::name::DnsName;
 use crate::base::time::{Time, human};
@@ -138,9 +139,8 @@ impl UpdateAttempt<'_> {
                 format!("BADSIG: the secret of the key differs from the server's. {known}")
             }
             UpdateError::Rejected(ValidationError::BadTime { server_time }) => {
-                let (ours, theirs) = (self.at, *server_time);
-                let (by, which) = (human(ours.distance(theirs)), if ours < theirs { "behind" } else { "ahead of" });
-                format!("BADTIME: this machine's clock is {by} {which} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
+                let offset = ClockDoubt { offset: server_time.unix().saturating_sub(self.at.unix()) };
+                format!("BADTIME: this machine's clock is {offset} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
             }
             UpdateError::Rejected(ValidationError::Unsigned(Rcode::REFUSED)) => format!(
                 "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",

@@ -1,12 +1,12 @@
 //! The ordered table of checks on a Secret. The first that finds something is the reason. Pure.
 
 use std::fmt;
-use std::time::Duration;
 
 use super::input::{EvaluationInput, renewal_time_of};
 use super::renewal::renewal_time;
 use super::secret_state::{Owner, PairState, Present, SecretState, annotation};
 use crate::acme::directory::normalized;
+use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
@@ -201,13 +201,11 @@ fn not_yet_valid(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
     // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
-    if ours || facts.not_before <= view.input.now + NOT_YET_VALID_TOLERANCE {
+    if ours || facts.not_before <= view.input.now + CLOCK_TOLERANCE {
         return None;
     }
     found(Reason::NotYetValid, format!("its certificate is valid from {} on", facts.not_before))
 }
-
-const NOT_YET_VALID_TOLERANCE: Duration = Duration::from_secs(300);
 
 fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
     let (wanted, facts) = (view.input.directory, view.facts()?);

@@ -11,16 +11,14 @@ mod input;
 pub mod renewal;
 pub mod renewal_window;
 pub mod retention;
-pub mod revocation;
 pub mod secret_state;
 
 use std::fmt;
-use std::time::Duration;
 
 pub use crate::acme::directory::Directory;
 use crate::acme::directory::is_staging;
 use crate::base::clock::{happened, holds};
-use crate::base::limits::WAIT_MAX;
+use crate::base::limits::{RESTORES_MAX, RESTORES_WINDOW, WAIT_MAX};
 use crate::base::name::Domain;
 use crate::base::time::{Time, human};
 use crate::cert::facts::CertificateFacts;
@@ -181,19 +179,20 @@ fn preference(input: &EvaluationInput<'_>, place: usize) -> (bool, bool, Option<
 }
 
 fn restore(input: &EvaluationInput<'_>, finding: Violation, source: RestoreFrom, targets: Vec<usize>) -> Decision {
-    let hour = Duration::from_secs(3600);
-    let recent: Vec<Time> =
-        input.record.restores.iter().copied().filter(|t| *t + hour > input.now && happened(*t, input.now)).collect();
+    let recent: Vec<Time> = input
+        .record
+        .restores
+        .iter()
+        .copied()
+        .filter(|t| *t + RESTORES_WINDOW > input.now && happened(*t, input.now))
+        .collect();
     match recent.iter().max() {
-        Some(last) if recent.len() >= RESTORES_AN_HOUR => {
-            Decision::Wait { finding, waiting: WaitReason::Contested, until: *last + hour / 3 }
+        Some(last) if recent.len() >= RESTORES_MAX => {
+            Decision::Wait { finding, waiting: WaitReason::Contested, until: *last + RESTORES_WINDOW / 3 }
         }
         Some(_) | None => Decision::Restore { finding, source, targets },
     }
 }
-
-/// Restores within an hour before they become slower: somebody else writes the Secret.
-pub const RESTORES_AN_HOUR: usize = 3;
 
 fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], first: usize) -> Decision {
     if let Some(detail) = downgrade(input, usable) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::base::name::ObjectRef;
 use crate::base::pem::{ENCRYPTED, is_encrypted};
 use crate::base::shared_str::SharedStr;
-use crate::cert::facts::{self, CertificateFacts, sha256};
-use crate::cert::key::{KeyError, public_of};
+use crate::cert::facts::{self, CertificateFacts};
+use crate::cert::key::{KeyError, public_digest};
 use crate::config::metadata::PREFIX;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 
@@ -193,8 +193,8 @@ fn pair(secret: &SecretObject) -> PairState {
         Ok((_, facts)) => facts,
         Err(e) => return PairState::Broken(format!("{TLS_CRT}: {e}")),
     };
-    match public_of(key.expose()) {
-        Ok(public) if sha256(&public) == facts.public_key => PairState::Sound(Arc::new(facts)),
+    match public_digest(key.expose()) {
+        Ok(public) if facts.fits(&public) => PairState::Sound(Arc::new(facts)),
         Ok(_) => PairState::Mismatch,
         Err(KeyError::Unparsable) if is_encrypted(key.expose()) => PairState::Broken(format!("{TLS_KEY} {ENCRYPTED}")),
         Err(KeyError::Unparsable) => PairState::Broken(format!("{TLS_KEY} is no private key in PEM")),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Attempt;
 use crate::acme::error::AcmeError;
+use crate::acme::requests::{KEY_COMPROMISE, code};
 use crate::base::limits::TO_REVOKE_MAX;
 use crate::base::log::event;
 use crate::cert::facts;
@@ -12,7 +13,6 @@ use crate::issuance::account::AccountStore;
 use crate::issuance::claim::Claim;
 use crate::issuance::{AttemptError, of_acme};
 use crate::policy::backoff::{RetryClass, Stage};
-use crate::policy::revocation::{KEY_COMPROMISE, code};
 use crate::policy::secret_state::SecretState;
 use crate::record::ToRevoke;
 use crate::store::StoreError;

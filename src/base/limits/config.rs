@@ -78,9 +78,6 @@ pub const PROPAGATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 /// Octets of all values of a ConfigMap together; the API server takes no larger one.
 pub const CONFIG_MAP_OCTETS_MAX: usize = 1024 * 1024;
 
-/// A difference of the clocks that `notariat check` warns about: what TSIG and the checks of a certificate allow.
-pub const CHECK_CLOCK_OFFSET: Duration = Duration::from_secs(300);
-
 /// Two thirds of the 90 days that most certificates live: a `renewBefore` from here on is refused for them, and asked about.
 pub const RENEW_BEFORE_USUAL: Duration = Duration::from_secs(60 * 86_400);
 

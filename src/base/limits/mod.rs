@@ -251,6 +251,9 @@ pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(3600);
 /// The longest that a CA can make us wait. A week is the window of its longest limit; more is a mistake of its.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
 
+/// How far two sound clocks may differ: the validity of a certificate and a TSIG signature are judged with this margin.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
 /// How far our clock may be from that of the CA or of the API server: beyond it the clock is wrong, below it the margins cover it.
 pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(3600);
 
@@ -259,6 +262,12 @@ pub const CLOCK_ASKED_AGAIN: Duration = Duration::from_secs(30);
 
 /// The longest wait that is ever written down: what a CA asks for at most, and a fifth of a day that keeps failures apart.
 pub const WAIT_MAX: Duration = Duration::from_secs(8 * 86_400);
+
+/// Restores of one Secret within [`RESTORES_WINDOW`], after which another writer is assumed and restores become slower.
+pub const RESTORES_MAX: usize = 3;
+
+/// See [`RESTORES_MAX`].
+pub const RESTORES_WINDOW: Duration = Duration::from_secs(3600);
 
 /// Certificates of one entry that are remembered to be revoked.
 pub const TO_REVOKE_MAX: usize = 10;

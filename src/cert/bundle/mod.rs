@@ -1,19 +1,16 @@
 //! The proof that a chain and a key may be stored: only [`CheckedBundle::check`] makes one, and `store` takes nothing else.
 
 use std::fmt;
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 
 use super::facts::{self, CertificateFacts, ChainError};
 use super::key::{self, KeyError};
 use super::path::{self, Path, PathError};
+use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::name::Domain;
 use crate::base::secret::Secret;
 use crate::base::time::Time;
-
-/// How far the clocks of a CA and of the judge may differ.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// A chain that was built from a leaf, which belongs to the key, covers every wanted name, and was valid at the time it was judged by.
 #[derive(Debug)]
@@ -80,14 +77,11 @@ impl CheckedBundle {
         judged_at: Time,
     ) -> Result<CheckedBundle, BundleError> {
         let sent = facts::certificates(&path::unglued(sent)).map_err(BundleError::Chain)?;
-        let public = match key::public_of(key.expose()) {
-            Ok(public) => facts::sha256(&public),
-            Err(KeyError::Unparsable | KeyError::UnknownKind) => return Err(BundleError::Key),
-        };
-        let is_leaf = |der: &CertificateDer<'_>| facts::of(der).is_ok_and(|facts| facts.public_key == public);
+        let public = key::public_digest(key.expose()).map_err(|_: KeyError| BundleError::Key)?;
+        let is_leaf = |der: &CertificateDer<'_>| facts::of(der).is_ok_and(|facts| facts.fits(&public));
         let leaf = sent.iter().position(is_leaf).unwrap_or_default();
         let facts = facts::of(&sent[leaf]).map_err(BundleError::Chain)?;
-        if facts.public_key != public {
+        if !facts.fits(&public) {
             return Err(BundleError::KeyMismatch);
         }
         let missing: Vec<Domain> = wanted.iter().filter(|d| !facts.covers(d)).cloned().collect();

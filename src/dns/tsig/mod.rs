@@ -13,6 +13,7 @@ use sha2::Sha224;
 
 use super::tsig_key::{Algorithm, TsigKey};
 use super::wire::{MessageHeader, RawRecord, Rcode, last_record, read_name, read_u16};
+use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::name::DnsName;
 use crate::base::time::Time;
 
@@ -20,7 +21,7 @@ const TYPE_TSIG: u16 = 250;
 const CLASS_ANY: u16 = 255;
 
 /// How far the clocks may differ, RFC 8945 section 10: the value it recommends. Never raised: servers accept more, replays then do too.
-pub const FUDGE: Duration = Duration::from_secs(300);
+pub const FUDGE: Duration = CLOCK_TOLERANCE;
 const FUDGE_SECS: u16 = 300;
 
 /// A request that was signed and waits for its answer. Made by [`sign`] only, and the only thing that can check the answer.

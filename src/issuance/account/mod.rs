@@ -12,6 +12,7 @@ use super::rate_limits::RateLimits;
 use super::{AttemptError, of_acme};
 use crate::acme::client::{Account, AcmeClient};
 use crate::acme::error::AcmeError;
+use crate::acme::jws::EAB_REQUIRED;
 use crate::acme::jws::{AccountKey, ExternalAccountBinding};
 use crate::base::clock::happened;
 use crate::base::limits::{ACCOUNT_WAIT, REGISTRATIONS_MAX, REGISTRATIONS_WINDOW};
@@ -237,10 +238,7 @@ impl AccountStore<'_> {
         let external = external.map(|from| self.external(from)).transpose();
         let external = external.map_err(|e| failed(at, RetryClass::Policy, e))?;
         if external.is_none() && self.ca.directory().map_err(told)?.meta.external_account_required {
-            let error = format!(
-                "the CA {} wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you",
-                self.ca.directory_url()
-            );
+            let error = format!("the CA {} {EAB_REQUIRED}", self.ca.directory_url());
             // An account that exists already needs none.
             let url = self.ca.new_account(&kept.key, email, None).map_err(|e| match e.error_type() {
                 Some("externalAccountRequired") => failed(at, RetryClass::Policy, error),

@@ -14,7 +14,6 @@ use crate::acme::error::AcmeError;
 use crate::acme::order::{NextStep, next};
 use crate::acme::requests::NewOrder;
 use crate::acme::wire::{AcmeStatus, Authorization, Order};
-use crate::base::limits::PROFILES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::name::Domain;
 use crate::base::sanitize::one_line;
@@ -151,11 +150,10 @@ impl<'a> OrderRun<'a> {
     fn check_profile(&self) -> Result<(), AttemptError> {
         let Some(profile) = self.wanted.profile() else { return Ok(()) };
         let directory = self.ca.directory().map_err(|e| of_acme(Stage::Order, &e))?;
-        let profiles = &directory.meta.profiles;
-        if profiles.contains_key(profile) {
+        if directory.meta.profiles.contains_key(profile) {
             return Ok(());
         }
-        let offered = profiles.keys().take(PROFILES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let offered = directory.meta.profile_names();
         let offered = if offered.is_empty() { "none".to_owned() } else { offered };
         let error = format!("the CA {} has no profile {profile:?}; it offers {offered}", self.ca.directory_url());
         Err(AttemptError::new(Stage::Order, RetryClass::Policy, error))

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::report::{CheckReport, Level};
 use crate::acme::client::AcmeClient;
 use crate::acme::error::AcmeError;
+use crate::acme::jws::EAB_REQUIRED;
 use crate::acme::wire::DirectoryObject;
-use crate::base::limits::{CHECK_CLOCK_OFFSET, CLOCK_OFFSET_MAX};
+use crate::base::clock::ClockDoubt;
+use crate::base::limits::{CLOCK_OFFSET_MAX, CLOCK_TOLERANCE};
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
-use crate::base::time::human;
 use crate::issuance::Context;
 use crate::issuance::account::{AccountStore, reference, url_of};
 use crate::sources::CertificateSpec;
@@ -83,7 +84,7 @@ impl CaChecks {
         if self.said.insert((object.to_owned(), profile.to_owned())) {
             let has = match profiles.is_empty() {
                 true => "it has none".to_owned(),
-                false => format!("it has {}", one_line(&profiles.keys().cloned().collect::<Vec<_>>().join(", "))),
+                false => format!("it has {}", directory.meta.profile_names()),
             };
             let secret = wanted.entry.main_secret();
             let sentence =
@@ -119,14 +120,13 @@ fn reached(report: &mut CheckReport, object: &str, client: &AcmeClient) -> Optio
     );
     let profiles = match directory.meta.profiles.is_empty() {
         true => "no profiles".to_owned(),
-        false => format!("profiles {}", directory.meta.profiles.keys().cloned().collect::<Vec<_>>().join(", ")),
+        false => format!("profiles {}", directory.meta.profile_names()),
     };
     report.say(Level::Ok, object, format!("reached; {terms}; {profiles}"));
     let offset = client.clock_offset().unwrap_or_default();
     let by = Duration::from_secs(offset.unsigned_abs());
-    if by > CHECK_CLOCK_OFFSET {
-        let way = if offset > 0 { "behind" } else { "ahead of" };
-        let sentence = format!("this machine's clock is {} {way} the CA's: set the clocks (NTP)", human(by));
+    if by > CLOCK_TOLERANCE {
+        let sentence = format!("this machine's clock is {} the CA's: set the clocks (NTP)", ClockDoubt { offset });
         report.say(if by > CLOCK_OFFSET_MAX { Level::Fault } else { Level::Warning }, object, sentence);
     }
     Some(directory)
@@ -160,12 +160,7 @@ fn account(
         }
         // An account that is taken over exists, and needs none.
         None if directory.meta.external_account_required && issuer.is_none_or(|i| i.account_secret.is_none()) => {
-            report.say(
-                Level::Fault,
-                object,
-                "wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you"
-                    .to_owned(),
-            );
+            report.say(Level::Fault, object, EAB_REQUIRED.to_owned());
         }
         None => report.say(Level::Ok, object, "an account is registered with the first order".to_owned()),
     }
