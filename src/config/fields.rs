@@ -267,6 +267,7 @@ pub(super) fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::time::duration_text;
 
     #[test]
     fn durations_are_read_and_written() {

@@ -107,7 +107,6 @@ pub fn joined(chain: &[DnsName]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::entry::Entry;
     use crate::config::{node, zones_of};
 

@@ -150,7 +150,7 @@ impl fmt::Display for TsigKeyError {
 }
 
 /// Padding may be missing: people lose `=` when they copy.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

@@ -1,3 +1,6 @@
+use base64::Engine as _;
+
+use super::key::BASE64;
 use super::*;
 
 fn read(text: &str) -> Result<Vec<String>, TsigKeyError> {

@@ -1,13 +1,18 @@
 mod ca;
 
+use std::time::Duration;
+
+use super::ca_limits::RateLimitBlock;
 use super::*;
 use crate::base::name::Domain;
+use crate::base::shared_str::SharedStr;
 use crate::cert::facts::{CertificateFacts, sha256};
+use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::kube::object::TYPE_TLS;
 use crate::policy::secret_state::{Owner, Present};
-use crate::record::{History, Issued, PendingOrder};
+use crate::record::{History, Issued, PendingOrder, RecordData};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
