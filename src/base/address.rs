@@ -18,7 +18,7 @@ pub enum Host {
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServerAddress {
-    /// The host.
+    /// The host, by address or by name.
     pub host: Host,
     /// The port; 53 where none was written.
     pub port: u16,
@@ -41,7 +41,7 @@ impl ServerAddress {
         }
     }
 
-    /// The socket address, when the host is an address.
+    /// The socket address, or `None` when the host is a name.
     pub fn literal(&self) -> Option<SocketAddr> {
         match &self.host {
             Host::Ip(ip) => Some(SocketAddr::new(*ip, self.port)),
@@ -94,7 +94,7 @@ impl FromStr for ServerAddress {
     }
 }
 
-/// Without the port where it is that of DNS.
+/// Writes the port only where it differs from 53.
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.host, self.port) {

@@ -1,7 +1,8 @@
-//! Whether this machine's clock can be trusted, by what peers say that the time is. Pure but for the age of what they said.
+//! Doubt about this machine's clock, measured against the clocks of peers. Pure, except for the age of a measurement.
 //!
-//! A clock that is hours off makes certificates look expired and waits look over. While it is in doubt nothing is ordered and nothing is
-//! written into a record. What a wrong clock wrote earlier does not count either: [`happened`] and [`holds`] say so.
+//! A clock that is hours off makes certificates look expired and waits look over. While the clock is in doubt, nothing
+//! is ordered and no record is written. Times that a wrong clock wrote earlier do not count either: see [`happened`]
+//! and [`holds`].
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::base::limits::CLOCK_OFFSET_MAX;
 use crate::base::time::{Stopwatch, Time, human};
 
-/// What a peer said that the time is.
+/// The wall time of a peer and the moment at which it was received.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerTime {
     there: Time,
@@ -17,35 +18,35 @@ pub struct PeerTime {
 }
 
 impl PeerTime {
-    /// A peer said it just now.
+    /// Takes the wall time that a peer has just sent.
     pub fn now(there: Time) -> PeerTime {
         PeerTime { there, since: Stopwatch::start() }
     }
 
-    /// The peer's clock minus ours in seconds. Follows our clock when it is set.
+    /// The peer's clock minus ours, in seconds. The result changes when our clock is set.
     pub fn offset(&self, now: Time) -> i64 {
         (self.there + self.since.elapsed()).unix().saturating_sub(now.unix())
     }
 
-    /// How long ago it was said.
+    /// The time since the peer sent its wall time.
     pub fn age(&self) -> Duration {
         self.since.elapsed()
     }
 }
 
-/// This machine's clock differs from another one by so much that one of them is wrong.
+/// A difference between two clocks, shown as a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockDoubt {
     /// The other clock minus ours, in seconds.
     pub offset: i64,
 }
 
-/// Whether an offset in seconds leaves room for trust.
+/// The doubt that an offset in seconds raises: `None` up to [`CLOCK_OFFSET_MAX`].
 pub fn doubt(offset: i64) -> Option<ClockDoubt> {
     (offset.unsigned_abs() > CLOCK_OFFSET_MAX.as_secs()).then_some(ClockDoubt { offset })
 }
 
-/// How far our clock is from the other one: `3h behind`, `2d ahead of`.
+/// The position of our clock relative to the other one: `3h behind`, `2d ahead of`.
 impl fmt::Display for ClockDoubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let which = if self.offset > 0 { "behind" } else { "ahead of" };
@@ -53,20 +54,21 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// Whether a moment that stands somewhere as past can be: only a clock that was ahead writes a later one.
+/// Whether `at`, written as a past moment, is credible. Only a clock that was ahead writes a later moment.
 pub fn happened(at: Time, now: Time) -> bool {
     at <= now + CLOCK_OFFSET_MAX
 }
 
-/// Whether a wait that stands somewhere holds still. One that ends later than `longest` from now was written by a clock that was ahead.
+/// Whether a wait until `until` is still in force. A wait that ends more than `longest` from now was written by a clock
+/// that was ahead, and does not count.
 pub fn holds(until: Time, longest: Duration, now: Time) -> bool {
     until > now && until <= now + longest + CLOCK_OFFSET_MAX
 }
 
-/// What is said where the clock is before 1970. Libraries for TLS can not work with such a time.
+/// The sentence for a clock before 1970. TLS libraries cannot work with such a time.
 pub const BEFORE_1970: &str = "this machine's clock is before 1970: set it (NTP)";
 
-/// Whether certificates can be judged by this time at all.
+/// Whether certificates can be validated at this time at all.
 pub fn is_usable(now: Time) -> bool {
     now >= Time::from_unix(0)
 }

@@ -1,8 +1,9 @@
-//! Signs of life of the threads that the program can not do without: a thread says until when it will show itself again, and who looks
-//! sees whether one is overdue.
+//! Heartbeats of the threads that the program cannot do without. Each thread states by when it checks in again;
+//! `/livez` fails when one is late.
 //!
-//! A thread that waits for a CA, a DNS server or the API server is not overdue: each exchange and each pause has an end of its own, and
-//! at each a new time is named. So what is found here is a fault inside, which only a restart mends.
+//! A thread that waits for a CA, a DNS server or the API server is not late: every exchange and every pause has a bound
+//! of its own and ends with a new heartbeat. A late thread therefore means an internal fault, which only a restart
+//! repairs.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,28 +13,28 @@ use std::time::Duration;
 use crate::base::limits::PULSE_GRACE;
 use crate::base::time::Stopwatch;
 
-/// A thread.
+/// The heartbeat of one thread.
 #[derive(Debug)]
 struct Heartbeat {
     name: &'static str,
-    /// When it is overdue, in milliseconds on [`clock`].
+    /// The moment from which the thread is overdue, in milliseconds on [`clock`].
     due: AtomicU64,
 }
 
-/// All that began; there is one for each worker and two more.
+/// The heartbeats of all registered threads: one for each worker, and two more.
 static PULSES: Mutex<Vec<Arc<Heartbeat>>> = Mutex::new(Vec::new());
 
 thread_local! {
     static OWN: RefCell<Option<Arc<Heartbeat>>> = const { RefCell::new(None) };
 }
 
-/// Monotonic time since somebody asked first.
+/// Monotonic time since the first call.
 fn clock() -> Duration {
     static SINCE: OnceLock<Stopwatch> = OnceLock::new();
     SINCE.get_or_init(Stopwatch::start).elapsed()
 }
 
-/// From now on this thread is missed when it does not show itself. A thread that never began may call what follows as well.
+/// Registers this thread. The other functions do nothing in a thread that is not registered.
 pub fn begin(name: &'static str) {
     let pulse = Arc::new(Heartbeat { name, due: AtomicU64::new(u64::MAX) });
     PULSES.lock().unwrap_or_else(PoisonError::into_inner).push(pulse.clone());
@@ -41,17 +42,17 @@ pub fn begin(name: &'static str) {
     beat();
 }
 
-/// This thread goes on.
+/// Checks in: the next heartbeat follows within the grace time.
 pub fn beat() {
     beat_within(Duration::ZERO);
 }
 
-/// This thread goes on, and pauses for up to `pause` now.
+/// Checks in before a pause of up to `pause`.
 pub fn beat_within(pause: Duration) {
     show(|| due_after(clock(), pause));
 }
 
-/// This thread waits for something to do, however long.
+/// Suspends the deadline of this thread while it waits for work.
 pub fn rest() {
     show(|| u64::MAX);
 }

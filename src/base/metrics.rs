@@ -1,4 +1,5 @@
-//! What is counted while the program runs: requests where they are sent, attempts where they end. Nothing here names an object.
+//! Counters of the running program: requests are counted where they are sent, attempts where they end. No counter names
+//! an object.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::base::clock::PeerTime;
 use crate::base::time::{self, Stopwatch, Time};
 
-/// Whom a request goes to.
+/// The kind of server that a request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// A CA.
@@ -20,10 +21,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// All.
+    /// Every kind of server.
     pub const ALL: [Peer; 3] = [Peer::Acme, Peer::Dns, Peer::Kubernetes];
 
-    /// Its name in a label.
+    /// The value of the label `peer`.
     pub const fn name(self) -> &'static str {
         match self {
             Peer::Acme => "acme",
@@ -33,15 +34,15 @@ impl Peer {
     }
 }
 
-/// The kinds of answers: of DNS any answer is the first, none is the last.
+/// The classes of answers. Every DNS answer counts as the first class, no answer as the last.
 pub const CODES: [&str; 4] = ["2xx", "4xx", "5xx", "error"];
 
-/// Of one peer.
+/// The counters of one peer.
 struct Requests {
-    /// By the places of [`CODES`].
+    /// Requests, indexed like [`CODES`].
     codes: [AtomicU64; CODES.len()],
     microseconds: AtomicU64,
-    /// The peer's clock, as it was seen last.
+    /// The peer's clock, as last seen.
     clock: Mutex<Option<PeerTime>>,
 }
 
@@ -58,10 +59,10 @@ static FAILED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 static ISSUED: AtomicU64 = AtomicU64::new(0);
 static REDACTED: AtomicU64 = AtomicU64::new(0);
 
-/// What a Role lacks: resource and verb.
+/// Permissions that a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
 
-/// A request under way; counted when it is dropped, as one without an answer unless that was said.
+/// A request under way. Counted when dropped: as an error unless [`Exchange::answered`] was called.
 #[derive(Debug)]
 pub struct Exchange {
     peer: Peer,
@@ -70,12 +71,12 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A request is sent.
+    /// Starts the count and the time of one request.
     pub fn begin(peer: Peer) -> Exchange {
         Exchange { peer, began: Stopwatch::start(), code: CODES.len() - 1 }
     }
 
-    /// An answer came, of HTTP with this status.
+    /// Notes that an answer came, with its HTTP status.
     pub fn answered(&mut self, status: u16) {
         self.code = match status {
             200..300 => 0,
@@ -95,7 +96,7 @@ impl Drop for Exchange {
     }
 }
 
-/// A peer said what time it is there.
+/// Notes the wall time of a peer.
 pub fn clock_seen(peer: Peer, there: Time) {
     *lock(&REQUESTS[peer as usize].clock) = Some(PeerTime::now(there));
 }
@@ -106,22 +107,22 @@ pub fn offset(peer: Peer) -> Option<i64> {
     seen.map(|seen| seen.offset(time::now()))
 }
 
-/// An attempt gave a certificate that is stored.
+/// Counts an attempt that stored a certificate.
 pub fn issued() {
     ISSUED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// An attempt failed.
+/// Counts an attempt that failed in `stage`.
 pub fn failed(stage: &'static str) {
     *lock(&FAILED).entry(stage).or_default() += 1;
 }
 
-/// The last filter took known secrets out of a text, at so many places.
+/// Counts the places at which the last filter removed a known secret.
 pub fn redacted(places: u64) {
     REDACTED.fetch_add(places, Ordering::Relaxed);
 }
 
-/// The Role lacks this.
+/// Notes a permission that the Role lacks.
 pub fn missing(resource: &'static str, verb: &'static str) {
     let mut missing = lock(&MISSING);
     if !missing.contains(&(resource, verb)) {
@@ -129,21 +130,21 @@ pub fn missing(resource: &'static str, verb: &'static str) {
     }
 }
 
-/// What was counted of a peer.
+/// The counters of one peer at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
-    /// Requests by the places of [`CODES`].
+    /// Requests, indexed like [`CODES`].
     pub codes: [u64; CODES.len()],
-    /// How long all of them took together.
+    /// The total time of all requests.
     pub took: Duration,
     /// The peer's clock minus ours in seconds, where it was seen.
     pub offset: Option<i64>,
 }
 
-/// Everything that was counted, as of one moment.
+/// All counters at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// By the places of [`Peer::ALL`].
+    /// The peers, indexed like [`Peer::ALL`].
     pub peers: [Counted; Peer::ALL.len()],
     /// Attempts that gave a certificate.
     pub issued: u64,
@@ -151,12 +152,12 @@ pub struct Counts {
     pub failed: BTreeMap<&'static str, u64>,
     /// Places where the last filter took a known secret out of a text.
     pub redacted: u64,
-    /// What the Role lacks: resource and verb.
+    /// Permissions that the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
 }
 
 impl Counts {
-    /// What was counted so far.
+    /// The values of all counters now.
     pub fn now() -> Counts {
         let of = |peer: Peer| {
             let of = &REQUESTS[peer as usize];
@@ -176,7 +177,7 @@ impl Counts {
     }
 }
 
-/// The locks guard numbers only.
+/// A poisoned lock is taken over: it guards numbers only.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

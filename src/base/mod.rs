@@ -1,4 +1,5 @@
-//! What every layer stands on: names, times, secrets, the log, limits. Nothing here knows Kubernetes, ACME or DNS.
+//! Names, times, secrets, the log, retries and limits: the lowest layer. No module here knows Kubernetes, ACME or DNS
+//! messages.
 
 pub mod address;
 pub mod clock;

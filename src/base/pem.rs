@@ -1,15 +1,15 @@
-//! Certificates of a PEM text. What is wrong with one is said with its line and without a word of it: such a text may hold a private
-//! key, and the parser's own errors quote what they met.
+//! Reads certificates from PEM text. Errors name a line and never quote the text, because it may hold a private key;
+//! the parser's own errors quote their input.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{Error, PemObject as _};
 
 const BEGINS: &[u8] = b"-----BEGIN";
 
-/// The certificates of a text, in their order, at most `most`. Other sections are skipped.
+/// The certificates of a PEM text in their order, `most` at most. Other sections are skipped.
 ///
 /// # Errors
-/// What is wrong in which line: the rest of a sentence.
+/// The rest of a sentence: the fault and its line.
 pub fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut sections = CertificateDer::pem_slice_iter(pem);
     let mut all = Vec::new();
@@ -35,7 +35,7 @@ pub fn is_encrypted(pem: &[u8]) -> bool {
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")
 }
 
-/// Nothing that the error holds is used.
+/// Uses nothing of the error's contents.
 fn sentence(error: &Error, line: usize) -> String {
     match error {
         Error::MissingSectionEnd { .. } => {
@@ -49,7 +49,7 @@ fn sentence(error: &Error, line: usize) -> String {
     }
 }
 
-/// The number of the line in which the last section of what was read begins.
+/// The number of the line in which the last section of `read` begins.
 fn line_of_last_section(read: &[u8]) -> usize {
     let begins = read.windows(BEGINS.len()).rposition(|part| part == BEGINS).unwrap_or(0);
     1 + read[..begins].iter().filter(|octet| **octet == b'\n').count()

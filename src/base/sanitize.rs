@@ -1,26 +1,27 @@
-//! A peer's words, made harmless: they must not break a log line or move a terminal's cursor.
+//! Text of a peer, made safe to print: it can neither break a log line nor move a terminal's cursor.
 
 use crate::base::redact;
 
 /// Characters of a peer's text that are kept.
 pub const EXCERPT_OCTETS: usize = 1_024;
 
-/// One line without control characters and known secrets, at most [`EXCERPT_OCTETS`] characters. The secrets go first: what is cut off
-/// in the middle of one might not be known any more.
+/// One line without control characters and known secrets, [`EXCERPT_OCTETS`] characters at most. Secrets are removed
+/// before the text is cut: a part of a secret might not be recognised.
 pub fn one_line(text: &str) -> String {
     let text = redact::clean(text);
     let clean: String = text.chars().map(|c| if c.is_control() || turns_text(c) { ' ' } else { c }).collect();
     clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT_OCTETS).collect()
 }
 
-/// Characters that change the direction of what follows (Unicode's Bidi_Control): a line would read otherwise than it is.
+/// Characters that change the direction of the text after them (Unicode's Bidi_Control), which would make a line read
+/// differently.
 fn turns_text(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The beginning of a body that is not what was hoped for.
+/// The beginning of a body that is not of the expected form.
 pub fn excerpt(body: &[u8]) -> String {
-    // As much again, so that a secret at the end is there to its end.
+    // Twice the length, so that a secret at the cut is still complete.
     one_line(&String::from_utf8_lossy(&body[..body.len().min(2 * EXCERPT_OCTETS)]))
 }
 
@@ -32,11 +33,12 @@ pub fn has_credentials(text: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(user, _)| has_scheme || user.contains(':'))
 }
 
-/// What is said of a text for which [`has_credentials`] holds: the rest of a sentence.
+/// The rest of a sentence about a text for which [`has_credentials`] holds.
 pub const CREDENTIALS: &str =
     "has a user name or password in it, which is not supported (and not repeated here): write it without them";
 
-/// Why a text is not the JSON that it should be, with the place. The error's own words may quote a value.
+/// The fault and the place in a text that is not valid JSON. The error's own words are not used, because they may quote
+/// a value.
 pub fn json_fault(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Io => "it could not be read",
@@ -47,7 +49,7 @@ pub fn json_fault(error: &serde_json::Error) -> String {
     format!("{what} (line {}, column {})", error.line(), error.column())
 }
 
-/// RFC 3986 section 2.1, for a query's value or a part of a header's name.
+/// Percent-encodes a text for a query's value or a part of a header's name (RFC 3986 section 2.1).
 pub fn percent_encoded(text: &str) -> String {
     let encode = |b: u8| match b {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),

@@ -7,46 +7,47 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::base::redact::{self, KnownSecret};
 
-/// A secret value: prints as `(secret)` whatever the format, without a head or a length, and is wiped when dropped.
+/// A secret value. Every format prints `(secret)`, without a part or a length of the value. The memory is wiped on
+/// drop.
 #[derive(Clone, Default)]
 pub struct Secret<T: Zeroize> {
     value: Zeroizing<T>,
-    /// Keeps the value in the table of the last filter, as long as this or a clone of it is there.
+    /// The entry in the table of the last filter; removed when the last clone is dropped.
     _known: Option<Arc<KnownSecret>>,
 }
 
 impl<T: Zeroize> Secret<T> {
-    /// Keeps `value` from being printed. The last filter does not know it.
+    /// Wraps a value that the last filter does not know.
     pub fn new(value: T) -> Secret<T> {
         Secret { value: Zeroizing::new(value), _known: None }
     }
 
-    /// The value itself. Every use of this is a place to look at in a review.
+    /// The value itself. A review looks at every call.
     pub fn expose(&self) -> &T {
         &self.value
     }
 }
 
 impl<T: Zeroize + AsRef<[u8]>> Secret<T> {
-    /// Keeps `value` from being printed, and whoever prints it all the same prints `name` (see [`redact`]).
+    /// Wraps a value that the last filter replaces by `name` wherever it is printed (see [`redact`]).
     pub fn known(name: &'static str, value: T) -> Secret<T> {
         let known = redact::know(name, value.as_ref());
         Secret { value: Zeroizing::new(value), _known: known }
     }
 
-    /// The same where only a part of the value is secret.
+    /// Like [`Secret::known`], where only `part` of the value is secret.
     pub fn known_by(name: &'static str, value: T, part: &str) -> Secret<T> {
         Secret { value: Zeroizing::new(value), _known: redact::know(name, part.as_bytes()) }
     }
 
-    /// The same for a text that need not be secret, and may hold private keys: only those are known.
+    /// Like [`Secret::known`], for a text that need not be secret but may hold private keys: only the keys are known.
     pub fn with_keys_known(name: &'static str, value: T) -> Secret<T> {
         let known = redact::know_keys(name, value.as_ref());
         Secret { value: Zeroizing::new(value), _known: known }
     }
 }
 
-/// For telling whether something changed; not for checking what a peer claims to know.
+/// Detects a change. Not for checking what a peer claims to know: the comparison does not take constant time.
 impl<T: Zeroize + PartialEq> PartialEq for Secret<T> {
     fn eq(&self, other: &Secret<T>) -> bool {
         self.expose() == other.expose()

@@ -1,4 +1,5 @@
-//! Text that many hold alike (a namespace, a directory, a kind of key), kept once. With 10,000 certificates that is megabytes.
+//! Text that many objects have in common (a namespace, a directory, a key type), kept once. With 10,000 certificates
+//! this saves megabytes.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -16,7 +17,7 @@ use crate::base::limits::WORDS_KEPT_MAX;
 #[derive(Clone)]
 pub struct SharedStr(Arc<str>);
 
-// Those that share their memory are equal, which a search among 10,000 in one namespace need not read them for.
+// Two clones share their memory and are equal: a search among 10,000 objects of one namespace compares pointers only.
 impl PartialEq for SharedStr {
     fn eq(&self, other: &SharedStr) -> bool {
         Arc::ptr_eq(&self.0, &other.0) || *self.0 == *other.0
@@ -43,16 +44,16 @@ impl Hash for SharedStr {
     }
 }
 
-/// What was made by [`SharedStr::shared`] and is still in use, up to a bound.
+/// The texts of [`SharedStr::intern`] that are in use, up to a bound.
 static KEPT: Mutex<BTreeSet<SharedStr>> = Mutex::new(BTreeSet::new());
 
 impl SharedStr {
-    /// A text that differs from most others.
+    /// A text of its own, for values that mostly differ.
     pub fn new(text: &str) -> SharedStr {
         SharedStr(text.into())
     }
 
-    /// A text that others have, too: they share its memory, unless there are very many different ones.
+    /// A text shared with all equal ones, as long as there are not too many different ones.
     pub fn intern(text: &str) -> SharedStr {
         // The lock guards a cache only.
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +84,7 @@ impl Deref for SharedStr {
     }
 }
 
-/// Maps by words are asked with any text.
+/// Lets a map with such keys be asked with any `&str`.
 impl Borrow<str> for SharedStr {
     fn borrow(&self) -> &str {
         self

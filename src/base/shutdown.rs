@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::liveness;
 use crate::base::time::Deadline;
 
-/// Shared by all threads; once set it stays set.
+/// The signal, shared by all threads. Once set, it stays set.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown(Arc<(Mutex<bool>, Condvar)>);
 

@@ -1,5 +1,5 @@
-//! One at a time, without a lock that is held: whoever works on something takes its turn, does input and output, and gives the turn back.
-//! The others wait with heartbeats and a bound.
+//! One user of a resource at a time, without a lock held over input and output: a user takes its turn, works, and gives
+//! the turn back. Others wait with heartbeats and a bound.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,10 @@ use crate::base::liveness;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 
-/// Turns, one for each thing that `K` names.
+/// The turns, one for each resource named by a `K`.
 #[derive(Debug)]
 pub struct SingleFlight<K: Ord> {
-    /// The lock guards the set only, and no input or output is done under it.
+    /// The lock guards the set only; no input or output happens under it.
     taken: Mutex<BTreeSet<K>>,
     given_back: Condvar,
 }
@@ -24,14 +24,14 @@ impl<K: Ord> Default for SingleFlight<K> {
 }
 
 impl<K: Ord + Clone> SingleFlight<K> {
-    /// Takes the turn for `of`, when nobody has it any more. `None` when that is not so `within` this time, or the program stops.
+    /// Takes the turn for `of`. `None` when the turn is not free `within` the time, or the program stops.
     pub fn take(&self, of: &K, within: Duration, stop: &Shutdown) -> Option<FlightTurn<'_, K>> {
         let deadline = Deadline::after(within);
         let mut taken = self.taken();
         while taken.contains(of) {
             let left = deadline.left().filter(|_| !stop.is_set())?;
             liveness::beat_within(left);
-            // A moment at most, for a stop wakes nobody here.
+            // A short wait: a stop does not wake this condition variable.
             let moment = left.min(Duration::from_millis(200));
             taken = self.given_back.wait_timeout(taken, moment).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -44,7 +44,7 @@ impl<K: Ord + Clone> SingleFlight<K> {
     }
 }
 
-/// A turn; given back when dropped, also by a panic.
+/// A turn, given back on drop, also by a panic.
 #[derive(Debug)]
 #[must_use]
 pub struct FlightTurn<'t, K: Ord + Clone> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
-/// A moment of wall time, in whole seconds since 1970-01-01T00:00:00Z. May lie before that.
+/// A moment of wall time in whole seconds since 1970-01-01T00:00:00Z; may be negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Time(i64);
@@ -96,12 +96,12 @@ impl Deadline {
         Deadline(Instant::now() + d)
     }
 
-    /// What is left, or `None` when the deadline has passed.
+    /// The time left, or `None` when the deadline has passed.
     pub fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(Instant::now()).filter(|d| !d.is_zero())
     }
 
-    /// What is left of this deadline, at most `d`: inner timeouts never outlive the outer one.
+    /// The time left, `d` at most: an inner timeout never outlives the outer one.
     pub fn at_most(self, d: Duration) -> Option<Duration> {
         self.left().map(|left| left.min(d))
     }
@@ -128,7 +128,7 @@ impl Stopwatch {
     }
 }
 
-/// A duration as people say it: `45s`, `12m`, `5h`, `63d`, rounded down to the largest unit of which there are two or more.
+/// A duration for people: `45s`, `12m`, `5h`, `63d`, rounded down to the largest unit of which there are two or more.
 pub fn human(d: Duration) -> String {
     let s = d.as_secs();
     match s {

@@ -25,17 +25,19 @@ pub const FIELDS_MAX: usize = 1_000;
 /// Octets of the name of a field that a sentence repeats.
 pub const FIELD_SHOWN_OCTETS: usize = 64;
 
-/// Faults of one entry that are said.
+/// Faults shown for one entry.
 pub const FAULTS_SHOWN_MAX: usize = 20;
 
-/// Octets of all sentences about the entries of a ConfigMap. Behind that the sentence of an entry only says that more came before.
+/// Octets of all sentences about the entries of a ConfigMap. After that, an entry's sentence only refers to those
+/// before it.
 pub const FAULTS_OCTETS_MAX: usize = 4 * 1024 * 1024;
 
-/// Octets of all annotations of an object, as Kubernetes has it (`TotalAnnotationSizeLimitB`). Some room is left to
-/// those of notariat and of others.
+/// Octets of all annotations of an object (Kubernetes' `TotalAnnotationSizeLimitB`), less some room for the annotations
+/// of notariat and others.
 pub const ANNOTATIONS_OCTETS_MAX: usize = 256 * 1024 - 8 * 1024;
 
-/// Labels of a Secret. Kubernetes has no bound of its own; each may have 380 octets, so that these fit into an object beside a certificate.
+/// Labels of a Secret. Kubernetes has no bound; each label may have 380 octets, so that these fit into an object beside
+/// a certificate.
 pub const LABELS_MAX: usize = 500;
 
 /// Zones in each list of an issuer's `domains`: every name of every entry is compared with each.
@@ -47,7 +49,7 @@ pub const MANIFEST_DEPTH_MAX: usize = 100;
 /// Events of a manifest, as [`CONFIG_NODES_MAX`] counts them: a ConfigMap is one of them, its Role some hundred.
 pub const MANIFEST_NODES_MAX: usize = 1_000_000;
 
-/// Names in one certificate. Let's Encrypt allows 100; others fewer.
+/// Names in one certificate. Let's Encrypt allows 100, others fewer.
 pub const DOMAINS_MAX: usize = 100;
 
 /// Secrets that one entry may fill.
@@ -56,11 +58,12 @@ pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 /// Issuers in the key `issuers`.
 pub const ISSUERS_MAX: usize = 100;
 
-/// Entries of a ConfigMap. One MiB has room for as many that say something; of entries that are nothing but faults there could be 262,000,
-/// and what is wrong with each is kept and said.
+/// Entries of a ConfigMap. One MiB has room for as many valid ones; of invalid ones there could be 262,000, and every
+/// fault is kept and shown.
 pub const ENTRIES_MAX: usize = 20_000;
 
-/// Entries of the ConfigMap as it was before that one is compared with, to keep equal ones once: as many may be taken out in one place.
+/// Entries of the previous ConfigMap that an entry is compared with, so that equal ones are kept once: as many may be
+/// removed in one place.
 pub const ENTRIES_COMPARED_MAX: usize = 16;
 
 /// Zones in the key `zones`.
@@ -69,20 +72,21 @@ pub const ZONES_MAX: usize = 1_000;
 /// The TTL of TXT records in seconds where none is set: long enough for a CA's second look, short enough for a second try.
 pub const TTL_DEFAULT_SECS: u32 = 60;
 
-/// The longest TTL: a day. A longer one would only keep dead values in caches.
+/// The longest TTL: a day. A longer one only keeps dead values in caches.
 pub const TTL_MAX_SECS: u32 = 86_400;
 
-/// How long servers may take to show a value where nothing else is set. BIND's `notify-delay` alone is 5 s.
+/// The default time for servers to show a value. BIND's `notify-delay` alone is 5 s.
 pub const PROPAGATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 
 /// Octets of all values of a ConfigMap together; the API server takes no larger one.
 pub const CONFIG_MAP_OCTETS_MAX: usize = 1024 * 1024;
 
-/// Two thirds of the 90 days that most certificates live: a `renewBefore` from here on is refused for them, and asked about.
+/// Two thirds of the usual 90 days: a `renewBefore` from here on is refused for such certificates, and `check` warns
+/// about it.
 pub const RENEW_BEFORE_USUAL: Duration = Duration::from_secs(60 * 86_400);
 
-/// The longest `settle`: it holds a worker.
+/// The longest `settle`: the wait occupies a worker.
 pub const SETTLE_MAX: Duration = Duration::from_secs(600);
 
-/// The longest such wait: it holds a worker.
+/// The longest `propagationTimeout`: the wait occupies a worker.
 pub const PROPAGATION_TIMEOUT_MAX: Duration = Duration::from_secs(7_200);

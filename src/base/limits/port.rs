@@ -1,60 +1,62 @@
-//! The bounds of the HTTP port and of the signs of life that it tells.
+//! Bounds of the HTTP port, of liveness and of the status that is shown.
 
 use std::time::Duration;
 
-/// Octets of a request's head. Those of kubelets and Prometheus have some hundred; browsers send cookies of other services on the host.
+/// Octets of a request's head. Kubelets and Prometheus send some hundred; browsers add cookies of other services on the
+/// host.
 pub const PORT_HEAD_OCTETS_MAX: usize = 8 * 1024;
 
-/// How long a connection may take in all, to its last octet.
+/// Longest time for a connection, to its last octet.
 pub const PORT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Connections that are held while they have not asked yet, and long answers that wait to be written.
+/// Connections without a complete request, and long answers that wait to be written.
 pub const PORT_WAITING_MAX: usize = 16;
 
-/// Connections that are let in before those inside are looked at again.
+/// Connections accepted before the open ones are served again.
 pub const PORT_ACCEPTED_AT_ONCE: usize = 64;
 
-/// The pause between two looks while a connection is open: what a request that comes in two parts loses.
+/// The pause between two looks at open connections: the delay of a request that comes in two parts.
 pub const PORT_LOOK: Duration = Duration::from_millis(10);
 
-/// How long the end of a connection is waited for after the answer.
+/// Longest wait for the peer's close after the answer.
 pub const PORT_LINGER: Duration = Duration::from_secs(1);
 
-/// Reads that are thrown away at one look, from whoever goes on sending after the answer.
+/// Reads discarded at one look from a peer that goes on sending after the answer.
 pub const PORT_DRAINED_AT_ONCE: usize = 16;
 
-/// What is written at once of a long answer.
+/// Octets of a long answer that are written at once.
 pub const PORT_BUFFER_OCTETS: usize = 16 * 1024;
 
-/// How much later than it said a thread may show itself. The longest exchange that has no pause in it takes a fifth of it.
+/// The grace time after which a late thread is overdue. The longest exchange without a pause takes a fifth of it.
 pub const PULSE_GRACE: Duration = Duration::from_secs(300);
 
-/// How often what the port shows is made anew, at most: with 10,000 certificates it takes a millisecond.
+/// The shortest interval at which the shown status is made anew: with 10,000 certificates it takes a millisecond.
 pub const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
-/// Rows of the ConfigMap that shows the state; what is urgent comes first, and whoever looks after more asks `notariat status`.
+/// Rows of the status ConfigMap, the most urgent ones; `notariat status` shows all.
 pub const BULLETIN_ROWS_MAX: usize = 200;
 
-/// Notes there: refused entries and warnings.
+/// Notes of the status ConfigMap: refused entries and warnings.
 pub const BULLETIN_NOTES_MAX: usize = 100;
 
-/// Octets of its data, half of what an object may have.
+/// Octets of the status ConfigMap's data: half of the bound for an object.
 pub const BULLETIN_OCTETS_MAX: usize = 512 * 1024;
 
-/// How often it is written at the most.
+/// The shortest interval between two writes of the status ConfigMap.
 pub const BULLETIN_EVERY: Duration = Duration::from_secs(60);
 
-/// How long what it says of parked certificates is taken for true: a little longer than a circuit may be open.
+/// The age up to which the parked certificates of the status ConfigMap are believed: a little longer than a circuit
+/// stays open.
 pub const BULLETIN_TRUSTED: Duration = Duration::from_secs(35 * 60);
 
-/// Certificates on the page, the most urgent ones: a browser shows so many at once without pain.
+/// Certificates on the page, the most urgent ones: a browser shows as many without delay.
 pub const PAGE_CERTIFICATES_MAX: usize = 1_000;
 
-/// Faults of the configuration on the page: a ConfigMap has room for more than 200,000 entries that are refused.
+/// Faults of the configuration on the page: a ConfigMap has room for more than 200,000 invalid entries.
 pub const PAGE_FAULTS_MAX: usize = 100;
 
 /// Names of a certificate that the page shows.
 pub const PAGE_NAMES_MAX: usize = 3;
 
-/// How far the time line reaches before and after now: longer than certificates of public CAs live.
+/// The span of the time line before and after now: longer than the lifetime of public certificates.
 pub const PAGE_AXIS_MAX: Duration = Duration::from_secs(400 * 86_400);

@@ -1,14 +1,14 @@
 //! Names that cannot be wrong: domain names, the identifiers of a certificate, Kubernetes object references.
 //!
-//! Parsed once where text enters the program (configuration, wire, command line); inside, no `&str` means a name.
-//! Everything here is lower case and without the trailing dot.
+//! Text is parsed once where it enters the program (configuration, wire, command line); inside, no `&str` means a name.
+//! All names are lower case and without the trailing dot.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::base::shared_str::SharedStr;
 
-/// Why a text is not a name. `Display` is one sentence without the text itself, which the caller puts before it.
+/// The fault in a text that is not a name: one sentence without the text itself, which the caller puts before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError(String);
 
@@ -29,7 +29,7 @@ fn bad<T>(why: impl Into<String>) -> Result<T, NameError> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsName(Box<str>);
 
-/// The longest name in text form, RFC 1035 section 2.3.4: 255 octets on the wire. Kubernetes allows its names as much.
+/// The longest name in text form: 255 octets on the wire (RFC 1035 section 2.3.4). Kubernetes has the same bound.
 pub const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 const CHALLENGE_LABEL: &str = "_acme-challenge";
@@ -56,7 +56,7 @@ impl DnsName {
         Ok(DnsName(text.to_ascii_lowercase().into()))
     }
 
-    /// The same, where U-labels become A-labels (UTS 46). Other labels may have an underscore.
+    /// Like [`DnsName::parse`], with U-labels turned into A-labels (UTS 46). Other labels may have an underscore.
     ///
     /// # Errors
     /// As above, and when a label is no U-label.
@@ -209,7 +209,7 @@ impl Domain {
         self.wildcard
     }
 
-    /// Where its dns-01 challenge is answered: `_acme-challenge.base` (RFC 8555 section 8.4).
+    /// The name that holds the dns-01 challenge: `_acme-challenge.base` (RFC 8555 section 8.4).
     pub fn challenge_name(&self) -> DnsName {
         self.base.child(CHALLENGE_LABEL).expect("base leaves room for the label, checked by parse")
     }

@@ -1,11 +1,12 @@
-//! The last filter: replaces known secret values in a text by their names. The rules that keep secrets out of sentences are the wall;
-//! this filter is the net behind it, and a metric counts what falls into it.
+//! The last filter: replaces known secret values in a text by their names. The rules that keep secrets out of sentences
+//! come first; this filter catches mistakes, and a metric counts them.
 //!
-//! The table holds no value and no encoded form of one. A value is cut into blocks of `BLOCK` octets, one at every `STRIDE` octets,
-//! and the table holds a hash of each. The text is decoded instead: one pass reads it as plain octets, base64 (both alphabets, with or
-//! without line breaks), hex and decimal octets at the same time, and looks each block of what it reads up. So five encoded forms cost
-//! no memory: a value takes about three octets for each of its own, and a P-256 key in PEM about 2 KiB while it is held. A part of at
-//! least `BLOCK` + `STRIDE` - 1 = 16 octets, at any place, holds a whole block and is found.
+//! The table holds no value and no encoded form of one. A value is cut into blocks of `BLOCK` octets, one at every
+//! `STRIDE` octets, and the table holds a hash of each. The text is decoded instead: one pass reads it as plain octets,
+//! base64 (both alphabets, with or without line breaks), hex and decimal octets at the same time, and looks up each
+//! block. Five encoded forms therefore cost no memory: a value takes about three octets for each of its own, and a
+//! P-256 key in PEM about 2 KiB while in use. Any part of at least `BLOCK` + `STRIDE` - 1 = 16 octets holds a whole
+//! block and is found.
 
 mod pem;
 
@@ -32,13 +33,14 @@ const BLOCK: usize = 12;
 /// The distance between the beginnings of blocks.
 const STRIDE: usize = 5;
 
-/// A shorter value is not filtered: it would tear holes into words that are no secret.
+/// The shortest value that is filtered. A shorter one would also match ordinary words.
 const LEAST: usize = 8;
 
-/// A value of at most so many octets is also known in base64, because a Secret's `data` encodes text that holds base64 once more.
+/// Values of at most this many octets are also known in base64, because a Secret's `data` encodes text that is base64
+/// already.
 const TWICE_MAX: usize = 128;
 
-/// A value in the table, until this is dropped.
+/// A value in the table; removed on drop.
 #[derive(Debug)]
 pub struct KnownSecret(Box<[u64]>);
 
@@ -55,8 +57,8 @@ static TABLE: LazyLock<RwLock<Table>> = LazyLock::new(RwLock::default);
 /// The number of blocks, so that a program without secrets takes no lock.
 static FILLED: AtomicUsize = AtomicUsize::new(0);
 
-/// Puts a value into the table under a name that may be printed. Of a text with private keys in PEM only the keys are put there.
-/// `None` where the value is too short, or where the table is full.
+/// Puts a value into the table under a printable name. Of a text with private keys in PEM only the keys are taken.
+/// `None` where the value is too short or the table is full.
 pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     match keys(value) {
         keys if keys.is_empty() && (LEAST..=TWICE_MAX).contains(&value.len()) => {
@@ -68,7 +70,7 @@ pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     }
 }
 
-/// Puts the private keys of a text in PEM into the table. `None` where there are none: certificates are no secret.
+/// Puts the private keys of a PEM text into the table. `None` where there are none: certificates are not secret.
 pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     let texts = keys(value);
     if texts.is_empty() {
@@ -101,7 +103,7 @@ fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<KnownSecret>> {
     Some(Arc::new(KnownSecret(hashes.into())))
 }
 
-/// The text without the values that are known now.
+/// The text with all known values replaced.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if FILLED.load(Ordering::Relaxed) == 0 {
         return Cow::Borrowed(text);
@@ -114,7 +116,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(replaced(text, found))
 }
 
-/// The same for words of a peer that are kept to be looked at and are not said: nothing is counted.
+/// Like [`clean`], for a peer's text that is kept and not printed: no metric counts it.
 pub fn unsaid(text: &str) -> Cow<'_, str> {
     match TABLE.read().unwrap_or_else(PoisonError::into_inner).find(text) {
         found if found.is_empty() => Cow::Borrowed(text),
@@ -133,7 +135,7 @@ fn replaced(text: &str, found: Vec<(Range<usize>, &'static str)>) -> String {
     clean
 }
 
-/// The same for a text that others read and that most often needs no change.
+/// Like [`clean`], for an owned text that most often needs no change.
 pub fn cleaned(text: String) -> String {
     match clean(&text) {
         Cow::Borrowed(_) => text,
@@ -141,7 +143,7 @@ pub fn cleaned(text: String) -> String {
     }
 }
 
-/// The same for every text in a JSON value, so that escapes in JSON neither hide a value nor break.
+/// Cleans every text in a JSON value, so that JSON escapes neither hide a value nor break.
 pub fn clean_json(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -162,7 +164,7 @@ struct Block {
     size: usize,
 }
 
-/// Random for each process, so that nobody can choose a value whose hash is that of a common word.
+/// Random for each process, so that nobody can choose a value whose hash equals that of a common word.
 #[derive(Clone, Copy)]
 struct Keys([u64; 2]);
 
@@ -176,10 +178,11 @@ impl Keys {
     }
 }
 
-/// The hashes of blocks, how often each is held and whose it is.
+/// The hashes of blocks, with the number of their users and the name of the value.
 struct Table {
     keys: Keys,
-    /// Whether there ever was a block of this size. All but the largest are rare, and looking them up costs as much.
+    /// Whether a block of this size was ever added. All but the largest size are rare, and a look-up costs the same for
+    /// each.
     sizes: [bool; BLOCK + 1],
     blocks: HashMap<u64, (u32, &'static str), BuildHasherDefault<IdentityHasher>>,
 }
@@ -227,13 +230,13 @@ impl Table {
                 }
             }
         }
-        // A burst, a list of all Secrets say, is no reason to keep its room.
+        // A burst, such as a list of all Secrets, is no reason to keep its capacity.
         if self.blocks.capacity() > 4_096 && self.blocks.len() < self.blocks.capacity() / 8 {
             self.blocks.shrink_to(self.blocks.len() * 2);
         }
     }
 
-    /// Where known values stand in the text, in order and apart.
+    /// The places of known values in the text, in order and without overlap.
     fn find(&self, text: &str) -> Vec<(Range<usize>, &'static str)> {
         let mut found = Vec::new();
         let mut look = |block: Block, place: Range<usize>| {
@@ -294,7 +297,7 @@ impl Table {
     }
 }
 
-/// The last symbols that were read, and where they stand.
+/// The symbols read last, and their places.
 struct HashWindow {
     /// Bits of a symbol.
     bits: usize,
@@ -323,7 +326,7 @@ impl HashWindow {
         self.count = 0;
     }
 
-    /// Looks the blocks up that end with the last symbol, or so many bits before its end.
+    /// Looks up the blocks that end at the last symbol, or up to some bits before its end.
     fn look(&self, sizes: &[bool], shifts: &[usize], look: &mut impl FnMut(Block, Range<usize>)) {
         for size in (LEAST..=BLOCK).filter(|size| sizes[*size]) {
             for shift in shifts {
@@ -339,7 +342,7 @@ impl HashWindow {
     }
 }
 
-/// The blocks of a value: of one that is shorter than a block the whole.
+/// The blocks of a value; a value shorter than a block is one block.
 fn blocks(value: &[u8]) -> Vec<Block> {
     let value = &value[..value.len().min(KNOWN_OCTETS_MAX)];
     let block = |octets: &[u8]| Block {
@@ -358,7 +361,7 @@ fn blocks(value: &[u8]) -> Vec<Block> {
     }
 }
 
-/// Ranges that touch become one; none ends inside a character.
+/// Merges ranges that touch. No range ends inside a character.
 fn joined(text: &str, mut found: Vec<(Range<usize>, &'static str)>) -> Vec<(Range<usize>, &'static str)> {
     found.sort_by_key(|(range, _)| (range.start, range.end));
     let mut joined: Vec<(Range<usize>, &'static str)> = Vec::new();

@@ -1,14 +1,14 @@
-//! Private keys in a text, and base64 as it stands in texts. Lenient where a parser is strict.
+//! Finds private keys in a text, and base64 in the forms in which texts hold it. More lenient than a parser.
 
 use std::ops::Range;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// What stands before the base64 of a private key in PEM, of any kind.
+/// The text before the base64 of a private key in PEM, of any kind.
 const KEY_BEGINS: &[u8] = b"PRIVATE KEY-----";
 const KEY_ENDS: &[u8] = b"-----END";
 
-/// The base64 of each private key in a text, as it stands there. Lenient: a text that is no PEM may hold a key all the same.
+/// The base64 of each private key in a text, as written. Lenient: a text that is not PEM may hold a key all the same.
 pub(super) fn keys(text: &[u8]) -> Vec<&[u8]> {
     let find = |text: &[u8], word: &[u8]| text.windows(word.len()).position(|part| part == word);
     let (mut keys, mut rest) = (Vec::new(), text);
@@ -16,7 +16,7 @@ pub(super) fn keys(text: &[u8]) -> Vec<&[u8]> {
         rest = &rest[begins + KEY_BEGINS.len()..];
         let end = find(rest, KEY_ENDS).unwrap_or(rest.len());
         keys.push(rest[..end].trim_ascii());
-        // What ends is a key as well: `-----END PRIVATE KEY-----`.
+        // A key may also end at the text's end or at another line: `-----END PRIVATE KEY-----`.
         rest = rest[end..].strip_prefix(KEY_ENDS).map_or(&rest[end..], |rest| {
             let line = find(rest, b"-----").map_or(rest.len(), |end| end + 5);
             &rest[line..]
@@ -26,7 +26,7 @@ pub(super) fn keys(text: &[u8]) -> Vec<&[u8]> {
     keys
 }
 
-/// The octets of a base64 text, whatever stands between its characters.
+/// The octets of a base64 text; characters between are ignored.
 pub(super) fn decoded(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut octets = Zeroizing::new(Vec::with_capacity(text.len() * 3 / 4 + 1));
     let (mut read, mut bits) = (0_u32, 0);
@@ -43,8 +43,9 @@ pub(super) fn decoded(text: &[u8]) -> Zeroizing<Vec<u8>> {
     octets
 }
 
-/// Where the secret stands in the DER of a private key: behind the version of an elliptic curve's (RFC 5915 section 3), in the inner octets
-/// of Ed25519 (RFC 8410 section 7), behind modulus and public exponent of RSA (RFC 8017 appendix A.1.2). All of another key.
+/// The place of the secret in the DER of a private key: after the version of an elliptic curve key (RFC 5915 section
+/// 3), in the inner octets of Ed25519 (RFC 8410 section 7), after modulus and public exponent of RSA (RFC 8017 appendix
+/// A.1.2). Any other key as a whole.
 pub(super) fn secret_part(der: &[u8]) -> Range<usize> {
     let find = |word: &[u8]| der.windows(word.len()).position(|part| part == word).map(|at| at + word.len());
     let of_curve = find(&[2, 1, 1, 4]).and_then(|at| Some(at + 1..at + 1 + usize::from(*der.get(at)?)));
@@ -53,14 +54,14 @@ pub(super) fn secret_part(der: &[u8]) -> Range<usize> {
         let modulus = find(&[2, 1, 0, 2, 0x82])?;
         let octets = usize::from(*der.get(modulus)?) << 8 | usize::from(*der.get(modulus + 1)?);
         let exponent = modulus + 2 + octets;
-        // INTEGER, its length, its octets.
+        // INTEGER: tag, length, octets.
         Some(exponent + 2 + usize::from(*der.get(exponent + 1)?)..der.len())
     };
     let found = of_curve.or_else(of_ed25519).or_else(of_rsa);
     found.filter(|part| part.start < part.end && part.end <= der.len()).unwrap_or(0..der.len())
 }
 
-/// The characters of a base64 text that say nothing but this part of its octets.
+/// The characters of a base64 text that encode only this part of its octets.
 pub(super) fn encoded_part<'t>(text: &'t [u8], octets: &Range<usize>) -> &'t [u8] {
     let characters = (0..text.len()).filter(|at| !is_escape(text, *at) && sextet(text[*at]).is_some());
     let within = |number: usize| number * 6 >= octets.start * 8 && (number + 1) * 6 <= octets.end * 8;
@@ -83,7 +84,7 @@ pub(super) fn sextet(c: u8) -> Option<u8> {
     }
 }
 
-/// Whether it is the letter of an escaped line break, which a quoted text has in place of one.
+/// Whether the octet is the letter of an escaped line break (`\n` in a quoted text).
 pub(super) fn is_escape(octets: &[u8], at: usize) -> bool {
     matches!(octets[at], b'n' | b'r' | b't') && at > 0 && octets[at - 1] == b'\\'
 }
