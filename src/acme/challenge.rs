@@ -1,4 +1,4 @@
-//! What became of a challenge, from what the CA says about it (RFC 8555 sections 7.1.6 and 8.2). Pure.
+//! The outcome of a challenge, read from the CA's answers (RFC 8555 sections 7.1.6 and 8.2). Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use super::wire::{AcmeStatus, Authorization, Challenge, Problem};
 use crate::base::limits::CHALLENGE_AGAIN;
 use crate::base::name::Domain;
 
-/// What became of a challenge.
+/// The outcome of a challenge so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChallengeOutcome {
-    /// The CA found it answered.
+    /// The CA accepted the response.
     Passed,
     /// The CA has not decided yet.
     Waiting,
-    /// A try failed, and the CA makes a further one only when it is told again (section 8.2).
+    /// A try failed, and the CA tries again only after another response (section 8.2).
     Tried(Problem),
-    /// It is over; the CA's words, which may be missing.
+    /// The challenge is invalid; the CA's words, which may be missing.
     Failed(Problem),
 }
 
-/// By a challenge. `retries` says that the CA gave a Retry-After: then it tries again by itself.
+/// The outcome by the challenge itself. `retries`: the CA gave a Retry-After, so it tries again by itself.
 pub fn of_challenge(challenge: &Challenge, retries: bool) -> ChallengeOutcome {
     match (&challenge.status, &challenge.error) {
         (Some(AcmeStatus::Valid), _) => ChallengeOutcome::Passed,
@@ -30,20 +30,20 @@ pub fn of_challenge(challenge: &Challenge, retries: bool) -> ChallengeOutcome {
     }
 }
 
-/// By its authorization.
+/// The outcome by the authorization of the challenge.
 pub fn of_authorization(authorization: &Authorization, retries: bool) -> ChallengeOutcome {
     let challenge = dns01(authorization);
     let problem = || challenge.and_then(|c| c.error.clone()).unwrap_or_default();
     match authorization.status {
         AcmeStatus::Valid => ChallengeOutcome::Passed,
         AcmeStatus::Pending => challenge.map_or(ChallengeOutcome::Waiting, |c| of_challenge(c, retries)),
-        // Section 7.1.6: none of the other states leads back.
+        // Section 7.1.6: no other state leads back to pending.
         _ => ChallengeOutcome::Failed(problem()),
     }
 }
 
-/// By a refusal (`malformed`) of what the CA was told, and the authorization where that could be read: the answer to an earlier try may
-/// have been lost, the challenge may be over, or the CA does not take the request.
+/// The outcome by a refusal (`malformed`) of a response, and by the authorization where that could be read. The answer
+/// to an earlier response may have been lost, the challenge may have ended, or the CA does not take the request.
 pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>) -> ChallengeOutcome {
     let is_pending = |a: &Authorization| dns01(a).is_none_or(|c| matches!(c.status, None | Some(AcmeStatus::Pending)));
     match authorization.map(|a| of_authorization(a, true)) {
@@ -57,7 +57,7 @@ fn dns01(authorization: &Authorization) -> Option<&Challenge> {
     authorization.challenges.iter().find(|c| c.kind == "dns-01")
 }
 
-/// A challenge that is being proved.
+/// A challenge under validation.
 #[derive(Clone, Debug)]
 pub struct ChallengeAttempt {
     /// The name.
@@ -66,15 +66,15 @@ pub struct ChallengeAttempt {
     pub authorization: String,
     /// The URL of the challenge.
     pub challenge: String,
-    /// How often the CA was told again.
+    /// The number of further responses.
     repeated: usize,
-    /// When it is to be told again, since the begin of the wait.
+    /// The moment of the next response, since the begin of the wait.
     again_at: Option<Duration>,
     last: ChallengeOutcome,
 }
 
 impl ChallengeAttempt {
-    /// One that the CA is told of for the first time.
+    /// A challenge before its first response.
     pub fn new(name: Domain, authorization: String, challenge: String) -> ChallengeAttempt {
         ChallengeAttempt {
             name,
@@ -86,26 +86,26 @@ impl ChallengeAttempt {
         }
     }
 
-    /// Whether the CA found it answered.
+    /// Whether the CA accepted the response.
     pub fn is_passed(&self) -> bool {
         self.last == ChallengeOutcome::Passed
     }
 
-    /// When the CA is to be told again, since the begin of the wait.
+    /// The moment of the next response, since the begin of the wait.
     pub fn again_at(&self) -> Option<Duration> {
         self.again_at
     }
 
-    /// The CA is told again now.
+    /// Notes that another response is sent now.
     pub fn repeat(&mut self) {
         (self.again_at, self.repeated) = (None, self.repeated + 1);
     }
 
-    /// Takes note of what the CA says at `now` since the begin of the wait. The pauses before it is told again grow, and after the last
-    /// one a failed try is the end.
+    /// Notes the outcome at `now` since the begin of the wait. The pauses before further responses grow; after the last
+    /// one a failed try is final.
     ///
     /// # Errors
-    /// The end: whether the CA ended the challenge, and its words.
+    /// The end of the challenge, with the CA's words.
     pub fn note(&mut self, outcome: ChallengeOutcome, now: Duration) -> Result<(), ChallengeEnd> {
         self.last = outcome;
         match &self.last {
@@ -123,7 +123,7 @@ impl ChallengeAttempt {
     }
 }
 
-/// The name and what the CA said last.
+/// The name and the last outcome.
 impl fmt::Display for ChallengeAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.last {
@@ -135,10 +135,10 @@ impl fmt::Display for ChallengeAttempt {
     }
 }
 
-/// Why a trial ended.
+/// The final failure of a challenge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengeEnd {
-    /// The challenge is over, and so is its order. Otherwise the CA may be told again later.
+    /// The challenge and its order are invalid. Otherwise another response may be sent later.
     pub is_over: bool,
     /// The CA's words.
     pub problem: Box<Problem>,

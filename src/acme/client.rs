@@ -1,8 +1,8 @@
-//! Talks to one CA: directory, nonces, signed requests. What is asked for stands in `requests`.
+//! The connection to one CA: directory, nonces, signed requests. The requests themselves are in `requests`.
 //!
-//! Untrusted: every answer. URLs that an answer names are used only on hosts that the directory itself names. What is retried
-//! here: badNonce with the nonce of the error (RFC 8555 section 6.5), and once a request whose connection broke, for a pooled
-//! connection may have died; nothing else.
+//! Untrusted: every answer. URLs of an answer are used only on hosts that the directory names. Two kinds of requests
+//! are retried: badNonce with the nonce of the error (RFC 8555 section 6.5), and once a request whose connection broke,
+//! because a pooled connection may have died.
 
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,20 +25,20 @@ use crate::http::{Http, Method, Request, Response};
 /// An account at the CA.
 #[derive(Debug)]
 pub struct Account {
-    /// Its key.
+    /// The account key.
     pub key: AccountKey,
-    /// Its URL, the `kid` of every request.
+    /// The account URL, the `kid` of every request.
     pub url: String,
 }
 
-/// What an order or a download is told with: the answer's decoded body and what its headers say.
+/// A decoded answer with what its headers say.
 #[derive(Debug)]
 pub struct AcmeResponse<T> {
     /// The body.
     pub body: T,
     /// `Location`
     pub location: Option<String>,
-    /// Until when the CA asks us to wait.
+    /// The moment until which the CA asks to wait.
     pub retry_after: Option<Time>,
     /// The CA's clock.
     pub date: Option<Time>,
@@ -74,7 +74,7 @@ impl AcmeClient {
         self.place.url()
     }
 
-    /// The directory URL as it was written, which is what is asked for.
+    /// The directory URL as configured, which is the one requested.
     pub fn directory_written(&self) -> &str {
         self.place.written()
     }
@@ -90,7 +90,7 @@ impl AcmeClient {
         seen.map(|seen| seen.offset(time::now()))
     }
 
-    /// Whether the CA's clock differs too much from ours. What was said a while ago is asked again first: this machine may have slept.
+    /// The doubt about our clock, by the CA's. An old measurement is repeated first: this machine may have slept.
     pub fn clock_doubt(&self) -> Option<ClockDoubt> {
         let before = self.clock_offset().and_then(clock::doubt)?;
         let is_old = self.cache().clock.is_some_and(|seen| seen.age() > CLOCK_ASKED_AGAIN);
@@ -100,15 +100,15 @@ impl AcmeClient {
         self.clock_offset().and_then(clock::doubt)
     }
 
-    /// The lock guards a cache only: what a panicking thread left is as good as any.
+    /// A poisoned lock is taken over: it guards a cache only.
     pub(super) fn cache(&self) -> MutexGuard<'_, ClientState> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The directory, from memory for a day.
+    /// The directory, cached for a day.
     ///
     /// # Errors
-    /// When it can not be had.
+    /// When the CA does not send a usable one.
     pub fn directory(&self) -> Result<Arc<DirectoryObject>, AcmeError> {
         if let Some((directory, fetched)) = &self.cache().directory
             && fetched.elapsed() < ACME_DIRECTORY_KEPT
@@ -135,10 +135,10 @@ impl AcmeClient {
         Ok(directory)
     }
 
-    /// Whether `url` is on a host that the directory names. Everything an answer points to must be.
+    /// Checks that `url` is on a host that the directory names.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault in the URL.
     pub fn check_url(&self, what: &'static str, url: &str) -> Result<(), AcmeError> {
         let directory = self.directory()?;
         let own = std::iter::once(self.place.written()).chain(directory.urls());
@@ -149,7 +149,7 @@ impl AcmeClient {
         }
     }
 
-    /// The URL of what was made.
+    /// The URL of a new resource, checked.
     pub(super) fn location(&self, what: &'static str, location: Option<&str>) -> Result<String, AcmeError> {
         let url = location.ok_or_else(|| AcmeError::Unusable { what, why: "it has no Location".to_owned() })?;
         self.check_url(what, url)?;
@@ -173,7 +173,7 @@ impl AcmeClient {
         })
     }
 
-    /// A signed request (section 6.2), tried again as the module's header says.
+    /// Sends a signed request (section 6.2), with the retries of the module's header.
     pub(super) fn signed(
         &self,
         what: &'static str,
@@ -265,12 +265,12 @@ pub(super) fn decode<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Re
     serde_json::from_slice(body).map_err(|e| AcmeError::Unusable { what, why: e.to_string() })
 }
 
-/// RFC 8555 section 6.5.1: base64url characters. Anything else must not get into a header of ours.
+/// Accepts base64url characters only (section 6.5.1): the nonce goes into a header of ours.
 fn is_nonce(text: &str) -> bool {
     (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
-/// What is wrong with an URL that is not https, and the cure where the CA believes that it is reached without TLS.
+/// The fault in a URL that is not https, and the cure where the CA believes that it is reached without TLS.
 fn no_https(url: &str) -> String {
     let cure = match url.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) {
         true => {
@@ -281,7 +281,8 @@ fn no_https(url: &str) -> String {
     format!("{url:?}, which is no https URL{cure}")
 }
 
-/// Where a redirect leads. The operator writes that URL: what is compared and stored is to be what is asked for.
+/// The sentence about a redirect. Redirects are not followed: the operator writes the final URL, so that the compared
+/// and stored URL is the requested one.
 fn redirect(asked: &str, reply: &Response) -> Option<String> {
     let location = reply.header("location").filter(|_| (300..400).contains(&reply.status))?;
     let host = asked.get(..8 + origin(asked)?.len())?;

@@ -1,4 +1,4 @@
-//! ACME directories: which are the same, and which issue certificates that nobody trusts. Pure.
+//! ACME directories: equality, and whether one issues certificates that nobody trusts. Pure.
 
 /// An ACME directory and whether the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,17 +9,17 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory at `url`. `explicit` says that the operator gave it.
+    /// The directory at `url`. `explicit`: the operator configured it.
     pub fn new(url: &str, explicit: bool) -> Directory {
         Directory { url: normalized(url), written: url.trim().to_owned(), explicit }
     }
 
-    /// Its URL as the operator wrote it, which is what is asked for: to a server a slash at the end makes another URL.
+    /// The URL as the operator wrote it, which is the one requested: to a server, a slash at the end makes another URL.
     pub fn written(&self) -> &str {
         &self.written
     }
 
-    /// Its URL, in the one form that is compared and stored.
+    /// The URL in the one form that is compared and stored.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -29,13 +29,14 @@ impl Directory {
         self.explicit
     }
 
-    /// Whether it issues certificates that nobody trusts.
+    /// Whether the directory issues certificates that nobody trusts.
     pub fn is_staging(&self) -> bool {
         is_staging(&self.url)
     }
 }
 
-/// Lower-case scheme and host, no default port, no slash at the end: what people write differently and means the same.
+/// A URL with lower-case scheme and host, without default port and final slash: spellings with the same meaning become
+/// equal.
 pub fn normalized(url: &str) -> String {
     let trimmed = url.trim().trim_end_matches('/');
     let Some((scheme, rest)) = trimmed.split_once("://") else {
@@ -48,7 +49,8 @@ pub fn normalized(url: &str) -> String {
     format!("{}://{host}{path}", scheme.to_ascii_lowercase())
 }
 
-/// By its host name, as every public CA marks it. The top-level domain is not looked at: `.test` is where private names live.
+/// Whether the host name marks a staging directory, as every public CA does. The top-level domain is not looked at:
+/// private names live below `.test`.
 pub fn is_staging(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();
     let parts = host.rsplit_once('.').map_or("", |(head, _)| head).split(['.', '-']);

@@ -1,4 +1,4 @@
-//! Why a CA did not do what was asked. Pure.
+//! Errors of requests to a CA. Pure.
 
 use std::fmt;
 
@@ -7,33 +7,33 @@ use crate::base::sanitize::one_line;
 use crate::base::time::Time;
 use crate::http::HttpError;
 
-/// What is asked for first.
+/// The name of the directory request in errors.
 pub(super) const DIRECTORY: &str = "directory";
 
-/// An answer that is, or could be, a directory, but for an URL.
+/// The name of the directory request in errors about its URL.
 pub(super) const DIRECTORY_URL: &str = "directory URL";
 
-/// Why the CA did not do what was asked.
+/// The failure of a request to a CA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AcmeError {
     /// No answer.
     Network(HttpError),
-    /// The CA says no.
+    /// The CA refused.
     Problem {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
         /// The HTTP status.
         status: u16,
-        /// In its words.
+        /// The CA's words.
         problem: Box<Problem>,
-        /// Until when it asks us to wait.
+        /// The moment until which the CA asks to wait.
         retry_after: Option<Time>,
     },
     /// An answer that can not be used.
     Unusable {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
-        /// What is wrong with the answer.
+        /// The fault in the answer.
         why: String,
     },
     /// The program is stopping.
@@ -50,7 +50,7 @@ impl AcmeError {
     }
 }
 
-/// What the CA sent is in it, as one line of bounded length.
+/// One line of bounded length, with the CA's own words.
 impl fmt::Display for AcmeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,7 +70,7 @@ impl fmt::Display for AcmeError {
     }
 }
 
-/// What is asked of an answer that is no directory, unless the server failed inside.
+/// The question about an answer that is not a directory, unless the server failed internally.
 fn hint(what: &str, status: u16) -> &'static str {
     if what == DIRECTORY && status < 500 {
         ": is -acme, or `directory` of the issuer, the URL of an ACME directory?"

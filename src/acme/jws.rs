@@ -1,6 +1,8 @@
-//! The account key and what it signs: JWS with ES256 (RFC 7515, 7518) as RFC 8555 section 6.2 wants it. Pure but for randomness.
+//! The account key and its signatures: JWS with ES256 (RFC 7515, 7518) as in RFC 8555 section 6.2. Pure but for
+//! randomness.
 //!
-//! Tested with the thumbprint of an independent implementation (Python's cryptography) and by Pebble, which verifies every request.
+//! Tested with the thumbprint of an independent implementation (Python's cryptography) and by Pebble, which verifies
+//! every request.
 
 use std::fmt;
 
@@ -22,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::base::pem::{ENCRYPTED, is_encrypted};
 use crate::base::secret::Secret;
 
-/// The key of an ACME account: ECDSA on P-256 when we make it; one that is imported may be on P-384 or RSA.
+/// The key of an ACME account: ECDSA on P-256 for new keys; an imported key may be on P-384 or RSA.
 pub struct AccountKey {
     pair: SigningKey,
     pem: Secret<Vec<u8>>,
@@ -33,14 +35,14 @@ enum SigningKey {
     Rsa(RsaKeyPair),
 }
 
-/// What differs between the curves (RFC 7518 sections 3.4 and 6.2.1).
+/// The differences between the curves (RFC 7518 sections 3.4 and 6.2.1).
 struct Curve {
     signing: &'static EcdsaSigningAlgorithm,
     algorithm: &'static str,
     name: &'static str,
     /// Octets of a coordinate.
     octets: usize,
-    /// The AlgorithmIdentifier of RFC 5480 in DER, which PKCS#8 has around a SEC 1 key.
+    /// The AlgorithmIdentifier of RFC 5480 in DER, which PKCS#8 puts around a SEC 1 key.
     identifier: &'static [u8],
 }
 
@@ -61,7 +63,7 @@ static CURVES: [Curve; 2] = [
     },
 ];
 
-/// Who signs a request.
+/// The signer of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyIdentifier<'a> {
     /// The account, by its URL.
@@ -70,17 +72,17 @@ pub enum KeyIdentifier<'a> {
     Key,
 }
 
-/// What a request carries (RFC 8555 section 6.3).
+/// The payload of a request (RFC 8555 section 6.3).
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// A JSON object.
     Json(Value),
-    /// Nothing: POST-as-GET.
+    /// The empty payload of POST-as-GET.
     PostAsGet,
 }
 
 impl AccountKey {
-    /// A new key.
+    /// Generates a key.
     ///
     /// # Errors
     /// When the system gives no randomness.
@@ -90,10 +92,10 @@ impl AccountKey {
         AccountKey::from_pem(Zeroizing::new(pair.serialize_pem()).as_bytes())
     }
 
-    /// Reads a key in PEM: PKCS#8, SEC 1 or PKCS#1, as other programs store theirs.
+    /// Reads a key in PEM: PKCS#8, SEC 1 or PKCS#1, the forms of other programs.
     ///
     /// # Errors
-    /// When it is none that we can sign with; holds nothing of it.
+    /// When the key cannot sign; the sentence holds nothing of it.
     pub fn from_pem(pem: &[u8]) -> Result<AccountKey, String> {
         if is_encrypted(pem) {
             return Err(format!("the account key {ENCRYPTED}"));
@@ -111,12 +113,12 @@ impl AccountKey {
         Ok(AccountKey { pair: pair.ok_or_else(wrong)?, pem: Secret::known("an account key", pem.to_vec()) })
     }
 
-    /// The PEM it was read from, as it is stored.
+    /// The PEM that the key was read from, as stored.
     pub fn pem(&self) -> &Secret<Vec<u8>> {
         &self.pem
     }
 
-    /// The public half (RFC 7517), with the members that RFC 7638 wants in its order.
+    /// The public half (RFC 7517), with the members of RFC 7638 in its order.
     pub fn jwk(&self) -> Value {
         match &self.pair {
             SigningKey::Ec(pair, curve) => {
@@ -131,7 +133,7 @@ impl AccountKey {
         }
     }
 
-    /// RFC 7638: SHA-256 over the required members in the order of their names, without white space.
+    /// The thumbprint: SHA-256 over the required members in the order of their names, without white space (RFC 7638).
     pub fn thumbprint(&self) -> String {
         // serde_json keeps the members of a map in the order of their names.
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.jwk().to_string().as_bytes()))
@@ -185,7 +187,7 @@ impl AccountKey {
         self.flattened(&protected, &payload).map(|jws| jws.to_string().into_bytes())
     }
 
-    /// The payload of keyChange (RFC 8555 section 7.3.5): signed by the key that is to be the account's, and so without a nonce.
+    /// The payload of keyChange (RFC 8555 section 7.3.5), signed by the new key, without a nonce.
     ///
     /// # Errors
     /// When the system gives no randomness.
@@ -202,7 +204,7 @@ impl AccountKey {
     }
 }
 
-/// A key on the curve that it is on.
+/// The key on the curve that accepts it.
 fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<SigningKey> {
     CURVES.iter().find_map(|curve| {
         let pair = EcdsaKeyPair::from_pkcs8(curve.signing, &Zeroizing::new(pkcs8(curve)), &SystemRandom::new()).ok()?;
@@ -210,7 +212,7 @@ fn ec(pkcs8: impl Fn(&Curve) -> Vec<u8>) -> Option<SigningKey> {
     })
 }
 
-/// RFC 5958: a SEC 1 key with the name of its curve around it; ring reads no other form.
+/// A SEC 1 key in PKCS#8 with the name of its curve (RFC 5958); ring reads no other form.
 fn in_pkcs8(curve: &Curve, sec1: &[u8]) -> Vec<u8> {
     let key = Zeroizing::new(der(4, sec1));
     let body = Zeroizing::new([&[2, 1, 0][..], curve.identifier, &key[..]].concat());
@@ -227,7 +229,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     [&[tag], &length[..], content].concat()
 }
 
-/// An external account: what a CA that knows its customers by other means gives them (RFC 8555 section 7.3.4).
+/// The credentials of an external account (RFC 8555 section 7.3.4).
 #[derive(Clone, Debug)]
 pub struct ExternalAccountBinding {
     /// The key identifier.
@@ -240,8 +242,8 @@ pub struct ExternalAccountBinding {
 pub const EAB_REQUIRED: &str = "wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you";
 
 impl ExternalAccountBinding {
-    /// Whether the key looks as if it had been encoded in base64 once more than the CA did: it is such a text itself. Some CAs make keys
-    /// of letters, so it can be right.
+    /// Whether the key looks like base64 that was encoded once more: the decoded key is such a text itself. Some CAs
+    /// use keys of letters, so this can be right.
     pub fn may_be_encoded_twice(&self) -> bool {
         let text = self.hmac_key.expose().trim_ascii();
         let text = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);

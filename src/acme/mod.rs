@@ -1,6 +1,7 @@
 //! The ACME client (RFC 8555), for the dns-01 challenge.
 //!
-//! `jws`, `wire`, `order`, `challenge` and `pace` are pure; `client` talks to the CA, `requests` says what it asks for.
+//! `jws`, `wire`, `order`, `challenge`, `poll` and `directory` are pure; `client` holds the connection to a CA,
+//! `requests` has the single requests.
 
 pub mod challenge;
 pub mod client;

@@ -1,24 +1,24 @@
-//! What to do next with an order, from what the CA says about it (RFC 8555 section 7.1.6). Pure.
+//! The next step of an order, by its state at the CA (RFC 8555 section 7.1.6). Pure.
 
 use super::wire::{AcmeStatus, Order, Problem};
 
-/// The next step.
+/// The next step of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// Answer the challenges of its authorizations, or wait for the CA to look when that was done.
+    /// Respond to the challenges of the authorizations, or wait for the CA's validation after that.
     Authorize,
-    /// Send the request for the certificate.
+    /// Send the CSR.
     Finalize,
-    /// Ask again later.
+    /// Fetch the order again later.
     Wait,
     /// The certificate is at this URL.
     Download(String),
-    /// It is over; the CA's words, which may be missing.
+    /// The order is invalid; the CA's words, which may be missing.
     Failed(Problem),
 }
 
-/// The next step. `finalized` says that the request for the certificate was sent: some CAs answer `ready` for a moment after that
-/// (golang/go#52597), and a second request would be an error.
+/// The next step. `finalized`: the CSR was sent. Some CAs answer `ready` for a moment after that (golang/go#52597), and
+/// a second request would be an error.
 pub fn next(order: &Order, finalized: bool) -> NextStep {
     match (&order.status, &order.certificate) {
         (AcmeStatus::Pending, _) => NextStep::Authorize,
@@ -26,7 +26,7 @@ pub fn next(order: &Order, finalized: bool) -> NextStep {
         (AcmeStatus::Ready, _) => NextStep::Finalize,
         (AcmeStatus::Processing | AcmeStatus::Unknown(_), _) => NextStep::Wait,
         (AcmeStatus::Valid, Some(url)) => NextStep::Download(url.clone()),
-        // RFC 8555 section 7.1.3 makes the URL optional, though nothing can be done without it: it may yet come.
+        // RFC 8555 section 7.1.3 makes the URL optional, but nothing can be done without it: it may follow.
         (AcmeStatus::Valid, None) => NextStep::Wait,
         (AcmeStatus::Invalid, _) => NextStep::Failed(order.error.clone().unwrap_or_default()),
     }

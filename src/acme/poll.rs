@@ -1,19 +1,19 @@
-//! How long to wait before looking at an order: learned from how long this CA took the last times. Pure.
+//! The pause before an order is polled, learned from how long this CA took before. Pure.
 
 use std::time::Duration;
 
 use crate::base::limits::{POLL_FIRST, POLL_FIRST_MAX, POLL_LEARNED_MIN};
 
-/// What is waited for when an order is looked at.
+/// The CA's work that an order is polled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The CA looks at the challenges.
+    /// The CA validates the challenges.
     Validation,
-    /// The CA makes the certificate.
+    /// The CA issues the certificate.
     Issuance,
 }
 
-/// The pace of one CA.
+/// The learned pauses of one CA.
 #[derive(Clone, Copy, Debug)]
 pub struct PollSchedule {
     validation: Duration,
@@ -27,7 +27,7 @@ impl Default for PollSchedule {
 }
 
 impl PollSchedule {
-    /// The pause before the first look.
+    /// The pause before the first poll.
     pub fn first(&self, phase: Phase) -> Duration {
         match phase {
             Phase::Validation => self.validation,
@@ -35,8 +35,8 @@ impl PollSchedule {
         }
     }
 
-    /// Takes note that `looks` were needed within `took`. One was enough: an eighth sooner next time. It was not: as long as it
-    /// took, so that one is enough the next time.
+    /// Learns from an order that needed `looks` polls within `took`. After one poll the next first pause is an eighth
+    /// shorter; after several it is as long as the CA took, so that one is enough.
     pub fn learn(&mut self, phase: Phase, looks: u32, took: Duration) {
         let pause = match phase {
             Phase::Validation => &mut self.validation,

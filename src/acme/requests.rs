@@ -1,4 +1,5 @@
-//! What is asked of a CA: accounts, orders, authorizations, certificates, renewal information (RFC 8555 section 7, RFC 9773).
+//! The requests to a CA: accounts, orders, authorizations, certificates, renewal information (RFC 8555 section 7, RFC
+//! 9773).
 
 use std::time::Duration;
 
@@ -17,42 +18,42 @@ use crate::base::retry::Backoff;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::http::Method;
 
-/// What an order is for.
+/// The contents of a new order.
 #[derive(Clone, Copy, Debug)]
 pub struct NewOrder<'a> {
     /// The names.
     pub names: &'a [Domain],
-    /// The profile, where one is wanted (draft-ietf-acme-profiles).
+    /// The profile (draft-ietf-acme-profiles).
     pub profile: Option<&'a str>,
-    /// The identifier of the certificate that it replaces (RFC 9773 section 5).
+    /// The identifier of the replaced certificate (RFC 9773 section 5).
     pub replaces: Option<&'a str>,
 }
 
 /// A downloaded chain.
 #[derive(Clone, Debug)]
 pub struct CertificateChain {
-    /// In PEM, leaf first.
+    /// The chain in PEM, leaf first.
     pub chain: Vec<u8>,
     /// The CA's clock at that moment.
     pub date: Option<Time>,
-    /// Where other chains of the same certificate are.
+    /// The URLs of alternate chains of the same certificate.
     pub alternates: Vec<String>,
 }
 
-/// Its key is known to others: it is revoked before it is replaced.
+/// The CRLReason of a key that others know: the certificate is revoked before it is replaced.
 pub const KEY_COMPROMISE: u8 = 1;
 
-/// The reasons that a subscriber may give (RFC 5280 section 5.3.1, Baseline Requirements section 7.2.2).
+/// The CRLReasons that a subscriber may give (RFC 5280 section 5.3.1, Baseline Requirements section 7.2.2).
 pub const REASONS: [(&str, u8); 4] =
     [("unspecified", 0), ("keyCompromise", KEY_COMPROMISE), ("superseded", 4), ("cessationOfOperation", 5)];
 
-/// The CRLReason of a word.
+/// The CRLReason with this name.
 pub fn code(word: &str) -> Option<u8> {
     REASONS.iter().find(|(name, _)| *name == word).map(|(_, code)| *code)
 }
 
 impl AcmeClient {
-    /// Makes the account of `key`, or finds it when the CA knows the key (section 7.3). Returns its URL.
+    /// Registers `key`, or finds its account when the CA knows the key (section 7.3). Returns the account URL.
     ///
     /// # Errors
     /// When the CA refuses.
@@ -77,7 +78,7 @@ impl AcmeClient {
         self.location(WHAT, reply.header("location"))
     }
 
-    /// Asks what the CA knows of an account (section 7.3.3): that it does, under this key.
+    /// Fetches the account (section 7.3.3), which proves that the CA knows it under this key.
     ///
     /// # Errors
     /// When the CA refuses.
@@ -97,7 +98,7 @@ impl AcmeClient {
     /// Makes `new` the key of an account (section 7.3.5).
     ///
     /// # Errors
-    /// When the CA refuses. Only a look at the account with the new key tells that it took it.
+    /// When the CA refuses. After a lost answer, only a request with the new key shows whether the change happened.
     pub fn change_key(&self, account: &Account, new: &AccountKey) -> Result<(), AcmeError> {
         const WHAT: &str = "keyChange";
         let url = self.directory()?.key_change.clone();
@@ -128,7 +129,7 @@ impl AcmeClient {
         Ok(answer)
     }
 
-    /// Reads an order.
+    /// Fetches an order.
     ///
     /// # Errors
     /// When the CA refuses.
@@ -136,7 +137,7 @@ impl AcmeClient {
         self.post("order", account, url, &Payload::PostAsGet)
     }
 
-    /// Reads an authorization (section 7.5).
+    /// Fetches an authorization (section 7.5).
     ///
     /// # Errors
     /// When the CA refuses.
@@ -144,8 +145,8 @@ impl AcmeClient {
         self.post("authorization", account, url, &Payload::PostAsGet)
     }
 
-    /// Tells the CA that a challenge can be looked at (section 7.5.1). What it says of the challenge is part of the answer; an answer that
-    /// does not read says nothing.
+    /// Responds to a challenge (section 7.5.1). The body is the state of the challenge, or a default one where it does
+    /// not parse.
     ///
     /// # Errors
     /// When the CA refuses.
@@ -162,7 +163,7 @@ impl AcmeClient {
         })
     }
 
-    /// Sends the request for the certificate (section 7.4).
+    /// Sends the CSR (section 7.4).
     ///
     /// # Errors
     /// When the CA refuses.
@@ -184,8 +185,8 @@ impl AcmeClient {
         Ok(CertificateChain { date: reply.date(), alternates, chain: reply.body })
     }
 
-    /// Revokes a certificate in DER (section 7.6); `reason` is a CRLReason of RFC 5280 section 5.3.1. One that is revoked already is no
-    /// error.
+    /// Revokes a certificate in DER (section 7.6); `reason` is a CRLReason of RFC 5280 section 5.3.1. An already
+    /// revoked certificate is no error.
     ///
     /// # Errors
     /// When the CA refuses.
@@ -202,10 +203,10 @@ impl AcmeClient {
         }
     }
 
-    /// When the CA wants a certificate to be renewed (RFC 9773 section 4.1). `None`: it has no such service.
+    /// The renewal information of a certificate (RFC 9773 section 4.1). `None`: the CA has no such service.
     ///
     /// # Errors
-    /// When the CA does not say.
+    /// When the CA gives no usable answer.
     pub fn renewal_info(&self, cert_id: &str) -> Result<Option<AcmeResponse<RenewalInfo>>, AcmeError> {
         const WHAT: &str = "renewalInfo";
         let Some(base) = self.directory()?.renewal_info.clone() else { return Ok(None) };
@@ -221,17 +222,17 @@ impl AcmeClient {
         }))
     }
 
-    /// The pause before the first look at an order in this phase, as long as this CA needed lately.
+    /// The learned pause before the first poll of an order in this phase.
     pub fn first_pause(&self, phase: Phase) -> Duration {
         self.cache().pace.first(phase)
     }
 
-    /// Takes note of how many looks were needed, and for how long.
+    /// Learns from the number of polls and the time that they took.
     pub fn learn_pace(&self, phase: Phase, looks: u32, took: Duration) {
         self.cache().pace.learn(phase, looks, took);
     }
 
-    /// Looks at an order until it leaves `processing`, as the CA's pace and its Retry-After suggest.
+    /// Polls an order until it leaves `processing`, at the CA's pace and by its Retry-After.
     ///
     /// # Errors
     /// When the CA refuses, or nothing changed for ten minutes: the order can be continued later.
@@ -268,7 +269,7 @@ impl AcmeClient {
     }
 }
 
-/// The same refusal with what may be wrong with the key of an external account binding.
+/// Adds the possible fault in the key of an external account binding to a refusal.
 fn with_doubt(error: AcmeError) -> AcmeError {
     match error {
         AcmeError::Problem { what, status, mut problem, retry_after } if status < 500 && status != 429 => {
@@ -279,12 +280,12 @@ fn with_doubt(error: AcmeError) -> AcmeError {
     }
 }
 
-/// The pause before the next look: what the CA asks for, else twice the last one.
+/// The pause before the next poll: the CA's Retry-After, else twice the last pause.
 pub fn next_pause(pause: Duration, retry_after: Option<Time>) -> Duration {
     asked(retry_after).unwrap_or_else(|| Backoff::doubling(POLL_FIRST, POLL_PAUSE_MAX).after(pause))
 }
 
-/// What Retry-After asks for, within the bounds of a poll.
+/// The wait of a Retry-After, within the bounds of a poll.
 fn asked(retry_after: Option<Time>) -> Option<Duration> {
     retry_after.map(|at| at.since(time::now()).clamp(POLL_FIRST, POLL_PAUSE_MAX))
 }

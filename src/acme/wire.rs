@@ -1,7 +1,7 @@
-//! What a CA sends (RFC 8555 section 7), as far as it is looked at. Pure.
+//! The JSON objects of a CA (RFC 8555 section 7), with the fields in use. Pure.
 //!
-//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated, and an optional field with a value of another
-//! kind is taken for absent; a field that is needed and missing is an error where it is needed.
+//! Untrusted: all of it. Unknown fields, challenge types and status words are tolerated, and an optional field of
+//! another type counts as absent; a missing field is an error only where it is needed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,18 +33,18 @@ pub struct DirectoryObject {
 }
 
 impl DirectoryObject {
-    /// The URLs without which nothing can be ordered.
+    /// The URLs that every order needs.
     pub fn mandatory_urls(&self) -> impl Iterator<Item = &str> {
         [&self.new_nonce, &self.new_account, &self.new_order].into_iter().map(String::as_str)
     }
 
-    /// All its URLs.
+    /// All URLs of the directory.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         let optional = [&self.key_change, &self.revoke_cert, &self.renewal_info];
         self.mandatory_urls().chain(optional.into_iter().flatten().map(String::as_str))
     }
 
-    /// Takes the other URLs for absent where they do not hold.
+    /// Drops the optional URLs for which `holds` is false.
     pub fn retain_optional_urls(&mut self, holds: impl Fn(&str) -> bool) {
         for url in [&mut self.key_change, &mut self.revoke_cert, &mut self.renewal_info] {
             *url = url.take().filter(|url| holds(url));
@@ -94,7 +94,7 @@ pub struct RenewalInfo {
     pub explanation_url: Option<String>,
 }
 
-/// When the CA suggests to renew.
+/// The suggested time of renewal.
 #[derive(Clone, Debug, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct SuggestedWindow {
@@ -139,7 +139,7 @@ pub enum AcmeStatus {
     Processing,
     Valid,
     Invalid,
-    /// A word that the RFC does not have; waited for like `processing`.
+    /// A word that the RFC does not define; polled like `processing`.
     Unknown(String),
 }
 
@@ -150,7 +150,7 @@ impl From<String> for AcmeStatus {
             "ready" => AcmeStatus::Ready,
             "processing" => AcmeStatus::Processing,
             "valid" => AcmeStatus::Valid,
-            // An authorization may end in three more ways (section 7.1.6); none leads back.
+            // An authorization has three more final states (section 7.1.6).
             "invalid" | "deactivated" | "expired" | "revoked" => AcmeStatus::Invalid,
             _ => AcmeStatus::Unknown(word),
         }
@@ -196,7 +196,7 @@ pub struct Authorization {
 }
 
 impl Authorization {
-    /// The name it is for, as it stands in the order.
+    /// The name as written in the order.
     pub fn name(&self) -> String {
         format!("{}{}", if self.wildcard { "*." } else { "" }, self.identifier.value)
     }
@@ -218,12 +218,12 @@ pub struct Challenge {
     pub error: Option<Problem>,
 }
 
-/// The value, or none where it is of another kind: what an optional field has does not spoil the others.
+/// The value, or the default where it is of another type: a bad optional field does not spoil the others.
 fn lenient<'de, D: serde::Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
     Ok(serde_json::from_value(serde_json::Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-/// An error in the CA's words (RFC 7807, RFC 8555 section 6.7).
+/// An error of the CA (RFC 7807, RFC 8555 section 6.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[allow(missing_docs, reason = "the names are those of the RFC")]
 pub struct Problem {
@@ -240,7 +240,7 @@ pub struct Problem {
 const ERROR_PREFIX: &str = "urn:ietf:params:acme:error:";
 
 impl Problem {
-    /// Reads a problem from any body: what a proxy's HTML says is kept, too.
+    /// Reads a problem from any body: a proxy's HTML is kept as the detail.
     pub fn from_any_body(body: &[u8]) -> Problem {
         if let Ok(problem) = serde_json::from_slice::<Problem>(body)
             && !(problem.kind.is_empty() && problem.detail.is_empty())
@@ -256,7 +256,7 @@ impl Problem {
     }
 }
 
-/// The CA's own words, with those of each part and the name it is about.
+/// The CA's own words, with each subproblem and its name.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, detail) = (one_line(self.word()), one_line(&self.detail));

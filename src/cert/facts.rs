@@ -1,6 +1,6 @@
-//! What is looked at in a certificate chain: names, validity, serial, key, who signed whom.
+//! Facts of a certificate chain: names, validity, serial, key, order of the chain.
 //!
-//! Untrusted: the whole chain, whether it comes from a Secret that anybody may have written or from a CA.
+//! Untrusted: the whole chain, whether from a Secret that anybody may have written or from a CA.
 
 use std::fmt;
 
@@ -17,14 +17,14 @@ use crate::base::pem;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 
-/// The facts of a leaf certificate: what deciding needs, and nothing that has to be kept secret.
+/// The facts of a leaf certificate that decisions need. None of them is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// The DNS names it is valid for, as far as they are names; lower case.
+    /// The DNS names of the subjectAltName, lower case. Names of other forms are left out.
     pub names: Vec<Domain>,
-    /// When it begins to be valid.
+    /// The begin of the validity.
     pub not_before: Time,
-    /// When it ends to be valid.
+    /// The end of the validity.
     pub not_after: Time,
     /// The serial number in hexadecimal, as in DER (a leading 00 included).
     pub serial: SharedStr,
@@ -34,47 +34,48 @@ pub struct CertificateFacts {
     pub issuer: SharedStr,
     /// SHA-256 of the leaf.
     pub fingerprint: [u8; 32],
-    /// What renewal information is asked by (RFC 9773 section 4.1); none where it does not say which key signed it.
+    /// The identifier for renewal information (RFC 9773 section 4.1); `None` where the certificate has no authority key
+    /// identifier.
     pub cert_id: Option<SharedStr>,
-    /// How the certificates that came with it stand to it.
+    /// The order of the certificates that came with it.
     pub links: Links,
 }
 
-/// How the certificates of a chain stand to each other, by their names alone.
+/// The order of the certificates of a chain, judged by their names alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Links {
-    /// Each is followed by its issuer.
+    /// Each certificate is followed by its issuer.
     #[default]
     Whole,
-    /// There is only the leaf, which another one issued.
+    /// The leaf alone, issued by another certificate.
     Alone,
-    /// One is followed by another certificate than its issuer's.
+    /// A certificate is followed by one that is not its issuer.
     Broken,
 }
 
 impl CertificateFacts {
-    /// Whether it serves `domain`.
+    /// Whether the certificate serves `domain`.
     pub fn covers(&self, domain: &Domain) -> bool {
         self.names.iter().any(|n| n.covers(domain))
     }
 
-    /// Whether the certificate was made for the private key whose public half has this digest ([`super::key::public_digest`]).
+    /// Whether the certificate belongs to the private key with this digest ([`super::key::public_digest`]).
     pub fn fits(&self, public: &[u8; 32]) -> bool {
         self.public_key == *public
     }
 
-    /// Whether a staging issuer of Let's Encrypt signed it: nobody trusts such a certificate.
+    /// Whether a staging issuer of Let's Encrypt signed the certificate, which nobody trusts.
     pub fn is_staging(&self) -> bool {
         self.issuer.starts_with("(STAGING)")
     }
 
-    /// The time between its two ends.
+    /// The time from the begin to the end of the validity.
     pub fn lifetime(&self) -> std::time::Duration {
         self.not_after.since(self.not_before)
     }
 }
 
-/// Why a text is not a certificate chain.
+/// The fault in a certificate chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainError(pub String);
 
@@ -87,7 +88,7 @@ impl fmt::Display for ChainError {
 /// Reads the certificates of a PEM text, leaf first, and the facts of the leaf.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The fault in the text.
 pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, CertificateFacts), ChainError> {
     let chain = certificates(pem)?;
     let facts = of(&chain[0])?;
@@ -106,10 +107,10 @@ fn links(chain: &[CertificateDer<'_>]) -> Links {
     }
 }
 
-/// Reads the certificates of a PEM text, one at least; what stands between them is passed over.
+/// Reads the certificates of a PEM text, at least one. Text between them is ignored.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The fault in the text.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainError> {
     if pem.len() > CHAIN_OCTETS_MAX {
         return Err(ChainError(format!(
@@ -131,7 +132,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainErr
 /// Reads one certificate.
 ///
 /// # Errors
-/// When it is not one X.509 certificate.
+/// When the octets are not exactly one X.509 certificate.
 pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
     match X509Certificate::from_der(der) {
         Ok((&[], certificate)) => Ok(certificate),
@@ -143,7 +144,7 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
 /// The facts of a certificate.
 ///
 /// # Errors
-/// When it does not parse.
+/// When the certificate does not parse.
 pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, ChainError> {
     let certificate = parse(der)?;
     let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
@@ -175,7 +176,7 @@ pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, ChainError> {
     })
 }
 
-/// A name of another kind, or one that no configured name can equal, is of no interest.
+/// The name as a [`Domain`]. Other kinds of names, and names that no configured one can equal, are left out.
 fn domain(name: &GeneralName<'_>) -> Option<Domain> {
     match name {
         GeneralName::DNSName(text) => Domain::parse(text).ok(),

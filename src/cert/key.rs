@@ -22,7 +22,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// The word of the configuration.
+    /// The name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             KeyType::EcdsaP256 => "ecdsa-p256",
@@ -31,20 +31,20 @@ impl KeyType {
     }
 }
 
-/// A private key that we can sign with.
+/// A private key that can sign requests.
 pub struct CertificateKey(Zeroizing<KeyPair>);
 
-/// Why a text is not a private key that we can sign with; holds nothing of it.
+/// The reason why a text is not such a key; holds nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyError {
     /// No PEM section with a private key, or one whose content is broken.
     Unparsable,
-    /// A key of a kind that ring can not read: RSA below 2048 bits, P-521, Ed448 …
+    /// A key of a kind that ring cannot read: RSA below 2048 bits, P-521, Ed448 …
     UnknownKind,
 }
 
 impl CertificateKey {
-    /// A new key.
+    /// Generates a key.
     ///
     /// # Errors
     /// When the system gives no randomness.
@@ -59,16 +59,16 @@ impl CertificateKey {
             .map_err(|e| format!("no key could be made: {e}"))
     }
 
-    /// Reads the key of a Secret, to use it again. Only PKCS#8 can be signed with.
+    /// Reads the key of a Secret for reuse. Only PKCS#8 can sign.
     ///
     /// # Errors
-    /// Whether it is no key, or one that we can not sign with.
+    /// Whether the text is no key, or a key that cannot sign.
     pub fn from_pem(pem: &[u8]) -> Result<CertificateKey, KeyError> {
         let der = Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?);
         KeyPair::try_from(&*der).map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
     }
 
-    /// Whether the key is of this kind. RSA is of no kind.
+    /// Whether the key is of this type. RSA is of no type.
     pub fn is(&self, kind: KeyType) -> bool {
         match kind {
             KeyType::EcdsaP256 => self.0.is_compatible(&rcgen::PKCS_ECDSA_P256_SHA256),
@@ -76,17 +76,17 @@ impl CertificateKey {
         }
     }
 
-    /// PKCS#8 in PEM, as it is stored.
+    /// The key as PKCS#8 in PEM, the stored form.
     pub fn pem(&self) -> Secret<Vec<u8>> {
         Secret::known("a private key", self.0.serialize_pem().into_bytes())
     }
 
-    /// The SubjectPublicKeyInfo in DER, to compare with a certificate's.
+    /// The SubjectPublicKeyInfo in DER, the form in a certificate.
     pub fn public_der(&self) -> Vec<u8> {
         rcgen::PublicKeyData::subject_public_key_info(&*self.0)
     }
 
-    /// The request for a certificate of these names, DER. No subject: a CA that wants a CN takes it from the names.
+    /// The CSR for these names in DER. The subject is empty: a CA that wants a CN takes it from the names.
     ///
     /// # Errors
     /// When signing fails.
@@ -99,10 +99,10 @@ impl CertificateKey {
     }
 }
 
-/// The public half of a private key in PEM of any form (PKCS#8, PKCS#1, SEC1), to compare with a certificate's.
+/// The SubjectPublicKeyInfo of a private key in PEM of any form (PKCS#8, PKCS#1, SEC 1).
 ///
 /// # Errors
-/// Whether it is no key, or one of a kind that ring can not read.
+/// Whether the text is no key, or a key of a kind that ring cannot read.
 pub fn public_of(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
     let der = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::Unparsable)?);
     let known =
@@ -110,7 +110,7 @@ pub fn public_of(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
     known.ok_or_else(|| if is_der_sequence(der.secret_der()) { KeyError::UnknownKind } else { KeyError::Unparsable })
 }
 
-/// The SHA-256 of [`public_of`], as [`CertificateFacts`](super::facts::CertificateFacts) has that of a certificate.
+/// The SHA-256 of [`public_of`], comparable with [`CertificateFacts`](super::facts::CertificateFacts).
 ///
 /// # Errors
 /// Those of [`public_of`].
@@ -118,7 +118,7 @@ pub fn public_digest(pem: &[u8]) -> Result<[u8; 32], KeyError> {
     public_of(pem).map(|public| sha256(&public))
 }
 
-/// Whether the octets are one whole DER SEQUENCE, as every private key is: then we only do not know its kind.
+/// Whether the octets are one whole DER SEQUENCE, like every private key. If so, only the kind of the key is unknown.
 fn is_der_sequence(der: &[u8]) -> bool {
     matches!(x509_parser::der_parser::parse_der(der), Ok((&[], object)) if object.as_sequence().is_ok())
 }

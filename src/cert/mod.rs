@@ -1,4 +1,4 @@
-//! Certificates and their keys: making requests, reading chains, and the proof that a bundle may be stored. Pure.
+//! Keys and CSRs, facts of certificates, path building, and the proof that a bundle may be stored. Pure.
 
 pub mod bundle;
 pub mod facts;

@@ -1,4 +1,4 @@
-//! The path from a leaf certificate upwards, out of what was sent with it in any order. Pure.
+//! The path from a leaf certificate upwards, built from certificates in any order. Pure.
 //!
 //! Untrusted: everything that was sent.
 
@@ -13,18 +13,18 @@ use x509_parser::prelude::X509Certificate;
 use super::facts::parse;
 use crate::base::sanitize::one_line;
 
-/// A path, and what is no part of it.
+/// A path, and the certificates outside of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
-    /// Leaf first; each is signed by the one after it.
+    /// The certificates, leaf first; each is signed by the next one.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// The subjects of the certificates that are no part of it, in the order in which they were sent.
+    /// The subjects of the certificates outside of the path, in the order sent.
     pub dropped: Vec<String>,
     /// Whether the certificates were sent in the order of the path, with nothing between them.
     pub is_as_sent: bool,
 }
 
-/// Nothing that was sent signed the leaf.
+/// None of the certificates that were sent signed the leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathError {
     /// The issuer that the leaf names.
@@ -44,8 +44,8 @@ impl fmt::Display for PathError {
     }
 }
 
-/// The path from the certificate at `leaf` upwards, as far as it leads. Of several issuers of one certificate the first that was sent is
-/// taken. A signature of a kind that ring can not check is judged by the names alone.
+/// Builds the path from the certificate at `leaf` upwards, as far as possible. Of several issuers of one certificate
+/// the first is taken. Where ring cannot check a kind of signature, the names alone decide.
 ///
 /// # Errors
 /// When there are other certificates, and none of them signed the leaf.
@@ -96,7 +96,7 @@ fn subject(certificate: &X509Certificate<'_>) -> String {
     named(&certificate.subject().to_string())
 }
 
-/// A name that is said: a peer chose it.
+/// A name for a sentence, made harmless: a peer chose it.
 fn named(text: &str) -> String {
     match one_line(text).chars().take(100).collect::<String>() {
         empty if empty.is_empty() => "one without a subject".to_owned(),
@@ -104,7 +104,7 @@ fn named(text: &str) -> String {
     }
 }
 
-/// Certificates in PEM as RFC 7468 section 5.1 writes it, which every program reads.
+/// The certificates in the PEM form of RFC 7468 section 5.1, which every program reads.
 pub fn pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
     let mut text = String::new();
     for der in certificates {
@@ -122,7 +122,7 @@ pub fn pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
 /// The lines that begin and end a certificate (RFC 7468 section 5.1).
 const BOUNDARIES: [&[u8]; 2] = [b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"];
 
-/// The same text with these on lines of their own, as not every CA sends them.
+/// The text with these boundaries on lines of their own; not every CA sends them so.
 pub fn unglued(text: &[u8]) -> Vec<u8> {
     let mut clean = Vec::with_capacity(text.len() + 256);
     let mut at = 0;

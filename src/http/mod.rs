@@ -1,6 +1,6 @@
-//! The only door to HTTPS: a deadline for every exchange, bounded bodies, status and headers always kept, no redirects.
+//! The only HTTPS client: a deadline for every exchange, bounded bodies, status and headers always kept, no redirects.
 //!
-//! Untrusted: every answer. Nothing is retried here; what to do about an error is the callers' decision.
+//! Untrusted: every answer. Nothing is retried here; the caller decides what an error means.
 
 pub mod tls;
 mod words;
@@ -21,10 +21,10 @@ use crate::base::redact::cleaned;
 use crate::base::time::{self, Time};
 use tls::{TlsConnector, TlsTrust};
 
-/// What every request says it comes from (RFC 8555 section 6.1 demands it; the API server writes it into managedFields).
+/// The User-Agent of every request (RFC 8555 section 6.1 demands one; the API server writes it into managedFields).
 pub const USER_AGENT: &str = concat!("notariat/", env!("CARGO_PKG_VERSION"));
 
-/// A client for servers that are trusted alike.
+/// A client for servers with the same trust.
 #[derive(Clone, Debug)]
 pub struct Http {
     agent: ureq::Agent,
@@ -62,9 +62,9 @@ pub struct Request<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The body, for POST and PUT.
     pub body: &'a [u8],
-    /// How long all of it may take.
+    /// The time limit for the whole exchange.
     pub within: Duration,
-    /// Octets of the answer's body that are read; more is an error.
+    /// Octets of the answer's body that are read at most; more is an error.
     pub body_max: u64,
 }
 
@@ -80,22 +80,22 @@ pub struct Response {
 }
 
 impl Response {
-    /// A header's value, when it is text. Of several the first counts.
+    /// The value of a header, when it is text. Of several values the first counts.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The server's clock.
+    /// The server's clock (`Date`).
     pub fn date(&self) -> Option<Time> {
         self.header("date").and_then(Time::parse_http_date)
     }
 
-    /// Until when the server asks us to wait (RFC 9110 section 10.2.3): seconds, or a date.
+    /// The moment until which the server asks to wait (`Retry-After`, RFC 9110 section 10.2.3): seconds, or a date.
     pub fn retry_after(&self, now: Time) -> Option<Time> {
         let text = self.header("retry-after")?.trim();
         match text.parse::<u64>() {
             Ok(seconds) => Some(now + Duration::from_secs(seconds)),
-            // A date is meant on the server's clock.
+            // A date counts on the server's clock.
             Err(_) => Time::parse_http_date(text).map(|at| now + at.since(self.date().unwrap_or(now))),
         }
     }
@@ -106,18 +106,19 @@ impl Response {
     }
 }
 
-/// No answer, or none that could be read: what happened, in words. Never holds a header of the request.
+/// The sentence for an exchange without a readable answer. Never holds a header of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError(pub String);
 
-/// What is likely where the server's certificate begins to be valid later than now.
+/// The likely cause where the server's certificate is not valid yet.
 const SKEWED: &str = "is this machine's clock right (NTP)? The server's certificate begins to be valid later";
 
-/// How the sentence ends where the server's certificate is from a CA that is not trusted.
+/// The end of the sentence about a server certificate from a CA that is not trusted.
 const UNTRUSTED: &str = "the server's certificate is from a CA that is not trusted here";
 
 impl HttpError {
-    /// Whether the server's certificate is from a CA that is not trusted: what to set differs from one server to another.
+    /// Whether the server's certificate is from a CA that is not trusted. The caller adds the setting that changes
+    /// this.
     pub fn is_untrusted(&self) -> bool {
         self.0.ends_with(UNTRUSTED)
     }
@@ -130,11 +131,11 @@ impl std::fmt::Display for HttpError {
 }
 
 impl Http {
-    /// A client that trusts `trust`, and goes through `proxy` (`http://HOST[:PORT]`, CONNECT) if there is one. Never takes one from
-    /// the environment.
+    /// A client that trusts `trust`, and uses the proxy `proxy` (`http://HOST[:PORT]`, CONNECT) where one is given.
+    /// Proxies of the environment are not used.
     ///
     /// # Errors
-    /// What is wrong with the certificates or the proxy.
+    /// The fault in the certificates or in the proxy's URL.
     pub fn new(trust: &TlsTrust, proxy: Option<&str>) -> Result<Http, String> {
         let proxy = proxy
             .map(ureq::Proxy::new)
@@ -174,8 +175,8 @@ impl Http {
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
-    /// Sends a request whose answer is read as it comes: its head within the time of the request, then with no silence longer than
-    /// `idle`.
+    /// Sends a request whose answer is read as it comes: its head within the time of the request, then without a
+    /// silence longer than `idle`.
     ///
     /// # Errors
     /// When no answer begins in time.
@@ -224,11 +225,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The next line without its end, at most `most` octets; `None` at the end of the answer. What stands behind the last line end is no
-    /// line: it was cut off.
+    /// The next line without its end, `most` octets at most; `None` at the end of the answer. Text after the last line
+    /// end is a line that was cut off, and is dropped.
     ///
     /// # Errors
-    /// When the answer breaks off or is silent for too long, or a line is longer.
+    /// When the answer breaks off, is silent for too long, or a line is longer.
     pub fn line(&mut self, most: u64) -> Result<Option<Vec<u8>>, HttpError> {
         let mut line = Vec::new();
         let read = self.lines.by_ref().take(most).read_until(b'\n', &mut line);
@@ -241,15 +242,15 @@ impl Stream {
         }
     }
 
-    /// The answer as it comes, at most `most` octets.
+    /// The body as it comes, `most` octets at most.
     pub fn body(self, most: u64) -> impl Read {
         self.lines.take(most)
     }
 
-    /// The beginning of the answer, where it is an error and not what was hoped for.
+    /// The beginning of an error's body.
     pub fn beginning(self) -> Vec<u8> {
         let mut octets = Vec::new();
-        // What can be read of it is better than nothing.
+        // A part of the body is better than nothing.
         self.lines.take(HTTP_HEAD_OCTETS_MAX as u64).read_to_end(&mut octets).ok();
         octets
     }
@@ -259,12 +260,12 @@ fn describe(ask: &Request<'_>, e: &ureq::Error) -> HttpError {
     HttpError(format!("{} {}: {}", ask.method.name(), without_query(ask.url), plain(e)))
 }
 
-/// Queries of the API server are long and say nothing to people.
+/// Queries of the API server are long and tell an operator nothing.
 fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or(url)
 }
 
-/// The usual faults in the words people know.
+/// The usual faults in an operator's words.
 fn plain(e: &ureq::Error) -> String {
     use std::io::ErrorKind;
     match e {
@@ -285,7 +286,7 @@ fn plain(e: &ureq::Error) -> String {
 
 fn other_io(io: &std::io::Error) -> String {
     match io.to_string() {
-        // What a person has to do about a private CA.
+        // The cure for a private CA.
         said if said.contains("UnknownIssuer") => format!("{said}: {UNTRUSTED}"),
         said if said.contains("not valid yet") || said.contains("NotValidYet") => format!("{said}: {SKEWED}"),
         said if said.contains("certificate expired") || said.contains("Expired") => {
@@ -303,7 +304,7 @@ fn phase_words(phase: ureq::Timeout) -> &'static str {
     }
 }
 
-/// ureq resolves before every request and starts a thread for it; an address needs neither.
+/// ureq resolves before every request and starts a thread for that; an address needs neither.
 #[derive(Debug, Default)]
 struct LiteralFirst(DefaultResolver);
 

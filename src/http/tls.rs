@@ -1,8 +1,9 @@
-//! TLS for ureq from a rustls configuration of ours.
+//! TLS for ureq with our own rustls configuration.
 //!
-//! ureq's own connector takes either Mozilla's roots or given ones, never both, and panics on a client key that does not fit.
-//! With this one the roots of trust, the client certificate and the name that the server must prove are decided here, and a
-//! mistake is an error. It uses ureq's `unversioned` interface, which only changes with a minor version: hence `~3.5`.
+//! ureq's connector takes either Mozilla's roots or given ones, never both, and panics on a client key that does not
+//! fit. Here the roots of trust, the client certificate and the name that the server must prove are configured, and a
+//! mistake is an error. The connector uses ureq's `unversioned` interface, which changes with minor versions only:
+//! hence `~3.5`.
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::base::pem::{self, ENCRYPTED, is_encrypted};
 use crate::base::sanitize::one_line;
 use crate::base::secret::Secret;
 
-/// Whom to trust, and who we are.
+/// The trust in a server, and the client's own identity.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TlsTrust {
     /// Mozilla's roots, as built in.
@@ -35,7 +36,7 @@ pub struct TlsTrust {
     pub client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
     /// The name that the server must prove, where it is not the host of the URL.
     pub name: Option<String>,
-    /// The server's certificate is not checked at all: whoever is in between can read everything.
+    /// Accepts any server certificate: an attacker on the path can read everything.
     pub unchecked: bool,
 }
 
@@ -58,7 +59,7 @@ impl TlsTrust {
         if roots.is_empty() && !self.unchecked {
             return Err("there is no certificate of a CA in it".to_owned());
         }
-        // One beside a CA's does no harm.
+        // A leaf certificate beside that of a CA does no harm.
         if let Some(Some(words)) = leaves.iter().all(Option::is_some).then(|| leaves.into_iter().next().flatten()) {
             return Err(words);
         }
@@ -90,11 +91,12 @@ impl TlsTrust {
     }
 }
 
-/// What is wrong with a root of trust that is no CA's and was issued by another: no server can have a certificate of it.
+/// The sentence about a root of trust that is a leaf certificate of another issuer: no server can have a certificate of
+/// it.
 fn leaf_words(der: &CertificateDer<'_>) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let is_ca = certificate.basic_constraints().ok().flatten().is_some_and(|constraints| constraints.value.ca);
-    // Old roots are of version 1, which has no extension to say so.
+    // Certificates of version 1 have no basic constraints; old roots are of that version.
     let is_leaf = !is_ca && certificate.version().0 >= 2 && certificate.issuer() != certificate.subject();
     let (subject, issuer) = (one_line(&certificate.subject().to_string()), one_line(&certificate.issuer().to_string()));
     is_leaf.then(|| {
@@ -104,7 +106,7 @@ fn leaf_words(der: &CertificateDer<'_>) -> Option<String> {
     })
 }
 
-/// Takes every certificate. Signatures are checked all the same, so that what is not TLS stays an error.
+/// Accepts every certificate. Signatures are still checked, so that a peer without the key is an error.
 #[derive(Debug)]
 struct NoVerification(Arc<CryptoProvider>);
 
@@ -143,7 +145,7 @@ impl ServerCertVerifier for NoVerification {
     }
 }
 
-/// Wraps a connection in TLS.
+/// The TLS layer of a connection under construction.
 pub(super) struct TlsConnector {
     config: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,

@@ -1,15 +1,15 @@
-//! What goes wrong with TLS, in words that say whose certificate it is, what is not supported, and what to make instead. Pure.
+//! Sentences about TLS errors: whose certificate is meant, what is not supported, and the cure. Pure.
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// Keys that can not be used, and what to make instead.
+/// The supported keys and how to make one: the rest of a sentence.
 pub(super) const KEYS: &str =
     "an ECDSA key on P-521, or an RSA key below 2048 bits or with the exponent 3: make one on P-256";
 
-/// What to make in place of a certificate of X.509 version 1, which has no extensions.
+/// The cure for a certificate of X.509 version 1, which has no extensions.
 pub(super) const VERSION_1: &str = "is X.509 version 1, which is not supported: make one of version 3, by giving it an extension such as `basicConstraints=CA:FALSE`";
 
-/// An error of a handshake with a server, where it has better words than rustls has.
+/// The sentence for a failed handshake with a server, where there is a better one than rustls's.
 pub(super) fn handshake(error: &Error) -> Option<String> {
     Some(match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => match other.to_string() {
@@ -40,7 +40,7 @@ pub(super) fn handshake(error: &Error) -> Option<String> {
     })
 }
 
-/// Why a client certificate and its key can not be used.
+/// The sentence for a client certificate and key that cannot be used.
 pub(super) fn of_client(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other))

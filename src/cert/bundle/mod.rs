@@ -1,4 +1,5 @@
-//! The proof that a chain and a key may be stored: only [`CheckedBundle::check`] makes one, and `store` takes nothing else.
+//! The proof that a chain and a key may be stored: only [`CheckedBundle::check`] makes one, and `store` accepts nothing
+//! else.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ use crate::base::name::Domain;
 use crate::base::secret::Secret;
 use crate::base::time::Time;
 
-/// A chain that was built from a leaf, which belongs to the key, covers every wanted name, and was valid at the time it was judged by.
+/// A chain and its key. The path was built from the leaf, the leaf belongs to the key, covers every wanted name, and
+/// was valid at the time of the check.
 #[derive(Debug)]
 pub struct CheckedBundle {
     chain: Vec<u8>,
@@ -21,7 +23,7 @@ pub struct CheckedBundle {
     facts: CertificateFacts,
 }
 
-/// Why a chain and a key are not stored.
+/// The fault because of which a chain and a key are not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BundleError {
     /// The chain does not parse.
@@ -30,17 +32,17 @@ pub enum BundleError {
     Key,
     /// The leaf was made for another key.
     KeyMismatch,
-    /// These names are missing.
+    /// The certificate lacks these names.
     NamesMissing(Vec<Domain>),
     /// There are other certificates, and none of them signed the leaf.
     NoPath(PathError),
-    /// It is not valid at `judged_at`.
+    /// The certificate is not valid at `judged_at`.
     NotValid {
-        /// The time it was judged by.
+        /// The time of the check.
         judged_at: Time,
-        /// When it begins to be valid.
+        /// The begin of the validity.
         not_before: Time,
-        /// When it ends to be valid.
+        /// The end of the validity.
         not_after: Time,
     },
 }
@@ -64,12 +66,12 @@ impl fmt::Display for BundleError {
 }
 
 impl CheckedBundle {
-    /// Checks everything that a reader of the Secret relies on. Of what was sent only certificates are kept, and of these those that lead
-    /// from the leaf of `key` upwards; they are written anew, for programs differ in what else they read. `judged_at` is the `Date` of
-    /// the CA's answer: our own clock may be wrong, and then waiting would be right and refusing wrong.
+    /// Checks everything that a reader of the Secret relies on. Of `sent`, only the certificates on the path from the
+    /// leaf of `key` upwards are kept, and they are written anew, because programs differ in what else they read.
+    /// `judged_at` is the `Date` of the CA's answer: our own clock may be wrong, and refusing the bundle would lose it.
     ///
     /// # Errors
-    /// The first thing that does not hold.
+    /// The first fault.
     pub fn check(
         sent: &[u8],
         key: Secret<Vec<u8>>,
@@ -96,7 +98,7 @@ impl CheckedBundle {
         Ok(CheckedBundle { chain: path::pem(&certificates), dropped, key, facts })
     }
 
-    /// The subjects of the certificates that were sent and are no part of the chain.
+    /// The subjects of the certificates that were sent and are not part of the chain.
     pub fn dropped(&self) -> &[String] {
         &self.dropped
     }
