@@ -1,7 +1,7 @@
-//! Queries and UPDATEs to one address. Whom to ask next is decided by the callers.
+//! Queries and UPDATEs to one address. The callers decide which server is next.
 //!
-//! Untrusted: every answer. A query's is matched on source, id and question; an UPDATE's counts only when `dns::tsig` has verified it.
-//! The one thing that is remembered is how far a server's clock is from ours, as its signed BADTIME says.
+//! Untrusted: every answer. The answer to a query is matched on source, id and question; that to an UPDATE counts only
+//! when `dns::tsig` has verified it. The only state is the clock offset of each server, taken from its signed BADTIME.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ use crate::base::name::DnsName;
 use crate::base::time::{self, Deadline, Time};
 use crate::dns::settings::Transport;
 
-/// Why a server gave no usable answer to a query.
+/// The reason why a server gave no usable answer to a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError(pub String);
 
@@ -36,42 +36,42 @@ impl fmt::Display for QueryError {
     }
 }
 
-/// In which way a server is asked.
+/// The way a server is asked.
 #[derive(Clone, Copy, Debug)]
 pub enum QueryMode<'k> {
-    /// A resolver, to do the work.
+    /// A resolver, recursively.
     Recursive,
-    /// A server of the zone, as anybody.
+    /// A server of the zone, unsigned.
     Plain,
-    /// A server of the zone, as the holder of this key: BIND's views may show it another zone than anybody.
+    /// A server of the zone, signed with this key: BIND's views can show the holder of a key another zone.
     Signed(&'k TsigKey),
 }
 
-/// In which other form a question may be answered.
+/// The other form in which a question may be answered.
 #[derive(Clone, Copy, Debug)]
 enum Again {
-    /// Without the record of EDNS.
+    /// Without the EDNS record.
     WithoutOpt,
     /// Signed by the server's clock.
     ByTheirClock(Time),
 }
 
-/// Why an UPDATE was not carried out, or is not known to have been.
+/// The failure of an UPDATE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpdateError {
-    /// No answer over any transport; what happened on each. The UPDATE may have arrived.
+    /// No answer over any transport, with the error of each. The UPDATE may have arrived.
     Unreachable(String),
-    /// The same where it can not have arrived.
+    /// No answer over any transport, and the UPDATE cannot have arrived.
     NotSent(String),
     /// An answer that does not verify.
     Rejected(ValidationError),
-    /// A verified answer that says no.
+    /// A verified answer that refuses.
     Refused(Rcode),
 }
 
 impl UpdateError {
-    /// Whether the server says that it changed nothing, or was never asked to. Of what does not verify nobody knows who said it, yet the worst that a lie here
-    /// leads to is a value that is left behind.
+    /// Whether the server says that it changed nothing, or was never asked. An answer that does not verify may be
+    /// forged, but the worst result of believing it here is a value that is left behind.
     pub fn is_refusal(&self) -> bool {
         match self {
             UpdateError::Refused(_) | UpdateError::NotSent(_) => true,
@@ -84,18 +84,18 @@ impl UpdateError {
     }
 }
 
-/// Talks to DNS servers. Shared by all workers.
+/// A DNS client, shared by all workers.
 #[derive(Debug, Default)]
 pub struct DnsClient {
-    /// The server's clock minus ours in seconds, where it was found to differ by more than TSIG allows.
+    /// The server's clock minus ours in seconds, where the difference is larger than TSIG allows.
     offsets: Mutex<HashMap<SocketAddr, i64>>,
 }
 
 impl DnsClient {
-    /// Asks `server` for `name`: UDP first, TCP when the answer was cut or lost.
+    /// Asks `server` for `name` over UDP, and over TCP when the answer was truncated or lost.
     ///
     /// # Errors
-    /// When no answer to the question came within `deadline`. An answer with an RCODE other than NOERROR is no error here.
+    /// When no answer to the question came within `deadline`. An RCODE other than NOERROR is no error here.
     pub fn query(
         &self,
         server: SocketAddr,
@@ -108,7 +108,7 @@ impl DnsClient {
         loop {
             let (result, again) = self.ask(server, name, kind, (way, with_opt), deadline);
             match again {
-                // RFC 6891 section 6.2.2: the answer of a server that does not know EDNS.
+                // The answer of a server that does not know EDNS (RFC 6891 section 6.2.2).
                 Some(Again::WithoutOpt) if with_opt => (with_opt, kept) = (false, result.ok()),
                 Some(Again::ByTheirClock(server_time)) if !by_their_clock => {
                     self.learn_clock(server, server_time);
@@ -119,7 +119,7 @@ impl DnsClient {
         }
     }
 
-    /// One question in one form, and whether it is worth to ask in another.
+    /// One question in one form, and whether another form is worth a try.
     fn ask(
         &self,
         server: SocketAddr,
@@ -156,7 +156,7 @@ impl DnsClient {
                 ResponseError::Garbage(e) => format!("an answer that is not DNS ({e})"),
             })
         };
-        // BADTIME is signed: nothing better will come.
+        // BADTIME is signed: no better answer will come.
         let is_last = || matches!(again.get(), Some(Again::ByTheirClock(_)));
         let take = |bytes: &[u8]| match read(bytes) {
             Err(why) if !is_last() => Take::Next(why),
@@ -169,17 +169,17 @@ impl DnsClient {
             Err(lost) => lost.why,
         };
         let tcp = over_tcp(server, &message, deadline).map_err(|lost| lost.why).and_then(|bytes| read(&bytes));
-        // What is missing there could be what was asked for.
+        // The part that is cut off may be the one asked for.
         let whole = tcp.and_then(|answer| if answer.truncated { Err("a cut answer".to_owned()) } else { Ok(answer) });
         (whole.map_err(|tcp| QueryError(format!("UDP: {udp}; TCP: {tcp}"))), again.get())
     }
 
-    /// Signs one UPDATE and sends it. With `auto` TCP first, for it has no size limit and no doubt about what arrived; UDP as the
-    /// fallback, the same octets again and again, so that a repeated one changes nothing. When the server's clock differs it says so
-    /// under its signature: then once more by its clock.
+    /// Signs one UPDATE and sends it. `Auto` tries TCP first, which has no size limit and leaves no doubt about
+    /// arrival; UDP is the fallback and repeats the same octets, so that a repetition changes nothing. A server with
+    /// another clock says so under its signature; the UPDATE is then signed once more by that clock.
     ///
     /// # Errors
-    /// When the server did not answer, the answer does not verify, or it says no.
+    /// When the server did not answer, the answer does not verify, or the server refuses.
     pub fn update(
         &self,
         server: SocketAddr,
@@ -236,7 +236,7 @@ impl DnsClient {
         Err(if is_sent { UpdateError::Unreachable(failed) } else { UpdateError::NotSent(failed) })
     }
 
-    /// Anybody can send a datagram, so one that proves nothing does not end the wait; what explains a refusal does.
+    /// Anybody can send a datagram, so one that proves nothing does not end the wait; one that explains a refusal does.
     fn update_over_udp(
         &self,
         server: SocketAddr,
@@ -268,12 +268,12 @@ impl DnsClient {
         }
     }
 
-    /// Remembers how far a server's clock is from ours, as its signed BADTIME says.
+    /// Remembers the clock offset of a server, as its signed BADTIME gives it.
     fn learn_clock(&self, server: SocketAddr, server_time: Time) {
         let offset = server_time.unix().saturating_sub(time::now().unix());
         metrics::clock_seen(Peer::Dns, server_time);
         let mut offsets = self.offsets();
-        // An offset is found anew by the next answer of its server.
+        // The next answer of a server gives its offset again.
         if offsets.len() >= OFFSETS_KEPT_MAX {
             offsets.clear();
         }
@@ -300,7 +300,7 @@ impl DnsClient {
     }
 }
 
-/// What came in place of the answer.
+/// The phrase for an answer that does not count.
 fn not_counted(rejected: &ValidationError) -> String {
     match rejected {
         ValidationError::Stray => "an answer to another request".to_owned(),
@@ -317,7 +317,7 @@ fn not_counted(rejected: &ValidationError) -> String {
 
 fn random_id() -> u16 {
     let mut id = [0; 2];
-    // Without randomness from the system nothing here is safe; TLS and key generation fail then as well.
+    // Without randomness nothing here is safe; TLS and key generation fail then as well.
     SystemRandom::new().fill(&mut id).expect("the system gives random octets");
     u16::from_be_bytes(id)
 }

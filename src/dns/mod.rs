@@ -1,6 +1,7 @@
-//! Publishing challenge values by signed DNS UPDATE (RFC 2136, 8945), and seeing them.
+//! Publishing of challenge values by signed DNS UPDATE (RFC 2136, 8945), and the wait until they are visible.
 //!
-//! `wire`, `update`, `tsig`, `key`, `rules` and `explain` are pure; `transport`, `client`, `resolver`, `zone` and `visible` talk to servers.
+//! `wire`, `update`, `tsig`, `tsig_key`, `settings`, `target`, `zone_policy` and `update_error` are pure; `transport`,
+//! `client`, `resolver`, `zone` and `propagation` talk to servers.
 
 pub mod client;
 pub mod propagation;

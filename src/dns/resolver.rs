@@ -1,7 +1,7 @@
-//! Questions to a recursive resolver: which zone a name is in, and the addresses of name servers.
+//! Questions to a recursive resolver: the zone of a name, and the addresses of name servers.
 //!
-//! Untrusted and unsigned: what a resolver says steers where we look, never whether a write succeeded. It is never asked for a
-//! challenge name: its NXDOMAIN would hide the record from the CA for the zone's negative TTL.
+//! Untrusted and unsigned: a resolver's answer decides where we look, never whether a write succeeded. A challenge name
+//! is never asked for: the resolver's NXDOMAIN would hide the record from the CA for the zone's negative TTL.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
@@ -14,10 +14,10 @@ use crate::base::time::Deadline;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
-/// Where recursive questions go.
+/// The servers for recursive questions.
 #[derive(Clone, Debug)]
 pub enum Resolver {
-    /// The servers of `/etc/resolv.conf`, read anew each time, as the C library does.
+    /// The servers of `/etc/resolv.conf`, read anew for each question, as the C library does.
     System,
     /// The server of `-resolver`.
     Server(ServerAddress),
@@ -27,7 +27,7 @@ impl Resolver {
     /// Asks each resolver in turn until one answers NOERROR or NXDOMAIN.
     ///
     /// # Errors
-    /// When none does; what each said. SERVFAIL and REFUSED are errors and never "no such name".
+    /// When none does: the answer of each. SERVFAIL and REFUSED are errors and never "no such name".
     pub fn query(
         &self,
         client: &DnsClient,
@@ -51,7 +51,7 @@ impl Resolver {
                 }
             }
         }
-        // It says no more than that to whoever does not look closer.
+        // SERVFAIL alone does not tell an operator the cause.
         if let Some(server) = failed {
             let (ip, port) = (server.ip(), server.port());
             said.push(format!(
@@ -61,8 +61,8 @@ impl Resolver {
         Err(said.join("; "))
     }
 
-    /// The addresses of a server of the configuration, IPv4 before IPv6 as most clusters route only the former. A name that has none as it
-    /// stands is looked for in the domains of `search` in resolv.conf, as other programs in the pod find it.
+    /// The addresses of a configured server, IPv4 before IPv6, because most clusters route only the former. A name
+    /// without an address is tried in the `search` domains of resolv.conf, as other programs in the pod do.
     ///
     /// # Errors
     /// When a name has no address or could not be looked up.
@@ -100,10 +100,10 @@ impl Resolver {
         }
     }
 
-    /// The addresses of exactly this name, such as an NS record has it.
+    /// The addresses of exactly this name, such as the target of an NS record.
     ///
     /// # Errors
-    /// When it has no address or could not be looked up.
+    /// When the name has no address or could not be looked up.
     pub fn addresses(
         &self,
         client: &DnsClient,
@@ -127,7 +127,7 @@ impl Resolver {
         }
     }
 
-    /// The domains in which a short name is looked for: those of the pod, where its resolver is used.
+    /// The domains in which a short name is tried: those of the pod, where its resolver is used.
     fn search(&self) -> Vec<DnsName> {
         match self {
             Resolver::System => std::fs::read_to_string(RESOLV_CONF).map_or(Vec::new(), |text| search(&text)),
@@ -163,7 +163,7 @@ impl std::fmt::Display for Resolver {
     }
 }
 
-/// An address record's address.
+/// The address in an A or AAAA record.
 pub fn address(record: &super::wire::ResourceRecord) -> Option<IpAddr> {
     match record.data {
         RData::Address(ip) => Some(ip),
@@ -173,7 +173,7 @@ pub fn address(record: &super::wire::ResourceRecord) -> Option<IpAddr> {
     }
 }
 
-/// The lines of resolv.conf(5) that begin with one of these words.
+/// The words after one of these keywords, for each such line of resolv.conf(5).
 fn lines<'t>(text: &'t str, keywords: &'t [&str]) -> impl Iterator<Item = std::str::SplitWhitespace<'t>> {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
@@ -181,16 +181,16 @@ fn lines<'t>(text: &'t str, keywords: &'t [&str]) -> impl Iterator<Item = std::s
     })
 }
 
-/// The first three `nameserver` lines that can be used; the local host where there are none at all. `interface` tells the number of a
+/// The first three usable `nameserver` lines; the local host where there are none. `interface` gives the number of a
 /// network interface.
 ///
 /// # Errors
-/// When there are some and none can be used.
+/// When there are such lines and none is usable.
 fn nameservers(text: &str, interface: impl Fn(&str) -> Option<u32>) -> Result<Vec<SocketAddr>, String> {
     let words: Vec<&str> = lines(text, &["nameserver"]).filter_map(|mut words| words.next()).collect();
     let address = |word: &&str| match word.split_once('%') {
         None => Some(SocketAddr::new(word.parse().ok()?, DNS_PORT)),
-        // An address of one link (RFC 4007 section 11).
+        // A link-local address with its scope (RFC 4007 section 11).
         Some((ip, scope)) => Some(SocketAddrV6::new(ip.parse().ok()?, DNS_PORT, 0, interface(scope)?).into()),
     };
     let servers: Vec<SocketAddr> = words.iter().filter_map(address).take(RESOLVERS_MAX).collect();
@@ -213,7 +213,7 @@ fn search(text: &str) -> Vec<DnsName> {
     words.into_iter().flatten().filter_map(|word| DnsName::parse(word).ok()).take(SEARCH_DOMAINS_MAX).collect()
 }
 
-/// The number of a network interface, which may stand there itself.
+/// The number of a network interface, given by name or as the number itself.
 fn interface(name: &str) -> Option<u32> {
     let number = || {
         let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains('/');

@@ -1,4 +1,5 @@
-//! How the challenges of one certificate are published, and which servers must show them. Pure data; `config::dns` reads it.
+//! The way the challenges of one certificate are published, and the servers that must show them. Pure data;
+//! `config::dns` reads it.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::base::time::duration_text;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DnsSettings {
-    /// Where UPDATEs go; discovered when not set.
+    /// The server for UPDATEs; discovered when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerAddress>,
     /// The zone; discovered when not set.
@@ -21,27 +22,28 @@ pub struct DnsSettings {
     pub zone: Option<DnsName>,
     /// The TTL of the TXT records in seconds.
     pub ttl: u32,
-    /// Which servers must show the values before the CA is asked.
+    /// The servers that must show the values before the CA is asked.
     pub propagation: Propagation,
-    /// How long that may take.
+    /// The time limit for that.
     #[serde(serialize_with = "some_duration")]
     pub propagation_timeout: Duration,
-    /// The servers to look at instead of the zone's NS.
+    /// The servers that are asked instead of the zone's NS.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub propagation_nameservers: Vec<ServerAddress>,
-    /// Further servers that must show the values; asked after the primary shows them, for they may keep "no such name".
+    /// Further servers that must show the values. They are asked after the primary shows them, because a resolver may
+    /// cache "no such name".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also_check: Vec<ServerAddress>,
-    /// How long to wait after all servers show the values.
+    /// The wait after all servers show the values.
     #[serde(serialize_with = "some_duration", skip_serializing_if = "Duration::is_zero")]
     pub settle: Duration,
-    /// How UPDATEs are sent.
+    /// The transport of UPDATEs.
     pub transport: Transport,
-    /// What is done about a host that lives from a wildcard record.
+    /// The treatment of a host that depends on a wildcard record.
     pub on_wildcard_host: OnWildcardHost,
 }
 
-/// How UPDATEs are sent.
+/// The transport of UPDATEs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
@@ -54,17 +56,17 @@ pub enum Transport {
     Udp,
 }
 
-/// What is done about a host that lives from a wildcard record and vanishes while its challenge is there.
+/// The treatment of a host that depends on a wildcard record and disappears while its challenge is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnWildcardHost {
-    /// Say so, and go on.
+    /// Warn and go on.
     Warn,
-    /// Say so, and obtain nothing.
+    /// Warn and order nothing.
     Refuse,
 }
 
-/// Which servers must show the values.
+/// The servers that must show the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Propagation {
@@ -72,7 +74,7 @@ pub enum Propagation {
     All,
     /// The server that took the UPDATE.
     Primary,
-    /// None: the CA is asked at once.
+    /// No server: the CA is asked at once.
     None,
 }
 

@@ -1,34 +1,35 @@
-//! What fails together at name servers, and why a server may not be used now. Pure data; `policy::circuit` decides.
+//! The unit of failure at name servers, and the reasons why it is not available. Pure data; `policy::circuit` decides.
 
 use std::net::SocketAddr;
 
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::time::Time;
 
-/// What may fail together: an update server, a zone on it, the key that signs for it; or a server that is only asked about a name.
+/// The unit that fails together: an update server, a zone on it and the key that signs for it; or a server that is only
+/// asked about a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DnsTarget {
     /// The server that is tried first.
     pub server: SocketAddr,
-    /// The zone; the name where its zone is asked for.
+    /// The zone, or the name whose zone is searched.
     pub zone: DnsName,
-    /// The Secret of the key; none where nothing is to be written.
+    /// The Secret of the key; `None` where nothing is written.
     pub key: Option<ObjectRef>,
 }
 
-/// Why an attempt may not go in now.
+/// The reason why an attempt gets no slot now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The last try failed: no other one before that time.
     Closed(Time),
     /// Another attempt makes the first try after a failure.
     Trial,
-    /// The attempts of this CA that talk to the server are as many as may be.
+    /// The attempts of this CA have taken all slots at the server.
     Full,
 }
 
 impl Unavailable {
-    /// Until when, where that is known.
+    /// The end of the wait, where it is known.
     pub fn until(self) -> Option<Time> {
         match self {
             Unavailable::Closed(until) => Some(until),
@@ -36,7 +37,7 @@ impl Unavailable {
         }
     }
 
-    /// Why an attempt does not go to the server of `lane`, for people.
+    /// The sentence for people.
     pub fn sentence(self, lane: &DnsTarget) -> String {
         let DnsTarget { server, zone, .. } = lane;
         match self {

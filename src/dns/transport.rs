@@ -1,7 +1,7 @@
 //! One exchange with one DNS server, over UDP or TCP, within a deadline.
 //!
-//! Untrusted: everything that comes back. Over UDP anybody can send an answer: the kernel drops datagrams from other sources, and the
-//! caller says which of the others is the answer.
+//! Untrusted: everything received. Over UDP anybody can send an answer: the kernel drops datagrams from other sources,
+//! and the caller decides which of the others is the answer.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -12,15 +12,15 @@ use crate::base::liveness;
 use crate::base::metrics::{Exchange, Peer};
 use crate::base::time::Deadline;
 
-/// What to make of a datagram.
+/// The meaning of a datagram.
 pub(super) enum Take<T> {
-    /// It is the answer.
+    /// The datagram is the answer.
     Answer(T),
-    /// It is not; wait on, and should nothing better come, say this.
+    /// The datagram is not the answer. The text becomes the error when no answer follows.
     Next(String),
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) why: String,
@@ -38,7 +38,7 @@ impl Lost {
     }
 }
 
-/// Sends `message` and waits for an answer; the same octets again after each of `waits`.
+/// Sends `message` and waits for an answer; repeats the same octets after each of `waits`.
 pub(super) fn over_udp<T>(
     server: SocketAddr,
     message: &[u8],
@@ -52,7 +52,7 @@ pub(super) fn over_udp<T>(
     let socket = connected(server).map_err(|e| Lost::unsent(e.to_string()))?;
     let mut buffer = [0; 65_535];
     for wait in waits {
-        // What is sent when nobody waits any more could still be carried out.
+        // A datagram sent after the deadline could still be carried out.
         if deadline.left().is_none() {
             break;
         }
@@ -71,7 +71,7 @@ pub(super) fn over_udp<T>(
                 },
                 Err(e) if is_timeout(&e) => break,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                // ICMP told that nobody listens there. Of an earlier datagram nobody knows.
+                // ICMP says that nothing listens there. An earlier datagram may have arrived.
                 Err(e) => return Err(Lost { why: plain(&e), is_sent: !first }),
             }
         }
@@ -79,7 +79,7 @@ pub(super) fn over_udp<T>(
     Err(lost)
 }
 
-/// What counts for an answer, whatever it says.
+/// The status that counts as an answer, whatever its RCODE.
 const ANSWERED: u16 = 200;
 
 /// A new socket for each exchange: the kernel picks a random port and drops datagrams from other sources.
@@ -113,7 +113,7 @@ pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -
     Ok(answer)
 }
 
-/// Reads until `buffer` is full. The deadline is for all of it: a peer that sends an octet now and then does not hold us.
+/// Reads until `buffer` is full. The deadline covers all reads, so a slow peer cannot extend it.
 fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: Deadline) -> Result<(), String> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -137,7 +137,7 @@ fn is_timeout(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
-/// The usual faults in the words people know.
+/// The usual faults in an operator's words.
 fn plain(e: &io::Error) -> String {
     match e.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused (nothing listens there)".to_owned(),

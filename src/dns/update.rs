@@ -1,21 +1,23 @@
-//! DNS UPDATE messages (RFC 2136) that add and delete exact TXT values. Pure: bytes out, nothing sent.
+//! DNS UPDATE messages (RFC 2136) that add and delete exact TXT values. Pure: the result is octets, and nothing is
+//! sent.
 //!
-//! Written by hand, uncompressed, so that the bytes can be compared with those of other implementations. Signed by `dns::tsig`.
-//! Tested against tests/vectors/tsig-requests.txt (made with Python) in `dns::tsig`, and by the real servers.
+//! Written by hand, uncompressed, so that the octets can be compared with those of other implementations. Signed by
+//! `dns::tsig`. Tested against tests/vectors/tsig-requests.txt (made with Python) in `dns::tsig`, and by the real
+//! servers.
 
 use crate::base::name::DnsName;
 
-/// A TXT value at an owner name: what is published for one challenge.
+/// A TXT value at an owner name: the response to one challenge.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct TxtValue {
-    /// The owner name, `_acme-challenge.…` or where its CNAME leads.
+    /// The owner name: `_acme-challenge.…`, or the target of its CNAME.
     pub owner: DnsName,
     /// The value: one character-string of at most 255 octets (43 for dns-01, RFC 8555 section 8.4).
     #[serde(deserialize_with = "character_string")]
     pub value: String,
 }
 
-/// Values come back from a record that others may have edited.
+/// The value is checked again, because a record may have been edited by others.
 fn character_string<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     let text = <String as serde::Deserialize>::deserialize(d)?;
     match text.len() {
@@ -24,18 +26,19 @@ fn character_string<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D:
     }
 }
 
-/// What one UPDATE does to the values.
+/// The change that an UPDATE makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Adds each value beside what is there, provided that no CNAME stands at its owner (RFC 2136 section 2.4.3): BIND and Knot
-    /// otherwise answer NOERROR and ignore the value.
+    /// Adds each value beside the existing ones, on the condition that no CNAME is at its owner (RFC 2136 section
+    /// 2.4.3). Without the condition, BIND and Knot answer NOERROR and ignore the value.
     Add {
         /// The TTL in seconds.
         ttl: u32,
-        /// Names that must own records themselves (section 2.4.4), else the answer is NXDOMAIN and nothing is added.
+        /// Names that must have records of their own (section 2.4.4); otherwise the answer is NXDOMAIN and nothing is
+        /// added.
         in_use: &'a [DnsName],
     },
-    /// Deletes exactly these values (section 2.5.4); one that is not there is no error.
+    /// Deletes exactly these values (section 2.5.4); a missing value is no error.
     Delete,
 }
 
@@ -44,9 +47,9 @@ pub enum Action<'a> {
 pub struct Update<'a> {
     /// The zone.
     pub zone: &'a DnsName,
-    /// What is done.
+    /// The change.
     pub action: Action<'a>,
-    /// To what.
+    /// The values that are added or deleted.
     pub values: &'a [TxtValue],
 }
 
@@ -60,8 +63,8 @@ const CLASS_NONE: u16 = 254;
 const CLASS_ANY: u16 = 255;
 
 impl Update<'_> {
-    /// The message, not yet signed. About 85 octets a value, so the 100 names that a certificate may have stay far below the 64 KiB of
-    /// DNS over TCP.
+    /// The message, not yet signed. A value takes about 85 octets, so the 100 names of a certificate stay far below the
+    /// 64 KiB of DNS over TCP.
     pub fn message(&self, id: u16) -> Vec<u8> {
         let (mut without_cname, in_use): (Vec<&DnsName>, &[DnsName]) = match self.action {
             Action::Add { in_use, .. } => (self.values.iter().map(|v| &v.owner).collect(), in_use),

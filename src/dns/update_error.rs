@@ -1,7 +1,8 @@
-//! One sentence for each way an UPDATE can fail: what was asked of whom, what came back, the likely cause, where to look.
+//! One sentence for each way in which an UPDATE can fail: the server and the request, the answer, the likely cause,
+//! where to look.
 //!
-//! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs produces
-//! each on the real servers. Nothing here may print a secret: a key is shown by name and algorithm.
+//! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs
+//! produces each on the real servers. No sentence holds a secret: a key is shown by name and algorithm.
 
 use std::fmt;
 
@@ -16,29 +17,29 @@ use crate::base::limits::OWNERS_SHOWN_MAX;
 use crate::base::name::DnsName;
 use crate::base::time::{Time, human};
 
-/// What was attempted.
+/// An UPDATE that failed.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateAttempt<'a> {
-    /// Where the UPDATE went.
+    /// The server of the UPDATE.
     pub server: &'a NameServer,
-    /// What it was to do.
+    /// The UPDATE itself.
     pub update: &'a Update<'a>,
     /// The key that signed it.
     pub key: &'a TsigKey,
-    /// When it was signed, by our clock.
+    /// The time of the signature, by our clock.
     pub at: Time,
 }
 
 /// The names that an error is about.
 struct About {
-    /// At least one.
+    /// The names, at least one.
     names: Vec<DnsName>,
-    /// It is about each of them. Else it is about one of them at least, and nobody knows which.
+    /// The error is about each of them. Otherwise it is about at least one, and the answer does not say which.
     is_known: bool,
 }
 
 impl About {
-    /// What is said of each, as far as it is shown.
+    /// The phrase for each name, with a bound on their number.
     fn each(&self, say: impl Fn(&DnsName) -> String) -> String {
         let shown = self.names.iter().take(OWNERS_SHOWN_MAX);
         let text = shown.map(say).collect::<Vec<_>>().join(" ");
@@ -64,12 +65,13 @@ impl fmt::Display for About {
 }
 
 impl UpdateAttempt<'_> {
-    /// The sentence for `error`, and how to see the same by hand. The secret is left out: it is in a file for `-k`.
+    /// The sentence for `error`, with a command that repeats the UPDATE by hand. The command names a file for the
+    /// secret (`-k`).
     pub fn sentence(&self, error: &UpdateError) -> String {
         self.sentence_about(error, &[])
     }
 
-    /// The same where the names that `error` is about are known, of all whose values were in the UPDATE.
+    /// Like [`UpdateAttempt::sentence`], where the names that `error` is about are known.
     pub fn sentence_about(&self, error: &UpdateError, names: &[DnsName]) -> String {
         let UpdateAttempt { server, update: Update { zone, .. }, key, .. } = self;
         let about =
@@ -82,7 +84,7 @@ impl UpdateAttempt<'_> {
         )
     }
 
-    /// The owners of the values; the zone where there are none, which is never no name.
+    /// The owners of the values, or the zone where there are none; never empty.
     fn owners(&self) -> Vec<DnsName> {
         let mut owners: Vec<DnsName> = self.update.values.iter().map(|v| v.owner.clone()).collect();
         owners.sort();

@@ -1,7 +1,7 @@
-//! What the configuration says about zones: which one encloses a name, on which server, and whose key may sign for it.
+//! The configuration of zones: the zone of a name, its server, and the key that may sign for it. Pure.
 //!
-//! Pure. This is where it is decided whom a key is used towards: nobody who can set a CNAME gets our key to sign for a zone that nobody
-//! configured (README "How a zone is found").
+//! The rules here decide at which servers a key may be used: setting a CNAME is not enough to make our key sign for a
+//! zone that is not configured (README "How a zone is found").
 
 use serde::Serialize;
 
@@ -9,13 +9,13 @@ use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::settings::DnsSettings;
 
-/// One item of the key `zones`: which server and key serve a zone.
+/// One item of the key `zones`: the server and key of a zone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneRule {
     /// The zone.
     pub zone: DnsName,
-    /// Where UPDATEs go; discovered when not set.
+    /// The server for UPDATEs; discovered when not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerAddress>,
     /// The Secret of the key; the entry's when not set.
@@ -23,7 +23,7 @@ pub struct ZoneRule {
     pub tsig_secret: Option<ObjectRef>,
 }
 
-/// The configuration of one certificate, as far as it is about zones and keys.
+/// The configuration of one certificate, as far as it concerns zones and keys.
 #[derive(Clone, Copy, Debug)]
 pub struct ZonePolicy<'a> {
     /// The names of the certificate.
@@ -36,25 +36,25 @@ pub struct ZonePolicy<'a> {
     pub zones: &'a [ZoneRule],
 }
 
-/// What the configuration says about a name.
+/// The configured zone and server of a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Configured<'a> {
-    /// The zone that encloses it.
+    /// The zone that encloses the name.
     pub zone: Option<&'a DnsName>,
-    /// Where UPDATEs for it go.
+    /// The server for UPDATEs.
     pub server: Option<&'a ServerAddress>,
 }
 
 impl<'a> ZonePolicy<'a> {
-    /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts for names
-    /// below the entry's own domains only.
+    /// The longest configured zone that encloses `owner`; of two equal ones the entry's. A server without a zone counts
+    /// only for names below the entry's own domains.
     pub fn configured(&self, owner: &DnsName) -> Configured<'a> {
         let dns = self.dns;
         let own = dns.zone.as_ref().map(|zone| (zone, dns.server.as_ref()));
         let rules = self.zones.iter().map(|r| (&r.zone, r.server.as_ref()));
         let enclosing: Vec<_> = rules.chain(own).filter(|(zone, _)| owner.is_within(zone)).collect();
         match enclosing.iter().map(|(zone, _)| *zone).max_by_key(|zone| zone.as_str().len()) {
-            // The entry's stands last.
+            // The entry's rule is the last one.
             Some(zone) => Configured {
                 zone: Some(zone),
                 server: enclosing.iter().rev().find_map(|(z, s)| (*z == zone).then_some(*s)?),
@@ -66,7 +66,7 @@ impl<'a> ZonePolicy<'a> {
         }
     }
 
-    /// What to say when no zone is found for `owner`: that what the entry says of its zone and server is not about it.
+    /// The clause for an `owner` without a zone: the entry's zone and server do not apply to it.
     pub fn passed_over(&self, owner: &DnsName) -> String {
         match &self.dns.zone {
             Some(zone) if !owner.is_within(zone) => {
@@ -76,16 +76,16 @@ impl<'a> ZonePolicy<'a> {
         }
     }
 
-    /// Whose key signs for `zone`: that of its rule; the entry's for zones of the entry's own domains and for zones that stand in
-    /// `zones`. `chain` are the owners that led there.
+    /// The key that signs for `zone`: that of its rule, or the entry's key for zones of the entry's own domains and for
+    /// zones in `zones`. `chain` holds the owners that led there.
     ///
     /// # Errors
-    /// Which configuration is missing.
+    /// The configuration that is missing.
     pub fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
         let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
         let rule = rules.max_by_key(|r| r.zone.as_str().len());
         let own = self.domains.iter().any(|d| d.base().is_within(zone));
-        // A zone below one that stands there may have been delegated to anybody.
+        // A zone below a configured one may be delegated to anybody.
         let configured = self.zones.iter().any(|r| r.zone == *zone) || self.dns.zone.as_ref() == Some(zone);
         if !own && !configured {
             return Err(format!(
@@ -100,7 +100,7 @@ impl<'a> ZonePolicy<'a> {
     }
 }
 
-/// The way along CNAMEs, for people.
+/// A chain of CNAMEs, for people.
 pub fn joined(chain: &[DnsName]) -> String {
     chain.iter().map(DnsName::as_str).collect::<Vec<_>>().join(" -> ")
 }

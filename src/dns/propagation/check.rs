@@ -1,4 +1,4 @@
-//! What is waited for, and what the servers showed.
+//! A check of propagation, and the view of each server.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,25 +20,25 @@ use crate::dns::zone::NameServer;
 /// The pauses between two looks at a server.
 pub(super) const PAUSE: Backoff = Backoff::doubling(VISIBLE_PAUSE_MIN, VISIBLE_PAUSE_MAX);
 
-/// What one server showed when we stopped looking.
+/// The last view of one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerView {
     /// The server.
     pub server: NameServer,
-    /// What it said.
+    /// The visibility of the values there.
     pub seen: Visibility,
-    /// The serial of its zone, where it was asked for.
+    /// The serial of the zone there, where it was asked for.
     pub serial: Option<u32>,
 }
 
-/// How a server answered.
+/// The visibility of the values at one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visibility {
-    /// Every value is there.
+    /// Every value is visible.
     All,
-    /// This owner lacks its values; with the RCODE of the answer.
+    /// The owner lacks its values; with the RCODE of the answer.
     Missing(DnsName, Rcode),
-    /// It does not say: no answer, or one that is not about the zone.
+    /// Unknown: no answer, or one that is not about the zone.
     Silent(String),
 }
 
@@ -53,35 +53,35 @@ impl fmt::Display for ServerView {
     }
 }
 
-/// What is looked for where.
+/// A check that published values are visible.
 #[derive(Clone, Copy, Debug)]
 pub struct PropagationCheck<'a> {
-    /// Asks.
+    /// The client for all questions.
     pub client: &'a DnsClient,
-    /// For the addresses of name servers.
+    /// The resolver for the addresses of name servers.
     pub resolver: &'a Resolver,
     /// Ends the wait.
     pub stop: &'a Shutdown,
     /// The zone.
     pub zone: &'a DnsName,
-    /// The server that has just taken the values.
+    /// The server that accepted the values.
     pub primary: &'a NameServer,
-    /// The key it took them under.
+    /// The key of the UPDATE.
     pub key: &'a TsigKey,
     /// The values.
     pub values: &'a [TxtValue],
-    /// Who must show them.
+    /// The servers that must show the values.
     pub settings: &'a DnsSettings,
-    /// Until when.
+    /// The end of the wait.
     pub deadline: Deadline,
 }
 
-/// Why the CA must not be asked yet: a failed validation counts against its limits.
+/// The reason why the CA must not be asked yet: a failed validation would count against its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropagationError {
-    /// What each server shows.
+    /// The view of each server.
     pub looks: Vec<ServerView>,
-    /// Only a hidden primary shows the values, which no CA ever asks.
+    /// Only a hidden primary shows the values, and no CA asks that one.
     pub is_hidden: bool,
 }
 
@@ -99,7 +99,7 @@ impl fmt::Display for PropagationError {
 const HIDDEN: &str = "; no name server of the zone besides the primary, which the CA does not ask, shows them: where they can not be reached from here, \
                       name others in `dns.propagationNameservers`, or look at the primary alone by `dns.propagation: primary`";
 
-/// How long a server has not answered.
+/// A period without an answer of a server.
 pub(super) struct Silence {
     pub(super) failures: u32,
     pub(super) since: Stopwatch,
@@ -112,7 +112,7 @@ impl PropagationCheck<'_> {
     }
 }
 
-/// The view of a server that was not asked, or did not answer.
+/// The view of a server that was not asked or did not answer.
 pub(super) fn silent(label: &str, address: SocketAddr, why: String) -> ServerView {
     ServerView { server: NameServer { label: label.to_owned(), address }, seen: Visibility::Silent(why), serial: None }
 }

@@ -1,7 +1,9 @@
-//! Waits until the values are seen: read back from the primary, then on every authoritative server in parallel.
+//! The wait until published values are visible: read back from the primary, then from every authoritative server in
+//! parallel.
 //!
-//! NOERROR does not mean visible: PowerDNS may have refused by policy, a secondary may lag, a delegated zone may hide what was
-//! written to its parent. Untrusted: the answers; a server that lies can make us ask the CA too early, which costs one attempt.
+//! NOERROR does not mean visible: PowerDNS may have refused by policy, a secondary may lag, a delegated zone may hide
+//! what was written to its parent. Untrusted: the answers. A lying server can make us ask the CA too early, which costs
+//! one attempt.
 
 mod check;
 mod wait;

@@ -18,22 +18,22 @@ use crate::dns::settings::Propagation;
 use crate::dns::wire::{DnsResponse, RData, Rcode, RecordType};
 use crate::dns::zone::NameServer;
 
-/// What the watchers of one wait share.
+/// The state that the threads of one wait share.
 #[derive(Debug)]
 struct CheckProgress {
-    /// For how long a server may be silent before it is given up.
+    /// The time a server may be silent before it is given up.
     patience: Duration,
-    /// A server that the CA may ask shows the values.
+    /// A public server shows the values.
     is_shown: AtomicBool,
-    /// The authoritative servers that are asked: one that two names lead to once.
+    /// The authoritative servers that are asked; an address with two names is asked once.
     asked: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl PropagationCheck<'_> {
-    /// Waits. Returns the servers that were given up although others show the values: the CA may still meet them.
+    /// Waits. Returns the servers that were given up while others show the values: the CA may still meet them.
     ///
     /// # Errors
-    /// When the time is up, what each server shows. The CA must not be asked then.
+    /// When the time is up: the view of each server. The CA must not be asked then.
     pub fn wait(&self) -> Result<Vec<ServerView>, PropagationError> {
         if self.settings.propagation == Propagation::None {
             return Ok(Vec::new());
@@ -72,7 +72,7 @@ impl PropagationCheck<'_> {
         Ok(looks)
     }
 
-    /// Reads back from the primary: as anybody, then as the holder of the key, for BIND's views match on keys.
+    /// Reads back from the primary: unsigned, then signed with the key, because BIND's views match on keys.
     fn primary(&self) -> ServerView {
         let ways = [QueryMode::Plain, QueryMode::Signed(self.key)];
         let never = |_: &Silence| false;
@@ -85,9 +85,10 @@ impl PropagationCheck<'_> {
         })
     }
 
-    /// Watches one server at all of its addresses. An address that is silent is given up soon where another one of the same server shows
-    /// the values, as IPv6 is in many a cluster without it; the server itself only after a good part of the time, and only when another
-    /// server that the CA may ask shows them. Returns also whether one address shows them.
+    /// Watches one server at all of its addresses. A silent address is given up soon where another address of the same
+    /// server shows the values, as with IPv6 in a cluster without it. The server itself is given up only after a good
+    /// part of the time, and only when another public server shows the values. Returns also whether one address shows
+    /// them.
     fn watch(&self, witness: &Witness<'_>, shared: &CheckProgress) -> (Vec<ServerView>, bool) {
         let label = witness.label();
         let is_over = |silence: &Silence| {
@@ -96,7 +97,7 @@ impl PropagationCheck<'_> {
         };
         let addresses = match self.until_resolved(witness, is_over) {
             Ok(addresses) => addresses,
-            // The primary's own address stands here: nothing better is known of a server without one.
+            // The primary's address is a placeholder: the server has none.
             Err(why) => return (vec![silent(&label, self.primary.address, why)], false),
         };
         let shows = AtomicBool::new(false);
@@ -104,7 +105,7 @@ impl PropagationCheck<'_> {
             shows.store(true, Ordering::Relaxed);
             shared.is_shown.fetch_or(!witness.is_required(), Ordering::Relaxed);
         };
-        // What the primary shows is known.
+        // The primary was read back already.
         if addresses.contains(&self.primary.address) {
             seen();
         }
@@ -127,7 +128,7 @@ impl PropagationCheck<'_> {
         (looks, shows.load(Ordering::Relaxed))
     }
 
-    /// The addresses that nobody watches yet, the primary's left out.
+    /// The addresses without a watcher, except the primary's.
     fn new_ones(&self, addresses: Vec<SocketAddr>, witness: &Witness<'_>, shared: &CheckProgress) -> Vec<SocketAddr> {
         let mut asked = shared.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_new = |address: &SocketAddr| {
@@ -150,7 +151,7 @@ impl PropagationCheck<'_> {
         let (mut pause, mut missing, mut silence) = (PAUSE.first, None, None);
         loop {
             let began = Stopwatch::start();
-            // An UPDATE is atomic and its names arrive together, so one owner that lacks its value is enough to wait.
+            // An UPDATE is atomic and its names arrive together, so one owner without its value is enough to wait.
             let mut seen = Visibility::All;
             while let (Visibility::All, Some(owner)) = (&seen, owners.last()) {
                 seen = look(owner);
@@ -165,7 +166,7 @@ impl PropagationCheck<'_> {
             }
             let given_up = silence.as_ref().is_some_and(&is_over);
             if given_up || seen == Visibility::All || self.is_time_up(pause) {
-                // One look that failed does not make a server that lacks the values one that is out of reach.
+                // One failed look does not turn a server that lacks the values into one that is unreachable.
                 let seen = match seen {
                     Visibility::Silent(_) if !given_up => missing.unwrap_or(seen),
                     seen => seen,
@@ -177,7 +178,8 @@ impl PropagationCheck<'_> {
     }
 
     fn look(&self, server: SocketAddr, owner: &DnsName, way: QueryMode<'_>) -> Visibility {
-        // Of its own: one that the end of the wait cuts off would look like a server that does not answer, and be given up.
+        // A deadline of its own: a look cut off by the end of the wait would count as silence, and the server would be
+        // given up.
         let deadline = Deadline::after(VISIBLE_LOOK);
         let answer = match self.client.query(server, owner, RecordType::Txt, way, deadline) {
             Ok(answer) => answer,
@@ -194,7 +196,8 @@ impl PropagationCheck<'_> {
         }
     }
 
-    /// The serials tell who lags. They are no proof: inline signing and PowerDNS's SOA-EDIT serve others than they hold.
+    /// Adds the serials, which show a lagging server. They prove nothing: inline signing and PowerDNS's SOA-EDIT serve
+    /// other serials than they hold.
     fn with_serials(&self, mut looks: Vec<ServerView>) -> Vec<ServerView> {
         for look in looks.iter_mut().filter(|l| !matches!(l.seen, Visibility::Silent(_))) {
             let deadline = Deadline::after(DNS_SERIAL);

@@ -1,4 +1,4 @@
-//! Who must show the values besides the primary, and where each of them is.
+//! The servers that must show the values besides the primary, and their addresses.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,14 +18,14 @@ use crate::dns::zone::ns_names;
 pub(super) enum Witness<'a> {
     /// A name server of the zone, with the addresses that came with its name.
     NameServer(DnsName, Vec<IpAddr>),
-    /// A server of `dns.propagationNameservers`, which stands for those.
+    /// A server of `dns.propagationNameservers`, which replace the zone's name servers.
     Configured(&'a ServerAddress),
-    /// A server of `dns.alsoCheck`, perhaps a resolver: the values must be there as well.
+    /// A server of `dns.alsoCheck`, perhaps a resolver.
     Also(&'a ServerAddress),
 }
 
 impl Witness<'_> {
-    /// Whether nobody else can stand in for it.
+    /// Whether no other server can replace this one.
     pub(super) fn is_required(&self) -> bool {
         matches!(self, Witness::Also(_))
     }
@@ -46,11 +46,11 @@ impl Witness<'_> {
 }
 
 impl<'a> PropagationCheck<'a> {
-    /// The servers besides the primary: those configured, else the zone's NS as the primary names them; and those to be checked as
-    /// well, resolvers among them, which are asked only now, for they may keep a "no such name" for long.
+    /// The servers besides the primary: the configured ones, else the zone's NS as the primary gives them; and those of
+    /// `alsoCheck`. The latter may be resolvers and are asked only now, because they can cache "no such name" for long.
     ///
     /// # Errors
-    /// When the primary names no name servers of the zone.
+    /// When the primary gives no name servers of the zone.
     pub(super) fn witnesses(&self) -> Result<Vec<Witness<'a>>, String> {
         let configured = &self.settings.propagation_nameservers;
         let mut found: Vec<Witness<'a>> = match self.settings.propagation {
@@ -62,7 +62,7 @@ impl<'a> PropagationCheck<'a> {
         Ok(found)
     }
 
-    /// The name servers of the zone as the primary names them, with the addresses that came along.
+    /// The name servers of the zone as the primary gives them, with the addresses in the answer.
     fn name_servers(&self) -> Result<Vec<Witness<'a>>, String> {
         let within = || self.deadline.sooner(VISIBLE_LOOK);
         let asked = |way| self.client.query(self.primary.address, self.zone, RecordType::Ns, way, within());
@@ -92,7 +92,7 @@ impl<'a> PropagationCheck<'a> {
         ns_names(&ns.answers, self.zone).take(ZONE_SERVERS_MAX).map(witness).collect()
     }
 
-    /// The addresses of a server. A resolver that fails for a moment makes nobody a server without an address.
+    /// The addresses of a server. A resolver that fails for a moment is asked again.
     pub(super) fn until_resolved(
         &self,
         witness: &Witness<'_>,
@@ -112,7 +112,8 @@ impl<'a> PropagationCheck<'a> {
         }
     }
 
-    /// Those of a name server: what came along, what the primary knows of a name in its zone, what the resolver says.
+    /// The addresses of a name server: those in the answer, then the primary's for a name in its zone, then the
+    /// resolver's.
     fn resolved(&self, witness: &Witness<'_>) -> Result<Vec<SocketAddr>, String> {
         let deadline = self.deadline.sooner(DNS_FIND);
         let (name, glue) = match witness {

@@ -1,9 +1,10 @@
 //! Signs DNS messages and checks signed answers (TSIG, RFC 8945).
 //!
-//! Untrusted: every byte of an answer until [`ClientTransaction::check`] returned [`Verified`]. Does no I/O and reads no clock: `now` is a
-//! parameter. Answers to one request are one message here; the multi-message form (section 5.3.1) is for zone transfers.
-//! Where we are stricter than the RFC: a truncated MAC (section 5.2.2.1) is refused, because no server needs one.
-//! Tested with packets and MACs that Python made (tests/vectors/tsig.txt), with the HMACs of RFC 2202 and 4231, and by the real servers.
+//! Untrusted: every octet of an answer until [`ClientTransaction::check`] returned [`Verified`]. Does no I/O and reads
+//! no clock: `now` is a parameter. The answer to a request is one message here; the multi-message form (section 5.3.1)
+//! is for zone transfers. One rule is stricter than the RFC: a truncated MAC (section 5.2.2.1) is refused, because no
+//! server needs one. Tested with packets and MACs made by Python (tests/vectors/tsig.txt), with the HMACs of RFC 2202
+//! and 4231, and by the real servers.
 
 use std::time::Duration;
 
@@ -20,11 +21,12 @@ use crate::base::time::Time;
 const TYPE_TSIG: u16 = 250;
 const CLASS_ANY: u16 = 255;
 
-/// How far the clocks may differ, RFC 8945 section 10: the value it recommends. Never raised: servers accept more, replays then do too.
+/// The allowed difference of the clocks: the value recommended by RFC 8945 section 10. A larger one would make servers
+/// accept older replays.
 pub const FUDGE: Duration = CLOCK_TOLERANCE;
 const FUDGE_SECS: u16 = 300;
 
-/// A request that was signed and waits for its answer. Made by [`sign`] only, and the only thing that can check the answer.
+/// A signed request that waits for its answer. Only [`sign`] makes one, and only this value can check the answer.
 #[derive(Clone, Debug)]
 pub struct ClientTransaction {
     key: TsigKey,
@@ -34,31 +36,32 @@ pub struct ClientTransaction {
     signed_at: Time,
 }
 
-/// An answer whose signature holds. Only [`ClientTransaction::check`] makes one.
+/// An answer with a valid signature. Only [`ClientTransaction::check`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     rcode: Rcode,
 }
 
 impl Verified {
-    /// What the server said.
+    /// The RCODE of the answer.
     pub fn rcode(self) -> Rcode {
         self.rcode
     }
 }
 
-/// Why an answer is not a verified one.
+/// The reason why an answer is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValidationError {
-    /// It does not walk as a DNS message; what is wrong with it.
+    /// The answer does not parse as a DNS message; with the fault.
     Malformed(&'static str),
-    /// It answers another request.
+    /// The answer belongs to another request.
     Stray,
-    /// It carries no TSIG record: an explanation at best, never an agreement.
+    /// The answer has no TSIG record: an explanation at best, never a success.
     Unsigned(Rcode),
-    /// The server names a TSIG error that it can not sign (RFC 8945 sections 5.2.1 and 5.2.2): BADKEY or BADSIG.
+    /// A TSIG error that the server cannot sign (RFC 8945 sections 5.2.1 and 5.2.2): BADKEY or BADSIG.
     Explained(Rcode),
-    /// The server's clock differs from ours by more than the fudge. Signed, so `server_time` can be trusted.
+    /// The server's clock differs from ours by more than the fudge. The answer is signed, so `server_time` can be
+    /// trusted.
     BadTime {
         /// The server's clock when it answered.
         server_time: Time,
@@ -71,12 +74,13 @@ pub enum ValidationError {
     WrongMac,
     /// The MAC holds, but the answer was made too long ago or in the future.
     Stale {
-        /// When the server signed it.
+        /// The time of the signature.
         signed: Time,
     },
 }
 
-/// Appends a TSIG record to `message`, which must not have one, and returns what checks the answer (RFC 8945 section 5.1).
+/// Appends a TSIG record to `message`, which must not have one, and returns the transaction that checks the answer (RFC
+/// 8945 section 5.1).
 pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, ClientTransaction) {
     let header = MessageHeader::read(message).expect("a message of ours has a header");
     let variables = Variables {
@@ -110,12 +114,12 @@ pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, ClientTransac
 }
 
 impl ClientTransaction {
-    /// The key the request was signed with.
+    /// The key that signed the request.
     pub fn key(&self) -> &TsigKey {
         &self.key
     }
 
-    /// When the request was signed: what a BADTIME answer is compared with.
+    /// The time of the request's signature, for the sentence about BADTIME.
     pub fn signed_at(&self) -> Time {
         self.signed_at
     }
@@ -123,7 +127,7 @@ impl ClientTransaction {
     /// Checks an answer to the request (RFC 8945 section 5.4).
     ///
     /// # Errors
-    /// Why it is not proved that the server, holding the key, answered this request now.
+    /// The reason why the answer does not prove that the server, holding the key, answered this request now.
     pub fn check(&self, answer: &[u8], now: Time) -> Result<Verified, ValidationError> {
         let header = MessageHeader::read(answer).ok_or(ValidationError::Malformed("shorter than a header"))?;
         if !header.is_response() || header.opcode() != self.opcode || header.id != self.id {
@@ -136,7 +140,8 @@ impl ClientTransaction {
         };
         let tsig = Rdata::read(&record).map_err(ValidationError::Malformed)?;
 
-        // Section 5.2.1 and 5.2.2: answers with these two errors are not signed. They explain and prove nothing.
+        // Sections 5.2.1 and 5.2.2: answers with these two errors are not signed. They explain a failure and prove
+        // nothing.
         if tsig.mac.is_empty() && matches!(tsig.error, Rcode::BADKEY | Rcode::BADSIG) {
             return Err(ValidationError::Explained(tsig.error));
         }
@@ -144,8 +149,8 @@ impl ClientTransaction {
             return Err(ValidationError::OtherKey);
         }
 
-        // The MAC before the time, other than in RFC 2845, which had it the other way round: a forger must not learn our clock, nor
-        // make us believe in a difference (CVE-2017-3142 and 3143 came from the details of this order).
+        // The MAC before the time, other than in RFC 2845: a forger must not learn our clock, nor make us believe in a
+        // difference (CVE-2017-3142 and 3143 came from details of this order).
         let mut unsigned = answer[..record.start].to_vec();
         unsigned[..2].copy_from_slice(&tsig.original_id.to_be_bytes());
         set_additional_count(&mut unsigned, header.additional_count() - 1);
@@ -168,7 +173,7 @@ impl ClientTransaction {
                 read_time48(tsig.other).ok_or(ValidationError::Malformed("BADTIME without the server's time"))?;
             return Err(ValidationError::BadTime { server_time });
         }
-        // The peer's own fudge, and no more of it than ours: section 5.2.3 compares with that of the message.
+        // The peer's own fudge, bounded by ours: section 5.2.3 compares with the fudge of the message.
         if now.distance(tsig.time) > FUDGE.min(Duration::from_secs(tsig.fudge_secs.into())) {
             return Err(ValidationError::Stale { signed: tsig.time });
         }
@@ -212,7 +217,7 @@ impl<'m> Rdata<'m> {
     }
 }
 
-/// The TSIG variables of RFC 8945 section 4.3.3: what the MAC covers besides the message.
+/// The TSIG variables of RFC 8945 section 4.3.3, which the MAC covers besides the message.
 struct Variables<'a> {
     key: &'a [u8],
     algorithm: &'a [u8],
@@ -268,7 +273,7 @@ fn set_additional_count(message: &mut [u8], count: u16) {
     message[10..12].copy_from_slice(&count.to_be_bytes());
 }
 
-/// The HMACs: ring's, and sha2's for SHA-224, which ring does not have. Both compare in constant time.
+/// The HMACs: ring's, and sha2's for SHA-224, which ring lacks. Both compare in constant time.
 enum Mac {
     Ring(hmac::Key),
     Sha224(Hmac<Sha224>),

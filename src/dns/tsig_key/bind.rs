@@ -11,14 +11,14 @@ use crate::base::secret::Secret;
 /// # Errors
 /// When a comment does not end.
 pub(super) fn is_one(text: &str) -> Result<bool, TsigKeyError> {
-    // Base64 can not hold `/*`.
+    // Base64 cannot contain `/*`.
     Ok((text.contains('{') || text.contains("/*")) && without_comments(text)?.expose().contains('{'))
 }
 
-/// The keys of all clauses. What stands between clauses is skipped, as are comments.
+/// The keys of all clauses. Text between clauses and comments are skipped.
 pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let code = without_comments(text)?;
-    // Such a line would be skipped, like all between clauses, and missed by the person who wrote it.
+    // A key line between clauses would be skipped silently, and its author would miss it.
     if code.expose().lines().any(|text| line::key(text).is_ok()) {
         return Err(TsigKeyError::Mixed);
     }
@@ -42,7 +42,7 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     Ok(keys)
 }
 
-/// The rest of a clause, behind its `{`.
+/// The rest of a clause, after its `{`.
 fn clause(name: &str, tokens: &mut Tokens<'_>) -> Result<TsigKey, TsigKeyError> {
     let (mut algorithm, mut secret) = (None, None);
     loop {
@@ -64,7 +64,7 @@ fn text_of(token: Option<Token<'_>>) -> Result<&str, TsigKeyError> {
     }
 }
 
-/// The text with a space for each comment. Inside quotes nothing is a comment: base64 may hold `//`.
+/// The text with a space for each comment. Quoted text has no comments: base64 may contain `//`.
 fn without_comments(text: &str) -> Result<Secret<String>, TsigKeyError> {
     let (mut code, mut rest, mut is_quoted) = (String::with_capacity(text.len()), text, false);
     while let Some(c) = rest.chars().next() {
@@ -82,7 +82,7 @@ fn without_comments(text: &str) -> Result<Secret<String>, TsigKeyError> {
     Ok(Secret::new(code))
 }
 
-/// What the grammar is made of.
+/// A token of the grammar.
 enum Token<'t> {
     Word(&'t str),
     Quoted(&'t str),

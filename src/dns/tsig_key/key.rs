@@ -1,4 +1,4 @@
-//! A TSIG key, its parts, and why a text is none. Pure.
+//! A TSIG key, its parts, and the faults of a text that should be one. Pure.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Algorithm {
     Sha1,
     /// `hmac-sha224`
     Sha224,
-    /// `hmac-sha256`, what a key without an algorithm has
+    /// `hmac-sha256`, the default of a key without an algorithm
     Sha256,
     /// `hmac-sha384`
     Sha384,
@@ -64,18 +64,18 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// A TSIG key: what both sides share.
+/// A TSIG key, shared with the server.
 #[derive(Clone, Debug)]
 pub struct TsigKey {
-    /// The name both sides know it by.
+    /// The name of the key on both sides.
     pub name: DnsName,
-    /// The HMAC it is used with.
+    /// The HMAC of the key.
     pub algorithm: Algorithm,
     /// The shared secret, raw octets.
     pub secret: Secret<Vec<u8>>,
 }
 
-/// Why a text is not a TSIG key. `Display` is the rest of a sentence and holds nothing of the text.
+/// The fault in a text that is no TSIG key. `Display` is the rest of a sentence and holds nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each variant is its sentence")]
 pub enum TsigKeyError {
@@ -149,17 +149,17 @@ impl fmt::Display for TsigKeyError {
     }
 }
 
-/// Padding may be missing: people lose `=` when they copy.
+/// Base64 with optional padding: `=` is easily lost in copying.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 impl TsigKey {
-    /// Reads a key whose parts stand apart.
+    /// Reads a key from separate parts.
     ///
     /// # Errors
-    /// What is wrong, without any of the parts.
+    /// The fault, without any of the parts.
     pub fn from_parts(algorithm: &str, name: &str, secret: &str) -> Result<TsigKey, TsigKeyError> {
         TsigKey::new(Algorithm::parse(algorithm)?, name, secret)
     }
@@ -181,15 +181,15 @@ impl TsigKey {
     }
 }
 
-/// The octets of base64, in which white space is harmless.
+/// The octets of base64; white space is ignored.
 pub(super) fn decoded(text: &str) -> Result<Secret<Vec<u8>>, TsigKeyError> {
     let text: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
     let octets = BASE64.decode(text.as_bytes()).map_err(|_| TsigKeyError::Base64)?;
     Ok(Secret::known("a TSIG secret", octets))
 }
 
-/// Whether the secret of a key stands in the place of its name, which would be printed: base64 of at least 128 bits with a character that
-/// no name has, or in letters of both cases and longer than what stands in the place of the secret.
+/// Whether the secret is in the place of the name, which would be printed: base64 of at least 128 bits with a character
+/// that no name has, or with letters of both cases and longer than the text in the place of the secret.
 fn is_secret(name: &str, secret: &str) -> bool {
     let octets = |text: &str| BASE64.decode(text).map_or(0, |octets| Zeroizing::new(octets).len());
     let has = |is: fn(&u8) -> bool| name.as_bytes().iter().any(is);
@@ -198,7 +198,7 @@ fn is_secret(name: &str, secret: &str) -> bool {
             || (has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && octets(name) > octets(secret)))
 }
 
-/// The name and the algorithm; never the secret.
+/// Shows the name and the algorithm; never the secret.
 impl fmt::Display for TsigKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name, self.algorithm)

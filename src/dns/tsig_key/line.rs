@@ -1,8 +1,10 @@
-//! Keys as lines `[hmac:]name:base64`, which is also the first line of what Knot's `keymgr -t` prints, behind `# `. Pure.
+//! Keys as lines `[hmac:]name:base64`, which is also the first line of the output of Knot's `keymgr -t`, after `# `.
+//! Pure.
 
 use super::key::{Algorithm, TsigKey, TsigKeyError, decoded};
 
-/// The keys of all lines. Lines that begin with `#` are comments, but for a text of nothing else that begins as `keymgr -t` does.
+/// The keys of all lines. Lines that begin with `#` are comments, except in a text of only such lines that begins like
+/// the output of `keymgr -t`.
 pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.iter().all(|line| line.starts_with('#')) {
@@ -11,14 +13,14 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
         return if is_keymgr { Ok(key(comment).into_iter().collect()) } else { Ok(Vec::new()) };
     }
     let lines = lines.into_iter().filter(|line| !line.starts_with('#'));
-    // A script for nsupdate has lines of other kinds around the one that holds the key.
+    // A script for nsupdate has other lines around the one with the key.
     match lines.clone().any(is_nsupdate) {
         true => Err(TsigKeyError::Nsupdate),
         false => lines.map(key).collect(),
     }
 }
 
-/// Reads `[hmac:]name:base64`. White space is harmless: none of the three parts can hold any.
+/// Reads `[hmac:]name:base64`. White space is ignored: none of the three parts can contain any.
 pub(super) fn key(line: &str) -> Result<TsigKey, TsigKeyError> {
     let parts: Vec<&str> = line.split(':').map(str::trim).collect();
     let plain = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
@@ -38,7 +40,7 @@ pub(super) fn key(line: &str) -> Result<TsigKey, TsigKeyError> {
     }
 }
 
-/// What a text without `:` is.
+/// The fault of a text without `:`.
 fn alone(text: &str) -> TsigKeyError {
     let Ok(octets) = decoded(text) else { return TsigKeyError::Parts };
     match is_base64_of_random(octets.expose()) {
@@ -47,8 +49,8 @@ fn alone(text: &str) -> TsigKeyError {
     }
 }
 
-/// Whether octets are what a program prints of random ones in base64: padded, or of 48 octets, which need no padding. A pass phrase may
-/// consist of the same characters, and so may hexadecimal digits.
+/// Whether octets look like base64 of random octets as programs print it: padded, or of 48 octets, which need no
+/// padding. A pass phrase or hexadecimal digits may consist of the same characters.
 fn is_base64_of_random(octets: &[u8]) -> bool {
     let text = octets.trim_ascii();
     let is_printed = text.ends_with(b"=") || text.len() == 64 && !text.iter().all(u8::is_ascii_hexdigit);

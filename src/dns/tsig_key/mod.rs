@@ -1,4 +1,5 @@
-//! TSIG keys as operators write them into a Secret. [`parse_keys`] tells the forms apart; each form has its module.
+//! TSIG keys in the forms in which operators write them into a Secret. [`parse_keys`] recognises the form; each form
+//! has its module.
 //!
 //! The text is secret as a whole: an operator may have put the parts in the wrong order, so no error repeats any of it.
 
@@ -16,24 +17,24 @@ use crate::base::limits::TSIG_KEYS_MAX;
 /// Reads the value of a key's Secret as [`parse_keys`] does.
 ///
 /// # Errors
-/// What is wrong, without any of the text.
+/// The fault, without any of the text.
 pub fn read_keys(octets: &[u8]) -> Result<Vec<TsigKey>, TsigKeyError> {
-    // Text of ASCII characters in UTF-16 has a NUL beside each, and UTF-8 of a key has none.
+    // ASCII text in UTF-16 has a NUL beside each character; a key in UTF-8 has none.
     if octets.starts_with(&[0xff, 0xfe]) || octets.starts_with(&[0xfe, 0xff]) || octets.contains(&0) {
         return Err(TsigKeyError::Utf16);
     }
     parse_keys(std::str::from_utf8(octets).map_err(|_| TsigKeyError::NotText)?)
 }
 
-/// Reads the text of a key's Secret: one or several keys, which are tried in their order, so that a key can be exchanged without a
-/// gap. The forms:
-/// - `[hmac:]name:base64` on a line of its own, and what Knot's `keymgr -t` prints (lines and sections may stand together)
+/// Reads the text of a key's Secret: one or several keys, which are tried in their order, so that a key can be
+/// exchanged without a gap. The forms:
+/// - `[hmac:]name:base64` on a line of its own, and the output of Knot's `keymgr -t` (lines and sections may be mixed)
 /// - `key:` sections of knot.conf and nsd.conf
-/// - `key "name" { algorithm hmac-sha256; secret "base64"; };`, the clauses of named.conf, which tsig-keygen prints
+/// - `key "name" { algorithm hmac-sha256; secret "base64"; };`, the clauses of named.conf and of tsig-keygen
 /// - `name. IN KEY 512 3 163 base64`, the file K*.key of dnssec-keygen and ldns-keygen
 ///
 /// # Errors
-/// What is wrong, without any of the text.
+/// The fault, without any of the text.
 pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let text = text.trim_start_matches('\u{feff}').trim();
     let keys = if text.starts_with(['{', '[']) {

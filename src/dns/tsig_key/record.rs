@@ -1,11 +1,11 @@
 //! Keys as the file K*.key of dnssec-keygen (BIND up to 9.12) and ldns-keygen: `name. IN KEY 512 3 163 base64`. Pure.
 //!
-//! The numbers of the algorithms are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns has numbers
-//! of its own for two of them, which BIND does not use.
+//! The algorithm numbers are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns
+//! has two numbers of its own, which BIND does not use.
 
 use super::key::{Algorithm, TsigKey, TsigKeyError};
 
-/// Whether the text is the file K*.private beside it.
+/// Whether the text is a file K*.private.
 pub(super) fn is_private_file(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with("Private-key-format:"))
 }
@@ -41,7 +41,7 @@ fn key(words: &[&str]) -> Result<TsigKey, TsigKeyError> {
     }
 }
 
-/// What follows the type KEY, three numbers at least.
+/// The words after the type KEY, at least three numbers.
 fn rdata<'w, 't>(words: &'w [&'t str]) -> Option<&'w [&'t str]> {
     let at = words.iter().position(|word| ["KEY", "DNSKEY"].iter().any(|known| word.eq_ignore_ascii_case(known)))?;
     let rest = &words[at + 1..];

@@ -1,7 +1,7 @@
-//! Keys as sections `key:` of knot.conf, of nsd.conf, and of what Knot's `keymgr -t` prints. Pure.
+//! Keys as sections `key:` of knot.conf, of nsd.conf, and of the output of Knot's `keymgr -t`. Pure.
 //!
-//! Knot has one section with an item `- id:` for each key. NSD has a section for each key, with `name:`. Other sections are skipped. A
-//! line `[hmac:]name:base64` is a key here too, so that keys of both forms can be appended to one text.
+//! Knot has one section with an item `- id:` for each key. NSD has a section for each key, with `name:`. Other sections
+//! are skipped. A line `[hmac:]name:base64` is a key here too, so that keys of both forms can be appended to one text.
 
 use super::key::{TsigKey, TsigKeyError};
 use super::line;
@@ -36,7 +36,7 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     Ok(reader.keys)
 }
 
-/// A key of which a part is read.
+/// A key under construction.
 #[derive(Default)]
 struct Partial<'t> {
     name: Option<&'t str>,
@@ -59,7 +59,7 @@ impl<'t> Reader<'t> {
             self.is_in_section = true;
             return self.attributes(&words[1..]);
         }
-        // Behind an attribute without a value another section begins.
+        // An attribute without a value begins another section.
         let is_header = matches!(words, [word] if word.ends_with(':') && !is_of_key(word));
         if is_header {
             return self.end_section();

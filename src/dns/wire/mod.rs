@@ -1,8 +1,8 @@
-//! Queries and answers of the DNS (RFC 1035), and a walk over raw messages for TSIG, which signs bytes and not meaning.
+//! Queries and answers of the DNS (RFC 1035), and a walk over raw messages for TSIG, which signs octets.
 //!
-//! Untrusted: every byte of an answer. Decoding records is hickory-proto's work; this file turns them into the few kinds that are
-//! looked at. The walk is ours, because hickory-proto does not tell where a record begins.
-//! Tested with bytes made by hand, by the lying servers of tests/it/liars.rs, and by the real servers.
+//! Untrusted: every octet of an answer. hickory-proto decodes records; this file turns them into the few types in use.
+//! The walk is our own, because hickory-proto does not give the start of a record. Tested with hand-made octets, by the
+//! lying servers of tests/it/liars.rs, and by the real servers.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use trust_dns_proto::rr::{self, Name, Record};
 use crate::base::limits::{DNS_NAME_JUMPS_MAX, DNS_UDP_PAYLOAD};
 use crate::base::name::DnsName;
 
-/// The kinds of record that are asked for.
+/// The record types of our questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
 pub enum RecordType {
@@ -39,7 +39,7 @@ impl RecordType {
     }
 }
 
-/// What a record says, as far as it is looked at.
+/// The data of a record, for the types in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 1035, 3596 and 8659")]
 pub enum RData {
@@ -50,7 +50,7 @@ pub enum RData {
         value: String,
     },
     Cname(DnsName),
-    /// A CNAME whose target is no name that we can write to, as zone files have it.
+    /// A CNAME whose target is not a name that we can write to, in zone file form.
     OddCname(String),
     Ns(DnsName),
     Soa {
@@ -69,14 +69,14 @@ pub struct ResourceRecord {
     pub data: RData,
 }
 
-/// An answer that belongs to the question that was asked.
+/// An answer that matches its question.
 #[derive(Clone, Debug)]
 pub struct DnsResponse {
     /// The response code.
     pub rcode: Rcode,
-    /// The AA bit: the server answers for a zone of its own.
+    /// The AA bit: the server is authoritative for the zone.
     pub authoritative: bool,
-    /// The TC bit: ask again over TCP.
+    /// The TC bit: the question is repeated over TCP.
     pub truncated: bool,
     /// The answer section.
     pub answers: Vec<ResourceRecord>,
@@ -86,8 +86,8 @@ pub struct DnsResponse {
     pub additionals: Vec<ResourceRecord>,
 }
 
-/// A response code or TSIG error (IANA "DNS RCODEs"), shown by its name. IANA gives 16 to two: it is shown as BADVERS, which headers have;
-/// [`Rcode::tsig_name`] is for TSIG records.
+/// A response code or TSIG error (IANA "DNS RCODEs"), shown by its name. IANA gives 16 to two errors: it is shown as
+/// BADVERS, the one in headers; [`Rcode::tsig_name`] is for TSIG records.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rcode(pub u16);
 
@@ -108,7 +108,7 @@ impl Rcode {
     pub const BADTIME: Rcode = Rcode(18);
     pub const BADTRUNC: Rcode = Rcode(22);
 
-    /// Whether a server that says so may not know EDNS, or this version of it (RFC 6891 sections 6.1.3 and 7).
+    /// Whether the server may not know EDNS, or this version of it (RFC 6891 sections 6.1.3 and 7).
     pub fn may_mean_opt(self) -> bool {
         matches!(self, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
     }
@@ -151,7 +151,7 @@ impl std::fmt::Debug for Rcode {
     }
 }
 
-/// What a query asks: kept to match the answer against it.
+/// A question, kept to match the answer against it.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// A random id (RFC 5452).
@@ -163,7 +163,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// The query message. `recurse` asks a resolver to do the work; `opt` adds the record of EDNS (RFC 6891).
+    /// The query message. `recurse` sets RD; `opt` adds the EDNS record (RFC 6891).
     pub fn message(&self, recurse: bool, opt: bool) -> Vec<u8> {
         let mut message = Message::new(self.id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = recurse;
@@ -179,15 +179,16 @@ impl Question {
     /// Reads the answer to this question.
     ///
     /// # Errors
-    /// [`ResponseError::Stray`] when it answers something else (another id or question), [`ResponseError::Garbage`] when it does not decode.
+    /// [`ResponseError::Stray`] when the id or question differs, [`ResponseError::Garbage`] when the message does not
+    /// decode.
     pub fn read(&self, bytes: &[u8]) -> Result<DnsResponse, ResponseError> {
         let message = Message::from_vec(bytes).map_err(|e| ResponseError::Garbage(e.to_string()))?;
         let meta = &message.metadata;
         // RFC 5452 section 9.1: id, question and (by the connected socket) source must match.
         let same_question = match &message.queries[..] {
             [q] => host_name(&q.name).as_ref() == Some(&self.name) && q.query_type == self.kind.record_type(),
-            // An error before the question was understood comes without it (RFC 2136 servers do this for FORMERR). That a name does
-            // or does not exist can only be said of a name.
+            // An error before the question was understood comes without it (servers do this for FORMERR). The existence
+            // of a name can only be answered with the name.
             [] => !matches!(meta.response_code, ResponseCode::NoError | ResponseCode::NXDomain),
             _ => false,
         };
@@ -209,16 +210,16 @@ impl Question {
     }
 }
 
-/// Why bytes are not the answer to a question.
+/// The reason why octets are not the answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ResponseError {
-    /// It answers something else: over UDP, wait on for the true answer.
+    /// The message answers something else: over UDP, the true answer may follow.
     Stray,
-    /// It does not decode; the decoder's words.
+    /// The message does not decode; the decoder's words.
     Garbage(String),
 }
 
-/// Records of kinds that are not looked at, and names with octets no name of ours has, are left out.
+/// The records of types in use. Names with octets that no name of ours has are left out.
 fn records(section: &[Record]) -> Vec<ResourceRecord> {
     section
         .iter()
@@ -231,13 +232,14 @@ fn records(section: &[Record]) -> Vec<ResourceRecord> {
                     tag: caa.tag.to_ascii_lowercase(),
                     value: String::from_utf8_lossy(&caa.value).into_owned(),
                 },
-                // Left out, it would pass for none.
+                // Left out, the CNAME would pass for absent.
                 rr::RData::CNAME(name) => {
                     host_name(name).map_or_else(|| RData::OddCname(presented(name)), RData::Cname)
                 }
                 rr::RData::NS(name) => RData::Ns(host_name(name)?),
                 rr::RData::SOA(soa) => RData::Soa { mname: host_name(&soa.mname), serial: soa.serial },
-                // A value may be split into character-strings anywhere; joined it is the value (RFC 7208 section 3.3 for the custom).
+                // A value may be split into character-strings anywhere; the joined text is the value (as in RFC 7208
+                // section 3.3).
                 rr::RData::TXT(txt) => RData::Txt(txt.txt_data.concat()),
                 _ => return None,
             };
@@ -251,7 +253,7 @@ fn wire_name(name: &DnsName) -> Name {
         .expect("labels of 1 to 63 octets, 253 in all, checked by DnsName")
 }
 
-/// The name as zone files have it (RFC 1035 section 5.1).
+/// The name in zone file form (RFC 1035 section 5.1).
 fn presented(name: &Name) -> String {
     let octet = |octet: &u8| match octet {
         b'.' | b'\\' | b'"' | b';' | b'(' | b')' => format!("\\{}", char::from(*octet)),
@@ -262,14 +264,14 @@ fn presented(name: &Name) -> String {
     Some(name.iter().map(label).collect::<String>()).filter(|text| !text.is_empty()).unwrap_or_else(|| ".".to_owned())
 }
 
-/// The name, where it consists of octets that host names have. A dot inside a label does not make two of it.
+/// The name, where it consists of the octets of host names. A dot inside a label does not make two labels of it.
 fn host_name(name: &Name) -> Option<DnsName> {
     let text = |label| std::str::from_utf8(label).ok().filter(|label: &&str| !label.contains('.'));
     let labels: Option<Vec<&str>> = name.iter().map(text).collect();
     DnsName::parse(&labels?.join(".")).ok()
 }
 
-/// The twelve octets before every message, RFC 1035 section 4.1.1.
+/// The header of a message, twelve octets (RFC 1035 section 4.1.1).
 #[derive(Clone, Copy, Debug)]
 pub struct MessageHeader {
     /// The id.
@@ -279,7 +281,7 @@ pub struct MessageHeader {
 }
 
 impl MessageHeader {
-    /// Reads it, or `None` when the message is shorter.
+    /// Reads the header, or `None` when the message is shorter.
     pub fn read(message: &[u8]) -> Option<MessageHeader> {
         let field = |i: usize| read_u16(message, 2 * i);
         Some(MessageHeader { id: field(0)?, flags: field(1)?, counts: [field(2)?, field(3)?, field(4)?, field(5)?] })
@@ -306,10 +308,10 @@ impl MessageHeader {
     }
 }
 
-/// A record as it lies in a message.
+/// A record with its place in the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawRecord<'m> {
-    /// Where the record begins.
+    /// The offset of the record.
     pub start: usize,
     /// The owner in canonical wire form: uncompressed, lower case.
     pub owner: Vec<u8>,
@@ -323,10 +325,10 @@ pub struct RawRecord<'m> {
     pub rdata: &'m [u8],
 }
 
-/// The last record of a message, if it has any. `None` inside the result means that the message has no records.
+/// The last record of a message, or `None` when the message has no records.
 ///
 /// # Errors
-/// A word for what is wrong when the message does not walk to exactly its end.
+/// The fault, when the records do not end exactly at the end of the message.
 pub fn last_record(message: &[u8]) -> Result<Option<RawRecord<'_>>, &'static str> {
     let header = MessageHeader::read(message).ok_or("shorter than a header")?;
     let mut at = 12;
@@ -355,8 +357,8 @@ pub fn last_record(message: &[u8]) -> Result<Option<RawRecord<'_>>, &'static str
     Ok(last)
 }
 
-/// Reads a name at `at`, following compression (RFC 1035 section 4.1.4), and where what follows it begins.
-/// Pointers may only go backwards and only so often, so that no message makes this loop.
+/// Reads a name at `at`, following compression (RFC 1035 section 4.1.4), and the offset after it. Pointers may only go
+/// backwards and only so often, so that no message causes a loop.
 pub fn read_name(message: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), &'static str> {
     const CUT: &str = "ends inside a name";
     let mut name = Vec::new();

@@ -1,4 +1,4 @@
-//! What an answer says about zones: their apex, primary and name servers, and where a server leads on to. Pure.
+//! The zones in an answer: their apex, primary and name servers, and referrals. Pure.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,14 @@ use crate::base::name::DnsName;
 use crate::dns::resolver::address;
 use crate::dns::wire::{DnsResponse, RData, Rcode, ResourceRecord};
 
-/// The CNAME that stands at `name`, usable or not.
+/// The CNAME at `name`, usable or not.
 pub(super) fn cname_at<'a>(answer: &'a DnsResponse, name: &DnsName) -> Option<&'a RData> {
     let mut at = answer.answers.iter().filter(|r| r.owner == *name).map(|r| &r.data);
     at.find(|data| matches!(data, RData::Cname(_) | RData::OddCname(_)))
 }
 
-/// The owner of the SOA record: the apex of the zone of `name`. After a CNAME it is that of the target's zone, and nothing is known.
+/// The owner of the SOA record: the apex of the zone of `name`. `None` after a CNAME, where the SOA belongs to the
+/// target's zone.
 pub(super) fn soa_owner(answer: &DnsResponse, name: &DnsName) -> Option<DnsName> {
     if cname_at(answer, name).is_some() {
         return None;
@@ -25,7 +26,8 @@ pub(super) fn soa_owner(answer: &DnsResponse, name: &DnsName) -> Option<DnsName>
     found.map(|r| r.owner.clone())
 }
 
-/// The primary that the SOA of `zone` names: none inside where it is `.` or no host name, none where the answer has no such SOA.
+/// The primary in the SOA of `zone`: `Some(None)` where it is `.` or no host name, `None` where the answer has no such
+/// SOA.
 pub(super) fn primary_of(answer: &DnsResponse, zone: &DnsName) -> Option<Option<DnsName>> {
     answer.answers.iter().chain(&answer.authorities).find_map(|r| match &r.data {
         RData::Soa { mname, .. } if r.owner == *zone => Some(mname.clone()),
@@ -33,7 +35,7 @@ pub(super) fn primary_of(answer: &DnsResponse, zone: &DnsName) -> Option<Option<
     })
 }
 
-/// The zone that a server does not serve itself and leads on to, in search of `name`.
+/// The delegated zone of a referral in search of `name`.
 pub(super) fn referred(answer: &DnsResponse, name: &DnsName) -> Option<DnsName> {
     let is_referral = answer.rcode == Rcode::NOERROR && !answer.authoritative && answer.answers.is_empty();
     let ns = |r: &&ResourceRecord| matches!(r.data, RData::Ns(_)) && name.is_within(&r.owner);
@@ -48,7 +50,7 @@ pub fn ns_names<'a>(section: &'a [ResourceRecord], zone: &'a DnsName) -> impl It
     })
 }
 
-/// The servers of a delegated zone whose addresses came with the referral.
+/// The servers of a delegated zone with addresses in the referral.
 pub(super) fn glue(referral: &DnsResponse, child: &DnsName) -> Vec<NameServer> {
     let mut servers = Vec::new();
     for name in ns_names(&referral.authorities, child) {
@@ -64,7 +66,7 @@ pub(super) fn glue(referral: &DnsResponse, child: &DnsName) -> Vec<NameServer> {
     servers
 }
 
-/// What to look at after an RCODE that gives no answer.
+/// The hint for an RCODE that gives no answer.
 pub(super) fn hint(rcode: Rcode, otherwise: &str) -> &str {
     match rcode {
         Rcode::SERVFAIL => "the server failed inside; its log says why",

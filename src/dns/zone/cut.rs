@@ -1,4 +1,4 @@
-//! Which zone encloses a name and on which servers: as configured, else as the resolver says.
+//! The zone that encloses a name and its servers: as configured, else as the resolver answers.
 
 use std::collections::BTreeSet;
 
@@ -21,15 +21,15 @@ const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that kn
 pub(super) struct Zone {
     pub(super) zone: DnsName,
     pub(super) servers: Vec<NameServer>,
-    /// See [`super::Target`].
+    /// Whether the first server is the primary; see [`super::ChallengeLocation::primary_first`].
     pub(super) primary_first: bool,
     /// The configuration names the zone.
     pub(super) is_zone_set: bool,
     /// The configuration names the server.
     pub(super) is_server_set: bool,
-    /// Why the primary that the SOA names is not asked.
+    /// The reason why the primary of the SOA is not asked.
     pub(super) aside: Option<String>,
-    /// What else the user should know of the way to the zone.
+    /// A further remark for the user.
     pub(super) remark: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl Zone {
         Zone { zone, servers, primary_first, is_zone_set, is_server_set, aside: None, remark: None }
     }
 
-    /// Notes that the primary, as the SOA names it, is not to be had; `why` is a clause.
+    /// Notes that the primary in the SOA is not available; `why` is a clause.
     pub(super) fn set_aside(&mut self, primary: Option<&str>, why: &str) {
         let zone = &self.zone;
         self.aside = Some(match primary {
@@ -70,7 +70,7 @@ impl ZoneFinder<'_> {
             }
             Configured { zone: None, server: Some(server) } => {
                 let servers = self.addresses(server, deadline)?;
-                // Its zone is not known yet, and nothing but this name may suffer when the server does not know it.
+                // The zone is not known yet, and no other name may suffer when the server does not know this one.
                 self.enter(&DnsTarget { server: servers[0].address, zone: below.clone(), key: None })?;
                 let zone = self.apex_at(&servers, below, deadline)?;
                 Ok(Zone { primary_first: true, is_server_set: true, ..Zone::found(zone, servers) })
@@ -87,7 +87,7 @@ impl ZoneFinder<'_> {
         let mut at = name.clone();
         for _ in 0..ZONE_LABELS_MAX {
             let answer = self.resolver.query(self.client, &at, RecordType::Soa, deadline)?;
-            // An answer that begins with a CNAME has the SOA of another name's zone: ask for the parent instead.
+            // An answer that begins with a CNAME has the SOA of another name's zone: the parent is asked instead.
             if let Some(zone) = soa_owner(&answer, &at).filter(|zone| at.is_within(zone)) {
                 return match zone.parent() {
                     Some(_) => Ok((zone, answer)),
@@ -109,7 +109,7 @@ impl ZoneFinder<'_> {
         ))
     }
 
-    /// The servers of a discovered zone: the primary that its SOA names, then its NS, as far as they have addresses.
+    /// The servers of a discovered zone that have addresses: the primary in its SOA, then its NS.
     fn primary(&self, zone: DnsName, soa: &DnsResponse, deadline: Deadline) -> Result<Zone, String> {
         let primary = primary_of(soa, &zone).flatten();
         let ns = self.resolver.query(self.client, &zone, RecordType::Ns, deadline)?;
@@ -128,14 +128,14 @@ impl ZoneFinder<'_> {
         let mut cut = Zone::found(zone, servers);
         match &primary {
             Some(name) if cut.servers[0].label == name.as_str() => cut.primary_first = true,
-            // Its name was looked up first.
+            // The primary's name was looked up first.
             Some(name) => cut.set_aside(Some(name.as_str()), failed.first().map_or("it has no address", |why| why)),
             None => cut.set_aside(None, ""),
         }
         Ok(cut)
     }
 
-    /// The addresses of those that have one, and why others have none.
+    /// The addresses of the names that have some, and the errors of the others.
     pub(super) fn all_addresses(&self, names: &[DnsName], deadline: Deadline) -> (Vec<NameServer>, Vec<String>) {
         let (mut servers, mut failed) = (Vec::new(), Vec::new());
         for name in names {
@@ -152,27 +152,27 @@ impl ZoneFinder<'_> {
         Ok(addresses.into_iter().map(|address| NameServer { label: server.to_string(), address }).collect())
     }
 
-    /// Those of a name server, as a record names it.
+    /// The addresses of a name server named by a record.
     pub(super) fn addresses_of(&self, name: &DnsName, deadline: Deadline) -> Result<Vec<NameServer>, String> {
         let addresses = self.resolver.addresses(self.client, name, DNS_PORT, deadline)?;
         Ok(addresses.into_iter().map(|address| NameServer { label: name.to_string(), address }).collect())
     }
 
-    /// Asks a configured server itself which zone `name` is in: as anybody, then as the holder of the entry's key.
+    /// Asks a configured server which zone `name` is in: unsigned, then signed with the entry's key.
     fn apex_at(&self, servers: &[NameServer], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
         let ways = Ways::new(self, self.rules.tsig_secret);
         let mut said = Vec::new();
         for server in servers {
             for way in ways.all() {
                 let mut at = name.clone();
-                // Each step is a label up.
+                // Each step goes one label up.
                 let answer = loop {
                     let asked = self.client.query(server.address, &at, RecordType::Soa, way, deadline);
                     self.answered.set(self.answered.get() || asked.is_ok());
                     let above = asked.as_ref().ok().and_then(|answer| match referred(answer, &at) {
-                        // The server's own zone is the one above; `follow` finds the way down from there.
+                        // The server's own zone is above; `follow` finds the way down from there.
                         Some(child) => child.parent(),
-                        // What a CNAME leads to says nothing about the name.
+                        // A CNAME's target tells nothing about the name.
                         None if cname_at(answer, &at).is_some() => at.parent(),
                         None => None,
                     });
@@ -202,7 +202,8 @@ impl ZoneFinder<'_> {
     }
 }
 
-/// The zone that a server shows to the holder of a key: of two views that anybody and the holder see, the holder writes to his own.
+/// The zone that a server shows to the holder of a key. Where views differ, the holder writes to the one shown to the
+/// key.
 pub fn zone_shown_to(client: &DnsClient, server: &NameServer, key: &TsigKey, name: &DnsName) -> Option<DnsName> {
     let answer =
         client.query(server.address, name, RecordType::Soa, QueryMode::Signed(key), Deadline::after(DNS_FIND)).ok()?;

@@ -10,16 +10,16 @@ use crate::dns::target::DnsTarget;
 use crate::dns::zone_policy::joined;
 
 impl ZoneFinder<'_> {
-    /// Finds where the challenge of `domain` is answered.
+    /// Finds the zone, servers and key for the challenge of `domain`.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is none.
     pub fn find(&self, domain: &Domain) -> Result<ChallengeLocation, LocationError> {
         let deadline = Deadline::after(DNS_FIND);
         let mut owner = domain.challenge_name();
         let mut chain = vec![owner.clone()];
         loop {
-            // The name below which the zone is looked for: never the challenge name itself, see `resolver`.
+            // The zone search starts one label above: the challenge name itself is never asked for, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
             let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
                 LocationError::Failed(e) => LocationError::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
@@ -76,7 +76,7 @@ impl ZoneFinder<'_> {
         }
     }
 
-    /// The zones around the owner for which the same key signs, where the configuration does not say which one it is.
+    /// The zones around the owner that the same key signs for, where the zone is not configured.
     fn other_zones(&self, cut: &Zone, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
         let around = std::iter::successors((!cut.is_zone_set).then(|| owner.clone()), DnsName::parent);
         let may_sign = |zone: &DnsName| self.rules.key(zone, chain).is_ok_and(|k| k == *key);
@@ -84,7 +84,7 @@ impl ZoneFinder<'_> {
     }
 }
 
-/// An error after a CNAME names the way that led there.
+/// Adds the CNAMEs that led there to an error.
 fn told(chain: &[DnsName], error: &str) -> String {
     match chain.len() {
         1 => error.to_owned(),

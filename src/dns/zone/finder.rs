@@ -1,4 +1,4 @@
-//! What the search for a zone starts from and what it finds.
+//! The input and the result of the search for a zone.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -13,53 +13,54 @@ use crate::dns::target::{DnsTarget, Unavailable};
 use crate::dns::tsig_key::TsigKey;
 use crate::dns::zone_policy::ZonePolicy;
 
-/// Where the TXT of one name is written.
+/// The place of the TXT of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChallengeLocation {
     /// The owner of the TXT.
     pub owner: DnsName,
-    /// The way there by CNAMEs: from the challenge name to the owner.
+    /// The CNAMEs from the challenge name to the owner.
     pub chain: Vec<DnsName>,
-    /// The zone that holds it.
+    /// The zone of the owner.
     pub zone: DnsName,
-    /// Where the UPDATE goes, best first; at least one.
+    /// The servers for the UPDATE, best first; at least one.
     pub servers: Vec<NameServer>,
-    /// Whether the first one is the primary, as the configuration or the SOA says. What another one refuses, the next may do.
+    /// Whether the first server is the primary, by the configuration or the SOA. The next server may accept what
+    /// another one refuses.
     pub primary_first: bool,
     /// The Secret of the key.
     pub key: ObjectRef,
-    /// The gate before its servers.
+    /// The target whose slot the UPDATE takes.
     pub lane: DnsTarget,
-    /// What the user should know of the way there, such as why the primary that the SOA names is not asked; a sentence without its dot.
+    /// A remark for the user, such as the reason why the primary of the SOA is not asked; a sentence without its dot.
     pub remark: Option<String>,
-    /// Zones that may be meant instead, under the same key: where this one was found by an unsigned question, and a server says that it is
-    /// not primary for it.
+    /// Zones under the same key that may be meant instead, for a zone that was found by an unsigned question and whose
+    /// server is not primary for it.
     pub other_zones: Vec<DnsName>,
 }
 
-/// Finds the targets of one entry.
+/// The search for the challenge locations of one entry.
 #[derive(Clone, Copy)]
 pub struct ZoneFinder<'a> {
-    /// Asks.
+    /// The client for all questions.
     pub client: &'a DnsClient,
-    /// For what is not configured.
+    /// The resolver for what is not configured.
     pub resolver: &'a Resolver,
-    /// What is configured.
+    /// The configured zones, servers and keys.
     pub rules: ZonePolicy<'a>,
-    /// Asked before a zone's servers are.
+    /// Admission to a zone's servers, called before they are asked.
     pub admit: &'a dyn Fn(&DnsTarget) -> Result<(), Unavailable>,
-    /// Set when a server of the zone gives any answer: what is wrong then is wrong with the name, and not with the server.
+    /// Set when a server of the zone gives any answer: a later fault concerns the name and not the server.
     pub answered: &'a Cell<bool>,
-    /// The first key of a Secret, where it can be read: for servers that answer only to who holds it.
+    /// The first key of a Secret, where it can be read: some servers answer only to the holder of a key.
     pub first_key: &'a dyn Fn(&ObjectRef) -> Option<TsigKey>,
 }
 
-/// Why there is no target.
+/// The reason why no location was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LocationError {
-    /// The gate before its servers is closed or full.
+    /// The servers are not available now.
     Barred(DnsTarget, Unavailable),
-    /// One sentence with the name, what was asked and what came back.
+    /// One sentence with the name, the question and the answer.
     Failed(String),
 }
 
@@ -75,12 +76,12 @@ impl ZoneFinder<'_> {
     }
 }
 
-/// A server that an UPDATE may go to: its name for people and its address.
+/// A server for UPDATEs: its name for people and its address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameServer {
-    /// As configured, or as the zone's SOA or NS names it.
+    /// The name as configured, or as in the zone's SOA or NS.
     pub label: String,
-    /// Where it is.
+    /// The address of the server.
     pub address: SocketAddr,
 }
 
@@ -93,7 +94,7 @@ impl fmt::Display for NameServer {
     }
 }
 
-/// The ways for one key, which is read when a server answers only to its holder, and once: most answer to anybody.
+/// The ways to ask for one key. The key is read once, and only when a server answers nobody else.
 pub(super) struct Ways<'a> {
     finder: &'a ZoneFinder<'a>,
     key: Option<&'a ObjectRef>,
@@ -105,12 +106,12 @@ impl<'a> Ways<'a> {
         Ways { finder, key, read: OnceCell::new() }
     }
 
-    /// The ways, the better known one first.
+    /// The ways, unsigned first.
     pub(super) fn all(&self) -> impl Iterator<Item = QueryMode<'_>> {
         once(QueryMode::Plain).chain(once_with(|| self.signed()).flatten())
     }
 
-    /// As the holder of the key, where it can be read.
+    /// Signed with the key, where it can be read.
     pub(super) fn signed(&self) -> Option<QueryMode<'_>> {
         Some(QueryMode::Signed(self.read.get_or_init(|| (self.finder.first_key)(self.key?)).as_ref()?))
     }

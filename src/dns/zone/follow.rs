@@ -1,4 +1,4 @@
-//! What the zone's own servers say about an owner: a CNAME that leads on, a zone that was delegated, or that the TXT goes here.
+//! The answer of the zone's own servers about an owner: a CNAME, a delegated zone, or the place for the TXT.
 
 use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
 use super::cut::Zone;
@@ -11,25 +11,26 @@ use crate::dns::client::QueryMode;
 use crate::dns::settings::Propagation;
 use crate::dns::wire::{DnsResponse, RData, Rcode, RecordType, ResourceRecord};
 
-/// What an authoritative server says about an owner name.
+/// The answer of an authoritative server about an owner name.
 pub(super) enum Followed {
-    /// No CNAME: the TXT goes here. The cut is the confirmed one.
+    /// No CNAME: the TXT belongs here, in the confirmed zone.
     Here(Zone),
-    /// A CNAME of its own leads on.
+    /// A CNAME of the owner itself.
     Cname(DnsName),
 }
 
 /// No server answered.
 struct QueryErrors {
-    /// What each said.
+    /// The answers and errors of all servers.
     said: String,
-    /// One of them is there and refuses to be asked.
+    /// A server that answers REFUSED.
     refused: Option<NameServer>,
 }
 
 impl ZoneFinder<'_> {
-    /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the cut: a deeper zone shows itself by its SOA, or
-    /// by a referral, which is followed. (Sent to the parent, an UPDATE is answered NOERROR and stays invisible on all three servers.)
+    /// Asks the zone's own servers for a CNAME at `owner`. The same answer confirms the zone: a deeper zone appears as
+    /// its SOA, or as a referral, which is followed. An UPDATE sent to the parent of a delegated zone is answered
+    /// NOERROR and stays invisible on all three servers.
     pub(super) fn follow(
         &self,
         mut cut: Zone,
@@ -51,7 +52,7 @@ impl ZoneFinder<'_> {
                     return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &said);
                 }
             };
-            // What BIND shows to anybody may be another view than the one that the key may change.
+            // The view that BIND shows without a signature may differ from the one that the key can change.
             let is_elsewhere = cut.is_zone_set && cut.is_left(&answer, owner);
             if matches!(way, QueryMode::Plain) && (is_elsewhere || says_nothing(&answer, owner)) {
                 match self.signed(&cut.servers[0], owner, ways, deadline) {
@@ -70,7 +71,7 @@ impl ZoneFinder<'_> {
             }
             let apex = soa_owner(&answer, owner).filter(|apex| owner.is_within(apex));
             if answer.authoritative || apex.is_some() {
-                // Without an SOA (a server that leaves it out) the configured or discovered cut stands.
+                // A server may leave out the SOA; the configured or discovered zone then stands.
                 if let Some(apex) = apex.filter(|a| *a != cut.zone && a.is_within(&cut.zone)) {
                     (cut.zone, cut.is_zone_set) = (apex, false);
                 }
@@ -103,12 +104,12 @@ impl ZoneFinder<'_> {
         Err(format!("the zone of {owner} is delegated too deep"))
     }
 
-    /// Where everything is configured and nothing is to be seen, a server that answers no queries can do its part.
+    /// With zone and server configured and no propagation check, a server that answers no queries is good enough.
     fn goes_blind(&self, cut: &Zone) -> bool {
         cut.is_zone_set && cut.is_server_set && self.rules.dns.propagation == Propagation::None
     }
 
-    /// A referral names the name servers of a zone; the primary that its SOA names may be another one.
+    /// A referral names the name servers of a zone; the primary in its SOA may be another one.
     fn put_first(&self, cut: &mut Zone, primary: Option<DnsName>, deadline: Deadline) {
         let Some(primary) = primary else { return cut.set_aside(None, "") };
         let label = primary.to_string();
@@ -122,8 +123,9 @@ impl ZoneFinder<'_> {
         cut.primary_first = cut.servers[0].label == label;
     }
 
-    /// The first of the zone's servers that answers NOERROR or NXDOMAIN, to anybody or to who holds the key: views of BIND match on keys.
-    /// That one stands first in the cut from then on; those that are not there are left out, and those that refuse come last.
+    /// The first of the zone's servers that answers NOERROR or NXDOMAIN, unsigned or signed: BIND's views match on
+    /// keys. That server becomes the first of the zone; servers that do not answer are removed, and those that refuse
+    /// come last.
     fn first_answer<'k>(
         &self,
         cut: &mut Zone,
@@ -157,7 +159,7 @@ impl ZoneFinder<'_> {
                         said.push(format!("{server} says {} for {owner}: {hint}", answer.rcode));
                         refused = refused.or((answer.rcode == Rcode::REFUSED).then(|| server.clone()));
                     }
-                    // What it says to anybody stands there already, and is not an answer to our key's question.
+                    // The unsigned answer is listed already, and the error is not about the signed question.
                     Err(_) if matches!(way, QueryMode::Signed(_)) => {}
                     Err(e) => {
                         said.push(format!("{server} does not answer ({e})"));
@@ -171,7 +173,7 @@ impl ZoneFinder<'_> {
         Err(QueryErrors { said: said.join("; "), refused })
     }
 
-    /// The same question to one server as the holder of the key, where it answers.
+    /// The same question to one server, signed with the key.
     fn signed<'k>(
         &self,
         server: &NameServer,
@@ -184,8 +186,8 @@ impl ZoneFinder<'_> {
         matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN).then_some((answer, way))
     }
 
-    /// Whether a CNAME comes from a wildcard record: then a name beside the owner that nobody made has it as well. A TXT of our own
-    /// takes precedence over a wildcard, so it is not followed.
+    /// Whether a CNAME comes from a wildcard record: a made-up sibling of the owner then has it as well. A TXT of our
+    /// own takes precedence over a wildcard, so such a CNAME is not followed.
     fn is_wildcard(
         &self,
         server: &NameServer,
@@ -205,7 +207,7 @@ impl ZoneFinder<'_> {
 }
 
 impl Zone {
-    /// Whether an answer says that `owner` is in another zone below this one.
+    /// Whether an answer puts `owner` into another zone below this one.
     fn is_left(&self, answer: &DnsResponse, owner: &DnsName) -> bool {
         let other = soa_owner(answer, owner).filter(|apex| owner.is_within(apex)).or_else(|| referred(answer, owner));
         other.is_some_and(|zone| zone != self.zone && zone.is_within(&self.zone))

@@ -1,8 +1,8 @@
-//! Where the TXT of a challenge is written: owner (after CNAMEs), zone, servers, and whose key (design: README "How a zone is found").
+//! The place of a challenge's TXT: owner (after CNAMEs), zone, servers, and key (README "How a zone is found").
 //!
-//! Untrusted: every answer. They steer where a signed UPDATE is sent, and a key is only ever used towards servers that the
-//! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as "no such
-//! record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
+//! Untrusted: every answer. Answers decide where a signed UPDATE is sent, and a key is only used at servers that the
+//! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as
+//! "no such record". Tested by tests/it/zones.rs on BIND, Knot and PowerDNS.
 
 mod answer;
 mod cut;
