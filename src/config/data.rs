@@ -1,7 +1,7 @@
-//! The data of a ConfigMap as it was read: text, and what is no text. Pure.
+//! The data of a ConfigMap as read: text, and data that is no text. Pure.
 //!
-//! `kubectl create configmap --from-file` stores a file that is not UTF-8 under `binaryData`, without a word. A configuration that
-//! leaves `data` in this way is not the wish to have no certificates.
+//! `kubectl create configmap --from-file` stores a file that is not UTF-8 under `binaryData`, silently. A key that
+//! leaves `data` in this way must not look like a removed one.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 pub struct Data {
     /// The texts of `data`.
     pub texts: BTreeMap<String, String>,
-    /// What is wrong with the encoding of each key that holds no text.
+    /// The fault in the encoding of each key without text.
     pub unreadable: BTreeMap<String, String>,
 }
 
 impl Data {
-    /// Takes the contents of a file or of an item of `binaryData` for what it is: text, if it is UTF-8.
+    /// Adds the contents of a file: text, if it is UTF-8.
     pub fn add_file(&mut self, key: String, octets: Vec<u8>) {
         match String::from_utf8(octets) {
             Ok(text) => drop(self.texts.insert(key, text)),
@@ -23,7 +23,7 @@ impl Data {
         }
     }
 
-    /// Takes an item of `binaryData`.
+    /// Adds an item of `binaryData`.
     pub fn add_binary(&mut self, key: String, octets: &[u8]) {
         let said = format!("is in `binaryData`, because {}", encoding(octets));
         self.unreadable.insert(key, said);
@@ -48,7 +48,7 @@ impl<const N: usize> From<[(String, String); N]> for Data {
     }
 }
 
-/// What is wrong with octets that are to be UTF-8, and the cure.
+/// The fault of octets that should be UTF-8, and the cure.
 pub fn encoding(octets: &[u8]) -> String {
     if is_utf_16(octets) {
         return "it is UTF-16, not UTF-8: save it as UTF-8 (`iconv -f UTF-16 -t UTF-8`)".to_owned();
@@ -66,7 +66,7 @@ pub fn encoding(octets: &[u8]) -> String {
     }
 }
 
-/// Whether octets look like UTF-16: its byte order mark, or every other octet of the first ones is zero.
+/// Whether octets look like UTF-16: a byte order mark, or zeros in every other octet of the first ones.
 pub fn is_utf_16(octets: &[u8]) -> bool {
     let start = octets.get(..octets.len().min(64)).unwrap_or_default();
     let zeros = |parity: usize| start.iter().skip(parity).step_by(2).filter(|octet| **octet == 0).count();

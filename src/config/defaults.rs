@@ -1,4 +1,4 @@
-//! The key `defaults`: what is sound in it, and what each entry takes from it. Pure.
+//! The key `defaults`: its valid fields, and how entries take them. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
 
-/// What entries take from `defaults` without a copy.
+/// The labels and annotations of `defaults`, which entries share.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EntryDefaults {
     pub(super) labels: Metadata,
     pub(super) annotations: Metadata,
 }
 
-/// Takes labels and annotations out of sound `defaults`, as they were `before` where they are the same.
+/// Takes labels and annotations out of valid `defaults`, sharing the maps of `before` where they are equal.
 pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, before: &EntryDefaults) -> EntryDefaults {
     let sample = |pairs: Vec<(YamlNode, YamlNode)>| {
         let text = |text: &str| YamlNode::Text(text.to_owned());
@@ -26,7 +26,7 @@ pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, befo
     let YamlNode::Map(pairs) = defaults else { return EntryDefaults::default() };
     let is_shared = |(key, _): &mut (YamlNode, YamlNode)| matches!(key.text(), Some("labels" | "annotations"));
     let taken = pairs.extract_if(.., is_shared).collect();
-    // Faults in them were said of the defaults.
+    // Their faults were reported with the defaults.
     Entry::read(&sample(taken), namespaces).map_or_else(
         |_| EntryDefaults::default(),
         |entry| EntryDefaults {
@@ -36,8 +36,8 @@ pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, befo
     )
 }
 
-/// The entry with the labels and annotations of `defaults`. Where `item` has none of its own it shares theirs; else it has a map of its
-/// own, whose octets count as `added`.
+/// The entry with the labels and annotations of `defaults`. An `item` without its own shares their map; another one
+/// gets a map of its own, whose octets count as `added`.
 pub(super) fn with_shared(
     entry: Entry,
     item: &YamlNode,
@@ -70,7 +70,7 @@ pub(super) fn with_shared(
     Err(InvalidEntry { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
 }
 
-/// The defaults without those that have a fault, which is said once and not again of each entry.
+/// The defaults without the fields that have a fault. A fault is reported once, not for each entry.
 pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &mut Vec<String>) -> YamlNode {
     let text = |text: &str| YamlNode::Text(text.to_owned());
     let YamlNode::Map(mut pairs) = node else {
@@ -101,7 +101,8 @@ pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &m
     defaults
 }
 
-/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their octets are `added`.
+/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their
+/// octets are added to `added`.
 pub(super) fn merged(item: &YamlNode, defaults: &YamlNode, added: &mut usize) -> YamlNode {
     let (YamlNode::Map(own), YamlNode::Map(defaults)) = (item, defaults) else { return item.clone() };
     let mut all = own.clone();

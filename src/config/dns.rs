@@ -1,4 +1,4 @@
-//! The field `dns` of an entry: where and how a challenge is published, and who must show it.
+//! Reads the field `dns` of an entry.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
     }
 }
 
-/// Like other durations, but `0s` says that none is wanted, where `defaults` has one.
+/// Reads a duration; `0s` overrides a value of `defaults`.
 fn settle(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { bounded(text, SETTLE_MAX) }
 }

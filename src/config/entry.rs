@@ -1,4 +1,4 @@
-//! One entry of the list `certificates`: what a user wants, each field checked.
+//! One entry of the list `certificates`, with each field checked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,9 +18,10 @@ use crate::base::time::duration_text;
 pub use crate::cert::key::KeyType;
 use crate::dns::zone_policy::{ZonePolicy, ZoneRule};
 
-/// What a user wants: one certificate in one or several Secrets.
+/// The wish for one certificate in one or several Secrets.
 ///
-/// Serialized it reads back through [`Entry::read`], so that the record keeps the last accepted form in the words of the configuration.
+/// The serialized form reads back through [`Entry::read`], so that a record keeps the last accepted form in the words
+/// of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -41,14 +42,14 @@ pub struct Entry {
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
-    /// How the challenge is published.
+    /// The DNS settings of the challenge.
     #[serde(serialize_with = "shared")]
     pub dns: Arc<DnsSettings>,
     /// The kind of the certificate's key.
     pub key_type: KeyType,
     /// Whether a renewal keeps the key of the certificate that it replaces.
     pub reuse_key: bool,
-    /// How long before the expiry to renew, where the default is not wanted.
+    /// The time before the expiry at which to renew, where the default is not wanted.
     #[serde(serialize_with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub renew_before: Option<Duration>,
     /// Whether a Secret that another program owns is taken over.
@@ -71,12 +72,12 @@ fn shared<S: Serializer>(dns: &Arc<DnsSettings>, s: S) -> Result<S::Ok, S::Error
     dns.serialize(s)
 }
 
-/// An entry that is not served as it stands.
+/// An entry that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidEntry {
-    /// Where it stands: the ConfigMap key and the entry's number from 1.
+    /// The place: the ConfigMap key and the entry's number from 1.
     pub place: String,
-    /// Its Secret, when that much can be read: finds the last accepted form.
+    /// The Secret, when that much can be read; its record holds the last accepted form.
     pub secret: Option<ObjectRef>,
     /// Every fault.
     pub faults: Vec<FieldError>,
@@ -126,7 +127,7 @@ impl Entry {
         let annotations = fields.texts("annotations", &mut faults, check_annotation).unwrap_or_default();
         let annotations = Metadata::from(annotations);
         faults.extend(metadata_faults(&labels, &annotations));
-        // An entry that is no mapping at all has said so already.
+        // A node that is no mapping is reported already.
         if matches!(node, YamlNode::Map(_)) {
             fields.finish(&mut faults);
         }
@@ -181,13 +182,13 @@ impl Entry {
         &self.secrets[0]
     }
 
-    /// The names to order: without those that a wildcard of the same entry covers, which Boulder refuses as redundant.
+    /// The names to order: without those that a wildcard of the entry covers, which Boulder refuses as redundant.
     pub fn order_names(&self) -> Vec<Domain> {
         order_names(&self.domains)
     }
 }
 
-/// What is wrong with labels and annotations as a whole.
+/// The faults of labels and annotations as a whole.
 pub(super) fn metadata_faults(labels: &Metadata, annotations: &Metadata) -> Vec<FieldError> {
     let fault = |field: &str, checked: Result<(), String>| {
         checked.err().map(|sentence| FieldError { field: field.to_owned(), sentence })
@@ -202,7 +203,7 @@ pub fn order_names(domains: &[Domain]) -> Vec<Domain> {
     domains.iter().filter(|d| !covered(d)).cloned().collect()
 }
 
-/// The first readable Secret of a node that is otherwise faulty, also one that may not be used: names the entry in messages and finds
+/// The first readable Secret of a faulty node, even one that may not be used: it names the entry in messages and finds
 /// its record.
 pub fn main_secret_of(node: &YamlNode, namespaces: &Namespaces) -> Option<ObjectRef> {
     let mut ignored = Vec::new();
@@ -248,7 +249,7 @@ fn secrets(
     found
 }
 
-/// The name of a Secret. The text itself is never repeated: some people put the key here.
+/// Reads the name of a Secret. The text itself is never repeated: some people put the key here.
 pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, String> {
     let at = ObjectRef::parse(text, namespaces.own()).map(|at| ObjectRef { name: SharedStr::intern(&at.name), ..at });
     let at = at.map_err(|_| {
@@ -269,7 +270,7 @@ pub(super) fn email(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The name of a profile; what there is says the CA.
+/// Reads the name of a profile. Only the CA knows which profiles exist.
 pub(super) fn profile(text: &str) -> Result<String, &'static str> {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
     match (1..=64).contains(&text.len()) && text.bytes().all(plain) {

@@ -8,12 +8,12 @@ use super::node::YamlNode;
 use crate::base::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
-/// What is wrong with one field.
+/// A fault of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// The path below the entry: `domains[2]`, `dns.server`. Empty for the entry as a whole.
     pub field: String,
-    /// What is wrong, and what to do.
+    /// The fault and the cure.
     pub sentence: String,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// The fields of a mapping, taken one by one. What is left at the end is unknown.
+/// The fields of a mapping, taken one by one. The fields left at the end are unknown.
 pub struct MapReader<'n> {
     path: String,
     known: Vec<&'static str>,
@@ -34,7 +34,7 @@ pub struct MapReader<'n> {
 }
 
 impl<'n> MapReader<'n> {
-    /// The fields of `node`, which should be a mapping with distinct text keys; what is not becomes a fault.
+    /// The fields of `node`, which should be a mapping with distinct text keys; deviations become faults.
     pub fn of(node: &'n YamlNode, path: &str, faults: &mut Vec<FieldError>) -> MapReader<'n> {
         let mut all = MapReader { path: path.to_owned(), known: Vec::new(), fields: Vec::new() };
         let YamlNode::Map(pairs) = node else {
@@ -71,7 +71,7 @@ impl<'n> MapReader<'n> {
         self.fault(field, String::new()).field
     }
 
-    /// Takes the field's node. `None` when it is not there or empty, which are the same.
+    /// Takes the field's node. `None` when the field is absent or empty.
     pub fn take(&mut self, field: &'static str) -> Option<&'n YamlNode> {
         self.known.push(field);
         let at = self.fields.iter().position(|(k, _)| *k == field)?;
@@ -127,7 +127,7 @@ impl<'n> MapReader<'n> {
         }
     }
 
-    /// Takes a whole number within `range`; `unit` is said when it is outside.
+    /// Takes a whole number within `range`; the fault names `unit`.
     pub fn number(
         &mut self,
         field: &'static str,
@@ -147,7 +147,7 @@ impl<'n> MapReader<'n> {
         None
     }
 
-    /// Takes a mapping of texts, as labels and annotations are.
+    /// Takes a mapping of texts, such as labels.
     pub fn texts(
         &mut self,
         field: &'static str,
@@ -166,7 +166,7 @@ impl<'n> MapReader<'n> {
         Some(map)
     }
 
-    /// Reports what was not taken.
+    /// Reports the fields that were not taken.
     pub fn finish(self, faults: &mut Vec<FieldError>) {
         for (key, _) in &self.fields {
             let short = key.len() <= FIELD_SHOWN_OCTETS;
@@ -189,7 +189,7 @@ pub(super) fn shown(field: &str) -> &str {
     &field[..end]
 }
 
-/// A text node, parsed. The value stands in the sentence, except where it could be a secret that was put in the wrong place.
+/// Parses a text node. The fault repeats the value, except where it could be a misplaced secret.
 pub fn text<T, E: fmt::Display>(
     node: &YamlNode,
     path: &str,
@@ -217,7 +217,7 @@ pub fn text<T, E: fmt::Display>(
 /// Reads `720h`, `30d`, `1h30m`: whole numbers with a unit of s, m, h or d.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault in the text.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "is not a duration; write numbers with s, m, h or d, as in `90s`, `720h`, `30d`".to_owned();
     let mut total: u64 = 0;
@@ -242,7 +242,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(total))
 }
 
-/// Says of a mapping that a field with `what` in it is missing, unless something else is wrong with that field.
+/// Reports a missing field of a mapping, unless that field has another fault. `what` names its contents.
 pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldError>) {
     if matches!(node, YamlNode::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {
         faults.push(FieldError { field: field.to_owned(), sentence: format!("is missing; it holds {what}") });

@@ -1,4 +1,4 @@
-//! The key `issuers` of a ConfigMap: named CAs, and what belongs to each.
+//! The key `issuers` of a ConfigMap: named CAs with their settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,11 +25,11 @@ pub fn is_built_in(name: &str) -> bool {
     BUILT_IN.iter().any(|(known, _)| *known == name)
 }
 
-/// A named CA. Serialized it reads back, so that a record keeps what an entry was accepted with.
+/// A named CA. The serialized form reads back, so that a record keeps the issuer with which an entry was accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issuer {
-    /// What entries call it.
+    /// The name that entries use.
     #[serde(skip)]
     pub name: String,
     /// The URL of its ACME directory.
@@ -37,7 +37,7 @@ pub struct Issuer {
     /// The contact of accounts, where an entry has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// The Secret with further roots of trust for its server, data key `ca.crt`.
+    /// The Secret with further roots of trust for the CA's server, data key `ca.crt`.
     #[serde(rename = "caSecretName", skip_serializing_if = "Option::is_none")]
     pub ca_secret: Option<ObjectRef>,
     /// The Secret of the external account binding, data keys `kid` and `hmacKey`.
@@ -46,13 +46,13 @@ pub struct Issuer {
     /// The Secret of an account key that exists already.
     #[serde(rename = "accountSecretName", skip_serializing_if = "Option::is_none")]
     pub account_secret: Option<ObjectRef>,
-    /// The common name of the issuer of the last certificate of the chain that is wanted.
+    /// The common name of the issuer of the last certificate in the wanted chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_chain: Option<String>,
     /// The profile of entries that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Which names it may be used for.
+    /// The names that the issuer may be used for.
     #[serde(skip_serializing_if = "DomainFilter::is_all")]
     pub domains: DomainFilter,
     /// Orders that may be made within 24 hours.
@@ -60,7 +60,7 @@ pub struct Issuer {
     pub orders_per_day: Option<u32>,
 }
 
-/// Names by the zones above them.
+/// A set of names, given by zones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DomainFilter {
     /// Names at and below these; empty for all.
@@ -76,7 +76,7 @@ impl DomainFilter {
         self.include.is_empty() && self.exclude.is_empty()
     }
 
-    /// Whether it holds the name.
+    /// Whether the set contains the name.
     pub fn holds(&self, domain: &Domain) -> bool {
         let within = |zones: &[DnsName]| zones.iter().any(|zone| domain.base().is_within(zone));
         (self.include.is_empty() || within(&self.include)) && !within(&self.exclude)
@@ -146,7 +146,7 @@ pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mu
         if check_namespace(name).is_err() {
             errors.push(format!("key `issuers`: {name:?} is not a name of lower-case letters, digits and `-`"));
         }
-        // What is built in may be given an email or a profile without its URL again.
+        // A built-in issuer may be extended without repeating its URL.
         let whole = super::defaults::merged(item, &all.get(name).map_or(YamlNode::Null, |i| directory_of(i)), &mut 0);
         match Issuer::read(name, &whole, namespaces) {
             Ok(issuer) => {
@@ -158,7 +158,7 @@ pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mu
     all
 }
 
-/// Secrets of the entry that an issuer reads: what the operator put there would be lost.
+/// Faults of entries that would write into a Secret which an issuer reads: its contents would be lost.
 pub(super) fn input_faults(entry: &Entry, issuers: &Issuers) -> Vec<FieldError> {
     let mut faults = Vec::new();
     for (name, issuer) in issuers {
@@ -230,10 +230,10 @@ fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
     range
 }
 
-/// An https URL, as RFC 8555 section 6.1 demands.
+/// Reads an https URL, as RFC 8555 section 6.1 demands.
 ///
 /// # Errors
-/// That it is none.
+/// When the text is none.
 pub fn directory_url(text: &str) -> Result<String, &'static str> {
     match text.strip_prefix("https://") {
         _ if has_credentials(text) => Err(CREDENTIALS),

@@ -1,4 +1,4 @@
-//! Which labels and annotations a user may put on a certificate's Secret.
+//! The labels and annotations that a user may put on a certificate's Secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ struct Shared {
 }
 
 impl Metadata {
-    /// Whether there are none.
+    /// Whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.map().is_empty()
     }
@@ -32,14 +32,14 @@ impl Metadata {
         &self.0.map
     }
 
-    /// These, and those of `own` over them.
+    /// This map, overlaid with `own`.
     pub(super) fn with(&self, own: &Metadata) -> Metadata {
         let mut all = self.map().clone();
         all.extend(own.map().clone());
         all.into()
     }
 
-    /// `known` where it is the same, so that equal maps have one place in memory.
+    /// `known` where it is equal, so that equal maps share memory.
     pub(super) fn shared_with(self, known: &Metadata) -> Metadata {
         if self == *known { known.clone() } else { self }
     }
@@ -49,13 +49,13 @@ impl Metadata {
         self.iter().map(|(key, value)| key.len() + value.len()).sum()
     }
 
-    /// SHA-256 of the map as JSON, in hexadecimal; empty for an empty map. Made once for each map.
+    /// SHA-256 of the map as JSON, in hexadecimal; empty for an empty map. Computed once for each map.
     pub fn hash(&self) -> &str {
         self.0.hash.get_or_init(|| if self.is_empty() { String::new() } else { hash(&serde_json::json!(self.map())) })
     }
 }
 
-/// The [`Metadata::hash`] of a map that stands in a record.
+/// The [`Metadata::hash`] of a map in a record.
 pub fn hash(map: &serde_json::Value) -> String {
     hex(digest(&SHA256, map.to_string().as_bytes()).as_ref())
 }
@@ -94,7 +94,7 @@ impl Serialize for Metadata {
     }
 }
 
-/// Checks what all labels of a Secret are together.
+/// Checks all labels of a Secret together.
 ///
 /// # Errors
 /// The rest of a sentence that begins with the field.
@@ -105,7 +105,7 @@ pub(super) fn check_labels(labels: &Metadata) -> Result<(), String> {
     }
 }
 
-/// Checks what all annotations of a Secret are together.
+/// Checks all annotations of a Secret together.
 ///
 /// # Errors
 /// The rest of a sentence that begins with the field.

@@ -1,8 +1,8 @@
-//! The text of a ConfigMap -> entries, each valid or refused with its own sentences. Pure.
+//! Parses a ConfigMap into entries, each valid or refused with its own sentences. Pure.
 //!
-//! Input: what anybody who may edit the ConfigMap writes. [`bounds`] measures the text before the parser sees it. The time of each later
-//! step grows with the text and no faster. One bad entry never stops another; a document that is no YAML, or bad `defaults` or
-//! `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
+//! Untrusted: the text of anybody who may edit the ConfigMap. [`bounds`] measures the text before the parser sees it.
+//! The time of each later step is linear in the text. A bad entry never stops another one; a document that is not YAML,
+//! or bad `defaults` or `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
 pub mod bounds;
 pub mod data;
@@ -35,7 +35,7 @@ use issuers::Issuers;
 use namespaces::Namespaces;
 use node::YamlNode;
 
-/// What one ConfigMap says.
+/// The configuration in one ConfigMap.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The entries in the order of the ConfigMap, good and bad.
@@ -44,13 +44,13 @@ pub struct Config {
     pub issuers: Issuers,
     /// The rules of the key `zones`.
     pub zones: Vec<ZoneRule>,
-    /// What looks like a mistake and is none for certain, a sentence each.
+    /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
 }
 
-/// Why a ConfigMap as a whole is not taken: a sentence that begins with its key.
+/// The fault for which a ConfigMap is refused as a whole: a sentence that begins with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidConfig(pub String);
 
@@ -60,26 +60,26 @@ impl fmt::Display for InvalidConfig {
     }
 }
 
-/// Everything that can be said about the data of a ConfigMap.
+/// A ConfigMap with all its faults, for `check`.
 #[derive(Debug)]
 pub struct Inspected {
-    /// What it says, as far as it can be read.
+    /// The configuration, as far as it can be read.
     pub config: Config,
-    /// Why it is not taken as a whole: a sentence each that begins with its key.
+    /// The faults for which the ConfigMap is refused as a whole: a sentence each that begins with its key.
     pub faults: Vec<String>,
-    /// Where each of [`Config::entries`] stands, and its fields with the defaults.
+    /// The place of each of [`Config::entries`], and its fields with the defaults.
     pub items: Vec<(String, YamlNode)>,
 }
 
 /// Reads the data of a ConfigMap. Names without a namespace are in notariat's own.
 ///
 /// # Errors
-/// When a key does not scan as YAML, or `defaults`, `issuers` or `zones` have a fault: every one, in one text.
+/// When a key does not scan as YAML, or `defaults`, `issuers` or `zones` have a fault: all of them, in one text.
 pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, InvalidConfig> {
     read_after(data, namespaces, &Config::default())
 }
 
-/// The same, where most is as it was `before`: equal entries share their memory, because there may be 10,000 of them.
+/// Like [`read`], after an earlier version: equal entries share their memory, because there may be 10,000 of them.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -88,14 +88,14 @@ pub fn read_after(data: &Data, namespaces: &Namespaces, before: &Config) -> Resu
     if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults.join("; "))) }
 }
 
-/// Reads the data of a ConfigMap, and keeps what was written besides what was understood.
+/// Reads the data of a ConfigMap, and keeps the written form beside the parsed one.
 pub fn inspect(data: &Data, namespaces: &Namespaces) -> Inspected {
     let mut items = Vec::new();
     let (config, faults) = all(data, namespaces, &Config::default(), &mut |place, whole| items.push((place, whole)));
     Inspected { config, faults, items }
 }
 
-/// Goes on behind every fault; `each` is given the place and the fields, with the defaults, of each entry in turn.
+/// Continues after every fault. `each` gets the place and the fields, with the defaults, of each entry in turn.
 fn all(
     data: &Data,
     namespaces: &Namespaces,
@@ -113,7 +113,7 @@ fn all(
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
 
-    // Of an issuer that has a fault of its own it is not said that it is not there.
+    // An issuer with a fault of its own is not reported as missing.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
     let written: Option<BTreeSet<String>> = match &issuers {
         Some(YamlNode::Map(items)) => Some(items.iter().filter_map(|(key, _)| key.text()).map(str::to_owned).collect()),
@@ -128,10 +128,10 @@ fn all(
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
-    // Their trees may be large, and nobody needs them any more.
+    // These trees may be large and are not needed any more.
     drop((issuers, zones));
     let (mut last, mut added, mut said) = (None, 0, 0);
-    // One after the other: the tree of a large one takes many times the memory of its text.
+    // One key after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
             None => {}
@@ -155,7 +155,7 @@ fn all(
                     let entry = entry.map(|entry| {
                         known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last.as_ref())))
                     });
-                    // Kept aside: among many that are refused it would be looked for again and again.
+                    // Kept aside: among many refused entries, a search for the last good one would be repeated.
                     last = entry.as_ref().ok().cloned().or(last);
                     config.entries.push(entry.map_err(Box::new));
                     each(place, whole);
@@ -175,7 +175,7 @@ fn all(
             None => config.warnings.push(format!("{} (it {said})", ignored(key))),
         }
     }
-    // An entry that is not seen would be taken for one that went.
+    // An entry under an unknown key would be taken for a removed one.
     for key in data.texts.keys().filter(|key| !is_known(key)) {
         match resembled(key) {
             Some(near) => faults.push(format!("{}; did you mean `{near}`?", none_of(key))),
@@ -192,7 +192,7 @@ fn is_known(key: &str) -> bool {
     is_list(key) || OTHER_KEYS.contains(&key)
 }
 
-/// The known key that this one is, or that it looks like a misspelling of: `Certificates`, `certificate`, `certs`, `certificates.yaml`.
+/// The known key that this one equals or resembles: `Certificates`, `certificate`, `certs`, `certificates.yaml`.
 fn resembled(key: &str) -> Option<&'static str> {
     let lower = key.to_ascii_lowercase();
     let start = lower.split(|c: char| !c.is_ascii_alphanumeric()).find(|part| !part.is_empty())?;
@@ -203,7 +203,7 @@ fn resembled(key: &str) -> Option<&'static str> {
     ["certificates"].into_iter().chain(OTHER_KEYS).find(near)
 }
 
-/// Letters at the start of a known key that are taken for it: `cert`, `zone`.
+/// The letters at the start of a known key that suffice: `cert`, `zone`.
 const KEY_STEM_MIN: usize = 4;
 
 fn none_of(key: &str) -> String {
@@ -214,7 +214,7 @@ fn ignored(key: &str) -> String {
     format!("{} and is ignored", none_of(key))
 }
 
-/// The refused entry with as many of its faults as a person reads. `said` are the octets of all before.
+/// The refused entry with a bounded number of faults. `said` counts the octets of all before.
 fn bounded(mut refused: InvalidEntry, said: &mut usize) -> InvalidEntry {
     let more = refused.faults.len().saturating_sub(FAULTS_SHOWN_MAX);
     if more > 0 {
@@ -230,7 +230,7 @@ fn bounded(mut refused: InvalidEntry, said: &mut usize) -> InvalidEntry {
     refused
 }
 
-/// One key as a tree; `None` where there is nothing in it, or a fault.
+/// One key as a tree; `None` where the key is empty or has a fault.
 fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<YamlNode> {
     let text = data.texts.get(key)?;
     if data::is_utf_16(text.as_bytes()) {
@@ -248,7 +248,8 @@ fn document(data: &Data, key: &str, faults: &mut Vec<String>) -> Option<YamlNode
     }
 }
 
-/// The entry, with the settings of the one before it where they are the same: they are large, and mostly come from `defaults`.
+/// The entry, sharing the `dns` settings of the previous one where they are equal: settings are large and mostly come
+/// from `defaults`.
 fn alike(entry: Entry, last: Option<&Arc<Entry>>) -> Entry {
     match last.filter(|last| last.dns == entry.dns) {
         Some(last) => Entry { dns: last.dns.clone(), ..entry },
@@ -256,7 +257,7 @@ fn alike(entry: Entry, last: Option<&Arc<Entry>>) -> Entry {
     }
 }
 
-/// The entry as it is known, when it is equal to one of the next ones: entries come and go, and seldom change places.
+/// The known entry that equals this one, among the next few: entries come and go, but rarely change places.
 fn known_again<'a>(known: &mut (impl Iterator<Item = &'a Arc<Entry>> + Clone), entry: &Entry) -> Option<Arc<Entry>> {
     let at = known.clone().take(ENTRIES_COMPARED_MAX).position(|known| **known == *entry)?;
     known.nth(at).cloned()
@@ -284,7 +285,7 @@ fn read_entry(
     Err(InvalidEntry { place: place.to_owned(), secret: entry::main_secret_of(whole, namespaces), faults })
 }
 
-/// What is wrong with an entry's issuer: it is not there, or not for one of the names.
+/// The faults of an entry's issuer: not defined, or not for one of the names.
 fn issuer_faults(
     whole: &YamlNode,
     entry: Option<&Entry>,
@@ -304,7 +305,7 @@ fn issuer_faults(
     domains.filter(|domain| !issuer.domains.holds(domain)).take(FAULTS_SHOWN_MAX + 1).map(outside).collect()
 }
 
-/// Reads the rules of a key `zones`, also of one that a record kept.
+/// Reads the rules of a key `zones`, also from a record.
 ///
 /// # Errors
 /// Every fault.

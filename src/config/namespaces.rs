@@ -1,8 +1,9 @@
-//! The namespaces whose Secrets may be named: notariat's own, and those that its command line allows. Pure.
+//! The namespaces whose Secrets may be used: notariat's own, and those that its command line allows. Pure.
 //!
-//! Every reference to a Secret in a configuration, and in the form of an entry that a record kept, is read by
-//! [`Namespaces::reference`]; the store asks [`Namespaces::check`] once more before each request, whoever made the reference. Who may
-//! edit the ConfigMap (an attacker, for this) or a record can not get around either. Tested by tests/it/namespaces.rs, too.
+//! Every reference to a Secret, in a configuration or in a record's copy of an entry, is read by
+//! [`Namespaces::reference`]; the store calls [`Namespaces::check`] again before each request. An editor of the
+//! ConfigMap (an attacker, for this rule) or of a record cannot get around either. Tested by tests/it/namespaces.rs,
+//! too.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ pub struct Namespaces {
     others: BTreeSet<String>,
 }
 
-/// None but the own.
+/// Only the own namespace.
 impl From<&str> for Namespaces {
     fn from(own: &str) -> Namespaces {
         Namespaces::new(own, &[])
@@ -29,12 +30,12 @@ impl Namespaces {
         Namespaces { own: own.to_owned(), others }
     }
 
-    /// The own one: names without a namespace are in it.
+    /// The own namespace, which names without one refer to.
     pub fn own(&self) -> &str {
         &self.own
     }
 
-    /// All of them, the own one first.
+    /// All namespaces, the own one first.
     pub fn all(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.own()).chain(self.others.iter().map(String::as_str))
     }
@@ -49,10 +50,10 @@ impl Namespaces {
         Ok(at)
     }
 
-    /// Whether an object may be used.
+    /// Checks that an object may be used.
     ///
     /// # Errors
-    /// That its namespace may not be, and what would allow it.
+    /// The namespace that may not be used, and the flag that allows it.
     pub fn check(&self, at: &ObjectRef) -> Result<(), String> {
         let ObjectRef { namespace, .. } = at;
         match *namespace == self.own || self.others.contains(&**namespace) {

@@ -27,7 +27,7 @@ pub enum YamlNode {
 }
 
 impl YamlNode {
-    /// The octets that it takes in memory.
+    /// The octets that the tree takes in memory.
     pub(super) fn octets(&self) -> usize {
         let inner = match self {
             YamlNode::Null | YamlNode::Bool(_) | YamlNode::Integer(_) => 0,
@@ -44,12 +44,12 @@ impl YamlNode {
         pairs.iter().find(|(key, _)| matches!(key, YamlNode::Text(key) if key == field)).map(|(_, value)| value)
     }
 
-    /// The text, where it is one.
+    /// The text of a text node.
     pub(super) fn text(&self) -> Option<&str> {
         if let YamlNode::Text(text) = self { Some(text) } else { None }
     }
 
-    /// What it is, for a sentence.
+    /// The kind of the node, for a sentence.
     pub fn kind(&self) -> &'static str {
         match self {
             YamlNode::Null => "empty",
@@ -62,8 +62,8 @@ impl YamlNode {
     }
 }
 
-/// Builds the tree within a budget of octets. An alias is a few octets in the document and everything it stands for in the tree, and
-/// the parser bounds only how many there are.
+/// Builds the tree within a budget of octets. An alias is a few octets in the document and a whole subtree in memory,
+/// and the parser bounds only the number of aliases.
 struct Tree<'b>(&'b Cell<usize>);
 
 impl Tree<'_> {
@@ -140,10 +140,10 @@ pub fn read(text: &str) -> Result<YamlNode, String> {
     serde_yaml::from_str(text).map_err(|e| sentence(text, &e))
 }
 
-/// What is wrong with a document that does not scan: one sentence with the line and the cure, as of [`read`].
+/// The sentence about a document that does not scan, as [`read`] gives it.
 pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     let said = error.to_string();
-    // A line on its own: there may be a million.
+    // Only the one line is read: there may be a million.
     let line = |number: usize| text.lines().nth(number.wrapping_sub(1));
     let last = || text.lines().count();
     if said.contains("more than one document") {
@@ -156,7 +156,7 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
         return "is larger than any configuration, or its aliases (`*name`) repeat too much; write out what they stand for"
             .to_owned();
     }
-    // The parser points at where it gave up: the line of the fault or one soon after it.
+    // The parser points at the place where it gave up: the line of the fault or one soon after it.
     let at = error.location().map_or_else(last, |l| l.line());
     let starred = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(has_bare_star));
     let starred =

@@ -1,4 +1,4 @@
-//! How long to wait after a failure, and how many orders a name set may have. Pure; the counts live in the record.
+//! Waits after failures, and the cap on orders of one name set. Pure; the counts are in the record.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// When to try again after the `failures`-th failure in a row (from 1). `short_lived` says that the certificate lives less than ten
-/// days, where six hours would be too long; `not_before` is what the CA asked for (Retry-After).
+/// The time of the next attempt after the `failures`-th failure in a row (from 1). `short_lived`: the certificate lives
+/// less than ten days, so six hours would be too long. `not_before` is the CA's Retry-After.
 pub fn next_attempt(
     now: Time,
     severity: RetryClass,
@@ -23,7 +23,7 @@ pub fn next_attempt(
     seed: &str,
 ) -> Time {
     let wait = wait(severity, failures, short_lived);
-    // Up to a fifth longer, so that what failed together does not come back together.
+    // Up to a fifth longer, so that attempts which failed together do not return together.
     let at = now + wait + jitter(wait / 5, &format!("{seed} {failures}"));
     not_before.map_or(at, |asked| asked.max(at))
 }
@@ -38,11 +38,11 @@ fn wait(severity: RetryClass, failures: u32, short_lived: bool) -> Duration {
     Backoff { first, factor, max }.wait(failures)
 }
 
-/// After so many failures waits do not grow any more.
+/// The number of failures after which waits do not grow any more.
 const STEADY: u32 = 6;
 
-/// How many attempts can be made before `end` when the next one, after `failures` in a row, is at `next` and all fail in the same way
-/// after the longest waits.
+/// The number of attempts before `end` when the next one, after `failures` in a row, is at `next` and all fail in the
+/// same way after the longest waits.
 pub fn attempts_left(next: Time, severity: RetryClass, failures: u32, short_lived: bool, end: Time) -> u32 {
     let (mut at, mut left) = (next, 0);
     while at < end && left < STEADY {
@@ -53,11 +53,11 @@ pub fn attempts_left(next: Time, severity: RetryClass, failures: u32, short_live
     left + u32::try_from(end.since(at).as_secs().div_ceil(longest.as_secs())).unwrap_or(u32::MAX - STEADY)
 }
 
-/// How many certificates of one exact name set may be ordered at one directory within [`CAP_WINDOW`]. Let's Encrypt allows 5 and
-/// there is no exception to ask for; one is left for a person.
+/// Certificates of one exact name set that may be ordered at one directory within [`CAP_WINDOW`]. Let's Encrypt allows
+/// 5 without exceptions; one is left for a person.
 pub const CAP_ORDERS: usize = 4;
 
-/// Until when no order may be made, given the times of those that were. `None`: there is room.
+/// The time before which no order may be made, given the times of earlier orders. `None`: the cap is not reached.
 pub fn capped(orders: &[Time], now: Time) -> Option<Time> {
     let mut recent: Vec<Time> = orders.iter().copied().filter(|t| *t + CAP_WINDOW > now && happened(*t, now)).collect();
     recent.sort();

@@ -1,6 +1,7 @@
-//! What a CA's "too many requests" is about, and for how long it holds. Pure.
+//! Rate limits of a CA: what an answer "too many requests" covers, and for how long. Pure.
 //!
-//! A problem says in its words which of the limits was met. Only what is known to reach beyond one name set closes a gate for others.
+//! The words of a problem tell which limit was met. Only a limit that is known to reach beyond one name set blocks
+//! others.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,46 +18,46 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::record::RecordData;
 
-/// What a limit of a CA covers.
+/// The certificates that a rate limit covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Everything that the account asks for: new orders, requests, the server is overloaded.
+    /// All requests of the account: new orders, request rate, an overloaded server.
     Account,
     /// Certificates for names at and below a registered domain.
     Domain(DnsName),
-    /// One name, whose validation failed too often.
+    /// One name whose validation failed too often.
     Name(DnsName),
-    /// The name set of the order, and nobody else.
+    /// The name set of the order alone.
     NameSet,
 }
 
-/// A closed gate of an account at a CA.
+/// A rate limit in force for an account at a CA.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateLimitBlock {
-    /// For whom.
+    /// The certificates it covers.
     pub scope: Scope,
-    /// Until when.
+    /// The end of the wait.
     pub until: Time,
     /// The CA's words.
     pub said: String,
 }
 
 impl RateLimitBlock {
-    /// Whether it is closed for an order of these names.
+    /// Whether the limit covers an order of these names.
     pub fn is_for(&self, names: &[Domain]) -> bool {
         match &self.scope {
             Scope::Account => true,
             Scope::Domain(domain) => names.iter().any(|n| n.base().is_within(domain)),
             Scope::Name(name) => names.iter().any(|n| n.base() == name),
-            // That one waits by its own record.
+            // The certificate waits by its own record.
             Scope::NameSet => false,
         }
     }
 }
 
-/// What a problem of HTTP status 429 or 503 is about; `None` for other statuses. The words are those of Boulder, which other CAs run, too,
-/// and the anchors of the page that it links to.
+/// The scope of a problem of HTTP status 429 or 503; `None` for other statuses. The words are those of Boulder, which
+/// other CAs run too, and the anchors of the page that it links to.
 pub fn scope_of(status: u16, text: &str) -> Option<Scope> {
     let text = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
@@ -83,27 +84,28 @@ fn quoted(text: &str) -> Option<DnsName> {
     DnsName::parse(name.trim_start_matches("*.")).ok()
 }
 
-/// The closed gate that makes an order of these names wait longest.
+/// The rate limit that makes an order of these names wait longest.
 pub fn closed<'g>(gates: &'g [RateLimitBlock], names: &[Domain], now: Time) -> Option<&'g RateLimitBlock> {
     gates.iter().filter(|gate| holds(gate.until, WAIT_MAX, now) && gate.is_for(names)).max_by_key(|gate| gate.until)
 }
 
-/// So many orders may be made in so long.
+/// A number of orders within a moving window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Orders.
+    /// The number of orders.
     pub orders: usize,
-    /// The window, which moves.
+    /// The length of the window.
     pub window: Duration,
-    /// Whether renewals take from it, too.
+    /// Whether renewals count as well.
     pub renewals: bool,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The quotas of a directory: what an operator set for a day, and for Let's Encrypt nine tenths of the 300 orders that it takes from an
-/// account in three hours, so that many first certificates are spread and not refused. That limit is not for renewals: were they to wait
-/// for it, too, what has to be renewed more often than it allows would expire.
+/// The quotas of a directory: the operator's for a day, and for Let's Encrypt nine tenths of the 300 orders that an
+/// account may make in three hours, so that many first certificates are spread instead of refused. Renewals do not wait
+/// for the latter: Let's Encrypt exempts them, and certificates would expire if there were more renewals than the
+/// quota.
 pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
     let own = orders_per_day.map(|orders| Quota { orders: orders as usize, window: DAY, renewals: true });
     let host = directory.strip_prefix("https://").unwrap_or_default().split('/').next().unwrap_or_default();
@@ -111,8 +113,8 @@ pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
     own.into_iter().chain(known.then_some(Quota { orders: 270, window: DAY / 8, renewals: false })).collect()
 }
 
-/// Whether the CA takes an order of these names for a renewal: it has issued what is held, for exactly them. Let's Encrypt looks back
-/// for 120 days.
+/// Whether the CA counts an order of these names as a renewal: the held certificate is from this CA and for exactly
+/// these names. Let's Encrypt looks back for 120 days.
 pub fn is_renewal(held: &[SecretState], names: &[Domain], directory: &str, now: Time) -> bool {
     held.iter().any(|held| match held {
         SecretState::Present(present) => present.pair.facts().is_some_and(|facts| {
@@ -124,16 +126,16 @@ pub fn is_renewal(held: &[SecretState], names: &[Domain], directory: &str, now: 
     })
 }
 
-/// When orders were made lately at one directory.
+/// The times of recent orders at one directory.
 #[derive(Clone, Debug, Default)]
 pub struct OrderLog {
     all: Vec<Time>,
-    /// Without renewals.
+    /// The orders without renewals.
     first: Vec<Time>,
 }
 
 impl OrderLog {
-    /// One more.
+    /// Adds an order.
     pub fn add(&mut self, at: Time, renewal: bool) {
         self.all.push(at);
         if !renewal {
@@ -141,7 +143,7 @@ impl OrderLog {
         }
     }
 
-    /// One less of those that [`OrderLog::add`] added at this time.
+    /// Removes an order that [`OrderLog::add`] added.
     pub fn remove(&mut self, at: Time, renewal: bool) {
         let remove = |times: &mut Vec<Time>| {
             if let Some(place) = times.iter().rposition(|time| *time == at) {
@@ -154,7 +156,7 @@ impl OrderLog {
         }
     }
 
-    /// Until when no further order may be made, a renewal or not. `None`: there is room.
+    /// The time before which no further order may be made. `None`: the quotas are not reached.
     pub fn exhausted(&self, quotas: &[Quota], renewal: bool, now: Time) -> Option<Time> {
         let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
         quotas.filter_map(|quota| exhausted(quota, if quota.renewals { &self.all } else { &self.first }, now)).max()
@@ -162,7 +164,7 @@ impl OrderLog {
 }
 
 impl OrderLog {
-    /// When the last of `count` first orders from `now` on can be made.
+    /// The time at which the last of `count` first orders from `now` on can be made.
     pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
         let last = |quota: &Quota| {
             let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now);
@@ -179,7 +181,7 @@ impl OrderLog {
 /// The times of orders that count against the cap, by directory and name set.
 pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
-/// The times of counted orders that records tell, of those that made one within [`CAP_WINDOW`].
+/// The times of counted orders in all records, for name sets with one within [`CAP_WINDOW`].
 pub fn counted<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> Orders {
     let mut orders = Orders::new();
     let counts = |at: &Time| *at + CAP_WINDOW > now && happened(*at, now);
@@ -190,8 +192,8 @@ pub fn counted<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> 
     orders
 }
 
-/// When orders were made within the last day, by directory, as far as records tell: those that gave a certificate, and those that failed
-/// since. The counted ones are no regular renewals.
+/// The orders of the last day by directory, as far as records show them: those that gave a certificate, and those that
+/// failed since. Counted orders are no regular renewals.
 pub fn made_lately<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> HashMap<SharedStr, OrderLog> {
     let mut made: HashMap<SharedStr, OrderLog> = HashMap::new();
     let is_recent = |at: Time| at + DAY > now && happened(at, now);
@@ -202,7 +204,7 @@ pub fn made_lately<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time)
         for history in &body.histories {
             let made = made.entry(history.directory.clone()).or_default();
             made.first.extend(history.orders.iter().filter(|at| is_recent(**at)));
-            // What failed before made no order.
+            // An earlier failure made no order.
             let ordered = matches!(history.stage, Some(Stage::Validation | Stage::Finalize | Stage::Download));
             if history.failures > 0 && ordered && is_recent(history.last_attempt) {
                 made.add(history.last_attempt, false);
@@ -212,7 +214,7 @@ pub fn made_lately<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time)
     made
 }
 
-/// The closed gate of a directory whose quota was used up by the orders that were made. `per_day` is the quota of the issuer.
+/// The rate limit of a directory whose quota is used up. `per_day` is the quota of the issuer.
 pub fn out_of_quota(
     made: &OrderLog,
     directory: &str,
@@ -225,19 +227,20 @@ pub fn out_of_quota(
     Some(RateLimitBlock { scope: Scope::Account, until, said })
 }
 
-/// Whose turn it is first where a quota does not let all of them go: the oldest certificate's, so that what works goes on to work.
+/// The rank of a certificate where a quota does not admit all: the oldest first, so that working certificates are kept.
 pub fn quota_rank(record: &RecordData) -> (bool, Option<Time>) {
     (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
 }
 
-/// Until when no further order may be made, given the times of those that were. `None`: there is room.
+/// The time before which no further order may be made, given the times of earlier orders. `None`: the quota is not
+/// reached.
 fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
     let recent = recent(quota, orders, now);
     let first = recent.len().checked_sub(quota.orders)?;
     Some(recent[first] + quota.window)
 }
 
-/// Those that the window of a quota still has, the oldest first.
+/// The times within the window of a quota, the oldest first.
 fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
     let mut recent: Vec<Time> =
         orders.iter().copied().filter(|at| *at + quota.window > now && happened(*at, now)).collect();
@@ -248,7 +251,7 @@ fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
 /// Failed validations of one name that are risked within an hour, over all certificates; Let's Encrypt allows five.
 pub const VALIDATION_FAILURES: usize = 4;
 
-/// Until when a name is not to be validated after failures at these times.
+/// The time before which a name must not be validated, given the times of failures.
 pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
     let hour = Quota { orders: VALIDATION_FAILURES, window: Duration::from_secs(3600), renewals: true };
     exhausted(&hour, failures, now)

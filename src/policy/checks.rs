@@ -1,4 +1,4 @@
-//! The ordered table of checks on a Secret. The first that finds something is the reason. Pure.
+//! The ordered table of checks on a Secret. The first violation is the reason. Pure.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
 use crate::kube::object::TYPE_TLS;
 
-/// Why something is to be done, in the order of the checks.
+/// The reason for an action, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "each is explained at its check")]
 pub enum Reason {
@@ -33,20 +33,21 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the certificate works and is only to be made anew in another way. These queue behind everything else, and one goes
-    /// first to show that the new way works.
+    /// Whether the certificate works and only a setting changed. These reasons queue behind all others, and one
+    /// certificate goes first to prove the new setting.
     pub fn is_change(self) -> bool {
         matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
     }
 
-    /// Whether the last stored pair mends it without the CA, where it serves all that is wanted: somebody deleted, emptied or overwrote what
-    /// we stored. A missing name is one of these: else whoever writes other certificates here again and again would use up the cap.
+    /// Whether the last stored pair repairs the Secret without the CA, provided that it serves all wanted names:
+    /// another writer deleted, emptied or overwrote it. A missing name counts as well: otherwise a writer of other
+    /// certificates would use up the cap.
     pub(super) fn is_restorable(self) -> bool {
         use Reason::{KeyMismatch, NameMissing, SecretMissing, Unparsable};
         matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
     }
 
-    /// Whether the Secret is not ours to mend.
+    /// Whether the Secret belongs to another owner or purpose, and is left alone.
     pub fn is_refusal(self) -> bool {
         matches!(self, Reason::WrongType | Reason::OwnedByAnother)
     }
@@ -68,13 +69,13 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// The same, with what a CA said besides.
+    /// Adds the words of a CA.
     pub(super) fn with(self, said: Option<&str>) -> Violation {
         let said = said.map(|said| format!("; {said}")).unwrap_or_default();
         Violation { detail: self.detail + &said, ..self }
     }
 
-    /// The same with the name of whoever put into `held` what is wrong with it.
+    /// Adds the last writer of `held`, where the fault may be that writer's.
     pub(super) fn written_by(mut self, held: &SecretState) -> Violation {
         if let SecretState::Present(present) = held
             && let Some(writer) = &present.writer
@@ -92,7 +93,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// One Secret before the checks.
+/// The input of one check.
 struct CheckInput<'a> {
     input: &'a EvaluationInput<'a>,
     present: &'a Present,
@@ -100,7 +101,7 @@ struct CheckInput<'a> {
 
 type Check = fn(&CheckInput<'_>) -> Option<Violation>;
 
-/// The checks on an existing Secret, in the order in which they are asked.
+/// The checks on an existing Secret, in their order.
 const CHECKS: &[Check] = &[
     wrong_type,        // `type` can not be changed, and never is the Secret deleted
     owned_by_another,  // another program would write it back
@@ -117,7 +118,7 @@ const CHECKS: &[Check] = &[
     renewal_requested, // somebody asked
 ];
 
-/// The first fault of one Secret.
+/// The first violation of one Secret.
 pub(super) fn check(input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
     match held {
         SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
@@ -133,7 +134,7 @@ fn found(reason: Reason, detail: String) -> Option<Violation> {
 }
 
 impl<'a> CheckInput<'a> {
-    /// The facts of the certificate; the checks before these have found a Secret without.
+    /// The facts of the certificate; earlier checks report a Secret without one.
     fn facts(&self) -> Option<&'a CertificateFacts> {
         self.present.pair.facts().map(|facts| &**facts)
     }
@@ -160,7 +161,7 @@ fn owned_by_another(view: &CheckInput<'_>) -> Option<Violation> {
     found(Reason::OwnedByAnother, format!("it belongs to {owner}; it is left alone: set `adopt: true` to take it over"))
 }
 
-/// The owner of a Secret is gone when it did not renew for a tenth of the lifetime.
+/// Whether the owner of a Secret is gone: no renewal for a tenth of the lifetime.
 pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
     present.pair.facts().is_some_and(|facts| {
         let due = renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
@@ -200,7 +201,7 @@ fn expired(view: &CheckInput<'_>) -> Option<Violation> {
 fn not_yet_valid(view: &CheckInput<'_>) -> Option<Violation> {
     let facts = view.facts()?;
     let ours = view.input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
-    // What we stored ourselves was judged by the CA's clock: then it is our clock that is wrong, and it is waited for.
+    // A certificate stored by us was validated by the CA's clock, so our clock is wrong: wait.
     if ours || facts.not_before <= view.input.now + CLOCK_TOLERANCE {
         return None;
     }
@@ -217,7 +218,7 @@ fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
         }
         None => return None,
     };
-    // A directory that was left out by mistake changes nothing.
+    // A directory that is not configured, perhaps by mistake, changes nothing.
     if !wanted.is_explicit() {
         return None;
     }
@@ -233,7 +234,7 @@ fn key_type_changed(view: &CheckInput<'_>) -> Option<Violation> {
 }
 
 fn profile_changed(view: &CheckInput<'_>) -> Option<Violation> {
-    // Without our directory annotation it was not us who ordered it, and nothing is known of its profile.
+    // Without our directory annotation the certificate was ordered by another program, and its profile is unknown.
     view.present.directory.as_ref()?;
     let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
     if held == wanted {

@@ -1,5 +1,5 @@
-//! Circuit breakers with places, one for each (update server, zone, key): a dark or refusing server is asked by one attempt at a time and
-//! ever more seldom, and never takes all places of a CA. Pure: the time is a parameter.
+//! Circuit breakers with slots, one for each [`DnsTarget`]. A failing server is tried by one attempt at a time and less
+//! and less often, and never takes all slots of a CA. Pure: the time is a parameter.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,21 +11,22 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 pub use crate::dns::target::{DnsTarget, Unavailable};
 
-/// How long after a circuit could open again its failures are remembered, when nobody tries: the zone may not be wanted any more.
+/// The time after which the failures of an unused target are dropped: the zone may not be wanted any more.
 const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
 
-/// How long a circuit stays open after failures in a row.
+/// The time without a call after failures in a row.
 const OPEN: Backoff = Backoff::doubling(Duration::from_secs(60), Duration::from_secs(1800));
 
-/// How long an attempt keeps the first try for itself. Its CA may hang before it comes to the server, and others wait.
+/// The time for which an attempt reserves the first call after a failure. Its CA may hang before the call, and others
+/// wait.
 const TRIAL_MAX: Duration = Duration::from_secs(60);
 
-/// Whether a trial that was given at `since` is still held; not one of a clock that was ahead.
+/// Whether a trial reserved at `since` is still in force. A time in the future was written by a clock that was ahead.
 fn is_credible_hold(since: Time, now: Time) -> bool {
     since <= now && now < since + TRIAL_MAX
 }
 
-/// All circuits.
+/// The circuits of all targets.
 #[derive(Debug, Default)]
 pub struct CircuitSet {
     lanes: HashMap<DnsTarget, Circuit>,
@@ -36,52 +37,52 @@ struct Circuit {
     /// Failures since the last verified answer.
     failures: u32,
     closed_until: Option<Time>,
-    /// Since when an attempt holds the right to the first try after a failure.
+    /// The time at which an attempt reserved the first call after a failure.
     trial: Option<Time>,
-    /// Attempts that talk to the server now, by the CA whose place they take.
+    /// Attempts that use the server now, by the CA whose slot they take.
     inside: HashMap<SharedStr, OpenCalls>,
 }
 
 #[derive(Debug, Default)]
 struct OpenCalls {
     attempts: usize,
-    /// Those of them that were at its server before.
+    /// Those of the attempts that used the same server before.
     further: usize,
 }
 
-/// How an attempt ended for a lane.
+/// The result of a call, as far as the circuit needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallResult {
-    /// The server gave a verified answer, be it a refusal.
+    /// A verified answer, also a refusal.
     Good,
-    /// It gave none, or one that proves nothing.
+    /// No answer, or one that proves nothing.
     Bad,
-    /// It was not asked, or not to the end.
+    /// The server was not asked, or not to the end.
     Unknown,
 }
 
-/// How an attempt goes in.
+/// The terms on which an attempt asks for a slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Admission {
-    /// At most so many attempts of one CA are at one server.
+    /// The slots of one CA at one server.
     pub most: usize,
-    /// The same attempt is at the server already and is counted once, for it would wait for itself.
+    /// The attempt uses the server already and takes no second slot: it would wait for itself.
     pub further: bool,
-    /// The attempt holds the trial of this lane.
+    /// The attempt has reserved the trial of this target.
     pub has_trial: bool,
 }
 
 impl CircuitSet {
-    /// Whether an attempt for `ca` may go in.
+    /// Whether an attempt for `ca` gets a slot.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why not.
     pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
         match self.lanes.get(lane) {
             Some(Circuit { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
                 return Err(Unavailable::Closed(*until));
             }
-            // After a failure one goes first.
+            // After a failure, one attempt tries first.
             Some(Circuit { failures: 1.., trial: Some(since), .. })
                 if !entry.has_trial && is_credible_hold(*since, now) =>
             {
@@ -95,11 +96,11 @@ impl CircuitSet {
         if entry.further || at_server < entry.most { Ok(()) } else { Err(Unavailable::Full) }
     }
 
-    /// Gives an attempt the trial of a lane whose last try failed: it is the only one to go in there until it is over. Returns whether
-    /// there is one to hold.
+    /// Reserves the first call after a failure: no other attempt gets a slot until it is released. Returns whether
+    /// there was a failure.
     ///
     /// # Errors
-    /// Why the attempt may not go in.
+    /// The reason why the attempt gets no slot.
     pub fn reserve(&mut self, lane: &DnsTarget, now: Time) -> Result<bool, Unavailable> {
         self.admits(lane, &SharedStr::new(""), Admission { most: usize::MAX, ..Admission::default() }, now)?;
         let Some(gate) = self.lanes.get_mut(lane).filter(|gate| gate.failures > 0) else { return Ok(false) };
@@ -107,17 +108,17 @@ impl CircuitSet {
         Ok(true)
     }
 
-    /// The attempt that held the trial is over.
+    /// Releases a reserved trial.
     pub fn release(&mut self, lane: &DnsTarget) {
         if let Some(gate) = self.lanes.get_mut(lane) {
             gate.trial = None;
         }
     }
 
-    /// Goes in; as [`CircuitSet::admits`].
+    /// Takes a slot under the conditions of [`CircuitSet::admits`].
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why not.
     pub fn enter(&mut self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
         self.admits(lane, ca, entry, now)?;
         let inside = self.lanes.entry(lane.clone()).or_default().inside.entry(ca.clone()).or_default();
@@ -126,7 +127,8 @@ impl CircuitSet {
         Ok(())
     }
 
-    /// Comes out. A failure closes the circuit for 1, 2, 4 … 30 minutes, a verified answer opens it.
+    /// Gives a slot back with the result of the call. A failure blocks the target for 1, 2, 4 … 30 minutes; a verified
+    /// answer ends that.
     pub fn leave(&mut self, lane: &DnsTarget, ca: &SharedStr, further: bool, passage: CallResult, now: Time) {
         let Some(gate) = self.lanes.get_mut(lane) else { return };
         if let Some(inside) = gate.inside.get_mut(ca) {
@@ -138,7 +140,7 @@ impl CircuitSet {
         }
         match passage {
             CallResult::Good => (gate.failures, gate.closed_until) = (0, None),
-            // Attempts that went in together fail together, which is one failure.
+            // Attempts that started together fail together, which counts as one failure.
             CallResult::Bad if gate.closed_until.is_some_and(|until| until > now) => {}
             CallResult::Bad => {
                 gate.failures = gate.failures.saturating_add(1);

@@ -1,4 +1,4 @@
-//! What a decision looks at. Pure.
+//! The input of a decision. Pure.
 
 use super::ca_limits::{Orders, RateLimitBlock};
 use super::renewal::{Renewal, renewal_time};
@@ -10,26 +10,26 @@ use crate::cert::facts::CertificateFacts;
 use crate::config::entry::Entry;
 use crate::record::RecordData;
 
-/// Everything a decision looks at.
+/// Everything that a decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct EvaluationInput<'a> {
-    /// What is wanted.
+    /// The entry.
     pub entry: &'a Entry,
-    /// What each Secret of the entry holds, in its order.
+    /// The state of each Secret of the entry, in its order.
     pub secrets: &'a [SecretState],
-    /// What is remembered.
+    /// The record.
     pub record: &'a RecordData,
-    /// The facts of the record's copy, when it has one.
+    /// The facts of the record's copy of the pair.
     pub copy: Option<&'a CertificateFacts>,
-    /// Where certificates come from.
+    /// The directory of the issuer.
     pub directory: &'a Directory,
-    /// The profile that is wanted.
+    /// The wanted profile.
     pub profile: Option<&'a str>,
-    /// The fingerprint of the entry and its keys: when it differs from that of a failed attempt, the wait is over.
+    /// The fingerprint of the entry and its keys. A wait after a failure ends when it changes.
     pub inputs: &'a str,
     /// The times of counted orders, over all entries.
     pub orders: &'a Orders,
-    /// Until when the CA takes no order of these names from the account, and its words.
+    /// The rate limit in force for these names at the CA.
     pub closed: Option<&'a RateLimitBlock>,
     /// The time.
     pub now: Time,

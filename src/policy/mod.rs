@@ -1,7 +1,7 @@
-//! What to do about one entry: an ordered table of checks on each of its Secrets, then waits and caps. Pure.
+//! The decision about one entry: an ordered table of checks on each of its Secrets, then waits and caps. Pure.
 //!
-//! Input: what is wanted, what the Secrets hold, the record, the time. The first check that finds something is the
-//! reason; it appears under its name in log, Event, metric and status.
+//! Input: the entry, the Secrets, the record, the time. The first check that fails gives the reason; it appears under
+//! its name in log, Event, metric and status.
 
 pub mod backoff;
 pub mod ca_limits;
@@ -31,14 +31,14 @@ pub use input::EvaluationInput;
 use input::renewal_time_of;
 use secret_state::{Owner, PairState, SecretState};
 
-/// What is waited for.
+/// The reason for a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// The last attempt failed.
     BackingOff,
     /// Too many orders of this name set within a week.
     Capped,
-    /// Somebody else writes the Secret again and again.
+    /// Another writer overwrites the Secret again and again.
     Contested,
     /// The CA, or the quota of its issuer, allows no order now.
     RateLimited,
@@ -50,69 +50,69 @@ impl fmt::Display for WaitReason {
     }
 }
 
-/// Where the pair for a restore comes from.
+/// The source of the pair for a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RestoreFrom {
     /// The record's copy.
     Copy,
-    /// Another Secret of the same entry, by its place in the list.
+    /// Another Secret of the same entry, by its index.
     Sibling(usize),
 }
 
-/// What to do about an entry. `targets` are the places of the Secrets to write.
+/// The action for an entry. `targets` are the indices of the Secrets to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// Nothing before `until`, when the renewal is due.
+    /// No action before `until`.
     Keep {
-        /// The renewal moment.
+        /// The time of renewal.
         until: Time,
     },
-    /// Something is wrong, and it is not yet time to mend it.
+    /// A violation that has to wait.
     Wait {
-        /// What is wrong.
+        /// The violation.
         finding: Violation,
-        /// What is waited for.
+        /// The reason for the wait.
         waiting: WaitReason,
-        /// Until when.
+        /// The end of the wait.
         until: Time,
     },
-    /// Not ours to mend.
+    /// A violation that is left to a person.
     Refuse {
-        /// What is wrong.
+        /// The violation.
         finding: Violation,
     },
-    /// Write the pair that we have.
+    /// Write a pair that exists.
     Restore {
-        /// What is wrong.
+        /// The violation.
         finding: Violation,
-        /// Where the pair is.
+        /// The source of the pair.
         source: RestoreFrom,
-        /// Which Secrets to write.
+        /// The Secrets to write.
         targets: Vec<usize>,
     },
     /// Obtain a certificate.
     Issue {
-        /// What is wrong.
+        /// The violation.
         finding: Violation,
-        /// Which Secrets to write.
+        /// The Secrets to write.
         targets: Vec<usize>,
         /// Whether the order counts against the cap.
         counted: bool,
-        /// Only these of the wanted names, for all of them fail.
+        /// Only these of the wanted names, because an order for all of them fails.
         names: Option<Vec<Domain>>,
     },
 }
 
-/// A decision and what is to be said besides it.
+/// A decision with its remarks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Evaluation {
-    /// What to do.
+    /// The action.
     pub decision: Decision,
-    /// Secrets of the entry that are left alone, by their place.
+    /// Secrets of the entry that are left alone, by their index.
     pub refused: Vec<(usize, Violation)>,
-    /// Sentences that a person should read.
+    /// Sentences for a person.
     pub warnings: Vec<String>,
 }
 
@@ -134,9 +134,9 @@ pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
     Evaluation { decision, refused, warnings }
 }
 
-/// Decides over the Secrets that are ours to write; there is at least one.
+/// Decides over the Secrets that may be written; there is at least one.
 fn judge(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
-    // Asked for at one of its Secrets, a renewal is for the certificate.
+    // A request at one Secret is a request for the certificate.
     if let Some(asked) = usable
         .iter()
         .filter_map(|p| found[*p].as_ref())
@@ -147,7 +147,7 @@ fn judge(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usi
     let sound = |place: &&usize| found[**place].is_none();
     let best = usable.iter().filter(sound).max_by_key(|p| preference(input, **p)).copied();
     if let Some(best) = best {
-        // Several Secrets, one certificate: those that hold another one get the best.
+        // All Secrets of an entry hold one certificate: the others get the best one.
         let print = |place: usize| facts_of(&input.secrets[place]).map(|f| &f.fingerprint);
         let targets: Vec<usize> = usable.iter().copied().filter(|p| print(*p) != print(best)).collect();
         let Some(target) = targets.first() else {
@@ -167,8 +167,9 @@ fn judge(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usi
     issue(input, finding, usable, first)
 }
 
-/// Which of several sound Secrets the others follow: the one with what we stored last, then one with a certificate of the wanted directory,
-/// then the one that lasts longest. Else whoever writes one of them could put into all of them what lasts for ever.
+/// The order of several sound Secrets, of which the best is copied to the others: the one with the certificate stored
+/// last, then one from the wanted directory, then the one that lasts longest. Otherwise a writer of one Secret could
+/// spread a long-lived certificate of their own.
 fn preference(input: &EvaluationInput<'_>, place: usize) -> (bool, bool, Option<Time>) {
     let SecretState::Present(present) = &input.secrets[place] else { return (false, false, None) };
     let facts = present.pair.facts();
@@ -227,35 +228,35 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
 }
 
-/// Whether an order of these names is there to be continued: the CA's limits are for new ones.
+/// Whether an order of these names is pending: the CA's limits concern new orders only.
 fn is_under_way(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
     let (directory, key_type) = (input.directory.url(), input.entry.key_type);
     let flight = input.record.in_flight.as_ref().filter(|flight| flight.order.is_some());
     flight.is_some_and(|flight| flight.is_for(names, directory, key_type, input.profile))
 }
 
-/// Until when a failure of an order of these names is waited out. A change of what it depends on ends the wait.
+/// The end of the wait after a failed order of these names. A change of the inputs ends the wait at once.
 fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
     history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
 }
 
-/// The order in flight was counted already, so it may be a certificate by now that is only to be fetched.
+/// Whether the pending order was counted already; its certificate may only have to be downloaded.
 fn was_counted(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
     let flight = input.record.in_flight.as_ref().filter(|f| f.counted && f.order.is_some());
     flight.is_some_and(|f| f.is_for(names, input.directory.url(), input.entry.key_type, input.profile))
 }
 
-/// Somebody asked with `notariat renew -force`, who knows what the cap is for.
+/// Whether `notariat renew -force` asked for the renewal, which overrides the cap.
 pub fn is_forced(held: &SecretState) -> bool {
     matches!(held, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
 
-/// How the value of the annotation ends that `notariat renew -force` writes.
+/// The end of the annotation's value that `notariat renew -force` writes.
 pub const FORCE: &str = " force";
 
-/// The wanted names that the held certificate has, when it is due and all the wanted names together fail: renewed alone they keep what
-/// works working, and once per renewal, for then it is not due.
+/// The wanted names of the held certificate, when it is due and orders for all wanted names fail. Renewing these alone
+/// keeps working names working, once per renewal: afterwards the certificate is not due.
 fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Option<Vec<Domain>> {
     let facts = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::NameMissing)?;
     if input.now < renewal_time_of(input, facts).at || input.closed.is_some() {
@@ -267,7 +268,8 @@ fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Op
         .then_some(names)
 }
 
-/// A renewal of what we stored last, a third of its lifetime old, can not be a loop: it does not count against the cap.
+/// Whether the order is a renewal of the certificate stored last, at a third of its lifetime or later. Such an order
+/// cannot be a loop and does not count against the cap.
 fn is_regular_renewal(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> bool {
     let Some(facts) = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
         return false;
@@ -276,7 +278,8 @@ fn is_regular_renewal(input: &EvaluationInput<'_>, finding: &Violation, first: u
     ours && input.now >= facts.not_before + facts.lifetime() / 3
 }
 
-/// A certificate that browsers trust is never replaced by one of a staging directory, unless somebody asks for this Secret.
+/// The fault of replacing a publicly trusted certificate by one of a staging directory. Only a request at this Secret
+/// allows it.
 fn downgrade(input: &EvaluationInput<'_>, usable: &[usize]) -> Option<String> {
     if !input.directory.is_staging() {
         return None;

@@ -1,4 +1,5 @@
-//! The renewal moment: computed anew at each decision, never stored. Pure: the same certificate always gives the same moment.
+//! The time of renewal: computed anew at each decision, never stored. Pure: the same certificate always gives the same
+//! time.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use crate::cert::facts::CertificateFacts;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Lifetimes from here on are renewed 30 days before their end, as every older tool does.
+/// Lifetimes from here on are renewed 30 days before their end, the custom of older tools.
 const LONG: Duration = Duration::from_secs(85 * 86_400);
 
-/// What makes a renewal moment that moment.
+/// The cause of a renewal time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalCause {
     /// The window that the CA suggests.
@@ -24,21 +25,22 @@ pub enum RenewalCause {
     RenewBefore,
 }
 
-/// When a certificate is due.
+/// The renewal time of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renewal {
     /// The moment.
     pub at: Time,
-    /// Why then.
+    /// The cause.
     pub cause: RenewalCause,
-    /// `renewBefore` was two thirds of the lifetime or more and was not used: it would renew for ever.
+    /// `renewBefore` was two thirds of the lifetime or more and was ignored, because it would renew for ever.
     pub renew_before_refused: bool,
 }
 
-/// The moment at which to renew: `renewBefore`, else 30 days, a third or half of the lifetime before the end; spread by up to a
-/// fiftieth of the lifetime (at most a day) towards earlier, so that what was issued together is not renewed together. Where the CA has
-/// suggested a window (RFC 9773) a moment in it is drawn; lifetimes of 85 days and more, and those with a `renewBefore`, are renewed at
-/// the earlier of the two. Never later than a tenth of the lifetime before the end, and spread there as well.
+/// The renewal time: `renewBefore`, else 30 days, a third or half of the lifetime before the end. The time is spread by
+/// up to a fiftieth of the lifetime (at most a day) towards earlier, so that certificates issued together are not
+/// renewed together. In a window suggested by the CA (RFC 9773) a moment is drawn; lifetimes of 85 days and more, and
+/// those with a `renewBefore`, take the earlier of the two. Never later than a tenth of the lifetime before the end,
+/// spread as well.
 pub fn renewal_time(
     facts: &CertificateFacts,
     name: &str,
@@ -64,7 +66,7 @@ pub fn renewal_time(
         None => (fallback, usual),
         Some(RenewalWindow { start, end, .. }) => {
             let id = facts.cert_id.as_deref().unwrap_or(&facts.serial);
-            // Of a window that goes on behind the latest moment, what is left before it.
+            // Of a window that reaches beyond the latest time, only the part before it counts.
             let until = if *start < latest { latest.min(*end) } else { *end };
             let suggested = *start + jitter(until.since(*start), &format!("{id} {start} {end}"));
             if early && fallback < suggested { (fallback, usual) } else { (suggested, RenewalCause::Window) }

@@ -1,4 +1,4 @@
-//! What becomes of an answer to a question for renewal information (RFC 9773). Pure.
+//! The renewal window after an answer with renewal information, and the time of the next request (RFC 9773). Pure.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 pub use crate::record::RenewalWindow;
 
-/// The window after an answer: `None` when the answer has none that can be used.
+/// The window after an answer: `None` when the answer has no usable one.
 pub fn answered(
     before: Option<&RenewalWindow>,
     serial: &str,
@@ -33,18 +33,19 @@ pub fn answered(
     })
 }
 
-/// The least and the greatest wait between two questions (RFC 9773 section 4.3.2 wants such bounds).
+/// The shortest and the longest wait between two requests (RFC 9773 section 4.3.2 wants such bounds).
 const ASKED_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(86_400));
-/// The wait after an answer without a wait, or one that could not be used (RFC 9773 section 4.3.3).
+/// The wait after an answer without Retry-After, or after an unusable one (RFC 9773 section 4.3.3).
 const ASKED_AGAIN_DEFAULT: Duration = Duration::from_secs(6 * 3600);
 
-/// When to ask again after an answer, or an error that will stay.
+/// The time of the next request after an answer or a lasting error.
 pub fn next_question(retry_after: Option<Time>, now: Time) -> Time {
     let wait = retry_after.map_or(ASKED_AGAIN_DEFAULT, |at| at.since(now));
     now + wait.clamp(ASKED_AGAIN.0, ASKED_AGAIN.1)
 }
 
-/// When to ask again after the `failures`-th failure in a row that will pass: 1, 2, 4 … minutes, at most as after one that will stay.
+/// The time of the next request after the `failures`-th temporary failure in a row: 1, 2, 4 … minutes, at most as after
+/// a lasting error.
 pub fn next_question_after_failure(failures: u32, retry_after: Option<Time>, now: Time) -> Time {
     let wait = Backoff::doubling(ASKED_AGAIN.0, ASKED_AGAIN_DEFAULT).wait(failures);
     (now + wait).max(retry_after.map_or(now, |at| at.min(now + ASKED_AGAIN.1)))

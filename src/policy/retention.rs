@@ -1,7 +1,7 @@
-//! What becomes of the record of a certificate whose entry went, and of one whose entry came back. Pure.
+//! The retention of a record whose entry was removed, or returned. Pure.
 //!
-//! An entry can go by mistake: a key that was emptied, a file that was left out, a rollback. Its copy, key and history are kept for a
-//! while, so that it is found as it was when it comes back.
+//! An entry can be removed by mistake: an emptied key, a missing file, a rollback. Copy, key and history are kept for a
+//! while, so that a returning entry finds them.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::base::limits::FORGET_AFTER_MAX;
 use crate::base::time::Time;
 use crate::record::{Orphaned, RecordData};
 
-/// What is to be done to a record.
+/// The next step for a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetentionStep {
-    /// Nobody wants the certificate: published values are withdrawn, the rest is kept for a while.
+    /// No entry wants the certificate: published values are withdrawn, the rest is kept for a while.
     Orphan(Orphaned),
     /// The certificate is wanted again.
     Reclaim,
-    /// Nobody came back for it in time: the record is emptied.
+    /// The entry did not return in time: the record is emptied.
     Forget,
 }
 
-/// How somebody stands to a record.
+/// The relation of the entries to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordOwner {
     /// An entry wants the certificate.
     Wanted,
-    /// The entry that wanted it was in one of our ConfigMaps, and is not there any more.
+    /// The entry was in one of our ConfigMaps and was removed.
     Gone,
-    /// Nothing is known of who wanted it: it was emptied before.
+    /// The record was emptied before and names no entry.
     Emptied,
 }
 
-/// What is to be done to a record, if anything.
+/// The next step for a record, if any.
 pub fn fate(body: &RecordData, claimed: RecordOwner, forget_after: Duration, now: Time) -> Option<RetentionStep> {
     let published = !body.leftovers.is_empty() || body.in_flight.as_ref().is_some_and(|f| !f.published.is_empty());
     match (claimed, body.orphaned) {
@@ -50,7 +50,7 @@ pub fn fate(body: &RecordData, claimed: RecordOwner, forget_after: Duration, now
     }
 }
 
-/// A mark that a wrong clock wrote does not count: it would forget at once, or never.
+/// A mark of a wrong clock does not count: it would forget at once, or never.
 fn is_credible(orphaned: Orphaned, now: Time) -> bool {
     orphaned.since <= now && orphaned.until <= now + FORGET_AFTER_MAX
 }

@@ -1,4 +1,4 @@
-//! What a Secret holds, read once so that the checks need not look at octets.
+//! The contents of a Secret, parsed once, so that the checks need not look at octets.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::kube::object::{SecretObject, TYPE_TLS};
 /// A Secret as the checks see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretState {
-    /// It does not exist. Only a successful read says so.
+    /// The Secret does not exist. Only a successful read says so.
     Missing,
-    /// It exists.
+    /// The Secret exists.
     Present(Box<Present>),
 }
 
@@ -24,21 +24,21 @@ pub enum SecretState {
 pub struct Present {
     /// `type`
     pub kind: SharedStr,
-    /// Who owns it, as far as the marks on it say.
+    /// The owner, as far as marks on the Secret tell.
     pub owner: Owner,
     /// Certificate and key.
     pub pair: PairState,
-    /// The ACME directory we got it from.
+    /// The ACME directory of the certificate.
     pub directory: Option<SharedStr>,
-    /// The key type that was asked for.
+    /// The key type of the order.
     pub key_type: Option<SharedStr>,
-    /// The profile that was ordered.
+    /// The profile of the order.
     pub profile: Option<SharedStr>,
-    /// A renewal somebody asked for and that was not yet served.
+    /// A requested renewal that is not done yet.
     pub renewal_asked: Option<String>,
-    /// The certificate is to be replaced and revoked: the reason.
+    /// The reason of a requested replacement and revocation.
     pub revocation_asked: Option<String>,
-    /// Who wrote certificate or key last, when that was not us, in words.
+    /// The last writer of certificate or key, when that was another program, in words.
     pub writer: Option<String>,
 }
 
@@ -49,25 +49,25 @@ pub enum Owner {
     Nobody,
     /// This instance.
     Us,
-    /// Somebody else, in words.
+    /// Another owner, in words.
     Another(String),
 }
 
 /// Certificate and key of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PairState {
-    /// One of the two is missing or does not parse; what is wrong.
+    /// One of the two is missing or does not parse; with the fault.
     Broken(String),
-    /// They do not belong together.
+    /// The key does not fit the certificate.
     Mismatch,
-    /// They belong together.
+    /// The key fits the certificate.
     Sound(Arc<CertificateFacts>),
-    /// The key is of a kind that can not be checked; taken for sound.
+    /// A key of a kind that cannot be checked; treated as sound.
     Unchecked(Arc<CertificateFacts>),
 }
 
 impl PairState {
-    /// The facts of a certificate that is taken for sound.
+    /// The facts of a certificate that is treated as sound.
     pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
             PairState::Sound(facts) | PairState::Unchecked(facts) => Some(facts),
@@ -84,13 +84,13 @@ pub mod annotation {
     pub const DIRECTORY: &str = "notariat/directory";
     /// The key type of the entry.
     pub const KEY_TYPE: &str = "notariat/key-type";
-    /// The profile that was ordered; absent when none was.
+    /// The profile of the order; absent when none was ordered.
     pub const PROFILE: &str = "notariat/profile";
-    /// Set by a person: any value that was not yet served asks for a renewal.
+    /// Set by a person: any value other than [`RENEWED`] asks for a renewal.
     pub const RENEW: &str = "notariat/renew";
     /// Set by `notariat revoke`: a reason and the serial number of the certificate to replace and revoke.
     pub const REVOKE: &str = "notariat/revoke";
-    /// The last served value of it.
+    /// The value of [`RENEW`] that was served last.
     pub const RENEWED: &str = "notariat/renewed";
     /// The object that wants the certificate.
     pub const SOURCE: &str = "notariat/source";
@@ -105,7 +105,7 @@ pub fn owner_mark(instance: &str, secret: &ObjectRef) -> String {
 }
 
 impl SecretState {
-    /// The facts of a certificate that is taken for sound.
+    /// The facts of a certificate that is treated as sound.
     pub fn facts(&self) -> Option<&Arc<CertificateFacts>> {
         match self {
             SecretState::Present(present) => present.pair.facts(),
@@ -118,7 +118,7 @@ impl SecretState {
         matches!(self, SecretState::Present(present) if *present.kind == *TYPE_TLS)
     }
 
-    /// The same, to be kept elsewhere.
+    /// Mutable access to the facts, to replace them by a shared copy.
     pub fn facts_mut(&mut self) -> Option<&mut Arc<CertificateFacts>> {
         match self {
             SecretState::Present(present) => match &mut present.pair {
@@ -129,7 +129,7 @@ impl SecretState {
         }
     }
 
-    /// What `secret`, which was read successfully, holds for this instance.
+    /// The state of `secret`, which was read successfully, for this instance.
     pub fn of(secret: Option<&SecretObject>, instance: &str) -> SecretState {
         let Some(secret) = secret else {
             return SecretState::Missing;
@@ -156,7 +156,8 @@ impl SecretState {
     }
 }
 
-/// Our own mark first. It names the Secret itself: where that differs, a replicator copied it together with our annotations.
+/// The owner by the marks. Our mark names the Secret itself: another name means that a replicator copied it with our
+/// annotations.
 fn owner(secret: &SecretObject, instance: &str) -> Owner {
     debug_assert!(annotation::OWNER.starts_with(PREFIX));
     match secret.annotations.get(annotation::OWNER) {

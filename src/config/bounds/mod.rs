@@ -17,7 +17,7 @@ use scanner::Scanner;
 
 mod scanner;
 
-/// What a text may have.
+/// The bounds of one text.
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
     depth: usize,

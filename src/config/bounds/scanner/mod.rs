@@ -35,7 +35,7 @@ struct Mark {
     index: usize,
     line: usize,
     column: usize,
-    /// What stood before has no value, should this be a key.
+    /// The node before has no value, should this be a key.
     lacks_value: bool,
 }
 
@@ -134,7 +134,7 @@ impl<'t> Scanner<'t> {
             b'?' if spaced || self.flow_level > 0 => {
                 self.roll(self.column);
                 self.pair();
-                // Its key and its value, where both are empty.
+                // A key and a value, both empty.
                 self.nodes += 2;
                 self.forget_simple_key();
                 self.simple_key_allowed = self.flow_level == 0;
@@ -147,7 +147,7 @@ impl<'t> Scanner<'t> {
             }
             b'*' | b'&' => {
                 self.save_simple_key();
-                // What has an anchor may be empty.
+                // A node with an anchor may be empty.
                 self.nodes += usize::from(octet == b'&');
                 self.add(usize::from(octet == b'*'));
                 self.simple_key_allowed = false;
@@ -157,7 +157,7 @@ impl<'t> Scanner<'t> {
                 }
             }
             b'!' => {
-                // What has a tag may be empty.
+                // A node with a tag may be empty.
                 self.nodes += 1;
                 self.save_simple_key();
                 self.simple_key_allowed = false;
@@ -185,7 +185,7 @@ impl<'t> Scanner<'t> {
         true
     }
 
-    /// A value of so many events.
+    /// Adds a value of so many events.
     fn add(&mut self, events: usize) {
         self.nodes += events;
         self.lacks_value &= events == 0;
@@ -207,7 +207,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// A `,`, `]` or `}`: what is missing before it is empty.
+    /// A `,`, `]` or `}`: a missing node before it is empty.
     fn end_field(&mut self) {
         self.nodes += usize::from(std::mem::take(&mut self.lacks_value)) + usize::from(self.lacks_colon);
         self.lacks_colon = self.sequences & 1 == 0;
@@ -242,7 +242,7 @@ impl<'t> Scanner<'t> {
         self.column == 0 && (rest.starts_with(b"---") || rest.starts_with(b"...")) && self.is_blank_or_end(3)
     }
 
-    /// Goes on within a line. Columns are counted in characters.
+    /// Advances within a line. Columns are counted in characters.
     fn skip(&mut self, octets: usize) {
         let end = self.octets.len().min(self.at + octets);
         let characters = self.octets[self.at..end].iter().filter(|octet| **octet & 0xc0 != 0x80).count();
@@ -319,7 +319,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The column from which on a line belongs to what is open.
+    /// The column from which on a line belongs to the open collection.
     fn inner(&self) -> usize {
         self.indents.last().map_or(0, |indent| indent + 1)
     }

@@ -7,7 +7,7 @@ impl Scanner<'_> {
         self.skip(1);
         while let Some(octet) = self.peek(0) {
             match octet {
-                // The parser takes that for a text that is not closed.
+                // The parser reports a text that is not closed.
                 _ if self.is_document_mark() => return,
                 b'\'' if quote == b'\'' && self.peek(1) == Some(b'\'') => self.skip(2),
                 b'\\' if quote == b'"' && self.line_end(1) == 0 => self.skip(2),
@@ -37,7 +37,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// Skips empty lines of a block scalar and the indentation of the line behind them; finds the indentation where it is not known.
+    /// Skips empty lines of a block scalar and the indentation of the line after them; finds the indentation where it
+    /// is unknown.
     fn empty_lines(&mut self, indent: &mut usize) {
         let mut most = 0;
         loop {
