@@ -1,4 +1,4 @@
-//! How long to wait before the next try: exponential backoff, and jitter that is drawn from a text. Pure.
+//! Waits before the next try: exponential backoff, and jitter that is drawn from a text. Pure.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 pub struct Backoff {
     /// The wait after the first failure.
     pub first: Duration,
-    /// How many times longer each further wait is.
+    /// The factor by which each further wait is longer.
     pub factor: u32,
     /// The longest wait.
     pub max: Duration,

@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// What is said of a Secret that somebody else filled.
+    /// The sentence about a Secret that another program filled.
     #[test]
     fn a_chain_that_servers_would_show_is_judged_by_its_names() {
         use super::super::facts::{Links, read};

@@ -3,7 +3,7 @@ use crate::config::dns::Propagation;
 use crate::config::entry::KeyType;
 use std::time::Duration;
 
-/// Those that the tests name.
+/// The namespaces of the tests.
 fn namespaces(own: &str) -> Namespaces {
     Namespaces::new(own, &["team", "b", "keys"].map(str::to_owned))
 }

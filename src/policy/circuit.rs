@@ -46,7 +46,7 @@ struct Circuit {
 #[derive(Debug, Default)]
 struct OpenCalls {
     attempts: usize,
-    /// Those of the attempts that used the same server before.
+    /// Further calls of attempts that use the server already.
     further: usize,
 }
 

@@ -56,7 +56,7 @@ pub enum Owner {
 /// Certificate and key of a Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PairState {
-    /// One of the two is missing or does not parse; with the fault.
+    /// Certificate or key is missing or does not parse; with the fault.
     Broken(String),
     /// The key does not fit the certificate.
     Mismatch,

@@ -102,7 +102,7 @@ pub const ORDERS_KEPT_MAX: usize = 32;
 /// Groups of left-behind values that one record keeps; an order leaves one for each zone.
 pub const LEFTOVERS_MAX: usize = 32;
 
-/// How long a counted order counts against the cap of its name set.
+/// The time for which a counted order counts against the cap of its name set.
 pub const CAP_WINDOW: Duration = Duration::from_secs(7 * 86_400);
 
 /// Octets of an error that a record keeps.
@@ -256,7 +256,7 @@ pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(3600);
 /// The longest wait that a CA can ask for: the window of its longest limit. A longer one is taken for a mistake.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// How far two sound clocks may differ: the validity of a certificate and a TSIG signature are judged with this margin.
+/// The accepted difference of two sound clocks: the validity of a certificate and of a TSIG signature are judged with this margin.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// The largest trusted difference between our clock and that of the CA or the API server: beyond it the clock is wrong,

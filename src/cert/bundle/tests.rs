@@ -110,7 +110,7 @@ fn each_fault_of_a_bundle_is_found_and_named() {
     assert!(check(&pki.leaf(&key, &["a.test"], 298, 7200), &pem, &["a.test"]).is_ok());
 }
 
-/// What CAs were seen to send, and what OpenSSL and Go do not read or a server does not serve.
+/// Chains that CAs were seen to send, and that OpenSSL or Go do not read or a server does not serve.
 #[test]
 fn what_was_sent_is_cleaned_and_written_anew() {
     let (pki, key) = (Pki::new(), KeyPair::generate().unwrap());

@@ -48,7 +48,7 @@ fn messages_are_signed_octet_by_octet_as_python_signs_them() {
     }
 }
 
-/// What a client that sent `request` holds.
+/// The transaction of a client that sent `request`.
 fn pending(key: &TsigKey, request: &[u8]) -> ClientTransaction {
     let record = last_record(request).unwrap().unwrap();
     let tsig = Rdata::read(&record).unwrap();

@@ -173,7 +173,7 @@ impl ZoneFinder<'_> {
         Err(QueryErrors { said: said.join("; "), refused })
     }
 
-    /// The same question to one server, signed with the key.
+    /// Repeats the question to one server, signed with the key.
     fn signed<'k>(
         &self,
         server: &NameServer,

@@ -1,4 +1,4 @@
-//! What the CA's limits, windows and profiles, and wishes of people, decide.
+//! Decisions about the limits, windows and profiles of CAs, and about requests of people.
 
 use super::*;
 use crate::policy::ca_limits::Scope;
