@@ -269,6 +269,12 @@ pub const STORE_LOCK: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 pub const STORE_LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// The first pause before the lock is tried again, doubled up to the longest: workers of this process hold the lock for less.
+pub const STORE_LOCK_PAUSE_MIN: Duration = Duration::from_micros(200);
+
+/// How often a Secret in a directory is read that is replaced meanwhile.
+pub const LOCAL_READS_MAX: usize = 10;
+
 /// How long values that could not be withdrawn are tried again before a person is told how to remove them.
 pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);
 
