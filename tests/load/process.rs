@@ -11,7 +11,7 @@ use notariat_lab::Scratch;
 /// The time in which the program promises to end after SIGTERM, and some more.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 
-/// The longest wait for lines of the log.
+/// The longest wait for lines of the log; a second for each line where that is longer.
 pub const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// A running daemon, ended when dropped.
@@ -56,7 +56,11 @@ impl Daemon {
                 return at;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && at < WAIT_MAX, "no {count} of {part:?}:\n{}", tail(&self.log()));
+            assert!(
+                ended.is_none() && at < WAIT_MAX.max(Duration::from_secs(count as u64)),
+                "no {count} of {part:?}:\n{}",
+                tail(&self.log())
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
