@@ -92,7 +92,7 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
     let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
     let context = Context {
         clients: AcmeClients::new(directory, roots_pem, arguments.acme_proxy.clone(), stop.clone())?,
-        store: store.within(namespaces.clone()),
+        store: store.within(namespaces.clone()).recording(report.clone()),
         accounts: Accounts::default(),
         dns: client::DnsClient::default(),
         circuits: Circuits::new(arguments.workers),

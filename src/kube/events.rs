@@ -107,7 +107,7 @@ pub struct EventObject {
 impl EventObject {
     /// The JSON to create or to replace it with. `instance` says which process tells it.
     pub fn to_json(&self, instance: &str) -> Value {
-        let NewEvent { reason, config_map: ObjectRef { namespace, name }, .. } = &self.notice;
+        let NewEvent { reason, config_map: ObjectRef { namespace, name, .. }, .. } = &self.notice;
         json!({
             "apiVersion": "v1",
             "kind": "Event",

@@ -1,10 +1,9 @@
-//! The objects of an API server, and its refusals in words that say what to do.
+//! The objects of an API server. Its refusals become sentences that say what to do.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{StoreBackend, StoreError};
 use crate::base::name::ObjectRef;
 use crate::config::Data;
 use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
@@ -12,6 +11,7 @@ use crate::kube::object::{SecretObject, config_data, wipe};
 use crate::kube::refusal::Refuser;
 use crate::kube::status::ApiError;
 use crate::kube::watch_event::{Selector, WatchTarget};
+use crate::store::backend::{StoreBackend, StoreError};
 
 #[derive(Debug)]
 pub(super) struct KubernetesStore(pub(super) Arc<KubeClient>);
@@ -52,14 +52,18 @@ impl StoreBackend for KubernetesStore {
         })?;
         match mode {
             DryRun::Real => read(at, written),
-            // What would be created has no resourceVersion.
+            // The answer to a dry run of a create has no resourceVersion.
             DryRun::DryRun => Ok(secret.clone()),
         }
     }
 }
 
 fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
-    SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))
+    let mut secret =
+        SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))?;
+    // Objects do not say which cluster they are in.
+    secret.reference.cluster = at.cluster.clone();
+    Ok(secret)
 }
 
 const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
@@ -68,7 +72,7 @@ fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError 
     sentence(verb, kind, at, error, true)
 }
 
-/// The same where secret data was sent: the server's words quote it, at times a whole Secret in a 422.
+/// The same without the server's words, for a request with secret data: a 422 at times quotes a whole Secret.
 fn told_without_words(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
     sentence(verb, kind, at, error, false)
 }
@@ -95,9 +99,9 @@ fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, with_words
         None => format!("{kind} {at}: {said}"),
     };
     match (&refuser, e.code) {
-        // A policy or a webhook chooses the code of its denial.
+        // Policies and webhooks choose the code of their denials.
         (Refuser::Policy(_) | Refuser::Webhook(_), 400..500) if e.code != 429 => StoreError::Denied(sentence),
-        // The ResourceQuota changed at the same moment, not the object: it is tried again later.
+        // The ResourceQuota changed at the same moment, not the object: a later try succeeds.
         (_, 409) if e.message.contains(" on resourcequotas \"") => StoreError::Denied(sentence),
         (_, 409) => StoreError::Conflict,
         // Deleted since it was read.
@@ -108,7 +112,7 @@ fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, with_words
     }
 }
 
-/// What cures a refusal of the API server itself, and an outage of what it asks.
+/// The cure for a refusal of the API server itself, and for an outage of a webhook that it asks.
 fn hint(refuser: &Refuser, at: &ObjectRef, e: &ApiError) -> Option<String> {
     Some(match (refuser, e.code) {
         (_, 404) => format!("does the namespace {} exist?", at.namespace),
@@ -127,7 +131,7 @@ fn hint(refuser: &Refuser, at: &ObjectRef, e: &ApiError) -> Option<String> {
     })
 }
 
-/// What kube-apiserver says of a Secret with `immutable: true`, and of nothing else.
+/// The words of kube-apiserver for a Secret with `immutable: true`, and for nothing else.
 const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 
 #[cfg(test)]

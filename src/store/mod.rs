@@ -1,138 +1,49 @@
-//! Where Secrets and ConfigMaps are: Kubernetes, or a directory with the same objects as files.
+//! Secrets and ConfigMaps, on Kubernetes or in a directory with the same objects as files.
 //!
-//! The only writes there are: a certificate, which needs a [`CheckedBundle`] as proof; the trial of one; and our own records and
-//! accounts. Everything else is left as it was read. Nothing is retried here.
+//! The store routes each object to its [`Cluster`] and writes three things only: a certificate, which needs a [`CheckedBundle`] as proof;
+//! the trial of one; and our own records and accounts. Everything else of an object is left as it was read. Nothing is retried here.
 
+mod backend;
+mod cluster;
 mod directory;
 mod kubernetes;
+mod marks;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::limits::WRITTEN_KEPT_MAX;
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::secret::Secret;
 use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
-use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
 use crate::kube::client::{DryRun, KubeClient};
-use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::policy::secret_state::{annotation, owner_mark};
+use crate::kube::object::SecretObject;
+use crate::kube::recorder::EventRecorder;
 use crate::record;
-pub use directory::FileMode;
+use backend::StoreBackend;
+use marks::{created, with_certificate};
 
-/// Why an object was not read or written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
-    /// Nothing is known: no answer, or one that says "later".
-    Unreachable(String),
-    /// It changed since it was read, or somebody else created it.
-    Conflict,
-    /// It may not be done: permission, quota, admission.
-    Denied(String),
-    /// It can not be done to this object: immutable, too large, a namespace that does not exist.
-    Invalid(String),
-}
+pub use backend::StoreError;
+pub use cluster::Cluster;
+pub use directory::{FileMode, LockMode, StoreClosed};
+pub use marks::{Component, Marks, Origin};
 
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Unreachable(e) | StoreError::Denied(e) | StoreError::Invalid(e) => f.write_str(e),
-            StoreError::Conflict => f.write_str("it was changed by somebody else in the meantime"),
-        }
-    }
-}
-
-/// The operations that a place for objects has. Private to the store, so that nobody writes without the rules above.
-trait StoreBackend: Send + Sync + fmt::Debug {
-    fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError>;
-    fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError>;
-    /// Shows each Secret of a type, one after the other.
-    fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError>;
-    /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
-    fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError>;
-}
-
-/// Why a directory can not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreClosed {
-    /// The command line is wrong.
-    Wrong(String),
-    /// Another process holds it, or it can not be written now.
-    ForNow(String),
-}
-
-/// Whether a directory is ours alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LockMode {
-    /// There is one notariat that works on it: this one, which holds its lock.
-    Alone,
-    /// A command that writes a wish beside the one that works on it.
-    Beside,
-}
-
-/// Secrets and ConfigMaps.
+/// The objects of all clusters.
 #[derive(Debug)]
 pub struct Store {
-    backend: Box<dyn StoreBackend>,
+    home: Cluster,
+    others: BTreeMap<ClusterName, Cluster>,
     /// The version of each Secret as we wrote it last, until it is asked for.
     written: Mutex<HashMap<ObjectRef, String>>,
-    /// Where everything else is refused; a command acts with the rights of who gives it.
-    within: Option<Namespaces>,
-}
-
-/// How a certificate was ordered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The directory URL.
-    pub directory: String,
-    /// The key type that was asked for.
-    pub key_type: String,
-    /// The profile that was ordered.
-    pub profile: Option<String>,
-}
-
-/// What a certificate's Secret is marked with besides the certificate.
-#[derive(Clone, Copy, Debug)]
-pub struct Marks<'a> {
-    /// The instance that owns it.
-    pub instance: &'a str,
-    /// The entry: its labels and annotations.
-    pub entry: &'a Entry,
-    /// How the certificate was ordered.
-    pub origin: &'a Origin,
-    /// The object that wants it.
-    pub source: &'a str,
-}
-
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const COMPONENT: &str = "app.kubernetes.io/component";
-
-/// What a Secret of our own is for; its label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Component {
-    /// An ACME account.
-    Account,
-    /// A record.
-    Record,
-}
-
-impl Component {
-    const fn label(self) -> &'static str {
-        match self {
-            Component::Account => "account",
-            Component::Record => "record",
-        }
-    }
 }
 
 impl Store {
     /// The objects of an API server.
     pub fn kubernetes(client: Arc<KubeClient>) -> Store {
-        Store::on(kubernetes::KubernetesStore(client))
+        Store::on(Cluster::kubernetes(client))
     }
 
     /// The objects of a directory.
@@ -140,19 +51,50 @@ impl Store {
     /// # Errors
     /// When the directory is not there, can not be written, or another notariat works on it.
     pub fn directory(folder: &Path, mode: FileMode, sharing: LockMode) -> Result<Store, StoreClosed> {
-        directory::DirectoryStore::open(folder, mode, sharing).map(Store::on)
+        Cluster::directory(folder, mode, sharing).map(Store::on)
     }
 
-    fn on(backend: impl StoreBackend + 'static) -> Store {
-        Store { backend: Box::new(backend), written: Mutex::default(), within: None }
+    /// The objects of one cluster, which is home.
+    pub fn on(home: Cluster) -> Store {
+        Store { home, others: BTreeMap::new(), written: Mutex::default() }
     }
 
-    /// The same, that asks for nothing outside of some namespaces: whatever a ConfigMap or a record names.
+    /// The same with another cluster beside home.
+    pub fn with(mut self, name: ClusterName, cluster: Cluster) -> Store {
+        self.others.insert(name, cluster);
+        self
+    }
+
+    /// The same, which refuses objects of home outside of some namespaces.
     pub fn within(self, namespaces: Namespaces) -> Store {
-        Store { within: Some(namespaces), ..self }
+        Store { home: self.home.within(namespaces), ..self }
     }
 
-    /// The version of a Secret as we wrote it last, if we did since this was asked last: what is older is not what is there.
+    /// The same, with a recorder for the Events of home.
+    pub fn recording(mut self, recorder: EventRecorder) -> Store {
+        self.home.recorder = recorder;
+        self
+    }
+
+    /// The cluster of an object.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] when there is no cluster of that name.
+    pub fn cluster(&self, at: &ObjectRef) -> Result<&Cluster, StoreError> {
+        match at.cluster.name() {
+            None => Ok(&self.home),
+            Some(name) => self
+                .others
+                .get(&at.cluster)
+                .ok_or_else(|| StoreError::Invalid(format!("{at}: there is no cluster {name}"))),
+        }
+    }
+
+    fn backend(&self, at: &ObjectRef) -> Result<&dyn StoreBackend, StoreError> {
+        self.cluster(at)?.backend(at)
+    }
+
+    /// The version of a Secret as we wrote it last, once; `None` when we have not written it since the last call.
     pub fn take_written(&self, at: &ObjectRef) -> Option<String> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(at)
     }
@@ -162,8 +104,7 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
-        self.check(at)?;
-        self.backend.config_map(at)
+        self.backend(at)?.config_map(at)
     }
 
     /// A Secret; `None` when it does not exist.
@@ -171,11 +112,10 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        self.check(at)?;
-        self.backend.secret(at)
+        self.backend(at)?.secret(at)
     }
 
-    /// The records of a namespace.
+    /// The records of a namespace at home.
     ///
     /// # Errors
     /// When they could not be read.
@@ -185,7 +125,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Shows each Secret of a type: those of many certificates are more than should be in memory together.
+    /// Shows each Secret of a type of a namespace at home, one after the other: all together need too much memory.
     ///
     /// # Errors
     /// When they could not all be read.
@@ -195,12 +135,10 @@ impl Store {
         kind: &'static str,
         each: &mut dyn FnMut(SecretObject),
     ) -> Result<(), StoreError> {
-        self.check(&ObjectRef::new(namespace, &format!("({kind})")))?;
-        self.backend.list(namespace, kind, each)
+        self.backend(&ObjectRef::new(namespace, &format!("({kind})")))?.list(namespace, kind, each)
     }
 
-    /// Writes a certificate to `at`, over `current` as it was read. Nothing is written when nothing differs. Returns whether
-    /// something was.
+    /// Writes a certificate to `at`, over `current` as it was read. Returns whether anything differed, so that it was written.
     ///
     /// # Errors
     /// When it was not written.
@@ -220,18 +158,18 @@ impl Store {
         self.write(&secret, DryRun::Real).map(|_| true)
     }
 
-    /// Tries the write that [`Store::put_certificate`] will do and stores nothing: a missing permission, a quota, an admission
-    /// hook or an immutable Secret must not cost a certificate.
+    /// Tries the write that [`Store::put_certificate`] will do and stores nothing, so that a missing permission, a quota, an admission
+    /// hook or an immutable Secret costs no certificate.
     ///
     /// # Errors
-    /// Why it would not be written.
+    /// When it would not be written.
     pub fn try_certificate(
         &self,
         at: &ObjectRef,
         current: Option<&SecretObject>,
         marks: &Marks<'_>,
     ) -> Result<(), StoreError> {
-        // What is there, changed in a way that keeps it valid PEM: the write of an unchanged immutable Secret would succeed.
+        // The line feed keeps valid PEM valid, and an immutable Secret refuses it: an unchanged one would be accepted.
         let value = |key: &str| current.and_then(|c| c.value(key)).map(|v| v.expose().clone()).unwrap_or_default();
         let chain = [&value("tls.crt")[..], b"\n"].concat();
         let secret = with_certificate(at, current, &chain, &Secret::new(value("tls.key")), marks);
@@ -251,7 +189,7 @@ impl Store {
     /// Writes a Secret of our own over `current` as it was read. Returns it as stored, to be written over next.
     ///
     /// # Errors
-    /// When it was not written; [`StoreError::Conflict`] when another instance is at it.
+    /// When it was not written; [`StoreError::Conflict`] when another instance wrote it first.
     pub fn put_own(
         &self,
         at: &ObjectRef,
@@ -269,11 +207,10 @@ impl Store {
     }
 
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
-        self.check(&secret.reference)?;
-        let stored = self.backend.write(secret, mode)?;
+        let stored = self.backend(&secret.reference)?.write(secret, mode)?;
         if let (DryRun::Real, Some(version)) = (mode, &stored.version) {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            // Of Secrets that no job is for, nobody asks. A version that is forgotten is taken for one of somebody else, and read.
+            // Nobody takes the versions of some Secrets. One that is forgotten counts as another writer's, and is read.
             if written.len() >= WRITTEN_KEPT_MAX {
                 written.clear();
             }
@@ -281,47 +218,6 @@ impl Store {
         }
         Ok(stored)
     }
-
-    fn check(&self, at: &ObjectRef) -> Result<(), StoreError> {
-        let checked = self.within.as_ref().map_or(Ok(()), |namespaces| namespaces.check(at));
-        checked.map_err(|e| StoreError::Denied(format!("{at} {e}")))
-    }
-}
-
-/// Marks of origin stand only on what we create; an existing value stays.
-fn created(at: &ObjectRef, kind: &str, component: &str) -> SecretObject {
-    let mut secret = SecretObject::new(at.clone(), kind);
-    secret.labels.insert(MANAGED_BY.to_owned(), "notariat".to_owned());
-    secret.labels.insert(COMPONENT.to_owned(), component.to_owned());
-    secret
-}
-
-fn with_certificate(
-    at: &ObjectRef,
-    current: Option<&SecretObject>,
-    chain: &[u8],
-    key: &Secret<Vec<u8>>,
-    marks: &Marks<'_>,
-) -> SecretObject {
-    let mut secret = current.cloned().unwrap_or_else(|| created(at, TYPE_TLS, "certificate"));
-    secret.data.insert("tls.crt".to_owned(), Secret::new(chain.to_vec()));
-    secret.data.insert("tls.key".to_owned(), key.clone());
-    secret.labels.extend((*marks.entry.labels).clone());
-    secret.annotations.extend((*marks.entry.annotations).clone());
-    let mut mark = |name: &str, value: String| secret.annotations.insert(name.to_owned(), value);
-    mark(annotation::OWNER, owner_mark(marks.instance, at));
-    mark(annotation::DIRECTORY, marks.origin.directory.clone());
-    mark(annotation::KEY_TYPE, marks.origin.key_type.clone());
-    mark(annotation::SOURCE, marks.source.to_owned());
-    match &marks.origin.profile {
-        Some(profile) => secret.annotations.insert(annotation::PROFILE.to_owned(), profile.clone()),
-        None => secret.annotations.remove(annotation::PROFILE),
-    };
-    // A renewal that was asked for is served by any new certificate.
-    if let Some(asked) = secret.annotations.get(annotation::RENEW).cloned() {
-        secret.annotations.insert(annotation::RENEWED.to_owned(), asked);
-    }
-    secret
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use super::*;
+use crate::config::entry::Entry;
 use crate::config::node;
+use crate::kube::object::TYPE_TLS;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -182,4 +184,34 @@ fn file_modes_are_for_user_and_group_at_most() {
     for wrong in ["", "0644", "0666", "0400", "rw", "-1", "0640x"] {
         assert!(FileMode::parse(wrong).is_err(), "{wrong}");
     }
+}
+
+/// The seam for a second cluster: its objects are read and written there, and home does not see them.
+#[test]
+fn an_object_is_read_and_written_in_its_own_cluster() {
+    let (home, edge) = (Folder::new("home"), Folder::new("edge"));
+    let name = ClusterName::new("edge");
+    let cluster = Cluster::directory(&edge.0, FileMode::PRIVATE, LockMode::Alone).unwrap();
+    let store = home.open().with(name.clone(), cluster.within(Namespaces::new("team", &[])));
+    let entry = entry("{secret: web, domains: [a.test]}");
+    let (here, there) = (at("team/web"), ObjectRef { cluster: name, ..at("team/web") });
+    assert_eq!((here.to_string(), there.to_string()), ("team/web".to_owned(), "edge:team/web".to_owned()));
+
+    assert!(store.put_certificate(&there, None, &bundle(), &marks(&entry)).unwrap());
+    assert!(store.secret(&here).unwrap().is_none(), "not at home");
+    let read = store.secret(&there).unwrap().unwrap();
+    assert_eq!(read.reference, there);
+    store.annotate(&read, "a", "b").unwrap();
+    assert_eq!(store.secret(&there).unwrap().unwrap().annotations["a"], "b");
+    assert!(edge.0.join("team/secrets/web/tls.crt").exists() && !home.0.join("team").exists());
+    assert!(store.take_written(&here).is_none() && store.take_written(&there).is_some());
+
+    // Each cluster has its own client, recorder and permissions; an unknown one has nothing.
+    assert!(store.cluster(&there).unwrap().client.is_none());
+    let elsewhere = ObjectRef { cluster: there.cluster.clone(), ..at("other/web") };
+    assert!(matches!(store.secret(&elsewhere), Err(StoreError::Denied(_))));
+    assert!(store.secret(&at("other/web")).unwrap().is_none(), "home has no bounds here");
+    let unknown = ObjectRef { cluster: ClusterName::new("moon"), ..here };
+    let refused = store.put_own(&unknown, None, Component::Record, crate::record::TYPE, BTreeMap::new());
+    assert_eq!(refused.unwrap_err(), StoreError::Invalid("moon:team/web: there is no cluster moon".to_owned()));
 }

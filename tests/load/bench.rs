@@ -13,18 +13,19 @@
 mod binary;
 mod fixture;
 mod process;
+mod servers;
+mod throughput;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use notariat_lab::kube::Audited;
-use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
-use process::Daemon;
-
-const ZONE: &str = "scale.test";
+use process::{Daemon, WAIT_MAX};
+use servers::{Servers, ZONE};
+use throughput::Throughput;
 
 /// What must hold at a number of certificates.
 struct Bounds {
@@ -54,7 +55,16 @@ const WATCH_LASTS: Duration = Duration::from_secs(180);
 /// How often the leader renews its Lease.
 const LEASE_RENEWED: Duration = Duration::from_secs(10);
 
+/// First certificates with one worker, and with four.
+const FEW: usize = 20;
+const MANY: usize = 400;
+
+/// The numbers of first certificates between which the processor time for each must not grow.
+const FIRST: [usize; 2] = [200, 3_000];
+
 struct Settings {
+    kubernetes: bool,
+    directory: bool,
     counts: Vec<usize>,
     idle: Duration,
     binary: Option<PathBuf>,
@@ -62,74 +72,28 @@ struct Settings {
 
 impl Settings {
     fn read() -> Option<Settings> {
-        let mut settings = Settings { counts: Vec::new(), idle: Duration::from_secs(600), binary: None };
+        let mut settings = Settings {
+            kubernetes: false,
+            directory: false,
+            counts: Vec::new(),
+            idle: Duration::from_secs(600),
+            binary: None,
+        };
         // cargo says `--bench` where it runs one.
         let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--idle" => settings.idle = Duration::from_secs(arguments.next()?.parse().ok()?),
+                "--kubernetes" => settings.kubernetes = true,
+                "--directory" => settings.directory = true,
                 "--binary" => settings.binary = Some(arguments.next()?.into()),
                 count => settings.counts.push(count.parse().ok()?),
             }
         }
-        if settings.counts.is_empty() {
+        if settings.counts.is_empty() && !settings.kubernetes && !settings.directory {
             settings.counts = BOUNDS.iter().map(|b| b.count).collect();
         }
         Some(settings)
-    }
-}
-
-/// The servers of one measurement, and a namespace with deploy/ in it.
-struct Servers {
-    kube: Kube,
-    namespace: String,
-    dns: NameServer,
-    resolver: Resolver,
-    pebble: Pebble,
-    scratch: Scratch,
-}
-
-impl Servers {
-    fn start() -> Servers {
-        let key = Key::new("scale.key", Hmac::Sha256);
-        let dns = NameServer::setup(Software::Bind).zone(Zone::new(ZONE).grant(Grant::Zone(&key))).start();
-        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
-        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
-        let kube = Kube::start();
-        let namespace = kube.namespace();
-        let servers = Servers { kube, namespace, dns, resolver, pebble, scratch: Scratch::new("scale") };
-        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-        for file in ["serviceaccount.yaml", "role.yaml"] {
-            servers.kubectl(&["apply", "-f", deploy.join(file).to_str().unwrap()]);
-        }
-        let account = format!("--serviceaccount={}:notariat", servers.namespace);
-        servers.kubectl(&["create", "rolebinding", "notariat", "--role=notariat", &account]);
-        let key = format!("--from-literal=key={}", key.secret_text());
-        servers.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
-        servers
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> String {
-        self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
-    }
-
-    fn daemon(&self, binary: &Path) -> Daemon {
-        let token = self.kube.service_account_token(&self.namespace, "notariat");
-        let mut command = Command::new(binary);
-        // As in the image.
-        let dockerfile = include_str!("../../Dockerfile");
-        command.envs(dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('=')));
-        command.args(["-config", "notariat", "-namespace", &self.namespace]);
-        command.arg("-kubeconfig").arg(self.kube.kubeconfig_with_bearer(&token));
-        command.arg("-acme").arg(self.pebble.directory()).arg("-acme-ca").arg(self.pebble.ca_file());
-        command.arg(format!("-resolver={}", self.resolver.addr()));
-        Daemon::start(&mut command, &self.scratch)
-    }
-
-    /// The requests of the daemon after the first so many.
-    fn requests(&self, after: usize) -> Vec<Audited> {
-        let user = format!("system:serviceaccount:{}:notariat", self.namespace);
-        self.kube.audit().into_iter().filter(|asked| asked.user == user).skip(after).collect()
     }
 }
 
@@ -168,7 +132,7 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
     let octets = fixture::populate(&place, count);
     eprintln!("made {count} certificates and their records in {:.0} s", making.elapsed().as_secs_f64());
 
-    let mut daemon = servers.daemon(binary);
+    let mut daemon = servers.daemon(binary, &[]);
     let valid = daemon.until(" valid secret=", count);
     daemon.until(" checked entries=", 1);
     let (first, started) = (daemon.processor(), servers.requests(0));
@@ -186,7 +150,9 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
         let (before, passed) = (daemon.processor_of_loop(), passes(&daemon.log(), count).len());
         // Whatever changes of the ConfigMap: everything is decided about.
         servers.kubectl(&["annotate", "--overwrite", "configmap", "notariat", &format!("pass={pass}")]);
+        let until = Instant::now() + WAIT_MAX;
         while passes(&daemon.log(), count).len() == passed {
+            assert!(Instant::now() < until, "no pass after {WAIT_MAX:?}");
             thread::sleep(Duration::from_millis(50));
         }
         work = work.min(daemon.processor_of_loop() - before);
@@ -247,12 +213,40 @@ fn idle(servers: &Servers, daemon: &Daemon, period: Duration) -> Vec<String> {
     faults
 }
 
+/// Prints what first certificates cost on an API server: at the program's own rate, and at 200 requests a second where it has the flag.
+fn first_on_kubernetes(binary: &Path) {
+    println!("{}", Throughput::HEAD);
+    println!("{}", throughput::on_kubernetes(binary, FEW, 1, &[]));
+    let many = throughput::on_kubernetes(binary, MANY, 4, &[]);
+    println!("{many}");
+    if throughput::knows(binary, "-kube-api-qps") {
+        let faster = ["-kube-api-qps", "200", "-kube-api-burst", "400"];
+        println!("{}", throughput::on_kubernetes(binary, MANY, 4, &faster));
+    }
+    println!("\nAPI requests of {MANY} first certificates with those of the start:\n\n{}\n", many.requests());
+}
+
+/// Prints what first certificates cost on a directory.
+fn first_on_directory(binary: &Path) {
+    println!("{}", Throughput::HEAD);
+    println!("{}", throughput::on_directory(binary, FEW, 1));
+    for count in FIRST {
+        println!("{}", throughput::on_directory(binary, count, 4));
+    }
+}
+
 fn main() -> ExitCode {
     let Some(settings) = Settings::read() else {
-        eprintln!("usage: tests/scale [--idle SECONDS] [--binary FILE] [CERTIFICATES...]");
+        eprintln!("usage: tests/scale [--kubernetes] [--directory] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]");
         return ExitCode::from(2);
     };
     let binary = settings.binary.clone().unwrap_or_else(binary::static_binary);
+    if settings.kubernetes {
+        first_on_kubernetes(&binary);
+    }
+    if settings.directory {
+        first_on_directory(&binary);
+    }
     let faults: Vec<String> = settings.counts.iter().flat_map(|count| measure(&settings, &binary, *count)).collect();
     for fault in &faults {
         eprintln!("scale: {fault}");

@@ -52,7 +52,7 @@ pub struct Place<'a> {
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
     // One for each thread: each keeps to the rate of one.
     let client = || KubeClient::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
-    let data = config_map(place, count);
+    let data = config_map(place, count, 2);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
     let mut wishes = Desired::default();
@@ -83,15 +83,17 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     data.values().map(String::len).sum()
 }
 
-/// What all entries share stands in `defaults`, so that 10,000 of two names each fit into one object.
-fn config_map(place: &Place<'_>, count: usize) -> BTreeMap<String, String> {
+/// The data of a ConfigMap with so many entries of one or two names. The fields that all share stand in `defaults`, so that 10,000 entries
+/// of two names fit into one object.
+pub fn config_map(place: &Place<'_>, count: usize, names: usize) -> BTreeMap<String, String> {
     let zone = place.zone;
     let dns = format!("{{server: '{}', propagation: primary}}", place.dns);
     let defaults = format!("{{email: admin@{zone}, tsigSecretName: tsigkey, dns: {dns}}}");
     let mut data = BTreeMap::from([("defaults".to_owned(), defaults)]);
     for i in 0..count {
         let key = format!("certificates-{}", i / ENTRIES_IN_A_KEY);
-        let entry = format!("- {{secret: cert-{i:05}, domains: [w{i:05}.{zone}, www.w{i:05}.{zone}]}}\n");
+        let second = if names > 1 { format!(", www.w{i:05}.{zone}") } else { String::new() };
+        let entry = format!("- {{secret: cert-{i:05}, domains: [w{i:05}.{zone}{second}]}}\n");
         data.entry(key).or_default().push_str(&entry);
     }
     data

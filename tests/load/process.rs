@@ -8,6 +8,12 @@ use std::time::{Duration, Instant};
 
 use notariat_lab::Scratch;
 
+/// The time in which the program promises to end after SIGTERM, and some more.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// The longest wait for lines of the log; a second for each line where that is longer.
+pub const WAIT_MAX: Duration = Duration::from_secs(600);
+
 /// A running daemon, ended when dropped.
 pub struct Daemon {
     child: Child,
@@ -50,7 +56,11 @@ impl Daemon {
                 return at;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && at < Duration::from_secs(600), "no {count} of {part:?}:\n{}", tail(&self.log()));
+            assert!(
+                ended.is_none() && at < WAIT_MAX.max(Duration::from_secs(count as u64)),
+                "no {count} of {part:?}:\n{}",
+                tail(&self.log())
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -91,8 +101,13 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It promises to end within ten seconds.
         notariat_lab::process::signal(self.child.id(), "TERM");
+        let until = Instant::now() + ENDS_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(50));
+        }
+        // Ended already, unless it broke its promise.
+        self.child.kill().ok();
         self.child.wait().ok();
     }
 }

@@ -288,6 +288,12 @@ pub const STORE_LOCK: Duration = Duration::from_secs(10);
 /// The pause between two tries for that lock.
 pub const STORE_LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// The first pause before the lock is tried again, doubled up to the longest: workers of this process hold the lock for less.
+pub const STORE_LOCK_PAUSE_MIN: Duration = Duration::from_micros(200);
+
+/// Reads of a Secret in a directory that is replaced meanwhile.
+pub const LOCAL_READS_MAX: usize = 10;
+
 /// The time for which left-behind values are withdrawn again and again; after that, a person is told the command.
 pub const LEFTOVERS_KEPT: Duration = Duration::from_secs(86_400);
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::base::shared_str::SharedStr;
 
@@ -232,13 +233,35 @@ impl fmt::Display for DnsName {
     }
 }
 
+/// The name of a cluster. Home, the cluster that notariat serves, has none. One word of memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterName(Option<Arc<String>>);
+
+impl ClusterName {
+    /// Home.
+    pub const HOME: ClusterName = ClusterName(None);
+
+    /// The name of another cluster.
+    pub fn new(name: &str) -> ClusterName {
+        ClusterName(Some(Arc::new(name.to_owned())))
+    }
+
+    /// The name; `None` for home.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref().map(String::as_str)
+    }
+}
+
 /// A reference to a namespaced Kubernetes object of a kind known from the place: a Secret or a ConfigMap.
+/// Displayed as `namespace/name`; an object that is not at home has `cluster:` before it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
     /// The namespace, a DNS label of at most 63 characters.
     pub namespace: SharedStr,
     /// The name, a DNS subdomain of at most 253 characters.
     pub name: SharedStr,
+    /// The cluster that the object is in.
+    pub cluster: ClusterName,
 }
 
 impl ObjectRef {
@@ -253,9 +276,9 @@ impl ObjectRef {
         Ok(ObjectRef::new(namespace, name))
     }
 
-    /// A reference as the API server gave it, or made of parts that are names.
+    /// A reference to an object at home as the API server gave it, or made of parts that are names.
     pub fn new(namespace: &str, name: &str) -> ObjectRef {
-        ObjectRef { namespace: SharedStr::intern(namespace), name: SharedStr::new(name) }
+        ObjectRef { namespace: SharedStr::intern(namespace), name: SharedStr::new(name), cluster: ClusterName::HOME }
     }
 }
 
@@ -293,6 +316,9 @@ fn check_kubernetes_name(text: &str, max: usize, what: &str) -> Result<(), NameE
 
 impl fmt::Display for ObjectRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cluster) = self.cluster.name() {
+            write!(f, "{cluster}:")?;
+        }
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }

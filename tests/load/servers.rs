@@ -1,0 +1,79 @@
+//! The servers of one measurement.
+
+use std::path::Path;
+use std::process::Command;
+
+use notariat_lab::kube::Audited;
+use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
+
+use super::process::Daemon;
+
+/// The zone of all names.
+pub const ZONE: &str = "scale.test";
+
+/// API server, CA, name server and resolver, and a namespace with deploy/ in it. All end when this is dropped.
+pub struct Servers {
+    pub kube: Kube,
+    pub namespace: String,
+    pub dns: NameServer,
+    pub pebble: Pebble,
+    pub key: Key,
+    resolver: Resolver,
+    scratch: Scratch,
+}
+
+impl Servers {
+    /// Starts all of them.
+    pub fn start() -> Servers {
+        let key = Key::new("scale.key", Hmac::Sha256);
+        let dns = NameServer::setup(Software::Bind).zone(Zone::new(ZONE).grant(Grant::Zone(&key))).start();
+        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
+        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
+        let kube = Kube::start();
+        let namespace = kube.namespace();
+        let text = format!("--from-literal=key={}", key.secret_text());
+        let servers = Servers { kube, namespace, dns, pebble, key, resolver, scratch: Scratch::new("scale") };
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        for file in ["serviceaccount.yaml", "role.yaml"] {
+            servers.kubectl(&["apply", "-f", deploy.join(file).to_str().unwrap()]);
+        }
+        let account = format!("--serviceaccount={}:notariat", servers.namespace);
+        servers.kubectl(&["create", "rolebinding", "notariat", "--role=notariat", &account]);
+        servers.kubectl(&["create", "secret", "generic", "tsigkey", &text]);
+        servers
+    }
+
+    /// The output of `kubectl` in the namespace, as administrator.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
+    }
+
+    /// Starts the program with the Role of deploy/, the environment of the image and further arguments.
+    pub fn daemon(&self, binary: &Path, more: &[&str]) -> Daemon {
+        let token = self.kube.service_account_token(&self.namespace, "notariat");
+        let kubeconfig = self.kube.kubeconfig_with_bearer(&token);
+        let place = ["-kubeconfig", kubeconfig.to_str().unwrap(), "-namespace", &self.namespace];
+        self.start_daemon(binary, &[&place, more].concat())
+    }
+
+    /// The same on a directory.
+    pub fn local_daemon(&self, binary: &Path, folder: &Path, more: &[&str]) -> Daemon {
+        self.start_daemon(binary, &[&["-local", folder.to_str().unwrap()], more].concat())
+    }
+
+    fn start_daemon(&self, binary: &Path, more: &[&str]) -> Daemon {
+        let mut command = Command::new(binary);
+        let dockerfile = include_str!("../../Dockerfile");
+        command.envs(dockerfile.lines().filter_map(|line| line.strip_prefix("ENV ")?.split_once('=')));
+        command.args(["-config", "notariat"]);
+        command.arg("-acme").arg(self.pebble.directory()).arg("-acme-ca").arg(self.pebble.ca_file());
+        command.arg(format!("-resolver={}", self.resolver.addr())).args(more);
+        Daemon::start(&mut command, &self.scratch)
+    }
+
+    /// The requests of the program after the first so many.
+    pub fn requests(&self, after: usize) -> Vec<Audited> {
+        let user = format!("system:serviceaccount:{}:notariat", self.namespace);
+        self.kube.audit().into_iter().filter(|asked| asked.user == user).skip(after).collect()
+    }
+}
