@@ -80,15 +80,15 @@ pub struct PropagationCheck<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropagationError {
     /// The view of each server.
-    pub looks: Vec<ServerView>,
+    pub views: Vec<ServerView>,
     /// Only a hidden primary shows the values, and no CA asks that one.
     pub is_hidden: bool,
 }
 
 impl fmt::Display for PropagationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let looks: Vec<String> = self.looks.iter().map(ServerView::to_string).collect();
-        f.write_str(&looks.join("; "))?;
+        let views: Vec<String> = self.views.iter().map(ServerView::to_string).collect();
+        f.write_str(&views.join("; "))?;
         match self.is_hidden {
             true => f.write_str(HIDDEN),
             false => Ok(()),
