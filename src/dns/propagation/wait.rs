@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::check::{PAUSE, PropagationCheck, PropagationError, ServerView, Silence, Visibility, silent};
-use super::witness::Witness;
+use super::check::{PAUSE, PropagationCheck, PropagationError, ServerView, Silence, Visibility, Witness, silent};
 use crate::base::limits::{
     DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, ZONE_SERVERS_MAX,
 };
