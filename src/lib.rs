@@ -1,40 +1,49 @@
 //! notariat keeps configured Secrets holding valid TLS certificates.
 //!
 //! ```text
-//!  ConfigMap  (of an API server, or files)
+//!  ConfigMap  (of an API server, or a directory)
 //!      |
-//!   config: text -> entries, each valid or refused       sources: entries -> Wanted
+//!   config    text -> entries, each valid or refused
+//!   sources   entries -> CertificateSpec, from every kind of source
 //!      |
 //!      v
-//!   daemon: watches Secrets and records, decides for each that changed, hands out jobs  [threads: loop, watches, workers, signals,
-//!      |                                                                                           election, Events]
-//!      |          decide(wanted, held, record, now) -> Keep | Wait | Refuse | Restore | Issue
+//!   controller   reflectors keep the caches up to date; an event marks keys as changed
+//!      |         evaluate(spec, secret states, record, now) -> Keep | Wait | Refuse | Restore | Issue     (policy, pure)
+//!      |         work queue: one task for each certificate, admitted by its CA and its name server
 //!      v
-//!   work:  claims the record -> issue: order, publish, see, prove, finalize, download, check, withdraw
-//!      |          acme (the CA)    dns (UPDATE, TSIG, zones)    cert (keys, chains, the proof)
+//!   worker    claim the record -> issuance: order, present, wait until visible, respond, finalize, download
+//!      |         acme (the CA)    dns (UPDATE, TSIG, zones)    cert (keys, paths, the proof)
 //!      v
-//!   store.put_certificate(CheckedBundle)        Kubernetes, or a directory
+//!   store.put(CheckedBundle)      Kubernetes, or a directory
 //! ```
 //!
-//! Functions that decide take data and the time and return data; functions that do hold no policy. A proof is a value: only
-//! [`cert::bundle`] makes what [`store`] takes, only [`dns::tsig`] makes a verified answer.
+//! Functions that decide take data and the time and return data; functions that act hold no policy. A proof is a value: only
+//! [`cert::bundle`] makes what [`store`] accepts, only [`dns::tsig`] makes a verified answer.
 //!
 //! # Layers
 //!
-//! Lower ones never use higher ones; `acme`, `dns` and `kube` never see each other; tests/it/layers.rs keeps this true.
+//! A module uses lower layers only, and no two modules use each other; tests/it/layers.rs computes the graph and refuses a cycle.
 //!
 //! | layer | modules |
 //! |---|---|
-//! | words | [`name`] [`address`] [`secret`] [`redact`] [`time`] [`clock`] [`stop`] [`turns`] [`text`] [`word`] [`log`] [`metrics`] [`pulse`] [`limits`] |
-//! | shapes, pure | [`config`] [`cert`] `acme::{jws, wire}` `dns::{wire, update, tsig, key}` `serve::request` `kube::{access, kubeconfig, credential, object, body, page, writer, event, permission, status, refusal}` |
-//! | deciding, pure | [`decide`] [`record`] [`sources`] [`convert`] `acme::{order, challenge, pace}` `dns::rules` `kube::{watch_state, lease, pace, correlator}` `status::{row, table, json, bulletin}` `check::{caa, report, secrets}` `serve::{snapshot, exposition, axis, page}` |
-//! | doing | [`http`] `acme::{client, requests}` `dns::{transport, client, resolver, zone, visible, explain}` `kube::{auth, plugin, session, client, watch, reporter, review}` `serve::{port, process}` |
-//! | together | [`issue`] [`store`], then [`work`], then [`daemon`], then [`cli`], [`start`], [`manifest`], [`commands`], [`role`], [`dns_policy`], [`conversion`], [`status`] and [`check`] |
+//! | words of all | [`base`]: names, times, secrets, the log, retries, limits |
+//! | protocols | [`http`], [`acme`], [`dns`], [`cert`], [`kube`]: each usable without the rest of the program |
+//! | decisions | [`config`], [`record`], [`policy`]: pure |
+//! | input and output | [`sources`], [`store`] |
+//! | one order | [`issuance`] |
+//! | one attempt | [`worker`] |
+//! | what is shown | [`status`], then [`server`] |
+//! | the loop | [`controller`] |
+//! | commands | [`cli`], then [`start`], then [`tools`] |
 //!
-//! # Reading order
+//! `status` and `server` are below `controller`: the controller makes a `CertificateStatus` at each reconcile and hands it to the
+//! log, Events, metrics, the page and the status ConfigMap, so it needs their types; they need nothing of it.
 //!
-//! [`decide`] says when something is done, [`issue`] how; then [`dns::tsig`], [`acme::jws`], [`cert::bundle`], [`store`] and
-//! [`issue::claim`], which touch keys, signatures and writes; then what is left. Every bound stands in [`limits`].
+//! # Where to read on
+//!
+//! docs/architecture.md has the way of one certificate by file and function, the seams and the glossary. [`policy`] decides when
+//! something is done, [`worker`] and [`issuance`] do it. [`dns::tsig`], [`acme::jws`], [`cert::bundle`] and [`store`] touch keys,
+//! signatures and writes: read them first. Every bound is in [`base::limits`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, reason = "a test may end where a proof is missing"))]
 
 pub mod acme;

@@ -244,9 +244,9 @@ impl AcmeClient {
         }
         let headers: &[(&str, &str)] =
             if method == Method::Post { &[("content-type", "application/jose+json")] } else { &[] };
-        let ask = Request { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
+        let request = Request { method, url, headers, body, within: ACME_REQUEST, body_max: ACME_BODY_OCTETS_MAX };
         let mut exchange = Exchange::begin(Peer::Acme);
-        let reply = self.http.send(&ask).map_err(AcmeError::Network)?;
+        let reply = self.http.send(&request).map_err(AcmeError::Network)?;
         exchange.answered(reply.status);
         if let Some(date) = reply.date() {
             metrics::clock_seen(Peer::Acme, date);

@@ -35,14 +35,14 @@ impl PollSchedule {
         }
     }
 
-    /// Learns from an order that needed `looks` polls within `took`. After one poll the next first pause is an eighth
+    /// Learns from an order that needed `polls` polls within `took`. After one poll the next first pause is an eighth
     /// shorter; after several it is as long as the CA took, so that one is enough.
-    pub fn learn(&mut self, phase: Phase, looks: u32, took: Duration) {
+    pub fn learn(&mut self, phase: Phase, polls: u32, took: Duration) {
         let pause = match phase {
             Phase::Validation => &mut self.validation,
             Phase::Issuance => &mut self.issuance,
         };
-        let next = if looks == 1 { *pause - *pause / 8 } else { took };
+        let next = if polls == 1 { *pause - *pause / 8 } else { took };
         *pause = next.clamp(POLL_LEARNED_MIN, POLL_FIRST_MAX);
     }
 }

@@ -113,14 +113,14 @@ impl AcmeClient {
     ///
     /// # Errors
     /// When the CA refuses.
-    pub fn new_order(&self, account: &Account, wish: &NewOrder<'_>) -> Result<AcmeResponse<Order>, AcmeError> {
+    pub fn new_order(&self, account: &Account, order: &NewOrder<'_>) -> Result<AcmeResponse<Order>, AcmeError> {
         const WHAT: &str = "newOrder";
-        let identifiers: Vec<_> = wish.names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
+        let identifiers: Vec<_> = order.names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
         let mut payload = json!({"identifiers": identifiers});
-        if let Some(profile) = wish.profile {
+        if let Some(profile) = order.profile {
             payload["profile"] = json!(profile);
         }
-        if let Some(replaces) = wish.replaces {
+        if let Some(replaces) = order.replaces {
             payload["replaces"] = json!(replaces);
         }
         let url = self.directory()?.new_order.clone();
@@ -228,8 +228,8 @@ impl AcmeClient {
     }
 
     /// Learns from the number of polls and the time that they took.
-    pub fn learn_pace(&self, phase: Phase, looks: u32, took: Duration) {
-        self.cache().pace.learn(phase, looks, took);
+    pub fn learn_pace(&self, phase: Phase, polls: u32, took: Duration) {
+        self.cache().pace.learn(phase, polls, took);
     }
 
     /// Polls an order until it leaves `processing`, at the CA's pace and by its Retry-After.
@@ -244,19 +244,19 @@ impl AcmeClient {
     ) -> Result<AcmeResponse<Order>, AcmeError> {
         let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
         let mut pause = asked(retry_after).unwrap_or(self.first_pause(Phase::Issuance));
-        let mut looks = 0;
+        let mut polls = 0;
         loop {
             if self.stop.wait(pause) {
                 return Err(AcmeError::Stopped);
             }
             let answer = self.order(account, url)?;
-            looks += 1;
+            polls += 1;
             let status = &answer.body.status;
             let waiting = matches!(status, AcmeStatus::Ready | AcmeStatus::Processing | AcmeStatus::Unknown(_))
                 || (*status == AcmeStatus::Valid && answer.body.certificate.is_none());
             if !waiting {
                 if retry_after.is_none() {
-                    self.learn_pace(Phase::Issuance, looks, watch.elapsed());
+                    self.learn_pace(Phase::Issuance, polls, watch.elapsed());
                 }
                 return Ok(answer);
             }

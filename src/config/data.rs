@@ -25,8 +25,8 @@ impl Data {
 
     /// Adds an item of `binaryData`.
     pub fn add_binary(&mut self, key: String, octets: &[u8]) {
-        let said = format!("is in `binaryData`, because {}", encoding(octets));
-        self.unreadable.insert(key, said);
+        let fault = format!("is in `binaryData`, because {}", encoding(octets));
+        self.unreadable.insert(key, fault);
     }
 }
 

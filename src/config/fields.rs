@@ -242,6 +242,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(total))
 }
 
+/// Reads one of the words of a table.
+pub(super) fn one_of<T: Copy>(text: &str, table: &[(&str, T)]) -> Result<T, String> {
+    let found = table.iter().find(|(word, _)| *word == text);
+    let words = || table.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+    found.map(|(_, value)| *value).ok_or_else(|| format!("is none of {}", words()))
+}
+
 /// Reports a missing field of a mapping, unless that field has another fault. `what` names its contents.
 pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldError>) {
     if matches!(node, YamlNode::Map(_)) && !faults.iter().any(|f| f.field.starts_with(field)) {

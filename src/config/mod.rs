@@ -130,7 +130,7 @@ fn all(
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
     // These trees may be large and are not needed any more.
     drop((issuers, zones));
-    let (mut last, mut added, mut said) = (None, 0, 0);
+    let (mut last, mut added, mut shown) = (None, 0, 0);
     // One key after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
@@ -151,7 +151,7 @@ fn all(
                         ));
                         return (config, faults);
                     }
-                    let entry = entry.map_err(|refused| bounded(refused, &mut said));
+                    let entry = entry.map_err(|refused| bounded(refused, &mut shown));
                     let entry = entry.map(|entry| {
                         known_again(&mut known, &entry).unwrap_or_else(|| Arc::new(alike(entry, last.as_ref())))
                     });
@@ -169,10 +169,10 @@ fn all(
             }
         }
     }
-    for (key, said) in &data.unreadable {
+    for (key, fault) in &data.unreadable {
         match resembled(key) {
-            Some(_) => faults.push(format!("key `{key}` {said}")),
-            None => config.warnings.push(format!("{} (it {said})", ignored(key))),
+            Some(_) => faults.push(format!("key `{key}` {fault}")),
+            None => config.warnings.push(format!("{} (it {fault})", ignored(key))),
         }
     }
     // An entry under an unknown key would be taken for a removed one.
@@ -214,16 +214,16 @@ fn ignored(key: &str) -> String {
     format!("{} and is ignored", none_of(key))
 }
 
-/// The refused entry with a bounded number of faults. `said` counts the octets of all before.
-fn bounded(mut refused: InvalidEntry, said: &mut usize) -> InvalidEntry {
+/// The refused entry with a bounded number of faults. `shown` counts the octets of all before.
+fn bounded(mut refused: InvalidEntry, shown: &mut usize) -> InvalidEntry {
     let more = refused.faults.len().saturating_sub(FAULTS_SHOWN_MAX);
     if more > 0 {
         refused.faults.truncate(FAULTS_SHOWN_MAX);
         let sentence = format!("and {more} more faults");
         refused.faults.push(FieldError { field: String::new(), sentence });
     }
-    *said += refused.faults.iter().map(|fault| fault.field.len() + fault.sentence.len()).sum::<usize>();
-    if *said > FAULTS_OCTETS_MAX {
+    *shown += refused.faults.iter().map(|fault| fault.field.len() + fault.sentence.len()).sum::<usize>();
+    if *shown > FAULTS_OCTETS_MAX {
         let sentence = "has a fault; it is said in full when those before it are mended".to_owned();
         refused.faults = vec![FieldError { field: String::new(), sentence }];
     }

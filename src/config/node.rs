@@ -142,17 +142,17 @@ pub fn read(text: &str) -> Result<YamlNode, String> {
 
 /// The sentence about a document that does not scan, as [`read`] gives it.
 pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
-    let said = error.to_string();
+    let message = error.to_string();
     // Only the one line is read: there may be a million.
     let line = |number: usize| text.lines().nth(number.wrapping_sub(1));
     let last = || text.lines().count();
-    if said.contains("more than one document") {
+    if message.contains("more than one document") {
         let at = text.lines().skip(1).position(|line| line.starts_with("---")).map_or_else(last, |i| i + 2);
         return format!(
             "line {at} is not YAML of one document: it begins another one with `---`; put both into one list"
         );
     }
-    if said.contains("repetition limit") || said.contains("larger than any") {
+    if message.contains("repetition limit") || message.contains("larger than any") {
         return "is larger than any configuration, or its aliases (`*name`) repeat too much; write out what they stand for"
             .to_owned();
     }
@@ -160,7 +160,7 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     let at = error.location().map_or_else(last, |l| l.line());
     let starred = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(has_bare_star));
     let starred =
-        starred.or_else(|| said.contains("anchor").then(|| text.lines().position(has_bare_star).map(|i| i + 1))?);
+        starred.or_else(|| message.contains("anchor").then(|| text.lines().position(has_bare_star).map(|i| i + 1))?);
     let tabbed = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(|line| line.starts_with('\t')));
     match (starred, tabbed) {
         (Some(at), _) => {
@@ -172,7 +172,7 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
         (None, Some(line)) => {
             format!("line {line} is not YAML: it is indented with a tab, which YAML does not allow; use spaces")
         }
-        (None, None) => format!("line {at} is not YAML: {}", crate::base::sanitize::excerpt(said.as_bytes())),
+        (None, None) => format!("line {at} is not YAML: {}", crate::base::sanitize::excerpt(message.as_bytes())),
     }
 }
 

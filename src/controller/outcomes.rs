@@ -34,7 +34,7 @@ impl Controller<'_> {
         }
         let record = record::reference(secret, &self.context.namespace);
         if let Err(AttemptError { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
-            if let Unavailable::Closed(until) = barred {
+            if let Unavailable::Open(until) = barred {
                 event!(info, "put-off", secret = secret, state = "Parked", until = until, error = error);
             }
             // What it wrote before it was turned away is no change by others.

@@ -560,7 +560,7 @@ mod tests {
         let job = board.start(false, ROOM, |_, _| None).unwrap();
         board.park(job, lane.clone(), vec![(at("a"), "7".to_owned())], now());
         let until = now() + Duration::from_secs(60);
-        let closed = |_: &DnsTarget, _: &Job| Some(Unavailable::Closed(until));
+        let closed = |_: &DnsTarget, _: &Job| Some(Unavailable::Open(until));
         assert!(board.start(false, ROOM, closed).is_none());
         board.add([at("a")]);
         assert!(board.take(now()).is_empty(), "its own writes are no news until they are shown");

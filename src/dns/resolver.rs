@@ -36,7 +36,7 @@ impl Resolver {
         deadline: Deadline,
     ) -> Result<DnsResponse, String> {
         let servers = self.servers()?;
-        let (mut said, mut failed) = (Vec::new(), None);
+        let (mut errors, mut failed) = (Vec::new(), None);
         for server in &servers {
             match client.query(*server, name, kind, QueryMode::Recursive, deadline) {
                 Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
@@ -44,21 +44,21 @@ impl Resolver {
                 }
                 Ok(answer) => {
                     failed = failed.or((answer.rcode == Rcode::SERVFAIL).then_some(server));
-                    said.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
+                    errors.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
                 }
                 Err(QueryError(e)) => {
-                    said.push(format!("resolver {} does not answer for {name} ({e})", shown(*server)))
+                    errors.push(format!("resolver {} does not answer for {name} ({e})", shown(*server)))
                 }
             }
         }
         // SERVFAIL alone does not tell an operator the cause.
         if let Some(server) = failed {
             let (ip, port) = (server.ip(), server.port());
-            said.push(format!(
+            errors.push(format!(
                 "SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @{ip} -p {port} {name}` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver"
             ));
         }
-        Err(said.join("; "))
+        Err(errors.join("; "))
     }
 
     /// The addresses of a configured server, IPv4 before IPv6, because most clusters route only the former. A name

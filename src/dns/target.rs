@@ -21,7 +21,7 @@ pub struct DnsTarget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The last try failed: no other one before that time.
-    Closed(Time),
+    Open(Time),
     /// Another attempt makes the first try after a failure.
     Trial,
     /// The attempts of this CA have taken all slots at the server.
@@ -32,16 +32,16 @@ impl Unavailable {
     /// The end of the wait, where it is known.
     pub fn until(self) -> Option<Time> {
         match self {
-            Unavailable::Closed(until) => Some(until),
+            Unavailable::Open(until) => Some(until),
             Unavailable::Trial | Unavailable::Full => None,
         }
     }
 
     /// The sentence for people.
-    pub fn sentence(self, lane: &DnsTarget) -> String {
-        let DnsTarget { server, zone, .. } = lane;
+    pub fn sentence(self, target: &DnsTarget) -> String {
+        let DnsTarget { server, zone, .. } = target;
         match self {
-            Unavailable::Closed(until) => format!("{server} of the zone {zone} failed lately; not before {until}"),
+            Unavailable::Open(until) => format!("{server} of the zone {zone} failed lately; not before {until}"),
             Unavailable::Trial => {
                 format!("{server} of the zone {zone} failed lately; another certificate is trying it")
             }

@@ -169,9 +169,9 @@ impl Http {
     ///
     /// # Errors
     /// When no whole answer came in time or it is larger than allowed.
-    pub fn send(&self, ask: &Request<'_>) -> Result<Response, HttpError> {
-        let (parts, mut body) = self.begin(ask, None)?.into_parts();
-        let body = body.with_config().limit(ask.body_max).read_to_vec().map_err(|e| describe(ask, &e))?;
+    pub fn send(&self, request: &Request<'_>) -> Result<Response, HttpError> {
+        let (parts, mut body) = self.begin(request, None)?.into_parts();
+        let body = body.with_config().limit(request.body_max).read_to_vec().map_err(|e| describe(request, &e))?;
         Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
     }
 
@@ -180,26 +180,26 @@ impl Http {
     ///
     /// # Errors
     /// When no answer begins in time.
-    pub fn stream(&self, ask: &Request<'_>, idle: Duration) -> Result<Stream, HttpError> {
-        let (parts, body) = self.begin(ask, Some(idle))?.into_parts();
+    pub fn stream(&self, request: &Request<'_>, idle: Duration) -> Result<Stream, HttpError> {
+        let (parts, body) = self.begin(request, Some(idle))?.into_parts();
         let lines = BufReader::with_capacity(HTTP_BUFFER_OCTETS, body.into_reader());
         Ok(Stream { status: parts.status.as_u16(), lines })
     }
 
-    fn begin(&self, ask: &Request<'_>, idle: Option<Duration>) -> Result<http::Response<ureq::Body>, HttpError> {
+    fn begin(&self, request: &Request<'_>, idle: Option<Duration>) -> Result<http::Response<ureq::Body>, HttpError> {
         liveness::beat();
         if !clock::is_usable(time::now()) {
             return Err(HttpError(BEFORE_1970.to_owned()));
         }
-        let mut request = http::Request::builder().method(ask.method.name()).uri(ask.url);
-        for (name, value) in ask.headers {
-            request = request.header(*name, *value);
+        let mut builder = http::Request::builder().method(request.method.name()).uri(request.url);
+        for (name, value) in request.headers {
+            builder = builder.header(*name, *value);
         }
-        let answer = match ask.method {
-            Method::Get | Method::Head => request.body(()).map(|r| self.run(r, ask.within, idle)),
-            Method::Post | Method::Put => request.body(ask.body).map(|r| self.run(r, ask.within, idle)),
+        let answer = match request.method {
+            Method::Get | Method::Head => builder.body(()).map(|r| self.run(r, request.within, idle)),
+            Method::Post | Method::Put => builder.body(request.body).map(|r| self.run(r, request.within, idle)),
         };
-        answer.map_err(ureq::Error::from).flatten().map_err(|e| describe(ask, &e))
+        answer.map_err(ureq::Error::from).flatten().map_err(|e| describe(request, &e))
     }
 
     fn run(
@@ -256,8 +256,8 @@ impl Stream {
     }
 }
 
-fn describe(ask: &Request<'_>, e: &ureq::Error) -> HttpError {
-    HttpError(format!("{} {}: {}", ask.method.name(), without_query(ask.url), plain(e)))
+fn describe(request: &Request<'_>, e: &ureq::Error) -> HttpError {
+    HttpError(format!("{} {}: {}", request.method.name(), without_query(request.url), plain(e)))
 }
 
 /// Queries of the API server are long and tell an operator nothing.
@@ -276,7 +276,7 @@ fn plain(e: &ureq::Error) -> String {
             ErrorKind::ConnectionRefused => "connection refused (nothing listens there)".to_owned(),
             ErrorKind::UnexpectedEof => "the connection was closed in the middle of the answer".to_owned(),
             _ => match io.get_ref().and_then(|e| e.downcast_ref()).and_then(words::handshake) {
-                Some(said) => said,
+                Some(sentence) => sentence,
                 None => other_io(io),
             },
         },
@@ -287,12 +287,14 @@ fn plain(e: &ureq::Error) -> String {
 fn other_io(io: &std::io::Error) -> String {
     match io.to_string() {
         // The cure for a private CA.
-        said if said.contains("UnknownIssuer") => format!("{said}: {UNTRUSTED}"),
-        said if said.contains("not valid yet") || said.contains("NotValidYet") => format!("{said}: {SKEWED}"),
-        said if said.contains("certificate expired") || said.contains("Expired") => {
-            format!("{said}: it was not renewed, or this machine's clock is ahead (NTP)")
+        sentence if sentence.contains("UnknownIssuer") => format!("{sentence}: {UNTRUSTED}"),
+        sentence if sentence.contains("not valid yet") || sentence.contains("NotValidYet") => {
+            format!("{sentence}: {SKEWED}")
         }
-        said => said,
+        sentence if sentence.contains("certificate expired") || sentence.contains("Expired") => {
+            format!("{sentence}: it was not renewed, or this machine's clock is ahead (NTP)")
+        }
+        sentence => sentence,
     }
 }
 

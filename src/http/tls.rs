@@ -50,9 +50,9 @@ impl TlsTrust {
         if self.public_roots {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
-        let said = |e| format!("the certificates of the CA are {e}");
+        let not_pem = |e| format!("the certificates of the CA are {e}");
         let mut leaves = Vec::new();
-        for certificate in pem::certificates(&self.roots_pem, usize::MAX).map_err(said)? {
+        for certificate in pem::certificates(&self.roots_pem, usize::MAX).map_err(not_pem)? {
             leaves.push(leaf_words(&certificate));
             roots.add(certificate).map_err(|e| format!("a certificate of the CA can not be a root of trust: {e}"))?;
         }

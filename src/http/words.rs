@@ -13,10 +13,10 @@ pub(super) const VERSION_1: &str = "is X.509 version 1, which is not supported: 
 pub(super) fn handshake(error: &Error) -> Option<String> {
     Some(match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => match other.to_string() {
-            said if said.contains("UnsupportedCertVersion") => {
+            text if text.contains("UnsupportedCertVersion") => {
                 format!("the server's certificate {VERSION_1}, with its names in `subjectAltName`")
             }
-            said if said.contains("CaUsedAsEndEntity") => {
+            text if text.contains("CaUsedAsEndEntity") => {
                 "the server shows the certificate of a CA as its own (`CA:TRUE`), which is not supported: give it one that this CA issued, with `CA:FALSE`"
                     .to_owned()
             }

@@ -85,8 +85,11 @@ fn quoted(text: &str) -> Option<DnsName> {
 }
 
 /// The rate limit that makes an order of these names wait longest.
-pub fn closed<'g>(gates: &'g [RateLimitBlock], names: &[Domain], now: Time) -> Option<&'g RateLimitBlock> {
-    gates.iter().filter(|gate| holds(gate.until, WAIT_MAX, now) && gate.is_for(names)).max_by_key(|gate| gate.until)
+pub fn closed<'g>(limits: &'g [RateLimitBlock], names: &[Domain], now: Time) -> Option<&'g RateLimitBlock> {
+    limits
+        .iter()
+        .filter(|limit| holds(limit.until, WAIT_MAX, now) && limit.is_for(names))
+        .max_by_key(|limit| limit.until)
 }
 
 /// A number of orders within a moving window.
@@ -115,8 +118,8 @@ pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
 
 /// Whether the CA counts an order of these names as a renewal: the held certificate is from this CA and for exactly
 /// these names. Let's Encrypt looks back for 120 days.
-pub fn is_renewal(held: &[SecretState], names: &[Domain], directory: &str, now: Time) -> bool {
-    held.iter().any(|held| match held {
+pub fn is_renewal(current: &[SecretState], names: &[Domain], directory: &str, now: Time) -> bool {
+    current.iter().any(|current| match current {
         SecretState::Present(present) => present.pair.facts().is_some_and(|facts| {
             let same = facts.names.len() == names.len() && names.iter().all(|name| facts.names.contains(name));
             let from = present.directory.as_deref().map(normalized);
@@ -329,16 +332,16 @@ mod tests {
             (Scope::Name(name("b.test")), true),
             (Scope::Name(name("example.com")), false),
         ] {
-            let gate = RateLimitBlock { scope, until: NOW + Duration::from_secs(9), said: String::new() };
-            assert_eq!(gate.is_for(&names), is_for, "{gate:?}");
-            assert_eq!(closed(std::slice::from_ref(&gate), &names, NOW).is_some(), is_for);
-            assert!(closed(&[gate], &names, NOW + Duration::from_secs(9)).is_none(), "it opens");
+            let limit = RateLimitBlock { scope, until: NOW + Duration::from_secs(9), said: String::new() };
+            assert_eq!(limit.is_for(&names), is_for, "{limit:?}");
+            assert_eq!(closed(std::slice::from_ref(&limit), &names, NOW).is_some(), is_for);
+            assert!(closed(&[limit], &names, NOW + Duration::from_secs(9)).is_none(), "it opens");
         }
     }
 
     #[test]
     fn a_renewal_is_for_the_names_of_what_is_held_and_at_the_ca_that_issued_it() {
-        let held = |names: &[&str], age_days: u32, directory: Option<&str>| {
+        let current = |names: &[&str], age_days: u32, directory: Option<&str>| {
             let facts = CertificateFacts {
                 names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
                 not_before: NOW - DAY * age_days,
@@ -363,16 +366,16 @@ mod tests {
             }))
         };
         let (ca, names) = ("https://ca.test/dir", [Domain::parse("a.test").unwrap(), Domain::parse("b.test").unwrap()]);
-        for (held, renewal) in [
-            (held(&["b.test", "a.test"], 60, Some("https://CA.test/dir/")), true),
-            (held(&["b.test", "a.test"], 60, Some("https://other.test/dir")), false),
-            (held(&["b.test", "a.test"], 60, None), false),
-            (held(&["b.test", "a.test"], 120, Some(ca)), false),
-            (held(&["a.test"], 60, Some(ca)), false),
-            (held(&["a.test", "b.test", "c.test"], 60, Some(ca)), false),
+        for (current, renewal) in [
+            (current(&["b.test", "a.test"], 60, Some("https://CA.test/dir/")), true),
+            (current(&["b.test", "a.test"], 60, Some("https://other.test/dir")), false),
+            (current(&["b.test", "a.test"], 60, None), false),
+            (current(&["b.test", "a.test"], 120, Some(ca)), false),
+            (current(&["a.test"], 60, Some(ca)), false),
+            (current(&["a.test", "b.test", "c.test"], 60, Some(ca)), false),
             (SecretState::Missing, false),
         ] {
-            assert_eq!(is_renewal(std::slice::from_ref(&held), &names, ca, NOW), renewal, "{held:?}");
+            assert_eq!(is_renewal(std::slice::from_ref(&current), &names, ca, NOW), renewal, "{current:?}");
         }
     }
 

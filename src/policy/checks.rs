@@ -70,14 +70,14 @@ pub struct Violation {
 
 impl Violation {
     /// Adds the words of a CA.
-    pub(super) fn with(self, said: Option<&str>) -> Violation {
-        let said = said.map(|said| format!("; {said}")).unwrap_or_default();
-        Violation { detail: self.detail + &said, ..self }
+    pub(super) fn with(self, words: Option<&str>) -> Violation {
+        let words = words.map(|words| format!("; {words}")).unwrap_or_default();
+        Violation { detail: self.detail + &words, ..self }
     }
 
-    /// Adds the last writer of `held`, where the fault may be that writer's.
-    pub(super) fn written_by(mut self, held: &SecretState) -> Violation {
-        if let SecretState::Present(present) = held
+    /// Adds the last writer of `current`, where the fault may be that writer's.
+    pub(super) fn written_by(mut self, current: &SecretState) -> Violation {
+        if let SecretState::Present(present) = current
             && let Some(writer) = &present.writer
             && (Reason::Unparsable..=Reason::NotYetValid).contains(&self.reason)
         {
@@ -119,12 +119,12 @@ const CHECKS: &[Check] = &[
 ];
 
 /// The first violation of one Secret.
-pub(super) fn check(input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
-    match held {
+pub(super) fn check(input: &EvaluationInput<'_>, current: &SecretState) -> Option<Violation> {
+    match current {
         SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
         SecretState::Present(present) => {
             let view = CheckInput { input, present };
-            CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
+            CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(current))
         }
     }
 }
@@ -211,8 +211,8 @@ fn not_yet_valid(view: &CheckInput<'_>) -> Option<Violation> {
 fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
     let (wanted, facts) = (view.input.directory, view.facts()?);
     let from = match &view.present.directory {
-        Some(held) if normalized(held) == wanted.url() => return None,
-        Some(held) => held.to_string(),
+        Some(current) if normalized(current) == wanted.url() => return None,
+        Some(current) => current.to_string(),
         None if facts.is_staging() && !wanted.is_staging() => {
             format!("a staging directory ({:?})", facts.issuer)
         }
@@ -226,24 +226,24 @@ fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
 }
 
 fn key_type_changed(view: &CheckInput<'_>) -> Option<Violation> {
-    let held = view.present.key_type.as_ref().filter(|held| *held != view.input.entry.key_type.name())?;
+    let current = view.present.key_type.as_ref().filter(|current| *current != view.input.entry.key_type.name())?;
     found(
         Reason::KeyTypeChanged,
-        format!("its key was ordered as {held}, and {} is wanted", view.input.entry.key_type.name()),
+        format!("its key was ordered as {current}, and {} is wanted", view.input.entry.key_type.name()),
     )
 }
 
 fn profile_changed(view: &CheckInput<'_>) -> Option<Violation> {
     // Without our directory annotation the certificate was ordered by another program, and its profile is unknown.
     view.present.directory.as_ref()?;
-    let (held, wanted) = (view.present.profile.as_deref(), view.input.profile);
-    if held == wanted {
+    let (current, wanted) = (view.present.profile.as_deref(), view.input.profile);
+    if current == wanted {
         return None;
     }
     let shown = |profile: Option<&str>| profile.map_or_else(|| "no profile".to_owned(), |p| format!("the profile {p}"));
     found(
         Reason::ProfileChanged,
-        format!("its certificate was ordered with {}, and {} is wanted", shown(held), shown(wanted)),
+        format!("its certificate was ordered with {}, and {} is wanted", shown(current), shown(wanted)),
     )
 }
 

@@ -29,18 +29,18 @@ fn is_credible_hold(since: Time, now: Time) -> bool {
 /// The circuits of all targets.
 #[derive(Debug, Default)]
 pub struct CircuitSet {
-    lanes: HashMap<DnsTarget, Circuit>,
+    circuits: HashMap<DnsTarget, Circuit>,
 }
 
 #[derive(Debug, Default)]
 struct Circuit {
     /// Failures since the last verified answer.
     failures: u32,
-    closed_until: Option<Time>,
+    open_until: Option<Time>,
     /// The time at which an attempt reserved the first call after a failure.
     trial: Option<Time>,
     /// Attempts that use the server now, by the CA whose slot they take.
-    inside: HashMap<SharedStr, OpenCalls>,
+    calls: HashMap<SharedStr, OpenCalls>,
 }
 
 #[derive(Debug, Default)]
@@ -77,10 +77,10 @@ impl CircuitSet {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
-        match self.lanes.get(lane) {
-            Some(Circuit { closed_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
-                return Err(Unavailable::Closed(*until));
+    pub fn admits(&self, target: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
+        match self.circuits.get(target) {
+            Some(Circuit { open_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
+                return Err(Unavailable::Open(*until));
             }
             // After a failure, one attempt tries first.
             Some(Circuit { failures: 1.., trial: Some(since), .. })
@@ -91,8 +91,8 @@ impl CircuitSet {
             Some(_) | None => {}
         }
         let at_server =
-            self.lanes.iter().filter(|(l, _)| l.server == lane.server).filter_map(|(_, g)| g.inside.get(ca));
-        let at_server: usize = at_server.map(|inside| inside.attempts - inside.further).sum();
+            self.circuits.iter().filter(|(l, _)| l.server == target.server).filter_map(|(_, g)| g.calls.get(ca));
+        let at_server: usize = at_server.map(|calls| calls.attempts - calls.further).sum();
         if entry.further || at_server < entry.most { Ok(()) } else { Err(Unavailable::Full) }
     }
 
@@ -101,17 +101,19 @@ impl CircuitSet {
     ///
     /// # Errors
     /// The reason why the attempt gets no slot.
-    pub fn reserve(&mut self, lane: &DnsTarget, now: Time) -> Result<bool, Unavailable> {
-        self.admits(lane, &SharedStr::new(""), Admission { most: usize::MAX, ..Admission::default() }, now)?;
-        let Some(gate) = self.lanes.get_mut(lane).filter(|gate| gate.failures > 0) else { return Ok(false) };
-        gate.trial = Some(now);
+    pub fn reserve(&mut self, target: &DnsTarget, now: Time) -> Result<bool, Unavailable> {
+        self.admits(target, &SharedStr::new(""), Admission { most: usize::MAX, ..Admission::default() }, now)?;
+        let Some(circuit) = self.circuits.get_mut(target).filter(|circuit| circuit.failures > 0) else {
+            return Ok(false);
+        };
+        circuit.trial = Some(now);
         Ok(true)
     }
 
     /// Releases a reserved trial.
-    pub fn release(&mut self, lane: &DnsTarget) {
-        if let Some(gate) = self.lanes.get_mut(lane) {
-            gate.trial = None;
+    pub fn release(&mut self, target: &DnsTarget) {
+        if let Some(circuit) = self.circuits.get_mut(target) {
+            circuit.trial = None;
         }
     }
 
@@ -119,40 +121,46 @@ impl CircuitSet {
     ///
     /// # Errors
     /// The reason why not.
-    pub fn enter(&mut self, lane: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
-        self.admits(lane, ca, entry, now)?;
-        let inside = self.lanes.entry(lane.clone()).or_default().inside.entry(ca.clone()).or_default();
-        inside.attempts += 1;
-        inside.further += usize::from(entry.further);
+    pub fn enter(
+        &mut self,
+        target: &DnsTarget,
+        ca: &SharedStr,
+        entry: Admission,
+        now: Time,
+    ) -> Result<(), Unavailable> {
+        self.admits(target, ca, entry, now)?;
+        let calls = self.circuits.entry(target.clone()).or_default().calls.entry(ca.clone()).or_default();
+        calls.attempts += 1;
+        calls.further += usize::from(entry.further);
         Ok(())
     }
 
     /// Gives a slot back with the result of the call. A failure blocks the target for 1, 2, 4 … 30 minutes; a verified
     /// answer ends that.
-    pub fn leave(&mut self, lane: &DnsTarget, ca: &SharedStr, further: bool, passage: CallResult, now: Time) {
-        let Some(gate) = self.lanes.get_mut(lane) else { return };
-        if let Some(inside) = gate.inside.get_mut(ca) {
-            inside.attempts = inside.attempts.saturating_sub(1);
-            inside.further = inside.further.saturating_sub(usize::from(further));
-            if inside.attempts == 0 {
-                gate.inside.remove(ca);
+    pub fn leave(&mut self, target: &DnsTarget, ca: &SharedStr, further: bool, result: CallResult, now: Time) {
+        let Some(circuit) = self.circuits.get_mut(target) else { return };
+        if let Some(calls) = circuit.calls.get_mut(ca) {
+            calls.attempts = calls.attempts.saturating_sub(1);
+            calls.further = calls.further.saturating_sub(usize::from(further));
+            if calls.attempts == 0 {
+                circuit.calls.remove(ca);
             }
         }
-        match passage {
-            CallResult::Good => (gate.failures, gate.closed_until) = (0, None),
+        match result {
+            CallResult::Good => (circuit.failures, circuit.open_until) = (0, None),
             // Attempts that started together fail together, which counts as one failure.
-            CallResult::Bad if gate.closed_until.is_some_and(|until| until > now) => {}
+            CallResult::Bad if circuit.open_until.is_some_and(|until| until > now) => {}
             CallResult::Bad => {
-                gate.failures = gate.failures.saturating_add(1);
-                gate.closed_until = Some(now + OPEN.wait(gate.failures));
+                circuit.failures = circuit.failures.saturating_add(1);
+                circuit.open_until = Some(now + OPEN.wait(circuit.failures));
             }
             CallResult::Unknown => {}
         }
-        let is_remembered = |gate: &Circuit| gate.closed_until.is_some_and(|until| until + FAILURES_KEPT > now);
-        self.lanes.retain(|_, gate| {
-            !gate.inside.is_empty()
-                || gate.trial.is_some_and(|since| is_credible_hold(since, now))
-                || is_remembered(gate)
+        let is_remembered = |circuit: &Circuit| circuit.open_until.is_some_and(|until| until + FAILURES_KEPT > now);
+        self.circuits.retain(|_, circuit| {
+            !circuit.calls.is_empty()
+                || circuit.trial.is_some_and(|since| is_credible_hold(since, now))
+                || is_remembered(circuit)
         });
     }
 }
@@ -165,7 +173,7 @@ mod tests {
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    fn lane(server: u16, zone: &str) -> DnsTarget {
+    fn target(server: u16, zone: &str) -> DnsTarget {
         DnsTarget { server: SocketAddr::from(([127, 0, 0, 1], server)), zone: zone.parse().unwrap(), key: None }
     }
 
@@ -177,79 +185,95 @@ mod tests {
 
     #[test]
     fn never_all_places_of_a_ca_are_taken_by_one_server() {
-        let mut gates = CircuitSet::default();
+        let mut circuits = CircuitSet::default();
         for zone in ["a.test", "b.test", "a.test"] {
-            assert_eq!(gates.enter(&lane(1, zone), &ca(), OF_THREE, NOW), Ok(()));
+            assert_eq!(circuits.enter(&target(1, zone), &ca(), OF_THREE, NOW), Ok(()));
         }
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Unavailable::Full), "whatever the zone");
-        assert_eq!(gates.enter(&lane(2, "a.test"), &ca(), OF_THREE, NOW), Ok(()));
+        assert_eq!(
+            circuits.enter(&target(1, "c.test"), &ca(), OF_THREE, NOW),
+            Err(Unavailable::Full),
+            "whatever the zone"
+        );
+        assert_eq!(circuits.enter(&target(2, "a.test"), &ca(), OF_THREE, NOW), Ok(()));
         let other = SharedStr::new("https://other.test/dir");
-        assert_eq!(gates.enter(&lane(1, "c.test"), &other, OF_THREE, NOW), Ok(()), "another CA has places of its own");
+        assert_eq!(
+            circuits.enter(&target(1, "c.test"), &other, OF_THREE, NOW),
+            Ok(()),
+            "another CA has places of its own"
+        );
         let further = Admission { further: true, ..OF_THREE };
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), further, NOW), Ok(()), "it is there already");
-        gates.leave(&lane(1, "b.test"), &ca(), false, CallResult::Unknown, NOW);
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Ok(()));
-        gates.leave(&lane(1, "c.test"), &ca(), true, CallResult::Unknown, NOW);
-        assert_eq!(gates.enter(&lane(1, "c.test"), &ca(), OF_THREE, NOW), Err(Unavailable::Full), "three are left");
+        assert_eq!(circuits.enter(&target(1, "c.test"), &ca(), further, NOW), Ok(()), "it is there already");
+        circuits.leave(&target(1, "b.test"), &ca(), false, CallResult::Unknown, NOW);
+        assert_eq!(circuits.enter(&target(1, "c.test"), &ca(), OF_THREE, NOW), Ok(()));
+        circuits.leave(&target(1, "c.test"), &ca(), true, CallResult::Unknown, NOW);
+        assert_eq!(
+            circuits.enter(&target(1, "c.test"), &ca(), OF_THREE, NOW),
+            Err(Unavailable::Full),
+            "three are left"
+        );
     }
 
     #[test]
     fn after_a_failure_it_is_closed_ever_longer_and_one_goes_first() {
-        let (mut gates, bad, mut now) = (CircuitSet::default(), lane(1, "a.test"), NOW);
+        let (mut circuits, bad, mut now) = (CircuitSet::default(), target(1, "a.test"), NOW);
         let trial = Admission { has_trial: true, ..OF_THREE };
         for minutes in [1, 2, 4, 8, 16, 30, 30, 30] {
-            assert_eq!(gates.reserve(&bad, now), Ok(minutes > 1), "a trial is held after a failure only");
-            assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));
+            assert_eq!(circuits.reserve(&bad, now), Ok(minutes > 1), "a trial is held after a failure only");
+            assert_eq!(circuits.enter(&bad, &ca(), trial, now), Ok(()));
             if minutes > 1 {
-                assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Err(Unavailable::Trial), "one at a time");
-                assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Trial), "one at a time");
+                assert_eq!(circuits.enter(&bad, &ca(), OF_THREE, now), Err(Unavailable::Trial), "one at a time");
+                assert_eq!(circuits.reserve(&bad, now), Err(Unavailable::Trial), "one at a time");
             }
-            gates.leave(&bad, &ca(), false, CallResult::Bad, now);
-            gates.release(&bad);
+            circuits.leave(&bad, &ca(), false, CallResult::Bad, now);
+            circuits.release(&bad);
             let until = now + Duration::from_secs(minutes * 60);
-            assert_eq!(gates.admits(&bad, &ca(), OF_THREE, now), Err(Unavailable::Closed(until)));
-            assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Closed(until)));
-            assert_eq!(gates.admits(&lane(1, "b.test"), &ca(), OF_THREE, now), Ok(()), "another zone is not closed");
+            assert_eq!(circuits.admits(&bad, &ca(), OF_THREE, now), Err(Unavailable::Open(until)));
+            assert_eq!(circuits.reserve(&bad, now), Err(Unavailable::Open(until)));
+            assert_eq!(
+                circuits.admits(&target(1, "b.test"), &ca(), OF_THREE, now),
+                Ok(()),
+                "another zone is not closed"
+            );
             now = until;
         }
-        assert_eq!(gates.reserve(&bad, now), Ok(true));
-        gates.release(&bad);
-        assert_eq!(gates.reserve(&bad, now), Ok(true), "who held it never asked the server");
-        assert_eq!(gates.reserve(&bad, now), Err(Unavailable::Trial));
-        assert_eq!(gates.reserve(&bad, now + TRIAL_MAX), Ok(true), "who holds it waits for a CA that hangs");
-        assert_eq!(gates.enter(&bad, &ca(), trial, now), Ok(()));
-        gates.leave(&bad, &ca(), false, CallResult::Good, now);
-        gates.release(&bad);
-        assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Ok(()));
-        assert_eq!(gates.enter(&bad, &ca(), OF_THREE, now), Ok(()), "open again");
+        assert_eq!(circuits.reserve(&bad, now), Ok(true));
+        circuits.release(&bad);
+        assert_eq!(circuits.reserve(&bad, now), Ok(true), "who held it never asked the server");
+        assert_eq!(circuits.reserve(&bad, now), Err(Unavailable::Trial));
+        assert_eq!(circuits.reserve(&bad, now + TRIAL_MAX), Ok(true), "who holds it waits for a CA that hangs");
+        assert_eq!(circuits.enter(&bad, &ca(), trial, now), Ok(()));
+        circuits.leave(&bad, &ca(), false, CallResult::Good, now);
+        circuits.release(&bad);
+        assert_eq!(circuits.enter(&bad, &ca(), OF_THREE, now), Ok(()));
+        assert_eq!(circuits.enter(&bad, &ca(), OF_THREE, now), Ok(()), "open again");
         for _ in 0..2 {
-            gates.leave(&bad, &ca(), false, CallResult::Bad, now);
+            circuits.leave(&bad, &ca(), false, CallResult::Bad, now);
         }
         let until = now + Duration::from_secs(60);
         assert_eq!(
-            gates.admits(&bad, &ca(), OF_THREE, now),
-            Err(Unavailable::Closed(until)),
+            circuits.admits(&bad, &ca(), OF_THREE, now),
+            Err(Unavailable::Open(until)),
             "counted anew, and both as one"
         );
     }
 
     #[test]
     fn gates_that_say_nothing_are_forgotten() {
-        let mut gates = CircuitSet::default();
+        let mut circuits = CircuitSet::default();
         for i in 0..1000 {
-            let lane = lane(1, &format!("z{i}.test"));
-            gates.enter(&lane, &ca(), OF_THREE, NOW).unwrap();
-            gates.leave(&lane, &ca(), false, CallResult::Good, NOW);
+            let target = target(1, &format!("z{i}.test"));
+            circuits.enter(&target, &ca(), OF_THREE, NOW).unwrap();
+            circuits.leave(&target, &ca(), false, CallResult::Good, NOW);
         }
-        assert!(gates.lanes.is_empty());
-        gates.leave(&lane(1, "never.test"), &ca(), false, CallResult::Bad, NOW);
-        gates.release(&lane(1, "never.test"));
-        assert!(gates.lanes.is_empty(), "nobody was in there");
+        assert!(circuits.circuits.is_empty());
+        circuits.leave(&target(1, "never.test"), &ca(), false, CallResult::Bad, NOW);
+        circuits.release(&target(1, "never.test"));
+        assert!(circuits.circuits.is_empty(), "nobody was in there");
         for i in 0..100_000 {
-            let (lane, now) = (lane(1, &format!("z{i}.test")), NOW + Duration::from_secs(900) * i);
-            gates.enter(&lane, &ca(), OF_THREE, now).unwrap();
-            gates.leave(&lane, &ca(), false, CallResult::Bad, now);
+            let (target, now) = (target(1, &format!("z{i}.test")), NOW + Duration::from_secs(900) * i);
+            circuits.enter(&target, &ca(), OF_THREE, now).unwrap();
+            circuits.leave(&target, &ca(), false, CallResult::Bad, now);
         }
-        assert!(gates.lanes.len() < 100, "a day's failures: {}", gates.lanes.len());
+        assert!(circuits.circuits.len() < 100, "a day's failures: {}", circuits.circuits.len());
     }
 }

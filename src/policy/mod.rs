@@ -118,7 +118,7 @@ pub struct Evaluation {
 
 /// Decides about one entry.
 pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
-    let found: Vec<Option<Violation>> = input.secrets.iter().map(|held| check(input, held)).collect();
+    let found: Vec<Option<Violation>> = input.secrets.iter().map(|secret| check(input, secret)).collect();
     let (mut refused, mut usable) = (Vec::new(), Vec::new());
     for (place, finding) in found.iter().enumerate() {
         match finding {
@@ -129,13 +129,13 @@ pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
     let warnings = warnings(input, &usable);
     let decision = match usable.first() {
         None => Decision::Refuse { finding: refused[0].1.clone() },
-        Some(first) => judge(input, &found, &usable, *first),
+        Some(first) => decide(input, &found, &usable, *first),
     };
     Evaluation { decision, refused, warnings }
 }
 
 /// Decides over the Secrets that may be written; there is at least one.
-fn judge(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
+fn decide(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
     // A request at one Secret is a request for the certificate.
     if let Some(asked) = usable
         .iter()
@@ -216,8 +216,8 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
         return match partial(input, &finding, first) {
             Some(names) => Decision::Issue { finding, targets: usable.to_vec(), counted: true, names: Some(names) },
             None => {
-                let said = limit.and_then(|history| history.error.as_deref());
-                Decision::Wait { finding: finding.with(said), waiting, until }
+                let words = limit.and_then(|history| history.error.as_deref());
+                Decision::Wait { finding: finding.with(words), waiting, until }
             }
         };
     }
@@ -248,8 +248,8 @@ fn was_counted(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
 }
 
 /// Whether `notariat renew -force` asked for the renewal, which overrides the cap.
-pub fn is_forced(held: &SecretState) -> bool {
-    matches!(held, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
+pub fn is_forced(secret: &SecretState) -> bool {
+    matches!(secret, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
 
 /// The end of the annotation's value that `notariat renew -force` writes.
@@ -303,8 +303,8 @@ fn downgrade(input: &EvaluationInput<'_>, usable: &[usize]) -> Option<String> {
     })
 }
 
-fn facts_of(held: &SecretState) -> Option<&CertificateFacts> {
-    held.facts().map(|facts| &**facts)
+fn facts_of(secret: &SecretState) -> Option<&CertificateFacts> {
+    secret.facts().map(|facts| &**facts)
 }
 
 fn serves(facts: &CertificateFacts, input: &EvaluationInput<'_>) -> bool {

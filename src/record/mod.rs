@@ -4,18 +4,16 @@
 //! pair and the key of an order in flight are data keys beside it. Others may edit all of it: a record that does not read is an
 //! error, never an empty one, for an empty one would forget every wait.
 
-mod failure;
 mod parts;
-mod renewal_window;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use failure::{RetryClass, Stage};
 pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, ToRevoke};
-pub use renewal_window::RenewalWindow;
 use serde::{Deserialize, Serialize};
+pub use values::{RenewalWindow, RetryClass, Stage};
 
 use crate::base::limits::{CAP_WINDOW, HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
 use crate::base::name::{Domain, ObjectRef};

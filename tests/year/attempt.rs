@@ -64,7 +64,7 @@ impl World {
             i,
             match end {
                 Err(End::Failed(failed)) => match failed.barred {
-                    Some(Unavailable::Closed(until)) => until.max(soon),
+                    Some(Unavailable::Open(until)) => until.max(soon),
                     _ if failed.uncounted => failed.retry_after.unwrap_or(self.now + Duration::from_secs(30)),
                     _ => soon,
                 },

@@ -7,6 +7,5 @@
 
 mod check;
 mod wait;
-mod witness;
 
 pub use check::{PropagationCheck, PropagationError, ServerView, Visibility};

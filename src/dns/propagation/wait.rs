@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::check::{PAUSE, PropagationCheck, PropagationError, ServerView, Silence, Visibility, silent};
-use super::witness::Witness;
+use super::check::{PAUSE, PropagationCheck, PropagationError, ServerView, Silence, Visibility, Witness, silent};
 use crate::base::limits::{
     DNS_SERIAL, SERVER_ADDRESSES_MAX, VISIBLE_FAILURES_MAX, VISIBLE_LOOK, VISIBLE_PATIENCE_PART, ZONE_SERVERS_MAX,
 };
@@ -40,16 +39,16 @@ impl PropagationCheck<'_> {
         }
         let patience = self.deadline.left().unwrap_or_default() / VISIBLE_PATIENCE_PART;
         let first = self.primary();
-        let not_seen = |looks, is_hidden| Err(PropagationError { looks: self.with_serials(looks), is_hidden });
+        let not_seen = |views, is_hidden| Err(PropagationError { views: self.with_serials(views), is_hidden });
         if first.seen != Visibility::All {
             return not_seen(vec![first], false);
         }
-        let mut looks = vec![first];
+        let mut views = vec![first];
         let witnesses = match self.witnesses() {
             Ok(witnesses) => witnesses,
             Err(why) => {
-                looks.push(silent(&self.primary.label, self.primary.address, why));
-                return not_seen(looks, true);
+                views.push(silent(&self.primary.label, self.primary.address, why));
+                return not_seen(views, true);
             }
         };
         let shared = CheckProgress { patience, is_shown: AtomicBool::new(false), asked: Mutex::default() };
@@ -61,15 +60,15 @@ impl PropagationCheck<'_> {
                 let failed = |_| (vec![silent(&witness.label(), self.primary.address, why())], false);
                 let (found, shows) = watcher.join().unwrap_or_else(failed);
                 is_silent |= witness.is_required() && !shows;
-                looks.extend(found);
+                views.extend(found);
             }
         });
         let is_hidden = self.settings.propagation == Propagation::All && !shared.is_shown.into_inner();
-        if is_silent || is_hidden || looks.iter().any(|l| matches!(l.seen, Visibility::Missing(..))) {
-            return not_seen(looks, is_hidden);
+        if is_silent || is_hidden || views.iter().any(|l| matches!(l.seen, Visibility::Missing(..))) {
+            return not_seen(views, is_hidden);
         }
-        looks.retain(|l| l.seen != Visibility::All);
-        Ok(looks)
+        views.retain(|l| l.seen != Visibility::All);
+        Ok(views)
     }
 
     /// Reads back from the primary: unsigned, then signed with the key, because BIND's views match on keys.
@@ -120,12 +119,12 @@ impl PropagationCheck<'_> {
             }
             look
         };
-        let looks = std::thread::scope(|scope| {
+        let views = std::thread::scope(|scope| {
             let watchers: Vec<_> = addresses.iter().map(|address| scope.spawn(|| watch(*address))).collect();
             let failed = |address| silent(&label, address, "the check failed inside".to_owned());
             watchers.into_iter().zip(&addresses).map(|(w, a)| w.join().unwrap_or_else(|_| failed(*a))).collect()
         });
-        (looks, shows.load(Ordering::Relaxed))
+        (views, shows.load(Ordering::Relaxed))
     }
 
     /// The addresses without a watcher, except the primary's.
@@ -198,8 +197,8 @@ impl PropagationCheck<'_> {
 
     /// Adds the serials, which show a lagging server. They prove nothing: inline signing and PowerDNS's SOA-EDIT serve
     /// other serials than they hold.
-    fn with_serials(&self, mut looks: Vec<ServerView>) -> Vec<ServerView> {
-        for look in looks.iter_mut().filter(|l| !matches!(l.seen, Visibility::Silent(_))) {
+    fn with_serials(&self, mut views: Vec<ServerView>) -> Vec<ServerView> {
+        for look in views.iter_mut().filter(|l| !matches!(l.seen, Visibility::Silent(_))) {
             let deadline = Deadline::after(DNS_SERIAL);
             let answer = self.client.query(look.server.address, self.zone, RecordType::Soa, QueryMode::Plain, deadline);
             look.serial = answer.ok().and_then(|a| {
@@ -209,7 +208,7 @@ impl PropagationCheck<'_> {
                 })
             });
         }
-        looks
+        views
     }
 }
 

@@ -161,7 +161,7 @@ impl ZoneFinder<'_> {
     /// Asks a configured server which zone `name` is in: unsigned, then signed with the entry's key.
     fn apex_at(&self, servers: &[NameServer], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
         let ways = Ways::new(self, self.rules.tsig_secret);
-        let mut said = Vec::new();
+        let mut errors = Vec::new();
         for server in servers {
             for way in ways.all() {
                 let mut at = name.clone();
@@ -184,21 +184,23 @@ impl ZoneFinder<'_> {
                 match answer {
                     Ok(answer) => match soa_owner(&answer, &at).filter(|zone| name.is_within(zone)) {
                         Some(zone) if zone.parent().is_some() => return Ok(zone),
-                        Some(zone) => said.push(format!("{server} says that {name} is in the top-level domain {zone}")),
+                        Some(zone) => {
+                            errors.push(format!("{server} says that {name} is in the top-level domain {zone}"))
+                        }
                         None => {
                             let hint = hint(answer.rcode, "is it a server of its zone? set `dns.zone`");
-                            said.push(format!("{server} says {} for the SOA of {name}: {hint}", answer.rcode));
+                            errors.push(format!("{server} says {} for the SOA of {name}: {hint}", answer.rcode));
                         }
                     },
                     Err(e) => {
-                        said.push(format!("{server} does not answer ({e})"));
+                        errors.push(format!("{server} does not answer ({e})"));
                         break;
                     }
                 }
             }
         }
-        said.dedup();
-        Err(said.join("; "))
+        errors.dedup();
+        Err(errors.join("; "))
     }
 }
 

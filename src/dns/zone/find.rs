@@ -22,17 +22,19 @@ impl ZoneFinder<'_> {
             // The zone search starts one label above: the challenge name itself is never asked for, see `resolver`.
             let below = owner.parent().ok_or_else(|| format!("{owner} is a top-level name"))?;
             let cut = self.cut(&owner, &below, deadline).map_err(|e| match e {
-                LocationError::Failed(e) => LocationError::Failed(told(&chain, &(e + &self.rules.passed_over(&owner)))),
-                barred @ LocationError::Barred(..) => barred,
+                LocationError::Failed(e) => {
+                    LocationError::Failed(with_chain(&chain, &(e + &self.rules.passed_over(&owner))))
+                }
+                unavailable @ LocationError::Barred(..) => unavailable,
             })?;
-            let lane = DnsTarget {
+            let target = DnsTarget {
                 server: cut.servers[0].address,
                 zone: cut.zone.clone(),
                 key: self.rules.key(&cut.zone, &chain).ok(),
             };
-            self.enter(&lane)?;
-            let ways = Ways::new(self, lane.key.as_ref());
-            let failed = |e: String| told(&chain, &(e + &self.rules.passed_over(&owner)));
+            self.enter(&target)?;
+            let ways = Ways::new(self, target.key.as_ref());
+            let failed = |e: String| with_chain(&chain, &(e + &self.rules.passed_over(&owner)));
             match self.follow(cut, &owner, &ways, deadline).map_err(failed)? {
                 Followed::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
@@ -52,15 +54,15 @@ impl ZoneFinder<'_> {
                         servers,
                         primary_first,
                         key,
-                        lane,
+                        target,
                         remark,
                         other_zones,
                     });
                 }
                 Followed::Cname(next) => {
-                    let looped = chain.contains(&next);
+                    let is_loop = chain.contains(&next);
                     chain.push(next.clone());
-                    if looped {
+                    if is_loop {
                         let way = joined(&chain);
                         return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
                     }
@@ -85,7 +87,7 @@ impl ZoneFinder<'_> {
 }
 
 /// Adds the CNAMEs that led there to an error.
-fn told(chain: &[DnsName], error: &str) -> String {
+fn with_chain(chain: &[DnsName], error: &str) -> String {
     match chain.len() {
         1 => error.to_owned(),
         _ => format!("{error} (on the way {})", joined(chain)),

@@ -30,7 +30,7 @@ pub struct ChallengeLocation {
     /// The Secret of the key.
     pub key: ObjectRef,
     /// The target whose slot the UPDATE takes.
-    pub lane: DnsTarget,
+    pub target: DnsTarget,
     /// A remark for the user, such as the reason why the primary of the SOA is not asked; a sentence without its dot.
     pub remark: Option<String>,
     /// Zones under the same key that may be meant instead, for a zone that was found by an unsigned question and whose
@@ -71,8 +71,8 @@ impl From<String> for LocationError {
 }
 
 impl ZoneFinder<'_> {
-    pub(super) fn enter(&self, lane: &DnsTarget) -> Result<(), LocationError> {
-        (self.admit)(lane).map_err(|barred| LocationError::Barred(lane.clone(), barred))
+    pub(super) fn enter(&self, target: &DnsTarget) -> Result<(), LocationError> {
+        (self.admit)(target).map_err(|unavailable| LocationError::Barred(target.clone(), unavailable))
     }
 }
 

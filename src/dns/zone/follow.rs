@@ -22,7 +22,7 @@ pub(super) enum Followed {
 /// No server answered.
 struct QueryErrors {
     /// The answers and errors of all servers.
-    said: String,
+    errors: String,
     /// A server that answers REFUSED.
     refused: Option<NameServer>,
 }
@@ -48,8 +48,8 @@ impl ZoneFinder<'_> {
                     cut.remark = Some(remark);
                     return Ok(Followed::Here(cut));
                 }
-                Err(QueryErrors { said, .. }) => {
-                    return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &said);
+                Err(QueryErrors { errors, .. }) => {
+                    return Err(cut.aside.map_or(String::new(), |aside| aside + "; ") + &errors);
                 }
             };
             // The view that BIND shows without a signature may differ from the one that the key can change.
@@ -133,14 +133,14 @@ impl ZoneFinder<'_> {
         ways: &'k Ways<'_>,
         deadline: Deadline,
     ) -> Result<(DnsResponse, QueryMode<'k>), QueryErrors> {
-        let (mut said, mut dark, mut refused) = (Vec::<String>::new(), Vec::new(), None);
+        let (mut errors, mut dark, mut refused) = (Vec::<String>::new(), Vec::new(), None);
         for (number, server) in cut.servers.iter().enumerate() {
             for way in ways.all() {
                 let asked = self.client.query(server.address, owner, RecordType::Cname, way, deadline);
                 self.answered.set(self.answered.get() || asked.is_ok());
                 match asked {
                     Ok(answer) if matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN) => {
-                        if let Some(why) = said.first()
+                        if let Some(why) = errors.first()
                             && cut.primary_first
                             && !cut.is_server_set
                             && server.label != cut.servers[0].label
@@ -156,21 +156,21 @@ impl ZoneFinder<'_> {
                     Ok(answer) => {
                         let otherwise = format!("is it a server of the zone {}?", cut.zone);
                         let hint = hint(answer.rcode, &otherwise);
-                        said.push(format!("{server} says {} for {owner}: {hint}", answer.rcode));
+                        errors.push(format!("{server} says {} for {owner}: {hint}", answer.rcode));
                         refused = refused.or((answer.rcode == Rcode::REFUSED).then(|| server.clone()));
                     }
                     // The unsigned answer is listed already, and the error is not about the signed question.
                     Err(_) if matches!(way, QueryMode::Signed(_)) => {}
                     Err(e) => {
-                        said.push(format!("{server} does not answer ({e})"));
+                        errors.push(format!("{server} does not answer ({e})"));
                         dark.push(server.clone());
                         break;
                     }
                 }
             }
         }
-        said.dedup();
-        Err(QueryErrors { said: said.join("; "), refused })
+        errors.dedup();
+        Err(QueryErrors { errors: errors.join("; "), refused })
     }
 
     /// Repeats the question to one server, signed with the key.

@@ -240,7 +240,7 @@ impl<'c> Dns01Solver<'c> {
             servers: target.servers.clone(),
             primary_first: target.primary_first,
             keys: self.keys[&target.key].clone(),
-            lane: target.lane.clone(),
+            lane: target.target.clone(),
             remark: target.remark.clone(),
             other_zones: target.other_zones.clone(),
             hosts: Vec::new(),

@@ -9,10 +9,10 @@ fn window(serial: &str, start: Time, moved_to_past: bool) -> RenewalWindow {
     RenewalWindow { serial: serial.into(), start, end, first_start: NOW + DAY, moved_to_past, explanation: None }
 }
 
-fn with_window(window: RenewalWindow) -> World {
-    let mut world = world();
-    world.record.window = Some(window);
-    world
+fn with_window(window: RenewalWindow) -> Case {
+    let mut case = case();
+    case.record.window = Some(window);
+    case
 }
 
 #[test]
@@ -25,24 +25,24 @@ fn the_window_of_the_ca_moves_the_renewal_and_one_in_the_past_is_a_revocation() 
     ] {
         assert_eq!(with_window(window).word(), expected, "{what}");
     }
-    let asked = world().with(|p| p.revocation_asked = Some("superseded".to_owned()));
+    let asked = case().with(|p| p.revocation_asked = Some("superseded".to_owned()));
     assert_eq!(asked.word(), "Issue Revoked");
 }
 
 #[test]
 fn a_profile_counts_only_for_what_we_ordered() {
-    let ordered = |profile: Option<&str>| world().with(|p| p.profile = profile.map(SharedStr::from));
-    for (held, wanted, expected) in [
+    let ordered = |profile: Option<&str>| case().with(|p| p.profile = profile.map(SharedStr::from));
+    for (secrets, wanted, expected) in [
         (None, None, "Keep"),
         (Some("short"), Some("short"), "Keep"),
         (None, Some("short"), "Issue ProfileChanged"),
         (Some("short"), None, "Issue ProfileChanged"),
         (Some("short"), Some("long"), "Issue ProfileChanged"),
     ] {
-        let world = World { profile: wanted, ..ordered(held) };
-        assert_eq!(world.word(), expected, "{held:?} {wanted:?}");
+        let case = Case { profile: wanted, ..ordered(secrets) };
+        assert_eq!(case.word(), expected, "{secrets:?} {wanted:?}");
     }
-    let foreign = World { profile: Some("short"), ..ordered(None).with(|p| p.directory = None) };
+    let foreign = Case { profile: Some("short"), ..ordered(None).with(|p| p.directory = None) };
     assert_eq!(foreign.word(), "Keep");
 }
 
@@ -52,35 +52,35 @@ fn closed() -> Option<RateLimitBlock> {
 
 #[test]
 fn a_closed_gate_makes_orders_wait_and_restores_not() {
-    let missing = World { held: vec![SecretState::Missing], copy: None, closed: closed(), ..world() };
+    let missing = Case { secrets: vec![SecretState::Missing], copy: None, closed: closed(), ..case() };
     let Decision::Wait { waiting: WaitReason::RateLimited, until, finding } = missing.decide().decision else {
         panic!("{}", missing.word())
     };
     assert_eq!(until, NOW + DAY);
     assert!(finding.detail.contains("too many new orders"), "{finding}");
-    assert_eq!(World { copy: world().copy, ..missing }.word(), "Restore SecretMissing Copy");
+    assert_eq!(Case { copy: case().copy, ..missing }.word(), "Restore SecretMissing Copy");
 }
 
 #[test]
 fn renew_clears_a_wait_but_no_gate_and_only_with_force_the_cap() {
     let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
-    let asked = |how: &str| world().with(|p| p.renewal_asked = Some(how.to_owned()));
+    let asked = |how: &str| case().with(|p| p.renewal_asked = Some(how.to_owned()));
     for (how, orders, closed, expected) in [
         ("now", Vec::new(), None, "Issue RenewalRequested"),
         ("now", orders.clone(), None, "Wait Capped RenewalRequested"),
         ("now force", orders.clone(), None, "Issue RenewalRequested"),
         ("now force", orders, closed(), "Wait RateLimited RenewalRequested"),
     ] {
-        let world = World { orders, closed, ..asked(how) };
-        assert_eq!(world.word(), expected, "{how}");
+        let case = Case { orders, closed, ..asked(how) };
+        assert_eq!(case.word(), expected, "{how}");
     }
 }
 
 /// A certificate for a.test that is wanted for b.test, too, where both together fail.
-fn broken_name(left_days: u32, record: RecordData) -> World {
-    let held = facts(&["a.test", "www.a.test"], 90 - left_days, left_days, "01");
+fn broken_name(left_days: u32, record: RecordData) -> Case {
+    let secrets = facts(&["a.test", "www.a.test"], 90 - left_days, left_days, "01");
     let entry = entry("{secret: web, domains: [a.test, b.test]}");
-    World { entry, record, ..world() }.pair(held)
+    Case { entry, record, ..case() }.pair(secrets)
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn held_names_are_renewed_alone_when_a_new_name_fails_and_it_is_time() {
     let alone = History { names: names.unwrap(), ..both.histories[0].clone() };
     both.histories.push(alone);
     assert_eq!(broken_name(20, both).word(), "Wait BackingOff NameMissing", "they fail alone as well");
-    let closed = World { closed: closed(), ..broken_name(20, record()) };
+    let closed = Case { closed: closed(), ..broken_name(20, record()) };
     assert_eq!(closed.word(), "Wait BackingOff NameMissing");
     let nothing_held =
-        World { entry: entry("{secret: web, domains: [b.test, c.test]}"), ..broken_name(20, RecordData::default()) };
+        Case { entry: entry("{secret: web, domains: [b.test, c.test]}"), ..broken_name(20, RecordData::default()) };
     assert_eq!(nothing_held.word(), "Issue NameMissing");
 }
 
@@ -114,11 +114,11 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
         (present.owner, present.directory) = (owner, directory.map(SharedStr::from));
         SecretState::Present(Box::new(present))
     };
-    let both = |a: SecretState, b: SecretState| World {
+    let both = |a: SecretState, b: SecretState| Case {
         entry: entry("{secret: [web, b/web], domains: [a.test]}"),
-        held: vec![a, b],
+        secrets: vec![a, b],
         record: RecordData::default(),
-        ..world()
+        ..case()
     };
     let ours = || holds("07", 80, Owner::Us, Some(PEBBLE));
     for (theirs, what) in [
@@ -132,7 +132,7 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
         assert_eq!(targets, [1], "{what}");
     }
     let mut stored = both(holds("01", 60, Owner::Us, None), ours());
-    stored.record = world().record;
+    stored.record = case().record;
     let Decision::Restore { source: RestoreFrom::Sibling(0), .. } = stored.decide().decision else { panic!() };
 
     let mut asked = present(PairState::Sound(facts(&["a.test"], 10, 80, "07").into()));

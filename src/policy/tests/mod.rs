@@ -21,9 +21,9 @@ const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 const PRODUCTION: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 /// A world in which nothing is to be done; each test changes what it is about.
-struct World {
+struct Case {
     entry: Entry,
-    held: Vec<SecretState>,
+    secrets: Vec<SecretState>,
     record: RecordData,
     copy: Option<CertificateFacts>,
     directory: Directory,
@@ -64,7 +64,7 @@ fn present(pair: PairState) -> Present {
     }
 }
 
-fn world() -> World {
+fn case() -> Case {
     let mut record = RecordData::default();
     let directory = PEBBLE.into();
     record.stored = Some(Issued {
@@ -77,9 +77,9 @@ fn world() -> World {
         cert_id: None,
     });
     let pair = PairState::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
-    World {
+    Case {
         entry: entry("{secret: web, domains: [a.test, www.a.test]}"),
-        held: vec![SecretState::Present(Box::new(present(pair)))],
+        secrets: vec![SecretState::Present(Box::new(present(pair)))],
         record,
         copy: Some(facts(&["a.test", "*.a.test"], 10, 80, "01")),
         directory: Directory::new(PEBBLE, true),
@@ -89,13 +89,13 @@ fn world() -> World {
     }
 }
 
-impl World {
+impl Case {
     fn decide(&self) -> Evaluation {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
         let orders = [(self.directory.url().into(), of_names)].into();
         evaluate(&EvaluationInput {
             entry: &self.entry,
-            secrets: &self.held,
+            secrets: &self.secrets,
             record: &self.record,
             copy: self.copy.as_ref(),
             directory: &self.directory,
@@ -107,13 +107,13 @@ impl World {
         })
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Present)) -> World {
-        let SecretState::Present(present) = &mut self.held[0] else { panic!("a Secret") };
+    fn with(mut self, change: impl FnOnce(&mut Present)) -> Case {
+        let SecretState::Present(present) = &mut self.secrets[0] else { panic!("a Secret") };
         change(present);
         self
     }
 
-    fn pair(self, facts: CertificateFacts) -> World {
+    fn pair(self, facts: CertificateFacts) -> Case {
         self.with(|p| p.pair = PairState::Sound(facts.into()))
     }
 
@@ -130,55 +130,55 @@ impl World {
     }
 }
 
-fn without_copy(world: World) -> World {
-    World { copy: None, ..world }
+fn without_copy(case: Case) -> Case {
+    Case { copy: None, ..case }
 }
 
 #[test]
 fn each_check_finds_its_fault_and_what_follows_is_decided() {
     let aged = |age, left| facts(&["a.test", "*.a.test"], age, left, "01");
-    let rows: Vec<(&str, World, &str)> = vec![
-        ("all is well", world(), "Keep"),
-        ("missing, with a copy", World { held: vec![SecretState::Missing], ..world() }, "Restore SecretMissing Copy"),
+    let rows: Vec<(&str, Case, &str)> = vec![
+        ("all is well", case(), "Keep"),
+        ("missing, with a copy", Case { secrets: vec![SecretState::Missing], ..case() }, "Restore SecretMissing Copy"),
         (
             "missing, without a copy",
-            World { held: vec![SecretState::Missing], copy: None, ..world() },
+            Case { secrets: vec![SecretState::Missing], copy: None, ..case() },
             "Issue SecretMissing",
         ),
         (
             "missing, with a copy that expired",
-            World { held: vec![SecretState::Missing], copy: Some(aged(90, 0)), ..world() },
+            Case { secrets: vec![SecretState::Missing], copy: Some(aged(90, 0)), ..case() },
             "Issue SecretMissing",
         ),
         (
             "missing, with a copy for other names",
-            World { held: vec![SecretState::Missing], copy: Some(facts(&["b.test"], 1, 89, "01")), ..world() },
+            Case { secrets: vec![SecretState::Missing], copy: Some(facts(&["b.test"], 1, 89, "01")), ..case() },
             "Issue SecretMissing",
         ),
-        ("another type", world().with(|p| p.kind = "Opaque".into()), "Refuse WrongType"),
+        ("another type", case().with(|p| p.kind = "Opaque".into()), "Refuse WrongType"),
         (
             "another type, broken and foreign",
-            world().with(|p| {
+            case().with(|p| {
                 p.kind = "Opaque".into();
                 p.owner = Owner::Another("x".into());
                 p.pair = PairState::Mismatch;
             }),
             "Refuse WrongType",
         ),
-        ("foreign", world().with(|p| p.owner = Owner::Another("cert-manager".into())), "Refuse OwnedByAnother"),
+        ("foreign", case().with(|p| p.owner = Owner::Another("cert-manager".into())), "Refuse OwnedByAnother"),
         (
             "foreign and due",
-            world().pair(aged(62, 28)).with(|p| p.owner = Owner::Another("x".into())),
+            case().pair(aged(62, 28)).with(|p| p.owner = Owner::Another("x".into())),
             "Refuse OwnedByAnother",
         ),
         (
             "foreign and a tenth of its life overdue",
-            world().pair(aged(70, 20)).with(|p| p.owner = Owner::Another("x".into())),
+            case().pair(aged(70, 20)).with(|p| p.owner = Owner::Another("x".into())),
             "Issue RenewalDue uncounted",
         ),
         (
             "foreign and broken",
-            world().with(|p| {
+            case().with(|p| {
                 p.owner = Owner::Another("x".into());
                 p.pair = PairState::Mismatch;
             }),
@@ -186,69 +186,65 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
         ),
         (
             "foreign, to be adopted",
-            World { entry: entry("{secret: web, domains: [a.test], adopt: true}"), ..world() }
+            Case { entry: entry("{secret: web, domains: [a.test], adopt: true}"), ..case() }
                 .with(|p| p.owner = Owner::Another("x".into())),
             "Keep",
         ),
-        ("made by hand", world().with(|p| (p.owner, p.directory, p.key_type) = (Owner::Nobody, None, None)), "Keep"),
-        ("broken, with a copy", world().with(|p| p.pair = PairState::Broken("x".into())), "Restore Unparsable Copy"),
+        ("made by hand", case().with(|p| (p.owner, p.directory, p.key_type) = (Owner::Nobody, None, None)), "Keep"),
+        ("broken, with a copy", case().with(|p| p.pair = PairState::Broken("x".into())), "Restore Unparsable Copy"),
         (
             "broken, without a copy",
-            World { copy: None, ..world() }.with(|p| p.pair = PairState::Broken("x".into())),
+            Case { copy: None, ..case() }.with(|p| p.pair = PairState::Broken("x".into())),
             "Issue Unparsable",
         ),
-        ("key of another", world().with(|p| p.pair = PairState::Mismatch), "Restore KeyMismatch Copy"),
-        ("a name is missing", without_copy(world().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
+        ("key of another", case().with(|p| p.pair = PairState::Mismatch), "Restore KeyMismatch Copy"),
+        ("a name is missing", without_copy(case().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
         (
             "what we stored had the names: somebody overwrote it",
-            world().pair(facts(&["a.test"], 10, 80, "01")),
+            case().pair(facts(&["a.test"], 10, 80, "01")),
             "Restore NameMissing Copy",
         ),
-        ("more names than wanted", world().pair(facts(&["a.test", "*.a.test", "b.test"], 10, 80, "01")), "Keep"),
-        ("expired", world().pair(aged(90, 0)), "Issue Expired"),
-        (
-            "expired and a name missing",
-            without_copy(world().pair(facts(&["b.test"], 90, 0, "01"))),
-            "Issue NameMissing",
-        ),
+        ("more names than wanted", case().pair(facts(&["a.test", "*.a.test", "b.test"], 10, 80, "01")), "Keep"),
+        ("expired", case().pair(aged(90, 0)), "Issue Expired"),
+        ("expired and a name missing", without_copy(case().pair(facts(&["b.test"], 90, 0, "01"))), "Issue NameMissing"),
         (
             "not valid for six minutes",
-            World { record: RecordData::default(), ..world() }.pair(later(360)),
+            Case { record: RecordData::default(), ..case() }.pair(later(360)),
             "Issue NotYetValid",
         ),
-        ("not valid for four minutes", World { record: RecordData::default(), ..world() }.pair(later(240)), "Keep"),
-        ("not valid yet, but we stored it", world().pair(later(360)), "Keep"),
+        ("not valid for four minutes", Case { record: RecordData::default(), ..case() }.pair(later(240)), "Keep"),
+        ("not valid yet, but we stored it", case().pair(later(360)), "Keep"),
         (
             "another directory",
-            World { directory: Directory::new("https://other.example/dir", true), ..world() },
+            Case { directory: Directory::new("https://other.example/dir", true), ..case() },
             "Issue DirectoryChanged",
         ),
         (
             "another directory by default",
-            World { directory: Directory::new("https://other.example/dir", false), ..world() },
+            Case { directory: Directory::new("https://other.example/dir", false), ..case() },
             "Keep",
         ),
         (
             "the same directory, written otherwise",
-            World { directory: Directory::new("HTTPS://CA.example:443/dir/", true), ..world() },
+            Case { directory: Directory::new("HTTPS://CA.example:443/dir/", true), ..case() },
             "Keep",
         ),
         (
             "another kind of key",
-            World { entry: entry("{secret: web, domains: [a.test], keyType: ecdsa-p384}"), ..world() },
+            Case { entry: entry("{secret: web, domains: [a.test], keyType: ecdsa-p384}"), ..case() },
             "Issue KeyTypeChanged",
         ),
-        ("due", world().pair(aged(62, 28)), "Issue RenewalDue uncounted"),
+        ("due", case().pair(aged(62, 28)), "Issue RenewalDue uncounted"),
         (
             "due, not what we stored last",
-            World { record: RecordData::default(), ..world() }.pair(aged(62, 28)),
+            Case { record: RecordData::default(), ..case() }.pair(aged(62, 28)),
             "Issue RenewalDue",
         ),
-        ("asked for", world().with(|p| p.renewal_asked = Some("now".into())), "Issue RenewalRequested"),
-        ("a key that can not be read", world().with(|p| p.pair = PairState::Unchecked(aged(10, 80).into())), "Keep"),
+        ("asked for", case().with(|p| p.renewal_asked = Some("now".into())), "Issue RenewalRequested"),
+        ("a key that can not be read", case().with(|p| p.pair = PairState::Unchecked(aged(10, 80).into())), "Keep"),
     ];
-    for (what, world, expected) in rows {
-        assert_eq!(world.word(), expected, "{what}");
+    for (what, case, expected) in rows {
+        assert_eq!(case.word(), expected, "{what}");
     }
 }
 
@@ -261,50 +257,50 @@ fn later(seconds: u64) -> CertificateFacts {
 #[test]
 fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
     let staging = |explicit| Directory::new(STAGING, explicit);
-    let held = |directory: Option<&str>, issuer: &str, age, left| {
+    let secrets = |directory: Option<&str>, issuer: &str, age, left| {
         let mut f = facts(&["a.test", "*.a.test"], age, left, "01");
         f.issuer = issuer.into();
         let directory = directory.map(SharedStr::from);
-        world().pair(f).with(|p| p.directory = directory)
+        case().pair(f).with(|p| p.directory = directory)
     };
-    for (what, world, expected) in [
-        ("-acme was lost", World { directory: staging(false), ..held(Some(PRODUCTION), "R10", 10, 80) }, "Keep"),
+    for (what, case, expected) in [
+        ("-acme was lost", Case { directory: staging(false), ..secrets(Some(PRODUCTION), "R10", 10, 80) }, "Keep"),
         (
             "-acme was lost, and it is due",
-            World { directory: staging(false), ..held(Some(PRODUCTION), "R10", 62, 28) },
+            Case { directory: staging(false), ..secrets(Some(PRODUCTION), "R10", 62, 28) },
             "Refuse RenewalDue",
         ),
         (
             "staging was asked for",
-            World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 10, 80) },
+            Case { directory: staging(true), ..secrets(Some(PRODUCTION), "R10", 10, 80) },
             "Refuse DirectoryChanged",
         ),
-        ("unmarked and due", World { directory: staging(true), ..held(None, "R10", 62, 28) }, "Refuse RenewalDue"),
-        ("it expired", World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 90, 0) }, "Issue Expired"),
+        ("unmarked and due", Case { directory: staging(true), ..secrets(None, "R10", 62, 28) }, "Refuse RenewalDue"),
+        ("it expired", Case { directory: staging(true), ..secrets(Some(PRODUCTION), "R10", 90, 0) }, "Issue Expired"),
         (
             "staging follows staging",
-            World { directory: staging(true), ..held(Some(STAGING), "(STAGING) X", 62, 28) },
+            Case { directory: staging(true), ..secrets(Some(STAGING), "(STAGING) X", 62, 28) },
             "Issue RenewalDue uncounted",
         ),
         (
             "staging, unmarked",
-            World { directory: staging(false), ..held(None, "(STAGING) X", 62, 28) },
+            Case { directory: staging(false), ..secrets(None, "(STAGING) X", 62, 28) },
             "Issue RenewalDue uncounted",
         ),
         (
             "to production",
-            World { directory: Directory::new(PRODUCTION, true), ..held(Some(STAGING), "(STAGING) X", 10, 80) },
+            Case { directory: Directory::new(PRODUCTION, true), ..secrets(Some(STAGING), "(STAGING) X", 10, 80) },
             "Issue DirectoryChanged",
         ),
         (
             "to production, unmarked",
-            World { directory: Directory::new(PRODUCTION, true), ..held(None, "(STAGING) X", 10, 80) },
+            Case { directory: Directory::new(PRODUCTION, true), ..secrets(None, "(STAGING) X", 10, 80) },
             "Issue DirectoryChanged",
         ),
     ] {
-        assert_eq!(world.word(), expected, "{what}");
+        assert_eq!(case.word(), expected, "{what}");
     }
-    let asked = World { directory: staging(true), ..held(Some(PRODUCTION), "R10", 10, 80) }
+    let asked = Case { directory: staging(true), ..secrets(Some(PRODUCTION), "R10", 10, 80) }
         .with(|p| p.renewal_asked = Some("1".into()));
     assert_eq!(asked.word(), "Issue DirectoryChanged", "somebody asked for this Secret");
     for (url, expected) in [
@@ -320,38 +316,38 @@ fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
 }
 
 fn failed(next: Time, inputs: &str) -> RecordData {
-    let world = world();
-    let mut record = world.record;
-    let history = record.history_mut(&world.entry.order_names(), PEBBLE, NOW);
+    let case = case();
+    let mut record = case.record;
+    let history = record.history_mut(&case.entry.order_names(), PEBBLE, NOW);
     *history = History { next_attempt: Some(next), inputs: inputs.to_owned(), ..history.clone() };
     record
 }
 
 #[test]
 fn after_a_failure_it_waits_until_the_time_comes_or_something_changes() {
-    let missing = |record| World { held: vec![SecretState::Missing], copy: None, record, ..world() };
+    let missing = |record| Case { secrets: vec![SecretState::Missing], copy: None, record, ..case() };
     let soon = NOW + DAY;
     assert_eq!(missing(failed(soon, "inputs")).word(), "Wait BackingOff SecretMissing");
     assert_eq!(missing(failed(NOW, "inputs")).word(), "Issue SecretMissing");
     assert_eq!(missing(failed(soon, "other inputs")).word(), "Issue SecretMissing", "the entry or its key changed");
-    let other_names = World { entry: entry("{secret: web, domains: [b.test]}"), ..missing(failed(soon, "inputs")) };
+    let other_names = Case { entry: entry("{secret: web, domains: [b.test]}"), ..missing(failed(soon, "inputs")) };
     assert_eq!(other_names.word(), "Issue SecretMissing", "another name set was never tried");
-    let restorable = World { copy: world().copy, ..missing(failed(soon, "inputs")) };
+    let restorable = Case { copy: case().copy, ..missing(failed(soon, "inputs")) };
     assert_eq!(restorable.word(), "Restore SecretMissing Copy", "a restore needs no CA");
 }
 
 #[test]
 fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
     let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
-    let expired = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 90, 0, "01"));
+    let expired = Case { orders: orders.clone(), ..case() }.pair(facts(&["a.test", "*.a.test"], 90, 0, "01"));
     let Decision::Wait { waiting: WaitReason::Capped, until, .. } = expired.decide().decision else {
         panic!("{}", expired.word())
     };
     assert_eq!(until, NOW - DAY * 4 + DAY * 7);
-    let due = World { orders: orders.clone(), ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "01"));
+    let due = Case { orders: orders.clone(), ..case() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "01"));
     assert_eq!(due.word(), "Issue RenewalDue uncounted");
     let foreign_serial =
-        World { record: RecordData::default(), orders, ..world() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
+        Case { record: RecordData::default(), orders, ..case() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
     assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
 }
 
@@ -363,9 +359,9 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
         (true, false, "*.a.test", "Wait Capped Expired"),
         (true, true, "b.test", "Wait Capped Expired"),
     ] {
-        let mut world = World { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..world() };
-        world.entry = entry("{secret: web, domains: ['*.a.test']}");
-        world.record.in_flight = Some(Box::new(PendingOrder {
+        let mut case = Case { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..case() };
+        case.entry = entry("{secret: web, domains: ['*.a.test']}");
+        case.record.in_flight = Some(Box::new(PendingOrder {
             holder: String::new(),
             at: NOW - DAY,
             directory: PEBBLE.to_owned(),
@@ -377,7 +373,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
             counted,
             published: Vec::new(),
         }));
-        assert_eq!(world.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
+        assert_eq!(case.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
     }
 }
 
@@ -385,7 +381,7 @@ fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
 fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
     let minute = Duration::from_secs(60);
     let broken = |restores: Vec<Time>| {
-        let mut w = world().with(|p| p.pair = PairState::Mismatch);
+        let mut w = case().with(|p| p.pair = PairState::Mismatch);
         w.record.restores = restores;
         w
     };
@@ -405,7 +401,7 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
 #[test]
 fn who_wrote_what_is_wrong_is_named() {
     let written = |change: fn(&mut Present)| {
-        world().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
+        case().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
     };
     let Decision::Restore { finding, .. } = written(|p| p.pair = PairState::Mismatch) else { panic!("it is restored") };
     assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");
@@ -417,10 +413,10 @@ fn who_wrote_what_is_wrong_is_named() {
 
 #[test]
 fn several_secrets_hold_one_certificate() {
-    let both = |a: SecretState, b: SecretState| World {
+    let both = |a: SecretState, b: SecretState| Case {
         entry: entry("{secret: [web, b/web], domains: [a.test]}"),
-        held: vec![a, b],
-        ..world()
+        secrets: vec![a, b],
+        ..case()
     };
     let holds = |serial, left| {
         SecretState::Present(Box::new(present(PairState::Sound(facts(&["a.test"], 10, left, serial).into()))))
@@ -449,17 +445,16 @@ fn several_secrets_hold_one_certificate() {
     assert_eq!(both(foreign(), foreign()).word(), "Refuse OwnedByAnother");
     let mut asked = present(PairState::Sound(facts(&["a.test"], 10, 80, "01").into()));
     asked.renewal_asked = Some("please".into());
-    let world = both(holds("01", 80), SecretState::Present(Box::new(asked)));
-    assert_eq!(world.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
+    let case = both(holds("01", 80), SecretState::Present(Box::new(asked)));
+    assert_eq!(case.word(), "Issue RenewalRequested", "asked for at one of them, it is for both");
 }
 
 #[test]
 fn what_a_person_should_know_is_said_besides_the_decision() {
-    let unchecked =
-        world().with(|p| p.pair = PairState::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
+    let unchecked = case().with(|p| p.pair = PairState::Unchecked(facts(&["a.test", "*.a.test"], 10, 80, "01").into()));
     assert!(unchecked.decide().warnings[0].contains("can not be read here"));
-    let early = World { entry: entry("{secret: web, domains: [a.test], renewBefore: 60d}"), ..world() };
+    let early = Case { entry: entry("{secret: web, domains: [a.test], renewBefore: 60d}"), ..case() };
     assert!(early.decide().warnings[0].contains("renewBefore is two thirds"), "{:?}", early.decide().warnings);
     assert_eq!(early.word(), "Keep");
-    assert!(world().decide().warnings.is_empty());
+    assert!(case().decide().warnings.is_empty());
 }

@@ -1,10 +1,13 @@
-//! How an attempt failed, as a record keeps it. Pure.
+//! Values that a record keeps and `policy` decides on: the failure of an attempt, the renewal window. Pure.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where an attempt failed.
+use crate::base::shared_str::SharedStr;
+use crate::base::time::Time;
+
+/// The stage at which an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
@@ -30,7 +33,7 @@ pub enum Stage {
     Download,
 }
 
-/// How soon an attempt after a failure makes sense.
+/// The kind of a failure, which decides how soon another attempt makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetryClass {
@@ -43,7 +46,7 @@ pub enum RetryClass {
 }
 
 impl Stage {
-    /// All, in the order in which an attempt meets them, as a rule.
+    /// All stages, in the usual order of an attempt.
     pub const ALL: [Stage; 10] = [
         Stage::Store,
         Stage::Clock,
@@ -57,7 +60,7 @@ impl Stage {
         Stage::Download,
     ];
 
-    /// The word for it in logs, records and metrics.
+    /// The name in logs, records and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Stage::Store => "store",
@@ -77,5 +80,33 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// The window in which the CA suggests to renew a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RenewalWindow {
+    /// The serial number of the certificate in hexadecimal.
+    pub serial: SharedStr,
+    /// The begin of the window.
+    pub start: Time,
+    /// The end of the window; later than `start`.
+    pub end: Time,
+    /// The begin of the window in the first answer for this certificate.
+    pub first_start: Time,
+    /// The CA moved the window into the past after the first answer: the certificate is, or will be, revoked.
+    #[serde(default)]
+    pub moved_to_past: bool,
+    /// The URL of an explanation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
+}
+
+impl RenewalWindow {
+    /// Whether the window is ignored: from the first answer on it began no later than the certificate, and would renew
+    /// every certificate at once, for ever.
+    pub fn is_stale(&self, not_before: Time) -> bool {
+        self.start <= not_before && self.first_start <= not_before
     }
 }
