@@ -21,7 +21,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 use crate::cert::facts::hex;
 use crate::config::Data;
-use crate::kube::client::DryRun;
+use crate::kube::api::DryRun;
 use crate::kube::object::{Preconditions, SecretObject, TYPE_TLS};
 
 /// The permissions of files with secrets in them; folders get the matching right to enter.

@@ -18,11 +18,13 @@ use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
 use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
-use crate::kube::client::{DryRun, KubeClient};
+use crate::kube::api::DryRun;
+use crate::kube::client::KubeClient;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::secret_state::{annotation, owner_mark};
 use crate::record;
 pub use directory::FileMode;
+pub use kubernetes::config_data;
 
 /// Why an object was not read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]

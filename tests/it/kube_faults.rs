@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{DryRun, KubeClient, KubeError, Resource};
+use notariat::kube::api::DryRun;
+use notariat::kube::client::{KubeClient, KubeError};
 use notariat::kube::discovery;
+use notariat::kube::resource::Resource;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
 
@@ -49,7 +51,7 @@ fn client(api: &Api) -> (KubeClient, Shutdown) {
 }
 
 fn ask(client: &KubeClient) -> Result<(), KubeError> {
-    client.get(Resource::Secrets, &ObjectRef::parse("ns/x", "").unwrap()).map(|_| ())
+    client.get_json(Resource::SECRETS, &ObjectRef::parse("ns/x", "").unwrap()).map(|_| ())
 }
 
 fn not_found() -> Then {
@@ -173,10 +175,10 @@ fn all_threads_together_keep_to_the_rate_and_a_stop_ends_their_waits() {
     let refused = (0..500).filter(|_| matches!(ask(&client), Err(KubeError::NotNow(_)))).count();
     assert!(refused > 400, "{refused}");
     let at = ObjectRef::parse("ns/x", "").unwrap();
-    let written = client.update(Resource::Secrets, &at, &json!({}), DryRun::Real);
+    let written = client.replace_json(Resource::SECRETS, &at, &json!({}), DryRun::Real);
     assert!(matches!(written, Err(KubeError::Api(_))), "{written:?}");
     api.then(|_| text(429, "Too many requests", ("retry-after", "15")));
-    assert!(client.update(Resource::Secrets, &at, &json!({}), DryRun::Real).is_err());
+    assert!(client.replace_json(Resource::SECRETS, &at, &json!({}), DryRun::Real).is_err());
     assert!(matches!(ask(&client), Err(KubeError::NotNow(_))));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
@@ -331,12 +333,12 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
         let client =
             KubeClient::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Shutdown::new()).unwrap();
         while !over.load(SeqCst) {
-            let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
+            let mut secret = client.get_json(Resource::SECRETS, &web).unwrap().unwrap();
             secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());
             if number.is_multiple_of(2) && !ordered.load(SeqCst) {
                 secret["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             }
-            if client.update(Resource::Secrets, &web, &secret, DryRun::Real).is_ok() {
+            if client.replace_json(Resource::SECRETS, &web, &secret, DryRun::Real).is_ok() {
                 writes.fetch_add(1, SeqCst);
             }
             thread::sleep(Duration::from_millis(300));

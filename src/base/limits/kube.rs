@@ -115,11 +115,19 @@ pub const LEASE_DURATION_TAKEN_MAX: Duration = Duration::from_secs(300);
 
 /// How long giving the Lease back may take at the end: what [`SHUTDOWN`](super::SHUTDOWN) leaves of ten seconds, with some to spare.
 pub const LEASE_RELEASE: Duration = Duration::from_millis(1_500);
-/// Requests to the API server in a second, over all threads: ten times what client-go allows, which is made for many small programs.
-pub const API_RATE: u32 = 50;
 
-/// Requests that may be sent at once after a rest.
-pub const API_BURST: u32 = 100;
+/// Requests to the API server in a second, over all threads, unless `-kube-api-qps` says otherwise: ten times the rate of client-go, which
+/// suits many small programs.
+pub const API_QPS_DEFAULT: u32 = 50;
+
+/// The highest rate that `-kube-api-qps` takes: more than one API server answers.
+pub const API_QPS_MAX: u32 = 1_000;
+
+/// Requests that may be sent at once after a rest, unless `-kube-api-burst` says otherwise.
+pub const API_BURST_DEFAULT: u32 = 100;
+
+/// The largest burst that `-kube-api-burst` takes: ten seconds of the highest rate.
+pub const API_BURST_MAX: u32 = 10_000;
 
 /// Tries of one request that the API server answers by 429, 500, 502, 503 or 504, or not at all: enough for a load balancer that goes on
 /// to the next of several servers. What fails is done again later as a whole.
@@ -136,6 +144,7 @@ pub const API_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// The longest pause that the API server can ask for. It asks for seconds; hours would be a mistake of something in between.
 pub const API_PAUSE_MAX: Duration = Duration::from_secs(300);
+
 /// Namespaces besides the own one that may be allowed. Each costs a review of the permissions at the start, and watches.
 pub const ALLOWED_NAMESPACES_MAX: usize = 100;
 
