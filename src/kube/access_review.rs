@@ -1,21 +1,19 @@
 //! Asks the API server what it allows in a namespace: one SelfSubjectRulesReview. Where an authorizer of the cluster can not list its rules
 //! (that of nodes says so in most clusters), SelfSubjectAccessReviews follow for what the rules did not show.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::api::DryRun;
 use super::client::{KubeClient, KubeError};
 use super::rbac::{GrantedRules, Names, PolicyRule};
 use super::resource::Resource;
 use crate::base::limits::ACCESS_REVIEWS_MAX;
 
-/// What the rules of the authorizers allow in `namespace`.
+/// The rules that the authorizers list for `namespace`.
 ///
 /// # Errors
 /// When there is no answer.
 pub fn rules(client: &KubeClient, namespace: &str) -> Result<GrantedRules, KubeError> {
-    let spec = json!({ "namespace": namespace });
-    Ok(GrantedRules::read(&review(client, Resource::RULES_REVIEWS, &spec)?["status"]))
+    Ok(GrantedRules::read(&client.review(Resource::RULES_REVIEWS, &json!({ "namespace": namespace }))?["status"]))
 }
 
 /// Completes rules that are incomplete: asks for what is missing for these objects, for all names at once and then for each name. Then the
@@ -62,12 +60,6 @@ fn is_allowed(client: &KubeClient, namespace: &str, rule: &PolicyRule, name: Opt
         "namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural,
         "name": name.unwrap_or_default(),
     });
-    let answer = review(client, Resource::ACCESS_REVIEWS, &json!({ "resourceAttributes": attributes }))?;
+    let answer = client.review(Resource::ACCESS_REVIEWS, &json!({ "resourceAttributes": attributes }))?;
     Ok(answer["status"]["allowed"] == true)
-}
-
-/// Sends a review, which the server answers and does not store.
-fn review(client: &KubeClient, resource: Resource, spec: &Value) -> Result<Value, KubeError> {
-    let review = json!({"apiVersion": resource.api_version(), "kind": resource.kind, "spec": spec});
-    client.create_json(resource, "", &review, DryRun::Real)
 }

@@ -1,8 +1,8 @@
 //! The operations on objects: get, list, create, replace. Every write carries the version it was decided on.
 //!
-//! Each operation exists for a type that implements [`Object`], and as `..._json` for objects as they travel.
+//! The operations take and return types that implement [`Object`].
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{KubeClient, KubeError};
 use super::list::ListPage;
@@ -74,9 +74,7 @@ impl KubeClient {
     /// # Errors
     /// When the object was not created.
     pub fn create<O: Object>(&self, object: &O, mode: DryRun) -> Result<O, KubeError> {
-        self.write(object, mode, |json| {
-            self.create_json(O::RESOURCE, &object.metadata().reference.namespace, json, mode)
-        })
+        self.write(Method::Post, &O::RESOURCE.path(&object.metadata().reference.namespace), object, mode)
     }
 
     /// Replaces an object, which carries the version that it is to replace. Returns it as [`KubeClient::create`] does.
@@ -84,7 +82,7 @@ impl KubeClient {
     /// # Errors
     /// When the object was not replaced.
     pub fn replace<O: Object>(&self, object: &O, mode: DryRun) -> Result<O, KubeError> {
-        self.write(object, mode, |json| self.replace_json(O::RESOURCE, &object.metadata().reference, json, mode))
+        self.write(Method::Put, &O::RESOURCE.path_of(&object.metadata().reference), object, mode)
     }
 
     /// Replaces the status of an object and nothing else of it. Returns the object as stored.
@@ -92,19 +90,13 @@ impl KubeClient {
     /// # Errors
     /// When the status was not replaced.
     pub fn replace_status<O: Object>(&self, object: &O) -> Result<O, KubeError> {
-        let mode = DryRun::Real;
-        let path = format!("{}/status{}", O::RESOURCE.path_of(&object.metadata().reference), mode.query());
-        self.write(object, mode, |json| self.call(Method::Put, &path, Some(json)))
+        let path = format!("{}/status", O::RESOURCE.path_of(&object.metadata().reference));
+        self.write(Method::Put, &path, object, DryRun::Real)
     }
 
-    fn write<O: Object>(
-        &self,
-        object: &O,
-        mode: DryRun,
-        send: impl FnOnce(&Value) -> Result<Value, KubeError>,
-    ) -> Result<O, KubeError> {
+    fn write<O: Object>(&self, method: Method, path: &str, object: &O, mode: DryRun) -> Result<O, KubeError> {
         let mut json = object.to_json();
-        let stored = send(&json);
+        let stored = self.call(method, &format!("{path}{}", mode.query()), Some(&json));
         wipe(&mut json);
         let mut stored = stored?;
         match mode {
@@ -128,31 +120,12 @@ impl KubeClient {
         }
     }
 
-    /// Creates an object of any kind; the namespace of a cluster-scoped one is empty. Returns it as the server answers.
+    /// Sends a review, of a cluster-scoped kind that the server answers and does not store. Returns the review with its status.
     ///
     /// # Errors
-    /// When the object was not created.
-    pub fn create_json(
-        &self,
-        resource: Resource,
-        namespace: &str,
-        object: &Value,
-        mode: DryRun,
-    ) -> Result<Value, KubeError> {
-        self.call(Method::Post, &format!("{}{}", resource.path(namespace), mode.query()), Some(object))
-    }
-
-    /// Replaces an object of any kind. Returns it as the server answers.
-    ///
-    /// # Errors
-    /// When the object was not replaced.
-    pub fn replace_json(
-        &self,
-        resource: Resource,
-        at: &ObjectRef,
-        object: &Value,
-        mode: DryRun,
-    ) -> Result<Value, KubeError> {
-        self.call(Method::Put, &format!("{}{}", resource.path_of(at), mode.query()), Some(object))
+    /// When there is no answer.
+    pub fn review(&self, resource: Resource, spec: &Value) -> Result<Value, KubeError> {
+        let review = json!({"apiVersion": resource.api_version(), "kind": resource.kind, "spec": spec});
+        self.call(Method::Post, &resource.path(""), Some(&review))
     }
 }

@@ -19,7 +19,7 @@ const FIRST_FIELD_OCTETS: usize = 640;
 /// Octets of each further field, with a node that is half full.
 const FIELD_OCTETS: usize = 120;
 
-/// Why a text does not become a tree. `Display` quotes no value of it.
+/// A text that does not become a tree. `Display` quotes no value of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
     /// The tree takes more memory than an object of the size of its text.

@@ -24,7 +24,7 @@ use crate::base::metrics::{self, Exchange, Peer};
 use crate::base::secret::Secret;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::http::{Http, HttpError, Method, Request, Response, Stream};
+use crate::http::{Http, HttpError, Method, Request, Stream};
 
 /// A client for one API server.
 #[derive(Clone, Debug)]
@@ -37,10 +37,10 @@ pub struct KubeClient {
     timeout: Duration,
 }
 
-/// Why a request failed.
+/// A request that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KubeError {
-    /// There was no answer.
+    /// The server did not answer.
     Network(HttpError),
     /// The answer is an error.
     Api(ApiError),
@@ -48,9 +48,9 @@ pub enum KubeError {
     Unusable(String),
     /// The answer is no object of its kind.
     Object(InvalidObject),
-    /// Nothing was sent: there is no credential.
+    /// No request was sent: there is no credential.
     Credential(String),
-    /// Nothing was sent: the server asked for a pause, or the program stops.
+    /// No request was sent: the server asked for a pause, or the program stops.
     NotNow(String),
 }
 
@@ -85,32 +85,8 @@ struct Call<'a> {
     body: &'a str,
 }
 
-/// An answer of either form.
-trait Answer {
-    fn status(&self) -> u16;
-    /// The clock of the server, where the answer shows it.
-    fn server_time(&self) -> Option<Time>;
-}
-
-impl Answer for Response {
-    fn status(&self) -> u16 {
-        self.status
-    }
-
-    fn server_time(&self) -> Option<Time> {
-        self.date()
-    }
-}
-
-impl Answer for Stream {
-    fn status(&self) -> u16 {
-        self.status
-    }
-
-    fn server_time(&self) -> Option<Time> {
-        None
-    }
-}
+/// The status of an answer, the clock of the server where the answer shows it, and the answer.
+type Answer<T> = (u16, Option<Time>, T);
 
 impl KubeClient {
     /// A client for the cluster of `config`, with the default rate. Its pauses end when `stop` is set.
@@ -143,7 +119,8 @@ impl KubeClient {
         let body = Zeroizing::new(body.map(Value::to_string).unwrap_or_default());
         let call = Call { method, path, body: &body };
         let response = self.with_retries(path, |deadline| {
-            let response: Response = self.send_with_reauth(call, deadline, |http, request| http.send(request))?;
+            let send = |http: &Http, request: &Request<'_>| http.send(request).map(|r| (r.status, r.date(), r));
+            let response = self.send_with_reauth(call, deadline, send)?;
             if response.is_success() {
                 return Ok(response);
             }
@@ -169,7 +146,8 @@ impl KubeClient {
 
     pub(super) fn open(&self, path: &str, idle: Duration, deadline: Deadline) -> Result<Stream, KubeError> {
         let call = Call { method: Method::Get, path, body: "" };
-        let stream: Stream = self.send_with_reauth(call, deadline, |http, request| http.stream(request, idle))?;
+        let send = |http: &Http, request: &Request<'_>| http.stream(request, idle).map(|s| (s.status, None, s));
+        let stream = self.send_with_reauth(call, deadline, send)?;
         match stream.status {
             200..300 => Ok(stream),
             code => Err(KubeError::Api(ApiError::read(code, &stream.beginning()))),
@@ -201,34 +179,34 @@ impl KubeClient {
         }
     }
 
-    fn send_with_reauth<T: Answer>(
+    fn send_with_reauth<T>(
         &self,
         call: Call<'_>,
         deadline: Deadline,
-        send: impl Fn(&Http, &Request<'_>) -> Result<T, HttpError>,
+        send: impl Fn(&Http, &Request<'_>) -> Result<Answer<T>, HttpError>,
     ) -> Result<T, KubeError> {
         let credentials = |reason| self.authenticator.credentials(reason).map_err(KubeError::Credential);
         let first = credentials(RefreshReason::Request)?;
         let outcome = self.send(&first, call, deadline, &send);
         let reason = match &outcome {
-            Ok(answer) if answer.status() == 401 => RefreshReason::Unauthorized(first.number),
+            Ok((401, _)) => RefreshReason::Unauthorized(first.number),
             Err(KubeError::Network(_)) => RefreshReason::ConnectionFailed(first.number),
-            Ok(_) | Err(_) => return outcome,
+            Ok(_) | Err(_) => return outcome.map(|(_, answer)| answer),
         };
         let second = credentials(reason)?;
         if second.number == first.number {
-            return outcome;
+            return outcome.map(|(_, answer)| answer);
         }
-        self.send(&second, call, deadline, &send)
+        self.send(&second, call, deadline, &send).map(|(_, answer)| answer)
     }
 
-    fn send<T: Answer>(
+    fn send<T>(
         &self,
         credentials: &Credentials,
         Call { method, path, body }: Call<'_>,
         deadline: Deadline,
-        send: &impl Fn(&Http, &Request<'_>) -> Result<T, HttpError>,
-    ) -> Result<T, KubeError> {
+        send: &impl Fn(&Http, &Request<'_>) -> Result<Answer<T>, HttpError>,
+    ) -> Result<(u16, T), KubeError> {
         self.throttle(method, deadline)?;
         let url = format!("{}{path}", self.server());
         let bearer = credentials.bearer.as_ref().map(|token| Secret::new(format!("Bearer {}", token.expose())));
@@ -249,12 +227,10 @@ impl KubeClient {
             body_max: API_BODY_OCTETS_MAX,
         };
         let mut exchange = Exchange::begin(Peer::Kubernetes);
-        let answer = send(&credentials.http, &request).map_err(KubeError::Network)?;
-        exchange.answered(answer.status());
-        if let Some(time) = answer.server_time() {
-            metrics::clock_seen(Peer::Kubernetes, time);
-        }
-        Ok(answer)
+        let (status, server_time, answer) = send(&credentials.http, &request).map_err(KubeError::Network)?;
+        exchange.answered(status);
+        server_time.into_iter().for_each(|time| metrics::clock_seen(Peer::Kubernetes, time));
+        Ok((status, answer))
     }
 
     /// Waits until a request may be sent.

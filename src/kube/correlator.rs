@@ -1,4 +1,4 @@
-//! Which Events are sent and under which count: an occurrence that repeats is counted up, and a subject with many Events has a budget.
+//! Decides which Events are sent and with which count: an occurrence that repeats is counted up, and a subject with many Events has a budget.
 //! Pure; what is remembered is bounded and may be lost.
 
 use super::events::{EventSeries, NewEvent, name};

@@ -13,7 +13,7 @@ use crate::base::name::{NAME_MAX, ObjectRef};
 use crate::base::sanitize::one_line;
 use crate::base::time::Time;
 
-/// What happened, in one word that people filter on.
+/// The kind of an occurrence, in one word that people filter on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventReason {
     /// A certificate was stored where there was none that served.
@@ -56,7 +56,7 @@ impl fmt::Display for EventReason {
 /// One occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// What happened.
+    /// The kind.
     pub reason: EventReason,
     /// The object under which people find the Event.
     pub subject: ObjectReference,
@@ -105,7 +105,7 @@ pub struct EventSeries {
 }
 
 impl EventSeries {
-    /// Where the Event is: in the namespace of its subject, and for a cluster-scoped subject in `default`, as the API server demands.
+    /// Namespace and name of the Event. The Event of a cluster-scoped subject is in `default`, as the API server demands.
     pub fn reference(&self) -> ObjectRef {
         match self.last.subject.at.namespace.as_str() {
             "" => ObjectRef::new("default", &self.name),

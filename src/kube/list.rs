@@ -19,10 +19,10 @@ pub(super) struct ListPage {
     pub(super) continue_token: Option<String>,
 }
 
-/// Why a page was not read to its end.
+/// A page that was not read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ListError {
-    /// Whoever takes the objects wants no more of them.
+    /// The caller wants no more objects.
     Unwanted,
     /// The answer broke off.
     Broken(String),

@@ -1,4 +1,4 @@
-//! What objects of every kind have in common: metadata, references, and the trait by which the client reads and writes them. Pure.
+//! The common parts of all kinds of objects: metadata, references, and the trait by which the client reads and writes them. Pure.
 //!
 //! Untrusted: contents, which anybody with access to the namespace writes. The shape comes from the API server.
 

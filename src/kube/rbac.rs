@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::resource::Resource;
 use RuleSubject::{Certificate, ConfigMap, Event, Input, Lease, Own, Status};
 
-/// What an object is for.
+/// The purpose of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleSubject {
     /// A ConfigMap that lists certificates.
@@ -44,7 +44,7 @@ pub struct PolicyRule {
     pub by_name: bool,
     /// The objects that need the rule.
     pub subjects: &'static [RuleSubject],
-    /// What follows where the rule is missing.
+    /// The consequence where the rule is missing, for people.
     pub consequence: &'static str,
 }
 
@@ -85,11 +85,11 @@ const fn rule(
     PolicyRule { resource, verb, by_name, subjects, consequence }
 }
 
-/// What the API server allows in one namespace.
+/// The rules that the API server grants in one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrantedRules {
     rules: Vec<GrantedRule>,
-    /// There may be more rules: an authorizer of the cluster can not list its own.
+    /// More rules may exist: an authorizer of the cluster can not list its own.
     pub incomplete: bool,
 }
 

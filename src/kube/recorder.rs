@@ -231,15 +231,15 @@ mod tests {
     #[test]
     fn a_server_that_never_answers_holds_up_nobody() {
         let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let access = ClusterConfig {
+        let config = ClusterConfig {
             server: format!("https://{}", silent.local_addr().unwrap()),
-            checks: TlsConfig { skipped: true, ..TlsConfig::default() },
+            tls: TlsConfig { skipped: true, ..TlsConfig::default() },
             proxy: None,
-            identity: AuthInfo::default(),
+            auth: AuthInfo::default(),
             impersonation: Vec::new(),
             namespace: None,
         };
-        let client = Arc::new(KubeClient::new(access, Shutdown::new()).unwrap());
+        let client = Arc::new(KubeClient::new(config, Shutdown::new()).unwrap());
         let certs = ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("team", "certs"));
         let (recorder, watch) =
             (EventRecorder::start(client, "pod".to_owned(), Shutdown::new()).unwrap(), Stopwatch::start());

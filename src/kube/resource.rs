@@ -77,11 +77,11 @@ pub struct WatchTarget {
     pub resource: Resource,
     /// The namespace; empty for all of them, and for cluster-scoped kinds.
     pub namespace: String,
-    /// Which objects of that namespace.
+    /// The selected objects of that namespace.
     pub selector: Selector,
 }
 
-/// Which objects are selected.
+/// A selection by labels or fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Selector {
     /// All objects.

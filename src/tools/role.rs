@@ -24,9 +24,9 @@ use crate::tools::manifest::{self, ConfigMaps};
 /// The ConfigMaps of one notariat.
 #[derive(Debug)]
 pub struct Instance {
-    /// Its own namespace.
+    /// The own namespace.
     pub own: String,
-    /// Its ConfigMaps.
+    /// The ConfigMaps, with their data.
     pub config_maps: ConfigMaps,
     /// The certificates that they list.
     pub wishes: Desired,

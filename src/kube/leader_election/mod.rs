@@ -50,7 +50,7 @@ pub enum LeaseStep {
     Create(LeaseObject),
     /// Replace the version that was read.
     Update(LeaseObject),
-    /// Nothing until the next round.
+    /// No request until the next round.
     Rest,
 }
 

@@ -16,7 +16,7 @@ use crate::kube::list::ListPage;
 /// How far a reflector is. `W` is the open watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State<W> {
-    /// Nothing is known: the list begins.
+    /// No object is known: the list begins.
     Empty,
     /// A page of the list is next: the first page, or that of the token.
     InitPage {
@@ -37,7 +37,7 @@ pub(super) enum State<W> {
     },
 }
 
-/// What happened in a state.
+/// An occurrence in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Input<W> {
     /// The list begins.
