@@ -159,7 +159,7 @@ pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result
         None => {
             let access = discovery::find(arguments.kubeconfig.as_deref())?;
             let namespace = arguments.namespace.clone().or_else(|| access.namespace.clone()).unwrap_or_else(local);
-            let client = Arc::new(KubeClient::new(access, stop.clone())?);
+            let client = Arc::new(KubeClient::new(access, stop.clone())?.with_rate(arguments.kube_api_rate));
             Ok(OpenedStore { store: Store::kubernetes(client.clone()), kube: Some(client), namespace })
         }
     }

@@ -14,6 +14,8 @@ pub(super) const WORDS: &[&str] = &[
     "acme-ca",
     "acme-proxy",
     "kubeconfig",
+    "kube-api-qps",
+    "kube-api-burst",
     "namespace",
     "allow-namespaces",
     "instance",

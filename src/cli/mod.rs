@@ -15,18 +15,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::address::ServerAddress;
-use crate::base::limits::{FORGET_AFTER, WORKERS_DEFAULT, WORKERS_MAX};
+use crate::base::limits::{API_BURST_MAX, API_QPS_MAX, FORGET_AFTER, WORKERS_DEFAULT, WORKERS_MAX};
 use crate::base::log::Format;
 use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 use crate::config::issuers::directory_url;
 use crate::controller::RunMode;
+use crate::kube::rate_limit::RequestRate;
 use crate::server::listener::ListenAddress;
 use crate::store::FileMode;
 use check::CheckOptions;
 pub use secret_action::SecretAction;
 use status_options::StatusOptions;
-use values::{log_level, namespaces};
+use values::{log_level, namespaces, number};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub struct Arguments {
     pub config: Vec<String>,
     /// `-kubeconfig`
     pub kubeconfig: Option<PathBuf>,
+    /// `-kube-api-qps`, `-kube-api-burst`
+    pub kube_api_rate: RequestRate,
     /// `-namespace`
     pub namespace: Option<String>,
     /// `-allow-namespaces`: those besides the own one.
@@ -134,6 +137,8 @@ usage: notariat -config NAME [flags]             one dash or two, value after a 
   -probe           ask each zone's server by a signed UPDATE that changes nothing whether it would take a
                    challenge, then exit in the same way; a daemon does so once a day
   -kubeconfig F    kubeconfig (default: those in KUBECONFIG, else the service account of the pod)
+  -kube-api-qps N  requests to the API server in a second, 1 to 1000 (default 50)
+  -kube-api-burst N  requests at once after a rest, 1 to 10000 (default 100)
   -namespace NS    own namespace (default: the pod's or the kubeconfig's; with -local: default)
   -allow-namespaces NS,NS   namespaces besides the own one whose Secrets entries may name (default: none)
   -instance NAME   owner in the annotations of Secrets (default: the own namespace)
@@ -209,6 +214,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         }
         Ok(names)
     })?;
+    let rate = RequestRate::default();
     let arguments = Arguments {
         acme: flags.value("acme", |v| directory_url(v).map_err(str::to_owned))?,
         acme_proxy: flags.value("acme-proxy", |v| match v.strip_prefix("http://") {
@@ -218,6 +224,10 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, String> {
         acme_ca: flags.value("acme-ca", |v| Ok(PathBuf::from(v)))?,
         config: config.unwrap_or_default(),
         kubeconfig: flags.value("kubeconfig", |v| Ok(PathBuf::from(v)))?,
+        kube_api_rate: RequestRate {
+            qps: flags.value("kube-api-qps", |v| number(v, API_QPS_MAX))?.unwrap_or(rate.qps),
+            burst: flags.value("kube-api-burst", |v| number(v, API_BURST_MAX))?.unwrap_or(rate.burst),
+        },
         namespace: flags
             .value("namespace", |v| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string()))?,
         allow_namespaces: flags.value("allow-namespaces", namespaces)?.unwrap_or_default(),
@@ -367,6 +377,8 @@ fn long(word: &str) -> &'static str {
         "--acme-proxy",
         "--config",
         "--kubeconfig",
+        "--kube-api-qps",
+        "--kube-api-burst",
         "--namespace",
         "--instance",
         "--lease",
@@ -420,6 +432,13 @@ mod tests {
         assert_eq!(query.acme.as_deref(), Some("https://ca/dir?a=b"));
         let least = run("-config c").unwrap();
         assert_eq!((least.workers, least.pass, least.log_level), (4, RunMode::Forever, log::LevelFilter::Info));
+        for (line, qps, burst) in [
+            ("-config c", 50, 100),
+            ("-config c -kube-api-qps 1000 -kube-api-burst=10000", 1000, 10_000),
+            ("-config c -kube-api-burst 1", 50, 1),
+        ] {
+            assert_eq!(run(line).unwrap().kube_api_rate, RequestRate { qps, burst }, "{line}");
+        }
         for (line, lease) in [
             ("-config c", Some("notariat")),
             ("-config c -lease=on -lease-name mine", Some("mine")),
@@ -442,6 +461,10 @@ mod tests {
             ("-config c -acme http://ca/", "is not an https URL"),
             ("-config c -workers 0", "-workers \"0\" is not a number from 1 to 64"),
             ("-config c -workers 65", "from 1 to 64"),
+            ("-config c -kube-api-qps 0", "-kube-api-qps \"0\" is not a number from 1 to 1000"),
+            ("-config c -kube-api-qps 1001", "from 1 to 1000"),
+            ("-config c -kube-api-burst many", "-kube-api-burst \"many\" is not a number from 1 to 10000"),
+            ("-config c -kube-api-burst 10001", "from 1 to 10000"),
             ("-config c -log-level loud", "none of error, warn, info, debug"),
             ("-config c -log-format xml", "-log-format \"xml\" is neither text nor json"),
             ("convert -config a,b", "-config has several names"),

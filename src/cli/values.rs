@@ -34,3 +34,9 @@ pub(super) fn log_level(text: &str) -> Result<log::LevelFilter, String> {
         _ => Err("is none of error, warn, info, debug".to_owned()),
     }
 }
+
+/// A whole number from 1 to `most`.
+pub(super) fn number(text: &str, most: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("is not a number from 1 to {most}"))
+}

@@ -11,6 +11,8 @@ use crate::base::name::ObjectRef;
 use crate::config::{self, Config, Data};
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::Resource;
 use crate::record::AcceptedSpec;
 use crate::sources::{Desired, configmap};
 use crate::store::StoreError;
@@ -174,7 +176,12 @@ impl ConfigMaps {
                         && said.changed(&format!("ConfigInvalid {name}"), error)
                     {
                         let text = format!("{error}; {in_force}");
-                        context.recorder.publish(EventReason::ConfigInvalid, &configmap::source(name), None, text);
+                        context.recorder.publish(
+                            EventReason::ConfigInvalid,
+                            Some(ObjectReference::new(Resource::CONFIG_MAPS, name)),
+                            None,
+                            text,
+                        );
                     }
                 }
             }
@@ -189,7 +196,12 @@ impl ConfigMaps {
                 event!(error, "refused", error = refused);
             }
             if context.leader.leading() && said.changed("Refused", &refused.to_string()) {
-                context.recorder.publish(EventReason::Refused, &refused.source, None, refused.sentence.clone());
+                context.recorder.publish(
+                    EventReason::Refused,
+                    configmap::subject(&refused.source),
+                    None,
+                    refused.sentence.clone(),
+                );
             }
         }
         if let Some(directory) = context.clients.unchosen(wishes.wanted.values().map(|wanted| &**wanted))

@@ -1,4 +1,4 @@
-//! Takes part in the election: one thread that sends what [`LeaderElection`] says, and tells the loop when this replica begins or ceases to
+//! Takes part in the election: one thread sends the requests of [`LeaderElection`], and tells the loop when this replica begins or ceases to
 //! lead.
 //!
 //! Where the API server refuses the Lease, [`Setbacks`] says when this replica works without it: then the claims in the records keep
@@ -21,18 +21,20 @@ use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
 use crate::issuance::claim::holder;
-use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
+use crate::kube::api::DryRun;
+use crate::kube::client::{KubeClient, KubeError};
 use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
+use crate::kube::object::LeaseObject;
 
-/// Our part in an election under way.
+/// The part of this process in an election under way.
 pub(super) struct ElectionHandle {
-    /// Set when nobody here works any more.
+    /// Set when no worker of this process works any more.
     done: Shutdown,
     ended: Receiver<()>,
 }
 
 impl ElectionHandle {
-    /// Starts to take part, in a thread of its own. `changed` is called when we begin or cease to lead.
+    /// Starts to take part, in a thread of its own. `changed` is called when this replica begins or ceases to lead.
     pub(super) fn start(
         context: Arc<Context>,
         client: &KubeClient,
@@ -60,10 +62,10 @@ impl ElectionHandle {
         Ok(ElectionHandle { done, ended })
     }
 
-    /// Gives the Lease back, so that another replica begins at its next look. Only for when nobody here works any more.
+    /// Gives the Lease back, so that another replica begins at its next look. To be called when no worker works any more.
     pub(super) fn release(self) {
         self.done.set();
-        // Nothing is sent there: it ends with the thread. Without an answer in time the Lease runs out by itself.
+        // Nothing is ever sent: the channel closes when the thread ends. Without an answer in time the Lease runs out by itself.
         self.ended.recv_timeout(LEASE_RELEASE).ok();
     }
 }
@@ -77,9 +79,9 @@ struct LeaderElector<F> {
     /// A Lease was read or written by this process.
     is_known: bool,
     setbacks: Setbacks,
-    /// What the loop was told last.
+    /// Whether the loop was told last that this replica leads.
     leads: bool,
-    /// What the log was told last about standing by or about a failure.
+    /// The last log line about standing by or about a failure.
     said: String,
 }
 
@@ -87,7 +89,7 @@ impl<F: Fn()> LeaderElector<F> {
     fn run(mut self, done: &Shutdown, _end: Sender<()>) {
         liveness::begin("election");
         loop {
-            // A library that panics costs a round and not the election: without it this replica would stand by for ever.
+            // A library that panics costs a round and not the election: without an election this replica would stand by for ever.
             let pause = match catch_unwind(AssertUnwindSafe(|| self.round())) {
                 Ok(Ok(())) => self.succeed(),
                 Ok(Err((verb, e))) => self.fail(verb, &e),
@@ -102,14 +104,14 @@ impl<F: Fn()> LeaderElector<F> {
         }
         if let Some(lease) = self.election.release(time::now()) {
             self.context.leader.lead_until(None);
-            match self.client.update(Resource::Leases, &self.at, &lease, DryRun::Real) {
+            match self.client.replace(&lease, DryRun::Real) {
                 Ok(_) => event!(info, "released", lease = self.at),
                 Err(e) => event!(warn, "not-released", lease = self.at, error = e),
             }
         }
     }
 
-    /// Takes note of a round that went well. Returns the pause until the next one.
+    /// Handles a round that succeeded. Returns the pause until the next one.
     fn succeed(&mut self) -> Duration {
         if self.setbacks.succeed() {
             self.mark();
@@ -119,7 +121,7 @@ impl<F: Fn()> LeaderElector<F> {
         LEASE_RETRY
     }
 
-    /// Takes note of a round that failed. Returns the pause until the next one.
+    /// Handles a round that failed. Returns the pause until the next one.
     fn fail(&mut self, verb: &str, error: &KubeError) -> Duration {
         let answer = match error {
             KubeError::Api(e) => Some(e),
@@ -148,14 +150,14 @@ impl<F: Fn()> LeaderElector<F> {
         pause
     }
 
-    /// Leads as long as the election says. Who works without the Lease goes on until a round succeeds.
+    /// Leads as long as the election says. A replica that works without the Lease goes on until a round succeeds.
     fn mark(&self) {
         if !self.setbacks.alone() {
             self.context.leader.lead_until(self.election.leads_until());
         }
     }
 
-    /// One look at the Lease, and what follows from it. What fails is named with its verb.
+    /// One round: reads or renews the Lease, and does what follows. A failure is returned with its verb.
     fn round(&mut self) -> Result<(), (&'static str, KubeError)> {
         let context = self.context.clone();
         let now = || context.leader.now();
@@ -165,18 +167,14 @@ impl<F: Fn()> LeaderElector<F> {
             let (verb, written) = match &next {
                 LeaseStep::Rest => break,
                 LeaseStep::Read => {
-                    let found = self.client.get(Resource::Leases, &self.at).map_err(|e| ("get", e))?;
+                    let found: Option<LeaseObject> = self.client.get(&self.at).map_err(|e| ("get", e))?;
                     self.is_known |= found.is_some();
                     next = self.election.read(found, now(), time::now());
                     self.mark();
                     continue;
                 }
-                LeaseStep::Create(lease) => {
-                    ("create", self.client.create(Resource::Leases, &self.at.namespace, lease, DryRun::Real))
-                }
-                LeaseStep::Update(lease) => {
-                    ("update", self.client.update(Resource::Leases, &self.at, lease, DryRun::Real))
-                }
+                LeaseStep::Create(lease) => ("create", self.client.create(lease, DryRun::Real)),
+                LeaseStep::Update(lease) => ("update", self.client.replace(lease, DryRun::Real)),
             };
             next = match written {
                 Ok(lease) => {
@@ -185,7 +183,7 @@ impl<F: Fn()> LeaderElector<F> {
                     self.mark();
                     LeaseStep::Rest
                 }
-                // Somebody else wrote it, deleted it, or our own write before was done and its answer lost.
+                // Another writer changed or deleted the Lease, or the last write was done and its answer lost.
                 Err(KubeError::Api(e)) if e.code == 409 || (e.code == 404 && verb == "update") => LeaseStep::Read,
                 Err(e) => return Err((verb, e)),
             };

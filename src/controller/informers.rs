@@ -19,10 +19,10 @@ use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
-use crate::kube::client::{KubeClient, Resource};
+use crate::kube::client::KubeClient;
 use crate::kube::object::TYPE_TLS;
 use crate::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
-use crate::kube::watch_event::{Selector, WatchTarget};
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::record;
 
 /// Something that a watch saw; the number is the watch's.
@@ -86,7 +86,7 @@ pub(super) struct WatchSet {
 
 /// The Secrets of a type in a namespace.
 pub(super) fn of_type(namespace: &str, kind: &'static str) -> WatchTarget {
-    WatchTarget { resource: Resource::Secrets, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
+    WatchTarget { resource: Resource::SECRETS, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
 }
 
 /// One object.
@@ -96,13 +96,13 @@ pub(super) fn by_name(resource: Resource, at: &ObjectRef) -> WatchTarget {
 
 /// The watches that show what is of interest, given what is not allowed.
 fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool) -> BTreeSet<WatchTarget> {
-    let config_maps = interest.config_maps.iter().map(|at| by_name(Resource::ConfigMaps, at));
+    let config_maps = interest.config_maps.iter().map(|at| by_name(Resource::CONFIG_MAPS, at));
     let mut wanted: BTreeSet<WatchTarget> = config_maps.filter(|target| !denied(target)).collect();
-    let mut single: BTreeSet<WatchTarget> = interest.contents.iter().map(|at| by_name(Resource::Secrets, at)).collect();
+    let mut single: BTreeSet<WatchTarget> = interest.contents.iter().map(|at| by_name(Resource::SECRETS, at)).collect();
     let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
         let all = of_type(namespace, kind);
         if denied(&all) {
-            single.extend(objects().iter().map(|at| by_name(Resource::Secrets, at)));
+            single.extend(objects().iter().map(|at| by_name(Resource::SECRETS, at)));
         } else {
             wanted.insert(all);
         }
@@ -129,7 +129,7 @@ fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
 /// reading it again would make everything be looked at.
 fn repeats(target: &WatchTarget, told: &ReflectorEvent, shown: &RefCell<Option<String>>) -> bool {
     match told {
-        ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
+        ReflectorEvent::Object(object) if target.resource == Resource::CONFIG_MAPS => {
             let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
             let version = Some(format!("{} {}", field("uid"), field("resourceVersion")));
             shown.replace(version.clone()) == version
@@ -197,7 +197,7 @@ impl Informers {
             if self.watches.contains_key(&target) {
                 continue;
             }
-            let is_single_secret = target.resource == Resource::Secrets && matches!(target.selector, Selector::Name(_));
+            let is_single_secret = target.resource == Resource::SECRETS && matches!(target.selector, Selector::Name(_));
             if is_single_secret && Arc::strong_count(&self.alive) > WATCH_THREADS_MAX {
                 // It is read now and then until there is room.
                 self.is_partial = true;
@@ -223,7 +223,7 @@ impl Informers {
                     repeats(&followed, &told, &shown)
                         || tell(object_event(&followed, told, &context, &config, time::now()))
                 };
-                Reflector { client: &client, target: &followed, stop: &stop, patience: WatchTimeouts::default(), tell }
+                Reflector { client: &client, target: &followed, stop: &stop, timeouts: WatchTimeouts::default(), tell }
                     .run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
@@ -300,7 +300,7 @@ mod tests {
             recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
             contents: refs(&["tsigkey"]),
         };
-        let text = |t: &WatchTarget| format!("{}/{} {}", t.namespace, t.resource.plural(), t.field_selector());
+        let text = |t: &WatchTarget| t.to_string();
         targets(&interest, "own", |t| denied.contains(&text(t).as_str())).iter().map(text).collect()
     }
 
@@ -308,11 +308,11 @@ mod tests {
     fn secrets_are_watched_by_type_else_by_name_else_not() {
         let records = "own/secrets type=notariat/record";
         let all = [
+            "own/configmaps metadata.name=certs",
             "own/secrets type=kubernetes.io/tls",
             records,
             "own/secrets metadata.name=tsigkey",
             "team/secrets type=kubernetes.io/tls",
-            "own/configmaps metadata.name=certs",
         ];
         assert_eq!(wanted(&[]), all);
         let narrow = wanted(&["own/secrets type=kubernetes.io/tls"]);
@@ -344,7 +344,7 @@ mod tests {
     #[test]
     fn a_config_map_that_is_listed_again_as_it_was_is_not_told_again() {
         let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
-        let certs = by_name(Resource::ConfigMaps, &at);
+        let certs = by_name(Resource::CONFIG_MAPS, &at);
         let object = |uid: &str, version: &str| {
             ReflectorEvent::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
         };
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
         let told = [ReflectorEvent::Gone(at.clone()), object("b", "2"), object("b", "2")];
         assert_eq!(told.map(repeats), [false, false, true]);
-        let secret = by_name(Resource::Secrets, &at);
+        let secret = by_name(Resource::SECRETS, &at);
         assert!(
             !super::repeats(&secret, &object("b", "2"), &shown),
             "of Secrets each version is compared where it is kept"

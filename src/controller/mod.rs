@@ -42,7 +42,7 @@ use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::issuance::{AttemptError, Context};
-use crate::kube::client::Resource;
+use crate::kube::resource::Resource;
 use crate::policy::retention::RetentionStep;
 use crate::server::listener::Port;
 use crate::worker::{Job, Outcome, release_record, run, settle_panic};
@@ -183,7 +183,7 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     let now = time::now();
     let permissions = Permissions::find(&context, plan);
     // A Role that names its Secrets has none to list them all by: what went while we were away is not noticed then.
-    let may_list = permissions.allow("list", Resource::Secrets, &context.namespace, None);
+    let may_list = permissions.allow("list", Resource::SECRETS, &context.namespace, None);
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
     let world = ControllerState::new(context.clone(), plan, watching, now);
     let report = context.recorder.clone();

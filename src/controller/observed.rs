@@ -11,13 +11,14 @@ use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::config::{self, Config, InvalidConfig};
 use crate::issuance::Context;
-use crate::kube::object::Resource;
-use crate::kube::object::{SecretObject, config_data};
+use crate::kube::metadata::{InvalidObject, Object as _};
+use crate::kube::object::{ConfigMapObject, SecretObject};
 use crate::kube::reflector::ReflectorEvent;
-use crate::kube::watch_event::{Selector, WatchTarget};
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record::{self, Fingerprint, Record, RecordData, UnusableRecord};
 use crate::sources::dependencies::content_hash;
+use crate::store::config_data;
 use crate::worker::backup_facts;
 
 /// A record, as far as decisions look at it.
@@ -86,8 +87,9 @@ pub(super) fn object_event(
     now: Time,
 ) -> ObjectEvent {
     match told {
-        ReflectorEvent::Object(object) if target.resource == Resource::ConfigMaps => {
-            let read = config::read_after(&config_data(&object), &context.namespaces, &config.borrow());
+        ReflectorEvent::Object(object) if target.resource == Resource::CONFIG_MAPS => {
+            let read =
+                config::read_after(&config_data(&ConfigMapObject(object)), &context.namespaces, &config.borrow());
             let read = read.map(Arc::new);
             if let Ok(read) = &read {
                 config.replace(read.clone());
@@ -110,14 +112,14 @@ fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Tim
     let at = ObjectRef::new(metadata("namespace"), metadata("name"));
     let secret = match SecretObject::from_json(object) {
         Ok(secret) => secret,
-        Err(e) => return ObjectEvent::Unreadable(at, e),
+        Err(InvalidObject(e)) => return ObjectEvent::Unreadable(at, e),
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
     match &target.selector {
         Selector::Type(record::TYPE) => ObjectEvent::Record(at, version, known(&secret, now)),
         Selector::Type(_) => ObjectEvent::Certificate(at, version, SecretState::of(Some(&secret), &context.instance)),
-        Selector::Name(_) if secret.type_ == record::TYPE => ObjectEvent::Record(at, version, known(&secret, now)),
-        Selector::Name(_) => {
+        _ if secret.type_ == record::TYPE => ObjectEvent::Record(at, version, known(&secret, now)),
+        Selector::All | Selector::Labels(_) | Selector::Name(_) => {
             ObjectEvent::Named(at, version, SecretState::of(Some(&secret), &context.instance), content_hash(&secret))
         }
     }

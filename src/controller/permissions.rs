@@ -1,5 +1,5 @@
-//! Finds out at the start what the API server lets us do, and says what is missing, once, with what follows. Nothing depends on it but
-//! what is not even tried: a request that is refused says by itself which verb the Role lacks. Tested by tests/it/roles.rs.
+//! Reads at the start which rules the API server grants, and logs each missing one, once, with its consequence. The rules only decide which
+//! watches are not even tried: a request that is refused says by itself which verb the Role lacks. Tested by tests/it/roles.rs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,33 +11,33 @@ use crate::config;
 use crate::issuance::Context;
 use crate::issuance::dependencies::objects;
 use crate::kube::access_review;
-use crate::kube::client::{KubeError, Resource};
+use crate::kube::client::KubeError;
 use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
-use crate::kube::watch_event::{Selector, WatchTarget};
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::sources::{Desired, configmap};
 use crate::status::config_map;
 
-/// What we may do in each namespace that we may use.
+/// The granted rules of each namespace that may be used.
 #[derive(Debug, Default)]
 pub(super) struct Permissions(BTreeMap<String, GrantedRules>);
 
 impl Permissions {
-    /// Whether it makes sense to ask: for one object, or with `None` for all. Also where nothing is known for certain.
+    /// Whether a request may be allowed: for one object, or with `None` for all. True where the rules are not known for certain.
     pub(super) fn allow(&self, verb: &str, resource: Resource, namespace: &str, name: Option<&str>) -> bool {
         let rules = self.0.get(namespace);
-        rules.is_none_or(|rules| rules.incomplete || rules.allows(verb, resource.group(), resource.plural(), name))
+        rules.is_none_or(|rules| rules.incomplete || rules.allows(verb, resource, name))
     }
 
-    /// Whether it makes sense to try to watch something.
+    /// Whether a watch may be allowed.
     pub(super) fn allow_watching(&self, target: &WatchTarget) -> bool {
         let name = match &target.selector {
-            Selector::Type(_) => None,
+            Selector::All | Selector::Labels(_) | Selector::Type(_) => None,
             Selector::Name(name) => Some(name.as_str()),
         };
         ["list", "watch"].iter().all(|verb| self.allow(verb, target.resource, &target.namespace, name))
     }
 
-    /// Asks the API server.
+    /// Asks the API server. A namespace without an answer has no rules.
     pub(super) fn ask(context: &Context) -> Permissions {
         let mut found = BTreeMap::new();
         let Some(client) = context.kube.as_deref() else { return Permissions(found) };
@@ -58,13 +58,13 @@ impl Permissions {
         Permissions(found)
     }
 
-    /// The same, and says what is missing.
+    /// Asks the API server, and logs what is missing.
     pub(super) fn find(context: &Context, plan: &Options) -> Permissions {
         let Permissions(mut found) = Permissions::ask(context);
         let Some(client) = context.kube.as_deref() else { return Permissions(found) };
         let mut names = unnamed(context, plan);
-        let is_vague = |missing: &Missing<'_>| missing.right.by_name && missing.names.is_empty();
-        // Which Secrets matter is read only where not all may be: it costs the whole ConfigMap.
+        let is_vague = |missing: &Missing<'_>| missing.rule.by_name && missing.names.is_empty();
+        // The names of the Secrets are needed only where not all Secrets are allowed: they cost reading the whole ConfigMap.
         if found.iter().any(|(namespace, rules)| rules.missing(&names[namespace]).iter().any(is_vague)) {
             names = named(context, plan);
         }
@@ -75,8 +75,8 @@ impl Permissions {
                 continue;
             }
             for missing in rules.missing(names) {
-                // A single pass has no time to be late.
-                if plan.pass == RunMode::Forever || !matches!(missing.right.verb, "list" | "watch") {
+                // A single pass watches nothing.
+                if plan.pass == RunMode::Forever || !matches!(missing.rule.verb, "list" | "watch") {
                     say(namespace, &missing);
                 }
             }
@@ -90,8 +90,8 @@ fn unknown(namespace: &str, e: KubeError) {
 }
 
 fn say(namespace: &str, missing: &Missing<'_>) {
-    let Missing { right, names } = missing;
-    metrics::missing(right.resource, right.verb);
+    let Missing { rule, names } = missing;
+    metrics::missing(rule.resource.plural, rule.verb);
     let names = match names.len() {
         0 => "all".to_owned(),
         1..=NAMES_SHOWN_MAX => Vec::from_iter(names.iter().copied()).join(","),
@@ -100,16 +100,16 @@ fn say(namespace: &str, missing: &Missing<'_>) {
     event!(
         warn,
         "permission-missing",
-        verb = right.verb,
-        resource = right.resource,
+        verb = rule.verb,
+        resource = rule.resource.plural,
         namespace = namespace,
         names = names,
-        consequence = right.consequence,
+        consequence = rule.consequence,
         hint = "`notariat role` prints a Role that is enough"
     );
 }
 
-/// What is used besides Secrets.
+/// The objects besides Secrets.
 fn besides(plan: &Options) -> Names {
     let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
     let mut names = Names::from([(RuleSubject::ConfigMap, config_maps), (RuleSubject::Event, BTreeSet::new())]);
@@ -122,7 +122,7 @@ fn besides(plan: &Options) -> Names {
     names
 }
 
-/// All kinds, under names that nobody knows yet.
+/// All subjects, with Secrets under names that are not known yet.
 fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     let secrets = [RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own].map(|kind| (kind, BTreeSet::new()));
     let each = context.namespaces.all().map(|namespace| (namespace.to_owned(), Names::from(secrets.clone())));
@@ -131,7 +131,7 @@ fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     names
 }
 
-/// What the ConfigMaps name, as far as they can be read.
+/// The objects that the ConfigMaps name, as far as they can be read.
 fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     let mut wishes = Desired::default();
     for name in &plan.config_maps {

@@ -13,12 +13,14 @@ use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::issuance::{Context, account};
 use crate::kube::events::EventReason;
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::Resource;
 use crate::policy::ca_limits::{RateLimitBlock, is_renewal, out_of_quota};
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory, Evaluation, EvaluationInput, Violation, WaitReason, evaluate};
 use crate::record::{self, RecordData};
 use crate::server::snapshot::CertificateSnapshot;
-use crate::sources::{CertificateSpec, dependencies};
+use crate::sources::{CertificateSpec, configmap, dependencies};
 use crate::status::row::{CertificateState, CertificateStatus, Parked, StatusReport};
 use crate::worker::{Job, JobPeer, Observed, RenewalInfoRequest, Task};
 
@@ -136,7 +138,8 @@ impl ControllerState {
             let target = &entry.secrets[*place];
             if self.log_dedup.changed(&target.to_string(), &finding.detail) {
                 event!(error, "left-alone", secret = target, reason = finding.reason, error = finding.detail);
-                self.context.recorder.publish(EventReason::Refused, &wanted.source, Some(target), finding.to_string());
+                let (subject, target) = about(&wanted.source, target);
+                self.context.recorder.publish(EventReason::Refused, subject, target, finding.to_string());
             }
         }
         let tidied = self.cleaned_up.get(secret).map(|last| *last + TIDY_INTERVAL);
@@ -336,7 +339,8 @@ impl ControllerState {
                         let text = format!(
                             "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"
                         );
-                        report.publish(EventReason::Contested, source, Some(secret), text);
+                        let (subject, secret) = about(source, secret);
+                        report.publish(EventReason::Contested, subject, secret, text);
                     }
                 }
                 None
@@ -347,7 +351,8 @@ impl ControllerState {
                     event!(error, "left-alone", secret = secret, reason = finding.reason, error = finding.detail);
                     // Those that belong to others were told each.
                     if !finding.reason.is_refusal() {
-                        report.publish(EventReason::Refused, source, Some(secret), finding.to_string());
+                        let (subject, secret) = about(source, secret);
+                        report.publish(EventReason::Refused, subject, secret, finding.to_string());
                     }
                 }
                 None
@@ -360,4 +365,9 @@ impl ControllerState {
 
 fn sooner(one: Option<Time>, other: Option<Time>) -> Option<Time> {
     one.into_iter().chain(other).min()
+}
+
+/// The object under which people find an Event of a Secret, and the Secret.
+fn about(source: &str, secret: &ObjectRef) -> (Option<ObjectReference>, Option<ObjectReference>) {
+    (configmap::subject(source), Some(ObjectReference::new(Resource::SECRETS, secret)))
 }

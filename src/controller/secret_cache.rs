@@ -15,9 +15,8 @@ use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
-use crate::kube::client::Resource;
 use crate::kube::object::{SecretObject, TYPE_TLS};
-use crate::kube::watch_event::{Selector, WatchTarget};
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record;
 use crate::sources::Desired;
@@ -143,7 +142,7 @@ impl SecretCache {
             ObjectEvent::Gone(at) => match &target.selector {
                 Selector::Type(record::TYPE) => affected(self.records.remove(&at), at),
                 Selector::Type(_) => affected(self.held.remove(&at), at),
-                Selector::Name(_) => {
+                Selector::All | Selector::Labels(_) | Selector::Name(_) => {
                     self.held.remove(&at);
                     self.records.remove(&at);
                     self.contents.remove(&at);
@@ -184,7 +183,7 @@ impl SecretCache {
 
     /// Whether a watch would show the object `at` if it were there, and had it this type.
     fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
-        let by_name = |w: &Informers| w.has_synced(&by_name(Resource::Secrets, at));
+        let by_name = |w: &Informers| w.has_synced(&by_name(Resource::SECRETS, at));
         self.has_synced(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
     }
 
@@ -276,7 +275,7 @@ impl SecretCache {
         if let Some(slot) = self.contents.get(at, now) {
             return Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()));
         }
-        if self.watching.as_ref().is_some_and(|w| w.has_synced(&by_name(Resource::Secrets, at))) {
+        if self.watching.as_ref().is_some_and(|w| w.has_synced(&by_name(Resource::SECRETS, at))) {
             return Ok(NONE.to_owned());
         }
         let secret = self.context.store.secret(at)?;

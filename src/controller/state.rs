@@ -19,8 +19,7 @@ use crate::base::sanitize::one_line;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Time};
 use crate::issuance::{Context, account};
-use crate::kube::client::Resource;
-use crate::kube::watch_event::Selector;
+use crate::kube::resource::{Resource, Selector};
 use crate::policy::Orders;
 use crate::policy::ca_limits::{OrderLog, counted, made_lately};
 use crate::server::snapshot::{CertificateSnapshot, Snapshot};
@@ -170,7 +169,7 @@ impl ControllerState {
         if let ObjectEvent::Denied(e) = &change.seen {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
-        if target.resource != Resource::ConfigMaps {
+        if target.resource != Resource::CONFIG_MAPS {
             if let ObjectEvent::Certificate(at, ..) = &mut change.seen
                 && let Some(known) = self.desired.owner_of(at)
                 && known == at
@@ -202,7 +201,7 @@ impl ControllerState {
     pub(super) fn read_configs(&mut self) -> bool {
         let mut again = self.rebuild_again;
         for name in self.configs.names().cloned().collect::<Vec<_>>() {
-            let watched = |w: &Informers| w.has(&by_name(Resource::ConfigMaps, &name));
+            let watched = |w: &Informers| w.has(&by_name(Resource::CONFIG_MAPS, &name));
             if !self.secrets.watching.as_ref().is_some_and(watched) {
                 self.configs.read(&self.context, &name);
                 again = true;

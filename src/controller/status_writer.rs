@@ -10,7 +10,10 @@ use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Stopwatch};
 use crate::issuance::Context;
-use crate::kube::client::{DryRun, KubeError, Resource};
+use crate::kube::api::DryRun;
+use crate::kube::client::KubeError;
+use crate::kube::metadata::Object as _;
+use crate::kube::object::ConfigMapObject;
 use crate::status::config_map::{NAME, data, object};
 use crate::status::row::StatusReport;
 
@@ -105,12 +108,12 @@ pub(super) fn put(context: &Context, state: StatusContents) -> Result<(), String
     let Some(client) = context.kube.as_deref() else { return Ok(()) };
     let (at, told) = (ObjectRef::new(&context.namespace, NAME), |e: KubeError| e.to_string());
     context.leader.check().map_err(|failed| failed.error)?;
-    let before = client.get(Resource::ConfigMaps, &at).map_err(told)?;
+    let before = client.get::<ConfigMapObject>(&at).map_err(told)?.map(|before| before.to_json());
     let exists = before.is_some();
-    let object = object(&at, before, &context.instance, &data)?;
+    let object = ConfigMapObject(object(&at, before, &context.instance, &data)?);
     let written = match exists {
-        true => client.update(Resource::ConfigMaps, &at, &object, DryRun::Real),
-        false => client.create(Resource::ConfigMaps, &context.namespace, &object, DryRun::Real),
+        true => client.replace(&object, DryRun::Real),
+        false => client.create(&object, DryRun::Real),
     };
     written.map(|_| ()).map_err(told)
 }

@@ -1,30 +1,27 @@
-//! Asks the API server what we may do in a namespace: one SelfSubjectRulesReview. Where an authorizer of the cluster can not list its
-//! rules (that of nodes says so in most clusters), SelfSubjectAccessReviews for what the rules did not show.
+//! Asks the API server what it allows in a namespace: one SelfSubjectRulesReview. Where an authorizer of the cluster can not list its rules
+//! (that of nodes says so in most clusters), SelfSubjectAccessReviews follow for what the rules did not show.
 
 use serde_json::json;
 
 use super::client::{KubeClient, KubeError};
 use super::rbac::{GrantedRules, Names, PolicyRule};
+use super::resource::Resource;
 use crate::base::limits::ACCESS_REVIEWS_MAX;
 
-/// What we may do in `namespace`, as far as the rules say.
+/// The rules that the authorizers list for `namespace`.
 ///
 /// # Errors
-/// When it could not be asked.
+/// When there is no answer.
 pub fn rules(client: &KubeClient, namespace: &str) -> Result<GrantedRules, KubeError> {
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": namespace},
-    });
-    Ok(GrantedRules::read(&client.review("selfsubjectrulesreviews", &review)?["status"]))
+    Ok(GrantedRules::read(&client.review(Resource::RULES_REVIEWS, &json!({ "namespace": namespace }))?["status"]))
 }
 
-/// Completes rules that are not, and says in them that they are complete where all could be asked: asks for what is missing for these objects, for all names at once and then for each. What there is no
-/// time to ask for counts as allowed: a request will tell.
+/// Completes rules that are incomplete: asks for what is missing for these objects, for all names at once and then for each name. Then the
+/// rules are marked complete, unless there are more questions than [`ACCESS_REVIEWS_MAX`]: a request that was not asked for counts as
+/// allowed, and tells when it is sent.
 ///
 /// # Errors
-/// When it could not be asked.
+/// When there is no answer.
 pub fn complete(
     client: &KubeClient,
     namespace: &str,
@@ -41,15 +38,15 @@ pub fn complete(
                 return Ok(true);
             }
             left -= 1;
-            is_allowed(client, namespace, missing.right, name)
+            is_allowed(client, namespace, missing.rule, name)
         };
         if ask(None)? {
-            rules.add(missing.right, None);
+            rules.add(missing.rule, None);
             continue;
         }
         for name in &missing.names {
             if ask(Some(name))? {
-                rules.add(missing.right, Some(name));
+                rules.add(missing.rule, Some(name));
             }
         }
     }
@@ -57,14 +54,12 @@ pub fn complete(
     Ok(())
 }
 
-fn is_allowed(client: &KubeClient, namespace: &str, right: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
-    let PolicyRule { verb, group, resource, .. } = right;
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {
-            "namespace": namespace, "verb": verb, "group": group, "resource": resource, "name": name.unwrap_or_default(),
-        }},
+fn is_allowed(client: &KubeClient, namespace: &str, rule: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
+    let PolicyRule { verb, resource, .. } = rule;
+    let attributes = json!({
+        "namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural,
+        "name": name.unwrap_or_default(),
     });
-    Ok(client.review("selfsubjectaccessreviews", &review)?["status"]["allowed"] == true)
+    let answer = client.review(Resource::ACCESS_REVIEWS, &json!({ "resourceAttributes": attributes }))?;
+    Ok(answer["status"]["allowed"] == true)
 }

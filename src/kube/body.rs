@@ -1,7 +1,7 @@
 //! JSON of the API server as a tree whose memory is bounded by the size of the text. Pure.
 //!
-//! A number of two octets takes 32 octets of a tree, an object of seven octets more than 600. So a tree has a budget: some octets in any
-//! case, and twice the octets of its text. Objects of Kubernetes need less.
+//! A number of two octets takes 32 octets of a tree, an object of seven octets more than 600. So a tree has a budget: a fixed number of
+//! octets, and twice the octets of its text. Objects of Kubernetes need less.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,53 +19,99 @@ const FIRST_FIELD_OCTETS: usize = 640;
 /// Octets of each further field, with a node that is half full.
 const FIELD_OCTETS: usize = 120;
 
-/// Reads a whole body.
-///
-/// # Errors
-/// When it is no JSON, or takes more memory than an object of its size.
-pub(super) fn read(body: &[u8]) -> Result<Value, serde_json::Error> {
-    let octets = Cell::new(body.len());
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = Tree(&MemoryBudget::new(&octets, 0)).deserialize(&mut json)?;
-    json.end().map(|()| value)
+/// A text that does not become a tree. `Display` quotes no value of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// The tree takes more memory than an object of the size of its text.
+    TooLarge,
+    /// The text is no JSON, or has another form: why.
+    Malformed(String),
 }
 
-/// Said of what has its octets in too many values.
-const TOO_MUCH: &str = "it takes more memory than an object of its size";
-
-/// Why a body does not read, without any of its words.
-pub(super) fn fault(error: &serde_json::Error) -> String {
-    if error.to_string().starts_with(TOO_MUCH) { TOO_MUCH.to_owned() } else { json_fault(error) }
-}
-
-/// What a tree may take: it grows with the octets that were read.
-#[derive(Debug)]
-pub(super) struct MemoryBudget<'c> {
-    spent: Cell<usize>,
-    read: &'c Cell<usize>,
-    begin: usize,
-}
-
-impl<'c> MemoryBudget<'c> {
-    /// For a tree that begins at the octet `begin` of those that are `read`.
-    pub(super) fn new(read: &'c Cell<usize>, begin: usize) -> MemoryBudget<'c> {
-        MemoryBudget { spent: Cell::new(0), read, begin }
-    }
-
-    fn spend<E: Error>(&self, octets: usize) -> Result<(), E> {
-        self.spent.set(self.spent.get().saturating_add(octets));
-        let text = self.read.get().saturating_sub(self.begin);
-        match self.spent.get() <= TREE_OCTETS_FREE.saturating_add(text.saturating_mul(TREE_OCTETS_PER_OCTET)) {
-            true => Ok(()),
-            false => Err(E::custom(TOO_MUCH)),
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::TooLarge => f.write_str("it takes more memory than an object of its size"),
+            BodyError::Malformed(why) => f.write_str(why),
         }
     }
 }
 
-/// Builds a tree within a budget.
-pub(super) struct Tree<'b, 'c>(pub(super) &'b MemoryBudget<'c>);
+/// Reads a whole body.
+///
+/// # Errors
+/// When the body is no JSON, or its tree would exceed its budget.
+pub(super) fn read(body: &[u8]) -> Result<Value, BodyError> {
+    let progress = ReadProgress::new(body.len());
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = Tree(&MemoryBudget::new(&progress, 0)).deserialize(&mut json);
+    value.and_then(|value| json.end().map(|()| value)).map_err(|e| progress.error(&e))
+}
 
-impl<'de> DeserializeSeed<'de> for Tree<'_, '_> {
+/// How far a text was read. Shared by its reader and the trees that are built of it.
+#[derive(Debug)]
+pub(super) struct ReadProgress {
+    octets: Cell<usize>,
+    /// Octets that may still be read of the current part.
+    part_left: Cell<usize>,
+    too_large: Cell<bool>,
+}
+
+impl ReadProgress {
+    /// `octets` of the text were read.
+    pub(super) fn new(octets: usize) -> ReadProgress {
+        ReadProgress { octets: octets.into(), part_left: TREE_PART_OCTETS_MAX.into(), too_large: false.into() }
+    }
+
+    /// Begins a new part of the text.
+    pub(super) fn next_part(&self) {
+        self.part_left.set(TREE_PART_OCTETS_MAX);
+    }
+
+    /// Whether the current part is longer than an object can be.
+    pub(super) fn is_part_too_long(&self) -> bool {
+        self.part_left.get() == 0
+    }
+
+    /// The budget of a tree that begins here.
+    pub(super) fn budget(&self) -> MemoryBudget<'_> {
+        MemoryBudget::new(self, self.octets.get())
+    }
+
+    /// The reason of an error that the deserializer returned.
+    pub(super) fn error(&self, e: &serde_json::Error) -> BodyError {
+        if self.too_large.get() { BodyError::TooLarge } else { BodyError::Malformed(json_fault(e)) }
+    }
+}
+
+/// The memory that a tree may take, which grows with the octets that are read.
+#[derive(Debug)]
+pub(super) struct MemoryBudget<'p> {
+    spent: Cell<usize>,
+    progress: &'p ReadProgress,
+    begin: usize,
+}
+
+impl<'p> MemoryBudget<'p> {
+    fn new(progress: &'p ReadProgress, begin: usize) -> MemoryBudget<'p> {
+        MemoryBudget { spent: Cell::new(0), progress, begin }
+    }
+
+    fn spend<E: Error>(&self, octets: usize) -> Result<(), E> {
+        self.spent.set(self.spent.get().saturating_add(octets));
+        let text = self.progress.octets.get().saturating_sub(self.begin);
+        if self.spent.get() <= TREE_OCTETS_FREE.saturating_add(text.saturating_mul(TREE_OCTETS_PER_OCTET)) {
+            return Ok(());
+        }
+        self.progress.too_large.set(true);
+        Err(E::custom(BodyError::TooLarge))
+    }
+}
+
+/// Builds a tree within a budget.
+pub(super) struct Tree<'b>(pub(super) &'b MemoryBudget<'b>);
+
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -73,7 +119,7 @@ impl<'de> DeserializeSeed<'de> for Tree<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Tree<'_, '_> {
+impl<'de> Visitor<'de> for Tree<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,29 +179,23 @@ impl<'de> Visitor<'de> for Tree<'_, '_> {
     }
 }
 
-/// A reader that counts, and ends where one part of a text is longer than an object can be.
-pub(super) struct Parts<'c, R> {
+/// A reader that counts octets, and fails where one part of a text is longer than an object can be.
+pub(super) struct PartReader<'p, R> {
     pub(super) from: R,
-    pub(super) read: &'c Cell<usize>,
-    /// Octets that are left of the current part.
-    pub(super) left: &'c Cell<usize>,
+    pub(super) progress: &'p ReadProgress,
 }
 
-/// A new part begins.
-pub(super) fn next_part(left: &Cell<usize>) {
-    left.set(TREE_PART_OCTETS_MAX);
-}
-
-impl<R: Read> Read for Parts<'_, R> {
+impl<R: Read> Read for PartReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left.get() == 0 {
+        let ReadProgress { octets, part_left, .. } = self.progress;
+        if part_left.get() == 0 {
             return Err(io::Error::other("a part of it is too long"));
         }
-        let most = buffer.len().min(self.left.get());
-        let octets = self.from.read(&mut buffer[..most])?;
-        self.left.set(self.left.get() - octets);
-        self.read.set(self.read.get().saturating_add(octets));
-        Ok(octets)
+        let most = buffer.len().min(part_left.get());
+        let read = self.from.read(&mut buffer[..most])?;
+        part_left.set(part_left.get() - read);
+        octets.set(octets.get().saturating_add(read));
+        Ok(read)
     }
 }
 
@@ -171,7 +211,7 @@ mod tests {
             "data": {"a": "b"},
         });
         assert_eq!(read(object.to_string().as_bytes()).unwrap(), object);
-        assert!(read(b"{} {}").unwrap_err().to_string().contains("trailing"));
+        assert!(matches!(read(b"{} {}"), Err(BodyError::Malformed(_))));
         // Reviews of many rules have the most objects for their octets.
         let rule = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"]});
         let rules = json!({ "rules": vec![rule; 3_000] });
@@ -184,8 +224,7 @@ mod tests {
     fn what_takes_many_times_its_size_is_given_up() {
         for part in ["0,", "{},", "[],", r#"{"":0},"#, r#""","#, "[[]],"] {
             let body = format!("[{}0]", part.repeat(8_000_000 / part.len()));
-            let error = read(body.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("more memory than an object of its size"), "{part}: {error}");
+            assert_eq!(read(body.as_bytes()), Err(BodyError::TooLarge), "{part}");
         }
     }
 

@@ -1,68 +1,68 @@
-//! What is known of the way to the API server and of who we are there, as a kubeconfig or a pod describes it. Pure.
+//! The connection to an API server and the identity there, as a kubeconfig or a pod describes them. Pure.
 //!
-//! Files are only named here: [`super::session`] reads them, again and again, because tokens and authorities are exchanged under us.
+//! Files are only named here: [`super::auth`] reads them, again and again, because tokens and CAs are exchanged while the program runs.
 
 use std::path::PathBuf;
 
 use crate::base::secret::Secret;
 
-/// How the API server is reached.
+/// A cluster, and who this program is there.
 #[derive(Debug)]
 pub struct ClusterConfig {
     /// Scheme, host, port and perhaps a path prefix, without a slash at the end.
     pub server: String,
-    /// How its certificate is checked.
-    pub checks: TlsConfig,
-    /// The proxy on the way (`http://HOST:PORT`, CONNECT). Its URL may hold a password.
+    /// How the certificate of the server is checked.
+    pub tls: TlsConfig,
+    /// The proxy (`http://HOST:PORT`, CONNECT). The URL may hold a password.
     pub proxy: Option<Secret<String>>,
-    /// Who we are.
-    pub identity: AuthInfo,
-    /// The headers that say who we want to act as (`as` and its companions).
+    /// How this program signs in.
+    pub auth: AuthInfo,
+    /// The headers of an impersonation (`as` and its companions).
     pub impersonation: Vec<(String, String)>,
     /// The namespace of the context or the pod.
     pub namespace: Option<String>,
 }
 
-/// How the server's certificate is checked.
+/// How the certificate of the server is checked.
 #[derive(Debug, Default)]
 pub struct TlsConfig {
-    /// Whom we trust; public CAs where nothing is said.
+    /// The CA of the cluster. `None`: public CAs.
     pub authority: Option<PemSource>,
-    /// The name it must prove, where that is not the host of the URL.
+    /// The name that the certificate must have, where that is not the host of the URL.
     pub name: Option<String>,
-    /// Nothing is checked (`insecure-skip-tls-verify`).
+    /// The certificate is not checked (`insecure-skip-tls-verify`).
     pub skipped: bool,
 }
 
-/// Who we are: a token, a client certificate, both, or what a plugin says.
+/// The identity: a token, a client certificate, both, or the credential of a plugin.
 #[derive(Debug, Default)]
 pub struct AuthInfo {
     /// The bearer token.
     pub token: TokenSource,
     /// The client certificate chain and its key.
     pub client: Option<(PemSource, PemSource)>,
-    /// The program that knows.
+    /// The plugin that gives a credential.
     pub plugin: Option<ExecConfig>,
 }
 
-/// Where the bearer token comes from.
+/// The origin of the bearer token.
 #[derive(Debug, Default)]
 pub enum TokenSource {
-    /// There is none.
+    /// No token.
     #[default]
     None,
-    /// It is given and stays.
+    /// A token that stays.
     Fixed(Secret<String>),
-    /// In a file that changes.
+    /// A file that changes.
     File(PathBuf),
 }
 
 /// Certificates or a key in PEM.
 #[derive(Debug)]
 pub enum PemSource {
-    /// Given and unchanging.
+    /// Contents that stay.
     Given(Secret<Vec<u8>>),
-    /// In a file that may be exchanged; with the field that names it, for messages.
+    /// A file that may be exchanged, with the field that names it, for messages.
     File(&'static str, PathBuf),
 }
 
@@ -73,12 +73,12 @@ pub struct ExecConfig {
     pub version: String,
     /// The program: a name to be found in PATH, or a path.
     pub command: PathBuf,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: Vec<String>,
-    /// What is added to its environment. Values may be secrets.
+    /// The variables that are added to the environment. Values may be secrets.
     pub environment: Vec<(String, Secret<String>)>,
-    /// What people are told when it is not there.
+    /// The hint for people when the program is missing.
     pub hint: Option<String>,
-    /// Whether it is told about the cluster (`provideClusterInfo`), and what the cluster's extension says.
+    /// The extension of the cluster, where the plugin is to know the cluster (`provideClusterInfo`); `null` without an extension.
     pub cluster: Option<serde_json::Value>,
 }

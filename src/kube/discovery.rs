@@ -1,4 +1,4 @@
-//! Finds how the API server is reached: a kubeconfig that is named, those of KUBECONFIG, or the service account of the pod.
+//! Finds the cluster: by a kubeconfig that is named, by those of KUBECONFIG, or by the service account of the pod.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::kubeconfig;
 
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// The access that `kubeconfig` describes, else the files that KUBECONFIG names, else that of the pod we run in.
+/// The cluster of `kubeconfig`, else of the files that KUBECONFIG names, else of the pod in which this program runs.
 ///
 /// # Errors
 /// One sentence that says what is missing where.
@@ -31,7 +31,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|e| format!("kubeconfig {}: can not be read: {e}", path.display()))
 }
 
-/// As kubectl does it: empty parts and files that do not exist are passed over, others must be readable.
+/// The files of KUBECONFIG, as kubectl reads them: empty parts and files that do not exist are skipped, others must be readable.
 fn existing(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<(PathBuf, String)>, String> {
     let named = paths.filter(|path| !path.as_os_str().is_empty() && path.exists());
     named.map(|path| Ok((path.clone(), read(&path)?))).collect()
@@ -57,9 +57,9 @@ fn in_cluster(host: Option<String>, port: Option<String>, folder: &Path) -> Resu
     file("ca.crt")?;
     Ok(ClusterConfig {
         server: format!("https://{host}:{}", port.as_deref().unwrap_or("443")),
-        checks: TlsConfig { authority: Some(PemSource::File("the CA", folder.join("ca.crt"))), ..TlsConfig::default() },
+        tls: TlsConfig { authority: Some(PemSource::File("the CA", folder.join("ca.crt"))), ..TlsConfig::default() },
         proxy: None,
-        identity: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
+        auth: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
         impersonation: Vec::new(),
         namespace: file("namespace").ok().map(|n| n.trim().to_owned()),
     })
@@ -87,13 +87,10 @@ mod tests {
             ("[::1]", Some("6443"), "https://[::1]:6443"),
             ("kubernetes.default", Some("443"), "https://kubernetes.default:443"),
         ] {
-            let access = in_cluster(Some(host.to_owned()), port.map(str::to_owned), &folder).unwrap();
-            assert_eq!((access.server.as_str(), access.namespace.as_deref()), (server, Some("team")));
+            let config = in_cluster(Some(host.to_owned()), port.map(str::to_owned), &folder).unwrap();
+            assert_eq!((config.server.as_str(), config.namespace.as_deref()), (server, Some("team")));
             let own_ca = |path: &Path| path == folder.join("ca.crt");
-            assert!(
-                matches!(&access.checks.authority, Some(PemSource::File(_, path)) if own_ca(path)),
-                "only its own CA"
-            );
+            assert!(matches!(&config.tls.authority, Some(PemSource::File(_, path)) if own_ca(path)), "only its own CA");
         }
         assert!(in_cluster(None, None, &folder).unwrap_err().contains("-kubeconfig"));
         std::fs::remove_file(folder.join("token")).unwrap();

@@ -1,24 +1,26 @@
-//! Events, as `kubectl describe` shows them below the ConfigMap: what is told, and the object that travels. Pure.
+//! Events, as `kubectl describe` shows them below an object: their reasons, their text, and the objects that travel. Pure.
 //!
-//! core/v1, because every cluster has it, and it counts. Events live an hour: nothing depends on them.
+//! core/v1, because every cluster has it, and it counts repetitions. Events live an hour: nothing depends on them.
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::metadata::ObjectReference;
+use super::object::EventObject;
 use crate::base::limits::EVENT_MESSAGE_OCTETS_MAX;
 use crate::base::name::{NAME_MAX, ObjectRef};
 use crate::base::sanitize::one_line;
 use crate::base::time::Time;
 
-/// What happened, in one word that people filter on.
+/// The kind of an occurrence, in one word that people filter on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventReason {
     /// A certificate was stored where there was none that served.
     Issued,
     /// A certificate was stored in the place of one that served.
     Renewed,
-    /// The pair that we have was written again.
+    /// The pair of the record was written again.
     Restored,
     /// An attempt failed at the CA, or before anything was published.
     OrderFailed,
@@ -32,7 +34,7 @@ pub enum EventReason {
     StoreFailed,
     /// An entry or a Secret is not served as it stands.
     Refused,
-    /// Somebody else writes the Secret again and again.
+    /// Another writer changes the Secret again and again.
     Contested,
     /// The ConfigMap can not be used.
     ConfigInvalid,
@@ -51,15 +53,15 @@ impl fmt::Display for EventReason {
     }
 }
 
-/// Something to tell.
+/// One occurrence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
-    /// What happened.
+    /// The kind.
     pub reason: EventReason,
-    /// The ConfigMap it is told at.
-    pub config_map: ObjectRef,
-    /// The Secret it happened to, where it is one.
-    pub secret: Option<ObjectRef>,
+    /// The object under which people find the Event.
+    pub subject: ObjectReference,
+    /// Another object that it happened to. Its name begins the message.
+    pub related: Option<ObjectReference>,
     /// The particulars, without secrets.
     pub text: String,
 }
@@ -67,8 +69,8 @@ pub struct NewEvent {
 impl NewEvent {
     /// The line that people read, of at most [`EVENT_MESSAGE_OCTETS_MAX`] octets.
     pub fn message(&self) -> String {
-        let secret = self.secret.as_ref().map(|secret| format!("Secret {secret}: ")).unwrap_or_default();
-        cut(one_line(&(secret + &self.text)), EVENT_MESSAGE_OCTETS_MAX)
+        let related = self.related.as_ref().map(|related| format!("{related}: ")).unwrap_or_default();
+        cut(one_line(&(related + &self.text)), EVENT_MESSAGE_OCTETS_MAX)
     }
 }
 
@@ -79,53 +81,56 @@ fn cut(mut text: String, octets: usize) -> String {
     text
 }
 
-/// The name of an Event of an object: its name, and what makes it the only one.
-pub fn name(of: &str, unique: u64) -> String {
+/// The name of an Event: the name of its subject, and a number that makes it unique.
+pub fn name(subject: &str, unique: u64) -> String {
     let room = NAME_MAX - ".0123456789abcdef".len();
     // A part of a name ends in a letter or a digit.
-    let of = cut(of.to_owned(), room);
-    format!("{}.{unique:016x}", of.trim_end_matches(['.', '-']))
+    let subject = cut(subject.to_owned(), room);
+    format!("{}.{unique:016x}", subject.trim_end_matches(['.', '-']))
 }
 
-/// Something that happened, once or several times.
+/// Occurrences that are one Event with a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventObject {
+pub struct EventSeries {
     /// `metadata.name`
     pub name: String,
-    /// `metadata.uid` of the ConfigMap, by which `kubectl describe` finds its Events; none when it does not exist.
-    pub uid: Option<String>,
-    /// What is told, as it was the last time.
-    pub notice: NewEvent,
-    /// How often it happened.
+    /// The last occurrence.
+    pub last: NewEvent,
+    /// The number of occurrences.
     pub count: u32,
-    /// When it happened first.
-    pub first: Time,
-    /// When it happened last.
-    pub last: Time,
+    /// When the first one was.
+    pub first_time: Time,
+    /// When the last one was.
+    pub last_time: Time,
 }
 
-impl EventObject {
-    /// The JSON to create or to replace it with. `instance` says which process tells it.
-    pub fn to_json(&self, instance: &str) -> Value {
-        let NewEvent { reason, config_map: ObjectRef { namespace, name, .. }, .. } = &self.notice;
-        json!({
+impl EventSeries {
+    /// Namespace and name of the Event. The Event of a cluster-scoped subject is in `default`, as the API server demands.
+    pub fn reference(&self) -> ObjectRef {
+        match self.last.subject.at.namespace.as_str() {
+            "" => ObjectRef::new("default", &self.name),
+            namespace => ObjectRef::new(namespace, &self.name),
+        }
+    }
+
+    /// The Event to create or to replace. `instance` names the process that reports it.
+    pub fn object(&self, instance: &str) -> EventObject {
+        let (NewEvent { reason, subject, .. }, ObjectRef { namespace, name, .. }) = (&self.last, self.reference());
+        EventObject(json!({
             "apiVersion": "v1",
             "kind": "Event",
-            // It must be in the namespace of what it is about.
-            "metadata": {"namespace": namespace, "name": self.name},
-            "involvedObject": {
-                "apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": name, "uid": self.uid,
-            },
+            "metadata": {"namespace": namespace, "name": name},
+            "involvedObject": subject.to_json(),
             "reason": reason.to_string(),
-            "message": self.notice.message(),
+            "message": self.last.message(),
             "type": if reason.is_warning() { "Warning" } else { "Normal" },
             "count": self.count,
-            "firstTimestamp": self.first.to_string(),
-            "lastTimestamp": self.last.to_string(),
+            "firstTimestamp": self.first_time.to_string(),
+            "lastTimestamp": self.last_time.to_string(),
             "source": {"component": COMPONENT},
             "reportingComponent": COMPONENT,
             "reportingInstance": instance,
-        })
+        }))
     }
 }
 
@@ -134,22 +139,28 @@ const COMPONENT: &str = "notariat";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::resource::Resource;
 
-    fn notice(reason: EventReason, secret: Option<&str>, text: &str) -> NewEvent {
-        let object = |name: &str| ObjectRef::parse(name, "team").unwrap();
-        NewEvent { reason, config_map: object("certs"), secret: secret.map(object), text: text.to_owned() }
+    fn event(reason: EventReason, secret: Option<&str>, text: &str) -> NewEvent {
+        let object = |resource, name: &str| ObjectReference::new(resource, &ObjectRef::parse(name, "team").unwrap());
+        let subject = ObjectReference { uid: Some("u-1".to_owned()), ..object(Resource::CONFIG_MAPS, "certs") };
+        let related = secret.map(|name| object(Resource::SECRETS, name));
+        NewEvent { reason, subject, related, text: text.to_owned() }
+    }
+
+    fn series(last: NewEvent) -> EventSeries {
+        EventSeries {
+            name: name(&last.subject.at.name, 255),
+            last,
+            count: 3,
+            first_time: Time::from_unix(1_800_000_000),
+            last_time: Time::from_unix(1_800_000_060),
+        }
     }
 
     #[test]
-    fn an_event_is_about_the_config_map_and_names_the_secret() {
-        let event = EventObject {
-            name: name("certs", 255),
-            uid: Some("u-1".to_owned()),
-            notice: notice(EventReason::OrderFailed, Some("other/web"), "the CA\nsays \u{1b}[2Jno"),
-            count: 3,
-            first: Time::from_unix(1_800_000_000),
-            last: Time::from_unix(1_800_000_060),
-        };
+    fn an_event_is_about_its_subject_and_names_the_related_object() {
+        let object = |event| series(event).object("pod-1/7").0;
         let expected = json!({
             "apiVersion": "v1", "kind": "Event", "metadata": {"namespace": "team", "name": "certs.00000000000000ff"},
             "involvedObject": {"apiVersion": "v1", "kind": "ConfigMap", "namespace": "team", "name": "certs", "uid": "u-1"},
@@ -157,9 +168,35 @@ mod tests {
             "firstTimestamp": "2027-01-15T08:00:00Z", "lastTimestamp": "2027-01-15T08:01:00Z",
             "source": {"component": "notariat"}, "reportingComponent": "notariat", "reportingInstance": "pod-1/7",
         });
-        assert_eq!(event.to_json("pod-1/7"), expected);
-        let good = EventObject { notice: notice(EventReason::Restored, None, "x"), ..event };
-        assert_eq!((&good.to_json("")["type"], &good.to_json("")["message"]), (&json!("Normal"), &json!("x")));
+        assert_eq!(object(event(EventReason::OrderFailed, Some("other/web"), "the CA\nsays \u{1b}[2Jno")), expected);
+        let good = object(event(EventReason::Restored, None, "x"));
+        assert_eq!((&good["type"], &good["message"]), (&json!("Normal"), &json!("x")));
+    }
+
+    #[test]
+    fn the_subject_can_be_of_any_kind() {
+        let ingresses =
+            Resource { group: "networking.k8s.io", plural: "ingresses", kind: "Ingress", ..Resource::SECRETS };
+        let classes = Resource { plural: "ingressclasses", kind: "IngressClass", namespaced: false, ..ingresses };
+        for (resource, namespace, event_in, involved) in [
+            (
+                ingresses,
+                "team",
+                "team",
+                json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "namespace": "team", "name": "web", "uid": null}),
+            ),
+            (
+                classes,
+                "",
+                "default",
+                json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "name": "web", "uid": null}),
+            ),
+        ] {
+            let subject = ObjectReference::new(resource, &ObjectRef::new(namespace, "web"));
+            let object = series(NewEvent { subject, ..event(EventReason::Issued, None, "x") }).object("").0;
+            let metadata = json!({"namespace": event_in, "name": "web.00000000000000ff"});
+            assert_eq!((&object["metadata"], &object["involvedObject"]), (&metadata, &involved));
+        }
     }
 
     #[test]
@@ -171,9 +208,9 @@ mod tests {
             let name = name(&of, 1);
             assert!(name.len() <= 253 && name.ends_with(end), "{name}");
         }
-        let long = notice(EventReason::Refused, None, &"é".repeat(1000)).message();
+        let long = event(EventReason::Refused, None, &"é".repeat(1000)).message();
         assert_eq!((long.len(), long.chars().count()), (1024, 512));
-        let odd = notice(EventReason::Refused, None, &format!("x{}", "é".repeat(1000))).message();
+        let odd = event(EventReason::Refused, None, &format!("x{}", "é".repeat(1000))).message();
         assert_eq!(odd.len(), 1023, "no half character");
     }
 }

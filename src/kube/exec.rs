@@ -1,7 +1,7 @@
-//! Runs a credential plugin and keeps what it said until that expires.
+//! Runs a credential plugin and keeps its credential until that expires.
 //!
-//! The program is the operator's, so it is run with our rights; but it can hang, print without end, or leave children behind that
-//! hold its output open. None of that holds us longer than [`EXEC_WITHIN`].
+//! The plugin is the operator's and runs with the rights of this program. A plugin can hang, print without end, or leave children behind that
+//! hold its output open: none of that delays this program longer than [`EXEC_WITHIN`].
 
 use std::io::{ErrorKind, PipeReader, Read as _, Write as _, pipe};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,16 +15,16 @@ use crate::base::secret::Secret;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{Deadline, Stopwatch, Time, now};
 
-/// How often it is looked whether the program has ended.
+/// The pause between two looks whether the plugin has ended.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Ends a pipe for its reader although others may hold it open. JSON has no such octet.
+/// The octet that ends a pipe for its reader although others may hold it open. JSON has no such octet.
 const END: u8 = 0;
 
-/// How the sentence about a plugin that failed ends.
+/// The end of the sentence about a plugin that failed.
 const BY_HAND: &str = "run it by hand; what it prints is not shown here, because secrets may be in it";
 
-/// What a plugin said last.
+/// The last answer of a plugin.
 #[derive(Debug, Default)]
 pub struct ExecCache {
     last: Option<Result<Credential, String>>,
@@ -33,21 +33,21 @@ pub struct ExecCache {
 }
 
 impl ExecCache {
-    /// The credential now, and whether the plugin was run for it. With `rejected` the one of before was answered by a 401.
+    /// The credential, and whether the plugin was run for it. `rejected`: the credential so far was answered by a 401.
     ///
     /// # Errors
     /// One sentence that names the plugin, and nothing that it printed.
     pub fn get(
         &mut self,
         plugin: &ExecConfig,
-        access: &ClusterConfig,
+        config: &ClusterConfig,
         authority: &[u8],
         rejected: bool,
     ) -> Result<(&Credential, bool), String> {
         let ago = |watch: &Option<Stopwatch>| watch.map(Stopwatch::elapsed);
         let due = needs_refresh(self.last.as_ref(), now(), rejected, ago(&self.ran), ago(&self.ran_for_rejected));
         if due {
-            let answer = run(plugin, &credential::info(plugin, access, authority));
+            let answer = run(plugin, &credential::info(plugin, config, authority));
             let answer = answer.and_then(|printed| credential::read(printed.expose(), &plugin.version));
             self.last = Some(answer.map_err(|e| format!("the exec plugin {} {e}", plugin.command.display())));
             self.ran = Some(Stopwatch::start());
@@ -63,7 +63,7 @@ impl ExecCache {
     }
 }
 
-/// Whether to run the plugin. One that fails, or brings what is expired or rejected, is not run for each request.
+/// Whether to run the plugin. A plugin that fails, or whose credentials are expired or rejected, is not run for each request.
 fn needs_refresh(
     last: Option<&Result<Credential, String>>,
     now: Time,
@@ -80,7 +80,7 @@ fn needs_refresh(
     }
 }
 
-/// Runs it: what it printed.
+/// Runs a plugin and returns its output.
 fn run(plugin: &ExecConfig, info: &str) -> Result<Secret<Vec<u8>>, String> {
     let io = |e: std::io::Error| format!("could not be run: {e}");
     let (out, mut out_end) = pipe().map_err(io)?;
@@ -102,13 +102,13 @@ fn run(plugin: &ExecConfig, info: &str) -> Result<Secret<Vec<u8>>, String> {
     let (ended, printed, said) = thread::scope(|scope| {
         let (out, err) = (scope.spawn(|| read(out)), scope.spawn(|| read(err)));
         let ended = wait(&mut child, || out.is_finished() || err.is_finished());
-        // Whoever reads has gone when there was too much, and a full pipe is being read: this neither fails nor hangs.
+        // The reader has ended when there was too much output, and reads a full pipe otherwise: this write neither fails nor hangs.
         for end in [&mut out_end, &mut err_end] {
             let _gone = end.write_all(&[END]);
         }
         (ended, out.join().unwrap_or(None), err.join().unwrap_or(None))
     });
-    // What it says on standard error is read, so that it does not hang, and never shown: a script with `set -x` tells every secret.
+    // Standard error is read, so that the plugin does not hang, and never shown: a script with `set -x` prints every secret.
     let (Some(printed), Some(_)) = (printed, said) else {
         return Err(format!("printed more than {EXEC_OCTETS_MAX} octets: expected is one ExecCredential"));
     };
@@ -120,15 +120,15 @@ fn run(plugin: &ExecConfig, info: &str) -> Result<Secret<Vec<u8>>, String> {
     }
 }
 
-/// How a program ended.
+/// How a plugin ended.
 enum ProcessEnd {
     Itself(ExitStatus),
     TooLate,
-    /// It printed what made its reader leave.
+    /// The reader ended before the plugin did.
     Unread,
 }
 
-/// Waits until the program ends by itself; when it takes too long or `broken` says that nobody listens any more, it is killed.
+/// Waits until the plugin ends by itself. Kills it when it takes too long or when `broken` says that its reader has ended.
 fn wait(child: &mut Child, broken: impl Fn() -> bool) -> std::io::Result<ProcessEnd> {
     let (deadline, pause) = (Deadline::after(EXEC_WITHIN), Shutdown::new());
     loop {
@@ -145,7 +145,7 @@ fn wait(child: &mut Child, broken: impl Fn() -> bool) -> std::io::Result<Process
     }
 }
 
-/// Reads up to the mark. `None` when there is too much.
+/// Reads up to [`END`]. `None` when there is too much.
 fn read(mut from: PipeReader) -> Option<Secret<Vec<u8>>> {
     let mut all = Vec::new();
     let mut part = [0; 4096];

@@ -1,52 +1,51 @@
 //! A page of a list, read as it comes: of a million octets no more than one object is in memory. Pure.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::body::{self, MemoryBudget, Parts, Tree, next_part};
+use super::body::{MemoryBudget, PartReader, ReadProgress, Tree};
 use crate::base::limits::TREE_PART_OCTETS_MAX;
 use crate::base::sanitize::json_fault;
 
-/// What stands around the objects of a page.
-#[derive(Debug)]
+/// The metadata of a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ListPage {
-    /// Where a watch begins, once all pages are read.
-    pub(super) version: String,
-    /// The token of the next page.
+    /// The version from which a watch continues once all pages are read.
+    pub(super) resource_version: String,
+    /// The token of the next page. `None` on the last one.
     pub(super) continue_token: Option<String>,
 }
 
-/// Why a page was not read to its end.
+/// A page that was not read to its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ListError {
-    /// Nobody wants its objects.
+    /// The caller wants no more objects.
     Unwanted,
     /// The answer broke off.
     Broken(String),
-    /// It is not the answer that it should be.
+    /// The answer is no list.
     Unusable(String),
 }
 
 impl ListPage {
-    /// Reads the body of a list; `each` takes its objects and says whether more are wanted. Go sends an empty list as `null`.
+    /// Reads the body of a list. `each` takes its objects and returns whether more are wanted. Go sends an empty list as `null`.
     pub(super) fn read(body: impl io::Read, mut each: impl FnMut(Value) -> bool) -> Result<ListPage, ListError> {
         let mut wanted = true;
         let mut take = |item| {
             wanted = each(item);
             wanted
         };
-        let (octets, left) = (Cell::new(0), Cell::new(TREE_PART_OCTETS_MAX));
-        let mut json = serde_json::Deserializer::from_reader(Parts { from: body, read: &octets, left: &left });
-        let list = ListReader { take: &mut take, read: &octets, left: &left };
+        let progress = ReadProgress::new(0);
+        let mut json = serde_json::Deserializer::from_reader(PartReader { from: body, progress: &progress });
+        let list = ListReader { take: &mut take, progress: &progress };
         let read = list.deserialize(&mut json).and_then(|metadata| json.end().map(|()| metadata));
         let metadata = match read {
             Ok(metadata) => metadata,
             Err(_) if !wanted => return Err(ListError::Unwanted),
-            Err(_) if left.get() == 0 => {
+            Err(_) if progress.is_part_too_long() => {
                 return Err(ListError::Unusable(format!(
                     "an object or a field is larger than {TREE_PART_OCTETS_MAX} octets"
                 )));
@@ -57,30 +56,29 @@ impl ListPage {
                     None => json_fault(&e),
                 }));
             }
-            Err(e) => return Err(ListError::Unusable(body::fault(&e))),
+            Err(e) => return Err(ListError::Unusable(progress.error(&e).to_string())),
         };
         let text = |field: &str| metadata.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
         let version = text("resourceVersion").ok_or("a list without items or metadata.resourceVersion");
-        let version = version.map_err(|e| ListError::Unusable(e.to_owned()))?.to_owned();
-        Ok(ListPage { version, continue_token: text("continue").map(str::to_owned) })
+        let resource_version = version.map_err(|e| ListError::Unusable(e.to_owned()))?.to_owned();
+        Ok(ListPage { resource_version, continue_token: text("continue").map(str::to_owned) })
     }
 }
 
 /// Takes an object; returns whether more are wanted.
 type Take<'t> = &'t mut dyn FnMut(Value) -> bool;
 
-/// A list; its value is its metadata.
-struct ListReader<'t, 'c> {
+/// Deserializes a list; the value is the metadata of the list.
+struct ListReader<'t, 'p> {
     take: Take<'t>,
-    read: &'c Cell<usize>,
-    left: &'c Cell<usize>,
+    progress: &'p ReadProgress,
 }
 
 impl ListReader<'_, '_> {
-    /// A new part of the list begins here.
+    /// Begins a new part of the list, which has a budget of its own.
     fn part(&self) -> MemoryBudget<'_> {
-        next_part(self.left);
-        MemoryBudget::new(self.read, self.read.get())
+        self.progress.next_part();
+        self.progress.budget()
     }
 }
 
@@ -110,14 +108,14 @@ impl<'de> Visitor<'de> for ListReader<'_, '_> {
                 "metadata" => metadata = fields.next_value_seed(Tree(&self.part()))?,
                 _ => drop(fields.next_value::<IgnoredAny>()?),
             }
-            next_part(self.left);
+            self.progress.next_part();
         }
         Ok(if items { metadata } else { Value::Null })
     }
 }
 
-/// The objects of a list, or nothing.
-struct Items<'l, 't, 'c>(&'l mut ListReader<'t, 'c>);
+/// Deserializes the objects of a list; `null` stands for none.
+struct Items<'l, 't, 'p>(&'l mut ListReader<'t, 'p>);
 
 impl<'de> DeserializeSeed<'de> for Items<'_, '_, '_> {
     type Value = ();
@@ -142,7 +140,7 @@ impl<'de> Visitor<'de> for Items<'_, '_, '_> {
         loop {
             let budget = self.0.part();
             let Some(item) = items.next_element_seed(Tree(&budget))? else { break };
-            // Else a page of a million of something would be as many objects that do not read.
+            // Otherwise a page of a million numbers would be a million objects that do not read.
             if item.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
                 return Err(A::Error::custom("an object of a list without a name"));
             }
@@ -173,7 +171,7 @@ mod tests {
     fn pages_bear_what_go_makes_of_nothing() {
         let (items, empty) =
             page(r#"{"kind": "SecretList", "metadata": {"resourceVersion": "5"}, "items": null}"#).unwrap();
-        assert_eq!((items.len(), empty.version.as_str(), empty.continue_token), (0, "5", None));
+        assert_eq!((items.len(), empty.resource_version.as_str(), empty.continue_token), (0, "5", None));
         let text = r#"{"metadata": {"resourceVersion": "5", "continue": "t"}, "items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}, "n": [2]}]}"#;
         let (items, first) = page(text).unwrap();
         assert_eq!(
@@ -206,6 +204,7 @@ mod tests {
         let more = format!(r#"{{"metadata": {{"resourceVersion": "5"}}, "items": [{item}, {item}, {item}, {item}]}}"#);
         assert_eq!(page(&more).unwrap_err(), ListError::Unwanted, "nobody listens any more");
     }
+
     #[test]
     fn a_page_of_a_hundred_million_octets_takes_the_memory_of_one_object() {
         let zeros = || io::repeat(b'0').take(100_000_000);

@@ -1,21 +1,21 @@
-//! Who wrote a Secret last: the API server notes in `metadata.managedFields` which fields each client set and when. Pure.
+//! The last writer of a Secret: the API server notes in `metadata.managedFields` which fields each client set and when. Pure.
 //!
-//! Untrusted: a client chooses the name it writes under. It is for people to read, and nothing is decided by it.
+//! Untrusted: a client chooses the name it writes under. The name is for people to read, and no decision depends on it.
 
 use serde_json::Value;
 
 use crate::base::sanitize::one_line;
 
-/// The name that we write under: `fieldManager` of each write.
+/// The name under which this program writes: `fieldManager` of each write.
 const OURS: &str = "notariat";
 
-/// Whether an entry of `managedFields` says that its client set this data key to the value that it has.
+/// Whether an entry of `managedFields` says that its client set this data key to the present value.
 fn sets(entry: &Value, key: &str) -> bool {
     entry.get("fieldsV1").and_then(|fields| fields.get("f:data")?.get(format!("f:{key}"))).is_some()
 }
 
-/// The client that last set `tls.crt` or `tls.key` to something else than we did: `"kubectl-edit" at 2026-11-22T10:00:00Z`.
-/// Who sets a field to another value takes it away from those who had set it; a field that we have as well has our value.
+/// The client that last set `tls.crt` or `tls.key` to another value than this program: `"kubectl-edit" at 2026-11-22T10:00:00Z`. A client that
+/// sets a field to another value becomes its only manager, so a field that this program manages has the value that this program wrote.
 pub fn last_writer(managed_fields: &Value) -> Option<String> {
     let entries = managed_fields.as_array()?;
     let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -54,9 +54,9 @@ mod tests {
             (&[CREATED, LABELLED], Some(created)),
             (&[CREATED_LONG_AGO, ISSUED], None),
             (&[CREATED_LONG_AGO, ISSUED, LABELLED], None),
-            // Seen after a patch: it has what we wrote, and did not change it.
+            // Seen after a patch: kubectl has the value that notariat wrote, and did not change it.
             (&[CREATED, ISSUED], None),
-            // We set an annotation after the patch.
+            // notariat set an annotation after the patch.
             (&[CREATED, CHAIN_IS_LEFT, PATCHED], Some("\"kubectl-patch\" at 2026-11-22T21:00:28Z")),
             (
                 &[REPLACED, CREATED_LONG_AGO, NOTHING_IS_LEFT, PATCHED],

@@ -1,11 +1,19 @@
-//! The Kubernetes API, as little of it as is used: a hand-written blocking REST client.
+//! The Kubernetes API, as much of it as is used: a hand-written blocking REST client for objects of any kind.
 //!
-//! Pure are the shapes (`access`, `kubeconfig`, `credential`, `object`, `body`, `page`, `writer`, `event`, `status`, `refusal`, `permission`) and what decides
-//! (`watch_state`, `lease`, `pace`, `correlator`). `auth` finds out how the API server is reached and `plugin` runs credential plugins; `session` keeps what
-//! requests are sent with up to date; `client` sends them; `watch` follows objects, `reporter` writes Events, `review` asks what is
-//! allowed.
+//! | | |
+//! |---|---|
+//! | finding the server and signing in | [`discovery`] [`kubeconfig`] [`config`] [`auth`] [`exec`] [`credential`] |
+//! | kinds and objects, pure | [`resource`] [`metadata`] [`object`] [`managed_fields`] `body` |
+//! | requests | [`client`] [`api`] [`rate_limit`] [`status`] [`refusal`] |
+//! | following objects | `list` `watch_event` [`reflector`] |
+//! | Events | [`events`] [`correlator`] [`recorder`] |
+//! | permissions | [`rbac`] [`access_review`] |
+//! | election | [`leader_election`] |
+//!
+//! A new kind of object needs a [`resource::Resource`] and an implementation of [`metadata::Object`], and a rule in [`rbac::RBAC_RULES`].
 
 pub mod access_review;
+pub mod api;
 pub mod auth;
 mod body;
 pub mod client;
@@ -19,11 +27,13 @@ pub mod kubeconfig;
 pub mod leader_election;
 mod list;
 pub mod managed_fields;
+pub mod metadata;
 pub mod object;
 pub mod rate_limit;
 pub mod rbac;
 pub mod recorder;
 pub mod reflector;
 pub mod refusal;
+pub mod resource;
 pub mod status;
-pub mod watch_event;
+mod watch_event;

@@ -1,6 +1,6 @@
-//! Secrets and ConfigMaps as they travel: the fields that are used, and everything else kept as it came.
+//! The kinds of objects that this program uses: Secrets, ConfigMaps, Leases and Events. Pure.
 //!
-//! Only what we know is changed when an object is written back; labels, annotations, data and fields of others survive.
+//! A write changes only the fields that are known here; labels, annotations, data and fields of others survive.
 //! Untrusted: contents, which anybody with access to the namespace writes. The shape comes from the API server.
 
 use std::collections::BTreeMap;
@@ -8,64 +8,22 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use zeroize::Zeroize as _;
 
 use super::managed_fields::last_writer;
+use super::metadata::{InvalidObject, Object, ObjectMeta, texts, wipe};
+use super::resource::Resource;
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
-use crate::config::Data;
 
 /// The type of a Secret that holds a certificate.
 pub const TYPE_TLS: &str = "kubernetes.io/tls";
 
-/// The kinds of object that are read and written, as their paths name them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Resource {
-    /// core/v1 Secret
-    Secrets,
-    /// core/v1 ConfigMap
-    ConfigMaps,
-    /// core/v1 Event
-    Events,
-    /// coordination.k8s.io/v1 Lease
-    Leases,
-}
-
-impl Resource {
-    /// The plural in paths and Roles.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Resource::Secrets => "secrets",
-            Resource::ConfigMaps => "configmaps",
-            Resource::Events => "events",
-            Resource::Leases => "leases",
-        }
-    }
-
-    /// The API group in Roles; empty for core.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Resource::Secrets | Resource::ConfigMaps | Resource::Events => "",
-            Resource::Leases => "coordination.k8s.io",
-        }
-    }
-
-    /// The path of those in a namespace.
-    pub(super) fn path(self, namespace: &str) -> String {
-        let prefix = match self.group() {
-            "" => "/api/v1".to_owned(),
-            group => format!("/apis/{group}/v1"),
-        };
-        format!("{prefix}/namespaces/{namespace}/{}", self.plural())
-    }
-}
-
-/// What a write must find unchanged.
+/// The version of an object that a write must find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preconditions {
     /// `metadata.resourceVersion`: opaque, compared for equality by the server only.
     pub resource_version: String,
-    /// `metadata.uid`: a Secret deleted and made again is another one.
+    /// `metadata.uid`: a Secret that is deleted and created again has another one.
     pub uid: String,
 }
 
@@ -86,17 +44,17 @@ pub struct SecretObject {
     pub immutable: bool,
     /// Kind and name of the ownerReference with `controller: true`.
     pub controller: Option<String>,
-    /// `None` for one that does not exist yet.
+    /// `None` for a Secret that does not exist yet.
     pub version: Option<Preconditions>,
     rest: Map<String, Value>,
 }
 
 impl SecretObject {
-    /// A Secret that does not exist yet.
-    pub fn new(reference: ObjectRef, kind: &str) -> SecretObject {
+    /// A Secret of type `type_` that does not exist yet.
+    pub fn new(reference: ObjectRef, type_: &str) -> SecretObject {
         SecretObject {
             reference,
-            type_: kind.to_owned(),
+            type_: type_.to_owned(),
             data: BTreeMap::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
@@ -107,12 +65,12 @@ impl SecretObject {
         }
     }
 
-    /// The value of a data key, where it is not empty.
+    /// The value of a data key. `None` where it is missing or empty.
     pub fn value(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
         self.data.get(key).filter(|value| !value.expose().is_empty())
     }
 
-    /// Whether a text that quotes the object tells a secret: whether anything is in it beside certificates.
+    /// Whether a text that quotes the object discloses a secret: whether it holds anything beside certificates.
     pub fn holds_secrets(&self) -> bool {
         let is_public = |key: &str, value: &[u8]| {
             ["tls.crt", "ca.crt"].contains(&key) && !value.windows(11).any(|part| part == b"PRIVATE KEY")
@@ -120,98 +78,130 @@ impl SecretObject {
         self.data.iter().any(|(key, value)| !value.expose().is_empty() && !is_public(key, value.expose()))
     }
 
-    /// Who wrote the certificate or its key last, when that was not us: a name and a time, for messages.
+    /// The client that last wrote the certificate or its key, unless that was this program: a name and a time, for messages.
     pub fn writer(&self) -> Option<String> {
         last_writer(self.rest.get("metadata")?.get("managedFields")?)
     }
+}
 
-    /// Reads a Secret from the API server's JSON. Go sends nothing as `null`, so every map and list may be that.
-    ///
-    /// # Errors
-    /// When a field that every Secret has is missing or is not base64.
-    pub fn from_json(value: Value) -> Result<SecretObject, String> {
-        let Value::Object(mut rest) = value else {
-            return Err("the Secret is not a JSON object".to_owned());
+impl Object for SecretObject {
+    const RESOURCE: Resource = Resource::SECRETS;
+
+    fn metadata(&self) -> ObjectMeta {
+        let others = ObjectMeta::read(Self::RESOURCE, &self.rest);
+        ObjectMeta {
+            reference: self.reference.clone(),
+            uid: self.version.as_ref().map(|version| version.uid.clone()),
+            resource_version: self.version.as_ref().map(|version| version.resource_version.clone()),
+            labels: self.labels.clone(),
+            annotations: self.annotations.clone(),
+            ..others.unwrap_or_else(|_| ObjectMeta::new(self.reference.clone()))
+        }
+    }
+
+    fn from_json(object: Value) -> Result<SecretObject, InvalidObject> {
+        let Value::Object(mut rest) = object else {
+            return Err(InvalidObject("the Secret is not a JSON object".to_owned()));
         };
         let mut data = rest.remove("data");
-        let metadata = rest.get("metadata").and_then(Value::as_object).ok_or("the Secret has no metadata")?;
-        let text = |field: &str| metadata.get(field).and_then(Value::as_str).map(str::to_owned);
-        let required = |field: &str| text(field).ok_or_else(|| format!("the Secret has no metadata.{field}"));
         let mut decoded = BTreeMap::new();
         let mut wrong = Ok(());
         for (key, value) in data.as_ref().and_then(Value::as_object).into_iter().flatten() {
             match STANDARD.decode(value.as_str().unwrap_or_default()) {
                 // A key may stand where a certificate is expected.
                 Ok(octets) => drop(decoded.insert(key.clone(), Secret::with_keys_known("a private key", octets))),
-                Err(_) => wrong = Err(format!("data.{key} is not base64")),
+                Err(_) => wrong = Err(InvalidObject(format!("data.{key} is not base64"))),
             }
         }
         data.as_mut().into_iter().for_each(wipe);
+        let metadata = ObjectMeta::read(Self::RESOURCE, &rest)?;
         wrong?;
-        let owners = metadata.get("ownerReferences").and_then(Value::as_array).into_iter().flatten();
-        let controller = owners.into_iter().find(|o| o.get("controller") == Some(&Value::Bool(true))).map(|o| {
-            let field = |f: &str| o.get(f).and_then(Value::as_str).unwrap_or("?").to_owned();
-            format!("{} {}", field("kind"), field("name"))
-        });
+        let controller = metadata.controller().map(|owner| format!("{} {}", owner.kind, owner.name));
+        let lacks = |field: &str| InvalidObject(format!("the Secret has no metadata.{field}"));
+        let version = Preconditions {
+            resource_version: metadata.resource_version.ok_or_else(|| lacks("resourceVersion"))?,
+            uid: metadata.uid.ok_or_else(|| lacks("uid"))?,
+        };
         Ok(SecretObject {
-            reference: ObjectRef::new(&required("namespace")?, &required("name")?),
+            reference: metadata.reference,
             type_: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
             data: decoded,
-            labels: texts(metadata.get("labels")),
-            annotations: texts(metadata.get("annotations")),
+            labels: metadata.labels,
+            annotations: metadata.annotations,
             immutable: rest.get("immutable") == Some(&Value::Bool(true)),
             controller,
-            version: Some(Preconditions { resource_version: required("resourceVersion")?, uid: required("uid")? }),
+            version: Some(version),
             rest,
         })
     }
 
-    /// The JSON to create or to update it with.
-    pub fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let mut object = self.rest.clone();
-        object.insert("apiVersion".to_owned(), json!("v1"));
-        object.insert("kind".to_owned(), json!("Secret"));
+        object.insert("apiVersion".to_owned(), json!(Self::RESOURCE.api_version()));
+        object.insert("kind".to_owned(), json!(Self::RESOURCE.kind));
         object.insert("type".to_owned(), json!(self.type_));
         let data = self.data.iter().map(|(key, value)| (key.clone(), json!(STANDARD.encode(value.expose()))));
         object.insert("data".to_owned(), Value::Object(data.collect()));
-        let metadata = object.entry("metadata").or_insert_with(|| json!({}));
-        metadata["namespace"] = json!(self.reference.namespace);
-        metadata["name"] = json!(self.reference.name);
-        metadata["labels"] = json!(self.labels);
-        metadata["annotations"] = json!(self.annotations);
-        if let Some(version) = &self.version {
-            metadata["resourceVersion"] = json!(version.resource_version);
-            metadata["uid"] = json!(version.uid);
-        }
+        self.metadata().write(&mut object);
         Value::Object(object)
     }
 }
 
-/// The data of a ConfigMap from the API server's JSON.
-pub fn config_data(object: &Value) -> Data {
-    let mut data = Data::from(texts(object.get("data")));
-    for (key, value) in object.get("binaryData").and_then(Value::as_object).into_iter().flatten() {
+/// Declares a kind whose objects are kept as the JSON that the API server sent.
+macro_rules! json_object {
+    ($(#[$doc:meta])* $name:ident, $resource:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name(pub Value);
+
+        impl Object for $name {
+            const RESOURCE: Resource = $resource;
+
+            fn metadata(&self) -> ObjectMeta {
+                let read = self.0.as_object().and_then(|object| ObjectMeta::read(Self::RESOURCE, object).ok());
+                read.unwrap_or_else(|| ObjectMeta::new(ObjectRef::new("", "")))
+            }
+
+            fn from_json(object: Value) -> Result<$name, InvalidObject> {
+                ObjectMeta::read(Self::RESOURCE, object.as_object().unwrap_or(&Map::new()))?;
+                Ok($name(object))
+            }
+
+            fn to_json(&self) -> Value {
+                self.0.clone()
+            }
+        }
+    };
+}
+
+json_object!(
+    /// A ConfigMap.
+    ConfigMapObject,
+    Resource::CONFIG_MAPS
+);
+json_object!(
+    /// A Lease.
+    LeaseObject,
+    Resource::LEASES
+);
+json_object!(
+    /// An Event.
+    EventObject,
+    Resource::EVENTS
+);
+
+impl ConfigMapObject {
+    /// `data`
+    pub fn data(&self) -> BTreeMap<String, String> {
+        texts(self.0.get("data"))
+    }
+
+    /// `binaryData`, decoded.
+    pub fn binary_data(&self) -> impl Iterator<Item = (&String, Vec<u8>)> {
+        let items = self.0.get("binaryData").and_then(Value::as_object).into_iter().flatten();
         // The API server stores nothing else than base64.
-        let octets = STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default();
-        data.add_binary(key.clone(), &octets);
+        items.map(|(key, value)| (key, STANDARD.decode(value.as_str().unwrap_or_default()).unwrap_or_default()))
     }
-    data
-}
-
-/// Overwrites the texts of a JSON value: base64 of a key is the key.
-pub fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(all) => all.iter_mut().for_each(wipe),
-        Value::Object(all) => all.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// A map of texts that may be missing or `null`.
-pub fn texts(value: Option<&Value>) -> BTreeMap<String, String> {
-    let entries = value.and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
 }
 
 #[cfg(test)]
@@ -262,7 +252,23 @@ mod tests {
                 "data.k is not base64",
             ),
         ] {
-            assert!(SecretObject::from_json(value).unwrap_err().contains(part), "{part}");
+            assert!(SecretObject::from_json(value).unwrap_err().0.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn the_texts_and_octets_of_a_config_map_are_read() {
+        let read = |object| ConfigMapObject::from_json(object);
+        let object = json!({
+            "metadata": {"name": "c", "namespace": "team"}, "data": {"a": "b"}, "binaryData": {"x": "AAE=", "y": null},
+        });
+        let config_map = read(object.clone()).unwrap();
+        assert_eq!(config_map.data(), [("a".to_owned(), "b".to_owned())].into());
+        let binary: Vec<_> = config_map.binary_data().collect();
+        assert_eq!(binary, [(&"x".to_owned(), vec![0, 1]), (&"y".to_owned(), vec![])]);
+        assert_eq!((config_map.metadata().reference, config_map.to_json()), (ObjectRef::new("team", "c"), object));
+        let empty = read(json!({"metadata": {"name": "c", "namespace": "team"}, "data": null})).unwrap();
+        assert!(empty.data().is_empty() && empty.binary_data().next().is_none());
+        assert_eq!(read(json!([])).unwrap_err().0, "the ConfigMap has no metadata");
     }
 }

@@ -1,19 +1,40 @@
-//! When the API server is asked, and when again: one rate for all threads, the pauses that the server asks for, back-off. Pure; times are
+//! When requests are sent, and when again: one token bucket for all threads, the pauses that the server asks for, backoff. Pure; times are
 //! since the client was made.
 
 use std::time::Duration;
 
-use crate::base::limits::{API_BURST, API_PAUSE_MAX, API_PAUSE_MIN, API_RATE, API_RETRY_FIRST, API_TRIES};
+use crate::base::limits::{
+    API_BURST_DEFAULT, API_PAUSE_MAX, API_PAUSE_MIN, API_QPS_DEFAULT, API_RETRY_FIRST, API_TRIES,
+};
 use crate::base::retry::{Backoff, jitter};
 
-/// The pace of one client.
+/// How many requests a client may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRate {
+    /// Requests in a second; not 0.
+    pub qps: u32,
+    /// Requests at once after a rest; not 0.
+    pub burst: u32,
+}
+
+impl Default for RequestRate {
+    fn default() -> RequestRate {
+        RequestRate { qps: API_QPS_DEFAULT, burst: API_BURST_DEFAULT }
+    }
+}
+
+/// The rate limiter of one client.
 #[derive(Debug)]
 pub struct RateLimiter {
-    /// When [`API_BURST`] requests may be sent at once again.
-    rested: Duration,
-    /// Until when nobody asks, because the server said so.
+    /// The time in which one token comes back.
+    refill: Duration,
+    /// The time in which an empty bucket fills.
+    capacity: Duration,
+    /// When the bucket is full again.
+    full_at: Duration,
+    /// Until when no request is sent, because the server said so.
     closed: Duration,
-    /// The last request was done or refused. Else each gets one try: nobody needs several to learn that there is no server.
+    /// The last request was done or refused. Otherwise each request gets one try: one is enough to learn that there is no server.
     well: bool,
 }
 
@@ -22,34 +43,34 @@ pub struct RateLimiter {
 pub enum CallEnd {
     /// With an answer of this status, and the time to wait that it asks for.
     Answered(u16, Option<Duration>),
-    /// Without one.
+    /// Without an answer.
     Silent,
 }
 
-impl Default for RateLimiter {
-    fn default() -> RateLimiter {
-        RateLimiter { rested: Duration::ZERO, closed: Duration::ZERO, well: true }
-    }
-}
-
 impl RateLimiter {
-    /// How long nobody asks any more.
+    /// A limiter with a full bucket of `burst` tokens, which come back at `qps` a second.
+    pub fn new(rate: RequestRate) -> RateLimiter {
+        let refill = Duration::from_secs(1) / rate.qps.max(1);
+        let capacity = refill * rate.burst.max(1);
+        RateLimiter { refill, capacity, full_at: Duration::ZERO, closed: Duration::ZERO, well: true }
+    }
+
+    /// How long no request may be sent.
     pub fn closed_for(&self, now: Duration) -> Duration {
         self.closed.saturating_sub(now)
     }
 
-    /// Takes a place for one request. Returns how long to wait for it.
+    /// Takes a token for one request. Returns how long to wait for the token.
     pub fn enter(&mut self, now: Duration) -> Duration {
-        let each = Duration::from_secs(1) / API_RATE;
-        self.rested = self.rested.max(now) + each;
-        self.rested.saturating_sub(now + each * API_BURST)
+        self.full_at = self.full_at.max(now) + self.refill;
+        self.full_at.saturating_sub(now + self.capacity)
     }
 
-    /// Takes note of how the try number `made` (from 1) ended. Returns the pause before the next one, which is at most `left`; `None`:
-    /// there is none. `seed` differs from one to the next, so that not all come back at the same moment.
+    /// Notes how the try number `made` (from 1) ended. Returns the pause before the next one, which is at most `left`; `None` when there is
+    /// no next one. `seed` differs from request to request, so that they do not all come back at the same moment.
     pub fn again(&mut self, ended: CallEnd, made: u32, now: Duration, left: Duration, seed: &str) -> Option<Duration> {
         let (for_all, asked) = match ended {
-            // Nobody may ask at once after a 429, whatever it says or leaves out.
+            // After a 429 no request is sent at once, whatever the answer says or leaves out.
             CallEnd::Answered(429, asked) => (true, asked.unwrap_or_default().max(API_PAUSE_MIN)),
             CallEnd::Answered(503, Some(asked)) => (true, asked),
             // These may be about one object: a webhook that does not answer makes a 500.
@@ -101,34 +122,34 @@ mod tests {
             (answered(504, None), seconds(0), 0, false),
             (CallEnd::Silent, seconds(0), 0, false),
         ] {
-            let mut pace = RateLimiter::default();
-            let pause = pace.again(ended, 1, NOW, LEFT, "seed");
+            let mut limiter = RateLimiter::new(RequestRate::default());
+            let pause = limiter.again(ended, 1, NOW, LEFT, "seed");
             let most = Duration::from_secs(most) + API_RETRY_FIRST;
             assert!(pause >= least && pause.is_none_or(|p| p <= most), "{ended:?}: {pause:?}");
             assert_eq!(pause.is_some(), least.is_some(), "{ended:?}");
             let closed = if for_all { pause.unwrap() } else { Duration::ZERO };
-            assert_eq!(pace.closed_for(NOW), closed, "{ended:?}");
-            assert_eq!(pace.closed_for(NOW + closed), Duration::ZERO, "{ended:?}");
+            assert_eq!(limiter.closed_for(NOW), closed, "{ended:?}");
+            assert_eq!(limiter.closed_for(NOW + closed), Duration::ZERO, "{ended:?}");
         }
     }
 
     #[test]
     fn a_pause_that_is_too_long_for_one_call_is_kept_by_all() {
-        let mut pace = RateLimiter::default();
-        assert_eq!(pace.again(CallEnd::Answered(429, seconds(60)), 1, NOW, LEFT, "s"), None);
-        assert!(pace.closed_for(NOW) >= Duration::from_secs(60));
-        pace.again(CallEnd::Answered(429, None), 1, NOW, LEFT, "s");
-        assert!(pace.closed_for(NOW) >= Duration::from_secs(60), "a shorter one takes nothing back");
+        let mut limiter = RateLimiter::new(RequestRate::default());
+        assert_eq!(limiter.again(CallEnd::Answered(429, seconds(60)), 1, NOW, LEFT, "s"), None);
+        assert!(limiter.closed_for(NOW) >= Duration::from_secs(60));
+        limiter.again(CallEnd::Answered(429, None), 1, NOW, LEFT, "s");
+        assert!(limiter.closed_for(NOW) >= Duration::from_secs(60), "a shorter one takes nothing back");
         // A year is a mistake of whoever says so.
-        pace.again(CallEnd::Answered(429, Some(Duration::MAX)), 1, NOW, LEFT, "s");
-        assert!(pace.closed_for(NOW) <= API_PAUSE_MAX + API_RETRY_FIRST);
+        limiter.again(CallEnd::Answered(429, Some(Duration::MAX)), 1, NOW, LEFT, "s");
+        assert!(limiter.closed_for(NOW) <= API_PAUSE_MAX + API_RETRY_FIRST);
     }
 
     #[test]
     fn pauses_double_with_jitter_and_end() {
         let pauses = |seed: &str| {
-            let mut pace = RateLimiter::default();
-            let pause = |made| pace.again(CallEnd::Silent, made, NOW, LEFT, &format!("{seed} {made}"));
+            let mut limiter = RateLimiter::new(RequestRate::default());
+            let pause = |made| limiter.again(CallEnd::Silent, made, NOW, LEFT, &format!("{seed} {made}"));
             (1..=API_TRIES).map(pause).collect::<Vec<_>>()
         };
         for seed in 0..50 {
@@ -143,28 +164,37 @@ mod tests {
 
     #[test]
     fn while_there_is_no_answer_that_counts_each_request_gets_one_try() {
-        let mut pace = RateLimiter::default();
-        let try_one = |pace: &mut RateLimiter, ended, made| pace.again(ended, made, NOW, LEFT, "s").is_some();
-        assert!(!try_one(&mut pace, CallEnd::Silent, API_TRIES));
-        assert!(!try_one(&mut pace, CallEnd::Answered(503, None), 1));
-        assert!(!try_one(&mut pace, CallEnd::Answered(404, None), 1));
-        assert!(try_one(&mut pace, CallEnd::Silent, 1), "a refusal is an answer");
+        let mut limiter = RateLimiter::new(RequestRate::default());
+        let try_one = |limiter: &mut RateLimiter, ended, made| limiter.again(ended, made, NOW, LEFT, "s").is_some();
+        assert!(!try_one(&mut limiter, CallEnd::Silent, API_TRIES));
+        assert!(!try_one(&mut limiter, CallEnd::Answered(503, None), 1));
+        assert!(!try_one(&mut limiter, CallEnd::Answered(404, None), 1));
+        assert!(try_one(&mut limiter, CallEnd::Silent, 1), "a refusal is an answer");
     }
 
     #[test]
     fn a_burst_goes_at_once_and_then_the_rate_holds() {
-        let mut pace = RateLimiter::default();
-        let waits =
-            |pace: &mut RateLimiter, now| (0..API_BURST + API_RATE).map(|_| pace.enter(now)).collect::<Vec<_>>();
-        for start in [NOW, NOW + Duration::from_secs(600)] {
-            let waits = waits(&mut pace, start);
-            let (burst, later) = waits.split_at(usize::try_from(API_BURST).unwrap());
-            assert!(burst.iter().all(Duration::is_zero));
-            assert_eq!(later.last(), Some(&Duration::from_secs(1)), "so many within the next second");
-            assert!(later.is_sorted_by(|a, b| a < b));
+        for (qps, burst) in [(50, 100), (1, 1), (1, 10), (7, 3), (200, 400), (1000, 1), (1000, 10_000)] {
+            let mut limiter = RateLimiter::new(RequestRate { qps, burst });
+            for start in [NOW, NOW + Duration::from_secs(100_000)] {
+                let at_once = (0..burst).filter(|_| limiter.enter(start).is_zero()).count();
+                assert_eq!(at_once, usize::try_from(burst).unwrap(), "{qps} {burst}");
+                let later: Vec<Duration> = (0..qps).map(|_| limiter.enter(start)).collect();
+                assert!(!later[0].is_zero() && later.is_sorted_by(|a, b| a < b), "{qps} {burst}");
+                // A token comes back in a whole number of nanoseconds.
+                let second = later[later.len() - 1] + Duration::from_nanos(qps.into());
+                assert!(
+                    later[later.len() - 1] <= Duration::from_secs(1) && second >= Duration::from_secs(1),
+                    "{qps} {burst}"
+                );
+            }
+            let refilled = NOW + Duration::from_secs(200_000);
+            for _ in 0..burst {
+                limiter.enter(refilled);
+            }
+            let second = refilled + Duration::from_secs(1);
+            let at_once = (0..burst).take_while(|_| limiter.enter(second).is_zero()).count();
+            assert_eq!(at_once, usize::try_from(qps.min(burst)).unwrap(), "{qps} {burst}: what came back in a second");
         }
-        let mut pace = RateLimiter::default();
-        waits(&mut pace, NOW);
-        assert_eq!(pace.enter(NOW + Duration::from_secs(2)), Duration::ZERO, "some of it is back");
     }
 }

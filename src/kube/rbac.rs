@@ -1,23 +1,26 @@
-//! What the API server lets us do, as it says itself, and what each thing that it does not let us do costs. Pure.
+//! The requests that this program sends, the rules that an API server grants, and what is missing between the two. Pure.
 //!
-//! [`RIGHTS`] is the one table of requests that notariat sends: `deploy/` grants these and no others, `notariat role` narrows them to
-//! names, and the daemon compares them with a SelfSubjectRulesReview when it starts. Nothing that is done depends on it: a request that
-//! is refused says so. Trusted as far as the API server is. Tested by tests/it/roles.rs, too.
+//! [`RBAC_RULES`] is the one table. `deploy/` grants its rules and no others, `notariat role` prints them narrowed to names, and the program
+//! compares them with a SelfSubjectRulesReview at its start. No decision depends on that: a request that is refused says so. Trusted as far
+//! as the API server is. Tested by tests/it/roles.rs, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-/// What notariat has to do with an object.
+use super::resource::Resource;
+use RuleSubject::{Certificate, ConfigMap, Event, Input, Lease, Own, Status};
+
+/// The purpose of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleSubject {
-    /// A ConfigMap that says what is wanted.
+    /// A ConfigMap that lists certificates.
     ConfigMap,
     /// A Secret that is only read: a TSIG key, or what an issuer names.
     Input,
     /// A Secret that holds a certificate.
     Certificate,
-    /// A Secret of our own: an account, a record.
+    /// A Secret of this program: an account, a record.
     Own,
     /// The Lease of the leader.
     Lease,
@@ -27,103 +30,66 @@ pub enum RuleSubject {
     Status,
 }
 
-/// The objects of one namespace by what they are for, with their names. A kind without names is used, under names that nobody knows.
+/// The objects of one namespace by what they are for, with their names. A subject without names is used, under names that are not known.
 pub type Names = BTreeMap<RuleSubject, BTreeSet<String>>;
 
 /// One kind of request.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct PolicyRule {
-    /// The API group; empty for core.
-    pub group: &'static str,
-    /// The plural of the resource.
-    pub resource: &'static str,
+    /// The kind of the objects.
+    pub resource: Resource,
     /// The verb.
     pub verb: &'static str,
-    /// Whether a Role can narrow it to names. A request that creates has none that the authorizer sees.
+    /// Whether a Role can narrow the rule to names. The authorizer sees no name in a request that creates.
     pub by_name: bool,
-    /// For which objects.
-    pub of: &'static [RuleSubject],
-    /// What follows where it is missing.
+    /// The objects that need the rule.
+    pub subjects: &'static [RuleSubject],
+    /// The consequence where the rule is missing, for people.
     pub consequence: &'static str,
 }
 
-/// Everything that is sent.
-pub const RIGHTS: [PolicyRule; 16] = [
-    of_config_maps("get", "what it wants is not known, and nothing is done for it"),
-    of_config_maps("list", LATE),
-    of_config_maps("watch", LATE),
-    of_secrets(
-        "get",
-        &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own],
-        "what can not be read is neither checked nor obtained",
-    ),
-    of_secrets("list", &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own], LATE),
-    of_secrets("watch", &[RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own], LATE),
-    PolicyRule {
-        by_name: false,
-        ..of_secrets(
-            "create",
-            &[RuleSubject::Certificate, RuleSubject::Own],
-            "a Secret that does not exist can not be made, and nothing is ordered for it",
-        )
-    },
-    of_secrets(
-        "update",
-        &[RuleSubject::Certificate, RuleSubject::Own],
-        "nothing is renewed or restored, and nothing is ordered",
-    ),
-    of_leases("get", true, "no leader is elected; replicas are kept apart by the records alone"),
-    of_leases("create", false, "no leader is elected; replicas are kept apart by the records alone"),
-    of_leases("update", true, "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
-    of_events("create", "there are no Events on the ConfigMap"),
-    of_events("update", "an Event that happens again is not counted"),
-    of_status("get", true),
-    of_status("create", false),
-    of_status("update", true),
+/// Every request that is sent, apart from the reviews, which need no rule.
+#[rustfmt::skip]
+pub const RBAC_RULES: &[PolicyRule] = &[
+    rule(Resource::CONFIG_MAPS, "get",    BY_NAME, &[ConfigMap],               "what it wants is not known, and nothing is done for it"),
+    rule(Resource::CONFIG_MAPS, "list",   BY_NAME, &[ConfigMap],               LATE),
+    rule(Resource::CONFIG_MAPS, "watch",  BY_NAME, &[ConfigMap],               LATE),
+    rule(Resource::SECRETS,     "get",    BY_NAME, &[Input, Certificate, Own], "what can not be read is neither checked nor obtained"),
+    rule(Resource::SECRETS,     "list",   BY_NAME, &[Input, Certificate, Own], LATE),
+    rule(Resource::SECRETS,     "watch",  BY_NAME, &[Input, Certificate, Own], LATE),
+    rule(Resource::SECRETS,     "create", ALL,     &[Certificate, Own],        "a Secret that does not exist can not be made, and nothing is ordered for it"),
+    rule(Resource::SECRETS,     "update", BY_NAME, &[Certificate, Own],        "nothing is renewed or restored, and nothing is ordered"),
+    rule(Resource::LEASES,      "get",    BY_NAME, &[Lease],                   NO_LEADER),
+    rule(Resource::LEASES,      "create", ALL,     &[Lease],                   NO_LEADER),
+    rule(Resource::LEASES,      "update", BY_NAME, &[Lease],                   "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
+    rule(Resource::EVENTS,      "create", ALL,     &[Event],                   "there are no Events on the ConfigMap"),
+    rule(Resource::EVENTS,      "update", ALL,     &[Event],                   "an Event that happens again is not counted"),
+    rule(Resource::CONFIG_MAPS, "get",    BY_NAME, &[Status],                  NOT_SHOWN),
+    rule(Resource::CONFIG_MAPS, "create", ALL,     &[Status],                  NOT_SHOWN),
+    rule(Resource::CONFIG_MAPS, "update", BY_NAME, &[Status],                  NOT_SHOWN),
 ];
 
+const BY_NAME: bool = true;
+const ALL: bool = false;
 const LATE: &str = "a change is noticed at the next look and not at once";
+const NO_LEADER: &str = "no leader is elected; replicas are kept apart by the records alone";
+const NOT_SHOWN: &str = "the ConfigMap notariat-status does not show the state; `notariat status` does";
 
-const fn of_config_maps(verb: &'static str, without: &'static str) -> PolicyRule {
-    PolicyRule {
-        group: "",
-        resource: "configmaps",
-        verb,
-        by_name: true,
-        of: &[RuleSubject::ConfigMap],
-        consequence: without,
-    }
+const fn rule(
+    resource: Resource,
+    verb: &'static str,
+    by_name: bool,
+    subjects: &'static [RuleSubject],
+    consequence: &'static str,
+) -> PolicyRule {
+    PolicyRule { resource, verb, by_name, subjects, consequence }
 }
 
-const fn of_status(verb: &'static str, by_name: bool) -> PolicyRule {
-    let without = "the ConfigMap notariat-status does not show the state; `notariat status` does";
-    PolicyRule { group: "", resource: "configmaps", verb, by_name, of: &[RuleSubject::Status], consequence: without }
-}
-
-const fn of_secrets(verb: &'static str, of: &'static [RuleSubject], without: &'static str) -> PolicyRule {
-    PolicyRule { group: "", resource: "secrets", verb, by_name: true, of, consequence: without }
-}
-
-const fn of_leases(verb: &'static str, by_name: bool, without: &'static str) -> PolicyRule {
-    PolicyRule {
-        group: "coordination.k8s.io",
-        resource: "leases",
-        verb,
-        by_name,
-        of: &[RuleSubject::Lease],
-        consequence: without,
-    }
-}
-
-const fn of_events(verb: &'static str, without: &'static str) -> PolicyRule {
-    PolicyRule { group: "", resource: "events", verb, by_name: false, of: &[RuleSubject::Event], consequence: without }
-}
-
-/// What we may do in one namespace.
+/// The rules that the API server grants in one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrantedRules {
     rules: Vec<GrantedRule>,
-    /// There may be more: an authorizer of the cluster can not list its rules.
+    /// More rules may exist: an authorizer of the cluster can not list its own.
     pub incomplete: bool,
 }
 
@@ -157,55 +123,54 @@ impl GrantedRules {
         }
     }
 
-    /// Adds what was found out in another way.
-    pub fn add(&mut self, right: &PolicyRule, name: Option<&str>) {
+    /// Adds a rule that an access review allowed: for one name, or with `None` for all.
+    pub fn add(&mut self, rule: &PolicyRule, name: Option<&str>) {
         let one = |text: &str| vec![text.to_owned()];
-        let names = name.map(one).unwrap_or_default();
         self.rules.push(GrantedRule {
-            verbs: one(right.verb),
-            groups: one(right.group),
-            resources: one(right.resource),
-            names,
+            verbs: one(rule.verb),
+            groups: one(rule.resource.group),
+            resources: one(rule.resource.plural),
+            names: name.map(one).unwrap_or_default(),
         });
     }
 
     /// Whether a request is allowed: for the object of a name, or with `None` for all and for those that are yet to be named. To list or
     /// to watch one object by the field selector `metadata.name` counts as a request for that name.
-    pub fn allows(&self, verb: &str, group: &str, resource: &str, name: Option<&str>) -> bool {
+    pub fn allows(&self, verb: &str, resource: Resource, name: Option<&str>) -> bool {
         let holds = |list: &[String], word: &str| list.iter().any(|item| item == word || item == "*");
         self.rules.iter().any(|rule| {
             holds(&rule.verbs, verb)
-                && holds(&rule.groups, group)
-                && holds(&rule.resources, resource)
-                // A name is a name here: `*` is none.
+                && holds(&rule.groups, resource.group)
+                && holds(&rule.resources, resource.plural)
+                // Among names `*` is a name like any other.
                 && (rule.names.is_empty() || name.is_some_and(|name| rule.names.iter().any(|known| known == name)))
         })
     }
 
-    /// What is missing for these objects, in the order of [`RIGHTS`].
+    /// The rules that are missing for these objects, in the order of [`RBAC_RULES`].
     pub fn missing<'n>(&self, names: &'n Names) -> Vec<Missing<'n>> {
-        let lack = |right: &'static PolicyRule| {
-            let PolicyRule { verb, group, resource, of, .. } = right;
-            let used: Vec<_> = of.iter().filter_map(|kind| names.get(kind)).collect();
-            if used.is_empty() || self.allows(verb, group, resource, None) {
+        let lack = |rule: &'static PolicyRule| {
+            let PolicyRule { verb, resource, .. } = *rule;
+            let used: Vec<_> = rule.subjects.iter().filter_map(|subject| names.get(subject)).collect();
+            if used.is_empty() || self.allows(verb, resource, None) {
                 return None;
             }
-            let denied = |name: &&String| !self.allows(verb, group, resource, Some(name));
-            let known = used.iter().copied().flatten().filter(|_| right.by_name);
-            let is_known = right.by_name && used.iter().any(|names| !names.is_empty());
+            let denied = |name: &&String| !self.allows(verb, resource, Some(name));
+            let known = used.iter().copied().flatten().filter(|_| rule.by_name);
+            let is_known = rule.by_name && used.iter().any(|names| !names.is_empty());
             let names: BTreeSet<&str> = known.filter(denied).map(String::as_str).collect();
-            (!is_known || !names.is_empty()).then_some(Missing { right, names })
+            (!is_known || !names.is_empty()).then_some(Missing { rule, names })
         };
-        RIGHTS.iter().filter_map(lack).collect()
+        RBAC_RULES.iter().filter_map(lack).collect()
     }
 }
 
-/// A kind of request that is not allowed.
+/// A rule that is not granted.
 #[derive(Debug)]
 pub struct Missing<'n> {
-    /// Which.
-    pub right: &'static PolicyRule,
-    /// For which names; empty for all of the namespace.
+    /// The rule.
+    pub rule: &'static PolicyRule,
+    /// The names it is missing for; empty for all of the namespace.
     pub names: BTreeSet<&'n str>,
 }
 
@@ -242,7 +207,8 @@ mod tests {
             ("watch", "", "secrets", None, false),
             ("watch", "", "configmaps", None, false),
         ] {
-            assert_eq!(found.allows(verb, group, resource, name), allowed, "{verb} {group}/{resource} {name:?}");
+            let resource = Resource { group, plural: resource, ..Resource::SECRETS };
+            assert_eq!(found.allows(verb, resource, name), allowed, "{verb} {resource:?} {name:?}");
         }
     }
 
@@ -278,8 +244,8 @@ mod tests {
                 .map(|m| {
                     format!(
                         "{} {} {}",
-                        m.right.verb,
-                        m.right.resource,
+                        m.rule.verb,
+                        m.rule.resource.plural,
                         Vec::from_iter(m.names.iter().copied()).join(",")
                     )
                 })
@@ -310,10 +276,10 @@ mod tests {
     #[test]
     fn what_is_found_out_later_counts() {
         let mut rules = GrantedRules::default();
-        let get = RIGHTS.iter().find(|r| (r.resource, r.verb) == ("secrets", "get")).unwrap();
+        let get = RBAC_RULES.iter().find(|rule| (rule.resource, rule.verb) == (Resource::SECRETS, "get")).unwrap();
         rules.add(get, Some("a"));
-        assert!(rules.allows("get", "", "secrets", Some("a")) && !rules.allows("get", "", "secrets", None));
+        assert!(rules.allows("get", Resource::SECRETS, Some("a")) && !rules.allows("get", Resource::SECRETS, None));
         rules.add(get, None);
-        assert!(rules.allows("get", "", "secrets", Some("b")));
+        assert!(rules.allows("get", Resource::SECRETS, Some("b")));
     }
 }

@@ -1,6 +1,6 @@
-//! Who refused a request, and what cures that. Pure.
+//! The part of the cluster that refused a request, and the remedy. Pure.
 //!
-//! The API server names the one who refused in front of that one's own text, and each has its own form (kube-apiserver 1.20 to 1.36):
+//! The API server names who refused in front of the text of that part, and each has its own form (kube-apiserver 1.20 to 1.36):
 //!
 //! | who | code | words |
 //! |---|---|---|
@@ -10,12 +10,12 @@
 //! | admission webhook | any from 400 up, as the webhook wants | `admission webhook "NAME" denied the request: …` |
 //! | validation | 422 | `Secret "web" is invalid: FIELD: …` |
 //!
-//! Untrusted: all behind those words, which is the text of policies and webhooks. So the order is: who refused, by the beginning; then what,
-//! and only where the API server itself speaks. A word in somebody's text never becomes advice.
+//! Untrusted: everything behind those words, which is the text of policies and webhooks. So the beginning decides who refused, and the rest
+//! counts only where the API server itself refused. A word in the text of others never becomes advice.
 
 use super::status::ApiError;
 
-/// Who refused a request. A name is empty where it is not one that Kubernetes allows.
+/// The part of the cluster that refused a request. A name is empty where Kubernetes does not allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refuser {
     /// The token or client certificate was not accepted.
@@ -32,14 +32,14 @@ pub enum Refuser {
     Webhook(String),
     /// Another admission rule.
     Admission,
-    /// The API server itself: what was sent is not valid, or not allowed for this object.
+    /// The API server itself: the object is not valid, or the change not allowed for it.
     Validation,
-    /// Nobody refused: an outage, a conflict, a missing object.
+    /// No part: the error is an outage, a conflict, a missing object.
     Nobody,
 }
 
 impl Refuser {
-    /// Reads who refused out of the API server's answer.
+    /// Reads from an answer of the API server who refused.
     pub fn of(e: &ApiError) -> Refuser {
         let message = e.message.as_str();
         let words = message.split_once(" is forbidden: ").map_or(message, |(_, words)| words);
@@ -68,7 +68,7 @@ impl Refuser {
         }
     }
 
-    /// The same without a name, which the API server's words hold.
+    /// The refuser without the name, which is part of the message of the API server.
     pub fn unnamed(self) -> Refuser {
         match self {
             Refuser::Quota(_) => Refuser::Quota(String::new()),
@@ -78,7 +78,7 @@ impl Refuser {
         }
     }
 
-    /// What cures it, for a request of this verb on a resource in a namespace. `None` where there is nothing to add to the answer.
+    /// The remedy, for a request of this verb on a resource in a namespace. `None` where the answer says enough.
     pub fn hint(&self, verb: &str, resource: &str, namespace: &str, e: &ApiError) -> Option<String> {
         Some(match self {
             Refuser::Authentication => EXPIRED.to_owned(),
@@ -112,12 +112,12 @@ impl Refuser {
 
 const EXPIRED: &str = "the token or client certificate is not accepted: has it expired? Or is a clock wrong?";
 
-/// A kind of object, with its name where that is known.
+/// A kind of object, with its name where the name is known.
 fn named(kind: &str, name: &str) -> String {
     if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") }
 }
 
-/// Whether this can be the name of an object or of a webhook.
+/// Whether a text can be the name of an object or of a webhook.
 fn is_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/' | ':');
     !text.is_empty() && text.len() <= 253 && text.chars().all(is_allowed)

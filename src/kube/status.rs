@@ -1,4 +1,4 @@
-//! What the API server answers when it does not do what was asked. Pure.
+//! Answers of the API server other than 2xx. Pure.
 //!
 //! Untrusted in content only: messages hold names that users chose. Not every error is a Status: a proxy in between, an unknown
 //! path and 429 answer in plain text.
@@ -7,29 +7,30 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::base::redact::unsaid;
 use crate::base::sanitize::{excerpt, one_line};
 
 /// An answer other than 2xx.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
     /// The HTTP status.
     pub code: u16,
-    /// `reason` of the Status, `AlreadyExists` say; empty where the answer is none.
+    /// `reason` of the Status, `AlreadyExists` say; empty where the answer is no Status.
     pub reason: String,
-    /// The server's words.
+    /// The message of the server.
     pub message: String,
-    /// The first cause, `NamespaceTerminating` say.
+    /// `reason` of the first cause, `NamespaceTerminating` say.
     pub cause: String,
     /// The fields that the causes name, `data[tls.crt]` say.
     pub fields: Vec<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
 }
 
-/// Fields of causes that are said.
+/// Fields of causes that messages show.
 const FIELDS_MAX: usize = 5;
-/// Characters of a field or a reason that are said.
+/// Characters of a field or a reason that messages show.
 const WORD_MAX: usize = 80;
 
 impl ApiError {
@@ -43,8 +44,10 @@ impl ApiError {
             details: Option<Details>,
         }
         #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Details {
             causes: Option<Vec<StatusCause>>,
+            retry_after_seconds: Option<i64>,
         }
         #[derive(Default, Deserialize)]
         struct StatusCause {
@@ -53,43 +56,46 @@ impl ApiError {
         }
         let status = serde_json::from_slice::<StatusObject>(body).ok().filter(|s| s.kind.as_deref() == Some("Status"));
         let Some(status) = status else {
-            let message =
-                if code == 401 { String::new() } else { excerpt(unsaid(&String::from_utf8_lossy(body)).as_bytes()) };
-            return ApiError { code, reason: String::new(), message, cause: String::new(), fields: Vec::new() };
+            let said = || excerpt(unsaid(&String::from_utf8_lossy(body)).as_bytes());
+            let message = if code == 401 { String::new() } else { said() };
+            return ApiError { code, message, ..ApiError::default() };
         };
-        let causes = status.details.and_then(|d| d.causes).unwrap_or_default();
+        let details = status.details.unwrap_or_default();
+        let seconds = details.retry_after_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let causes = details.causes.unwrap_or_default();
         let fields = causes.iter().filter_map(|c| c.field.as_deref()).filter_map(|field| word(field, "._-/[]"));
         let fields = fields.take(FIELDS_MAX).collect();
-        // A 401 quotes the token, with some authenticators. A policy that denies with 401 never saw it.
-        let is_policys = |message: &String| message.contains("denied request: ");
-        let message = status.message.filter(|message| code != 401 || is_policys(message)).unwrap_or_default();
+        // Some authenticators quote the token in a 401. A policy that denies with 401 never saw the token.
+        let is_of_policy = |message: &String| message.contains("denied request: ");
+        let message = status.message.filter(|message| code != 401 || is_of_policy(message)).unwrap_or_default();
         ApiError {
             code,
             reason: status.reason.unwrap_or_default(),
             message: one_line(&unsaid(&message)),
             cause: causes.into_iter().find_map(|c| c.reason).unwrap_or_default(),
             fields,
+            retry_after: seconds.map(Duration::from_secs),
         }
     }
 
-    /// What may be said where the request held secret data, which the server's words may quote: the code, the reason and the fields.
+    /// Code, reason and fields: the sentence for an answer to a request that held secret data, which the message may quote.
     pub fn without_words(&self) -> String {
         let reason = word(&self.reason, "").map(|reason| format!(" {reason}")).unwrap_or_default();
         let fields = if self.fields.is_empty() { String::new() } else { format!(" ({})", self.fields.join(", ")) };
         format!("the API server answers {}{reason}{fields}", self.code)
     }
+
+    /// Whether a resource version or a continue token is too old, so that the list has to be read anew. The API server says so in three
+    /// ways: HTTP 410 for a list, HTTP 410 for a watch, and an ERROR event with code 410 in a watch of status 200.
+    pub(super) fn is_expired(&self) -> bool {
+        self.code == 410 || matches!(self.reason.as_str(), "Gone" | "Expired")
+    }
 }
 
-/// A name of the API: letters, digits and `others`. Anything else is a sentence, and may quote.
+/// A name of the API, of letters, digits and `others`. `None` for anything else, which may be a sentence that quotes.
 fn word(text: &str, others: &str) -> Option<String> {
     let is_one = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     (!text.is_empty() && text.len() <= WORD_MAX && text.chars().all(is_one)).then(|| text.to_owned())
-}
-
-/// How long the Status asks to wait: `details.retryAfterSeconds`.
-pub fn retry_after(body: &[u8]) -> Option<Duration> {
-    let status = serde_json::from_slice::<Value>(body).ok()?;
-    status.pointer("/details/retryAfterSeconds")?.as_u64().map(Duration::from_secs)
 }
 
 impl fmt::Display for ApiError {
@@ -140,10 +146,15 @@ mod tests {
 
     #[test]
     fn a_status_can_say_how_long_to_wait() {
-        let seconds = |body: &str| retry_after(body.as_bytes()).map(|d| d.as_secs());
+        let seconds = |body: &str| ApiError::read(429, body.as_bytes()).retry_after.map(|d| d.as_secs());
         assert_eq!(seconds(r#"{"kind":"Status","details":{"retryAfterSeconds":3}}"#), Some(3));
-        for without in ["", "Too many requests", "{}", r#"{"details":null}"#, r#"{"details":{"retryAfterSeconds":-1}}"#]
-        {
+        for without in [
+            "",
+            "Too many requests",
+            "{}",
+            r#"{"kind":"Status","details":null}"#,
+            r#"{"kind":"Status","details":{"retryAfterSeconds":-1}}"#,
+        ] {
             assert_eq!(seconds(without), None, "{without}");
         }
     }

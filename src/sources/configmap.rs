@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::{CertificateSpec, Desired, RefusedSpec, ZoneKeys};
 use crate::base::name::ObjectRef;
 use crate::config::Config;
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::Resource;
 use crate::record::{AcceptedSpec, SharedPrints};
 
 /// What wishes of the ConfigMap `name` say that they come from.
@@ -14,8 +16,9 @@ pub fn source(name: &ObjectRef) -> String {
 }
 
 /// The ConfigMap that a wish comes from, when it comes from one.
-pub fn named(source: &str) -> Option<ObjectRef> {
-    ObjectRef::parse(source.strip_prefix(KIND)?, "").ok()
+pub fn subject(source: &str) -> Option<ObjectReference> {
+    let at = ObjectRef::parse(source.strip_prefix(KIND)?, "").ok()?;
+    Some(ObjectReference::new(Resource::CONFIG_MAPS, &at))
 }
 
 const KIND: &str = "ConfigMap ";

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::base::name::ObjectRef;
 use crate::config::Data;
-use crate::kube::client::DryRun;
+use crate::kube::api::DryRun;
 use crate::kube::object::SecretObject;
 
 /// Why an object was not read or written.

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::base::name::ObjectRef;
 use crate::config::Data;
-use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
-use crate::kube::object::{SecretObject, config_data, wipe};
+use crate::kube::api::DryRun;
+use crate::kube::client::{KubeClient, KubeError};
+use crate::kube::metadata::{InvalidObject, Object};
+use crate::kube::object::{ConfigMapObject, SecretObject};
 use crate::kube::refusal::Refuser;
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::kube::status::ApiError;
-use crate::kube::watch_event::{Selector, WatchTarget};
 use crate::store::backend::{StoreBackend, StoreError};
 
 #[derive(Debug)]
@@ -18,82 +18,86 @@ pub(super) struct KubernetesStore(pub(super) Arc<KubeClient>);
 
 impl StoreBackend for KubernetesStore {
     fn config_map(&self, at: &ObjectRef) -> Result<Option<Data>, StoreError> {
-        let object = self.0.get(Resource::ConfigMaps, at).map_err(|e| told("get", "ConfigMap", at, e))?;
+        let object = self.0.get(at).map_err(|e| told("get", Resource::CONFIG_MAPS, at, e))?;
         Ok(object.as_ref().map(config_data))
     }
 
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        let object = self.0.get(Resource::Secrets, at).map_err(|e| told("get", "Secret", at, e))?;
-        object.map(|object| read(at, object)).transpose()
+        let read: Option<SecretObject> = self.0.get(at).map_err(|e| told("get", Resource::SECRETS, at, e))?;
+        Ok(read.map(|secret| in_cluster_of(at, secret)))
     }
 
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
         let selector = Selector::Type(kind);
-        let target = WatchTarget { resource: Resource::Secrets, namespace: namespace.to_owned(), selector };
+        let target = WatchTarget { resource: Resource::SECRETS, namespace: namespace.to_owned(), selector };
         let at = ObjectRef::new(namespace, &format!("({kind})"));
+        let told = |e| told("list", Resource::SECRETS, &at, e);
         let mut odd = Ok(());
-        let listed = self.0.list(&target, &mut |item| match read(&at, item) {
+        let listed = self.0.list(&target, &mut |item: Result<SecretObject, InvalidObject>| match item {
             Ok(secret) => each(secret),
-            Err(e) => odd = Err(e),
+            Err(e) => odd = Err(KubeError::Object(e)),
         });
-        listed.map_err(|e| told("list", "Secret", &at, e)).and(odd)
+        listed.and(odd).map_err(told)
     }
 
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
-        let (at, mut json) = (&secret.reference, secret.to_json());
         let (verb, written) = match &secret.version {
-            None => ("create", self.0.create(Resource::Secrets, &at.namespace, &json, mode)),
-            Some(_) => ("update", self.0.update(Resource::Secrets, at, &json, mode)),
+            None => ("create", self.0.create(secret, mode)),
+            Some(_) => ("update", self.0.replace(secret, mode)),
         };
-        wipe(&mut json["data"]);
         let written = written.map_err(|e| match secret.holds_secrets() {
-            true => told_without_words(verb, "Secret", at, e),
-            false => told(verb, "Secret", at, e),
+            true => told_without_words(verb, SecretObject::RESOURCE, &secret.reference, e),
+            false => told(verb, SecretObject::RESOURCE, &secret.reference, e),
         })?;
-        match mode {
-            DryRun::Real => read(at, written),
-            // The answer to a dry run of a create has no resourceVersion.
-            DryRun::DryRun => Ok(secret.clone()),
-        }
+        Ok(in_cluster_of(&secret.reference, written))
     }
 }
 
-fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
-    let mut secret =
-        SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))?;
-    // Objects do not say which cluster they are in.
-    secret.reference.cluster = at.cluster.clone();
-    Ok(secret)
+/// An object of the API does not say which cluster it is in; the reference by which it was asked for does.
+fn in_cluster_of(at: &ObjectRef, mut secret: SecretObject) -> SecretObject {
+    secret.reference.cluster.clone_from(&at.cluster);
+    secret
+}
+
+/// The data of a ConfigMap, as configuration is read from it.
+pub fn config_data(object: &ConfigMapObject) -> Data {
+    let mut data = Data::from(object.data());
+    object.binary_data().for_each(|(key, octets)| data.add_binary(key.clone(), &octets));
+    data
 }
 
 const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
 
-fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
-    sentence(verb, kind, at, error, true)
+fn told(verb: &str, resource: Resource, at: &ObjectRef, error: KubeError) -> StoreError {
+    sentence(verb, resource, at, error, true)
 }
 
 /// The same without the server's words, for a request with secret data: a 422 at times quotes a whole Secret.
-fn told_without_words(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
-    sentence(verb, kind, at, error, false)
+fn told_without_words(verb: &str, resource: Resource, at: &ObjectRef, error: KubeError) -> StoreError {
+    sentence(verb, resource, at, error, false)
 }
 
-fn sentence(verb: &str, kind: &str, at: &ObjectRef, error: KubeError, with_words: bool) -> StoreError {
+fn sentence(
+    verb: &str,
+    Resource { plural, kind, .. }: Resource,
+    at: &ObjectRef,
+    error: KubeError,
+    with_words: bool,
+) -> StoreError {
     let e = match error {
-        KubeError::Network(_) | KubeError::Unusable(_) | KubeError::Credential(_) | KubeError::NotNow(_) => {
-            return StoreError::Unreachable(format!("{kind} {at}: {error}"));
-        }
         KubeError::Api(e) => e,
-    };
-    let resource = match kind {
-        "Secret" => "secrets",
-        _ => "configmaps",
+        KubeError::Network(_)
+        | KubeError::Unusable(_)
+        | KubeError::Object(_)
+        | KubeError::Credential(_)
+        | KubeError::NotNow(_) => return StoreError::Unreachable(format!("{kind} {at}: {error}")),
     };
     let refuser = Refuser::of(&e);
     let (refuser, said) = match with_words {
         true => (refuser, e.to_string()),
         false => (refuser.unnamed(), e.without_words()),
     };
-    let hint = refuser.hint(verb, resource, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
+    let hint = refuser.hint(verb, plural, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
     let sentence = match hint {
         Some(hint) => format!("{kind} {at}: {said}: {hint}"),
         None => format!("{kind} {at}: {said}"),
@@ -155,9 +159,9 @@ mod tests {
                 let (reason, message) = ("Invalid".to_owned(), message.to_owned());
                 told_without_words(
                     verb,
-                    "Secret",
+                    Resource::SECRETS,
                     &at,
-                    KubeError::Api(ApiError { code, reason, message, cause: String::new(), fields: Vec::new() }),
+                    KubeError::Api(ApiError { code, reason, message, ..ApiError::default() }),
                 )
             };
             for verb in ["create", "update"] {
@@ -193,7 +197,7 @@ mod tests {
                 reason: reason.into(),
                 message: message.into(),
                 cause: cause.into(),
-                fields: Vec::new(),
+                ..ApiError::default()
             })
         };
         let forbidden = r#"secrets "web" is forbidden: User "x" cannot update resource "secrets""#;
@@ -262,7 +266,7 @@ mod tests {
             ("get", KubeError::Network(HttpError("x".into())), "Unreachable", "does not answer"),
             ("get", KubeError::Credential("x".into()), "Unreachable", "no credential for the API server: x"),
         ] {
-            let error = told(verb, "Secret", &at, error);
+            let error = told(verb, Resource::SECRETS, &at, error);
             let shown = format!("{error:?}");
             assert!(shown.starts_with(kind) && shown.contains("Secret team/web: ") && shown.contains(part), "{shown}");
         }
@@ -272,7 +276,7 @@ mod tests {
         for (code, reason) in
             [(401, "Unauthorized"), (403, "Forbidden"), (413, "RequestEntityTooLarge"), (422, "Invalid")]
         {
-            let StoreError::Denied(told) = told("update", "Secret", &at, api(code, reason, denied, "")) else {
+            let StoreError::Denied(told) = told("update", Resource::SECRETS, &at, api(code, reason, denied, "")) else {
                 panic!("{code} is a denial");
             };
             let part = "the ValidatingAdmissionPolicy `keep` of the cluster denies it";
@@ -281,16 +285,23 @@ mod tests {
         }
         for code in [404, 409] {
             let webhook = api(code, "Conflict", "admission webhook \"w\" denied the request: no", "");
-            assert!(matches!(told("update", "Secret", &at, webhook), StoreError::Denied(_)), "{code}");
+            assert!(matches!(told("update", Resource::SECRETS, &at, webhook), StoreError::Denied(_)), "{code}");
         }
         let quota = "Operation cannot be fulfilled on resourcequotas \"q\": the object has been modified";
-        assert!(matches!(told("create", "Secret", &at, api(409, "Conflict", quota, "")), StoreError::Denied(_)));
+        assert!(matches!(
+            told("create", Resource::SECRETS, &at, api(409, "Conflict", quota, "")),
+            StoreError::Denied(_)
+        ));
         let named = "Operation cannot be fulfilled on secrets \"quota\": the object has been modified";
-        assert_eq!(told("update", "Secret", &at, api(409, "Conflict", named, "")), StoreError::Conflict);
+        assert_eq!(told("update", Resource::SECRETS, &at, api(409, "Conflict", named, "")), StoreError::Conflict);
         for (verb, code, reason) in
             [("update", 409, "Conflict"), ("create", 409, "AlreadyExists"), ("update", 404, "NotFound")]
         {
-            assert_eq!(told(verb, "Secret", &at, api(code, reason, "m", "")), StoreError::Conflict, "{verb} {code}");
+            assert_eq!(
+                told(verb, Resource::SECRETS, &at, api(code, reason, "m", "")),
+                StoreError::Conflict,
+                "{verb} {code}"
+            );
         }
     }
 }

@@ -19,11 +19,13 @@ use crate::base::secret::Secret;
 use crate::cert::bundle::CheckedBundle;
 use crate::config::Data;
 use crate::config::namespaces::Namespaces;
-use crate::kube::client::{DryRun, KubeClient};
+use crate::kube::api::DryRun;
+use crate::kube::client::KubeClient;
 use crate::kube::object::SecretObject;
 use crate::kube::recorder::EventRecorder;
 use crate::record;
 use backend::StoreBackend;
+pub use kubernetes::config_data;
 use marks::{created, with_certificate};
 
 pub use backend::StoreError;

@@ -1,7 +1,7 @@
 //! `notariat role`: prints the Roles that are enough for a configuration, one for each namespace, narrowed to the names of its Secrets.
 //!
 //! Input: a ConfigMap, of the place where the daemon would read it or of a manifest in a file, which is not applied yet. Nothing is
-//! written. Tested by tests/it/roles.rs: the API server takes what is printed, and a run needs nothing else.
+//! written. Tested by tests/it/roles.rs: the API server takes the output, and a run needs no other rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,21 +14,21 @@ use crate::config::namespaces::Namespaces;
 use crate::config::{self, InvalidConfig};
 use crate::issuance::clients::AcmeClients;
 use crate::issuance::dependencies::objects;
-use crate::kube::rbac::{Names, PolicyRule, RIGHTS, RuleSubject};
+use crate::kube::rbac::{Names, PolicyRule, RBAC_RULES, RuleSubject};
 use crate::sources::{Desired, configmap};
 use crate::start::{OpenedStore, directory, open};
 use crate::status::config_map;
 use crate::store::LockMode;
 use crate::tools::manifest::{self, ConfigMaps};
 
-/// What one notariat reads.
+/// The ConfigMaps of one notariat.
 #[derive(Debug)]
 pub struct Instance {
-    /// Its own namespace.
+    /// The own namespace.
     pub own: String,
-    /// Its ConfigMaps.
+    /// The ConfigMaps, with their data.
     pub config_maps: ConfigMaps,
-    /// What is wanted in them.
+    /// The certificates that they list.
     pub wishes: Desired,
 }
 
@@ -58,13 +58,13 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     ))
 }
 
-/// The ConfigMaps of all, for the first line of what is printed.
+/// The ConfigMaps of all instances, for the first line of the output.
 pub fn sources(instances: &[Instance]) -> String {
     let names = instances.iter().flat_map(|instance| instance.config_maps.keys());
     names.map(configmap::source).collect::<Vec<_>>().join(", ")
 }
 
-/// What is wanted in the ConfigMaps of `file`, by namespace, or else in those that the arguments name.
+/// The instances of the ConfigMaps of `file`, one for each namespace, or else of those that the arguments name.
 ///
 /// # Errors
 /// As [`run`].
@@ -125,30 +125,32 @@ fn role(namespace: &str, own: &str, names: &Names) -> String {
     }
     line("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: notariat");
     line(&format!("  namespace: {namespace:?}\nrules:"));
-    let mut rule = |comment: &str, rights: &[&PolicyRule], names: &BTreeSet<String>| {
-        let Some(PolicyRule { group, resource, .. }) = rights.first() else { return };
-        line(&format!("  # {comment}\n  - apiGroups: [{group:?}]\n    resources: [{resource}]"));
+    let mut print = |comment: &str, rules: &[&PolicyRule], names: &BTreeSet<String>| {
+        let Some(PolicyRule { resource, .. }) = rules.first() else { return };
+        line(&format!("  # {comment}\n  - apiGroups: [{:?}]\n    resources: [{}]", resource.group, resource.plural));
         if !names.is_empty() {
             line("    resourceNames:");
             names.iter().for_each(|name| line(&format!("      - {name:?}")));
         }
-        let verbs: Vec<&str> = rights.iter().map(|right| right.verb).collect();
+        let verbs: Vec<&str> = rules.iter().map(|rule| rule.verb).collect();
         line(&format!("    verbs: [{}]", verbs.join(", ")));
     };
-    for (kind, names) in names {
-        let by_name: Vec<_> = RIGHTS.iter().filter(|right| right.by_name && right.of.contains(kind)).collect();
-        rule(comment(*kind), &by_name, names);
+    for (subject, names) in names {
+        let by_name: Vec<_> =
+            RBAC_RULES.iter().filter(|rule| rule.by_name && rule.subjects.contains(subject)).collect();
+        print(comment(*subject), &by_name, names);
     }
-    let used = |right: &&PolicyRule| right.of.iter().any(|kind| names.contains_key(kind));
-    let others: Vec<_> = RIGHTS.iter().filter(|right| !right.by_name).filter(used).collect();
-    for rights in others.chunk_by(|a, b| a.resource == b.resource) {
-        rule("No names: what is created has none that a Role could tell apart.", rights, &BTreeSet::new());
+    let is_used = |rule: &&PolicyRule| rule.subjects.iter().any(|subject| names.contains_key(subject));
+    let others: Vec<_> = RBAC_RULES.iter().filter(|rule| !rule.by_name).filter(is_used).collect();
+    for rules in others.chunk_by(|a, b| a.resource == b.resource) {
+        print("No names: what is created has none that a Role could tell apart.", rules, &BTreeSet::new());
     }
     yaml
 }
 
-fn comment(kind: RuleSubject) -> &'static str {
-    match kind {
+/// The comment above the rules of a subject.
+fn comment(subject: RuleSubject) -> &'static str {
+    match subject {
         RuleSubject::ConfigMap => "What is wanted.",
         RuleSubject::Input => "TSIG keys and what issuers name: read, never written.",
         RuleSubject::Certificate => "Certificates.",
@@ -159,7 +161,7 @@ fn comment(kind: RuleSubject) -> &'static str {
     }
 }
 
-/// The own namespace, and the ConfigMaps where the daemon reads them.
+/// The own namespace, and the ConfigMaps from where the daemon reads them.
 fn in_place(arguments: &Arguments) -> Result<(String, ConfigMaps), String> {
     let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let mut found = ConfigMaps::new();

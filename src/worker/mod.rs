@@ -31,11 +31,13 @@ use crate::issuance::dns01::Dns01Solver;
 use crate::issuance::probe::probe;
 use crate::issuance::{AttemptError, Context, check_directory, issue};
 use crate::kube::events::EventReason;
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::Resource;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::secret_state::{SecretState, annotation};
 use crate::policy::{Directory, Reason, RestoreFrom, Violation};
 use crate::record::{self, Issued, PairBackup};
-use crate::sources::CertificateSpec;
+use crate::sources::{CertificateSpec, configmap};
 use crate::store::{Marks, Origin, StoreError};
 
 pub use clean_up::release_record;
@@ -322,7 +324,8 @@ impl<'a> Attempt<'a> {
 
     /// Tells users of the cluster what became of a Secret.
     fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
-        self.context.recorder.publish(reason, &self.wanted.source, Some(secret), text);
+        let secret = ObjectReference::new(Resource::SECRETS, secret);
+        self.context.recorder.publish(reason, configmap::subject(&self.wanted.source), Some(secret), text);
     }
 }
 

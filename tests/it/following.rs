@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{KubeClient, Resource};
+use notariat::kube::client::KubeClient;
 use notariat::kube::discovery;
 use notariat::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
-use notariat::kube::watch_event::{Selector, WatchTarget};
+use notariat::kube::resource::{Resource, Selector, WatchTarget};
 use notariat_lab::{Port, Scratch};
 use rustls::{ServerConnection, StreamOwned};
 use serde_json::json;
@@ -78,14 +78,14 @@ impl Play {
         let stopped = stop.clone();
         thread::spawn(move || {
             let selector = Selector::Type("kubernetes.io/tls");
-            let target = WatchTarget { resource: Resource::Secrets, namespace: "team".to_owned(), selector };
+            let target = WatchTarget { resource: Resource::SECRETS, namespace: "team".to_owned(), selector };
             let tell = |said: ReflectorEvent| tell.send(word(&said)).is_ok();
-            let patience = WatchTimeouts {
+            let timeouts = WatchTimeouts {
                 lasts: [Duration::from_secs(2); 2],
                 grace: Duration::from_secs(1),
                 doubt: Duration::from_secs(1),
             };
-            Reflector { client: &client, target: &target, stop: &stopped, patience, tell }.run();
+            Reflector { client: &client, target: &target, stop: &stopped, timeouts, tell }.run();
         });
         Play { asked, told, stop }
     }

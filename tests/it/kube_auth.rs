@@ -9,8 +9,9 @@ use std::process::Command;
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{KubeClient, KubeError, Resource};
+use notariat::kube::client::{KubeClient, KubeError};
 use notariat::kube::discovery;
+use notariat::kube::object::ConfigMapObject;
 use notariat_lab::{Kube, Scratch};
 
 use crate::support::Run;
@@ -61,7 +62,7 @@ fn token_in(kubeconfig: &Path) -> String {
 const CA: &str = "certificate-authority: ca.crt";
 
 fn ask(client: &KubeClient) -> Result<(), KubeError> {
-    client.get(Resource::ConfigMaps, &ObjectRef::parse("default/nothing", "").unwrap()).map(|_| ())
+    client.get::<ConfigMapObject>(&ObjectRef::parse("default/nothing", "").unwrap()).map(|_| ())
 }
 
 /// Who the API server says we are.

@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use notariat::base::name::ObjectRef;
 use notariat::base::shutdown::Shutdown;
-use notariat::kube::client::{DryRun, KubeClient, KubeError, Resource};
+use notariat::kube::api::DryRun;
+use notariat::kube::client::{KubeClient, KubeError};
 use notariat::kube::discovery;
+use notariat::kube::metadata::{InvalidObject, Object, ObjectMeta};
+use notariat::kube::resource::Resource;
 use notariat_lab::Kube;
 use serde_json::{Value, json};
 
@@ -17,6 +20,26 @@ use crate::support::api::{Api, Asked, Then, status, text};
 use crate::support::cluster::Cluster;
 use crate::support::run::{Daemon, until};
 use crate::support::{Run, x509};
+
+/// A Secret as it travels.
+#[derive(Clone, Debug)]
+struct RawSecret(Value);
+
+impl Object for RawSecret {
+    const RESOURCE: Resource = Resource::SECRETS;
+
+    fn metadata(&self) -> ObjectMeta {
+        ObjectMeta::read(Self::RESOURCE, self.0.as_object().unwrap()).unwrap()
+    }
+
+    fn from_json(object: Value) -> Result<RawSecret, InvalidObject> {
+        Ok(RawSecret(object))
+    }
+
+    fn to_json(&self) -> Value {
+        self.0.clone()
+    }
+}
 
 /// How often the CA was asked for something, by Pebble's own paths.
 fn count(cluster: &Cluster, what: &str) -> usize {
@@ -49,7 +72,7 @@ fn client(api: &Api) -> (KubeClient, Shutdown) {
 }
 
 fn ask(client: &KubeClient) -> Result<(), KubeError> {
-    client.get(Resource::Secrets, &ObjectRef::parse("ns/x", "").unwrap()).map(|_| ())
+    client.get::<RawSecret>(&ObjectRef::parse("ns/x", "").unwrap()).map(|_| ())
 }
 
 fn not_found() -> Then {
@@ -172,11 +195,11 @@ fn all_threads_together_keep_to_the_rate_and_a_stop_ends_their_waits() {
     let begun = Instant::now();
     let refused = (0..500).filter(|_| matches!(ask(&client), Err(KubeError::NotNow(_)))).count();
     assert!(refused > 400, "{refused}");
-    let at = ObjectRef::parse("ns/x", "").unwrap();
-    let written = client.update(Resource::Secrets, &at, &json!({}), DryRun::Real);
+    let nothing = RawSecret(json!({"metadata": {"namespace": "ns", "name": "x"}}));
+    let written = client.replace(&nothing, DryRun::Real);
     assert!(matches!(written, Err(KubeError::Api(_))), "{written:?}");
     api.then(|_| text(429, "Too many requests", ("retry-after", "15")));
-    assert!(client.update(Resource::Secrets, &at, &json!({}), DryRun::Real).is_err());
+    assert!(client.replace(&nothing, DryRun::Real).is_err());
     assert!(matches!(ask(&client), Err(KubeError::NotNow(_))));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
@@ -331,12 +354,12 @@ fn twenty_others_that_write_the_secret_cost_no_certificate() {
         let client =
             KubeClient::new(discovery::find(Some(cluster.kube.admin_kubeconfig())).unwrap(), Shutdown::new()).unwrap();
         while !over.load(SeqCst) {
-            let mut secret = client.get(Resource::Secrets, &web).unwrap().unwrap();
+            let RawSecret(mut secret) = client.get(&web).unwrap().unwrap();
             secret["metadata"]["labels"][format!("writer-{number}")] = json!(writes.load(SeqCst).to_string());
             if number.is_multiple_of(2) && !ordered.load(SeqCst) {
                 secret["metadata"].as_object_mut().unwrap().remove("resourceVersion");
             }
-            if client.update(Resource::Secrets, &web, &secret, DryRun::Real).is_ok() {
+            if client.replace(&RawSecret(secret), DryRun::Real).is_ok() {
                 writes.fetch_add(1, SeqCst);
             }
             thread::sleep(Duration::from_millis(300));

@@ -42,6 +42,7 @@ mod monitoring;
 mod namespaces;
 mod new_user;
 mod no_secret_leaves;
+mod objects;
 mod owners;
 mod port;
 mod probes;

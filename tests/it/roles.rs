@@ -6,7 +6,7 @@ use std::path::Path;
 use notariat::kube::access_review;
 use notariat::kube::client::KubeClient;
 use notariat::kube::discovery;
-use notariat::kube::rbac::{GrantedRules, Names, PolicyRule, RIGHTS, RuleSubject};
+use notariat::kube::rbac::{GrantedRules, Names, PolicyRule, RBAC_RULES, RuleSubject};
 use notariat_lab::kube::Audited;
 use notariat_lab::{Kube, Scratch};
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ fn granted(rules: &[Value]) -> Verbs {
 
 /// What the code can send.
 fn sent() -> Verbs {
-    RIGHTS.iter().map(|r| (r.group.to_owned(), r.resource.to_owned(), r.verb.to_owned())).collect()
+    RBAC_RULES.iter().map(|r| (r.resource.group.to_owned(), r.resource.plural.to_owned(), r.verb.to_owned())).collect()
 }
 
 fn in_deploy(file: &str) -> String {
@@ -53,8 +53,8 @@ fn the_roles_of_deploy_grant_what_is_sent_and_nothing_else() {
     assert_eq!(granted(&own), sent());
     for rule in &own {
         let named = !texts(&rule["resourceNames"]).is_empty();
-        let can_be = RIGHTS.iter().any(|r| {
-            r.by_name && rule["resources"][0] == r.resource && texts(&rule["verbs"]).contains(&r.verb.to_owned())
+        let can_be = RBAC_RULES.iter().any(|r| {
+            r.by_name && rule["resources"][0] == r.resource.plural && texts(&rule["verbs"]).contains(&r.verb.to_owned())
         });
         assert!(named == (can_be && rule["resources"][0] != "secrets"), "{rule}");
     }
@@ -75,7 +75,7 @@ fn audit(cluster: &Cluster) -> Vec<Audited> {
 #[track_caller]
 fn assert_granted(asked: &[Audited]) {
     assert!(asked.len() > 10);
-    let known: BTreeSet<_> = RIGHTS.iter().map(|r| (r.resource, r.verb)).collect();
+    let known: BTreeSet<_> = RBAC_RULES.iter().map(|r| (r.resource.plural, r.verb)).collect();
     for a in asked.iter().filter(|a| !a.resource.starts_with("selfsubject")) {
         assert!(a.code != 403 && known.contains(&(a.resource.as_str(), a.verb.as_str())), "{a:#?}");
     }
@@ -252,9 +252,10 @@ fn each_verb_that_is_taken_away_is_named_with_what_follows() {
             let is_status = names.iter().any(|name| name == "notariat-status")
                 || (resource, verb.as_str()) == ("configmaps", "create");
             let right = |r: &&PolicyRule| {
-                (r.resource, r.verb) == (resource, verb.as_str()) && r.of.contains(&RuleSubject::Status) == is_status
+                (r.resource.plural, r.verb) == (resource, verb.as_str())
+                    && r.subjects.contains(&RuleSubject::Status) == is_status
             };
-            let right = RIGHTS.iter().find(right).unwrap();
+            let right = RBAC_RULES.iter().find(right).unwrap();
             let named = if names.is_empty() { "all".to_owned() } else { names.join(",") };
             let said = format!(
                 "permission-missing verb={verb} resource={resource} namespace={} names={named} consequence={:?}",
@@ -320,7 +321,7 @@ fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     assert!(rules.incomplete);
     let names = Names::from([(RuleSubject::Event, BTreeSet::new()), (RuleSubject::ConfigMap, ["c".to_owned()].into())]);
     let told = |rules: &GrantedRules| -> Vec<String> {
-        rules.missing(&names).iter().map(|m| format!("{} {}", m.right.verb, m.right.resource)).collect()
+        rules.missing(&names).iter().map(|m| format!("{} {}", m.rule.verb, m.rule.resource.plural)).collect()
     };
     let config_maps = ["get configmaps", "list configmaps", "watch configmaps"];
     assert_eq!(told(&rules), [&config_maps[..], &["create events", "update events"]].concat());

@@ -14,16 +14,17 @@ use notariat::base::shutdown::Shutdown;
 use notariat::base::time::{self, Time};
 use notariat::cert::facts;
 use notariat::config;
-use notariat::kube::client::{DryRun, KubeClient, Resource};
+use notariat::kube::api::DryRun;
+use notariat::kube::client::KubeClient;
 use notariat::kube::discovery;
-use notariat::kube::object::{SecretObject, TYPE_TLS};
+use notariat::kube::object::{ConfigMapObject, SecretObject, TYPE_TLS};
 use notariat::policy::Directory;
 use notariat::policy::renewal_window::RenewalWindow;
 use notariat::policy::secret_state::{annotation, owner_mark};
 use notariat::record::{self, Issued, PairBackup, Record};
 use notariat::sources::{CertificateSpec, Desired, configmap};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Requests at a time. The API server and its disk are the bound, not these threads.
 const AT_ONCE: usize = 16;
@@ -65,8 +66,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 let client = client();
-                let create =
-                    |object: &Value| client.create(Resource::Secrets, place.namespace, object, DryRun::Real).unwrap();
+                let create = |secret: &SecretObject| client.create(secret, DryRun::Real).unwrap();
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(wanted) = wanted.get(i) else { return };
@@ -79,7 +79,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     });
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
         "metadata": {"name": name.name, "namespace": name.namespace}});
-    client().create(Resource::ConfigMaps, place.namespace, &object, DryRun::Real).unwrap();
+    client().create(&ConfigMapObject(object), DryRun::Real).unwrap();
     data.values().map(String::len).sum()
 }
 
@@ -127,7 +127,7 @@ fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, ag
     PairBackup { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
 }
 
-fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &PairBackup) -> Value {
+fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &PairBackup) -> SecretObject {
     let at = wanted.entry.main_secret();
     let mut secret = own(at, TYPE_TLS, "certificate");
     secret.data.insert("tls.crt".to_owned(), Secret::new(pair.chain.clone()));
@@ -140,11 +140,11 @@ fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &PairBackup) -
     ] {
         secret.annotations.insert(name.to_owned(), value);
     }
-    secret.to_json()
+    secret
 }
 
 /// The record of a certificate that was ordered once, without trouble, and of which the CA said when to renew it.
-fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: PairBackup) -> Value {
+fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: PairBackup) -> SecretObject {
     let (_, facts) = facts::read(&pair.chain).unwrap();
     let directory = Directory::new(place.directory, true).url().to_owned();
     let (now, issued) = (time::now(), Time::from_unix(facts.not_before.unix()));
@@ -175,7 +175,7 @@ fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: PairBackup) -> Valu
     let at = record::reference(wanted.entry.main_secret(), place.namespace);
     let mut secret = own(&at, record::TYPE, "record");
     secret.data = record.data(now);
-    secret.to_json()
+    secret
 }
 
 fn own(at: &ObjectRef, kind: &str, component: &str) -> SecretObject {

@@ -1,8 +1,8 @@
-//! What requests to the API server are sent with, kept up to date while we run.
+//! The credentials of requests to the API server, kept up to date while the program runs.
 //!
 //! The kubelet replaces a pod's token about hourly, clusters exchange their CA, and plugins give credentials of minutes. So files are
-//! read again each [`TOKEN_KEPT`], after a 401 and after a failed connection; plugins are asked again when what they said expires and
-//! after a 401. What is empty, unreadable or of no use for a moment (in the middle of being replaced) does not take the place of what
+//! read again each [`TOKEN_KEPT`], after a 401 and after a failed connection; plugins run again when their credential expires and after a
+//! 401. A file that is empty, unreadable or of no use for a moment (because it is being replaced) does not displace the contents that
 //! worked before.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,35 +19,35 @@ use crate::base::time::Stopwatch;
 use crate::http::Http;
 use crate::http::tls::TlsTrust;
 
-/// What one request is sent with.
+/// The credentials of one request.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// The connections.
+    /// The client, with its connections.
     pub http: Http,
-    /// The token.
+    /// The bearer token.
     pub bearer: Option<Secret<String>>,
-    /// Another one whenever the others change.
+    /// A number that changes whenever the other fields change.
     pub number: u64,
 }
 
-/// Why a pass is asked for.
+/// The reason to ask for credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshReason {
-    /// For a request.
+    /// A request is to be sent.
     Request,
-    /// The one of this number was answered by a 401.
+    /// A request with the credentials of this number was answered by a 401.
     Unauthorized(u64),
-    /// With the one of this number there was no answer: perhaps the CA was exchanged.
+    /// A request with the credentials of this number had no answer: the CA may have been exchanged.
     ConnectionFailed(u64),
 }
 
-/// The way to one API server.
+/// Keeps the credentials for one API server.
 #[derive(Debug)]
 pub struct Authenticator {
-    access: ClusterConfig,
+    config: ClusterConfig,
     /// How long files are used before they are read again.
-    kept: Duration,
-    /// The lock guards what is known only. Who finds out more has its turn, takes the state out, and puts it back.
+    kept_for: Duration,
+    /// The lock is not held while files are read or a plugin runs: the thread that does so takes the state out and puts it back.
     state: Mutex<AuthState>,
     turns: SingleFlight<()>,
 }
@@ -56,15 +56,15 @@ pub struct Authenticator {
 struct AuthState {
     files: CredentialFiles,
     read: Option<Stopwatch>,
-    answers: ExecCache,
-    /// Of what `pass` was made, or could not be.
+    exec: ExecCache,
+    /// The settings of which `credentials` were made, or could not be.
     trust: TlsTrust,
-    pass: Option<Credentials>,
-    /// What was wrong when it was looked last.
-    told: Option<String>,
+    credentials: Option<Credentials>,
+    /// The fault of the last look at the files, as logged.
+    logged: Option<String>,
 }
 
-/// The contents of files, or what was given instead.
+/// The contents of files, or the values that were given instead.
 #[derive(Clone, Debug, Default)]
 struct CredentialFiles {
     authority: Vec<u8>,
@@ -73,150 +73,155 @@ struct CredentialFiles {
 }
 
 impl Authenticator {
-    /// A session for what `access` describes. Plugins are not run yet.
+    /// An authenticator for the cluster of `config`. Plugins are not run yet.
     ///
     /// # Errors
-    /// What is wrong with the files, the certificates or the proxy.
-    pub fn new(access: ClusterConfig) -> Result<Authenticator, String> {
-        Authenticator::keeping(access, TOKEN_KEPT)
+    /// One sentence that says what is wrong with the files, the certificates or the proxy.
+    pub fn new(config: ClusterConfig) -> Result<Authenticator, String> {
+        Authenticator::keeping_for(config, TOKEN_KEPT)
     }
 
-    fn keeping(access: ClusterConfig, kept: Duration) -> Result<Authenticator, String> {
+    fn keeping_for(config: ClusterConfig, kept_for: Duration) -> Result<Authenticator, String> {
         let mut state = AuthState::default();
-        state.files.read(&access)?;
+        state.files.read(&config)?;
         state.read = Some(Stopwatch::start());
-        Http::new(&trust(&access, &state.files, None), proxy(&access)).map_err(unusable)?;
-        if access.checks.skipped {
+        Http::new(&trust(&config, &state.files, None), proxy(&config)).map_err(unusable)?;
+        if config.tls.skipped {
             event!(
                 warn,
                 "api-server-not-checked",
-                server = access.server,
+                server = config.server,
                 hint = "insecure-skip-tls-verify: whoever is on the way can read and change every Secret; \
                         give certificate-authority instead"
             );
         }
-        Ok(Authenticator { access, kept, state: Mutex::new(state), turns: SingleFlight::default() })
+        Ok(Authenticator { config, kept_for, state: Mutex::new(state), turns: SingleFlight::default() })
     }
 
-    /// The server's URL.
+    /// The URL of the server.
     pub fn server(&self) -> &str {
-        &self.access.server
+        &self.config.server
     }
 
-    /// The headers that say who we want to act as.
+    /// The headers of an impersonation.
     pub fn impersonation(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.access.impersonation.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.config.impersonation.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What to send a request with. One thread at a time finds out; the others wait for it.
+    /// The credentials to send a request with. One thread at a time looks for newer ones; the others wait for it.
     ///
     /// # Errors
-    /// One sentence, when a plugin gives nothing or what there is can not be used.
-    pub fn credentials(&self, why: RefreshReason) -> Result<Credentials, String> {
+    /// One sentence, when a plugin gives nothing or the credentials can not be used.
+    pub fn credentials(&self, reason: RefreshReason) -> Result<Credentials, String> {
         let turn = self.turns.take(&(), CREDENTIAL_WAIT, &Shutdown::new());
         let _turn = turn.ok_or("another request waits for the exec plugin, and for too long")?;
         let mut state = std::mem::take(&mut *self.state());
-        let pass = self.find_out(&mut state, why);
+        let credentials = self.refresh(&mut state, reason);
         *self.state() = state;
-        pass
+        credentials
     }
 
     fn state(&self) -> MutexGuard<'_, AuthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What to send a request with, from files and plugins where they are to be looked at.
-    fn find_out(&self, state: &mut AuthState, why: RefreshReason) -> Result<Credentials, String> {
-        match (why, &state.pass) {
-            // Another thread met the same and found out already.
-            (RefreshReason::Unauthorized(number) | RefreshReason::ConnectionFailed(number), Some(pass))
-                if pass.number != number =>
+    /// The credentials, made anew from files and plugins where those are to be looked at.
+    fn refresh(&self, state: &mut AuthState, reason: RefreshReason) -> Result<Credentials, String> {
+        match (reason, &state.credentials) {
+            // Another thread had the same answer and looked already.
+            (RefreshReason::Unauthorized(number) | RefreshReason::ConnectionFailed(number), Some(credentials))
+                if credentials.number != number =>
             {
-                return Ok(pass.clone());
+                return Ok(credentials.clone());
             }
             _ => {}
         }
-        let stale = state.read.is_none_or(|at| at.elapsed() >= self.kept);
-        let look = stale || why != RefreshReason::Request;
-        if look {
+        let stale = state.read.is_none_or(|at| at.elapsed() >= self.kept_for);
+        let is_due = stale || reason != RefreshReason::Request;
+        if is_due {
             state.read = Some(Stopwatch::start());
-            let outcome = state.files.read(&self.access);
-            tell_once(&mut state.told, outcome);
+            let outcome = state.files.read(&self.config);
+            log_once(&mut state.logged, outcome);
         }
-        let (credential, ran) = match &self.access.identity.plugin {
+        let (credential, ran) = match &self.config.auth.plugin {
             None => (None, false),
             Some(plugin) => {
-                let rejected = matches!(why, RefreshReason::Unauthorized(_));
-                let (credential, ran) = state.answers.get(plugin, &self.access, &state.files.authority, rejected)?;
+                let rejected = matches!(reason, RefreshReason::Unauthorized(_));
+                let (credential, ran) = state.exec.get(plugin, &self.config, &state.files.authority, rejected)?;
                 (Some(credential), ran)
             }
         };
-        if let (Some(pass), false) = (&state.pass, look || ran) {
-            return Ok(pass.clone());
+        if let (Some(credentials), false) = (&state.credentials, is_due || ran) {
+            return Ok(credentials.clone());
         }
         let bearer = credential.and_then(|c| c.token.clone()).or_else(|| state.files.token.clone());
-        let wanted = trust(&self.access, &state.files, credential.and_then(|c| c.client.clone()));
-        let number = state.pass.as_ref().map_or(1, |pass| pass.number + 1);
-        let http = match &state.pass {
-            Some(pass) if wanted == state.trust && pass.bearer == bearer => return Ok(pass.clone()),
-            Some(pass) if wanted == state.trust => pass.http.clone(),
-            had => match (Http::new(&wanted, proxy(&self.access)), had) {
+        let wanted = trust(&self.config, &state.files, credential.and_then(|c| c.client.clone()));
+        let number = state.credentials.as_ref().map_or(1, |credentials| credentials.number + 1);
+        let http = match &state.credentials {
+            Some(credentials) if wanted == state.trust && credentials.bearer == bearer => {
+                return Ok(credentials.clone());
+            }
+            Some(credentials) if wanted == state.trust => credentials.http.clone(),
+            had => match (Http::new(&wanted, proxy(&self.config)), had) {
                 (Ok(http), _) => http,
                 (Err(e), None) => return Err(unusable(e)),
-                (Err(e), Some(pass)) => {
-                    tell_once(&mut state.told, Err(unusable(e)));
-                    if pass.bearer == bearer {
+                (Err(e), Some(credentials)) => {
+                    log_once(&mut state.logged, Err(unusable(e)));
+                    if credentials.bearer == bearer {
                         state.trust = wanted;
-                        return Ok(pass.clone());
+                        return Ok(credentials.clone());
                     }
-                    pass.http.clone()
+                    credentials.http.clone()
                 }
             },
         };
         state.trust = wanted;
-        Ok(state.pass.insert(Credentials { http, bearer, number }).clone())
+        Ok(state.credentials.insert(Credentials { http, bearer, number }).clone())
     }
 }
 
-fn trust(access: &ClusterConfig, files: &CredentialFiles, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> TlsTrust {
+fn trust(config: &ClusterConfig, files: &CredentialFiles, client: Option<(Vec<u8>, Secret<Vec<u8>>)>) -> TlsTrust {
     TlsTrust {
-        // Without an authority of its own the cluster's certificate is from a public CA.
-        public_roots: access.checks.authority.is_none(),
+        // A cluster without a CA of its own has a certificate of a public CA.
+        public_roots: config.tls.authority.is_none(),
         roots_pem: files.authority.clone(),
         client: client.or_else(|| files.client.clone()),
-        name: access.checks.name.clone(),
-        unchecked: access.checks.skipped,
+        name: config.tls.name.clone(),
+        unchecked: config.tls.skipped,
     }
 }
 
-fn proxy(access: &ClusterConfig) -> Option<&str> {
-    access.proxy.as_ref().map(|proxy| proxy.expose().as_str())
+fn proxy(config: &ClusterConfig) -> Option<&str> {
+    config.proxy.as_ref().map(|proxy| proxy.expose().as_str())
 }
 
 fn unusable(error: String) -> String {
     format!("the way to the API server can not be used: {error}")
 }
 
-/// The same trouble is met each minute, and told once.
-fn tell_once(told: &mut Option<String>, outcome: Result<(), String>) {
+/// Logs a fault once: the same one is met each minute.
+fn log_once(logged: &mut Option<String>, outcome: Result<(), String>) {
     let error = outcome.err();
-    if let (Some(error), true) = (&error, *told != error) {
+    if let (Some(error), true) = (&error, *logged != error) {
         event!(warn, "credentials-not-renewed", error = error, hint = "what was read before stays in use");
     }
-    *told = error;
+    *logged = error;
 }
 
 impl CredentialFiles {
-    /// Reads all files anew. What can not be read stays as it was; the first such is told.
-    fn read(&mut self, access: &ClusterConfig) -> Result<(), String> {
-        let authority = access.checks.authority.as_ref().map(contents).transpose();
-        let client = access.identity.client.as_ref();
+    /// Reads all files anew. Contents that can not be read stay as they were.
+    ///
+    /// # Errors
+    /// One sentence about the first file that could not be read.
+    fn read(&mut self, config: &ClusterConfig) -> Result<(), String> {
+        let authority = config.tls.authority.as_ref().map(contents).transpose();
+        let client = config.auth.client.as_ref();
         let client = client
             .map(|(chain, key)| {
                 Ok((contents(chain)?, Secret::known("the key of the client certificate", contents(key)?)))
             })
             .transpose();
-        let token = match &access.identity.token {
+        let token = match &config.auth.token {
             TokenSource::None => Ok(None),
             TokenSource::Fixed(token) => Ok(Some(token.clone())),
             TokenSource::File(path) => match std::fs::read_to_string(path) {

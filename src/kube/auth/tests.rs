@@ -16,26 +16,26 @@ fn ca() -> String {
     rcgen::generate_simple_self_signed(vec!["ca.test".to_owned()]).unwrap().cert.pem()
 }
 
-fn access(folder: &Path) -> ClusterConfig {
+fn config(folder: &Path) -> ClusterConfig {
     let authority = Some(PemSource::File("certificate-authority", folder.join("ca.crt")));
     ClusterConfig {
         server: "https://127.0.0.1:9".to_owned(),
-        checks: TlsConfig { authority, ..TlsConfig::default() },
+        tls: TlsConfig { authority, ..TlsConfig::default() },
         proxy: None,
-        identity: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
+        auth: AuthInfo { token: TokenSource::File(folder.join("token")), ..AuthInfo::default() },
         impersonation: Vec::new(),
         namespace: None,
     }
 }
 
-fn bearer(pass: &Credentials) -> &str {
-    pass.bearer.as_ref().unwrap().expose()
+fn bearer(credentials: &Credentials) -> &str {
+    credentials.bearer.as_ref().unwrap().expose()
 }
 
 #[test]
 fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
     let folder = folder("token", &[("token", "one\n"), ("ca.crt", &ca())]);
-    let session = Authenticator::new(access(&folder)).unwrap();
+    let session = Authenticator::new(config(&folder)).unwrap();
     let first = session.credentials(RefreshReason::Request).unwrap();
     assert_eq!(bearer(&first), "one");
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_replaced_token_is_read_when_the_last_one_was_rejected() {
 #[test]
 fn files_are_read_again_when_their_time_is_over() {
     let folder = folder("time", &[("token", "one"), ("ca.crt", &ca())]);
-    let session = Authenticator::keeping(access(&folder), Duration::ZERO).unwrap();
+    let session = Authenticator::keeping_for(config(&folder), Duration::ZERO).unwrap();
     let number = || session.credentials(RefreshReason::Request).unwrap().number;
     let first = number();
     assert_eq!(number(), first, "what is the same is no change");
@@ -83,7 +83,7 @@ fn files_are_read_again_when_their_time_is_over() {
 fn what_is_missing_at_the_start_is_named() {
     let folder = folder("start", &[]);
     let error = |part: &str| {
-        let error = Authenticator::new(access(&folder)).map(|_| ()).unwrap_err();
+        let error = Authenticator::new(config(&folder)).map(|_| ()).unwrap_err();
         assert!(error.contains(part), "{error}");
     };
     error("certificate-authority ");
@@ -92,9 +92,9 @@ fn what_is_missing_at_the_start_is_named() {
     std::fs::write(folder.join("token"), "t").unwrap();
     error("the way to the API server can not be used: there is no certificate of a CA in it");
     std::fs::write(folder.join("ca.crt"), ca()).unwrap();
-    let mut access = access(&folder);
-    access.proxy = Some(Secret::new("http://u:hunter2@ a".to_owned()));
-    let error = Authenticator::new(access).map(|_| ()).unwrap_err();
+    let mut config = config(&folder);
+    config.proxy = Some(Secret::new("http://u:hunter2@ a".to_owned()));
+    let error = Authenticator::new(config).map(|_| ()).unwrap_err();
     assert!(error.contains("the proxy: ") && !error.contains("hunter2"), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -1,7 +1,7 @@
-//! What a credential plugin is told and what it answers (client.authentication.k8s.io/v1 and v1beta1). Pure.
+//! The input and the output of a credential plugin (client.authentication.k8s.io/v1 and v1beta1). Pure.
 //!
-//! Untrusted as far as a program of the operator's can be: it may crash, print too much, or print something else. Nothing of what it
-//! printed is ever repeated, because that is where secrets are.
+//! Untrusted as far as a program of the operator can be: a plugin may crash, print too much, or print something else. Its output is never
+//! repeated, because secrets are in it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,14 +12,14 @@ use super::config::{ClusterConfig, ExecConfig};
 use crate::base::secret::Secret;
 use crate::base::time::Time;
 
-/// What a plugin answered.
+/// The credential that a plugin printed.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     /// A bearer token.
     pub token: Option<Secret<String>>,
     /// A client certificate chain and its key, PEM.
     pub client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
-    /// When it is to be asked again; when nothing is said, never (until a 401).
+    /// When the plugin is to run again; `None`: not before a 401.
     pub expires: Option<Time>,
 }
 
@@ -40,10 +40,10 @@ struct ExecStatus {
     expiration_timestamp: Option<String>,
 }
 
-/// Reads what the plugin printed.
+/// Reads the output of a plugin.
 ///
 /// # Errors
-/// What is wrong with it, without a word of it.
+/// One sentence that says what is wrong with the output, and quotes none of it.
 pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
     // The error of a JSON parser quotes values, and values here are secrets: only the place is kept.
     let answer: ExecCredential =
@@ -87,25 +87,25 @@ pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
     Ok(Credential { token, client, expires })
 }
 
-/// The value of `KUBERNETES_EXEC_INFO`. `authority` is the cluster's CA in PEM.
-pub fn info(plugin: &ExecConfig, access: &ClusterConfig, authority: &[u8]) -> String {
+/// The value of `KUBERNETES_EXEC_INFO`. `authority` is the CA of the cluster in PEM.
+pub fn info(plugin: &ExecConfig, config: &ClusterConfig, authority: &[u8]) -> String {
     let mut spec = json!({"interactive": false});
-    if let Some(config) = &plugin.cluster {
-        let mut cluster = json!({"server": access.server});
-        if let Some(name) = &access.checks.name {
+    if let Some(extension) = &plugin.cluster {
+        let mut cluster = json!({"server": config.server});
+        if let Some(name) = &config.tls.name {
             cluster["tls-server-name"] = json!(name);
         }
-        if access.checks.skipped {
+        if config.tls.skipped {
             cluster["insecure-skip-tls-verify"] = json!(true);
         }
         if !authority.is_empty() {
             cluster["certificate-authority-data"] = json!(STANDARD.encode(authority));
         }
-        if let Some(proxy) = &access.proxy {
+        if let Some(proxy) = &config.proxy {
             cluster["proxy-url"] = json!(proxy.expose());
         }
-        if *config != Value::Null {
-            cluster["config"] = config.clone();
+        if *extension != Value::Null {
+            cluster["config"] = extension.clone();
         }
         spec["cluster"] = cluster;
     }

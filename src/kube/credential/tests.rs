@@ -55,21 +55,21 @@ fn an_answer_that_can_not_be_used_is_told_without_a_word_of_it() {
 #[test]
 fn the_plugin_is_told_of_the_cluster_only_where_that_is_wanted() {
     let mut plugin = plugin();
-    let access = ClusterConfig {
+    let config = ClusterConfig {
         server: "https://s".to_owned(),
-        checks: TlsConfig { authority: None, name: Some("n".to_owned()), skipped: false },
+        tls: TlsConfig { authority: None, name: Some("n".to_owned()), skipped: false },
         proxy: Some(Secret::new("http://p:1".to_owned())),
-        identity: AuthInfo::default(),
+        auth: AuthInfo::default(),
         impersonation: Vec::new(),
         namespace: None,
     };
     let read = |text: String| serde_json::from_str::<Value>(&text).unwrap();
     let head = |spec: Value| json!({"kind": "ExecCredential", "apiVersion": V1, "spec": spec});
-    assert_eq!(read(info(&plugin, &access, b"ca")), head(json!({"interactive": false})));
+    assert_eq!(read(info(&plugin, &config, b"ca")), head(json!({"interactive": false})));
     plugin.cluster = Some(json!({"audience": "a"}));
     let cluster = json!({
         "server": "https://s", "tls-server-name": "n", "certificate-authority-data": "Y2E=", "proxy-url": "http://p:1",
         "config": {"audience": "a"},
     });
-    assert_eq!(read(info(&plugin, &access, b"ca")), head(json!({"interactive": false, "cluster": cluster})));
+    assert_eq!(read(info(&plugin, &config, b"ca")), head(json!({"interactive": false, "cluster": cluster})));
 }

@@ -1,6 +1,6 @@
-//! Reads kubeconfig files: merging, the current context, and what its cluster and user say. Pure; files are only named.
+//! Reads kubeconfig files: merging, the current context, its cluster and its user. Pure; further files are only named.
 //!
-//! Input: files of the operator's, understood as kubectl does. Of several files the first that has a name wins, with its whole entry;
+//! Input: files of the operator, understood as kubectl understands them. Of several files the first that has a name wins, with its whole entry;
 //! relative paths are relative to the file they stand in; data beats a file of the same purpose.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use super::config::{AuthInfo, ClusterConfig, ExecConfig, PemSource, TlsConfig, T
 use crate::base::sanitize::{CREDENTIALS, has_credentials, percent_encoded};
 use crate::base::secret::Secret;
 
-/// The extension of a cluster that is for plugins.
+/// The extension of a cluster that plugins get.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 #[derive(Deserialize)]
@@ -104,7 +104,7 @@ struct KubeconfigContext {
     namespace: Option<String>,
 }
 
-/// What the current context of these files says; each with its path, first the one that wins.
+/// The cluster and user of the current context of these files. Each file comes with its path, the one that wins first.
 ///
 /// # Errors
 /// One sentence that names the file and the field. Never holds a token, a key or another value that may be secret.
@@ -113,7 +113,7 @@ pub fn read(files: &[(PathBuf, String)]) -> Result<ClusterConfig, String> {
     let whole = |e: String| format!("kubeconfig {all}: {e}");
     let mut parsed = Vec::new();
     for (path, text) in files {
-        // The error of a YAML parser may quote a value, and values here are secrets: only the place is kept. An empty file is none.
+        // The error of a YAML parser may quote a value, and values here are secrets: only the place is kept. An empty file counts as no file.
         let file: Option<KubeconfigFile> = serde_yaml::from_str(text).map_err(|e| {
             let place = e.location().map(|l| format!(" (line {})", l.line())).unwrap_or_default();
             format!("kubeconfig {}: is not the YAML of a kubeconfig{place}", path.display())
@@ -131,18 +131,18 @@ pub fn read(files: &[(PathBuf, String)]) -> Result<ClusterConfig, String> {
         Some(name) => find(&parsed, |file| &file.users, "user", name).map_err(whole)?,
     };
     let named = |path: &Path, e: String| format!("kubeconfig {}: {e}", path.display());
-    let (server, checks, proxy) = way(cluster, folder(cluster_path)).map_err(|e| named(cluster_path, e))?;
-    let identity = identity(user, cluster, folder(user_path)).map_err(|e| named(user_path, e))?;
+    let (server, tls, proxy) = connection(cluster, folder(cluster_path)).map_err(|e| named(cluster_path, e))?;
+    let auth = auth(user, cluster, folder(user_path)).map_err(|e| named(user_path, e))?;
     let impersonation = impersonation(user).map_err(|e| named(user_path, e))?;
     let namespace = context.namespace.clone().filter(|n| !n.is_empty());
-    Ok(ClusterConfig { server, checks, proxy, identity, impersonation, namespace })
+    Ok(ClusterConfig { server, tls, proxy, auth, impersonation, namespace })
 }
 
 fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// The entry of the first file that has the name; later ones are not even looked at.
+/// The entry of the first file that has the name. Later files are ignored.
 fn find<'a, T>(
     files: &'a [(&'a Path, KubeconfigFile)],
     list: impl Fn(&'a KubeconfigFile) -> &'a Option<Vec<NamedItem<T>>>,
@@ -160,8 +160,8 @@ fn find<'a, T>(
     }
 }
 
-/// The server, how it is checked, and the proxy on the way.
-fn way(cluster: &Cluster, folder: &Path) -> Result<(String, TlsConfig, Option<Secret<String>>), String> {
+/// The server, how its certificate is checked, and the proxy.
+fn connection(cluster: &Cluster, folder: &Path) -> Result<(String, TlsConfig, Option<Secret<String>>), String> {
     let server = cluster.server.as_deref().map(|s| s.trim_end_matches('/')).filter(|s| s.starts_with("https://"));
     let server = server.ok_or("its cluster has no server that begins with https://")?.to_owned();
     if has_credentials(&server) {
@@ -185,7 +185,7 @@ fn way(cluster: &Cluster, folder: &Path) -> Result<(String, TlsConfig, Option<Se
     Ok((server, TlsConfig { authority, name, skipped }, proxy.map(with_password)))
 }
 
-/// The URL of a proxy. Its host stands in many sentences, so that only its password is known as a secret.
+/// The URL of a proxy. Only the password is registered as a secret, because the host stands in many sentences.
 fn with_password(url: String) -> Secret<String> {
     let authority = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split('/').next().unwrap_or_default();
     let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
@@ -193,8 +193,8 @@ fn with_password(url: String) -> Secret<String> {
     Secret::known_by("the password of the proxy", url, &Zeroizing::new(password))
 }
 
-/// A variable for a plugin. One that is a short word, a path or an address stands in many sentences: it is known as a secret where its
-/// name says so.
+/// A variable for a plugin. A short word, a path or an address stands in many sentences, so it is registered as a secret only where the name
+/// of the variable says that it is one.
 fn variable(name: &str, value: &str) -> Secret<String> {
     let name = name.to_ascii_uppercase();
     let is_named = ["TOKEN", "SECRET", "PASS", "KEY", "CREDENTIAL"].iter().any(|word| name.contains(word));
@@ -205,7 +205,7 @@ fn variable(name: &str, value: &str) -> Secret<String> {
     }
 }
 
-fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, String> {
+fn auth(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, String> {
     for (used, field) in [(user.auth_provider.is_some(), "auth-provider"), (user.username.is_some(), "username")] {
         if used {
             return Err(format!(
@@ -230,7 +230,7 @@ fn identity(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, S
     };
     let plugin = user.exec.as_ref().map(|exec| plugin(exec, cluster, folder)).transpose()?;
     if plugin.is_some() && (client.is_some() || !matches!(token, TokenSource::None)) {
-        // kubectl lets them win in a way that depends on which they are.
+        // Which of them wins in kubectl depends on their kinds.
         return Err("its user has exec beside a token or client certificate: keep one".to_owned());
     }
     Ok(AuthInfo { token, client, plugin })
@@ -268,7 +268,7 @@ fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<ExecConfig, S
 fn impersonation(user: &User) -> Result<Vec<(String, String)>, String> {
     let mut headers = Vec::new();
     let mut add = |field: &str, name: String, value: &str| {
-        // What HTTP can not carry would only fail later, and nameless.
+        // A value that HTTP can not carry would fail later, without the name of the field.
         let fits = !value.is_empty() && !value.chars().any(char::is_control);
         fits.then(|| headers.push((name, value.to_owned())))
             .ok_or(format!("its user's `{field}` has an empty value or one that no header can hold"))
@@ -314,8 +314,8 @@ fn pem(
     }
 }
 
-/// Base64 with line breaks, as kubectl takes it. What YAML calls `!!binary` is base64 once more for kubectl; PEM is none, so that both
-/// can be told apart.
+/// Base64 with line breaks, as kubectl takes it. A `!!binary` of YAML is base64 of base64 for kubectl; PEM is no base64, so both can be told
+/// apart.
 fn decoded(text: &[u8]) -> Option<Secret<Vec<u8>>> {
     let once = base64_of(text)?;
     Some(base64_of(once.expose()).filter(|twice| twice.expose().starts_with(b"-----BEGIN")).unwrap_or(once))

@@ -25,14 +25,14 @@ fn given(pem: &Option<PemSource>) -> &[u8] {
 
 #[test]
 fn the_current_context_is_used() {
-    let access = one(GOOD).unwrap();
-    assert_eq!((access.server.as_str(), access.namespace.as_deref()), ("https://y:6443/prefix", Some("team")));
-    assert_eq!(given(&access.checks.authority), b"ca");
-    assert!(!access.checks.skipped && access.checks.name.is_none() && access.proxy.is_none());
-    assert!(access.identity.client.is_none() && access.identity.plugin.is_none() && access.impersonation.is_empty());
-    assert!(matches!(&access.identity.token, TokenSource::Fixed(t) if t.expose() == "hunter2"));
+    let config = one(GOOD).unwrap();
+    assert_eq!((config.server.as_str(), config.namespace.as_deref()), ("https://y:6443/prefix", Some("team")));
+    assert_eq!(given(&config.tls.authority), b"ca");
+    assert!(!config.tls.skipped && config.tls.name.is_none() && config.proxy.is_none());
+    assert!(config.auth.client.is_none() && config.auth.plugin.is_none() && config.impersonation.is_empty());
+    assert!(matches!(&config.auth.token, TokenSource::Fixed(t) if t.expose() == "hunter2"));
     let public = one(&GOOD.replace("current-context: b", "current-context: a")).unwrap();
-    assert!(public.checks.authority.is_none() && matches!(public.identity.token, TokenSource::None));
+    assert!(public.tls.authority.is_none() && matches!(public.auth.token, TokenSource::None));
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn files_are_relative_to_the_file_they_are_named_in_and_data_beats_them() {
         "{token: hunter2}",
         "{tokenFile: t/token, token: other, client-certificate: crt, client-key: /abs/key, client-key-data: a2V5}",
     );
-    let access = one(&text).unwrap();
-    let (chain, key) = access.identity.client.unwrap();
+    let config = one(&text).unwrap();
+    let (chain, key) = config.auth.client.unwrap();
     assert!(matches!(chain, PemSource::File("client-certificate", path) if path == Path::new("/f/crt")));
     assert_eq!(given(&Some(key)), b"key");
-    assert!(matches!(access.identity.token, TokenSource::File(path) if path == Path::new("/f/t/token")));
+    assert!(matches!(config.auth.token, TokenSource::File(path) if path == Path::new("/f/t/token")));
 }
 
 /// As client-go merges: the current context of the first file that sets one; of each name the first entry, and all of it.
@@ -66,17 +66,17 @@ users: [{name: u, user: {token: hunter2}}, {name: v, user: {tokenFile: token}}]
     let list = |texts: &[(&str, &str)]| {
         read(&texts.iter().map(|(path, text)| (PathBuf::from(path), (*text).to_owned())).collect::<Vec<_>>())
     };
-    let token = |access: &ClusterConfig| match &access.identity.token {
+    let token = |config: &ClusterConfig| match &config.auth.token {
         TokenSource::File(path) => path.display().to_string(),
         other => format!("{other:?}"),
     };
-    let access = list(&[("/1/config", first), ("/2/config", second), ("/3/config", third)]).unwrap();
-    assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://first", "/1/token"));
-    assert!(access.checks.name.is_none(), "entries are not mixed");
-    assert!(matches!(access.checks.authority, Some(PemSource::File(_, path)) if path == Path::new("/1/ca.crt")));
-    let access = list(&[("/3/config", third), ("/2/config", second), ("/1/config", first)]).unwrap();
-    assert_eq!((access.server.as_str(), token(&access).as_str()), ("https://second", "/2/token"));
-    assert_eq!(access.checks.name.as_deref(), Some("of.second"));
+    let config = list(&[("/1/config", first), ("/2/config", second), ("/3/config", third)]).unwrap();
+    assert_eq!((config.server.as_str(), token(&config).as_str()), ("https://first", "/1/token"));
+    assert!(config.tls.name.is_none(), "entries are not mixed");
+    assert!(matches!(config.tls.authority, Some(PemSource::File(_, path)) if path == Path::new("/1/ca.crt")));
+    let config = list(&[("/3/config", third), ("/2/config", second), ("/1/config", first)]).unwrap();
+    assert_eq!((config.server.as_str(), token(&config).as_str()), ("https://second", "/2/token"));
+    assert_eq!(config.tls.name.as_deref(), Some("of.second"));
     for (texts, error) in [
         (&[("/1/config", first), ("/3/config", "")][..], "kubeconfig /1/config:/3/config: has no current-context"),
         (&[("/1/config", first), ("/3/config", third)], "kubeconfig /1/config:/3/config: has no context \"d\""),
@@ -99,23 +99,23 @@ fn a_plugin_is_described_with_everything_it_needs() {
         "tls-server-name: kubernetes, proxy-url: 'http://p:1', insecure-skip-tls-verify: true, \
          extensions: [{name: client.authentication.k8s.io/exec, extension: {audience: a}}]",
     );
-    let access = one(&text).unwrap();
-    assert!(access.checks.skipped && access.checks.name.as_deref() == Some("kubernetes"));
-    assert_eq!(access.proxy.unwrap().expose(), "http://p:1");
-    let plugin = access.identity.plugin.unwrap();
+    let config = one(&text).unwrap();
+    assert!(config.tls.skipped && config.tls.name.as_deref() == Some("kubernetes"));
+    assert_eq!(config.proxy.unwrap().expose(), "http://p:1");
+    let plugin = config.auth.plugin.unwrap();
     assert_eq!((plugin.command.to_str(), plugin.arguments.join(" ")), (Some("/f/bin/plugin"), "a b".to_owned()));
     assert_eq!(plugin.version, "client.authentication.k8s.io/v1");
     assert_eq!(plugin.cluster, Some(serde_json::json!({"audience": "a"})));
     assert!(plugin.environment[0].0 == "N" && plugin.environment[0].1.expose() == "hunter2");
-    let found = one(&text.replace("bin/plugin", "plugin")).unwrap().identity.plugin.unwrap();
+    let found = one(&text.replace("bin/plugin", "plugin")).unwrap().auth.plugin.unwrap();
     assert_eq!(found.command, Path::new("plugin"), "in PATH");
 }
 
 #[test]
 fn who_acts_as_another_says_so_in_headers() {
     let acts = "as: anna, as-uid: '7', as-groups: [a, b], as-user-extra: {Some/Key: [x, y]}";
-    let access = one(&GOOD.replace("token: hunter2", acts)).unwrap();
-    let headers: Vec<String> = access.impersonation.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let config = one(&GOOD.replace("token: hunter2", acts)).unwrap();
+    let headers: Vec<String> = config.impersonation.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     assert_eq!(
         headers,
         [
@@ -190,7 +190,7 @@ fn base64_is_read_as_kubectl_reads_it() {
         let text = format!(
             "current-context: c\ncontexts: [{{name: c, context: {{cluster: x}}}}]\nclusters:\n- name: x\n  cluster:\n    server: https://x\n    certificate-authority-data: {written}\n"
         );
-        let access = one(&text).unwrap_or_else(|e| panic!("{written}: {e}"));
-        assert_eq!(given(&access.checks.authority), pem.as_bytes(), "{written}");
+        let config = one(&text).unwrap_or_else(|e| panic!("{written}: {e}"));
+        assert_eq!(given(&config.tls.authority), pem.as_bytes(), "{written}");
     }
 }

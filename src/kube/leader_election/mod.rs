@@ -1,16 +1,17 @@
 //! Leader election by a Lease (coordination.k8s.io/v1): one object that one replica at a time holds. Pure.
 //!
-//! Clocks of machines differ, so the times in a Lease are for people and are never compared. What counts is how long its version stays
-//! the same by our own monotonic clock: a holder that lives changes it with each renewal. Whoever leads gives up by itself
-//! ([`LEASE_RENEW_DEADLINE`] after it sent its last successful write) before anybody else may take over ([`LEASE_DURATION`] after that
-//! write was seen); what it has begun gets the time in between.
+//! Clocks of machines differ, so the times in a Lease are for people and are never compared. A replica measures by its own monotonic clock
+//! how long the version of the Lease stays the same: a living holder changes it with each renewal. The leader gives up by itself
+//! ([`LEASE_RENEW_DEADLINE`] after it sent its last successful write) before another replica may take over ([`LEASE_DURATION`] after that
+//! write was seen). The time in between is for work under way.
 //!
-//! Untrusted: the content of the Lease, which people edit. Whatever it says, at most one replica is told to write each of its versions.
+//! Untrusted: the content of the Lease, which people edit. With any content, at most one replica is told to write each of its versions.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::object::LeaseObject;
 use super::refusal::Refuser;
 use super::status::ApiError;
 use crate::base::limits::{
@@ -20,36 +21,36 @@ use crate::base::limits::{
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 
-/// One replica's part in an election. `now` is always the time since one start, on a monotonic clock.
+/// The part of one replica in an election. `now` is always the time since one start, on a monotonic clock.
 #[derive(Debug)]
 pub struct LeaderElection {
     at: ObjectRef,
     identity: String,
     seen: Option<ObservedLease>,
-    /// When the last write was sent that made or kept us the holder.
+    /// When the last write was sent that made or kept this replica the holder.
     held: Option<Duration>,
 }
 
 /// The Lease as it was read or written last.
 #[derive(Debug)]
 struct ObservedLease {
-    lease: Value,
-    /// Since when it has this version, or is gone, as far as we know.
+    lease: LeaseObject,
+    /// Since when it has this version, or is deleted, as far as is known.
     since: Duration,
     is_gone: bool,
 }
 
-/// What is to be sent to the API server.
+/// The next request to the API server.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub enum LeaseStep {
     /// Read the Lease.
     Read,
     /// Create it.
-    Create(Value),
+    Create(LeaseObject),
     /// Replace the version that was read.
-    Update(Value),
-    /// Nothing until the next round.
+    Update(LeaseObject),
+    /// No request until the next round.
     Rest,
 }
 
@@ -59,12 +60,12 @@ impl LeaderElection {
         LeaderElection { at, identity, seen: None, held: None }
     }
 
-    /// Until when we lead; `None` when we do not.
+    /// Until when this replica leads; `None` when it does not.
     pub fn leads_until(&self) -> Option<Duration> {
         self.held.map(|sent| sent + LEASE_RENEW_DEADLINE)
     }
 
-    /// Who held it when it was read or written last; empty when nobody did.
+    /// The holder when the Lease was read or written last; empty when there was none.
     pub fn holder(&self) -> &str {
         self.seen.as_ref().map_or("", |seen| holder(&seen.lease))
     }
@@ -80,11 +81,11 @@ impl LeaderElection {
         }
     }
 
-    /// Takes note of what was read; `None` when there is no Lease. `now` is the time after the answer.
-    pub fn read(&mut self, found: Option<Value>, now: Duration, wall: Time) -> LeaseStep {
+    /// Handles the Lease that was read; `None` when there is none. `now` is the time after the answer.
+    pub fn read(&mut self, found: Option<LeaseObject>, now: Duration, wall: Time) -> LeaseStep {
         let Some(lease) = found else {
-            // Somebody deleted it. Whoever held it by then may still lead, and makes it again with the next renewal. That may be another
-            // one than we saw.
+            // The Lease was deleted. Its last holder, which may be another one than this replica saw, may still believe it leads and create
+            // the Lease again with its next renewal. So wait one lease duration.
             if let Some(seen) = &mut self.seen {
                 seen.since = if seen.is_gone { seen.since } else { now };
                 seen.is_gone = true;
@@ -94,7 +95,7 @@ impl LeaderElection {
                 Some(_) | None => LeaseStep::Create(self.claim(wall)),
             };
         };
-        // Any change is a sign of life, also one that is none of the holder's.
+        // Any change is a sign of life, also a change by somebody else than the holder.
         let same = self.seen.as_ref().filter(|seen| version(&seen.lease) == version(&lease));
         let seen = ObservedLease { since: same.map_or(now, |seen| seen.since), lease, is_gone: false };
         let is_open = self.is_open(&seen, now);
@@ -106,14 +107,14 @@ impl LeaderElection {
         LeaseStep::Rest
     }
 
-    /// Takes note of a write that succeeded: what is stored now, and when it was sent and answered.
-    pub fn wrote(&mut self, lease: Value, sent: Duration, now: Duration) {
+    /// Handles a write that succeeded: the Lease as stored, and when the request was sent and answered.
+    pub fn wrote(&mut self, lease: LeaseObject, sent: Duration, now: Duration) {
         self.held = (holder(&lease) == self.identity).then_some(sent);
         self.seen = Some(ObservedLease { lease, since: now, is_gone: false });
     }
 
-    /// What gives the Lease back; `None` when we do not hold it.
-    pub fn release(&self, wall: Time) -> Option<Value> {
+    /// The Lease to write in order to give it back; `None` when this replica does not hold it.
+    pub fn release(&self, wall: Time) -> Option<LeaseObject> {
         self.held?;
         let mut lease = self.seen.as_ref()?.lease.clone();
         let spec = json!({"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": micro_time(wall)});
@@ -121,23 +122,23 @@ impl LeaderElection {
         Some(lease)
     }
 
-    /// Whether we may write it: it is ours, nobody's, or its holder has not been heard of for as long as it said.
+    /// Whether this replica may write the Lease: it holds it, nobody does, or the holder was silent for as long as the Lease says.
     fn is_open(&self, seen: &ObservedLease, now: Duration) -> bool {
         let holder = holder(&seen.lease);
         holder.is_empty() || holder == self.identity || now > seen.since + duration(&seen.lease)
     }
 
-    /// The Lease with us as its holder: over the version that was seen, or new. What others keep in it stays.
-    fn claim(&self, wall: Time) -> Value {
+    /// The Lease with this replica as its holder: over the version that was seen, or new. Fields of others stay.
+    fn claim(&self, wall: Time) -> LeaseObject {
         let before = self.seen.as_ref().map(|seen| &seen.lease);
         let mut lease = match &self.seen {
             Some(ObservedLease { lease, is_gone: false, .. }) => lease.clone(),
-            Some(_) | None => json!({
+            Some(_) | None => LeaseObject(json!({
                 "apiVersion": "coordination.k8s.io/v1",
                 "kind": "Lease",
                 "metadata": {"namespace": self.at.namespace, "name": self.at.name},
-                "spec": before.and_then(|before| before.get("spec")).cloned().unwrap_or_else(|| json!({})),
-            }),
+                "spec": before.and_then(|before| before.0.get("spec")).cloned().unwrap_or_else(|| json!({})),
+            })),
         };
         let renewed = micro_time(wall);
         let mut spec = json!({
@@ -147,7 +148,7 @@ impl LeaderElection {
         });
         if self.holder() != self.identity {
             let transitions =
-                before.and_then(|before| before.pointer("/spec/leaseTransitions")).and_then(Value::as_i64);
+                before.and_then(|before| before.0.pointer("/spec/leaseTransitions")).and_then(Value::as_i64);
             spec["leaseTransitions"] = json!(match before {
                 // The API takes 32 bits.
                 Some(_) => transitions.unwrap_or(0).clamp(0, i64::from(i32::MAX) - 1) + 1,
@@ -160,7 +161,7 @@ impl LeaderElection {
     }
 }
 
-/// What follows where requests for the Lease fail. `now` is the time of [`LeaderElection`].
+/// The failures of requests for the Lease, and what follows from them. `now` is the time of [`LeaderElection`].
 ///
 /// A refusal is believed after [`REFUSAL_DOUBTED`]: an API server that has just started refuses everything until it has read its Roles.
 /// Then the replica works without the Lease, kept apart from others by the claims in the records, and tries the Lease again.
@@ -171,12 +172,12 @@ pub struct Setbacks {
     alone: bool,
 }
 
-/// What a replica does after a round that failed.
+/// The conduct of a replica after a round that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
-    /// It leads as long as the Lease says.
+    /// The replica leads as long as the Lease says.
     Unsure,
-    /// It works without the Lease.
+    /// The replica works without the Lease.
     Alone,
 }
 
@@ -186,13 +187,13 @@ impl Setbacks {
         self.alone
     }
 
-    /// A round went well. Returns whether the replica worked without the Lease until now.
+    /// Handles a round that succeeded. Returns whether the replica worked without the Lease until now.
     pub fn succeed(&mut self) -> bool {
         std::mem::take(self).alone
     }
 
-    /// A round failed: with this answer of the API server, or without any. `is_known`: the Lease was seen. Returns what to do, and the pause
-    /// until the next round.
+    /// Handles a round that failed: with this answer of the API server, or without any. `is_known`: the Lease was seen. Returns what to do,
+    /// and the pause until the next round.
     pub fn fail(&mut self, answer: Option<&ApiError>, is_known: bool, now: Duration) -> (Course, Duration) {
         let refuser = answer.filter(|e| e.code < 500 && e.code != 429).map(Refuser::of);
         match refuser {
@@ -211,7 +212,7 @@ impl Setbacks {
     }
 }
 
-/// What cures a refusal of a request of this verb for the Lease `at`.
+/// The remedy for a refused request of this verb for the Lease `at`.
 pub fn hint(verb: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
     match Refuser::of(e) {
         Refuser::Validation if verb == "update" => Some(format!(
@@ -223,7 +224,7 @@ pub fn hint(verb: &str, at: &ObjectRef, e: &ApiError) -> Option<String> {
 }
 
 /// Sets these fields of the spec and leaves the others.
-fn fill(lease: &mut Value, fields: Value) {
+fn fill(LeaseObject(lease): &mut LeaseObject, fields: Value) {
     let (Value::Object(lease), Value::Object(fields)) = (lease, fields) else { return };
     let spec = lease.entry("spec").or_insert_with(|| json!({}));
     if !spec.is_object() {
@@ -234,16 +235,16 @@ fn fill(lease: &mut Value, fields: Value) {
     }
 }
 
-fn holder(lease: &Value) -> &str {
+fn holder(LeaseObject(lease): &LeaseObject) -> &str {
     lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn version(lease: &Value) -> Option<&str> {
+fn version(LeaseObject(lease): &LeaseObject) -> Option<&str> {
     lease.pointer("/metadata/resourceVersion").and_then(Value::as_str)
 }
 
-/// How long its holder may be silent: what the Lease says, as far as that makes sense.
-fn duration(lease: &Value) -> Duration {
+/// How long the holder may be silent: the duration in the Lease, within bounds.
+fn duration(LeaseObject(lease): &LeaseObject) -> Duration {
     match lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_u64) {
         Some(0) | None => LEASE_DURATION,
         Some(seconds) => Duration::from_secs(seconds).min(LEASE_DURATION_TAKEN_MAX),

@@ -1,3 +1,5 @@
+use std::ops::{Index, IndexMut};
+
 use super::*;
 
 const WALL: Time = Time::from_unix(1_800_000_000);
@@ -14,16 +16,30 @@ fn election() -> LeaderElection {
     LeaderElection::new(at(), "me".to_owned())
 }
 
-fn lease(version: u32, holder: &str, duration: i64) -> Value {
-    json!({
+impl Index<&str> for LeaseObject {
+    type Output = Value;
+
+    fn index(&self, field: &str) -> &Value {
+        &self.0[field]
+    }
+}
+
+impl IndexMut<&str> for LeaseObject {
+    fn index_mut(&mut self, field: &str) -> &mut Value {
+        &mut self.0[field]
+    }
+}
+
+fn lease(version: u32, holder: &str, duration: i64) -> LeaseObject {
+    LeaseObject(json!({
         "metadata": {"name": "notariat", "resourceVersion": version.to_string(), "labels": {"theirs": "x"}},
         "spec": {"holderIdentity": holder, "leaseDurationSeconds": duration, "leaseTransitions": 4, "theirs": [1],
             "acquireTime": "2020-01-01T00:00:00.000000Z", "renewTime": "2020-01-01T00:00:00.000000Z"},
-    })
+    }))
 }
 
 /// The Lease as the API server gives it back.
-fn stored(next: LeaseStep, version: u32) -> Value {
+fn stored(next: LeaseStep, version: u32) -> LeaseObject {
     let (LeaseStep::Create(mut lease) | LeaseStep::Update(mut lease)) = next else { panic!("{next:?}") };
     lease["metadata"]["resourceVersion"] = json!(version.to_string());
     lease
@@ -41,7 +57,7 @@ fn leader() -> LeaderElection {
 fn a_lease_that_is_not_there_is_made_and_one_of_nobody_is_taken() {
     let mut election = election();
     assert_eq!(election.begin(secs(0), WALL), LeaseStep::Read);
-    let LeaseStep::Create(made) = election.read(None, secs(0), WALL) else { panic!() };
+    let LeaseStep::Create(LeaseObject(made)) = election.read(None, secs(0), WALL) else { panic!() };
     let expected = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -136,7 +152,7 @@ fn a_refused_renewal_is_a_lost_answer_or_the_end() {
 fn a_deleted_lease_is_made_again_by_who_leads_and_left_to_it_by_the_others() {
     let mut election = leader();
     let LeaseStep::Create(again) = election.read(None, secs(112), WALL) else { panic!() };
-    assert!(again["metadata"].get("resourceVersion").is_none() && again["spec"]["leaseTransitions"] == 0, "{again}");
+    assert!(again["metadata"].get("resourceVersion").is_none() && again["spec"]["leaseTransitions"] == 0, "{again:?}");
     assert_eq!(election.leads_until(), Some(secs(140)));
 
     let mut other = LeaderElection::new(at(), "other".to_owned());
@@ -144,7 +160,7 @@ fn a_deleted_lease_is_made_again_by_who_leads_and_left_to_it_by_the_others() {
     // It was not looked at for long, and its holder may have renewed it just before.
     assert_eq!(other.read(None, secs(900), WALL), LeaseStep::Rest);
     assert_eq!(other.read(None, secs(960), WALL), LeaseStep::Rest);
-    let LeaseStep::Create(made) = other.read(None, secs(961), WALL) else { panic!() };
+    let LeaseStep::Create(LeaseObject(made)) = other.read(None, secs(961), WALL) else { panic!() };
     assert_eq!(made["spec"]["leaseTransitions"], 5);
     assert!(made["metadata"].get("resourceVersion").is_none(), "{made}");
 
@@ -177,8 +193,8 @@ fn whatever_stands_in_it_nothing_panics_and_it_is_mended() {
         json!({"spec": {"holderIdentity": 7, "leaseTransitions": "x", "leaseDurationSeconds": {}}}),
         json!({"spec": {"holderIdentity": null, "leaseTransitions": i64::MAX}}),
     ] {
-        let mut election = election();
-        let LeaseStep::Update(mended) = election.read(Some(odd.clone()), secs(0), WALL) else { panic!("{odd}") };
+        let (odd, mut election) = (LeaseObject(odd), election());
+        let LeaseStep::Update(mended) = election.read(Some(odd.clone()), secs(0), WALL) else { panic!("{odd:?}") };
         assert_eq!(mended["spec"]["holderIdentity"], "me");
         let transitions = mended["spec"]["leaseTransitions"].as_i64().unwrap();
         assert!((1..=i64::from(i32::MAX)).contains(&transitions), "{transitions}");
@@ -186,18 +202,18 @@ fn whatever_stands_in_it_nothing_panics_and_it_is_mended() {
         assert_eq!(election.leads_until(), None, "somebody changed what we wrote");
     }
     let mut election = election();
-    assert!(!matches!(election.read(Some(json!("a text")), secs(0), WALL), LeaseStep::Read));
+    assert!(!matches!(election.read(Some(LeaseObject(json!("a text"))), secs(0), WALL), LeaseStep::Read));
 }
 
 /// An API server that does what it is told, at most once for each version.
 #[derive(Default)]
 struct Server {
-    lease: Option<Value>,
+    lease: Option<LeaseObject>,
     version: u64,
 }
 
 impl Server {
-    fn write(&mut self, next: &LeaseStep) -> Option<Value> {
+    fn write(&mut self, next: &LeaseStep) -> Option<LeaseObject> {
         let stored = self.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
         let mut lease = match next {
             LeaseStep::Create(lease) if stored.is_none() => lease.clone(),

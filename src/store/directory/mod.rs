@@ -21,7 +21,7 @@ use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 use crate::config::Data;
-use crate::kube::client::DryRun;
+use crate::kube::api::DryRun;
 use crate::kube::object::{Preconditions, SecretObject};
 use crate::store::backend::{StoreBackend, StoreError};
 use exchange::{exchange, make_folder, remove_any, remove_stale, try_exchange};

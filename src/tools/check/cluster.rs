@@ -14,7 +14,7 @@ use crate::cli::Arguments;
 use crate::config;
 use crate::issuance::Context;
 use crate::kube::access_review;
-use crate::kube::rbac::{Missing, Names, RIGHTS};
+use crate::kube::rbac::{Missing, Names, RBAC_RULES};
 use crate::sources::{Desired, configmap};
 use crate::start::build_for;
 use crate::status::command::view;
@@ -97,9 +97,9 @@ fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<St
 /// The verbs that are there, a line for each resource.
 fn granted(report: &mut CheckReport, object: &str, names: &Names, missing: &[Missing<'_>]) {
     let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for right in RIGHTS.iter().filter(|right| right.of.iter().any(|kind| names.contains_key(kind))) {
-        if !missing.iter().any(|m| m.right.resource == right.resource && m.right.verb == right.verb) {
-            by_resource.entry(right.resource).or_default().insert(right.verb);
+    for rule in RBAC_RULES.iter().filter(|rule| rule.subjects.iter().any(|subject| names.contains_key(subject))) {
+        if !missing.iter().any(|m| m.rule.resource == rule.resource && m.rule.verb == rule.verb) {
+            by_resource.entry(rule.resource.plural).or_default().insert(rule.verb);
         }
     }
     for (resource, verbs) in by_resource {

@@ -23,6 +23,7 @@ use crate::config::namespaces::Namespaces;
 use crate::config::{self, Inspected};
 use crate::controller::ExitStatus;
 use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
+use crate::kube::resource::Resource;
 use crate::sources::{Desired, configmap};
 use crate::tools::manifest::{self, ConfigMap, Manifest};
 use crate::tools::role::needed;
@@ -153,18 +154,18 @@ fn permissions(report: &mut CheckReport, found: &Manifest, needed: &BTreeMap<Str
 
 /// Says what is missing, and what that costs. Returns whether anything is.
 fn lacks(report: &mut CheckReport, object: &str, missing: &[Missing<'_>]) -> bool {
-    for Missing { right, names } in missing {
+    for Missing { rule, names } in missing {
         // Without these everything goes on, later or unseen.
-        let is_vital = matches!(right.resource, "secrets" | "configmaps")
-            && !matches!(right.verb, "list" | "watch")
-            && !right.of.contains(&RuleSubject::Status);
+        let is_vital = matches!(rule.resource, Resource::SECRETS | Resource::CONFIG_MAPS)
+            && !matches!(rule.verb, "list" | "watch")
+            && !rule.subjects.contains(&RuleSubject::Status);
         let of = match names.len() {
             0 => String::new(),
             _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
         };
         let sentence = format!(
             "lacks the verb `{}` on `{}`{of}: {}; `notariat role` prints a Role that is enough",
-            right.verb, right.resource, right.consequence
+            rule.verb, rule.resource.plural, rule.consequence
         );
         report.say(if is_vital { Level::Fault } else { Level::Warning }, object, sentence);
     }

@@ -1,0 +1,203 @@
+//! Kinds of objects, selections of them, and the paths under which the API server has them. Pure.
+//!
+//! A kind is a constant: a new one needs a [`Resource`] and an [`Object`](super::metadata::Object), and nothing else in this folder.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::name::ObjectRef;
+use crate::base::sanitize::percent_encoded;
+
+/// A kind of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Resource {
+    /// The API group; empty for core.
+    pub group: &'static str,
+    /// The version of the group.
+    pub version: &'static str,
+    /// The plural in paths and Roles.
+    pub plural: &'static str,
+    /// The name of the kind in objects.
+    pub kind: &'static str,
+    /// False for kinds whose objects are in no namespace.
+    pub namespaced: bool,
+}
+
+impl Resource {
+    /// core/v1 Secret
+    pub const SECRETS: Resource = Resource::core("secrets", "Secret");
+    /// core/v1 ConfigMap
+    pub const CONFIG_MAPS: Resource = Resource::core("configmaps", "ConfigMap");
+    /// core/v1 Event
+    pub const EVENTS: Resource = Resource::core("events", "Event");
+    /// coordination.k8s.io/v1 Lease
+    pub const LEASES: Resource =
+        Resource { group: "coordination.k8s.io", plural: "leases", kind: "Lease", ..Resource::SECRETS };
+    /// authorization.k8s.io/v1 SelfSubjectRulesReview
+    pub const RULES_REVIEWS: Resource = Resource::review("selfsubjectrulesreviews", "SelfSubjectRulesReview");
+    /// authorization.k8s.io/v1 SelfSubjectAccessReview
+    pub const ACCESS_REVIEWS: Resource = Resource::review("selfsubjectaccessreviews", "SelfSubjectAccessReview");
+
+    const fn core(plural: &'static str, kind: &'static str) -> Resource {
+        Resource { group: "", version: "v1", plural, kind, namespaced: true }
+    }
+
+    const fn review(plural: &'static str, kind: &'static str) -> Resource {
+        Resource { group: "authorization.k8s.io", version: "v1", plural, kind, namespaced: false }
+    }
+
+    /// The `apiVersion` of its objects.
+    pub fn api_version(self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// The path of its objects in a namespace. With an empty namespace, and for cluster-scoped kinds, the path of all of them.
+    pub(super) fn path(self, namespace: &str) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        let namespace = match self.namespaced && !namespace.is_empty() {
+            true => format!("/namespaces/{namespace}"),
+            false => String::new(),
+        };
+        format!("/{root}/{}{namespace}/{}", self.api_version(), self.plural)
+    }
+
+    /// The path of one object. The namespace of a cluster-scoped object is empty.
+    pub(super) fn path_of(self, object: &ObjectRef) -> String {
+        format!("{}/{}", self.path(&object.namespace), object.name)
+    }
+}
+
+/// A selection of objects, to be listed or watched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WatchTarget {
+    /// The kind.
+    pub resource: Resource,
+    /// The namespace; empty for all of them, and for cluster-scoped kinds.
+    pub namespace: String,
+    /// The selected objects of that namespace.
+    pub selector: Selector,
+}
+
+/// A selection by labels or fields.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Selector {
+    /// All objects.
+    All,
+    /// Objects with these labels: a label selector, `app=web,tier!=test` say.
+    Labels(String),
+    /// Secrets of this type, by a field selector.
+    Type(&'static str),
+    /// One object, which need not exist, by a field selector.
+    Name(String),
+}
+
+impl Selector {
+    /// The query parameter and its value, not encoded. `None` for all objects.
+    fn parameter(&self) -> Option<(&'static str, String)> {
+        match self {
+            Selector::All => None,
+            Selector::Labels(labels) => Some(("labelSelector", labels.clone())),
+            Selector::Type(kind) => Some(("fieldSelector", format!("type={kind}"))),
+            Selector::Name(name) => Some(("fieldSelector", format!("metadata.name={name}"))),
+        }
+    }
+
+    fn query(&self) -> String {
+        let parameter = self.parameter();
+        parameter.map(|(name, value)| format!("&{name}={}", percent_encoded(&value))).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for WatchTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.resource.plural)?;
+        self.selector.parameter().map_or(Ok(()), |(_, value)| write!(f, " {value}"))
+    }
+}
+
+impl WatchTarget {
+    /// The path of a page of the list with at most `limit` objects: the first page, or that of a token.
+    pub(super) fn list_path(&self, limit: usize, continue_token: Option<&str>) -> String {
+        let (path, query) = (self.resource.path(&self.namespace), self.selector.query());
+        let token = continue_token.map(|token| format!("&continue={}", percent_encoded(token))).unwrap_or_default();
+        format!("{path}?limit={limit}{query}{token}")
+    }
+
+    /// The path of a watch that begins after `resource_version` and that the server is to end after `timeout`.
+    pub(super) fn watch_path(&self, resource_version: &str, timeout: Duration) -> String {
+        let (path, query) = (self.resource.path(&self.namespace), self.selector.query());
+        let (version, seconds) = (percent_encoded(resource_version), timeout.as_secs());
+        format!("{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={seconds}&resourceVersion={version}{query}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INGRESSES: Resource =
+        Resource { group: "networking.k8s.io", version: "v1", plural: "ingresses", kind: "Ingress", namespaced: true };
+    const INGRESS_CLASSES: Resource =
+        Resource { plural: "ingressclasses", kind: "IngressClass", namespaced: false, ..INGRESSES };
+
+    #[test]
+    fn each_kind_has_its_paths() {
+        for (resource, namespace, path) in [
+            (Resource::SECRETS, "team", "/api/v1/namespaces/team/secrets"),
+            (Resource::SECRETS, "", "/api/v1/secrets"),
+            (Resource::LEASES, "team", "/apis/coordination.k8s.io/v1/namespaces/team/leases"),
+            (INGRESSES, "team", "/apis/networking.k8s.io/v1/namespaces/team/ingresses"),
+            (INGRESS_CLASSES, "", "/apis/networking.k8s.io/v1/ingressclasses"),
+            (INGRESS_CLASSES, "team", "/apis/networking.k8s.io/v1/ingressclasses"),
+            (Resource::RULES_REVIEWS, "", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"),
+        ] {
+            assert_eq!(resource.path(namespace), path);
+            assert_eq!(resource.path_of(&ObjectRef::new(namespace, "a")), format!("{path}/a"));
+        }
+    }
+
+    #[test]
+    fn lists_and_watches_carry_selector_token_and_version() {
+        let target =
+            |resource, namespace: &str, selector| WatchTarget { resource, namespace: namespace.to_owned(), selector };
+        let labels = || Selector::Labels("app=web,tier!=test".to_owned());
+        for (target, list, watch, shown) in [
+            (
+                target(Resource::SECRETS, "team", Selector::Type("kubernetes.io/tls")),
+                "/api/v1/namespaces/team/secrets?limit=100&fieldSelector=type%3Dkubernetes.io%2Ftls&continue=a%3Db",
+                "/api/v1/namespaces/team/secrets?watch=1&allowWatchBookmarks=true&timeoutSeconds=200&resourceVersion=17\
+                 &fieldSelector=type%3Dkubernetes.io%2Ftls",
+                "team/secrets type=kubernetes.io/tls",
+            ),
+            (
+                target(Resource::CONFIG_MAPS, "team", Selector::Name("web".to_owned())),
+                "/api/v1/namespaces/team/configmaps?limit=100&fieldSelector=metadata.name%3Dweb&continue=a%3Db",
+                "/api/v1/namespaces/team/configmaps?watch=1&allowWatchBookmarks=true&timeoutSeconds=200\
+                 &resourceVersion=17&fieldSelector=metadata.name%3Dweb",
+                "team/configmaps metadata.name=web",
+            ),
+            (
+                target(INGRESSES, "", labels()),
+                "/apis/networking.k8s.io/v1/ingresses?limit=100&labelSelector=app%3Dweb%2Ctier%21%3Dtest&continue=a%3Db",
+                "/apis/networking.k8s.io/v1/ingresses?watch=1&allowWatchBookmarks=true&timeoutSeconds=200\
+                 &resourceVersion=17&labelSelector=app%3Dweb%2Ctier%21%3Dtest",
+                "/ingresses app=web,tier!=test",
+            ),
+            (
+                target(INGRESS_CLASSES, "", Selector::All),
+                "/apis/networking.k8s.io/v1/ingressclasses?limit=100&continue=a%3Db",
+                "/apis/networking.k8s.io/v1/ingressclasses?watch=1&allowWatchBookmarks=true&timeoutSeconds=200\
+                 &resourceVersion=17",
+                "/ingressclasses",
+            ),
+        ] {
+            assert_eq!(target.list_path(100, Some("a=b")), list);
+            assert_eq!(target.list_path(100, None), list.trim_end_matches("&continue=a%3Db"));
+            assert_eq!(target.watch_path("17", Duration::from_secs(200)), watch);
+            assert_eq!(target.to_string(), shown);
+        }
+    }
+}
