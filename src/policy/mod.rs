@@ -8,6 +8,7 @@ pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
 pub mod directory;
+pub mod order_index;
 pub mod renewal;
 pub mod renewal_window;
 pub mod retention;
@@ -28,8 +29,8 @@ use crate::config::entry::{Entry, order_names};
 use crate::record::RecordData;
 use backoff::capped;
 use ca_limits::RateLimitBlock;
-use checks::check;
 pub use checks::{Reason, Violation, is_abandoned};
+use checks::{check, check_ready};
 pub use directory::Directory;
 use directory::{from_staging, is_staging};
 use secret_state::{Owner, PairState, SecretState};
@@ -169,6 +170,11 @@ pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
         Some(first) => judge(input, &found, &usable, *first),
     };
     Evaluation { decision, refused, warnings }
+}
+
+/// The first reason why a Secret of the entry does not serve what is wanted now; `None` when all do.
+pub fn unready(input: &EvaluationInput<'_>) -> Option<Violation> {
+    input.secrets.iter().find_map(|held| check_ready(input, held))
 }
 
 /// Decides over the Secrets that are ours to write; there is at least one.

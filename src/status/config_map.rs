@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::json::json as as_json;
-use super::row::{CertificateState, NoteKind, Parked, StatusReport};
+use super::report::{NoteKind, StatusReport};
+use super::state::{CertificateState, Parked};
 use super::table::{TableStyle, table};
 use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
@@ -88,39 +89,23 @@ pub fn object(
 mod tests {
     use super::*;
     use crate::base::name::Domain;
-    use crate::status::row::CertificateStatus;
+    use crate::status::certificate::{CertificateStatus, Subject};
+    use std::sync::Arc;
     use std::time::Duration;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    impl CertificateStatus {
-        fn of_nothing(secret: &str) -> CertificateStatus {
-            CertificateStatus {
-                secrets: vec![ObjectRef::parse(secret, "").unwrap()],
-                names: Vec::new(),
-                state: CertificateState::Valid,
-                issuer: None,
-                directory: "https://ca.test/dir".to_owned(),
-                expires: None,
-                renewal: None,
-                finding: None,
-                failure: None,
-                next_attempt: None,
-                attempts_left: None,
-                is_first: false,
-            }
-        }
+    fn row(secret: &str, names: Vec<Domain>) -> CertificateStatus {
+        let subject = Subject::Orphaned(Box::new((ObjectRef::parse(secret, "").unwrap(), names)));
+        CertificateStatus::empty(subject, CertificateState::Valid, "https://ca.test/dir")
     }
 
     #[test]
     fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
         let report = |count: usize, names: usize| {
             let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
-            let row = CertificateStatus {
-                names: (0..names).map(name).collect(),
-                ..CertificateStatus::of_nothing("team/web")
-            };
-            StatusReport { rows: vec![row; count], notes: Vec::new(), progress: None }
+            let row = row("team/web", (0..names).map(name).collect());
+            StatusReport { rows: vec![row.into(); count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
             [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 200, 200), (400, 100, 40, 110)]
@@ -137,20 +122,20 @@ mod tests {
 
     #[test]
     fn what_is_parked_is_read_back_while_it_is_recent() {
-        let mut row = CertificateStatus::of_nothing("team/web");
         let until = NOW + Duration::from_secs(60);
-        row.park(&Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) });
+        let parked = Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) };
+        let row = Arc::new(row("team/web", Vec::new())).with_job(false, Some(&parked));
         let report = StatusReport { rows: vec![row], notes: Vec::new(), progress: None };
         let json = data(report, 1, "team", NOW).remove("json").unwrap();
-        let at = |secs| parked(&json, NOW + Duration::from_secs(secs));
+        let at = |secs| super::parked(&json, NOW + Duration::from_secs(secs));
         let found = at(59);
         let web = &found[&ObjectRef::new("team", "web")];
         assert!(web.until == Some(until) && web.why.contains("127.0.0.1:53 failed lately"), "{web:?}");
         assert!(at(60).is_empty(), "the time is over");
-        assert!(parked("{}", NOW).is_empty() && parked("no json", NOW).is_empty());
+        assert!(super::parked("{}", NOW).is_empty() && super::parked("no json", NOW).is_empty());
         let old = json.replace(&format!("\"nextAttempt\":\"{until}\""), "\"nextAttempt\":null");
-        assert_eq!(parked(&old, NOW).len(), 1);
-        assert!(parked(&old, NOW + BULLETIN_TRUSTED).is_empty(), "nobody keeps it up to date");
+        assert_eq!(super::parked(&old, NOW).len(), 1);
+        assert!(super::parked(&old, NOW + BULLETIN_TRUSTED).is_empty(), "nobody keeps it up to date");
     }
 
     #[test]
