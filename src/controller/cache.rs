@@ -37,7 +37,7 @@ impl<T> CacheIndex<T> for NoIndex {
 /// The facts of one object.
 #[derive(Debug)]
 pub(super) struct CacheEntry<T> {
-    /// What the object holds; `None` when it does not exist.
+    /// The fact; `None` when the object does not exist.
     pub(super) fact: Option<T>,
     /// Its resourceVersion.
     pub(super) version: Box<str>,
@@ -56,7 +56,7 @@ impl<T> CacheEntry<T> {
 
 const STALE: Freshness = Freshness::Until(Time::from_unix(0));
 
-/// What says that a fact still holds.
+/// The reason why a fact still counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// The watch of this number, since its list of this number.
@@ -250,6 +250,6 @@ mod tests {
         cache.put(at("a"), "3", Some(5), Freshness::Watch(7, 2));
         cache.drop_watch(7);
         assert!(cache.remove(&at("b")) && !cache.remove(&at("b")));
-        assert_eq!(known(&cache), []);
+        assert!(known(&cache).is_empty());
     }
 }

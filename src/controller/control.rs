@@ -49,11 +49,42 @@ pub(super) struct Controller<'p> {
     pub(super) election: Option<ElectionHandle>,
     /// The writer of the status ConfigMap.
     pub(super) status_writer: StatusWriter,
-    /// What the port shows.
+    /// The publisher of what the port shows.
     pub(super) publisher: Option<SnapshotPublisher>,
 }
 
-impl Controller<'_> {
+impl<'p> Controller<'p> {
+    /// A controller that has done nothing yet, without election, status ConfigMap and port.
+    pub(super) fn new(
+        state: ControllerState,
+        plan: &'p Options,
+        workers: Workers,
+        events: Receiver<ControllerEvent>,
+        now: Time,
+    ) -> Controller<'p> {
+        Controller {
+            context: state.context.clone(),
+            state,
+            plan,
+            workers,
+            events,
+            queue: WorkQueue::new(plan.pass != RunMode::Forever),
+            orphaned: Vec::new(),
+            releasing: HashSet::new(),
+            all_changed: true,
+            may_list: true,
+            change_proved: false,
+            probe_failed: false,
+            read_again: now,
+            last_pass: now,
+            config_health: ConfigHealth::default(),
+            led: false,
+            election: None,
+            status_writer: StatusWriter::new(false),
+            publisher: None,
+        }
+    }
+
     /// Whether the program ends after one pass.
     pub(super) fn once(&self) -> bool {
         self.plan.pass != RunMode::Forever

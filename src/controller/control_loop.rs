@@ -103,7 +103,7 @@ impl Controller<'_> {
     }
 
     /// The pause until something is due: a certificate, a parked job whose circuit opens, what people are shown, a poll.
-    fn pause(&mut self, now: Time) -> std::time::Duration {
+    pub(super) fn pause(&mut self, now: Time) -> std::time::Duration {
         let leads = self.led;
         let due = if leads { self.queue.due(now).into_iter().chain(self.opens()).min() } else { None };
         let show = self.show(now);

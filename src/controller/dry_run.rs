@@ -13,7 +13,7 @@ pub(super) fn tell(said: &mut LogDedup, job: &Job) {
         Task::Issue { finding, .. } => ("issue", finding.reason.to_string(), finding.detail.as_str()),
         Task::Restore { finding, .. } => ("restore", finding.reason.to_string(), finding.detail.as_str()),
         Task::Tidy => ("tidy", "Record".to_owned(), "its record is not up to date"),
-        // These only read.
+        // Questions change nothing.
         Task::Window(_) | Task::Probe => return,
     };
     if said.changed("would", &format!("{action} {reason} {detail}")) {

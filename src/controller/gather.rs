@@ -25,7 +25,7 @@ use crate::status::certificate::CertificateStatus;
 use crate::status::evaluate::{Facts, evaluate};
 use crate::worker::{Job, Task};
 
-/// What one pass shares over all its certificates.
+/// The facts that all certificates of one pass share.
 pub(super) struct ReconcilePass {
     pub(super) now: Time,
     /// Hashes of the Secrets that are only read.

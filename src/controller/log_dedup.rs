@@ -1,4 +1,4 @@
-//! What was said last about each subject, so that a thing is said only when it changes or comes back. Pure.
+//! Remembers the log lines about each certificate, so that a line is written only when it changes or comes back. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};

@@ -36,6 +36,6 @@ pub(super) enum ControllerEvent {
     Change(Box<InformerEvent>),
     /// The program is to stop.
     Stop,
-    /// This replica became the leader, or is none any more.
+    /// The leadership of this replica changed.
     Lead,
 }

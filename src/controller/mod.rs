@@ -35,7 +35,6 @@ mod steps;
 mod view;
 mod worker_threads;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::thread;
 
@@ -59,8 +58,6 @@ use informers::Informers;
 use messages::ControllerEvent;
 pub use options::{ExitStatus, Options, RunMode};
 use permissions::Permissions;
-use queue::WorkQueue;
-use sources::ConfigHealth;
 use state::ControllerState;
 use status_writer::StatusWriter;
 use worker_threads::Workers;
@@ -99,26 +96,13 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
     let sources = registry::all(&plan.config_maps, &context.namespaces);
     let recorder = context.recorder.clone();
+    let state = ControllerState::new(context, sources, plan, statuses, watching, now);
     let controller = Controller {
-        state: ControllerState::new(context.clone(), sources, plan, statuses, watching, now),
-        context,
-        plan,
-        workers,
-        events,
-        queue: WorkQueue::new(plan.pass != RunMode::Forever),
-        orphaned: Vec::new(),
-        releasing: HashSet::new(),
-        all_changed: true,
         may_list,
-        change_proved: false,
-        probe_failed: false,
-        read_again: now,
-        last_pass: now,
-        config_health: ConfigHealth::default(),
-        led: false,
         election,
         status_writer,
         publisher,
+        ..Controller::new(state, plan, workers, events, now)
     };
     let end = controller.run();
     recorder.flush();

@@ -1,4 +1,4 @@
-//! What is to be said about a certificate that was reconciled: log lines and Events, each only when it changed.
+//! Notes about a reconciled certificate: log lines and Events, each said only when it changed.
 
 use super::log_dedup::LogDedup;
 use crate::base::log::event;

@@ -1,4 +1,4 @@
-//! What is kept of an object that a watch shows: facts, never its body. Pure.
+//! The facts that are kept of an object that a watch shows, never its body. Pure.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::worker::backup_facts;
 /// The part of a record that decisions look at.
 #[derive(Debug, Default)]
 pub(super) struct RecordSummary {
-    /// Without the accepted form, which is large and seldom asked for.
+    /// The record without the accepted form, which is large and seldom needed.
     pub(super) body: RecordData,
     pub(super) accepted: Option<AcceptedSummary>,
     pub(super) copy: Option<Arc<CertificateFacts>>,
@@ -58,10 +58,10 @@ pub(super) struct InformerEvent {
     pub(super) seen: ObjectEvent,
 }
 
-/// What was seen of the objects of one watch.
+/// An event about the objects of one watch.
 #[derive(Debug)]
 pub(super) enum ObjectEvent {
-    /// What concerns the objects of a source.
+    /// An event about the objects of a source.
     Source(SourceEvent),
     /// A Secret that may hold a certificate.
     Certificate(ObjectRef, String, SecretState),

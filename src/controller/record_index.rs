@@ -1,4 +1,4 @@
-//! What is looked for across all records, kept up to date with each record: the orders, and the records whose entry went. Pure.
+//! An index over all cached records: their orders, and the records whose entry went. Pure.
 
 use std::collections::BTreeSet;
 

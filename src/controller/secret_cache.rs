@@ -156,7 +156,7 @@ impl SecretCache {
                     self.records.replace(change.watch, list),
                     self.contents.replace(change.watch, list),
                 ];
-                // What is otherwise in a list that is read anew was told by itself.
+                // A list that is read anew tells changed objects one by one.
                 if was_live && swept.iter().all(Vec::is_empty) { Affected::Nothing } else { Affected::All }
             }
             ObjectEvent::Denied(_) => {
@@ -167,7 +167,7 @@ impl SecretCache {
             }
             ObjectEvent::Unreadable(at, e) => {
                 event!(error, "unreadable", secret = at, error = e);
-                // It is there: who wants to know what it holds has to read it.
+                // The object exists: its content has to be read.
                 self.invalidate(&at);
                 Affected::Object(at)
             }

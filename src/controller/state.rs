@@ -22,7 +22,7 @@ use crate::issuance::Context;
 use crate::server::snapshot::StatusTable;
 use crate::sources::{Desired, Source, SourceEvent};
 
-/// What is known between two passes.
+/// The state between two passes.
 #[derive(Debug)]
 pub(super) struct ControllerState {
     pub(super) context: Arc<Context>,
@@ -109,7 +109,7 @@ impl ControllerState {
         watching.is_some_and(|w| !w.have_synced()) || (self.is_watching() && !self.sources.have_synced())
     }
 
-    /// What is not known yet, in words: until then nothing can be decided.
+    /// The reason why nothing can be decided yet, in words.
     pub(super) fn not_ready(&self) -> Option<String> {
         let blind = || self.waits_for_caches().then(|| "the first lists of the API server are not complete".to_owned());
         self.sources.not_ready().map(|lacks| one_line(&lacks)).or_else(blind)

@@ -50,7 +50,7 @@ impl ControllerState {
         }
     }
 
-    /// What is to be said besides the certificates.
+    /// Problems and warnings that concern no single certificate.
     fn notes(&self) -> Vec<(NoteKind, String)> {
         let problems = self.sources.problems().map(|problem| (NoteKind::Unreadable, problem));
         let refused = self.desired.refused.iter().map(|refused| (NoteKind::Refused, refused.to_string()));

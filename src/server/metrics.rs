@@ -50,7 +50,7 @@ type Family = (&'static str, &'static str, &'static str);
 /// Writes all metrics.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<()> {
     of_program(out, live)?;
     of_requests(out, &live.counts)?;

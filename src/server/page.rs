@@ -31,7 +31,7 @@ pub struct Title {
 /// Writes the page.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Result<()> {
     let mut certificates: Vec<&CertificateStatus> =
         snapshot.certificates.iter().map(|certificate| &**certificate).filter(|_| title.leads).collect();

@@ -31,7 +31,7 @@ struct Shown {
     /// Whether the page is served.
     page: bool,
     started: Time,
-    /// What is not known yet. Once all is known this stays `None`: another replica would see no more of an API server that is away.
+    /// The reason why the program is not ready. Once ready it stays so: another replica would see no more of an API server that is away.
     not_ready: Mutex<Option<String>>,
     statuses: StatusTable,
     snapshot: Mutex<Snapshot>,

@@ -1,5 +1,5 @@
-//! What the port shows: the status of each certificate as the controller decided about it last, and the state of its work. Pure but for the
-//! lock of the shared table.
+//! The data of the port: the status of each certificate as it was decided about last, and the state of the work. Pure but for the lock of the
+//! shared table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -59,7 +59,7 @@ struct ConfigMapState {
 type ReadConfig = Result<Arc<Config>, InvalidConfig>;
 
 impl ConfigMapState {
-    /// What is done for it while it has a problem.
+    /// The consequence of a problem.
     fn in_force(&self) -> &'static str {
         match self.config {
             Some(_) => "the last accepted one stays in force",

@@ -13,7 +13,7 @@ use crate::record;
 /// A hash of the entry, of a requested renewal, and of the keys, roots and bindings; `content` gives a hash of each of those.
 ///
 /// # Errors
-/// Those of `content`.
+/// The errors of `content`.
 pub fn fingerprint<E>(
     wanted: &CertificateSpec,
     held: &[SecretState],

@@ -73,7 +73,7 @@ impl fmt::Debug for ParserFactory {
     }
 }
 
-/// What a watch saw of the objects of a source.
+/// An event of a watch about the objects of a source.
 #[derive(Debug)]
 pub enum SourceEvent {
     /// An object exists.
@@ -100,7 +100,7 @@ pub struct SourceObject {
 pub struct SourceProblem {
     /// The problem, one sentence.
     pub sentence: String,
-    /// What is done for the object meanwhile.
+    /// The consequence: what is in force meanwhile.
     pub in_force: &'static str,
     /// Whether the object could not be fetched, and may be sound.
     pub unread: bool,

@@ -1,4 +1,4 @@
-//! The state of the certificates for people who may not read Secrets: the table and the JSON of `notariat status`, in a ConfigMap. Pure.
+//! The status ConfigMap, for people who may not read Secrets: the table and the JSON of `notariat status`. Pure.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::policy::secret_state::annotation;
 /// The name of the ConfigMap, in the own namespace.
 pub const NAME: &str = "notariat-status";
 
-/// What the ConfigMap says: the most urgent rows, as many as fit, of `all` that there are. `own` is the own namespace.
+/// The data of the ConfigMap: the most urgent rows, as many as fit, of `all` certificates. `own` is the own namespace.
 pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
     let style = TableStyle { width: Some(STATUS_WIDTH), colour: false, own };
     let mut fit = BULLETIN_ROWS_MAX;
@@ -38,7 +38,7 @@ pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTree
     }
 }
 
-/// The certificates that are parked, as the `json` of the ConfigMap says; none when that is older than [`BULLETIN_TRUSTED`] or does not read.
+/// The parked certificates by the `json` of the ConfigMap; none when that is older than [`BULLETIN_TRUSTED`] or unreadable.
 pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     let report: Value = serde_json::from_str(json).unwrap_or_default();
     let time = |value: &Value| value.as_str().and_then(Time::parse_rfc3339);
@@ -53,10 +53,10 @@ pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     parked.collect()
 }
 
-/// The ConfigMap with other data: `before` is what is there.
+/// The ConfigMap with new data; `before` is the existing object.
 ///
 /// # Errors
-/// Whose it is, when it is not ours.
+/// The owner of an existing ConfigMap that is not ours.
 pub fn object(
     at: &ObjectRef,
     before: Option<Value>,

@@ -52,7 +52,7 @@ pub trait Facts {
 /// An evaluated certificate.
 #[derive(Debug)]
 pub struct Evaluated {
-    /// What each Secret holds, in the order of the entry.
+    /// The content of each Secret, in the order of the entry.
     pub held: Vec<SecretState>,
     /// The fingerprint of what an attempt depends on, where the decision needed it.
     pub dependencies: Option<String>,
@@ -69,7 +69,7 @@ pub struct Evaluated {
 /// Gathers the facts of a certificate and evaluates it.
 ///
 /// # Errors
-/// What could not be read; [`CertificateStatus::unknown`] shows it.
+/// The object that could not be read, and why; [`CertificateStatus::unknown`] shows it.
 pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time) -> Result<Evaluated, String> {
     let entry = &wanted.entry;
     let secret = entry.main_secret();

@@ -79,7 +79,7 @@ pub struct Parked {
     pub until: Option<Time>,
 }
 
-/// What the renewal time of a certificate follows.
+/// The cause of a renewal time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RenewalTrigger {
     /// The CA's window, the lifetime, or `renewBefore`.

@@ -73,7 +73,7 @@ impl WorkQueue {
         }
     }
 
-    /// Somebody else changed what a certificate depends on: it is to be reconciled, also after a failure.
+    /// A certificate is to be reconciled now, also after a failure: something that it depends on was changed by others.
     pub(super) fn add_now(&mut self, secret: &ObjectRef) {
         self.update(secret, |item| item.backoff_until = None);
         self.add([secret.clone()]);
@@ -83,7 +83,7 @@ impl WorkQueue {
     pub(super) fn take(&mut self, now: Time) -> Vec<ObjectRef> {
         while let Some(secret) = self.index.first_due(now) {
             self.update(&secret, |item| match item.backoff_until.take() {
-                // What it was reconciled for, or became due meanwhile, comes with the next turn of this loop.
+                // The end of a back-off; the next turn of this loop looks at the due time.
                 Some(_) => {}
                 None => (item.result.due, item.changed) = (None, true),
             });

@@ -31,7 +31,7 @@ pub(super) struct ReconcileInput<'a> {
     pub(super) now: Time,
 }
 
-/// What is kept in the queue about a reconciled certificate.
+/// The result of a reconciled certificate, which the queue keeps.
 #[derive(Debug, Default)]
 pub(super) struct ReconcileResult {
     /// The job to be done.

@@ -29,7 +29,7 @@ pub struct CertificateStatus {
     pub state: CertificateState,
     /// The validity of what each Secret holds, in the order of the Secrets.
     pub held: Box<[Option<Validity>]>,
-    /// What keeps the held Secrets from serving what is wanted, whatever the time is: the first violation of the "ready" checks.
+    /// The first violation of the "ready" checks: why the held Secrets do not serve what is wanted, apart from their validity.
     pub unready: Option<Reason>,
     /// Whether a Secret holds a certificate of a CA for tests.
     pub staging: bool,
