@@ -1,16 +1,14 @@
-//! The forms in which refused entries were last accepted. They are large and seldom needed, so that no cache keeps them all: workers read
-//! them, and only those that are needed.
+//! The forms in which refused entries were last accepted. They are large and seldom needed: no cache keeps them all, and workers read those
+//! that are needed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::secret_cache::SecretCache;
 use crate::base::name::ObjectRef;
-use crate::base::time::Time;
 use crate::issuance::Context;
 use crate::record::{self, AcceptedSpec, Record};
 
-/// What a record says of it; `None` where the entry was never accepted.
+/// The last accepted form; `None` where the entry was never accepted.
 pub(super) type LastAccepted = Option<Box<AcceptedSpec>>;
 
 /// The forms of the entries that are refused now.
@@ -21,33 +19,33 @@ pub(super) struct AcceptedSpecs {
     reading: HashSet<ObjectRef>,
 }
 
-/// One look for the forms of all entries that are refused.
+/// One lookup of the forms of all refused entries.
 pub(super) struct AcceptedLookup<'f> {
     forms: RefCell<&'f mut AcceptedSpecs>,
     asked: RefCell<HashSet<ObjectRef>>,
-    /// One of them is not known yet.
+    /// Whether a form is not known yet.
     pub(super) unread: Cell<bool>,
 }
 
 impl AcceptedSpecs {
-    /// Begins to look for forms.
+    /// Starts a lookup.
     pub(super) fn look(&mut self) -> AcceptedLookup<'_> {
         AcceptedLookup { forms: RefCell::new(self), asked: RefCell::default(), unread: Cell::new(false) }
     }
 
-    /// One that is to be read.
+    /// The next form to read.
     pub(super) fn take(&mut self) -> Option<ObjectRef> {
         let secret = self.to_read.pop_first()?;
         self.reading.insert(secret.clone());
         Some(secret)
     }
 
-    /// How many are being read.
+    /// The number of forms being read.
     pub(super) fn being_read(&self) -> usize {
         self.reading.len()
     }
 
-    /// One was read, or could not be: then it is asked for again. Returns whether all that were to be read are.
+    /// Notes the result of a read; a failed one is repeated with the next lookup. Returns whether no read is left.
     pub(super) fn read(&mut self, secret: ObjectRef, form: Result<LastAccepted, String>) -> bool {
         self.reading.remove(&secret);
         if let Ok(form) = form {
@@ -58,14 +56,13 @@ impl AcceptedSpecs {
 }
 
 impl AcceptedLookup<'_> {
-    /// The form of the entry for a Secret, where it is known. Else it is read later, unless what is known of the record says that there is
-    /// none.
+    /// The form of the entry for a Secret, where it is known. Else it is read later, unless `was_never_accepted` says of its record that there
+    /// is none.
     pub(super) fn form(
         &self,
         secret: &ObjectRef,
-        objects: &SecretCache,
+        was_never_accepted: impl FnOnce(&ObjectRef) -> bool,
         context: &Context,
-        now: Time,
     ) -> Option<AcceptedSpec> {
         self.asked.borrow_mut().insert(secret.clone());
         let mut forms = self.forms.borrow_mut();
@@ -73,11 +70,11 @@ impl AcceptedLookup<'_> {
             return known.as_deref().cloned();
         }
         let at = record::reference(secret, &context.namespace);
-        if objects.was_never_accepted(&at, now) {
+        if was_never_accepted(&at) {
             return None;
         }
         if context.kube.is_none() {
-            // A file, which is there at once.
+            // A local file is read at once.
             return match read(context, secret) {
                 Ok(form) => form.map(|form| *form),
                 Err(_) => {
@@ -93,7 +90,7 @@ impl AcceptedLookup<'_> {
         None
     }
 
-    /// All were asked for: what is known of others is not needed any more. Returns whether one is not known yet.
+    /// Ends the lookup and drops the forms that nobody asked for. Returns whether a form is not known yet.
     pub(super) fn end(self) -> bool {
         let (forms, asked) = (self.forms.into_inner(), self.asked.into_inner());
         forms.known.retain(|secret, _| asked.contains(secret));

@@ -1,9 +1,10 @@
-//! Which certificates a change affects, and in which order their turn to be ordered comes. Pure.
+//! The certificates that a change affects, and the order in which they share a quota. Pure.
 
 use std::sync::Arc;
 
 use super::secret_cache::Affected;
 use super::state::ControllerState;
+use super::steps::step;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::policy::ca_limits::quota_rank;
@@ -11,7 +12,7 @@ use crate::record;
 use crate::sources::CertificateSpec;
 
 impl ControllerState {
-    /// Certificates in the order in which their turn to be ordered comes.
+    /// Certificates in the order in which they share a quota; without those that are not wanted.
     pub(super) fn quota_order(&self, secrets: &[ObjectRef], now: Time) -> Vec<ObjectRef> {
         let namespace = &self.context.namespace;
         let mut wanted: Vec<&ObjectRef> = secrets.iter().filter(|secret| self.is_wanted(secret)).collect();
@@ -23,7 +24,7 @@ impl ControllerState {
         wanted.into_iter().cloned().collect()
     }
 
-    /// The certificates that a change concerns.
+    /// The certificates that a change affects.
     pub(super) fn affected(&self, news: &Affected) -> Vec<ObjectRef> {
         match news {
             Affected::Nothing => Vec::new(),
@@ -31,6 +32,7 @@ impl ControllerState {
             Affected::Object(at) => self.owner(at).into_iter().collect(),
             Affected::Content(at) => {
                 let using = |(secret, wanted): (&ObjectRef, &Arc<CertificateSpec>)| {
+                    step();
                     wanted.inputs().any(|used| used == at).then(|| secret.clone())
                 };
                 self.desired.wanted.iter().filter_map(using).chain(self.owner(at)).collect()
@@ -38,14 +40,22 @@ impl ControllerState {
         }
     }
 
-    /// The certificate that a Secret belongs to, or a record by its own name.
+    /// The certificate that a Secret or a record belongs to.
     pub(super) fn owner(&self, at: &ObjectRef) -> Option<ObjectRef> {
         let by_name = self.desired.owner_of(at);
         by_name.cloned().or_else(|| {
             let own = &self.context.namespace;
             match record::subject(at) {
                 Some(secret) => self.desired.wanted.contains_key(&secret).then_some(secret),
-                None => self.desired.wanted.keys().find(|secret| record::reference(secret, own) == *at).cloned(),
+                // A long name is a hash in that of the record.
+                None if record::is_one(at) => {
+                    let is_of = |secret: &&ObjectRef| {
+                        step();
+                        record::reference(secret, own) == *at
+                    };
+                    self.desired.wanted.keys().find(is_of).cloned()
+                }
+                None => None,
             }
         })
     }

@@ -1,64 +1,26 @@
-//! The loop: takes note of what happened, decides about what that concerns, hands out jobs.
-
-use std::collections::HashSet;
-use std::sync::Arc;
+//! The loop: handles events, reconciles the certificates that they affect, hands out jobs.
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::config_maps::ConfigHealth;
-use super::dispatch::{Workers, barred};
-use super::election::ElectionHandle;
-use super::queue::WorkQueue;
+use super::control::Controller;
+use super::dry_run;
+use super::gather::ReconcilePass;
+use super::messages::ControllerEvent;
+use super::options::ExitStatus;
 use super::secret_cache::Affected;
-use super::state::{ControllerState, pause_until};
-use super::status_snapshot::SnapshotPublisher;
-use super::status_writer::StatusWriter;
-use super::{ControllerEvent, ExitStatus, Options, RunMode, dry_run};
+use super::sources::ConfigHealth;
+use super::state::pause_until;
 use crate::base::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
 use crate::base::liveness;
 use crate::base::log::event;
-use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
-use crate::issuance::Context;
 use crate::policy::retention::RetentionStep;
 use crate::record;
 use crate::server::snapshot::Snapshot;
 
-pub(super) struct Controller<'p> {
-    pub(super) state: ControllerState,
-    pub(super) context: Arc<Context>,
-    pub(super) plan: &'p Options,
-    pub(super) workers: Workers,
-    pub(super) events: Receiver<ControllerEvent>,
-    pub(super) queue: WorkQueue,
-    /// Records whose entry went or came back, and what is to be done to each; and those to which it is being done.
-    pub(super) orphaned: Vec<(ObjectRef, RetentionStep)>,
-    pub(super) releasing: HashSet<ObjectRef>,
-    /// Certificates may have come or gone.
-    pub(super) all_changed: bool,
-    /// Whether all records may be listed.
-    pub(super) may_list: bool,
-    /// A change was stored: the others of its kind may follow.
-    pub(super) change_proved: bool,
-    /// A zone would not take an UPDATE.
-    pub(super) probe_failed: bool,
-    /// When the sources are read again that nothing tells us about.
-    pub(super) read_again: Time,
-    /// When it was looked last.
-    pub(super) last_pass: Time,
-    pub(super) config_health: ConfigHealth,
-    /// Whether this replica led when that was looked at last.
-    pub(super) led: bool,
-    /// Our part in the election, where there is one.
-    pub(super) election: Option<ElectionHandle>,
-    /// The ConfigMap that shows the state.
-    pub(super) status_writer: StatusWriter,
-    /// What the port shows, where there is one.
-    pub(super) publisher: Option<SnapshotPublisher>,
-}
-
-/// Takes what waits in a queue, as much as fits into one round: who fills the queue as fast as it is read delays nothing else.
+/// Takes the waiting messages of a queue, as many as fit into one round: a sender that fills the queue as fast as it is read delays nothing
+/// else.
 fn at_once<T>(
     queue: &Receiver<T>,
     stop: &Shutdown,
@@ -75,85 +37,104 @@ fn at_once<T>(
 }
 
 impl Controller<'_> {
-    pub(super) fn once(&self) -> bool {
-        self.plan.pass != RunMode::Forever
-    }
-
+    /// Runs the loop to its end.
+    ///
+    /// # Errors
+    /// When a thread can not be started.
     pub(super) fn run(mut self) -> Result<ExitStatus, String> {
-        if self.state.is_watching() {
-            self.state.watch(time::now())?;
-        } else if self.may_list {
-            self.state.secrets.find_records(time::now());
-        }
+        self.start()?;
         while !self.context.stop.is_set() {
             let now = time::now();
-            if now < self.last_pass {
-                self.read_again = now;
-                self.state.clock_set_back();
-                self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
+            if self.pass(now)? {
+                return Ok(self.exit_status());
             }
-            self.last_pass = now;
-            if self.read_again <= now {
-                self.resync(now)?;
-            }
-            for late in self.queue.observe(|at, version| self.state.secrets.has_version(at, version), now) {
-                self.state.secrets.invalidate(&late);
-            }
-            let leads = self.context.leader.leading();
-            if leads && !self.led {
-                // Who led before may have left anything half done.
-                self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
-            }
-            self.led = leads;
-            if leads && !self.state.waits_for_caches() {
-                self.reconcile_changed(now);
-                self.dispatch();
-                if self.once() && self.working() == 0 {
-                    return Ok(self.exit_status());
-                }
-            }
-            // Whoever stands by only keeps what it knows up to date.
-            // A parked job goes on when its circuit opens.
-            let opens = || self.parked().filter_map(|(_, parked)| parked.until).min();
-            let due = if leads { self.queue.due(now).into_iter().chain(opens()).min() } else { None };
-            let show = self.show(leads, now);
-            let tell = self.status_writer.due().filter(|_| leads).map(|left| now + left);
-            let wake = due.into_iter().chain(show).chain(tell).chain([self.read_again]).min();
-            let pause = pause_until(wake, now);
+            let pause = self.pause(now);
             liveness::beat_within(pause);
             match self.events.recv_timeout(pause) {
                 Ok(woken) => self.handle_event(woken)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(ExitStatus::Broken),
             }
-            // What came meanwhile is decided about together.
+            // Events that came meanwhile are reconciled together.
             let (more, stop) = (self.events.clone(), self.context.stop.clone());
             at_once(&more, &stop, |woken| self.handle_event(woken))?;
         }
         Ok(self.shut_down())
     }
 
-    /// Shows what has changed. Returns when to come back, where that is too soon.
-    fn show(&mut self, leads: bool, now: Time) -> Option<Time> {
-        let running = self.working();
-        let showing = self.publisher.as_mut()?;
-        showing.ready(|| self.state.not_ready());
-        showing.publish(now, || {
-            let ordering = self.queue.ordering().cloned().collect();
-            let parked = self.queue.parked(|lane, job| barred(&self.context, lane, job));
-            let parked = parked.map(|(secret, parked)| (secret.clone(), parked)).collect();
-            let snapshot = self.state.snapshot(ordering, parked, now);
-            let queued = self.queue.queued();
-            // Whoever stands by does not know what the other one does.
-            let certificates = if leads { snapshot.certificates } else { Vec::new() };
-            Snapshot { certificates, queued, running, ..snapshot }
-        })
+    /// Starts the watches, or lists the records where nothing is watched.
+    pub(super) fn start(&mut self) -> Result<(), String> {
+        if self.state.is_watching() {
+            self.state.watch(time::now())?;
+        } else if self.may_list {
+            self.state.secrets.find_records(time::now());
+        }
+        Ok(())
     }
 
-    /// Reads what no watch tells.
+    /// One pass: reads what is due, reconciles what changed, hands out jobs. Returns whether a single pass has ended.
+    pub(super) fn pass(&mut self, now: Time) -> Result<bool, String> {
+        if now < self.last_pass {
+            self.read_again = now;
+            self.state.clock_set_back();
+            self.add_all_now();
+        }
+        self.last_pass = now;
+        self.state.set_time(now);
+        if self.read_again <= now {
+            self.resync(now)?;
+        }
+        for late in self.queue.observe(|at, version| self.state.secrets.has_version(at, version), now) {
+            self.state.secrets.invalidate(&late);
+        }
+        let leads = self.context.leader.leading();
+        if leads && !self.led {
+            // The last leader may have left anything half done.
+            self.add_all_now();
+        }
+        self.led = leads;
+        // A replica that stands by only keeps its caches up to date.
+        if leads && !self.state.waits_for_caches() {
+            self.reconcile_changed(now);
+            self.dispatch();
+            return Ok(self.once() && self.working() == 0);
+        }
+        Ok(false)
+    }
+
+    /// The pause until something is due: a certificate, a parked job whose circuit opens, what people are shown, a poll.
+    pub(super) fn pause(&mut self, now: Time) -> std::time::Duration {
+        let leads = self.led;
+        let due = if leads { self.queue.due(now).into_iter().chain(self.opens()).min() } else { None };
+        let show = self.show(now);
+        let tell = self.status_writer.due().filter(|_| leads).map(|left| now + left);
+        pause_until(due.into_iter().chain(show).chain(tell).chain([self.read_again]).min(), now)
+    }
+
+    /// Reconciles all certificates again, also those that back off.
+    fn add_all_now(&mut self) {
+        self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
+    }
+
+    /// Publishes the state of the work. Returns when to come back, where that is too soon.
+    fn show(&mut self, now: Time) -> Option<Time> {
+        let running = self.working();
+        let publisher = self.publisher.as_ref()?;
+        publisher.ready(|| self.state.not_ready());
+        let mut publisher = self.publisher.take()?;
+        let again = publisher.publish(now, || {
+            let ordering = self.queue.ordering().cloned().collect();
+            let parked = self.parked().map(|(secret, parked)| (secret.clone(), parked)).collect();
+            Snapshot { queued: self.queue.queued(), running, ..self.state.snapshot(ordering, parked, now) }
+        });
+        self.publisher = Some(publisher);
+        again
+    }
+
+    /// Reads the source objects that no watch shows, and tries again what was not allowed.
     fn resync(&mut self, now: Time) -> Result<(), String> {
         self.read_again = now + POLL_INTERVAL;
-        let read = self.state.read_configs();
+        let read = self.state.poll_sources();
         self.all_changed |= self.state.fates_are_due(now);
         if self.state.is_watching() {
             if read {
@@ -167,31 +148,36 @@ impl Controller<'_> {
         Ok(())
     }
 
-    pub(super) fn add_all(&mut self) {
-        self.all_changed = true;
-        self.queue.add(self.state.affected(&Affected::All));
+    /// Drops what nobody wants any more, and finds the records whose entry went or came back.
+    fn note_gone(&mut self, now: Time) {
+        for order in self.queue.retain(|secret| self.state.is_wanted(secret)) {
+            self.state.release(&order);
+        }
+        for (at, step) in self.state.orphaned_records(self.queue.worked_on(), self.plan.forget_after, now) {
+            if !self.releasing.contains(&at) && !self.orphaned.iter().any(|(waiting, _)| *waiting == at) {
+                if self.plan.dry_run {
+                    dry_run::tell_fate(&at, step);
+                }
+                self.orphaned.push((at, step));
+            }
+        }
     }
 
+    /// Reconciles the certificates that changed or are due.
     fn reconcile_changed(&mut self, now: Time) {
         let all = std::mem::take(&mut self.all_changed);
         if all {
-            self.queue.retain(|secret| self.state.is_wanted(secret));
-            for (at, fate) in self.state.orphaned_records(self.queue.worked_on(), self.plan.forget_after, now) {
-                if !self.releasing.contains(&at) && !self.orphaned.iter().any(|(waiting, _)| *waiting == at) {
-                    if self.plan.dry_run {
-                        dry_run::tell_fate(&at, fate);
-                    }
-                    self.orphaned.push((at, fate));
-                }
-            }
+            self.note_gone(now);
         }
         let taken = self.queue.take(now);
         if taken.is_empty() {
             return;
         }
-        let set: HashSet<&ObjectRef> = taken.iter().collect();
-        let watch = Stopwatch::start();
-        let mut look = self.state.begin_pass(self.queue.orders(&set), now);
+        // Their orders are decided anew, and must not count against themselves.
+        for order in taken.iter().filter_map(|secret| self.queue.take_order(secret)) {
+            self.state.release(&order);
+        }
+        let (watch, mut pass) = (Stopwatch::start(), ReconcilePass::new(now));
         self.status_writer.change();
         let secrets = self.state.quota_order(&taken, now);
         let entries = secrets.len();
@@ -201,47 +187,49 @@ impl Controller<'_> {
                 return;
             }
             liveness::beat();
-            let verdict = self.state.reconcile(&secret, &mut look);
-            if let Some(job) = verdict.job.as_ref().filter(|_| self.plan.dry_run) {
+            let result = self.state.reconcile(&secret, &mut pass);
+            if let Some(job) = result.job.as_ref().filter(|_| self.plan.dry_run) {
                 dry_run::tell(&mut self.state.log_dedup, job);
             }
             let record = record::reference(&secret, &self.context.namespace);
-            if verdict.is_back && !self.plan.dry_run && !self.releasing.contains(&record) {
+            if result.is_back && !self.plan.dry_run && !self.releasing.contains(&record) {
                 self.orphaned.push((record, RetentionStep::Reclaim));
             }
-            self.queue.set_result(secret.clone(), verdict);
+            if let Some(order) = self.queue.set_result(secret.clone(), result) {
+                self.state.release(&order);
+            }
             self.tell_parked(&secret);
         }
-        // Without watches everything is looked at again and again.
+        // Without watches every pass is over all certificates.
         if all && self.state.is_watching() {
             event!(info, "checked", entries = entries, milliseconds = watch.elapsed().as_millis());
         }
         self.change_proved &= self.queue.has_changes();
     }
 
-    /// Takes note of what happened.
-    fn handle_event(&mut self, woken: ControllerEvent) -> Result<(), String> {
+    /// Handles an event.
+    pub(super) fn handle_event(&mut self, woken: ControllerEvent) -> Result<(), String> {
         match woken {
             ControllerEvent::Done(done) => self.handle_result(*done),
             ControllerEvent::Change(change) => {
-                let news = self.state.handle_event(*change, time::now())?;
-                self.all_changed |= news == Affected::All;
-                for secret in self.state.affected(&news) {
-                    match &news {
-                        // Other replicas write records, and so do we.
+                let affected = self.state.handle_event(*change, time::now())?;
+                self.all_changed |= affected == Affected::All;
+                for secret in self.state.affected(&affected) {
+                    match &affected {
+                        // Other replicas write records, and so does this one: a failure is still waited out.
                         Affected::Object(at) if record::is_one(at) => self.queue.add([secret]),
                         _ => self.queue.add_now(&secret),
                     }
                 }
             }
-            // What concerns the ConfigMaps is told by who leads.
+            // Only the leader tells about the sources.
             ControllerEvent::Lead => self.state.watch(time::now())?,
             ControllerEvent::Stop => {}
         }
         Ok(())
     }
 
-    /// How a single pass ends.
+    /// The exit status of a single pass.
     fn exit_status(&self) -> ExitStatus {
         let (unknown, unsound) = self.queue.found();
         let ConfigHealth { unreadable, .. } = self.config_health;
@@ -257,7 +245,7 @@ impl Controller<'_> {
         }
     }
 
-    /// No new jobs; those under way get a while to end at a point from which they can be continued.
+    /// Hands out no more jobs; those under way get a while to end at a point from which they can be continued.
     fn shut_down(self) -> ExitStatus {
         let once = self.once();
         let mut busy = self.working();
@@ -269,14 +257,14 @@ impl Controller<'_> {
                 Ok(ControllerEvent::Done(_)) => busy -= 1,
                 Ok(ControllerEvent::Stop | ControllerEvent::Lead | ControllerEvent::Change(_)) => {}
                 Err(RecvTimeoutError::Timeout) if !cut => {
-                    // Then there is time left to write the records: the orders are continued by their URL.
+                    // Time is left to write the records: the orders are continued by their URL.
                     self.context.clients.shut_down();
                     cut = true;
                 }
                 Err(_) => break,
             }
         }
-        // Whoever takes it begins at once.
+        // The next leader starts at once.
         if let Some(candidacy) = self.election.filter(|_| busy == 0) {
             candidacy.release();
         }

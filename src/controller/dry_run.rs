@@ -1,5 +1,4 @@
-//! `-dry-run`: what would be done is said instead. No job is handed out, so that nothing is asked of a CA and nothing is written: not a
-//! Secret, not a record, not a zone.
+//! `-dry-run`: jobs are announced and not handed out. No CA is asked, and no Secret, record or zone is written.
 
 use super::log_dedup::LogDedup;
 use crate::base::log::event;
@@ -7,14 +6,14 @@ use crate::base::name::ObjectRef;
 use crate::policy::retention::RetentionStep;
 use crate::worker::{Job, Task};
 
-/// Says what a job would do, when that is news about its certificate.
+/// Says what a job would do, when that is new.
 pub(super) fn tell(said: &mut LogDedup, job: &Job) {
     let secret = job.wanted.entry.main_secret();
     let (action, reason, detail) = match &job.task {
         Task::Issue { finding, .. } => ("issue", finding.reason.to_string(), finding.detail.as_str()),
         Task::Restore { finding, .. } => ("restore", finding.reason.to_string(), finding.detail.as_str()),
         Task::Tidy => ("tidy", "Record".to_owned(), "its record is not up to date"),
-        // They only find something out.
+        // Questions change nothing.
         Task::Window(_) | Task::Probe => return,
     };
     if said.changed("would", &format!("{action} {reason} {detail}")) {
@@ -24,7 +23,7 @@ pub(super) fn tell(said: &mut LogDedup, job: &Job) {
     }
 }
 
-/// Says what would become of a record.
+/// Says what would be done to a record.
 pub(super) fn tell_fate(record: &ObjectRef, fate: RetentionStep) {
     let (action, detail) = match fate {
         RetentionStep::Orphan(orphaned) => {

@@ -1,18 +1,18 @@
-//! Which objects are watched, by which threads, and what each watch can vouch for.
+//! The watches: their targets, their threads, and whether each has synced.
 //!
-//! Of Secrets those of a type are watched, all at once. Where the Role allows that for single ones only, each is watched by its name, up
-//! to a bound; where it allows none of it, they are read now and then. What was not allowed is tried again later.
+//! Secrets are watched by type, all of a namespace at once. Where the Role allows single Secrets only, each is watched by name, up to a
+//! bound; where it allows neither, they are read now and then. A watch that was not allowed is tried again later.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::Sender;
 
-use super::ControllerEvent;
-use super::observed::{ObjectEvent, object_event};
+use super::messages::ControllerEvent;
+use super::observed::{InformerEvent, ObjectEvent, object_event};
 use super::permissions::Permissions;
 use crate::base::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
 use crate::base::name::ObjectRef;
@@ -24,13 +24,7 @@ use crate::kube::object::TYPE_TLS;
 use crate::kube::reflector::{Reflector, ReflectorEvent, WatchTimeouts};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::record;
-
-/// Something that a watch saw; the number is the watch's.
-#[derive(Debug)]
-pub(super) struct InformerEvent {
-    pub(super) watch: usize,
-    pub(super) seen: ObjectEvent,
-}
+use crate::sources::ParserFactory;
 
 /// The watches.
 #[derive(Debug)]
@@ -39,23 +33,23 @@ pub(super) struct Informers {
     context: Arc<Context>,
     changes: Sender<ControllerEvent>,
     watches: BTreeMap<WatchTarget, Informer>,
-    /// What is not allowed, until when that is taken for granted.
+    /// The watches that are not allowed, and until when they are not tried again.
     denied: BTreeMap<WatchTarget, Time>,
-    /// What the API server says that is allowed.
+    /// The permissions, as the API server told them.
     permissions: Permissions,
-    /// When it is asked for that again, where that is of use.
+    /// When the permissions are asked for again, while the watches are incomplete.
     ask_again: Time,
-    /// Something that is of interest is not among them.
+    /// Whether an object of interest is not watched.
     is_partial: bool,
     count: usize,
-    /// One for each thread that has not ended yet, and this one.
+    /// Held by each thread that has not ended yet.
     alive: Arc<()>,
 }
 
 #[derive(Debug)]
 pub(super) struct Informer {
     number: usize,
-    /// Lists that it began.
+    /// The number of lists that it began.
     pub(super) list: u32,
     state: InformerState,
     stop: Shutdown,
@@ -63,24 +57,24 @@ pub(super) struct Informer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InformerState {
-    /// Its first list is not complete.
+    /// The first list is not complete.
     Starting,
-    /// It vouches for what it saw and for what it did not see.
+    /// The watch shows what exists and what does not.
     Live,
-    /// It sees nothing for the moment.
+    /// The watch shows nothing for the moment.
     Lost,
 }
 
-/// What is to be seen, whatever way leads there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The objects of interest.
+#[derive(Clone, Debug, Default)]
 pub(super) struct WatchSet {
-    /// The ConfigMaps.
-    pub(super) config_maps: BTreeSet<ObjectRef>,
+    /// The objects of the sources, with their parsers.
+    pub(super) sources: BTreeMap<WatchTarget, ParserFactory>,
     /// The Secrets that hold certificates.
     pub(super) certificates: BTreeSet<ObjectRef>,
-    /// Those of them that have a record: it is named by the Secret.
+    /// The main Secrets, by which records are named.
     pub(super) recorded: Vec<ObjectRef>,
-    /// The Secrets that are only read: keys, roots, bindings.
+    /// The Secrets that are only read: TSIG keys, roots, bindings.
     pub(super) contents: BTreeSet<ObjectRef>,
 }
 
@@ -94,10 +88,10 @@ pub(super) fn by_name(resource: Resource, at: &ObjectRef) -> WatchTarget {
     WatchTarget { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
 }
 
-/// The watches that show what is of interest, given what is not allowed.
+/// The targets that show the objects of interest, without those that are not allowed.
 fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool) -> BTreeSet<WatchTarget> {
-    let config_maps = interest.config_maps.iter().map(|at| by_name(Resource::CONFIG_MAPS, at));
-    let mut wanted: BTreeSet<WatchTarget> = config_maps.filter(|target| !denied(target)).collect();
+    let sources = interest.sources.keys().filter(|target| !denied(target));
+    let mut wanted: BTreeSet<WatchTarget> = sources.cloned().collect();
     let mut single: BTreeSet<WatchTarget> = interest.contents.iter().map(|at| by_name(Resource::SECRETS, at)).collect();
     let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
         let all = of_type(namespace, kind);
@@ -119,23 +113,24 @@ fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool
     wanted
 }
 
-/// Runs until that ends by itself. After a panic of a library `goes_on` says whether it begins anew: a watch that died without a word
-/// would vouch for ever for what it saw last.
+/// Runs a watch until it ends by itself. After a panic of a library `goes_on` says whether it starts anew: the facts of a watch that died
+/// unnoticed would count for ever.
 fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
     while catch_unwind(AssertUnwindSafe(&run)).is_err() && goes_on() {}
 }
 
-/// Whether a ConfigMap is told in the version that was told last, which `shown` keeps: a list that is read anew tells it once more, and
-/// reading it again would make everything be looked at.
-fn repeats(target: &WatchTarget, told: &ReflectorEvent, shown: &RefCell<Option<String>>) -> bool {
+/// Whether a source object is told in the version that was told last, which `shown` keeps by name: a list that is read anew tells every object
+/// once more, and reading one again would make everything be evaluated.
+fn repeats(told: &ReflectorEvent, shown: &RefCell<HashMap<String, String>>) -> bool {
     match told {
-        ReflectorEvent::Object(object) if target.resource == Resource::CONFIG_MAPS => {
+        ReflectorEvent::Object(object) => {
             let field = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
-            let version = Some(format!("{} {}", field("uid"), field("resourceVersion")));
-            shown.replace(version.clone()) == version
+            let version = format!("{} {}", field("uid"), field("resourceVersion"));
+            let name = format!("{}/{}", field("namespace"), field("name"));
+            shown.borrow_mut().insert(name, version.clone()) == Some(version)
         }
-        ReflectorEvent::Gone(_) => {
-            shown.replace(None);
+        ReflectorEvent::Gone(at) => {
+            shown.borrow_mut().remove(&at.to_string());
             false
         }
         _ => false,
@@ -143,7 +138,7 @@ fn repeats(target: &WatchTarget, told: &ReflectorEvent, shown: &RefCell<Option<S
 }
 
 impl Informers {
-    /// Nothing is watched yet.
+    /// No watch runs yet.
     pub(super) fn new(
         client: Arc<KubeClient>,
         context: Arc<Context>,
@@ -167,10 +162,10 @@ impl Informers {
         }
     }
 
-    /// Starts and ends watches so that they show what is of interest. Returns those that ended.
+    /// Starts and ends watches so that they show the objects of interest. Returns the numbers of those that ended.
     ///
     /// # Errors
-    /// When a thread can not be had.
+    /// When a thread can not be started.
     pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
         if self.is_partial && self.ask_again <= now {
@@ -199,16 +194,17 @@ impl Informers {
             }
             let is_single_secret = target.resource == Resource::SECRETS && matches!(target.selector, Selector::Name(_));
             if is_single_secret && Arc::strong_count(&self.alive) > WATCH_THREADS_MAX {
-                // It is read now and then until there is room.
+                // The Secret is read now and then until there is room.
                 self.is_partial = true;
                 continue;
             }
-            self.start(target)?;
+            let parser = interest.sources.get(&target).cloned();
+            self.start(target, parser)?;
         }
         Ok(ended)
     }
 
-    fn start(&mut self, target: WatchTarget) -> Result<(), String> {
+    fn start(&mut self, target: WatchTarget, parser: Option<ParserFactory>) -> Result<(), String> {
         self.count += 1;
         let (number, stop) = (self.count, Shutdown::new());
         let watch = Informer { number, list: 0, state: InformerState::Starting, stop: stop.clone() };
@@ -218,10 +214,11 @@ impl Informers {
             let tell =
                 |seen| changes.send(ControllerEvent::Change(Box::new(InformerEvent { watch: number, seen }))).is_ok();
             let follow = || {
-                let (config, shown) = (RefCell::default(), RefCell::default());
+                let (parser, shown) = (RefCell::new(parser.as_ref().map(|factory| (factory.0)())), RefCell::default());
                 let tell = |told| {
-                    repeats(&followed, &told, &shown)
-                        || tell(object_event(&followed, told, &context, &config, time::now()))
+                    let mut parser = parser.borrow_mut();
+                    (parser.is_some() && repeats(&told, &shown))
+                        || tell(object_event(&followed, told, &context, parser.as_mut(), time::now()))
                 };
                 Reflector { client: &client, target: &followed, stop: &stop, timeouts: WatchTimeouts::default(), tell }
                     .run();
@@ -230,15 +227,13 @@ impl Informers {
             let _alive = alive;
             again_after_panics(follow, || tell(ObjectEvent::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
         };
-        // Small stacks: there may be fifty of them, and certificates are parsed without recursion.
         let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
         spawned.map_err(|e| format!("a thread for a watch can not be started: {e}"))?;
         self.watches.insert(target, watch);
         Ok(())
     }
 
-    /// Takes note of what a watch says about itself. Returns its target, while it is wanted, the number of its list, and whether it vouched
-    /// for what there is before.
+    /// Notes the state of a watch. Returns its target, while that is of interest, the number of its list, and whether it had synced before.
     pub(super) fn handle_event(&mut self, change: &InformerEvent, now: Time) -> Option<(WatchTarget, u32, bool)> {
         let found = self.watches.iter_mut().find(|(_, watch)| watch.number == change.watch);
         let (target, watch) = found.map(|(target, watch)| (target.clone(), watch))?;
@@ -258,27 +253,27 @@ impl Informers {
         Some((target, watch.list, was_live))
     }
 
-    /// Whether the watch of this number goes on.
+    /// Whether the watch of this number still runs.
     pub(super) fn is_wanted(&self, number: usize) -> bool {
         self.watches.values().any(|watch| watch.number == number)
     }
 
-    /// Whether something is watched, whatever is seen of it.
+    /// Whether a target is watched, synced or not.
     pub(super) fn has(&self, target: &WatchTarget) -> bool {
         self.watches.contains_key(target)
     }
 
-    /// Whether a watch says what there is, and what there is not.
+    /// Whether the watch of a target shows what exists and what does not.
     pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
         self.watches.get(target).is_some_and(|watch| watch.state == InformerState::Live)
     }
 
-    /// Whether every watch has seen all there is. Until then nothing is known to be missing.
+    /// Whether every watch has synced. Until then no object is known to be missing.
     pub(super) fn have_synced(&self) -> bool {
         self.watches.values().all(|watch| watch.state == InformerState::Live)
     }
 
-    /// When something that was not allowed is tried again.
+    /// When a watch that was not allowed is tried again.
     pub(super) fn next_retry(&self) -> Option<Time> {
         let narrow = self.is_partial.then_some(self.ask_again);
         self.denied.values().copied().chain(narrow).min()
@@ -294,8 +289,9 @@ mod tests {
     }
 
     fn wanted(denied: &[&str]) -> Vec<String> {
+        let parser = ParserFactory(Arc::new(|| Box::new(|_| Box::new(()))));
         let interest = WatchSet {
-            config_maps: refs(&["certs"]),
+            sources: [(by_name(Resource::CONFIG_MAPS, &ObjectRef::new("own", "certs")), parser)].into(),
             certificates: refs(&["a", "b", "team/c"]),
             recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
             contents: refs(&["tsigkey"]),
@@ -344,11 +340,12 @@ mod tests {
     #[test]
     fn a_config_map_that_is_listed_again_as_it_was_is_not_told_again() {
         let (shown, at) = (RefCell::default(), ObjectRef::new("own", "certs"));
-        let certs = by_name(Resource::CONFIG_MAPS, &at);
         let object = |uid: &str, version: &str| {
-            ReflectorEvent::Object(serde_json::json!({"metadata": {"uid": uid, "resourceVersion": version}}))
+            let metadata =
+                serde_json::json!({"namespace": "own", "name": "certs", "uid": uid, "resourceVersion": version});
+            ReflectorEvent::Object(serde_json::json!({ "metadata": metadata }))
         };
-        let repeats = |told: ReflectorEvent| repeats(&certs, &told, &shown);
+        let repeats = |told: ReflectorEvent| repeats(&told, &shown);
         let told = [
             object("a", "1"),
             object("a", "1"),
@@ -360,11 +357,9 @@ mod tests {
         assert_eq!(told.map(repeats), [false, true, false, true, false, false]);
         let told = [ReflectorEvent::Gone(at.clone()), object("b", "2"), object("b", "2")];
         assert_eq!(told.map(repeats), [false, false, true]);
-        let secret = by_name(Resource::SECRETS, &at);
-        assert!(
-            !super::repeats(&secret, &object("b", "2"), &shown),
-            "of Secrets each version is compared where it is kept"
-        );
+        let other =
+            serde_json::json!({"metadata": {"namespace": "own", "name": "other", "uid": "b", "resourceVersion": "2"}});
+        assert!(!repeats(ReflectorEvent::Object(other)), "each object by itself");
     }
 
     #[test]

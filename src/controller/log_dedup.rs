@@ -1,19 +1,19 @@
-//! What was said last about each subject: it is said again only when it changes, or comes back.
+//! Remembers the log lines about each certificate, so that a line is written only when it changes or comes back. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use crate::base::limits::SAID_KEPT_MIN;
 
-/// Hashes of subjects with what was said about them, by a hash of the scope that is looked at in one go: there may be 10,000 of them, and
-/// mostly one thing is to be said in each.
+/// Hashes of what was said, by the hash of the scope, which is a certificate as a rule. There may be 10,000 scopes, mostly with one thing
+/// said in each.
 #[derive(Debug, Default)]
 pub(super) struct LogDedup {
     one: HashMap<u64, u64>,
     several: HashMap<u64, Vec<u64>>,
-    /// What was said in scopes that were not looked at since the last time that old ones were forgotten.
+    /// The scopes that were not visited since the last pruning.
     old: HashMap<u64, Vec<u64>>,
-    /// How many scopes there may be before old ones are forgotten.
+    /// The number of scopes above which old ones are dropped.
     prune_at: usize,
     current: u64,
     now: Vec<u64>,
@@ -21,7 +21,7 @@ pub(super) struct LogDedup {
 }
 
 impl LogDedup {
-    /// A scope is looked at: what is not said again until the next call is over, and said anew when it comes back.
+    /// Visits a scope. A thing that is not said again before the next call counts as over, and is said anew when it comes back.
     pub(super) fn begin(&mut self, scope: &impl Hash) {
         match std::mem::take(&mut self.now) {
             said if said.is_empty() => {}
@@ -39,7 +39,7 @@ impl LogDedup {
         self.before = before.into_iter().flatten().collect();
     }
 
-    /// Certificates come and go: where there are twice as many scopes as after the last time, those go that nobody looked at since then.
+    /// Drops scopes that were not visited since the last pruning, once there are twice as many as after that.
     fn prune(&mut self) {
         if self.one.len() + self.several.len() <= self.prune_at.max(SAID_KEPT_MIN) {
             return;
@@ -49,7 +49,7 @@ impl LogDedup {
         self.old = one.chain(std::mem::take(&mut self.several)).collect();
     }
 
-    /// Whether to say `text` about `subject`: it is not what was said last.
+    /// Whether `text` about `subject` is new.
     pub(super) fn changed(&mut self, subject: &str, text: &str) -> bool {
         let said = hash(&(subject, text));
         self.now.push(said);
@@ -80,6 +80,7 @@ mod tests {
         assert_eq!(look("web", &[("state", "waiting")]), [true]);
         assert_eq!(look("web", &[("state", "waiting"), ("warning", "x")]), [false, true], "it came back");
     }
+
     #[test]
     fn what_was_said_of_a_hundred_thousand_certificates_that_are_gone_is_forgotten_and_of_the_others_not() {
         let mut said = LogDedup::default();

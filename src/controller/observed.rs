@@ -1,6 +1,5 @@
-//! What is kept of an object: facts, never its body. Pure.
+//! The facts that are kept of an object that a watch shows, never its body. Pure.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -9,28 +8,27 @@ use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
-use crate::config::{self, Config, InvalidConfig};
 use crate::issuance::Context;
 use crate::kube::metadata::{InvalidObject, Object as _};
-use crate::kube::object::{ConfigMapObject, SecretObject};
+use crate::kube::object::SecretObject;
 use crate::kube::reflector::ReflectorEvent;
-use crate::kube::resource::{Resource, Selector, WatchTarget};
+use crate::kube::resource::{Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record::{self, Fingerprint, Record, RecordData, UnusableRecord};
 use crate::sources::dependencies::content_hash;
-use crate::store::config_data;
+use crate::sources::{Parser, SourceEvent};
 use crate::worker::backup_facts;
 
-/// A record, as far as decisions look at it.
+/// The part of a record that decisions look at.
 #[derive(Debug, Default)]
 pub(super) struct RecordSummary {
-    /// Without the accepted form, which is large and seldom asked for.
+    /// The record without the accepted form, which is large and seldom needed.
     pub(super) body: RecordData,
     pub(super) accepted: Option<AcceptedSummary>,
     pub(super) copy: Option<Arc<CertificateFacts>>,
 }
 
-/// What is kept of an accepted form.
+/// The part of an accepted form that decisions look at.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AcceptedSummary {
     pub(super) fingerprint: Fingerprint,
@@ -38,7 +36,7 @@ pub(super) struct AcceptedSummary {
 }
 
 impl RecordSummary {
-    /// What a record's Secret, which was read successfully, says.
+    /// The summary of a record's Secret that was read successfully.
     pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<RecordSummary>, UnusableRecord> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
         let copy = backup_facts(copy.as_ref());
@@ -51,58 +49,61 @@ impl RecordSummary {
     }
 }
 
-/// What was seen of the objects that one watch follows.
+/// A record as it was read, or why it is unusable.
+pub(super) type ReadRecord = Result<Box<RecordSummary>, String>;
+
+/// An event of the watch of this number.
+#[derive(Debug)]
+pub(super) struct InformerEvent {
+    pub(super) watch: usize,
+    pub(super) seen: ObjectEvent,
+}
+
+/// An event about the objects of one watch.
 #[derive(Debug)]
 pub(super) enum ObjectEvent {
-    /// A ConfigMap, read as configuration.
-    Config(Result<Arc<Config>, InvalidConfig>),
+    /// An event about the objects of a source.
+    Source(SourceEvent),
     /// A Secret that may hold a certificate.
     Certificate(ObjectRef, String, SecretState),
     /// A record, by its own name.
-    Record(ObjectRef, String, Result<Box<RecordSummary>, String>),
-    /// A Secret that was followed by its name, as a certificate and as a key: a hash of its content.
+    Record(ObjectRef, String, ReadRecord),
+    /// A Secret that is watched by its name, as a certificate and as a key: a hash of its content.
     Named(ObjectRef, String, SecretState, String),
-    /// An object is not there any more.
+    /// An object does not exist any more.
     Gone(ObjectRef),
     /// A list begins.
     Listing,
     /// A list is complete.
     Listed,
-    /// Nothing is seen for the moment, and why.
+    /// The watch shows nothing for the moment, and why.
     Lost(String),
-    /// All is seen again.
+    /// The watch shows everything again.
     Found,
-    /// It is not allowed: the API server's words.
+    /// The watch is not allowed, in the API server's words.
     Denied(String),
-    /// An object that does not read, and why.
+    /// An object that is unreadable, and why.
     Unreadable(ObjectRef, String),
 }
 
-/// Makes facts of what a watch tells now. `config` is what it told before, if it follows a ConfigMap.
+/// Makes facts of what a watch tells. `parser` is that of the source, for a watch of source objects.
 pub(super) fn object_event(
     target: &WatchTarget,
     told: ReflectorEvent,
     context: &Context,
-    config: &RefCell<Arc<Config>>,
+    parser: Option<&mut Parser>,
     now: Time,
 ) -> ObjectEvent {
-    match told {
-        ReflectorEvent::Object(object) if target.resource == Resource::CONFIG_MAPS => {
-            let read =
-                config::read_after(&config_data(&ConfigMapObject(object)), &context.namespaces, &config.borrow());
-            let read = read.map(Arc::new);
-            if let Ok(read) = &read {
-                config.replace(read.clone());
-            }
-            ObjectEvent::Config(read)
-        }
-        ReflectorEvent::Object(object) => secret_event(target, object, context, now),
-        ReflectorEvent::Gone(at) => ObjectEvent::Gone(at),
-        ReflectorEvent::Listing => ObjectEvent::Listing,
-        ReflectorEvent::Listed => ObjectEvent::Listed,
-        ReflectorEvent::Found => ObjectEvent::Found,
-        ReflectorEvent::Lost(e) => ObjectEvent::Lost(e.to_string()),
-        ReflectorEvent::Denied(e) => ObjectEvent::Denied(e.to_string()),
+    match (told, parser) {
+        (ReflectorEvent::Object(object), Some(parse)) => ObjectEvent::Source(SourceEvent::Present(parse(&object))),
+        (ReflectorEvent::Object(object), None) => secret_event(target, object, context, now),
+        (ReflectorEvent::Gone(at), Some(_)) => ObjectEvent::Source(SourceEvent::Gone(at)),
+        (ReflectorEvent::Gone(at), None) => ObjectEvent::Gone(at),
+        (ReflectorEvent::Listing, _) => ObjectEvent::Listing,
+        (ReflectorEvent::Listed, _) => ObjectEvent::Listed,
+        (ReflectorEvent::Found, _) => ObjectEvent::Found,
+        (ReflectorEvent::Lost(e), _) => ObjectEvent::Lost(e.to_string()),
+        (ReflectorEvent::Denied(e), _) => ObjectEvent::Denied(e.to_string()),
     }
 }
 
@@ -125,6 +126,6 @@ fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Tim
     }
 }
 
-fn known(secret: &SecretObject, now: Time) -> Result<Box<RecordSummary>, String> {
+fn known(secret: &SecretObject, now: Time) -> ReadRecord {
     RecordSummary::of(Some(secret), now).map_err(|e| e.to_string())
 }

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::state::{ControllerState, ProbeMode, prune};
+use super::steps::step;
 use crate::base::limits::TIDY_INTERVAL;
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::policy::retention::{RecordOwner, RetentionStep, fate};
 use crate::record;
-use crate::sources::configmap;
-use crate::status::row::CertificateStatus;
+use crate::status::certificate::CertificateStatus;
 
 impl ControllerState {
-    /// The records whose entry went or came back, and what is to be done to each. Not those of `worked_on`: a job under way would go on
-    /// publishing what was withdrawn.
+    /// The records whose entry went or came back, and what is to be done to each. Those of `worked_on` are left out: a job under way would go
+    /// on publishing what was withdrawn.
     pub(super) fn orphaned_records<'s>(
         &mut self,
         worked_on: impl Iterator<Item = &'s ObjectRef>,
@@ -25,23 +25,22 @@ impl ControllerState {
         if matches!(self.probing, ProbeMode::Only) {
             return Vec::new();
         }
-        let sources: Vec<String> = self.configs.names().map(configmap::source).collect();
         let of = |secret: &ObjectRef| record::reference(secret, &self.context.namespace);
         let worked_on: BTreeSet<ObjectRef> = worked_on.map(of).collect();
-        // What is refused is wanted all the same, though perhaps in no form that we may serve.
+        // A refused entry still wants its certificate, though perhaps in no form that can be served.
         let refused: BTreeSet<ObjectRef> = self.refused().collect();
         let (mut due, mut next) = (Vec::new(), None);
         for (at, known) in self.secrets.records.facts().filter(|(at, _)| !worked_on.contains(at)) {
+            step();
             let Ok(known) = known else { continue };
             let claimed = match &known.accepted {
-                // One that came back is found where it is decided about: what is done for it then says so in the record as well.
+                // A certificate whose entry came back is reconciled, and its job says so in the record.
                 _ if self.owner(at).is_some() => continue,
                 _ if refused.contains(at) => RecordOwner::Wanted,
-                // Nothing is known to be gone.
                 _ if self.desired.incomplete => continue,
                 None => RecordOwner::Emptied,
-                // Those of another instance in this namespace are not ours to miss.
-                Some(a) if a.source.as_ref().is_none_or(|s| sources.iter().any(|own| *s == *own)) => RecordOwner::Gone,
+                // A record of another instance in this namespace is not ours to miss.
+                Some(a) if a.source.as_ref().is_none_or(|source| self.sources.own(source)) => RecordOwner::Gone,
                 Some(_) => continue,
             };
             if let Some(until) =
@@ -76,10 +75,12 @@ impl ControllerState {
         refused.map(|secret| record::reference(secret, own))
     }
 
-    /// The certificates whose entry went and that are not forgotten yet.
+    /// The certificates whose entry went and whose record is not emptied yet.
     pub(super) fn orphans(&self) -> impl Iterator<Item = CertificateStatus> {
-        self.secrets.records.facts().filter_map(|(at, known)| {
-            let known = known.as_ref().ok()?;
+        let records = &self.secrets.records;
+        records.index.orphaned.iter().filter_map(|at| {
+            step();
+            let known = records.fact(at)?.as_ref().ok()?;
             let orphaned = known.body.orphaned?;
             if self.owner(at).is_some() || self.refused().any(|refused| refused == *at) {
                 return None;

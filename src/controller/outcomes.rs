@@ -1,7 +1,7 @@
-//! Takes what the workers bring back.
+//! Handles the results of the workers.
 
-use super::WorkResult;
-use super::control_loop::Controller;
+use super::control::Controller;
+use super::messages::WorkResult;
 use crate::base::limits::POLL_INTERVAL;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -13,6 +13,7 @@ use crate::record;
 use crate::worker::{Outcome, Task};
 
 impl Controller<'_> {
+    /// Handles the result of a work item.
     pub(super) fn handle_result(&mut self, done: WorkResult) {
         let now = time::now();
         let (outcome, mut job) = match done {
@@ -27,7 +28,7 @@ impl Controller<'_> {
             WorkResult::Forgotten(at, result) => return self.handle_released(&at, result, now),
         };
         let secret = &outcome.secret;
-        // Its entry went meanwhile: now its place and its record can go, too.
+        // An entry that went meanwhile: now its item and its record can go, too.
         self.all_changed |= !self.state.is_wanted(secret);
         if let Some(answered) = answered(&outcome, &job.task) {
             self.queue.note_answer(&job.peer, answered);
@@ -37,7 +38,7 @@ impl Controller<'_> {
             if let Unavailable::Open(until) = barred {
                 event!(info, "put-off", secret = secret, state = "Parked", until = until, error = error);
             }
-            // What it wrote before it was turned away is no change by others.
+            // A write of the job before it was turned away is no change by others.
             let mut unseen = Vec::new();
             if let Some(version) = self.context.store.take_written(&record) {
                 job.basis.record.clone_from(&version);
@@ -69,12 +70,14 @@ impl Controller<'_> {
         unseen.retain(|(at, version)| !self.state.secrets.has_version(at, version));
         // A single pass serves each certificate once, and ends with a look at all.
         let rest = (!self.once() && outcome.result.is_err()).then_some(now + POLL_INTERVAL);
-        self.queue.finish(secret, unseen, rest, now);
+        if let Some(order) = self.queue.finish(secret, unseen, rest, now) {
+            self.state.release(&order);
+        }
         let lane = outcome.result.as_ref().err().and_then(|failed| failed.lane.as_deref().cloned());
         self.queue.failed_at(&job, lane);
         self.change_proved |= self.tell(&outcome, &job.task);
         if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
-            // It may be for others, too, whose jobs wait.
+            // The limit may concern others, too, whose jobs wait.
             self.add_all();
         }
     }
@@ -82,23 +85,23 @@ impl Controller<'_> {
     fn handle_released(&mut self, at: &ObjectRef, result: Result<(), AttemptError>, now: Time) {
         self.releasing.remove(at);
         self.all_changed = true;
-        // Nobody waits until it is shown.
+        // Nothing waits until a watch shows this write.
         self.context.store.take_written(at);
         self.state.secrets.invalidate(at);
         match result {
-            // Where no watch shows it, it would be found to be left once more, and again. A failure is no reason to wait.
+            // Without a watch the cached record would be found to be orphaned again and again. A failed read is harmless.
             Ok(()) => drop(self.state.secrets.read_record(at, now)),
             Err(failed) => event!(warn, "not-forgotten", record = at, error = failed.error),
         }
     }
 
-    /// Says how a job went where nobody else did. Returns whether it proved that changed certificates can be made.
+    /// Says how a job ended, where the worker did not. Returns whether the job proved that changed certificates can be made.
     fn tell(&mut self, outcome: &Outcome, task: &Task) -> bool {
         match &outcome.result {
             Ok(()) => {
                 outcome.found.is_none() && matches!(task, Task::Issue { finding, .. } if finding.reason.is_change())
             }
-            // Said once for all.
+            // The clock is reported once for all.
             Err(failed) if failed.stage == Stage::Clock => false,
             Err(failed) if failed.uncounted => {
                 event!(info, "put-off", secret = outcome.secret, stage = failed.stage, error = failed.error);
@@ -106,7 +109,7 @@ impl Controller<'_> {
             }
             Err(failed) => {
                 self.probe_failed |= matches!(task, Task::Probe);
-                // The others were said where they were written into the record, or probed.
+                // Other failures were said where they were written into the record, or probed.
                 if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
                     event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 }
@@ -116,7 +119,7 @@ impl Controller<'_> {
     }
 }
 
-/// Whether the CA of an attempt answered; `None` where it was not asked to the end.
+/// Whether the CA of an attempt answered; `None` where no answer was due.
 fn answered(outcome: &Outcome, task: &Task) -> Option<bool> {
     if !matches!(task, Task::Issue { .. }) {
         return None;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Options, RunMode};
+use super::options::{Options, RunMode};
 use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::metrics;

@@ -1,14 +1,15 @@
-//! What is known of Secrets: by a watch where there is one, else by reading them now and then.
+//! The cached Secrets: kept up to date by a watch where there is one, else read now and then.
 //!
-//! A failed read is never "missing". What a watch does not show is missing; before anything is written the worker reads it again.
+//! A failed read is never "missing". A Secret that a synced watch does not show is missing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{Cache, CacheEntry, Freshness};
-use super::informers::{InformerEvent, Informers, WatchSet, by_name, of_type};
-use super::observed::{ObjectEvent, RecordSummary};
+use super::informers::{Informers, WatchSet, by_name, of_type};
+use super::observed::{InformerEvent, ObjectEvent, ReadRecord, RecordSummary};
+use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -30,28 +31,28 @@ pub(super) struct SecretCache {
     /// None where objects are files, and for a single pass.
     pub(super) watching: Option<Informers>,
     held: Cache<SecretState>,
-    pub(super) records: Cache<Result<Box<RecordSummary>, String>>,
+    pub(super) records: Cache<ReadRecord, RecordIndex>,
     contents: Cache<String>,
-    /// The record of what has none.
+    /// The record of a certificate that has none.
     nothing: RecordSummary,
     /// How long a reading counts.
     holds: Duration,
 }
 
-/// What has to be looked at again after a change.
+/// The certificates that a change affects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Affected {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// Whatever this Secret belongs to: a certificate's Secret, or a record by its own name.
+    /// The certificate that this Secret or record belongs to.
     Object(ObjectRef),
-    /// Whatever uses this Secret as a key, and if it holds a certificate that, too.
+    /// The certificates that use this Secret as a key, and the one that it belongs to.
     Content(ObjectRef),
-    /// Everything.
+    /// All certificates.
     All,
 }
 
-/// A fact, and until when it counts where nothing says when it changes.
+/// A fact, and until when it counts where no watch shows changes.
 pub(super) type Reading<T> = (T, Option<Time>);
 
 impl SecretCache {
@@ -68,10 +69,10 @@ impl SecretCache {
         }
     }
 
-    /// Watches what is of interest, where that is possible.
+    /// Watches the objects of interest, where that is possible.
     ///
     /// # Errors
-    /// When a thread can not be had.
+    /// When a thread can not be started.
     pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<(), String> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         for ended in watching.watch(interest, now)? {
@@ -84,12 +85,12 @@ impl SecretCache {
         Ok(())
     }
 
-    /// Forgets what was read of Secrets that nobody wants any more, and of records of which nothing is left.
+    /// Drops readings of Secrets that nobody wants, and of records that are empty.
     pub(super) fn prune(&mut self, wishes: &Desired) {
         let own = &self.context.namespace;
         let is_held = |at: &ObjectRef| wishes.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
-        let is_left = |known: &Result<Box<RecordSummary>, String>| match known {
+        let is_left = |known: &ReadRecord| match known {
             Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
             Err(_) => true,
         };
@@ -105,8 +106,7 @@ impl SecretCache {
         });
     }
 
-    /// Takes note of what a watch saw of Secrets. `target` and `list` are what the watch follows and the number of its list, `was_live`
-    /// whether it vouched for what there is before.
+    /// Applies what a watch saw of Secrets. `target` and `list` are those of the watch; `was_live` says whether it had synced before.
     pub(super) fn handle_event(
         &mut self,
         change: InformerEvent,
@@ -155,7 +155,7 @@ impl SecretCache {
                     self.records.replace(change.watch, list),
                     self.contents.replace(change.watch, list),
                 ];
-                // What is otherwise in a list that is read anew was told by itself.
+                // A list that is read anew tells changed objects one by one.
                 if was_live && swept.iter().all(Vec::is_empty) { Affected::Nothing } else { Affected::All }
             }
             ObjectEvent::Denied(_) => {
@@ -166,12 +166,12 @@ impl SecretCache {
             }
             ObjectEvent::Unreadable(at, e) => {
                 event!(error, "unreadable", secret = at, error = e);
-                // It is there: who wants to know what it holds has to read it.
+                // The object exists: its content has to be read.
                 self.invalidate(&at);
                 Affected::Object(at)
             }
             ObjectEvent::Found if !was_live => Affected::All,
-            ObjectEvent::Config(..) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found => {
+            ObjectEvent::Source(_) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found => {
                 Affected::Nothing
             }
         }
@@ -187,7 +187,7 @@ impl SecretCache {
         self.has_synced(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
     }
 
-    /// What a certificate's Secret holds.
+    /// The content of a certificate's Secret.
     ///
     /// # Errors
     /// When it could not be read.
@@ -211,7 +211,7 @@ impl SecretCache {
         Ok((held.unwrap_or(SecretState::Missing), again))
     }
 
-    /// What a worker has just read of a certificate's Secret.
+    /// Puts what a worker has just read of a certificate's Secret.
     pub(super) fn found(&mut self, at: &ObjectRef, held: SecretState, now: Time) {
         match held {
             SecretState::Missing => {
@@ -223,7 +223,7 @@ impl SecretCache {
         }
     }
 
-    /// Reads the record of a certificate, by its own name, where what is known of it does not count. Returns until when it does.
+    /// Reads the record `at`, unless it is cached. Returns until when the cached one counts.
     ///
     /// # Errors
     /// When it could not be read, or does not read.
@@ -248,14 +248,15 @@ impl SecretCache {
         }
     }
 
-    /// What was read of a record, and its version; nothing and no version where there is none.
+    /// The record `at` and its version; an empty record and version where there is none.
     pub(super) fn record(&self, at: &ObjectRef, now: Time) -> (&RecordSummary, &str) {
         let slot = self.records.get(at, now);
         let known = slot.and_then(|slot| Some((&**slot.fact.as_ref()?.as_ref().ok()?, &*slot.version)));
         known.unwrap_or((&self.nothing, ""))
     }
 
-    /// Whether what is known of a record says that its entry was never accepted: it has none, or a watch shows that it is not there.
+    /// Whether the cache says that the entry of the record `at` was never accepted: the record has no form, or a watch shows that it does not
+    /// exist.
     pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> bool {
         match self.records.get(at, now) {
             Some(slot) => match &slot.fact {
@@ -267,7 +268,7 @@ impl SecretCache {
         }
     }
 
-    /// A hash of what a Secret holds that is only read: a key, roots, a binding.
+    /// A hash of the content of a Secret that is only read: a key, roots, a binding.
     ///
     /// # Errors
     /// When it could not be read.
@@ -279,16 +280,12 @@ impl SecretCache {
             return Ok(NONE.to_owned());
         }
         let secret = self.context.store.secret(at)?;
-        let slot = self.contents.read(
-            at.clone(),
-            &version(secret.as_ref()),
-            secret.as_ref().map(content_hash),
-            self.until(now),
-        );
-        Ok(slot.fact.clone().unwrap_or_else(|| NONE.to_owned()))
+        let hash = secret.as_ref().map(content_hash);
+        self.contents.read(at.clone(), &version(secret.as_ref()), hash.clone(), self.until(now));
+        Ok(hash.unwrap_or_else(|| NONE.to_owned()))
     }
 
-    /// Takes note of the records that are there although nothing asked for them: of entries that went while we were away.
+    /// Lists the records, also those whose entries went while the program did not run.
     pub(super) fn find_records(&mut self, now: Time) {
         let records = match self.context.store.records(&self.context.namespace) {
             Ok(records) => records,
@@ -302,7 +299,7 @@ impl SecretCache {
         }
     }
 
-    /// Whether what was written last is what is known.
+    /// Whether the cache has this version of an object.
     pub(super) fn has_version(&self, at: &ObjectRef, version: &str) -> bool {
         let long_ago = Time::from_unix(0);
         let held = self.held.get(at, long_ago).map(|slot| &*slot.version);
@@ -310,13 +307,13 @@ impl SecretCache {
         held == Some(version) || record == Some(version)
     }
 
-    /// What is known of an object does not count any more: it is read when it is asked for.
+    /// Marks an object stale: it is read when it is asked for.
     pub(super) fn invalidate(&mut self, at: &ObjectRef) {
         self.held.invalidate(at);
         self.records.invalidate(at);
     }
 
-    /// What was read, and not seen by a watch, does not count any more.
+    /// Marks everything stale that was read and not shown by a watch.
     pub(super) fn invalidate_readings(&mut self) {
         self.held.invalidate_readings();
         self.records.invalidate_readings();
@@ -328,7 +325,7 @@ impl SecretCache {
         self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))
     }
 
-    /// When a fact does not count any more, if it counts longer than for one look.
+    /// When a fact ceases to count, if it counts longer than for one pass.
     fn ends<T>(&self, slot: &CacheEntry<T>) -> Option<Time> {
         slot.until().filter(|_| !self.holds.is_zero()).map(|until| until + Duration::from_secs(1))
     }
@@ -338,7 +335,7 @@ impl SecretCache {
     }
 }
 
-/// A certificate and the copy in its record are the same, as a rule: their facts are kept once.
+/// Shares the facts of a certificate with those of its copy in the record, where they are equal.
 fn share(facts: Option<&mut Arc<CertificateFacts>>, known: Option<&Arc<CertificateFacts>>) {
     if let (Some(facts), Some(known)) = (facts, known)
         && facts == known

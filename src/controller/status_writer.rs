@@ -1,5 +1,5 @@
-//! The ConfigMap that shows the state to people who may not read Secrets: written when something changed, once a minute at most. Best
-//! effort: nothing waits for it.
+//! Writes the status ConfigMap for people who may not read Secrets: when something changed, once a minute at most. Best effort: nothing
+//! waits for it.
 
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -15,31 +15,31 @@ use crate::kube::client::KubeError;
 use crate::kube::metadata::Object as _;
 use crate::kube::object::ConfigMapObject;
 use crate::status::config_map::{NAME, data, object};
-use crate::status::row::StatusReport;
+use crate::status::report::StatusReport;
 
-/// What was written there last.
+/// The writer of the status ConfigMap.
 #[derive(Debug, Default)]
 pub(super) struct StatusWriter {
-    /// There is a place to write it to, and it is ours to write.
+    /// Whether there is an API server to write to.
     possible: bool,
-    /// Something was decided since.
+    /// Whether a certificate was reconciled since.
     changed: bool,
-    /// When it was written, or was found to be as it should.
+    /// When it was written, or found to be up to date.
     last: Option<Stopwatch>,
-    /// Of what was written.
+    /// The hash of what was written.
     hash: u64,
-    /// A worker is at it.
+    /// Whether a worker writes it.
     pub(super) busy: bool,
     said: String,
 }
 
-/// The most urgent certificates, and how many there are in all.
+/// The most urgent certificates, and the number of all.
 pub(super) struct StatusContents {
     report: StatusReport,
     all: usize,
 }
 
-/// Text, of which a hash is kept.
+/// Hashes text instead of keeping it.
 #[derive(Default)]
 struct HashWriter(DefaultHasher);
 
@@ -51,27 +51,32 @@ impl Write for HashWriter {
 }
 
 impl StatusWriter {
-    /// Nothing was written yet. Where it is not `possible` nothing is ever due: the loop would wake for it again and again.
+    /// A writer that has written nothing yet. Where writing is not `possible` nothing is ever due.
     pub(super) fn new(possible: bool) -> StatusWriter {
         StatusWriter { possible, ..StatusWriter::default() }
     }
 
-    /// Something was decided.
+    /// Whether there is an API server to write to.
+    pub(super) fn is_possible(&self) -> bool {
+        self.possible
+    }
+
+    /// Notes that a certificate was reconciled.
     pub(super) fn change(&mut self) {
         self.changed = true;
     }
 
-    /// How long until there is something to be written, if there is.
+    /// How long until the ConfigMap is to be written; `None` when nothing changed.
     pub(super) fn due(&self) -> Option<Duration> {
         let since = self.last.map_or(BULLETIN_EVERY, Stopwatch::elapsed);
         (self.possible && self.changed && !self.busy).then(|| BULLETIN_EVERY.saturating_sub(since))
     }
 
-    /// What is to be written, of `all` certificates; `None` where it stands there already.
+    /// The contents to write, of `all` certificates; `None` where the ConfigMap has them already.
     pub(super) fn write(&mut self, report: StatusReport, all: usize) -> Option<Box<StatusContents>> {
         (self.changed, self.last) = (false, Some(Stopwatch::start()));
         let mut hashed = HashWriter::default();
-        // What is written says how long it is until a time, and differs each time.
+        // The text has times from now, and differs each time: the report is hashed.
         write!(hashed, "{all} {report:?}").expect("it takes everything");
         let hash = hashed.0.finish();
         if hash == self.hash {
@@ -81,7 +86,7 @@ impl StatusWriter {
         Some(Box::new(StatusContents { report, all }))
     }
 
-    /// It was written, or not.
+    /// Notes the result of a write.
     pub(super) fn done(&mut self, result: Result<(), String>) {
         self.busy = false;
         let Err(error) = result else { return self.said.clear() };
@@ -99,10 +104,10 @@ impl StatusWriter {
     }
 }
 
-/// Writes it. In a worker, where a fault costs this errand alone.
+/// Writes the ConfigMap, in a worker.
 ///
 /// # Errors
-/// Why it was not.
+/// Why it could not be written.
 pub(super) fn put(context: &Context, state: StatusContents) -> Result<(), String> {
     let data = data(state.report, state.all, &context.namespace, time::now());
     let Some(client) = context.kube.as_deref() else { return Ok(()) };

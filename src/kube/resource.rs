@@ -38,6 +38,14 @@ impl Resource {
     /// authorization.k8s.io/v1 SelfSubjectAccessReview
     pub const ACCESS_REVIEWS: Resource = Resource::review("selfsubjectaccessreviews", "SelfSubjectAccessReview");
 
+    /// The kinds whose objects references name as text. A source of another kind adds its resource here.
+    const NAMED: &[Resource] = &[Resource::CONFIG_MAPS, Resource::SECRETS];
+
+    /// The resource of a kind that references name as text; `None` for another kind.
+    pub fn of_kind(kind: &str) -> Option<Resource> {
+        Resource::NAMED.iter().find(|resource| resource.kind == kind).copied()
+    }
+
     const fn core(plural: &'static str, kind: &'static str) -> Resource {
         Resource { group: "", version: "v1", plural, kind, namespaced: true }
     }

@@ -3,18 +3,15 @@
 //! The words of a problem tell which limit was met. Only a limit that is known to reach beyond one name set blocks
 //! others.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::backoff::Stage;
 use super::secret_state::SecretState;
 use crate::acme::directory::normalized;
 use crate::base::clock::{happened, holds};
-use crate::base::limits::{CAP_WINDOW, WAIT_MAX};
+use crate::base::limits::WAIT_MAX;
 use crate::base::name::{DnsName, Domain};
-use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::record::RecordData;
 
@@ -129,48 +126,74 @@ pub fn is_renewal(current: &[SecretState], names: &[Domain], directory: &str, no
     })
 }
 
-/// The times of recent orders at one directory.
+/// When orders were made lately at one directory, and how many more are to be made.
 #[derive(Clone, Debug, Default)]
 pub struct OrderLog {
+    /// The times of all orders, sorted.
     all: Vec<Time>,
-    /// The orders without renewals.
+    /// The times without renewals, sorted.
     first: Vec<Time>,
+    /// Orders that wait or are being made, and those of them that are no renewals: they count as made now.
+    reserved: (usize, usize),
 }
 
 impl OrderLog {
-    /// Adds an order.
+    /// Adds an order; `renewal` orders count only against quotas that include renewals.
     pub fn add(&mut self, at: Time, renewal: bool) {
-        self.all.push(at);
+        self.add_to_all(at);
         if !renewal {
-            self.first.push(at);
+            self.add_to_first(at);
         }
     }
 
-    /// Removes an order that [`OrderLog::add`] added.
-    pub fn remove(&mut self, at: Time, renewal: bool) {
-        let remove = |times: &mut Vec<Time>| {
-            if let Some(place) = times.iter().rposition(|time| *time == at) {
-                times.remove(place);
-            }
-        };
-        remove(&mut self.all);
-        if !renewal {
-            remove(&mut self.first);
+    pub(super) fn add_to_all(&mut self, at: Time) {
+        insert(&mut self.all, at);
+    }
+
+    pub(super) fn add_to_first(&mut self, at: Time) {
+        insert(&mut self.first, at);
+    }
+
+    pub(super) fn remove_from_all(&mut self, at: Time) {
+        remove(&mut self.all, at);
+    }
+
+    pub(super) fn remove_from_first(&mut self, at: Time) {
+        remove(&mut self.first, at);
+    }
+
+    /// Drops orders older than any quota looks at.
+    pub(super) fn prune(&mut self, now: Time) {
+        for times in [&mut self.all, &mut self.first] {
+            times.drain(..times.partition_point(|at| *at + DAY <= now));
         }
     }
 
-    /// The time before which no further order may be made. `None`: the quotas are not reached.
+    /// Counts an order that waits or is being made.
+    pub fn reserve(&mut self, renewal: bool) {
+        self.reserved = (self.reserved.0 + 1, self.reserved.1 + usize::from(!renewal));
+    }
+
+    /// Counts an order of [`OrderLog::reserve`] no longer.
+    pub fn release(&mut self, renewal: bool) {
+        let (all, first) = self.reserved;
+        self.reserved = (all.saturating_sub(1), first.saturating_sub(usize::from(!renewal)));
+    }
+
+    /// Until when no further order may be made, a renewal or not. `None`: there is room.
     pub fn exhausted(&self, quotas: &[Quota], renewal: bool, now: Time) -> Option<Time> {
         let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
-        quotas.filter_map(|quota| exhausted(quota, if quota.renewals { &self.all } else { &self.first }, now)).max()
+        let until = |quota: &Quota| match quota.renewals {
+            true => exhausted(quota, &self.all, self.reserved.0, now),
+            false => exhausted(quota, &self.first, self.reserved.1, now),
+        };
+        quotas.filter_map(until).max()
     }
-}
 
-impl OrderLog {
-    /// The time at which the last of `count` first orders from `now` on can be made.
+    /// When the last of `count` first orders from `now` on can be made.
     pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
         let last = |quota: &Quota| {
-            let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now);
+            let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now).to_vec();
             for _ in 0..count {
                 let free = times.len().checked_sub(quota.orders).and_then(|first| times.get(first));
                 times.push(free.map_or(now, |first| (*first + quota.window).max(now)));
@@ -181,40 +204,14 @@ impl OrderLog {
     }
 }
 
-/// The times of orders that count against the cap, by directory and name set.
-pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
-
-/// The times of counted orders in all records, for name sets with one within [`CAP_WINDOW`].
-pub fn counted<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> Orders {
-    let mut orders = Orders::new();
-    let counts = |at: &Time| *at + CAP_WINDOW > now && happened(*at, now);
-    for history in records.flat_map(|body| &body.histories).filter(|h| h.orders.iter().any(counts)) {
-        let of = orders.entry(history.directory.clone()).or_default();
-        of.entry(history.names.clone()).or_default().extend(&history.orders);
-    }
-    orders
+fn insert(times: &mut Vec<Time>, at: Time) {
+    times.insert(times.partition_point(|time| *time <= at), at);
 }
 
-/// The orders of the last day by directory, as far as records show them: those that gave a certificate, and those that
-/// failed since. Counted orders are no regular renewals.
-pub fn made_lately<'b>(records: impl Iterator<Item = &'b RecordData>, now: Time) -> HashMap<SharedStr, OrderLog> {
-    let mut made: HashMap<SharedStr, OrderLog> = HashMap::new();
-    let is_recent = |at: Time| at + DAY > now && happened(at, now);
-    for body in records {
-        if let Some(stored) = body.stored.as_ref().filter(|s| is_recent(s.at)) {
-            made.entry(stored.directory.clone()).or_default().all.push(stored.at);
-        }
-        for history in &body.histories {
-            let made = made.entry(history.directory.clone()).or_default();
-            made.first.extend(history.orders.iter().filter(|at| is_recent(**at)));
-            // An earlier failure made no order.
-            let ordered = matches!(history.stage, Some(Stage::Validation | Stage::Finalize | Stage::Download));
-            if history.failures > 0 && ordered && is_recent(history.last_attempt) {
-                made.add(history.last_attempt, false);
-            }
-        }
+fn remove(times: &mut Vec<Time>, at: Time) {
+    if let Ok(place) = times.binary_search(&at) {
+        times.remove(place);
     }
-    made
 }
 
 /// The rate limit of a directory whose quota is used up. `per_day` is the quota of the issuer.
@@ -235,20 +232,19 @@ pub fn quota_rank(record: &RecordData) -> (bool, Option<Time>) {
     (record.stored.is_none(), record.stored.as_ref().map(|stored| stored.at))
 }
 
-/// The time before which no further order may be made, given the times of earlier orders. `None`: the quota is not
-/// reached.
-fn exhausted(quota: &Quota, orders: &[Time], now: Time) -> Option<Time> {
+/// Until when no further order may be made, given the sorted times of those that were, and how many count as made now. `None`: there is
+/// room.
+fn exhausted(quota: &Quota, orders: &[Time], reserved: usize, now: Time) -> Option<Time> {
     let recent = recent(quota, orders, now);
-    let first = recent.len().checked_sub(quota.orders)?;
-    Some(recent[first] + quota.window)
+    let first = (recent.len() + reserved).checked_sub(quota.orders)?;
+    Some(recent.get(first).copied().unwrap_or(now) + quota.window)
 }
 
-/// The times within the window of a quota, the oldest first.
-fn recent(quota: &Quota, orders: &[Time], now: Time) -> Vec<Time> {
-    let mut recent: Vec<Time> =
-        orders.iter().copied().filter(|at| *at + quota.window > now && happened(*at, now)).collect();
-    recent.sort();
-    recent
+/// Those of sorted times that the window of a quota still has.
+fn recent<'t>(quota: &Quota, times: &'t [Time], now: Time) -> &'t [Time] {
+    let from = times.partition_point(|at| *at + quota.window <= now);
+    let to = times.partition_point(|at| happened(*at, now)).max(from);
+    &times[from..to]
 }
 
 /// Failed validations of one name that are risked within an hour, over all certificates; Let's Encrypt allows five.
@@ -257,12 +253,15 @@ pub const VALIDATION_FAILURES: usize = 4;
 /// The time before which a name must not be validated, given the times of failures.
 pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
     let hour = Quota { orders: VALIDATION_FAILURES, window: Duration::from_secs(3600), renewals: true };
-    exhausted(&hour, failures, now)
+    let mut failures = failures.to_vec();
+    failures.sort();
+    exhausted(&hour, &failures, 0, now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::shared_str::SharedStr;
     use crate::cert::facts::CertificateFacts;
     use crate::policy::secret_state::{Owner, PairState, Present};
 
@@ -275,11 +274,15 @@ mod tests {
     #[test]
     fn an_order_that_is_not_counted_any_more_leaves_its_place() {
         let (mut made, quota) = (OrderLog::default(), [Quota { orders: 1, window: DAY, renewals: true }]);
+        made.reserve(false);
+        assert!(made.exhausted(&quota, false, NOW).is_some());
+        made.release(false);
+        assert_eq!(made.exhausted(&quota, false, NOW), None);
         made.add(NOW, false);
         assert!(made.exhausted(&quota, false, NOW).is_some());
-        made.remove(NOW + DAY, false);
+        made.remove_from_all(NOW + DAY);
         assert!(made.exhausted(&quota, false, NOW).is_some(), "another one");
-        made.remove(NOW, false);
+        made.remove_from_all(NOW);
         assert_eq!(made.exhausted(&quota, false, NOW), None);
     }
 

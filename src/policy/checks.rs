@@ -118,13 +118,38 @@ const CHECKS: &[Check] = &[
     renewal_requested, // somebody asked
 ];
 
-/// The first violation of one Secret.
-pub(super) fn check(input: &EvaluationInput<'_>, current: &SecretState) -> Option<Violation> {
-    match current {
+/// The checks on an existing Secret that tell whether it serves what is wanted now. Renewals that are due or asked for take nothing away from
+/// what is held.
+const READY_CHECKS: &[Check] = &[
+    wrong_type,        // clients look for `kubernetes.io/tls`
+    owned_by_another,  // its content is not ours to promise
+    unparsable,        // nothing can use it
+    key_mismatch,      // nothing can use it
+    name_missing,      // a configured name is not served
+    expired,           // no client takes it
+    not_yet_valid,     // no client takes it yet
+    directory_changed, // it is not of the wanted CA
+    key_type_changed,  // it has not the wanted kind of key
+    profile_changed,   // it is not the wanted kind of certificate
+    revoked,           // clients may refuse it
+];
+
+/// The first reason why a Secret does not serve what is wanted now; `None` when it does.
+pub(super) fn check_ready(input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
+    first_violation(READY_CHECKS, input, held)
+}
+
+/// The first fault of one Secret.
+pub(super) fn check(input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
+    first_violation(CHECKS, input, held)
+}
+
+fn first_violation(checks: &[Check], input: &EvaluationInput<'_>, held: &SecretState) -> Option<Violation> {
+    match held {
         SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
         SecretState::Present(present) => {
             let view = CheckInput { input, present };
-            CHECKS.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(current))
+            checks.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
         }
     }
 }

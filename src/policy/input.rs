@@ -1,6 +1,7 @@
 //! The input of a decision. Pure.
 
-use super::ca_limits::{Orders, RateLimitBlock};
+use super::ca_limits::RateLimitBlock;
+use super::order_index::Orders;
 use super::renewal::{Renewal, renewal_time};
 use super::secret_state::SecretState;
 use crate::acme::directory::Directory;

@@ -8,6 +8,7 @@ pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
 mod input;
+pub mod order_index;
 pub mod renewal;
 pub mod renewal_window;
 pub mod retention;
@@ -24,9 +25,8 @@ use crate::base::time::{Time, human};
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::order_names;
 use backoff::capped;
-pub use ca_limits::Orders;
-use checks::check;
 pub use checks::{Reason, Violation, is_abandoned};
+use checks::{check, check_ready};
 pub use input::EvaluationInput;
 use input::renewal_time_of;
 use secret_state::{Owner, PairState, SecretState};
@@ -134,9 +134,14 @@ pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
     Evaluation { decision, refused, warnings }
 }
 
-/// Decides over the Secrets that may be written; there is at least one.
+/// The first reason why a Secret of the entry does not serve what is wanted now; `None` when all do.
+pub fn unready(input: &EvaluationInput<'_>) -> Option<Violation> {
+    input.secrets.iter().find_map(|held| check_ready(input, held))
+}
+
+/// Decides over the Secrets that are ours to write; there is at least one.
 fn decide(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
-    // A request at one Secret is a request for the certificate.
+    // Asked for at one of its Secrets, a renewal is for the certificate.
     if let Some(asked) = usable
         .iter()
         .filter_map(|p| found[*p].as_ref())

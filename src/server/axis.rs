@@ -1,12 +1,12 @@
-//! The axis of the time line: from when to when, and which days are named. Pure.
+//! The axis of the time line: its span and its ticks. Pure.
 
 use std::time::Duration;
 
-use super::snapshot::Validity;
 use crate::base::limits::PAGE_AXIS_MAX;
 use crate::base::time::Time;
+use crate::status::certificate::Validity;
 
-/// A stretch of time with now in it.
+/// A span of time that includes now.
 #[derive(Clone, Copy, Debug)]
 pub struct Axis {
     from: Time,
@@ -16,14 +16,14 @@ pub struct Axis {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Days between two names of days; the first that gives few enough is taken.
+/// Candidate distances of ticks in days; the first that gives few enough ticks is taken.
 const STEPS_DAYS: [u32; 7] = [1, 2, 7, 14, 30, 90, 180];
 
-/// As many names have room beside each other.
+/// Tick labels that fit beside each other.
 const TICKS_MAX: u64 = 6;
 
 impl Axis {
-    /// One that shows all of these, as far as they are not years away.
+    /// The axis that shows `all`, cut to [`PAGE_AXIS_MAX`] either way.
     pub fn of(all: impl Iterator<Item = Validity>, now: Time) -> Axis {
         let (mut from, mut to) = (now - DAY, now + DAY);
         for validity in all {
@@ -33,18 +33,18 @@ impl Axis {
         Axis { from, to, now }
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// Where a moment is, from 0 to 100.
+    /// The position of a moment, from 0 to 100.
     pub fn at(&self, moment: Time) -> f64 {
         let whole = self.to.since(self.from).as_secs_f64();
         (moment.since(self.from).as_secs_f64() / whole * 100.0).min(100.0)
     }
 
-    /// Days to name: where, and their names. Counted from now, which is what people compare with.
+    /// The ticks: position and label, in days from now.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         let days = self.to.since(self.from).as_secs() / DAY.as_secs();
         let fits = |step: &&u32| days / u64::from(**step) <= TICKS_MAX;

@@ -1,9 +1,8 @@
-//! Serves the port with two threads, whatever is at its other end: one accepts, reads and gives short answers and never waits for
-//! anybody; the other writes long ones.
+//! Serves the port with two threads: one accepts, reads and sends short answers and never waits for a client; the other writes long answers.
 //!
-//! Untrusted: everybody who connects. A connection has [`PORT_WITHIN`] in all; of those that have not asked yet so many are held, and
-//! the one that was slow for longest makes room for the next. So whoever asks at once is answered at once, among hundreds that never
-//! finish their requests. Tested by tests/it/port.rs.
+//! Untrusted: every client. A connection has [`PORT_WITHIN`] in all. Of connections without a complete request a bounded number is held,
+//! and the oldest makes room for the next, so that a prompt client is served among hundreds that never finish their requests. Tested by
+//! tests/it/port.rs.
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, ErrorKind, Read as _, Write};
@@ -22,7 +21,7 @@ use crate::base::limits::{
 use crate::base::shutdown::Shutdown;
 use crate::base::time::Deadline;
 
-/// Where the port is: addresses to try, the first that can be had counts.
+/// The address of the port: candidates, of which the first free one is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress(Vec<SocketAddr>);
 
@@ -33,7 +32,7 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<ListenAddress, String> {
         let port = text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok());
         match (port, text.parse::<SocketAddr>()) {
-            // Where the kernel has no IPv6 the second one remains.
+            // A kernel without IPv6 leaves the second address.
             (Some(port), _) => {
                 Ok(ListenAddress(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]))
             }
@@ -43,18 +42,18 @@ impl FromStr for ListenAddress {
     }
 }
 
-/// The port, bound.
+/// The bound port.
 #[derive(Debug)]
 pub struct Port(TcpListener);
 
-/// What answers: each path by itself, so that what takes long is only made for who asked for it.
+/// Answers a request.
 pub type Answering = dyn Fn(&PortRequest) -> PortResponse + Send;
 
 impl Port {
-    /// Takes the port.
+    /// Binds the port.
     ///
     /// # Errors
-    /// One sentence that says which one can not be had, and why.
+    /// One sentence with the address and the cause.
     pub fn bind(listen: &ListenAddress) -> Result<Port, String> {
         let ListenAddress(addresses) = listen;
         TcpListener::bind(&addresses[..]).map(Port).map_err(|e| {
@@ -68,27 +67,27 @@ impl Port {
         })
     }
 
-    /// Where it is.
+    /// The bound address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.0.local_addr().ok()
     }
 
-    /// Begins to answer, until the program ends.
+    /// Starts to answer requests, until `stop`.
     ///
     /// # Errors
-    /// When a thread can not be had.
+    /// When a thread can not be started.
     pub fn serve(&self, stop: Shutdown, answering: Box<Answering>) -> Result<(), String> {
         let told = |e: io::Error| format!("the port can not be served: {e}");
         let listener = self.0.try_clone().map_err(told)?;
         let (long, asked) = bounded(PORT_WAITING_MAX);
         thread::Builder::new().name("port-answers".to_owned()).spawn(move || write_long(&asked)).map_err(told)?;
-        let door = Listener { listener, stop, answering, long, visitors: VecDeque::new() };
-        thread::Builder::new().name("port".to_owned()).spawn(move || door.run()).map_err(told)?;
+        let listener = Listener { listener, stop, answering, long, connections: VecDeque::new() };
+        thread::Builder::new().name("port".to_owned()).spawn(move || listener.run()).map_err(told)?;
         Ok(())
     }
 }
 
-/// An answer that the second thread writes.
+/// An answer for the second thread to write.
 struct Long {
     stream: TcpStream,
     answer: PortResponse,
@@ -102,11 +101,11 @@ struct Listener {
     stop: Shutdown,
     answering: Box<Answering>,
     long: Sender<Long>,
-    /// The one that came first stands first.
-    visitors: VecDeque<Connection>,
+    /// The open connections, the oldest first.
+    connections: VecDeque<Connection>,
 }
 
-/// A connection that has no answer yet, or whose end is waited for.
+/// A connection that has no answer yet, or that the client is still to close.
 struct Connection {
     stream: TcpStream,
     came: Vec<u8>,
@@ -118,88 +117,88 @@ impl Listener {
     fn run(mut self) {
         while !self.stop.is_set() {
             if self.accept().is_err() {
-                // Too many files are open, as a rule: those of others.
+                // As a rule too many files are open.
                 self.stop.wait(PORT_LINGER);
             }
-            let visitors = std::mem::take(&mut self.visitors);
-            self.visitors = visitors.into_iter().filter_map(|visitor| self.poll(visitor)).collect();
-            if !self.visitors.is_empty() {
+            let connections = std::mem::take(&mut self.connections);
+            self.connections = connections.into_iter().filter_map(|connection| self.poll(connection)).collect();
+            if !self.connections.is_empty() {
                 self.stop.wait(PORT_LOOK);
             }
         }
     }
 
-    /// Lets in who stands before the door, and waits for somebody when nobody is in.
+    /// Accepts waiting connections, and blocks for the first one while none is open.
     fn accept(&mut self) -> io::Result<()> {
         for _ in 0..PORT_ACCEPTED_AT_ONCE {
-            self.listener.set_nonblocking(!self.visitors.is_empty())?;
+            self.listener.set_nonblocking(!self.connections.is_empty())?;
             let stream = match self.listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // It went before it was let in.
+                // The client left before it was accepted.
                 Err(e) if matches!(e.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => continue,
                 Err(e) => return Err(e),
             };
             stream.set_nonblocking(true)?;
             let new = Connection { stream, came: Vec::new(), answered: false, deadline: Deadline::after(PORT_WITHIN) };
             let Some(stays) = self.poll(new) else { continue };
-            if self.visitors.len() >= PORT_WAITING_MAX {
-                self.visitors.pop_front();
+            if self.connections.len() >= PORT_WAITING_MAX {
+                self.connections.pop_front();
             }
-            self.visitors.push_back(stays);
+            self.connections.push_back(stays);
         }
         Ok(())
     }
 
-    /// Reads what came from a connection, and answers when that is a request. Returns it when it is to be looked at again.
-    fn poll(&self, mut visitor: Connection) -> Option<Connection> {
-        if visitor.deadline.left().is_none() {
-            if !visitor.answered && !visitor.came.is_empty() {
-                send(&mut visitor.stream, &PortResponse::of(StatusCode::RequestTimeout), false);
+    /// Reads from a connection, and answers a complete request. Returns the connection while it stays open.
+    fn poll(&self, mut connection: Connection) -> Option<Connection> {
+        if connection.deadline.left().is_none() {
+            if !connection.answered && !connection.came.is_empty() {
+                send(&mut connection.stream, &PortResponse::of(StatusCode::RequestTimeout), false);
             }
             return None;
         }
-        if visitor.answered {
-            return drain(visitor);
+        if connection.answered {
+            return drain(connection);
         }
-        let is_open = fill(&mut visitor);
-        let (answer, head_only) = match read(&visitor.came) {
-            Parsed::Part => return is_open.then_some(visitor),
+        let is_open = fill(&mut connection);
+        let (answer, head_only) = match read(&connection.came) {
+            Parsed::Part => return is_open.then_some(connection),
             Parsed::Request(request) => {
-                // A fault costs this answer, and not the port.
+                // A panic costs this answer, and not the port.
                 let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(&request)));
                 (answer.unwrap_or_else(|_| PortResponse::of(StatusCode::ServiceUnavailable)), request.head_only)
             }
             Parsed::Wrong(status) => (PortResponse::of(status), false),
         };
         match answer.body {
-            ResponseBody::Short(_) => send(&mut visitor.stream, &answer, head_only),
+            ResponseBody::Short(_) => send(&mut connection.stream, &answer, head_only),
             ResponseBody::Long(_) => {
-                let deadline = visitor.deadline;
-                let stream = visitor.stream.try_clone().ok()?;
+                let deadline = connection.deadline;
+                let stream = connection.stream.try_clone().ok()?;
                 let sent = self.long.try_send(Long { stream, answer, head_only, deadline });
                 if sent.is_ok() {
                     return None;
                 }
-                send(&mut visitor.stream, &PortResponse::of(StatusCode::ServiceUnavailable), head_only);
+                send(&mut connection.stream, &PortResponse::of(StatusCode::ServiceUnavailable), head_only);
             }
         }
-        // Who closes while something unread waits would take the answer back.
-        visitor.stream.shutdown(net::Shutdown::Write).ok()?;
-        let deadline = visitor.deadline.sooner(PORT_LINGER);
-        drain(Connection { came: Vec::new(), answered: true, deadline, ..visitor })
+        // Closing a socket with unread input sends RST and discards the response, so drain first.
+        connection.stream.shutdown(net::Shutdown::Write).ok()?;
+        let deadline = connection.deadline.sooner(PORT_LINGER);
+        drain(Connection { came: Vec::new(), answered: true, deadline, ..connection })
     }
 }
 
-/// Reads what is there, as far as a head goes. Returns whether more may come.
-fn fill(visitor: &mut Connection) -> bool {
+/// Reads the available input, up to the size of a head. Returns whether more may come.
+fn fill(connection: &mut Connection) -> bool {
     let mut buffer = [0; PORT_HEAD_OCTETS_MAX];
-    while visitor.came.len() < PORT_HEAD_OCTETS_MAX {
-        match visitor.stream.read(&mut buffer[visitor.came.len()..]) {
+    while connection.came.len() < PORT_HEAD_OCTETS_MAX {
+        match connection.stream.read(&mut buffer[connection.came.len()..]) {
             Ok(0) => return false,
             Ok(n) => {
-                let from = visitor.came.len();
-                visitor.came.extend_from_slice(&buffer[from..from + n]);
+                let from = connection.came.len();
+                connection.came.extend_from_slice(&buffer[from..from + n]);
             }
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return e.kind() == ErrorKind::WouldBlock,
@@ -208,21 +207,21 @@ fn fill(visitor: &mut Connection) -> bool {
     true
 }
 
-/// Throws away what somebody sends who was answered. Returns him until he closes.
-fn drain(mut visitor: Connection) -> Option<Connection> {
+/// Discards further input of an answered connection. Returns the connection until the client closes it.
+fn drain(mut connection: Connection) -> Option<Connection> {
     let mut buffer = [0; PORT_HEAD_OCTETS_MAX];
     for _ in 0..PORT_DRAINED_AT_ONCE {
-        match visitor.stream.read(&mut buffer) {
+        match connection.stream.read(&mut buffer) {
             Ok(0) => return None,
             Ok(_) => {}
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return (e.kind() == ErrorKind::WouldBlock).then_some(visitor),
+            Err(e) => return (e.kind() == ErrorKind::WouldBlock).then_some(connection),
         }
     }
-    Some(visitor)
+    Some(connection)
 }
 
-/// Writes a short answer: it fits into what the kernel keeps for a connection. Where it does not the other end gets less.
+/// Writes a short answer, which fits into the kernel's buffer; else the client gets a part of it.
 fn send(stream: &mut TcpStream, answer: &PortResponse, head_only: bool) {
     let ResponseBody::Short(body) = &answer.body else { return };
     let text = answer.head(body.len() as u64) + if head_only { "" } else { body };
@@ -233,7 +232,7 @@ fn send(stream: &mut TcpStream, answer: &PortResponse, head_only: bool) {
 fn write_long(asked: &Receiver<Long>) {
     for Long { stream, answer, head_only, deadline } in asked {
         let ResponseBody::Long(writer) = &answer.body else { continue };
-        // Who does not read what he asked for gets no more of it; and nobody, of what can not be made.
+        // A client that does not read loses the rest of its answer; a panic costs one answer.
         catch_unwind(AssertUnwindSafe(|| write(&stream, &answer, writer, head_only, deadline))).ok();
         stream.shutdown(net::Shutdown::Write).ok();
     }
@@ -257,7 +256,7 @@ fn write(
     out.flush()
 }
 
-/// Counts octets.
+/// A writer that counts octets.
 struct Count(u64);
 
 impl Write for Count {
@@ -271,7 +270,7 @@ impl Write for Count {
     }
 }
 
-/// Writes until the deadline.
+/// A writer that fails after the deadline.
 struct Within<'s> {
     stream: &'s TcpStream,
     deadline: Deadline,

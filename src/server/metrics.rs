@@ -1,60 +1,61 @@
-//! Writes the figures as Prometheus reads them (text format 0.0.4). Pure.
+//! Writes the metrics in Prometheus' text format 0.0.4. Pure.
 //!
-//! The names are an interface: dashboards and alert rules use them. Untrusted: names of zones and of directories, and whatever stands
-//! in the configuration; every value of a label is escaped.
+//! The names are an interface: dashboards and alert rules use them. Untrusted: names of zones and of directories, and everything in the
+//! configuration; every value of a label is escaped.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::snapshot::{CertificateSnapshot, Snapshot};
+use super::snapshot::Snapshot;
 use crate::base::clock::doubt;
 use crate::base::metrics::{CODES, Counts, Peer};
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::redact;
 use crate::base::time::Time;
 use crate::policy::backoff::Stage;
+use crate::status::certificate::CertificateStatus;
 
-/// What the body is.
+/// The media type.
 pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Figures that are as of the moment of the question.
+/// The metrics that are read at the moment of the request.
 #[derive(Debug)]
 pub struct Live {
-    /// What was counted.
+    /// The counters.
     pub counts: Counts,
     /// Whether this replica leads.
     pub leads: bool,
-    /// How the last probe of each zone went.
+    /// The result of the last probe of each zone.
     pub probes: Vec<(DnsName, bool)>,
-    /// The process.
+    /// The figures of the process.
     pub process: Process,
     /// The time.
     pub now: Time,
 }
 
-/// What the kernel says of the process.
+/// The figures of the process, as the kernel gives them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process {
-    /// Octets in memory.
+    /// Resident memory in octets.
     pub resident: Option<u64>,
-    /// Hundredths of seconds on a processor.
+    /// Processor time in hundredths of seconds.
     pub processor_ticks: Option<u64>,
-    /// When it began.
+    /// The start time.
     pub started: Option<Time>,
 }
 
-/// A family: its name, its type, and what it says.
+/// A metric family: name, type, help.
 type Family = (&'static str, &'static str, &'static str);
 
-/// Writes all of it.
+/// Writes all metrics.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<()> {
     of_program(out, live)?;
     of_requests(out, &live.counts)?;
     of_work(out, live, snapshot)?;
-    // Of several replicas one shows the certificates, so that nothing is counted twice.
+    // Only the leading replica shows the certificates, so that nothing is counted twice.
     if live.leads { of_certificates(out, snapshot, live.now) } else { Ok(()) }
 }
 
@@ -98,7 +99,7 @@ fn of_requests(out: &mut dyn Write, counts: &Counts) -> io::Result<()> {
     let offsets = peers().filter_map(|(peer, counted)| Some((vec![("peer", peer.name())], counted.offset?)));
     let help = "The clock of a peer minus ours, as last seen; of dns where a server refused our time.";
     series(out, ("notariat_clock_offset_seconds", "gauge", help), offsets)?;
-    // A name server's is learned, and does no harm.
+    // The offset of a name server is compensated and harmless.
     let judged = peers().filter(|(peer, _)| *peer != Peer::Dns).filter_map(|(_, counted)| counted.offset);
     let in_doubt = u8::from(judged.filter_map(doubt).next().is_some());
     let help = "Whether the clock is in doubt: it differs by more than an hour from that of the CA or the API server.";
@@ -145,9 +146,9 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
 }
 
 fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {
-    let mut each = |family: Family, value: &dyn Fn(&CertificateSnapshot, usize) -> Option<i64>| {
-        let of = |certificate: &CertificateSnapshot| {
-            let secrets = certificate.wanted.entry.secrets.iter().enumerate();
+    let mut each = |family: Family, value: &dyn Fn(&CertificateStatus, usize) -> Option<i64>| {
+        let of = |certificate: &CertificateStatus| {
+            let secrets = certificate.secrets().iter().enumerate();
             secrets.filter_map(|(place, at)| Some((at.clone(), value(certificate, place)?))).collect::<Vec<_>>()
         };
         let all = snapshot.certificates.iter().flat_map(|certificate| of(certificate));
@@ -158,11 +159,13 @@ fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::R
         &|of, at| Some(of.held.get(at)?.as_ref()?.ends.unix()),
     )?;
     let help = "When the certificate is to be renewed.";
-    each(("notariat_certificate_renewal_timestamp_seconds", "gauge", help), &|of, _| Some(of.renewal?.unix()))?;
+    each(("notariat_certificate_renewal_timestamp_seconds", "gauge", help), &|of, _| Some(of.renewal?.0.unix()))?;
     let help = "Whether the Secret holds what is wanted and that is valid now.";
     each(("notariat_certificate_ready", "gauge", help), &|of, _| Some(of.is_ready(now).into()))?;
     let help = "Failed attempts in a row.";
-    each(("notariat_certificate_failures", "gauge", help), &|of, _| Some(of.failures.into()))?;
+    each(("notariat_certificate_failures", "gauge", help), &|of, _| {
+        Some(of.failure.as_ref().map_or(0, |failure| failure.failures).into())
+    })?;
     let help = "Whether what the Secret holds is from a CA for trying, which nobody trusts.";
     each(("notariat_certificate_staging", "gauge", help), &|of, _| Some(of.staging.into()))?;
     if snapshot.certificates.is_empty() {
@@ -172,7 +175,7 @@ fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::R
     head(out, (STATE, "gauge", "The state that the certificate is in: the one with 1; others are left out."))?;
     for certificate in &snapshot.certificates {
         let state = snapshot.state(certificate);
-        for at in &certificate.wanted.entry.secrets {
+        for at in certificate.secrets() {
             writeln!(out, "{STATE}{{{},state=\"{state}\"}} 1", labels(at))?;
         }
     }
@@ -194,7 +197,7 @@ fn secrets(out: &mut dyn Write, family: Family, all: impl Iterator<Item = (Objec
     Ok(())
 }
 
-/// A family without a series is left out.
+/// Writes a family, unless it has no series.
 fn series<'l, V: Display>(
     out: &mut dyn Write,
     family: Family,

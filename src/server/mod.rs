@@ -1,9 +1,10 @@
-//! The HTTP port: whether the program is well, its figures, and a page. Off unless `-listen` says where.
+//! The HTTP port: health, metrics, and a page. Off unless `-listen` names an address.
 
 pub mod axis;
 pub mod listener;
 pub mod metrics;
 pub mod page;
 pub mod process;
+pub mod publisher;
 pub mod request;
 pub mod snapshot;

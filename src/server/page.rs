@@ -1,25 +1,26 @@
-//! The page: all certificates as a table and a time line, made here, so that it needs neither scripts nor anything from elsewhere. Pure.
+//! The page: all certificates as a table and a time line, without scripts and without anything from other servers. Pure.
 //!
-//! Untrusted: names of issuers, errors of peers, everything that stands in the configuration; all text is escaped. A secret value is
-//! never here: what is shown is what [`super::snapshot`] has.
+//! Untrusted: names of issuers, errors of peers, everything in the configuration; all text is escaped. The page shows only what
+//! [`super::snapshot`] has, which holds no secret value.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::axis::Axis;
-use super::snapshot::{CertificateSnapshot, Snapshot};
+use super::snapshot::Snapshot;
 use crate::base::limits::{PAGE_CERTIFICATES_MAX, PAGE_FAULTS_MAX, PAGE_NAMES_MAX};
 use crate::base::redact;
 use crate::base::time::{Time, human};
-use crate::status::row::CertificateState;
+use crate::status::certificate::CertificateStatus;
+use crate::status::state::CertificateState;
 
-/// What the body is.
+/// The media type.
 pub const KIND: &str = "text/html; charset=utf-8";
 
-/// Whose page it is, and when.
+/// The head of the page.
 #[derive(Debug)]
 pub struct Title {
-    /// The namespace that is ours.
+    /// Our namespace.
     pub namespace: String,
     /// Whether this replica leads.
     pub leads: bool,
@@ -27,12 +28,12 @@ pub struct Title {
     pub now: Time,
 }
 
-/// Writes all of it.
+/// Writes the page.
 ///
 /// # Errors
-/// Those of `out`.
+/// The errors of `out`.
 pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Result<()> {
-    let mut certificates: Vec<&CertificateSnapshot> =
+    let mut certificates: Vec<&CertificateStatus> =
         snapshot.certificates.iter().map(|certificate| &**certificate).filter(|_| title.leads).collect();
     let namespace = escaped(&title.namespace);
     write!(
@@ -63,8 +64,8 @@ pub fn write(out: &mut dyn Write, title: &Title, snapshot: &Snapshot) -> io::Res
     writeln!(out, "<footer>notariat {version}, as of {}; the page comes again each minute</footer>\n</html>", title.now)
 }
 
-/// How many there are in each state.
-fn counted(certificates: &[&CertificateSnapshot], now: Time, snapshot: &Snapshot) -> String {
+/// The summary: how many certificates are in each state.
+fn counted(certificates: &[&CertificateStatus], now: Time, snapshot: &Snapshot) -> String {
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut parts = vec![plural(certificates.len(), "certificate")];
     for state in CertificateState::ALL {
@@ -83,13 +84,13 @@ fn counted(certificates: &[&CertificateSnapshot], now: Time, snapshot: &Snapshot
     parts.join(" · ")
 }
 
-fn is_expired(certificate: &CertificateSnapshot, now: Time) -> bool {
+fn is_expired(certificate: &CertificateStatus, now: Time) -> bool {
     certificate.validity().is_some_and(|validity| validity.ends <= now)
 }
 
 fn table(
     out: &mut dyn Write,
-    certificates: &[&CertificateSnapshot],
+    certificates: &[&CertificateStatus],
     axis: &Axis,
     now: Time,
     snapshot: &Snapshot,
@@ -114,10 +115,10 @@ fn table(
     }
 }
 
-fn row(out: &mut dyn Write, of: &CertificateSnapshot, axis: &Axis, now: Time, snapshot: &Snapshot) -> io::Result<()> {
+fn row(out: &mut dyn Write, of: &CertificateStatus, axis: &Axis, now: Time, snapshot: &Snapshot) -> io::Result<()> {
     let state = snapshot.state(of);
-    let secrets: Vec<String> = of.wanted.entry.secrets.iter().map(|at| escaped(&at.to_string())).collect();
-    let domains = &of.wanted.entry.domains;
+    let secrets: Vec<String> = of.secrets().iter().map(|at| escaped(&at.to_string())).collect();
+    let domains = of.names();
     let mut names: Vec<String> = domains.iter().take(PAGE_NAMES_MAX).map(|name| escaped(&name.to_string())).collect();
     if domains.len() > PAGE_NAMES_MAX {
         names.push(format!("<span>and {} more</span>", domains.len() - PAGE_NAMES_MAX));
@@ -131,22 +132,22 @@ fn row(out: &mut dyn Write, of: &CertificateSnapshot, axis: &Axis, now: Time, sn
         "<tr class=\"{class}\"><th>{}<td><b class=\"{class}\">{state}</b>{staging}<td>{}{}<td>{}<td>{}<td class=\"line\">{}",
         secrets.join("<br>"),
         names.join("<br>"),
-        trouble(of, state, &snapshot.said(of)),
+        trouble(of, state, &snapshot.troubles(of)),
         expiry.map_or("none".to_owned(), |(at, word)| format!("{word}{}", when(at, now))),
-        of.renewal.map_or(String::new(), |at| if at <= now { "due".to_owned() } else { when(at, now) }),
+        of.renewal.map_or(String::new(), |(at, _)| if at <= now { "due".to_owned() } else { when(at, now) }),
         line(of, axis),
     )
 }
 
-/// What is wrong and what comes next.
-fn trouble(of: &CertificateSnapshot, state: CertificateState, said: &str) -> String {
+/// The troubles of a certificate and the next attempt.
+fn trouble(of: &CertificateStatus, state: CertificateState, said: &str) -> String {
     if state == CertificateState::Valid || said.is_empty() {
         return String::new();
     }
     let mut text = format!("<p>{}", escaped(said));
-    if of.failures > 0 {
+    if let Some(failure) = &of.failure {
         // Writing to a String can not fail.
-        let _infallible = write!(text, "<br>failed attempts in a row: {}", of.failures);
+        let _infallible = write!(text, "<br>failed attempts in a row: {}", failure.failures);
     }
     if let Some(next) = of.next_attempt {
         let _infallible = write!(text, "<br>next attempt: {next}");
@@ -154,13 +155,13 @@ fn trouble(of: &CertificateSnapshot, state: CertificateState, said: &str) -> Str
     text
 }
 
-/// A moment as the time from now, with the moment itself for whoever points at it.
+/// A moment as the time from now; the tooltip has the moment itself.
 fn when(at: Time, now: Time) -> String {
     let text = if at < now { format!("{} ago", human(now.since(at))) } else { format!("in {}", human(at.since(now))) };
     format!("<time datetime=\"{at}\" title=\"{at}\">{text}</time>")
 }
 
-/// How a state is coloured.
+/// The style class of a state.
 fn class(state: CertificateState) -> &'static str {
     match state {
         CertificateState::Valid => "good",
@@ -177,7 +178,7 @@ fn class(state: CertificateState) -> &'static str {
 }
 
 /// The time line of a certificate; all have the same axis.
-fn line(of: &CertificateSnapshot, axis: &Axis) -> String {
+fn line(of: &CertificateStatus, axis: &Axis) -> String {
     let bar = |class: &str, from: Time, to: Time| {
         let (from, to) = (axis.at(from), axis.at(to));
         let width = (to - from).max(0.0);
@@ -196,7 +197,7 @@ fn line(of: &CertificateSnapshot, axis: &Axis) -> String {
     if let Some((from, to)) = of.window {
         svg += &bar("window", from, to);
     }
-    if let Some(renewal) = of.renewal {
+    if let Some((renewal, _)) = of.renewal {
         svg += &mark("renewal", renewal, 3);
     }
     svg + &mark("now", axis.now(), 0) + "</svg>"
@@ -224,11 +225,12 @@ const STYLE: &str = include_str!("page.css");
 mod tests {
     use std::sync::Arc;
 
-    use super::super::snapshot::Validity;
     use super::*;
     use crate::config::entry::Entry;
     use crate::config::node;
-    use crate::sources::CertificateSpec;
+    use crate::policy::renewal::RenewalCause;
+    use crate::status::certificate::{Failure, Subject, Validity};
+    use crate::status::state::RenewalTrigger;
 
     #[test]
     fn a_known_secret_is_no_part_of_the_page() {
@@ -245,21 +247,17 @@ mod tests {
     fn a_certificate_is_a_row_with_a_line_from_issue_to_expiry() {
         let text = "{secret: 'web', domains: [a.test, b.test, c.test, d.test]}";
         let entry = Entry::read(&node::read(text).unwrap(), &"ns".into()).unwrap();
-        let wanted = Arc::new(CertificateSpec::new(Arc::new(entry), Vec::new().into(), None, "".into()));
         let now = Time::from_unix(1_800_000_000);
         let days = |n: u32| std::time::Duration::from_secs(86_400) * n;
-        let certificate = CertificateSnapshot {
-            wanted,
+        let failure = Failure { stage: None, error: "<b>no</b>".to_owned(), failures: 3, at: now - days(1) };
+        let certificate = CertificateStatus {
             held: [Some(Validity { begins: now - days(60), ends: now + days(40) })].into(),
-            state: CertificateState::BackingOff,
-            is_kept: true,
             staging: true,
-            issuer: None,
-            renewal: Some(now - days(1)),
+            renewal: Some((now - days(1), RenewalTrigger::Due(RenewalCause::Window))),
             window: Some((now - days(10), now)),
-            failures: 3,
+            failure: Some(Box::new(failure)),
             next_attempt: Some(now + days(1)),
-            said: Some("<b>no</b>".into()),
+            ..CertificateStatus::empty(Subject::Wanted(Arc::new(entry)), CertificateState::BackingOff, "")
         };
         let title = Title { namespace: "ns".to_owned(), leads: true, now };
         let snapshot = Snapshot { certificates: vec![Arc::new(certificate)], ..Snapshot::default() };

@@ -1,11 +1,11 @@
-//! What the kernel says of this process, from /proc.
+//! The figures of this process, from /proc.
 
 use std::fs;
 
 use super::metrics::Process;
 use crate::base::time::Time;
 
-/// Reads it; what can not be read is left out.
+/// Reads the figures; unreadable ones are `None`.
 pub fn read(started: Time) -> Process {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,33 +1,32 @@
 //! Reads the head of a request and writes the head of an answer (RFC 9112), as far as GET and HEAD need it. Pure.
 //!
-//! Untrusted: every octet of a request. Of it only the method, the path, and whether there is a Host are looked at; nothing of it comes
-//! back in an answer.
+//! Untrusted: every octet of a request. The parser reads only the method, the path, and whether there is a Host; no answer repeats any of it.
 
 use std::io::{self, Write};
 
 use crate::base::limits::PORT_HEAD_OCTETS_MAX;
 
-/// A request for something.
+/// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortRequest {
-    /// Only the head of the answer is wanted.
+    /// Whether only the head of the answer is wanted.
     pub head_only: bool,
     /// The path, without the query.
     pub path: String,
 }
 
-/// What came so far.
+/// The input so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The beginning of a head.
+    /// An incomplete head.
     Part,
-    /// All of it.
+    /// A complete request.
     Request(PortRequest),
-    /// Nothing that is answered otherwise than by this.
+    /// An input that is answered by this error.
     Wrong(StatusCode),
 }
 
-/// The statuses that are sent.
+/// The statuses of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of RFC 9110 and RFC 6585")]
 pub enum StatusCode {
@@ -41,7 +40,7 @@ pub enum StatusCode {
 }
 
 impl StatusCode {
-    /// The code and the words for it.
+    /// The status code and the reason phrase.
     pub const fn line(self) -> &'static str {
         match self {
             StatusCode::Ok => "200 OK",
@@ -58,39 +57,39 @@ impl StatusCode {
 /// Plain text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What writes a large body. It is asked twice, for the length and for the body, and writes the same both times.
+/// Writes a large body. Called twice, for the length and for the body, and must write the same both times.
 pub type Writer = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + Send>;
 
 /// The body of an answer.
 pub enum ResponseBody {
-    /// A few words.
+    /// A body in memory.
     Short(String),
-    /// More than is kept in memory at once.
+    /// A body that is not kept in memory as a whole.
     Long(Writer),
 }
 
 /// An answer.
 pub struct PortResponse {
-    /// How it is.
+    /// The status.
     pub status: StatusCode,
-    /// The type of the body.
+    /// The media type of the body.
     pub kind: &'static str,
     /// The body.
     pub body: ResponseBody,
 }
 
 impl PortResponse {
-    /// A few words.
+    /// An answer with a short text.
     pub fn short(status: StatusCode, text: &str) -> PortResponse {
         PortResponse { status, kind: TEXT, body: ResponseBody::Short(format!("{text}\n")) }
     }
 
-    /// A status that says everything.
+    /// An answer whose body is the reason phrase.
     pub fn of(status: StatusCode) -> PortResponse {
         PortResponse::short(status, status.line())
     }
 
-    /// The head, with the empty line.
+    /// The head of the answer, with the empty line.
     pub fn head(&self, length: u64) -> String {
         let allow = if self.status == StatusCode::MethodNotAllowed { "Allow: GET, HEAD\r\n" } else { "" };
         format!(
@@ -103,7 +102,7 @@ impl PortResponse {
     }
 }
 
-/// Reads what came so far.
+/// Parses the input so far.
 pub fn read(octets: &[u8]) -> Parsed {
     let Some(end) = end(octets) else {
         return if octets.len() >= PORT_HEAD_OCTETS_MAX {
@@ -118,7 +117,7 @@ pub fn read(octets: &[u8]) -> Parsed {
     parse(&octets[..end]).unwrap_or_else(Parsed::Wrong)
 }
 
-/// Where the last line before the empty one ends. A bare LF ends a line as well (RFC 9112 section 2.2).
+/// The end of the last line before the empty one. A bare LF ends a line as well (RFC 9112 section 2.2).
 fn end(octets: &[u8]) -> Option<usize> {
     let is_end = |at: &usize| octets[*at..].starts_with(b"\n\r\n") || octets[*at..].starts_with(b"\n\n");
     (0..octets.len()).find(is_end).map(|at| at + 1)

@@ -1,4 +1,4 @@
-//! What an attempt depends on: when it changes, a wait after a failure is over. Pure.
+//! The fingerprint of what an attempt depends on: a change of it ends the wait after a failure. Pure.
 
 use ring::digest::{SHA256, digest};
 
@@ -10,10 +10,10 @@ use crate::kube::object::SecretObject;
 use crate::policy::secret_state::SecretState;
 use crate::record;
 
-/// A hash of the entry, of a renewal that was asked for, and of what the keys, roots and bindings hold: `content` gives a hash of each.
+/// A hash of the entry, of a requested renewal, and of the keys, roots and bindings; `content` gives a hash of each of those.
 ///
 /// # Errors
-/// Those of `content`.
+/// The errors of `content`.
 pub fn fingerprint<E>(
     wanted: &CertificateSpec,
     held: &[SecretState],
@@ -33,7 +33,7 @@ pub fn fingerprint<E>(
 /// The hash of a Secret that does not exist.
 pub const NONE: &str = "none";
 
-/// A hash of all that a Secret holds.
+/// A hash of all keys and values of a Secret.
 pub fn content_hash(secret: &SecretObject) -> String {
     let hashed =
         |(key, value): (&String, &Secret<Vec<u8>>)| format!("{key} {}", hex(digest(&SHA256, value.expose()).as_ref()));

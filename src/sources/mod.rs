@@ -1,38 +1,217 @@
-//! Where wishes come from: every source yields the same [`CertificateSpec`], and adding one is one file here. Pure.
+//! The sources of certificates. Every source yields the same [`CertificateSpec`]; adding one is one file here, which implements [`Source`],
+//! and a line in [`registry`].
 
-pub mod configmap;
+pub mod config_map;
+/// The former name of [`config_map`].
+pub use config_map as configmap;
 pub mod dependencies;
+pub mod registry;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
-use crate::record::{Accepted, Fingerprint, SharedPrints};
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::{Resource, WatchTarget};
+use crate::record::{Accepted, AcceptedSpec, Fingerprint, SharedPrints};
+use crate::store::Store;
 
-/// One certificate that is wanted.
+/// A source of certificates: some kind of object that says which are wanted.
+///
+/// The controller watches [`Source::targets`], parses each object on the thread of its watch, and applies what it sees on its own thread.
+/// Objects that no watch shows are polled.
+pub trait Source: fmt::Debug + Send {
+    /// The objects to watch.
+    fn targets(&self) -> Vec<WatchTarget>;
+
+    /// Makes the parser for the objects of one watch.
+    fn parser(&self) -> ParserFactory;
+
+    /// Applies what a watch of `target` saw. Returns whether what is wanted may have changed.
+    fn apply(&mut self, target: &WatchTarget, event: SourceEvent) -> bool;
+
+    /// Reads the objects of `target` from `store`, where no watch shows them.
+    fn poll(&mut self, target: &WatchTarget, store: &Store);
+
+    /// Whether every object was looked for. Until then no certificate is known to be unwanted.
+    fn has_synced(&self) -> bool;
+
+    /// The first object that could not be used yet, and why.
+    fn not_ready(&self) -> Option<String>;
+
+    /// The objects that an operator named, and others only while they have a problem.
+    fn objects(&self) -> Vec<SourceObject>;
+
+    /// Whether a record's source, as text, is an object of this source: only then its certificate is ours to miss.
+    fn owns(&self, source: &str) -> bool;
+
+    /// Adds the wanted certificates and the problems. `last_accepted` finds the form in which the entry for a Secret was last accepted,
+    /// which stays in force while the present one is refused.
+    fn add_to(&self, desired: &mut Desired, last_accepted: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>);
+}
+
+/// A parsed object; only its source knows the type.
+pub type Parsed = Box<dyn Any + Send>;
+
+/// Parses the objects of one watch. May keep what it needs of the object before.
+pub type Parser = Box<dyn FnMut(&Value) -> Parsed>;
+
+/// Makes a [`Parser`] on the thread of a watch.
+#[derive(Clone)]
+pub struct ParserFactory(pub Arc<dyn Fn() -> Parser + Send + Sync>);
+
+impl fmt::Debug for ParserFactory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ParserFactory")
+    }
+}
+
+/// An event of a watch about the objects of a source.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// An object exists.
+    Present(Parsed),
+    /// An object does not exist any more.
+    Gone(ObjectRef),
+    /// A list begins.
+    Listing,
+    /// A list is complete: objects that were not seen since it began do not exist.
+    Listed,
+}
+
+/// An object of a source, and its problem.
+#[derive(Debug)]
+pub struct SourceObject {
+    /// The object.
+    pub source: SourceRef,
+    /// Its problem; `None` when it is in force.
+    pub problem: Option<SourceProblem>,
+}
+
+/// The problem of an object of a source.
+#[derive(Clone, Debug)]
+pub struct SourceProblem {
+    /// The problem, one sentence.
+    pub sentence: String,
+    /// The consequence: what is in force meanwhile.
+    pub in_force: &'static str,
+    /// Whether the object could not be fetched, and may be sound.
+    pub unread: bool,
+}
+
+/// A reference to the object that wants a certificate. Reads as text wherever text is wanted: `ConfigMap ns/name`, the form of records and
+/// annotations.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceRef(Arc<SourceId>);
+
+#[derive(PartialEq, Eq)]
+struct SourceId {
+    text: String,
+    kind: String,
+    object: ObjectRef,
+    uid: Option<String>,
+}
+
+impl SourceRef {
+    /// The reference to `object` of this kind; `uid` where it is known.
+    pub fn new(kind: &str, object: &ObjectRef, uid: Option<&str>) -> SourceRef {
+        let (object, uid) = (object.clone(), uid.map(str::to_owned));
+        SourceRef(Arc::new(SourceId { text: format!("{kind} {object}"), kind: kind.to_owned(), object, uid }))
+    }
+
+    /// Reads the text form.
+    pub fn parse(text: &str) -> Option<SourceRef> {
+        let (kind, object) = text.split_once(' ')?;
+        Some(SourceRef::new(kind, &ObjectRef::parse(object, "").ok()?, None))
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> &str {
+        &self.0.kind
+    }
+
+    /// The namespace of the object.
+    pub fn namespace(&self) -> &str {
+        &self.0.object.namespace
+    }
+
+    /// The name of the object.
+    pub fn name(&self) -> &str {
+        &self.0.object.name
+    }
+
+    /// The reference under which people find Events about the object; `None` for a kind that is not known here.
+    pub fn reference(&self) -> Option<ObjectReference> {
+        let resource = Resource::of_kind(&self.0.kind)?;
+        Some(ObjectReference { resource, at: self.0.object.clone(), uid: self.0.uid.clone() })
+    }
+
+    /// The object.
+    pub fn object(&self) -> &ObjectRef {
+        &self.0.object
+    }
+
+    /// The uid of the object, where it is known.
+    pub fn uid(&self) -> Option<&str> {
+        self.0.uid.as_deref()
+    }
+}
+
+impl Deref for SourceRef {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0.text
+    }
+}
+
+impl fmt::Display for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for SourceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for SourceRef {
+    fn from(text: &str) -> SourceRef {
+        SourceRef::parse(text).unwrap_or_else(|| SourceRef::new("Test", &ObjectRef::new("test", "test"), None))
+    }
+}
+
+/// A wanted certificate.
 #[derive(Clone, Debug)]
 pub struct CertificateSpec {
-    /// What is wanted.
+    /// The entry that wants it.
     pub entry: Arc<Entry>,
     /// Zones and keys that may serve it.
     pub zones: Arc<[ZoneRule]>,
     /// The issuer that the entry names; none for the directory of the command line.
     pub issuer: Option<Arc<Issuer>>,
-    /// The object that wants it: `ConfigMap ns/name`.
-    pub source: Arc<str>,
-    /// It stands differently in the source, in a form that was refused; this is the last accepted one.
+    /// The object that wants it.
+    pub source: SourceRef,
+    /// Whether this is the last accepted form, while the source has another one that is refused.
     pub last_accepted: bool,
-    /// Of the form to remember; made once, because every decision compares it.
+    /// The fingerprint of the form to remember; made once, because every decision compares it.
     pub fingerprint: Fingerprint,
     /// The Secrets of the keys that the zones name, each once.
     keys: Arc<[ObjectRef]>,
 }
 
-/// The zones of a ConfigMap with what is made of them once for all its entries: there may be 1,000 zones and 20,000 entries.
+/// The zones of a source object with what is made of them once for all its entries: there may be 1,000 zones and 20,000 entries.
 #[derive(Clone, Debug)]
 pub struct ZoneKeys {
     rules: Arc<[ZoneRule]>,
@@ -41,19 +220,20 @@ pub struct ZoneKeys {
 }
 
 impl ZoneKeys {
-    /// Of these rules.
+    /// The keys and prints of these rules.
     pub fn of(rules: Arc<[ZoneRule]>) -> ZoneKeys {
         let keys: BTreeSet<&ObjectRef> = rules.iter().filter_map(|zone| zone.tsig_secret.as_ref()).collect();
         ZoneKeys { keys: keys.into_iter().cloned().collect(), prints: SharedPrints::of(&rules), rules }
     }
 
-    /// A wish of `source` for an entry with these zones. `issuer_print` is [`SharedPrints::issuer`] of its issuer, empty without one.
+    /// The certificate that `source` wants by an entry with these zones. `issuer_print` is [`SharedPrints::issuer`] of its issuer, empty
+    /// without one.
     pub fn wanted(
         &self,
         entry: Arc<Entry>,
         issuer: Option<Arc<Issuer>>,
         issuer_print: &str,
-        source: Arc<str>,
+        source: SourceRef,
     ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
@@ -62,18 +242,18 @@ impl ZoneKeys {
 }
 
 impl CertificateSpec {
-    /// A wish of `source`, as it stands there.
+    /// The certificate that `source` wants by `entry`.
     pub fn new(
         entry: Arc<Entry>,
         zones: Arc<[ZoneRule]>,
         issuer: Option<Arc<Issuer>>,
-        source: Arc<str>,
+        source: SourceRef,
     ) -> CertificateSpec {
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
         ZoneKeys::of(zones).wanted(entry, issuer, &print, source)
     }
 
-    /// The contact of the account.
+    /// The email address of the account.
     pub fn email(&self) -> Option<&str> {
         self.entry.email.as_deref().or_else(|| self.issuer.as_ref()?.email.as_deref())
     }
@@ -83,19 +263,19 @@ impl CertificateSpec {
         self.entry.profile.as_deref().or_else(|| self.issuer.as_ref()?.profile.as_deref())
     }
 
-    /// Orders that its issuer is to get within a day, where an operator says so.
+    /// The quota of orders within a day that an operator set for the issuer.
     pub fn orders_per_day(&self) -> Option<u32> {
         self.issuer.as_ref().and_then(|issuer| issuer.orders_per_day)
     }
 
-    /// The Secrets that are only read: keys, and what the issuer names.
+    /// The Secrets that are only read: TSIG keys, and those that the issuer names.
     pub fn inputs(&self) -> impl Iterator<Item = &ObjectRef> {
         let keys = self.entry.tsig_secret.iter().chain(self.keys.iter());
         let issuer = self.issuer.as_deref().into_iter();
         keys.chain(issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten())
     }
 
-    /// The same for some of the names: of the rest of what is wanted nothing is given up.
+    /// The same certificate for some of the names. The accepted form in the record stays whole.
     pub fn only(&self, domains: Vec<Domain>) -> CertificateSpec {
         let mut wanted = self.clone();
         Arc::make_mut(&mut wanted.entry).domains = domains;
@@ -111,14 +291,14 @@ impl CertificateSpec {
     }
 }
 
-/// What is not served as it stands.
+/// An entry that is not served as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedSpec {
-    /// The object it stands in, as in [`CertificateSpec::source`].
-    pub source: Arc<str>,
-    /// What is wrong where.
+    /// The object with the entry.
+    pub source: SourceRef,
+    /// The fault and its place.
     pub sentence: String,
-    /// The Secret that it is for, where that much can be read: what is remembered of its certificate is not forgotten.
+    /// The Secret that the entry is for, where that much can be read: its record is kept.
     pub secret: Option<ObjectRef>,
 }
 
@@ -128,28 +308,28 @@ impl fmt::Display for RefusedSpec {
     }
 }
 
-/// What the sources say, all together.
+/// The certificates that all sources want.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
     /// The certificates, by the Secret that names them.
     pub wanted: BTreeMap<ObjectRef, Arc<CertificateSpec>>,
-    /// Which entry fills a Secret that does not name it.
+    /// The owner of each further Secret of a certificate.
     filled: BTreeMap<ObjectRef, ObjectRef>,
-    /// What is not served as it stands.
+    /// The entries that are not served as they stand.
     pub refused: Vec<RefusedSpec>,
-    /// What a person should look at, a sentence each.
+    /// Sentences that a person should read.
     pub warnings: Vec<String>,
-    /// A refused entry does not say which Secret it is for: then nothing is known to be gone.
+    /// Whether a certificate may be wanted that is not here: then none is known to be unwanted.
     pub incomplete: bool,
 }
 
 impl Desired {
-    /// The certificate that fills a Secret.
+    /// The certificate that fills a Secret, by its main Secret.
     pub fn owner_of(&self, secret: &ObjectRef) -> Option<&ObjectRef> {
         self.wanted.get_key_value(secret).map(|(main, _)| main).or_else(|| self.filled.get(secret))
     }
 
-    /// Adds a wish, unless one of its Secrets is taken: the first one in the order of the configuration holds it.
+    /// Adds a certificate, unless one of its Secrets is taken: the first entry in the order of the configuration owns it.
     pub fn add(&mut self, wanted: CertificateSpec) {
         if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.owner_of(s)?))) {
             let sentence = format!(

@@ -9,7 +9,8 @@ use signal_hook::iterator::Signals;
 
 use super::json::json;
 use super::reader::StatusReader;
-use super::row::{CertificateState, NoteKind, StatusReport};
+use super::report::{NoteKind, StatusReport};
+use super::state::CertificateState;
 use super::table::{TableStyle, table};
 use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
 use crate::base::name::ObjectRef;

@@ -1,11 +1,12 @@
-//! The state of the certificates for people who may not read Secrets: the table and the JSON of `notariat status`, in a ConfigMap. Pure.
+//! The status ConfigMap, for people who may not read Secrets: the table and the JSON of `notariat status`. Pure.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::json::json as as_json;
-use super::row::{CertificateState, NoteKind, Parked, StatusReport};
+use super::report::{NoteKind, StatusReport};
+use super::state::{CertificateState, Parked};
 use super::table::{TableStyle, table};
 use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
@@ -15,7 +16,7 @@ use crate::policy::secret_state::annotation;
 /// The name of the ConfigMap, in the own namespace.
 pub const NAME: &str = "notariat-status";
 
-/// What the ConfigMap says: the most urgent rows, as many as fit, of `all` that there are. `own` is the own namespace.
+/// The data of the ConfigMap: the most urgent rows, as many as fit, of `all` certificates. `own` is the own namespace.
 pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
     let style = TableStyle { width: Some(STATUS_WIDTH), colour: false, own };
     let mut fit = BULLETIN_ROWS_MAX;
@@ -37,7 +38,7 @@ pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTree
     }
 }
 
-/// The certificates that are parked, as the `json` of the ConfigMap says; none when that is older than [`BULLETIN_TRUSTED`] or does not read.
+/// The parked certificates by the `json` of the ConfigMap; none when that is older than [`BULLETIN_TRUSTED`] or unreadable.
 pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     let report: Value = serde_json::from_str(json).unwrap_or_default();
     let time = |value: &Value| value.as_str().and_then(Time::parse_rfc3339);
@@ -52,10 +53,10 @@ pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     parked.collect()
 }
 
-/// The ConfigMap with other data: `before` is what is there.
+/// The ConfigMap with new data; `before` is the existing object.
 ///
 /// # Errors
-/// Whose it is, when it is not ours.
+/// The owner of an existing ConfigMap that is not ours.
 pub fn object(
     at: &ObjectRef,
     before: Option<Value>,
@@ -88,39 +89,23 @@ pub fn object(
 mod tests {
     use super::*;
     use crate::base::name::Domain;
-    use crate::status::row::CertificateStatus;
+    use crate::status::certificate::{CertificateStatus, Subject};
+    use std::sync::Arc;
     use std::time::Duration;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
-    impl CertificateStatus {
-        fn of_nothing(secret: &str) -> CertificateStatus {
-            CertificateStatus {
-                secrets: vec![ObjectRef::parse(secret, "").unwrap()],
-                names: Vec::new(),
-                state: CertificateState::Valid,
-                issuer: None,
-                directory: "https://ca.test/dir".to_owned(),
-                expires: None,
-                renewal: None,
-                finding: None,
-                failure: None,
-                next_attempt: None,
-                attempts_left: None,
-                is_first: false,
-            }
-        }
+    fn row(secret: &str, names: Vec<Domain>) -> CertificateStatus {
+        let subject = Subject::Orphaned(Box::new((ObjectRef::parse(secret, "").unwrap(), names)));
+        CertificateStatus::empty(subject, CertificateState::Valid, "https://ca.test/dir")
     }
 
     #[test]
     fn as_many_rows_are_shown_as_fit_and_the_rest_is_counted() {
         let report = |count: usize, names: usize| {
             let name = |n| Domain::parse(&format!("{}{n}.test", "x".repeat(50))).unwrap();
-            let row = CertificateStatus {
-                names: (0..names).map(name).collect(),
-                ..CertificateStatus::of_nothing("team/web")
-            };
-            StatusReport { rows: vec![row; count], notes: Vec::new(), progress: None }
+            let row = row("team/web", (0..names).map(name).collect());
+            StatusReport { rows: vec![row.into(); count], notes: Vec::new(), progress: None }
         };
         for (count, names, least, most) in
             [(0, 1, 0, 0), (3, 1, 3, 3), (2 * BULLETIN_ROWS_MAX, 1, 200, 200), (400, 100, 40, 110)]
@@ -137,20 +122,20 @@ mod tests {
 
     #[test]
     fn what_is_parked_is_read_back_while_it_is_recent() {
-        let mut row = CertificateStatus::of_nothing("team/web");
         let until = NOW + Duration::from_secs(60);
-        row.park(&Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) });
+        let parked = Parked { why: "127.0.0.1:53 failed lately".to_owned(), until: Some(until) };
+        let row = Arc::new(row("team/web", Vec::new())).with_job(false, Some(&parked));
         let report = StatusReport { rows: vec![row], notes: Vec::new(), progress: None };
         let json = data(report, 1, "team", NOW).remove("json").unwrap();
-        let at = |secs| parked(&json, NOW + Duration::from_secs(secs));
+        let at = |secs| super::parked(&json, NOW + Duration::from_secs(secs));
         let found = at(59);
         let web = &found[&ObjectRef::new("team", "web")];
         assert!(web.until == Some(until) && web.why.contains("127.0.0.1:53 failed lately"), "{web:?}");
         assert!(at(60).is_empty(), "the time is over");
-        assert!(parked("{}", NOW).is_empty() && parked("no json", NOW).is_empty());
+        assert!(super::parked("{}", NOW).is_empty() && super::parked("no json", NOW).is_empty());
         let old = json.replace(&format!("\"nextAttempt\":\"{until}\""), "\"nextAttempt\":null");
-        assert_eq!(parked(&old, NOW).len(), 1);
-        assert!(parked(&old, NOW + BULLETIN_TRUSTED).is_empty(), "nobody keeps it up to date");
+        assert_eq!(super::parked(&old, NOW).len(), 1);
+        assert!(super::parked(&old, NOW + BULLETIN_TRUSTED).is_empty(), "nobody keeps it up to date");
     }
 
     #[test]

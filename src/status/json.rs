@@ -1,8 +1,10 @@
-//! The same as JSON. Field names are an interface: they stay. Times are RFC 3339, what is not there is null. Pure.
+//! The report as JSON. Field names are an interface: they stay. Times are RFC 3339; a missing value is null. Pure.
 
 use serde_json::{Value, json};
 
-use super::row::{CertificateState, CertificateStatus, NoteKind, StatusReport};
+use super::certificate::CertificateStatus;
+use super::report::{NoteKind, StatusReport};
+use super::state::CertificateState;
 use crate::base::time::Time;
 
 /// The report as one JSON object.
@@ -19,7 +21,7 @@ pub fn json(report: &StatusReport, now: Time) -> String {
         "states": states,
         "progress": progress,
     });
-    // A line for each: the tree of all of them would take many times the memory of the text.
+    // One line for each certificate: a tree of 10,000 would take many times the memory of the text.
     let mut text = "{\"certificates\": [".to_owned();
     for (place, certificate) in report.rows.iter().enumerate() {
         text += if place == 0 { "\n" } else { ",\n" };
@@ -40,13 +42,13 @@ fn row(row: &CertificateStatus) -> Value {
         })
     });
     json!({
-        "secret": row.secrets.first().map(ToString::to_string),
-        "secrets": texts(&row.secrets.iter().map(ToString::to_string).collect::<Vec<_>>()),
-        "names": texts(&row.names.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "secret": row.secrets().first().map(ToString::to_string),
+        "secrets": texts(&row.secrets().iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "names": texts(&row.names().iter().map(ToString::to_string).collect::<Vec<_>>()),
         "state": row.state.to_string(),
-        "issuer": row.issuer,
-        "directory": row.directory,
-        "expires": time(row.expires),
+        "issuer": row.issuer.as_deref(),
+        "directory": &*row.directory,
+        "expires": time(row.expires()),
         "renews": time(row.renewal.map(|(at, _)| at)),
         "renewsBecause": row.renewal.map(|(_, why)| why.to_string()),
         "reason": row.finding,

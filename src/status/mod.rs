@@ -1,8 +1,11 @@
-//! What an operator sees: one row for each certificate, as a table or as JSON.
+//! The status of certificates: gathered and decided in one place ([`evaluate`]), shown as a table, as JSON and in a ConfigMap.
 
+pub mod certificate;
 pub mod command;
 pub mod config_map;
+pub mod evaluate;
 pub mod json;
 pub mod reader;
-pub mod row;
+pub mod report;
+pub mod state;
 pub mod table;

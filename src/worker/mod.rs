@@ -37,7 +37,7 @@ use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::secret_state::{SecretState, annotation};
 use crate::policy::{Directory, Reason, RestoreFrom, Violation};
 use crate::record::{self, Issued, PairBackup};
-use crate::sources::{CertificateSpec, configmap};
+use crate::sources::CertificateSpec;
 use crate::store::{Marks, Origin, StoreError};
 
 pub use clean_up::release_record;
@@ -325,7 +325,7 @@ impl<'a> Attempt<'a> {
     /// Tells users of the cluster what became of a Secret.
     fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
         let secret = ObjectReference::new(Resource::SECRETS, secret);
-        self.context.recorder.publish(reason, configmap::subject(&self.wanted.source), Some(secret), text);
+        self.context.recorder.publish(reason, self.wanted.source.reference(), Some(secret), text);
     }
 }
 

@@ -1,18 +1,19 @@
 //! The table for people: the most urgent first, within the width of a terminal, or wide. Pure.
 //!
-//! In a width the names give way first, then the issuer, and the Secret only when nothing else is left; what is wrong stands in a line
-//! of its own below the row.
+//! Within a width the names are cut first, then the issuer, and the Secret last. A line of its own below the row says what is wrong.
 
 use std::time::Duration;
 
-use super::row::{CertificateState, CertificateStatus, NoteKind, StatusReport};
+use super::certificate::CertificateStatus;
+use super::report::{NoteKind, StatusReport};
+use super::state::CertificateState;
 use crate::base::name::ObjectRef;
 use crate::base::time::{Time, human};
 
-/// How a table is written.
+/// The style of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct TableStyle<'a> {
-    /// Characters in a line; without it lines are as long as they are, and each row has all on one.
+    /// Characters in a line; `None` for lines of any length with all columns.
     pub width: Option<usize>,
     /// Whether states are coloured.
     pub colour: bool,
@@ -20,13 +21,13 @@ pub struct TableStyle<'a> {
     pub own: &'a str,
 }
 
-/// Characters that the names of a row and the issuer keep when there is too little room.
+/// The fewest characters that the names of a row and the issuer are cut to.
 const NAMES_LEAST: usize = 8;
 const ISSUER_LEAST: usize = 6;
 /// Characters between two columns.
 const GAP: usize = 2;
 
-/// Stands below where a sentence was cut: its end is what says what to do.
+/// The hint below a table with cut sentences: their ends say what to do.
 const CUT: &str = "what ends in … stands whole in `notariat status -o wide`\n";
 
 /// The table, with a line that sums it up.
@@ -85,7 +86,7 @@ fn summary(report: &StatusReport, now: Time) -> String {
     format!("{total} {certificates}{counts}{}\n", progress.unwrap_or_default())
 }
 
-/// Places of the columns that give way.
+/// The columns that are cut.
 const SECRET: usize = 0;
 const STATE: usize = 1;
 const ISSUER: usize = 4;
@@ -100,15 +101,15 @@ fn cells(row: &CertificateStatus, own: &str, wide: bool, now: Time) -> Vec<Strin
     const NONE: &str = "-";
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let short = |at: &ObjectRef| if at.namespace == own { at.name.to_string() } else { at.to_string() };
-    let secrets: Vec<String> = row.secrets.iter().map(short).collect();
-    let names: Vec<String> = row.names.iter().map(ToString::to_string).collect();
+    let secrets: Vec<String> = row.secrets().iter().map(short).collect();
+    let names: Vec<String> = row.names().iter().map(ToString::to_string).collect();
     let more = |all: &[String]| if all.len() > 1 { format!("{} +{}", all[0], all.len() - 1) } else { all.join(",") };
     let mut cells = vec![
         if wide { secrets.join(",") } else { more(&secrets) },
         row.state.to_string(),
-        or_none(row.expires.map(|at| if at <= now { "expired".to_owned() } else { human(at.since(now)) })),
+        or_none(row.expires().map(|at| if at <= now { "expired".to_owned() } else { human(at.since(now)) })),
         or_none(row.renewal.map(|(at, why)| format!("{} {why}", soon(at, now)))),
-        or_none(row.issuer.clone()),
+        or_none(row.issuer.as_ref().map(ToString::to_string)),
         if wide { names.join(",") } else { more(&names) },
     ];
     if wide {
@@ -123,17 +124,17 @@ fn soon(at: Time, now: Time) -> String {
     if at.since(now) == Duration::ZERO { "now".to_owned() } else { human(at.since(now)) }
 }
 
-/// What went wrong, else what is wrong.
+/// The error of the last attempt, else the finding.
 fn what(row: &CertificateStatus) -> Option<String> {
     let failed = row.failure.as_ref().map(|failure| match failure.stage {
         Some(stage) => format!("{stage}: {}", failure.error),
         None => failure.error.clone(),
     });
-    // What is parked says what for; the failure is an older one.
-    failed.filter(|_| row.state != CertificateState::Parked).or_else(|| row.finding.clone())
+    // The finding of a parked certificate names the peer; its failure is an older one.
+    failed.filter(|_| row.state != CertificateState::Parked).or_else(|| row.finding.as_ref().map(ToString::to_string))
 }
 
-/// The line below a row: when it goes on first, for the end may be cut off.
+/// The line below a row. The next attempt comes first, because the end may be cut off.
 fn detail(row: &CertificateStatus, now: Time) -> Option<String> {
     let left = row.attempts_left.map(|left| format!(" ({left} left before it expires)")).unwrap_or_default();
     let next = row.next_attempt.map(|at| format!("next {}{left}: ", in_time(at, now)));
@@ -163,7 +164,7 @@ fn line(cells: &[String], widths: &[usize], colour: Option<&str>) -> String {
     let mut text = String::new();
     for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let cell = cut(cell, *width);
-        // The last one needs no room behind it.
+        // The last column needs no padding.
         let pad = if place + 1 == cells.len() { 0 } else { width + GAP - cell.chars().count() };
         text += &match colour.filter(|_| place == STATE) {
             Some(colour) => format!("{colour}{cell}\x1b[0m"),
@@ -182,9 +183,9 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Green is well, yellow goes on by itself, red needs somebody or serves nobody.
+/// Green: valid. Yellow: goes on by itself. Red: needs a person, or serves no client.
 fn colour(row: &CertificateStatus, now: Time) -> &'static str {
-    let serves = row.expires.is_some_and(|at| now < at);
+    let serves = row.expires().is_some_and(|at| now < at);
     match row.state {
         CertificateState::Valid => "\x1b[32m",
         CertificateState::Refused | CertificateState::Contested | CertificateState::Unknown => "\x1b[31m",

@@ -2,49 +2,53 @@ use super::*;
 use crate::base::name::Domain;
 use crate::policy::backoff::Stage;
 use crate::policy::renewal::RenewalCause;
-use crate::status::row::{Failure, Progress, RenewalTrigger};
+use crate::status::certificate::{Failure, Subject, Validity};
+use crate::status::report::Progress;
+use crate::status::state::RenewalTrigger;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn row(secret: &str, names: &[&str]) -> CertificateStatus {
+    let names = names.iter().map(|name| Domain::parse(name).unwrap()).collect();
+    let subject = Subject::Orphaned(Box::new((ObjectRef::parse(secret, "team").unwrap(), names)));
     CertificateStatus {
-        secrets: vec![ObjectRef::parse(secret, "team").unwrap()],
-        names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
-        state: CertificateState::Valid,
-        issuer: Some("R11".to_owned()),
-        directory: "https://ca.test/dir".to_owned(),
-        expires: Some(NOW + DAY * 63),
+        issuer: Some("R11".into()),
+        held: ends(NOW + DAY * 63),
         renewal: Some((NOW + DAY * 33, RenewalTrigger::Due(RenewalCause::Window))),
-        finding: None,
-        failure: None,
-        next_attempt: None,
-        attempts_left: None,
-        is_first: false,
+        ..CertificateStatus::empty(subject, CertificateState::Valid, "https://ca.test/dir")
     }
 }
 
+fn ends(ends: Time) -> Box<[Option<Validity>]> {
+    [Some(Validity { begins: NOW - DAY, ends })].into()
+}
+
 fn failing(secret: &str, error: &str) -> CertificateStatus {
+    failing_for(secret, error, &["shop.example.com", "www.shop.example.com"])
+}
+
+fn failing_for(secret: &str, error: &str, names: &[&str]) -> CertificateStatus {
     CertificateStatus {
         state: CertificateState::BackingOff,
-        finding: Some("RenewalDue (its certificate was due)".to_owned()),
-        failure: Some(Failure {
+        finding: Some("RenewalDue (its certificate was due)".into()),
+        failure: Some(Box::new(Failure {
             stage: Some(Stage::Validation),
             error: error.to_owned(),
             failures: 3,
             at: NOW - Duration::from_secs(600),
-        }),
-        expires: Some(NOW + DAY * 5),
+        })),
+        held: ends(NOW + DAY * 5),
         renewal: Some((NOW - DAY, RenewalTrigger::Due(RenewalCause::Lifetime))),
         next_attempt: Some(NOW + Duration::from_secs(5_400)),
         attempts_left: Some(17),
-        ..row(secret, &["shop.example.com", "www.shop.example.com"])
+        ..row(secret, names)
     }
 }
 
 fn report(mut rows: Vec<CertificateStatus>) -> StatusReport {
     rows.sort_by_cached_key(CertificateStatus::urgency);
-    StatusReport { rows, notes: Vec::new(), progress: None }
+    StatusReport { rows: rows.into_iter().map(Into::into).collect(), notes: Vec::new(), progress: None }
 }
 
 fn shown(report: &StatusReport, width: Option<usize>) -> String {
@@ -64,7 +68,7 @@ fn without_certificates_there_is_only_the_sum() {
 fn the_most_urgent_stands_first_and_says_what_is_wrong_below() {
     let expired = CertificateStatus {
         state: CertificateState::Waiting,
-        expires: Some(NOW - DAY),
+        held: ends(NOW - DAY),
         renewal: None,
         ..row("gone", &["a.test"])
     };
@@ -98,12 +102,8 @@ fn a_line_has_80_characters_at_most_and_the_secret_gives_way_last() {
         ("other-team/a-secret", true),
         (&long, false),
     ] {
-        let issuer = Some("An Issuer With a Long Name".to_owned());
-        let all = report(vec![CertificateStatus {
-            issuer,
-            names: vec![Domain::parse(&name).unwrap()],
-            ..failing(secret, &error)
-        }]);
+        let issuer = Some("An Issuer With a Long Name".into());
+        let all = report(vec![CertificateStatus { issuer, ..failing_for(secret, &error, &[&name]) }]);
         let text = shown(&all, Some(80));
         assert_eq!(widest(&text), 80, "{text}");
         assert_eq!(text.contains(secret), is_whole, "{text}");
@@ -111,9 +111,8 @@ fn a_line_has_80_characters_at_most_and_the_secret_gives_way_last() {
     }
     // The names and the issuer have given all that they can, and the Secret is whole.
     let all = report(vec![CertificateStatus {
-        issuer: Some("An Issuer With a Long Name".to_owned()),
-        names: vec![Domain::parse(&name).unwrap()],
-        ..failing("a-secret-of-24-chars-abc", "no")
+        issuer: Some("An Issuer With a Long Name".into()),
+        ..failing_for("a-secret-of-24-chars-abc", "no", &[&name])
     }]);
     assert!(shown(&all, Some(80)).contains("a-secret-of-24-chars-abc  BackingOff"), "{}", shown(&all, Some(80)));
     assert!(widest(&shown(&all, None)) > 200, "wide is as wide as it is");
@@ -134,7 +133,7 @@ fn five_hundred_rows_of_which_one_fails_and_one_is_expired() {
     let mut rows: Vec<CertificateStatus> =
         (0..498).map(|n| row(&format!("web-{n}"), &[&format!("w{n}.example.com")])).collect();
     rows.push(failing("shop", "no"));
-    rows.push(CertificateStatus { expires: Some(NOW - DAY), ..failing("old", "no") });
+    rows.push(CertificateStatus { held: ends(NOW - DAY), ..failing("old", "no") });
     let text = shown(&report(rows), Some(80));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 1 + 500 + 2 + 1);
@@ -174,7 +173,7 @@ fn colours_are_around_the_state_and_change_no_column() {
     assert!(coloured.contains("\x1b[32mValid\x1b[0m       63d") && coloured.contains("\x1b[33mBackingOff\x1b[0m  5d"));
     let plain = ["\x1b[32m", "\x1b[33m", "\x1b[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
     assert_eq!(plain, shown(&all, Some(80)));
-    let dead = report(vec![CertificateStatus { expires: None, ..failing("shop", "no") }]);
+    let dead = report(vec![CertificateStatus { held: [None].into(), ..failing("shop", "no") }]);
     assert!(
         table(&dead, TableStyle { width: Some(80), colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff")
     );

@@ -2,12 +2,14 @@
 
 use super::report::{CheckReport, Level};
 use crate::base::time::{Time, human};
-use crate::status::row::{CertificateState, CertificateStatus, StatusReport as Status};
+use crate::status::certificate::CertificateStatus;
+use crate::status::report::StatusReport as Status;
+use crate::status::state::CertificateState;
 
 /// Adds a line for each certificate, as `notariat status` sees it.
 pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
     for row in &status.rows {
-        let secrets: Vec<String> = row.secrets.iter().map(ToString::to_string).collect();
+        let secrets: Vec<String> = row.secrets().iter().map(ToString::to_string).collect();
         let object = format!("Secret {}", secrets.join(", "));
         match row.state {
             CertificateState::Unknown => report.miss(&object, sentence(row, now)),
@@ -22,7 +24,7 @@ pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
                 report.say(Level::Warning, &object, sentence(row, now));
             }
             CertificateState::Valid | CertificateState::Issuing | CertificateState::Waiting => {
-                let is_late = row.expires.is_some_and(|at| at <= now);
+                let is_late = row.expires().is_some_and(|at| at <= now);
                 // Of what is valid, what some clients will not like.
                 let is_doubted = row.state == CertificateState::Valid && row.finding.is_some();
                 report.say(if is_late || is_doubted { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
@@ -35,12 +37,12 @@ pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
 fn sentence(row: &CertificateStatus, now: Time) -> String {
     let soon = |at: Time| if at <= now { "now".to_owned() } else { format!("in {}", human(at.since(now))) };
     let mut parts = vec![row.state.to_string()];
-    parts.extend(row.finding.clone());
+    parts.extend(row.finding.as_ref().map(ToString::to_string));
     parts.extend(row.failure.as_ref().map(|failure| match failure.stage {
         Some(stage) => format!("the last attempt failed, {stage}: {}", failure.error),
         None => format!("the last attempt failed: {}", failure.error),
     }));
-    parts.extend(row.expires.map(|at| match at <= now {
+    parts.extend(row.expires().map(|at| match at <= now {
         true => "expired".to_owned(),
         false => format!("expires {}", soon(at)),
     }));
@@ -56,44 +58,37 @@ fn sentence(row: &CertificateStatus, now: Time) -> String {
 mod tests {
     use super::*;
     use crate::base::name::ObjectRef;
-    use crate::status::row::Failure;
+    use crate::status::certificate::{Failure, Subject, Validity};
 
     #[test]
     fn each_state_has_its_level_and_says_what_comes_next() {
         let now = Time::from_unix(1_800_000_000);
         let day = |days: u64| now + std::time::Duration::from_secs(days * 86_400);
+        let ends = |ends: Time| [Some(Validity { begins: now, ends })].into();
+        let subject = Subject::Orphaned(Box::new((ObjectRef::new("ns", "web"), Vec::new())));
         let row = CertificateStatus {
-            secrets: vec![ObjectRef::new("ns", "web")],
-            names: Vec::new(),
-            state: CertificateState::Valid,
-            issuer: None,
-            directory: "https://ca.test/dir".to_owned(),
-            expires: Some(day(60)),
-            renewal: None,
-            finding: None,
-            failure: None,
-            next_attempt: None,
-            attempts_left: None,
-            is_first: false,
+            held: ends(day(60)),
+            ..CertificateStatus::empty(subject, CertificateState::Valid, "https://ca.test/dir")
         };
         let failure = Failure { stage: None, error: "no".to_owned(), failures: 1, at: now };
         let rows = vec![
             row.clone(),
-            CertificateStatus { finding: Some("holds the leaf alone".to_owned()), ..row.clone() },
-            CertificateStatus { state: CertificateState::Waiting, expires: Some(now), ..row.clone() },
+            CertificateStatus { finding: Some("holds the leaf alone".into()), ..row.clone() },
+            CertificateStatus { state: CertificateState::Waiting, held: ends(now), ..row.clone() },
             CertificateStatus {
                 state: CertificateState::BackingOff,
-                failure: Some(failure),
+                failure: Some(Box::new(failure)),
                 next_attempt: Some(day(3)),
                 ..row.clone()
             },
             CertificateStatus {
                 state: CertificateState::Refused,
-                expires: None,
-                finding: Some("WrongType".to_owned()),
+                held: [None].into(),
+                finding: Some("WrongType".into()),
                 ..row
             },
         ];
+        let rows = rows.into_iter().map(Into::into).collect();
         let mut report = CheckReport::default();
         say(&mut report, &Status { rows, notes: Vec::new(), progress: None }, now);
         assert_eq!(

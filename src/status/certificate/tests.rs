@@ -3,9 +3,11 @@ use std::time::Duration;
 use super::*;
 use crate::config;
 use crate::policy::backoff::RetryClass;
+use crate::policy::renewal::RenewalCause;
 use crate::policy::secret_state::{Owner, PairState, Present};
-use crate::policy::{Directory, EvaluationInput, evaluate};
+use crate::policy::{Directory, EvaluationInput, evaluate, unready};
 use crate::sources::{Desired, configmap};
+use crate::status::report::Progress;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -59,7 +61,7 @@ fn failed(body: &mut RecordData, wanted: &CertificateSpec, stage: Stage, severit
 
 fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> CertificateStatus {
     let directory = Directory::new(CA, true);
-    let judgement = evaluate(&EvaluationInput {
+    let input = EvaluationInput {
         entry: &wanted.entry,
         secrets: held,
         record: body,
@@ -70,8 +72,9 @@ fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> Cer
         orders: &Default::default(),
         closed: None,
         now: NOW,
-    });
-    CertificateStatus::of(wanted, held, body, CA, &judgement, NOW)
+    };
+    let unready = unready(&input).map(|violation| violation.reason);
+    CertificateStatus::of(wanted, held, body, CA, &evaluate(&input), unready, NOW)
 }
 
 #[test]
@@ -177,10 +180,10 @@ fn a_failure_stands_with_its_stage_and_the_attempts_that_are_left() {
 #[test]
 fn a_first_issuance_is_as_far_as_there_are_certificates() {
     let web = wanted("- {secret: web, domains: [a.test]}");
-    let there = row(&web, &holds(facts(&["a.test"], 10, 80)), &RecordData::default());
-    let first = row(&web, &[SecretState::Missing], &RecordData::default());
+    let there = Arc::new(row(&web, &holds(facts(&["a.test"], 10, 80)), &RecordData::default()));
+    let first = Arc::new(row(&web, &[SecretState::Missing], &RecordData::default()));
     let rows = |stored: usize, missing: usize| [vec![there.clone(); stored], vec![first.clone(); missing]].concat();
-    let progress = |rows: &[CertificateStatus], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
+    let progress = |rows: &[Arc<CertificateStatus>], per_day| Progress::of(rows, |_| None, |_| per_day, NOW);
     let hours = |n: u32| Some(NOW + Duration::from_secs(3600) * n);
     assert_eq!(progress(&rows(3, 0), None), None);
     assert_eq!(progress(&[], None), None);
@@ -190,4 +193,35 @@ fn a_first_issuance_is_as_far_as_there_are_certificates() {
         let found = progress(&rows(stored, missing), per_day);
         assert_eq!(found, Some(Progress { stored, total: stored + missing, until }), "{stored} {missing}");
     }
+}
+
+#[test]
+fn a_certificate_is_ready_while_its_secrets_serve_what_is_wanted_now() {
+    let web = wanted("- {secret: web, domains: [a.test]}");
+    let none = RecordData::default();
+    let with = |change: fn(&mut Present)| {
+        let mut held = present(facts(&["a.test"], 10, 80));
+        change(&mut held);
+        vec![SecretState::Present(Box::new(held))]
+    };
+    for (held, reason, is_ready) in [
+        (holds(facts(&["a.test"], 10, 80)), None, true),
+        (holds(facts(&["a.test", "b.test"], 10, 80)), None, true),
+        (holds(facts(&["a.test"], 80, 10)), None, true),
+        (with(|held| held.renewal_asked = Some("now".to_owned())), None, true),
+        (with(|held| held.revocation_asked = Some("keyCompromise".to_owned())), Some(Reason::Revoked), false),
+        (with(|held| held.kind = "Opaque".into()), Some(Reason::WrongType), false),
+        (with(|held| held.owner = Owner::Another("x".to_owned())), Some(Reason::OwnedByAnother), false),
+        (with(|held| held.pair = PairState::Mismatch), Some(Reason::KeyMismatch), false),
+        (with(|held| held.pair = PairState::Broken("no PEM".to_owned())), Some(Reason::Unparsable), false),
+        (with(|held| held.directory = Some("https://other.test/dir".into())), Some(Reason::DirectoryChanged), false),
+        (holds(facts(&["b.test"], 10, 80)), Some(Reason::NameMissing), false),
+        (holds(facts(&["a.test"], 90, 0)), Some(Reason::Expired), false),
+        (vec![SecretState::Missing], Some(Reason::SecretMissing), false),
+    ] {
+        let found = row(&web, &held, &none);
+        assert_eq!((found.unready, found.is_ready(NOW)), (reason, is_ready), "{held:?}");
+    }
+    let ends = row(&web, &holds(facts(&["a.test"], 10, 80)), &none);
+    assert!(!ends.is_ready(NOW + DAY * 80), "the time goes on between two decisions");
 }

@@ -1,81 +1,89 @@
-//! What the HTTP port shows of the daemon. The loop writes it down, the port's threads read it; neither waits for the other.
+//! Answers the requests of the port. The controller publishes, the threads of the port read; neither waits for the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::listener::Port;
+use super::metrics::{self, Live};
+use super::page::{self, Title};
+use super::process;
+use super::request::{PortRequest, PortResponse, ResponseBody, StatusCode};
+use super::snapshot::{Snapshot, StatusTable};
 use crate::base::limits::SHOWN_EVERY;
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::metrics::Counts;
 use crate::base::time::{self, Stopwatch, Time};
 use crate::issuance::Context;
-use crate::server::listener::Port;
-use crate::server::metrics::{self, Live};
-use crate::server::page::{self, Title};
-use crate::server::process;
-use crate::server::request::{PortRequest, PortResponse, ResponseBody, StatusCode};
-use crate::server::snapshot::Snapshot;
 
-/// What is shown, on the loop's side.
+/// The controller's side: publishes what the port shows.
 #[derive(Debug)]
-pub(super) struct SnapshotPublisher {
-    shown: Arc<StatusSnapshot>,
-    /// When it was written down last.
+pub struct SnapshotPublisher {
+    shown: Arc<Shown>,
+    /// When the last snapshot was published.
     written: Option<Stopwatch>,
 }
 
+/// The port's side.
 #[derive(Debug)]
-struct StatusSnapshot {
+struct Shown {
     context: Arc<Context>,
-    /// Whether the page is there.
+    /// Whether the page is served.
     page: bool,
     started: Time,
-    /// What is not known yet; once all is, it stays so: whoever lost sight of the API server is no worse than another would be.
-    lacks: Mutex<Option<String>>,
-    snapshot: Mutex<Arc<Snapshot>>,
+    /// The reason why the program is not ready. Once ready it stays so: another replica would see no more of an API server that is away.
+    not_ready: Mutex<Option<String>>,
+    statuses: StatusTable,
+    snapshot: Mutex<Snapshot>,
 }
 
 impl SnapshotPublisher {
-    /// Begins to answer at the port.
+    /// Starts to answer at the port. `statuses` is the table that the controller keeps up to date.
     ///
     /// # Errors
-    /// When a thread can not be had.
-    pub(super) fn begin(port: &Port, page: bool, context: &Arc<Context>) -> Result<SnapshotPublisher, String> {
-        let shown = Arc::new(StatusSnapshot {
+    /// When a thread can not be started.
+    pub fn start(
+        port: &Port,
+        page: bool,
+        context: &Arc<Context>,
+        statuses: StatusTable,
+    ) -> Result<SnapshotPublisher, String> {
+        let shown = Arc::new(Shown {
             context: context.clone(),
             page,
             started: time::now(),
-            lacks: Mutex::new(Some("nothing was read yet".to_owned())),
+            not_ready: Mutex::new(Some("nothing was read yet".to_owned())),
+            statuses,
             snapshot: Mutex::default(),
         });
-        let desk = shown.clone();
-        port.serve(context.stop.clone(), Box::new(move |request| desk.answer(request)))?;
+        let answering = shown.clone();
+        port.serve(context.stop.clone(), Box::new(move |request| answering.answer(request)))?;
         if let Some(address) = port.address() {
             event!(info, "listening", address = address);
         }
         Ok(SnapshotPublisher { shown, written: None })
     }
 
-    /// Takes note of what is not known yet.
-    pub(super) fn ready(&self, lacks: impl FnOnce() -> Option<String>) {
-        let mut known = lock(&self.shown.lacks);
+    /// Publishes what is not known yet.
+    pub fn ready(&self, not_ready: impl FnOnce() -> Option<String>) {
+        let mut known = lock(&self.shown.not_ready);
         if known.is_some() {
-            *known = lacks();
+            *known = not_ready();
         }
     }
 
-    /// Takes note of how everything is, now and then. Returns when it would again, where that was a moment ago.
-    pub(super) fn publish(&mut self, now: Time, snapshot: impl FnOnce() -> Snapshot) -> Option<Time> {
+    /// Publishes the state of the work, at most once in [`SHOWN_EVERY`]. Returns when to try again, where the last time was a moment ago.
+    pub fn publish(&mut self, now: Time, snapshot: impl FnOnce() -> Snapshot) -> Option<Time> {
         if self.written.is_some_and(|written| written.elapsed() < SHOWN_EVERY) {
             return Some(now + Duration::from_secs(1));
         }
         self.written = Some(Stopwatch::start());
-        *lock(&self.shown.snapshot) = Arc::new(snapshot());
+        *lock(&self.shown.snapshot) = snapshot();
         None
     }
 }
 
-impl StatusSnapshot {
+impl Shown {
     fn answer(&self, request: &PortRequest) -> PortResponse {
         match request.path.as_str() {
             "/livez" | "/healthz" => match liveness::overdue() {
@@ -84,7 +92,7 @@ impl StatusSnapshot {
                     PortResponse::short(StatusCode::ServiceUnavailable, &format!("the thread {name} is overdue"))
                 }
             },
-            "/readyz" => match &*lock(&self.lacks) {
+            "/readyz" => match &*lock(&self.not_ready) {
                 None => PortResponse::short(StatusCode::Ok, "ok"),
                 Some(lacks) => PortResponse::short(StatusCode::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
@@ -95,9 +103,9 @@ impl StatusSnapshot {
     }
 
     fn page(&self) -> PortResponse {
-        let Context { namespace, leader: lead, .. } = &*self.context;
-        let title = Title { namespace: namespace.clone(), leads: lead.leading(), now: time::now() };
-        let snapshot = lock(&self.snapshot).clone();
+        let Context { namespace, leader, .. } = &*self.context;
+        let title = Title { namespace: namespace.clone(), leads: leader.leading(), now: time::now() };
+        let snapshot = self.snapshot(title.leads);
         let write = ResponseBody::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
         PortResponse { status: StatusCode::Ok, kind: page::KIND, body: write }
     }
@@ -110,13 +118,18 @@ impl StatusSnapshot {
             process: process::read(self.started),
             now: time::now(),
         };
-        let snapshot = lock(&self.snapshot).clone();
+        let snapshot = self.snapshot(live.leads);
         let write = ResponseBody::Long(Box::new(move |out| metrics::write(out, &live, &snapshot)));
         PortResponse { status: StatusCode::Ok, kind: metrics::KIND, body: write }
     }
+
+    /// The last published snapshot with the certificates. A replica that stands by does not know what the leading one does.
+    fn snapshot(&self, leads: bool) -> Snapshot {
+        let certificates = if leads { self.statuses.all() } else { Vec::new() };
+        Snapshot { certificates, ..lock(&self.snapshot).clone() }
+    }
 }
 
-/// The locks guard what is replaced as a whole.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }

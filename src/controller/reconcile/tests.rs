@@ -1,0 +1,245 @@
+use std::time::Duration;
+
+use super::*;
+use crate::base::name::{Domain, ObjectRef};
+use crate::cert::facts::Links;
+use crate::config;
+use crate::controller::observed::AcceptedSummary;
+use crate::policy::ca_limits::RateLimitBlock;
+use crate::policy::order_index::OrderIndex;
+use crate::policy::secret_state::{Owner, PairState, Present};
+use crate::policy::{Reason, WaitReason};
+use crate::record::{Orphaned, PendingOrder, RecordData};
+use crate::sources::{Desired, config_map};
+use crate::status::evaluate::{Facts, evaluate};
+use crate::status::state::CertificateState;
+
+const NOW: Time = Time::from_unix(1_800_000_000);
+const DAY: Duration = Duration::from_secs(86_400);
+const CA: &str = "https://ca.test/dir";
+
+/// Facts that stand in memory.
+struct Known {
+    held: SecretState,
+    record: RecordData,
+    limit: Option<RateLimitBlock>,
+    unreadable: bool,
+    orders: OrderIndex,
+}
+
+impl Facts for Known {
+    fn secret(&mut self, _: &ObjectRef) -> Result<SecretState, String> {
+        if self.unreadable { Err("no answer".to_owned()) } else { Ok(self.held.clone()) }
+    }
+
+    fn read_record(&mut self, _: &ObjectRef) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn record(&self, _: &ObjectRef) -> (&RecordData, Option<&CertificateFacts>) {
+        (&self.record, None)
+    }
+
+    fn dependencies(&mut self, _: &CertificateSpec, _: &[SecretState]) -> Result<String, String> {
+        Ok("as then".to_owned())
+    }
+
+    fn directory(&self, _: &CertificateSpec) -> Directory {
+        Directory::new(CA, true)
+    }
+
+    fn rate_limit(&mut self, _: &CertificateSpec, _: &str, _: &[Domain]) -> Option<RateLimitBlock> {
+        self.limit.clone()
+    }
+
+    fn orders(&self) -> &OrderIndex {
+        &self.orders
+    }
+}
+
+fn wanted() -> Arc<CertificateSpec> {
+    let yaml = "[{secret: web, domains: [a.test]}]";
+    let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
+    let mut desired = Desired::default();
+    config_map::add(&mut desired, &ObjectRef::new("team", "c"), &config, |_| None);
+    desired.wanted.into_values().next().unwrap()
+}
+
+fn facts(to_days: u32) -> CertificateFacts {
+    CertificateFacts {
+        names: vec![Domain::parse("a.test").unwrap()],
+        not_before: NOW - DAY * (90 - to_days),
+        not_after: NOW + DAY * to_days,
+        serial: "01".into(),
+        public_key: [0; 32],
+        issuer: "R11".into(),
+        fingerprint: [0; 32],
+        cert_id: Some("a.b".into()),
+        links: Links::Whole,
+    }
+}
+
+fn holds(to_days: u32, change: impl FnOnce(&mut Present)) -> SecretState {
+    let mut present = Present {
+        kind: "kubernetes.io/tls".into(),
+        owner: Owner::Us,
+        pair: PairState::Sound(facts(to_days).into()),
+        directory: Some(CA.into()),
+        key_type: None,
+        profile: None,
+        renewal_asked: None,
+        revocation_asked: None,
+        writer: None,
+    };
+    change(&mut present);
+    SecretState::Present(Box::new(present))
+}
+
+/// The times of an input: clean-up, probe, renewal information.
+type Times = (Option<Time>, Option<Time>, Option<Time>);
+
+fn reconciled(held: SecretState, record: RecordData, accepted: bool, times: Times) -> (ReconcileResult, Vec<Note>) {
+    let wanted = wanted();
+    let summary = RecordSummary {
+        body: record.clone(),
+        accepted: accepted
+            .then(|| AcceptedSummary { fingerprint: wanted.fingerprint, source: Some("ConfigMap team/c".into()) }),
+        copy: None,
+    };
+    let mut known = Known { held, record, limit: None, unreadable: false, orders: OrderIndex::default() };
+    reconcile(ReconcileInput {
+        wanted: &wanted,
+        evaluated: evaluate(&mut known, &wanted, NOW).unwrap(),
+        record: &summary,
+        version: "7",
+        next_clean_up: times.0,
+        next_probe: times.1,
+        next_renewal_info: times.2,
+        now: NOW,
+    })
+}
+
+fn in_flight() -> RecordData {
+    let (wanted, mut record) = (wanted(), RecordData::default());
+    let flight = PendingOrder::new("host/1", NOW, &wanted.entry.domains, CA, (wanted.entry.key_type, None));
+    record.in_flight = Some(Box::new(flight));
+    record
+}
+
+fn failed() -> RecordData {
+    let mut record = RecordData::default();
+    let history = record.history_mut(&wanted().entry.order_names(), CA, NOW - DAY);
+    (history.failures, history.next_attempt, history.inputs) = (2, Some(NOW + DAY), "as then".to_owned());
+    record
+}
+
+fn kind(task: &Task) -> &'static str {
+    match task {
+        Task::Issue { .. } => "issue",
+        Task::Restore { .. } => "restore",
+        Task::Tidy => "tidy",
+        Task::Window(_) => "window",
+        Task::Probe => "probe",
+    }
+}
+
+#[test]
+fn what_is_done_about_a_certificate() {
+    let (now, later, never) = (Some(NOW), Some(NOW + DAY), (None, None, None));
+    let valid = || holds(80, |_| {});
+    let mut orphaned = RecordData::default();
+    orphaned.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY });
+    let ca = JobPeer::Ca(CA.into());
+    for (name, held, record, accepted, times, task, peer) in [
+        ("missing", SecretState::Missing, RecordData::default(), true, never, Some("issue"), Some(ca.clone())),
+        ("due", holds(10, |_| {}), RecordData::default(), true, never, Some("issue"), Some(ca.clone())),
+        ("valid", valid(), RecordData::default(), true, never, None, None),
+        ("not accepted", valid(), RecordData::default(), false, never, Some("tidy"), Some(JobPeer::Dns)),
+        ("back", valid(), orphaned.clone(), true, never, Some("tidy"), Some(JobPeer::Dns)),
+        ("order left", valid(), in_flight(), true, never, Some("tidy"), Some(JobPeer::Dns)),
+        ("order left, tried lately", valid(), in_flight(), true, (later, None, None), None, None),
+        ("question", valid(), RecordData::default(), true, (None, now, now), Some("window"), Some(ca.clone())),
+        ("question later", valid(), RecordData::default(), true, (None, now, later), Some("probe"), Some(JobPeer::Dns)),
+        ("probe later", valid(), RecordData::default(), true, (None, later, None), None, None),
+        ("failed lately", SecretState::Missing, failed(), true, (None, now, now), None, None),
+        ("foreign", holds(80, |p| p.kind = "Opaque".into()), RecordData::default(), true, (None, now, now), None, None),
+    ] {
+        let (result, _) = reconciled(held, record, accepted, times);
+        let job = result.job.as_deref();
+        assert_eq!(job.map(|job| kind(&job.task)), task, "{name}");
+        assert_eq!(job.map(|job| job.peer.clone()), peer, "{name}");
+        assert_eq!(result.order.is_some(), task == Some("issue"), "{name}: only an order counts against a quota");
+        assert!(job.is_none_or(|job| job.basis.record == "7" && job.basis.held.len() == 1), "{name}");
+    }
+    let (result, _) = reconciled(SecretState::Missing, orphaned, true, never);
+    assert!(result.job.is_some() && !result.is_back, "the job says so in the record");
+    let (mut record, held) = (failed(), SecretState::Missing);
+    record.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY });
+    assert!(reconciled(held, record, true, never).0.is_back, "no job says so in the record");
+}
+
+#[test]
+fn what_is_said_and_when_it_is_looked_at_again() {
+    let (next, never) = (NOW + DAY, (None, None, None));
+    let reasons = |notes: &[Note]| {
+        let reason = |note: &Note| match note {
+            Note::Valid(_) => "valid".to_owned(),
+            Note::LeftAlone(secret, violation) => format!("{secret} {}", violation.reason),
+            Note::Waiting(violation, waiting, _) => format!("{waiting} {}", violation.reason),
+            Note::Refused(violation) => format!("refused {}", violation.reason),
+            Note::Warning(_) => "warning".to_owned(),
+            Note::Unread(_) => "unread".to_owned(),
+        };
+        notes.iter().map(reason).collect::<Vec<_>>()
+    };
+    let (result, notes) = reconciled(holds(80, |_| {}), RecordData::default(), true, never);
+    let [Note::Valid(renewal)] = &*notes else { panic!("{notes:?}") };
+    assert_eq!((result.due, result.unsound), (Some(*renewal), false));
+    for (times, due) in [
+        ((Some(next), None, None), None),
+        ((None, Some(next), None), Some(next)),
+        ((None, None, Some(next)), Some(next)),
+        ((None, Some(next + DAY), Some(next)), Some(next)),
+    ] {
+        let (result, _) = reconciled(holds(80, |_| {}), RecordData::default(), true, times);
+        assert_eq!(result.due, due.or(Some(*renewal)), "{times:?}");
+    }
+    let (result, _) = reconciled(holds(80, |_| {}), in_flight(), true, (Some(next), None, None));
+    assert_eq!(result.due, Some(next), "then the record is cleaned up");
+    let (result, notes) = reconciled(SecretState::Missing, failed(), true, never);
+    assert_eq!((reasons(&notes), result.due), (vec!["BackingOff SecretMissing".to_owned()], Some(next)));
+    assert!(result.unsound && !result.change_waits);
+    let other = holds(80, |p| p.directory = Some("https://other.test/dir".into()));
+    let (result, notes) = reconciled(other, failed(), true, never);
+    assert_eq!(reasons(&notes), ["BackingOff DirectoryChanged"]);
+    assert!(result.change_waits, "the other changes wait for it");
+    let (result, notes) = reconciled(holds(80, |p| p.kind = "Opaque".into()), RecordData::default(), true, never);
+    assert_eq!(reasons(&notes), ["team/web WrongType"], "said once");
+    assert!(result.unsound);
+}
+
+#[test]
+fn an_evaluation_gathers_limits_and_says_what_it_could_not_read() {
+    let wanted = wanted();
+    let limit =
+        RateLimitBlock { scope: crate::policy::ca_limits::Scope::Account, until: NOW + DAY, said: "no".to_owned() };
+    let mut known = Known {
+        held: SecretState::Missing,
+        record: RecordData::default(),
+        limit: Some(limit),
+        unreadable: false,
+        orders: OrderIndex::default(),
+    };
+    let evaluated = evaluate(&mut known, &wanted, NOW).unwrap();
+    let Decision::Wait { finding, waiting: WaitReason::RateLimited, .. } = &evaluated.evaluation.decision else {
+        panic!("{:?}", evaluated.evaluation)
+    };
+    assert_eq!((finding.reason, evaluated.dependencies), (Reason::SecretMissing, None));
+    assert_eq!(evaluated.status.state, CertificateState::RateLimited);
+    assert_eq!(evaluated.status.unready, Some(Reason::SecretMissing));
+    (known.limit, known.record) = (None, failed());
+    let evaluated = evaluate(&mut known, &wanted, NOW).unwrap();
+    assert_eq!(evaluated.dependencies.as_deref(), Some("as then"), "a change of a key would end the wait");
+    known.unreadable = true;
+    assert_eq!(evaluate(&mut known, &wanted, NOW).unwrap_err(), "no answer");
+}

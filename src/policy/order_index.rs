@@ -1,0 +1,173 @@
+//! The orders of all certificates, as their records tell, kept up to date record by record: a decision about one certificate must not cost
+//! a look at 10,000 records. Pure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::backoff::Stage;
+use super::ca_limits::OrderLog;
+use crate::base::clock::happened;
+use crate::base::limits::CAP_WINDOW;
+use crate::base::name::Domain;
+use crate::base::shared_str::SharedStr;
+use crate::base::time::Time;
+use crate::record::{History, RecordData};
+
+/// The times of orders that count against the cap, by directory and name set.
+pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
+
+/// Orders by directory: for the cap of each name set, and for the quotas.
+#[derive(Clone, Debug, Default)]
+pub struct OrderIndex {
+    counted: Orders,
+    logs: HashMap<SharedStr, OrderLog>,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl OrderIndex {
+    /// The times of orders that count against the cap, by directory and name set.
+    pub fn counted(&self) -> &Orders {
+        &self.counted
+    }
+
+    /// The orders of one directory within the last day.
+    pub fn log(&self, directory: &str) -> Option<&OrderLog> {
+        self.logs.get(directory)
+    }
+
+    /// Counts an order that waits or is being made.
+    pub fn reserve(&mut self, directory: &SharedStr, renewal: bool) {
+        self.logs.entry(directory.clone()).or_default().reserve(renewal);
+    }
+
+    /// Counts an order of [`OrderIndex::reserve`] no longer.
+    pub fn release(&mut self, directory: &SharedStr, renewal: bool) {
+        if let Some(log) = self.logs.get_mut(directory) {
+            log.release(renewal);
+        }
+    }
+
+    /// Adds the orders of a record.
+    pub fn add(&mut self, record: &RecordData, now: Time) {
+        for history in &record.histories {
+            let counts = |at: &&Time| **at + CAP_WINDOW > now && happened(**at, now);
+            let mut recent = history.orders.iter().filter(counts).peekable();
+            if recent.peek().is_some() {
+                self.times_of(history).extend(recent);
+            }
+        }
+        for_each_order(record, |directory, at, kind| {
+            if at + DAY <= now || !happened(at, now) {
+                return;
+            }
+            let log = self.logs.entry(directory.clone()).or_default();
+            log.prune(now);
+            match kind {
+                OrderKind::Issued => log.add_to_all(at),
+                OrderKind::Counted => log.add_to_first(at),
+                OrderKind::Failed => log.add(at, false),
+            }
+        });
+    }
+
+    /// Removes the orders of a record that [`OrderIndex::add`] added.
+    pub fn remove(&mut self, record: &RecordData) {
+        for history in record.histories.iter().filter(|history| !history.orders.is_empty()) {
+            let Some(of) = self.counted.get_mut(&history.directory) else { continue };
+            let Some(times) = of.get_mut(history.names.as_slice()) else { continue };
+            for at in &history.orders {
+                if let Some(place) = times.iter().position(|time| time == at) {
+                    times.swap_remove(place);
+                }
+            }
+            if times.is_empty() {
+                of.remove(history.names.as_slice());
+            }
+        }
+        for_each_order(record, |directory, at, kind| {
+            let Some(log) = self.logs.get_mut(directory) else { return };
+            if !matches!(kind, OrderKind::Counted) {
+                log.remove_from_all(at);
+            }
+            if !matches!(kind, OrderKind::Issued) {
+                log.remove_from_first(at);
+            }
+        });
+    }
+
+    fn times_of(&mut self, history: &History) -> &mut Vec<Time> {
+        let of: &mut HashMap<Vec<Domain>, Vec<Time>> = self.counted.entry(history.directory.clone()).or_default();
+        of.entry(history.names.clone()).or_default()
+    }
+}
+
+/// What a record tells of an order.
+enum OrderKind {
+    /// It gave the certificate that was stored last; it may have been a renewal.
+    Issued,
+    /// It counted against the cap, which regular renewals do not.
+    Counted,
+    /// It failed behind the order.
+    Failed,
+}
+
+fn for_each_order(record: &RecordData, mut each: impl FnMut(&SharedStr, Time, OrderKind)) {
+    if let Some(stored) = &record.stored {
+        each(&stored.directory, stored.at, OrderKind::Issued);
+    }
+    for history in &record.histories {
+        history.orders.iter().for_each(|at| each(&history.directory, *at, OrderKind::Counted));
+        // A failure at an earlier stage made no order.
+        let ordered = matches!(history.stage, Some(Stage::Validation | Stage::Finalize | Stage::Download));
+        if history.failures > 0 && ordered {
+            each(&history.directory, history.last_attempt, OrderKind::Failed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::ca_limits::Quota;
+
+    const NOW: Time = Time::from_unix(1_800_000_000);
+    const CA: &str = "https://ca.test/dir";
+
+    fn record(orders: &[Time], failed: Option<Time>) -> RecordData {
+        let mut record = RecordData::default();
+        let history = record.history_mut(&[Domain::parse("a.test").unwrap()], CA, failed.unwrap_or(NOW));
+        history.orders = orders.to_vec();
+        if failed.is_some() {
+            (history.failures, history.stage) = (1, Some(Stage::Validation));
+        }
+        record
+    }
+
+    #[test]
+    fn removing_the_records_leaves_what_the_others_tell() {
+        let hour = Duration::from_secs(3600);
+        let (one, two) = (record(&[NOW - hour, NOW - 2 * hour], None), record(&[NOW - hour], Some(NOW - hour / 2)));
+        let old = record(&[NOW - 300 * hour], Some(NOW - 30 * hour));
+        let mut index = OrderIndex::default();
+        for record in [&one, &two, &old] {
+            index.add(record, NOW);
+        }
+        let counted =
+            |index: &OrderIndex| index.counted().values().flat_map(HashMap::values).map(Vec::len).sum::<usize>();
+        let until = |index: &OrderIndex, orders: usize| {
+            let quota = Quota { orders, window: DAY, renewals: false };
+            index.log(CA).and_then(|log| log.exhausted(&[quota], false, NOW))
+        };
+        assert_eq!((counted(&index), until(&index, 4), until(&index, 5)), (3, Some(NOW + 22 * hour), None));
+        index.remove(&one);
+        assert_eq!((counted(&index), until(&index, 2), until(&index, 3)), (1, Some(NOW + 23 * hour), None));
+        index.reserve(&CA.into(), false);
+        assert_eq!(until(&index, 3), Some(NOW + 23 * hour), "an order that waits counts as made");
+        index.release(&CA.into(), false);
+        index.remove(&two);
+        index.remove(&old);
+        assert_eq!((counted(&index), until(&index, 1)), (0, None));
+        assert!(index.counted().values().all(HashMap::is_empty), "nothing is left in memory");
+    }
+}
