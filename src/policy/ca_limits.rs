@@ -164,9 +164,7 @@ impl OrderLog {
         let quotas = quotas.iter().filter(|quota| quota.renewals || !renewal);
         quotas.filter_map(|quota| exhausted(quota, if quota.renewals { &self.all } else { &self.first }, now)).max()
     }
-}
 
-impl OrderLog {
     /// The time at which the last of `count` first orders from `now` on can be made.
     pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
         let last = |quota: &Quota| {
