@@ -2,8 +2,6 @@
 //!
 //! Untrusted: the whole chain, whether from a Secret that anybody may have written or from a CA.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
@@ -75,21 +73,11 @@ impl CertificateFacts {
     }
 }
 
-/// The fault in a certificate chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChainError(pub String);
-
-impl fmt::Display for ChainError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Reads the certificates of a PEM text, leaf first, and the facts of the leaf.
 ///
 /// # Errors
 /// The fault in the text.
-pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, CertificateFacts), ChainError> {
+pub fn read(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, CertificateFacts), String> {
     let chain = certificates(pem)?;
     let facts = of(&chain[0])?;
     let links = links(&chain);
@@ -111,20 +99,17 @@ fn links(chain: &[CertificateDer<'_>]) -> Links {
 ///
 /// # Errors
 /// The fault in the text.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainError> {
+pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if pem.len() > CHAIN_OCTETS_MAX {
-        return Err(ChainError(format!(
-            "the chain has {} octets, more than the {CHAIN_OCTETS_MAX} that are read",
-            pem.len()
-        )));
+        return Err(format!("the chain has {} octets, more than the {CHAIN_OCTETS_MAX} that are read", pem.len()));
     }
     let chain = pem::certificates(pem, CHAIN_CERTIFICATES_MAX + 1);
-    let chain = chain.map_err(|e| ChainError(format!("the chain is {e}")))?;
+    let chain = chain.map_err(|e| format!("the chain is {e}"))?;
     if chain.len() > CHAIN_CERTIFICATES_MAX {
-        return Err(ChainError(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates")));
+        return Err(format!("the chain has more than {CHAIN_CERTIFICATES_MAX} certificates"));
     }
     if chain.is_empty() {
-        return Err(ChainError("there is no certificate in it".to_owned()));
+        return Err("there is no certificate in it".to_owned());
     }
     Ok(chain)
 }
@@ -133,11 +118,11 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ChainErr
 ///
 /// # Errors
 /// When the octets are not exactly one X.509 certificate.
-pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
+pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
         Ok((&[], certificate)) => Ok(certificate),
-        Ok(_) => Err(ChainError("a certificate has octets after its end".to_owned())),
-        Err(e) => Err(ChainError(format!("a certificate does not parse: {e}"))),
+        Ok(_) => Err("a certificate has octets after its end".to_owned()),
+        Err(e) => Err(format!("a certificate does not parse: {e}")),
     }
 }
 
@@ -145,13 +130,13 @@ pub fn parse(der: &[u8]) -> Result<X509Certificate<'_>, ChainError> {
 ///
 /// # Errors
 /// When the certificate does not parse.
-pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, ChainError> {
+pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, String> {
     let certificate = parse(der)?;
     let mut names: Vec<Domain> = match certificate.subject_alternative_name() {
         Ok(Some(extension)) => extension.value.general_names.iter().filter_map(domain).collect(),
         Ok(None) => Vec::new(),
         Err(e) => {
-            return Err(ChainError(format!("its subjectAltName does not parse: {e}")));
+            return Err(format!("its subjectAltName does not parse: {e}"));
         }
     };
     names.shrink_to_fit();

@@ -42,12 +42,6 @@ impl FromIterator<(String, String)> for Data {
     }
 }
 
-impl<const N: usize> From<[(String, String); N]> for Data {
-    fn from(texts: [(String, String); N]) -> Data {
-        Data::from(BTreeMap::from(texts))
-    }
-}
-
 /// The fault of octets that should be UTF-8, and the cure.
 pub fn encoding(octets: &[u8]) -> String {
     if is_utf_16(octets) {

@@ -280,9 +280,6 @@ pub(super) fn profile(text: &str) -> Result<String, &'static str> {
 }
 
 fn key_type(text: &str) -> Result<KeyType, &'static str> {
-    match text {
-        "ecdsa-p256" => Ok(KeyType::EcdsaP256),
-        "ecdsa-p384" => Ok(KeyType::EcdsaP384),
-        _ => Err("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)"),
-    }
+    let known = [KeyType::EcdsaP256, KeyType::EcdsaP384].into_iter().find(|key_type| key_type.name() == text);
+    known.ok_or("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)")
 }

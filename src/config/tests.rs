@@ -337,3 +337,9 @@ fn a_config_map_of_nothing_but_refused_entries_is_bounded() {
         "{error}"
     );
 }
+
+impl<const N: usize> From<[(String, String); N]> for Data {
+    fn from(texts: [(String, String); N]) -> Data {
+        Data::from(std::collections::BTreeMap::from(texts))
+    }
+}

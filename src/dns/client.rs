@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -25,16 +24,6 @@ use crate::base::metrics::{self, Peer};
 use crate::base::name::DnsName;
 use crate::base::time::{self, Deadline, Time};
 use crate::dns::settings::Transport;
-
-/// The reason why a server gave no usable answer to a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryError(pub String);
-
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The way a server is asked.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +92,7 @@ impl DnsClient {
         kind: RecordType,
         way: QueryMode<'_>,
         deadline: Deadline,
-    ) -> Result<DnsResponse, QueryError> {
+    ) -> Result<DnsResponse, String> {
         let (mut with_opt, mut by_their_clock, mut kept) = (true, false, None);
         loop {
             let (result, again) = self.ask(server, name, kind, (way, with_opt), deadline);
@@ -127,7 +116,7 @@ impl DnsClient {
         kind: RecordType,
         (way, with_opt): (QueryMode<'_>, bool),
         deadline: Deadline,
-    ) -> (Result<DnsResponse, QueryError>, Option<Again>) {
+    ) -> (Result<DnsResponse, String>, Option<Again>) {
         let question = Question { id: random_id(), name: name.clone(), kind };
         let plain = question.message(matches!(way, QueryMode::Recursive), with_opt);
         let (message, pending) = match way {
@@ -165,13 +154,13 @@ impl DnsClient {
         let udp = match over_udp(server, &message, &DNS_QUERY_UDP_WAITS, deadline, take) {
             Ok(Ok(answer)) if !answer.truncated => return (Ok(answer), again.get()),
             Ok(Ok(_)) => "a cut answer".to_owned(),
-            Ok(Err(why)) => return (Err(QueryError(format!("UDP: {why}"))), again.get()),
+            Ok(Err(why)) => return (Err(format!("UDP: {why}")), again.get()),
             Err(lost) => lost.why,
         };
         let tcp = over_tcp(server, &message, deadline).map_err(|lost| lost.why).and_then(|bytes| read(&bytes));
         // The part that is cut off may be the one asked for.
         let whole = tcp.and_then(|answer| if answer.truncated { Err("a cut answer".to_owned()) } else { Ok(answer) });
-        (whole.map_err(|tcp| QueryError(format!("UDP: {udp}; TCP: {tcp}"))), again.get())
+        (whole.map_err(|tcp| format!("UDP: {udp}; TCP: {tcp}")), again.get())
     }
 
     /// Signs one UPDATE and sends it. `Auto` tries TCP first, which has no size limit and leaves no doubt about

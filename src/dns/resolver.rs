@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
-use super::client::{DnsClient, QueryError, QueryMode};
+use super::client::{DnsClient, QueryMode};
 use super::wire::{DnsResponse, RData, Rcode, RecordType};
 use crate::base::address::{DNS_PORT, Host, ServerAddress, shown};
 use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
@@ -46,9 +46,7 @@ impl Resolver {
                     failed = failed.or((answer.rcode == Rcode::SERVFAIL).then_some(server));
                     errors.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
                 }
-                Err(QueryError(e)) => {
-                    errors.push(format!("resolver {} does not answer for {name} ({e})", shown(*server)))
-                }
+                Err(e) => errors.push(format!("resolver {} does not answer for {name} ({e})", shown(*server))),
             }
         }
         // SERVFAIL alone does not tell an operator the cause.

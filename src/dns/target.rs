@@ -31,10 +31,7 @@ pub enum Unavailable {
 impl Unavailable {
     /// The end of the wait, where it is known.
     pub fn until(self) -> Option<Time> {
-        match self {
-            Unavailable::Open(until) => Some(until),
-            Unavailable::Trial | Unavailable::Full => None,
-        }
+        if let Unavailable::Open(until) = self { Some(until) } else { None }
     }
 
     /// The sentence for people.

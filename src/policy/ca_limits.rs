@@ -190,7 +190,7 @@ impl OrderLog {
         quotas.filter_map(until).max()
     }
 
-    /// When the last of `count` first orders from `now` on can be made.
+    /// The time at which the last of `count` first orders from `now` on can be made.
     pub fn last_of(&self, quotas: &[Quota], count: usize, now: Time) -> Time {
         let last = |quota: &Quota| {
             let mut times = recent(quota, if quota.renewals { &self.all } else { &self.first }, now).to_vec();

@@ -24,6 +24,7 @@ use crate::base::name::Domain;
 use crate::base::time::{Time, human};
 use crate::cert::facts::CertificateFacts;
 use crate::config::entry::order_names;
+use crate::record::PendingOrder;
 use backoff::capped;
 pub use checks::{Reason, Violation, is_abandoned};
 use checks::{check, check_ready};
@@ -213,7 +214,7 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
     let backing = if limit.is_some() { WaitReason::RateLimited } else { WaitReason::BackingOff };
     let wait = backing_off(input, &names).map(|until| (backing, until));
     let wait = wait.or_else(|| {
-        let cap_holds = counted && !forced && !was_counted(input, &names);
+        let cap_holds = counted && !forced && !pending(input, &names).is_some_and(|order| order.counted);
         let capped = capped(input.orders_of(&names), input.now).filter(|_| cap_holds);
         capped.map(|until| (WaitReason::Capped, until))
     });
@@ -226,30 +227,25 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
             }
         };
     }
-    if let Some(closed) = input.closed.filter(|_| !is_under_way(input, &names)) {
+    if let Some(closed) = input.closed.filter(|_| pending(input, &names).is_none()) {
         let finding = finding.with(Some(&closed.said));
         return Decision::Wait { finding, waiting: WaitReason::RateLimited, until: closed.until };
     }
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
 }
 
-/// Whether an order of these names is pending: the CA's limits concern new orders only.
-fn is_under_way(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
-    let (directory, key_type) = (input.directory.url(), input.entry.key_type);
-    let flight = input.record.in_flight.as_ref().filter(|flight| flight.order.is_some());
-    flight.is_some_and(|flight| flight.is_for(names, directory, key_type, input.profile))
+/// The pending order of these names. The CA's limits concern new orders only; a counted one may only have to be downloaded.
+fn pending<'a>(input: &EvaluationInput<'a>, names: &[Domain]) -> Option<&'a PendingOrder> {
+    let is_for = |order: &PendingOrder| {
+        order.is_for(names, input.directory.url(), input.entry.key_type, input.profile) && order.order.is_some()
+    };
+    input.record.in_flight.as_deref().filter(|order| is_for(order))
 }
 
 /// The end of the wait after a failed order of these names. A change of the inputs ends the wait at once.
 fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
     history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
-}
-
-/// Whether the pending order was counted already; its certificate may only have to be downloaded.
-fn was_counted(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
-    let flight = input.record.in_flight.as_ref().filter(|f| f.counted && f.order.is_some());
-    flight.is_some_and(|f| f.is_for(names, input.directory.url(), input.entry.key_type, input.profile))
 }
 
 /// Whether `notariat renew -force` asked for the renewal, which overrides the cap.

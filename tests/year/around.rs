@@ -1,5 +1,5 @@
-//! What happens around an attempt: it failed, the process crashed and starts again, the record is tidied, a Secret restored, and what
-//! other people do.
+//! The events around an attempt: failure, crash and restart, clean-up of the record, restore of a Secret, and
+//! interference by people.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,18 +20,18 @@ use notariat::record::Record;
 
 use crate::attempt::End;
 use crate::ca::{DIRECTORY, HOUR};
-use crate::controller::{Event, World};
+use crate::controller::{Event, Simulation};
 use crate::trouble::Trouble;
 
-/// What the process learned of limits (`State` in issue/limits.rs); a crash forgets it.
+/// The limits that the process learned (issuance/rate_limits.rs); a crash loses them.
 #[derive(Default)]
 pub struct Learned {
     failures: HashMap<DnsName, Vec<Time>>,
     not_understood: Option<(Time, usize)>,
 }
 
-impl World {
-    /// Mirrors `failed` in work/settle.rs.
+impl Simulation {
+    /// Mirrors the worker's handling of a failed attempt (worker/results.rs).
     pub fn failed(&mut self, i: usize, claim: &mut Record, failed: AttemptError) -> Result<AttemptError, End> {
         let now = self.now;
         let taken = claim.body.in_flight.as_ref().is_some_and(|f| f.holder == self.holder);
@@ -60,7 +60,7 @@ impl World {
         }
     }
 
-    /// Mirrors `learn` and, below, `judge` in issue/limits.rs.
+    /// Mirrors how rate limits are learned (issuance/rate_limits.rs).
     pub fn learn(&mut self, i: usize, failed: &AttemptError) {
         let now = self.now;
         let Some(new) = self.gate_of(i, failed) else { return };
@@ -96,7 +96,7 @@ impl World {
         Some(RateLimitBlock { scope, until: limit.until, said: failed.error.clone() })
     }
 
-    /// Everything in memory is gone; what was written is read back. Half of the starts are on another host.
+    /// Loses everything in memory and reads the records back. Half of the starts are on another host.
     pub fn crash(&mut self) {
         self.tally.crashes += 1;
         let trouble = self.trouble.as_mut().expect("nothing crashes without trouble");
@@ -119,7 +119,7 @@ impl World {
         }
     }
 
-    /// Mirrors `tidy` and `adopt_stored` in work/tidy.rs.
+    /// Mirrors the clean-up of a record (worker/clean_up.rs).
     pub fn tidy(&mut self, i: usize) {
         let mut claim = self.begin(i);
         if let Some(until) = self.held_by_another(&claim) {
@@ -136,7 +136,7 @@ impl World {
         self.after(i, claim, saved);
     }
 
-    /// Mirrors `restore` in work/mod.rs.
+    /// Mirrors the restore of a Secret (worker).
     pub fn restore(&mut self, i: usize) {
         let mut claim = self.begin(i);
         if let Some(until) = self.held_by_another(&claim) {
@@ -176,7 +176,7 @@ impl World {
         self.notice(i);
     }
 
-    /// Somebody puts an expired certificate back, whatever is there.
+    /// Puts an expired certificate back, as another program would.
     pub fn overwrite(&mut self, i: usize) {
         let Some((facts, period, _)) = self.certificates[i].enemy.clone().filter(|h| h.2 > self.now) else {
             return;
@@ -189,7 +189,7 @@ impl World {
         self.notice(i);
     }
 
-    /// The loop looks at everything at least each 30 s.
+    /// The controller looks at everything at least each 30 s.
     fn notice(&mut self, i: usize) {
         if !self.certificates[i].reserved && !self.is_down() {
             let pause = self.rng.within(Duration::from_secs(1), Duration::from_secs(30));

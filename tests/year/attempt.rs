@@ -1,8 +1,7 @@
 //! One attempt to obtain a certificate, with everything that can fail and be cut.
 //!
-//! Mirrors `issue`, `obtain` and `take` in work/mod.rs, `attempt` and `count` in issue/mod.rs, `order`, `new_order`, `resume` and `prove`
-//! in issue/order.rs: what is written into the record, and when. The writing itself and the reading back, the waits and the gates are
-//! the shipped ones.
+//! Mirrors the attempt of `worker` and the order of `issuance`: what is written into the record, and when. The record format, the waits
+//! and the circuits are the shipped ones.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,11 +18,11 @@ use notariat::policy::circuit::{Admission, CallResult, DnsTarget, Unavailable};
 use notariat::record::{self, PendingOrder, Record};
 
 use crate::ca::{DIRECTORY, HOUR};
-use crate::controller::World;
+use crate::controller::Simulation;
 use crate::order::url;
 use crate::trouble::{Crashed, Part, Trouble};
 
-/// How an attempt ended without a certificate.
+/// The end of an attempt without a certificate.
 pub enum End {
     Crashed,
     Failed(Box<AttemptError>),
@@ -39,7 +38,7 @@ pub fn failed<T>(stage: Stage, severity: RetryClass, error: &str) -> Result<T, E
     Err(End::Failed(Box::new(AttemptError::new(stage, severity, error.to_owned()))))
 }
 
-impl World {
+impl Simulation {
     pub fn issue(&mut self, i: usize, counted: bool) {
         self.tally.attempts += 1;
         let mut claim = self.begin(i);
@@ -73,7 +72,7 @@ impl World {
         );
     }
 
-    /// A job begins, which may be cut.
+    /// Begins a task, which may be cut.
     pub fn begin(&mut self, i: usize) -> Record {
         if let Some(trouble) = &mut self.trouble {
             trouble.begin();
@@ -81,7 +80,7 @@ impl World {
         self.open(i)
     }
 
-    /// Mirrors `open` in issue/claim.rs.
+    /// Mirrors the opening of a claim.
     pub fn open(&mut self, i: usize) -> Record {
         match self.trouble {
             Some(_) => Record::read(self.certificates[i].disk.as_ref()).expect("what was written reads back"),
@@ -89,7 +88,7 @@ impl World {
         }
     }
 
-    /// The loop reads the record anew after each job.
+    /// The controller reads the record again after each task.
     pub fn close(&mut self, i: usize, claim: Record) {
         self.certificates[i].record = match self.trouble {
             Some(_) => self.open(i),
@@ -97,7 +96,7 @@ impl World {
         };
     }
 
-    /// Mirrors `save` in issue/claim.rs. Without trouble nothing is ever read back, so nothing is written.
+    /// Mirrors the saving of a record. Without trouble no record is ever read back, so none is written.
     pub fn save(&mut self, i: usize, claim: &mut Record) -> Result<(), End> {
         let Some(trouble) = &mut self.trouble else { return Ok(()) };
         trouble.point()?;
@@ -123,7 +122,7 @@ impl World {
         self.trouble.as_mut().map_or(Ok(()), Trouble::point)
     }
 
-    /// A request, or a look at DNS, that may fail.
+    /// A request, or a DNS query, that may fail.
     pub fn try_to(&mut self, stage: Stage, part: Part) -> Result<(), End> {
         let now = self.now;
         let Some(trouble) = &mut self.trouble else { return Ok(()) };
@@ -175,7 +174,8 @@ impl World {
         self.save(i, claim)
     }
 
-    /// Mirrors `is_free` in issue/claim.rs; half of the restarts are on the same host, where a dead process is known to be dead.
+    /// Mirrors the check for another holder; half of the restarts are on the same host, where a dead process is known
+    /// to be dead.
     pub fn held_by_another(&self, claim: &Record) -> Option<Time> {
         let flight = claim.body.in_flight.as_ref().filter(|f| !f.holder.is_empty() && f.holder != self.holder)?;
         let host = |holder: &str| holder.split('/').next().map(str::to_owned);
@@ -205,7 +205,7 @@ impl World {
         found
     }
 
-    /// Mirrors `take` in work/mod.rs.
+    /// Mirrors the taking of a claim.
     fn take(&mut self, i: usize, claim: &mut Record) {
         let now = self.now;
         let keep = claim.body.in_flight.as_ref().is_some_and(|f| self.is_for(i, f));

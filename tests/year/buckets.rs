@@ -2,7 +2,7 @@
 
 use notariat::base::time::Time;
 
-/// So many at once, and one more after each so many seconds.
+/// The size of a bucket, and the seconds after which one more is free.
 #[derive(Clone, Copy)]
 pub struct Size(i64, i64);
 
@@ -16,7 +16,7 @@ pub const FAILURES: Size = Size(5, 720);
 pub struct Bucket(i64);
 
 impl Bucket {
-    /// Until when there is nothing in it.
+    /// The time until which the bucket is empty.
     pub fn empty_until(self, Size(burst, every): Size, now: Time) -> Option<Time> {
         let free = self.0.max(now.unix()) + every - burst * every;
         (free > now.unix()).then_some(Time::from_unix(free))
@@ -27,7 +27,7 @@ impl Bucket {
     }
 }
 
-/// The words of the CA, by which it is known whom a limit is for.
+/// The words of the CA, which name the scope of a limit.
 pub fn words(limit: &str, registered: usize, name: usize) -> String {
     match limit {
         "new orders" => "too many new orders (300) from this account in the last 3h0m0s".to_owned(),

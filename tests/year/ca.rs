@@ -1,8 +1,8 @@
-//! A CA as Let's Encrypt's is: its limits as token buckets, its renewal information, orders that it hands back while they are pending.
+//! A CA with the behaviour of Let's Encrypt: limits as token buckets, renewal information, pending orders that are handed back.
 //!
-//! As in Boulder the limits of certificates are looked at when an order is made and spent when its certificate is issued; an order
-//! inside the window of what it replaces is not looked at; one for a set of names that was issued for within 120 days is looked at for
-//! its exact set and its failed validations only.
+//! As in Boulder, the limits of certificates are checked when an order is made and spent when its certificate is issued. An order inside
+//! the renewal window of the certificate that it replaces is exempt. An order for a set of names with a certificate of the last 120 days
+//! is checked for its exact set and its failed validations only.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -38,33 +38,33 @@ pub struct Order {
 /// An order that became a certificate.
 pub struct Finalized {
     pub at: Time,
-    /// When the client counted it.
+    /// The time at which the client counted the order.
     pub counted: Option<Time>,
     pub serial: String,
 }
 
-/// What the CA knows of one exact set of names.
+/// The CA's knowledge of one exact set of names.
 #[derive(Default)]
 pub struct Set {
     exact: Bucket,
     pub registered: usize,
     pub name: usize,
     lifetime: Duration,
-    /// Its last certificates, the newest last.
+    /// The last certificates, the newest last.
     pub issued: VecDeque<CertificateFacts>,
     last: Option<Time>,
     revoked: Option<Time>,
     pending: Option<u64>,
-    /// Its orders that may still be looked at.
+    /// The orders that may still be fetched.
     orders: Vec<u64>,
     pub finalized: Vec<Finalized>,
 }
 
-/// Why no order was made.
+/// The reason why no order was made.
 pub enum Refused {
-    /// Too many; the CA's words and until when.
+    /// A rate limit: the CA's words and the end of the wait.
     Limit(String, Time),
-    /// What it replaces was replaced, or is unknown.
+    /// The replaced certificate is unknown or was replaced already.
     Replaces,
 }
 
@@ -74,7 +74,7 @@ pub struct Ca {
     failures: HashMap<usize, Bucket>,
     pub sets: Vec<Set>,
     pub orders: HashMap<u64, Order>,
-    /// Whether a pending order is handed back to who asks for the same names again.
+    /// Whether a pending order is handed back to a client that asks for the same names again.
     pub hands_back: bool,
     pub made: u64,
     pub made_at: Vec<Time>,
@@ -83,7 +83,7 @@ pub struct Ca {
     serials: u64,
 }
 
-/// The window of a certificate of so long a life.
+/// The renewal window of a certificate with this validity.
 pub fn window(not_before: Time, not_after: Time) -> (Time, Time) {
     let life = not_after.since(not_before);
     let ideal = not_after - if life < DAY * 10 { life / 2 } else { life / 3 };
@@ -119,7 +119,7 @@ impl Ca {
         self.orders.get_mut(&id).filter(|o| o.made + DAY * 7 > now).map(|order| (id, order))
     }
 
-    /// When and for how long it wants a certificate of a set to be renewed.
+    /// The renewal information of a certificate, and the wait until the next request.
     pub fn renewal_info(&self, set: usize, serial: &str, now: Time) -> Option<(Time, Time)> {
         let set = &self.sets[set];
         let facts = set.issued.iter().find(|f| f.serial == serial)?;
@@ -193,7 +193,7 @@ impl Ca {
         Err(Refused::Limit(words(limit, set.registered, set.name), until))
     }
 
-    /// The CA has looked at the challenges of an order.
+    /// Validates the challenges of an order.
     pub fn validate(&mut self, id: u64, found: bool, now: Time) {
         let order = self.orders.get_mut(&id).expect("an order that was made");
         order.status = if found { Status::Ready } else { Status::Invalid };
@@ -202,7 +202,7 @@ impl Ca {
         }
     }
 
-    /// Issues for a key.
+    /// Issues a certificate for a key.
     pub fn finalize(&mut self, id: u64, names: &[Domain], key: &[u8], counted: Option<Time>, now: Time) {
         let order = self.orders.get_mut(&id).expect("an order that was made");
         self.serials += 1;

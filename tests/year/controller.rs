@@ -1,7 +1,8 @@
-//! The loop of the daemon over a clock of its own: looks at a certificate when something is due, decides, does.
+//! The controller's loop over a clock of its own: evaluates a certificate when something is due, and carries the
+//! decision out.
 //!
-//! What stands in `daemon::judge`, `daemon::world`, `work::window` and `work::restore` and can not be called from here is said again,
-//! each time with the place that it mirrors.
+//! Code of `controller`, `worker` and `issuance` that cannot be called from here is repeated, each time with the place
+//! that it mirrors.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashSet};
@@ -29,7 +30,7 @@ pub enum Event {
     Overwrite(usize),
 }
 
-pub struct World {
+pub struct Simulation {
     pub now: Time,
     pub rng: Rng,
     pub certificates: Vec<Certificate>,
@@ -52,15 +53,15 @@ pub struct World {
     down_until: Time,
     heap: BinaryHeap<Reverse<(Time, Event)>>,
     workers: Vec<Time>,
-    /// Those who wait for the quota, in the order in which a pass judges them.
+    /// The certificates that wait for the quota, in the order of a pass.
     pub rationed: BTreeSet<((bool, Option<Time>), usize)>,
-    /// When the first who waits for the quota may go.
+    /// The time at which the first of these may go.
     pub quota_at: Time,
 }
 
-impl World {
-    pub fn new(now: Time, seed: u64) -> World {
-        World {
+impl Simulation {
+    pub fn new(now: Time, seed: u64) -> Simulation {
+        Simulation {
             now,
             rng: Rng::new(seed),
             certificates: Vec::new(),
@@ -90,7 +91,7 @@ impl World {
         self.heap.push(Reverse((time, event)));
     }
 
-    /// The next look at a certificate; it takes the place of the one before.
+    /// Schedules the next evaluation of a certificate, in place of the one before.
     pub fn look_at(&mut self, i: usize, time: Time) {
         self.certificates[i].next = time;
         self.at(time, Event::Look(i));
@@ -120,7 +121,7 @@ impl World {
         self.tally.expired += self.certificates.iter().filter(expired).count() as u64;
     }
 
-    /// When a worker is free; it is then busy for as long as an attempt takes.
+    /// The time at which a worker is free; the worker is then busy for as long as an attempt takes.
     pub fn slot(&mut self) -> Time {
         let took = self.rng.within(Duration::from_secs(10), Duration::from_secs(40));
         let worker = self.workers.iter_mut().min().expect("there are workers");
@@ -129,7 +130,7 @@ impl World {
         slot
     }
 
-    /// The queue of a process that is gone.
+    /// Drops the queue of a process that has ended.
     pub fn forget_queue(&mut self, start: Time) {
         self.rationed.clear();
         self.workers.fill(start);

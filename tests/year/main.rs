@@ -1,4 +1,4 @@
-//! A year of renewals on a clock of its own: the shipped code that decides, remembers and closes gates, before a CA with the limits of
+//! A simulated year of renewals: the shipped code that decides, keeps records and observes limits, against a CA with the limits of
 //! Let's Encrypt.
 //!
 //! `cargo test` runs a population that fits a debug build; `tests/simulate` runs all of it: 10,000 certificates of each lifetime and
@@ -12,9 +12,9 @@ mod attempt;
 mod buckets;
 mod ca;
 mod controller;
-mod judge;
 mod order;
 mod population;
+mod reconcile;
 mod report;
 mod state;
 mod trouble;
@@ -27,7 +27,7 @@ use population::{LIVES, START, Start, YEAR, populate, troubled};
 use report::{Faults, HEAD, Row, all_issued, say};
 use state::Tally;
 
-/// What `tests/simulate` sets, or what fits a debug build.
+/// A value set by `tests/simulate`, or the default for a debug build.
 fn scale(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |n| n.parse().unwrap())
 }
@@ -39,9 +39,9 @@ fn certificates(life: Duration) -> usize {
 
 fn year(life: Duration, start: Start) -> Row {
     let n = certificates(life);
-    let mut world = populate(&[life], n, n / 10, start, 0);
-    world.run(START + YEAR);
-    let row = Row::of(&world, start, life);
+    let mut simulation = populate(&[life], n, n / 10, start, 0);
+    simulation.run(START + YEAR);
+    let row = Row::of(&simulation, start, life);
     say(&row);
     row
 }
@@ -57,7 +57,8 @@ fn in_a_year_nothing_expires_no_limit_is_met_and_orders_are_few_and_even() {
     }
 }
 
-/// A herd stays one: the windows of the CA are a fiftieth of a lifetime wide, and whoever leaves them pays with more orders.
+/// A herd stays one: the CA's windows are a fiftieth of a lifetime wide, and renewing outside of them costs more
+/// orders.
 #[test]
 fn what_was_issued_on_one_day_is_renewed_in_time_within_all_limits() {
     for row in LIVES.map(|life| year(life, Start::Herd)) {
@@ -69,27 +70,27 @@ fn what_was_issued_on_one_day_is_renewed_in_time_within_all_limits() {
 #[test]
 fn many_first_certificates_are_spread_under_the_limits() {
     let n = certificates(LIVES[2]);
-    let mut world = populate(&[LIVES[2]], n, n / 10, Start::First, 0);
-    world.run(START + DAY * 12);
-    let took = all_issued(&world).expect("all of them");
+    let mut simulation = populate(&[LIVES[2]], n, n / 10, Start::First, 0);
+    simulation.run(START + DAY * 12);
+    let took = all_issued(&simulation).expect("all of them");
     say(format_args!(
         "{n} first certificates: all there after {} h, {} refused",
         took.as_secs() / 3600,
-        world.tally.refused
+        simulation.tally.refused
     ));
-    assert_eq!((world.tally.refused, world.tally.failures), (0, 0));
+    assert_eq!((simulation.tally.refused, simulation.tally.failures), (0, 0));
     // 270 in each three hours.
     assert!(took <= HOUR * (3 * (n as u32 / 270) + 2), "{took:?}");
 }
 
-/// The limit of a registered domain is not known before it is met: one refusal for each certificate that is let through, not one for
-/// each that waits.
+/// The limit of a registered domain is not known before it is met: one refusal for each certificate that is admitted,
+/// not one for each that waits.
 #[test]
 fn first_certificates_below_one_registered_domain_come_as_fast_as_the_ca_lets_them() {
-    let mut world = populate(&[LIVES[2]], 200, 2, Start::First, 0);
-    world.run(START + DAY * 12);
-    let took = all_issued(&world).expect("all of them");
-    let refused = world.tally.refused;
+    let mut simulation = populate(&[LIVES[2]], 200, 2, Start::First, 0);
+    simulation.run(START + DAY * 12);
+    let took = all_issued(&simulation).expect("all of them");
+    let refused = simulation.tally.refused;
     say(format_args!(
         "100 first certificates below each of 2 registered domains: all there after {} h, {refused} refused",
         took.as_secs() / 3600
@@ -102,21 +103,21 @@ fn first_certificates_below_one_registered_domain_come_as_fast_as_the_ca_lets_th
 #[test]
 fn all_certificates_revoked_at_once_are_replaced_within_one_poll() {
     let n = certificates(LIVES[2]);
-    let mut world = populate(&[LIVES[2]], n, n / 10, Start::Steady, 0);
+    let mut simulation = populate(&[LIVES[2]], n, n / 10, Start::Steady, 0);
     let at = START + DAY * 100;
     for i in 0..n {
-        world.certificates[i].planned.push(at);
-        world.at(at, Event::Revoke(i));
+        simulation.certificates[i].planned.push(at);
+        simulation.at(at, Event::Revoke(i));
     }
-    world.run(START + DAY * 105);
-    let replaced = world.ca.sets.iter().map(|set| set.finalized.iter().map(|f| f.at).find(|f| *f >= at));
+    simulation.run(START + DAY * 105);
+    let replaced = simulation.ca.sets.iter().map(|set| set.finalized.iter().map(|f| f.at).find(|f| *f >= at));
     let took = replaced.map(|f| f.expect("it is replaced").since(at)).max().unwrap();
     say(format_args!(
         "{n} certificates revoked at once: the last is replaced after {} min, limits met: {:?}",
         took.as_secs() / 60,
-        world.ca.hits
+        simulation.ca.hits
     ));
-    assert!(world.ca.hits.is_empty() && world.tally.expired == 0);
+    assert!(simulation.ca.hits.is_empty() && simulation.tally.expired == 0);
     // Six hours and a fifth, and the time that four workers need.
     assert!(took <= HOUR * 36 / 5 + Duration::from_secs(40) * (n as u32) / 4, "{took:?}");
 }
@@ -124,10 +125,10 @@ fn all_certificates_revoked_at_once_are_replaced_within_one_poll() {
 /// 40 days for all of them, where 30 would be the time to renew and 45 is the end.
 #[test]
 fn a_quota_that_is_short_keeps_nothing_from_being_renewed_in_time() {
-    let mut world = populate(&[LIVES[2]], 400, 40, Start::Steady, 0);
-    world.orders_per_day = Some(10);
-    world.run(START + YEAR);
-    let row = Row::of(&world, Start::Steady, LIVES[2]);
+    let mut simulation = populate(&[LIVES[2]], 400, 40, Start::Steady, 0);
+    simulation.orders_per_day = Some(10);
+    simulation.run(START + YEAR);
+    let row = Row::of(&simulation, Start::Steady, LIVES[2]);
     say(format_args!("{row}, ordersPerDay 10"));
     assert_eq!((row.expired, row.hits), (0, 0), "{row}");
 }
@@ -136,15 +137,15 @@ fn a_quota_that_is_short_keeps_nothing_from_being_renewed_in_time() {
 fn failures_and_crashes_at_every_step_lose_nothing_and_meet_no_limit() {
     let (seeds, mut sum, mut made) = (scale("YEAR_SEEDS", 50) as u64, Tally::default(), 0);
     for seed in 1..=seeds {
-        let mut world = troubled(seed, 5);
-        world.run(START + YEAR);
-        let Faults { expired, hits, counted, never_stored, given_up } = Faults::of(&world);
-        assert_eq!((expired, hits), (0, 0), "seed {seed}: expired, limits met {:?}", world.ca.hits);
+        let mut simulation = troubled(seed, 5);
+        simulation.run(START + YEAR);
+        let Faults { expired, hits, counted, never_stored, given_up } = Faults::of(&simulation);
+        assert_eq!((expired, hits), (0, 0), "seed {seed}: expired, limits met {:?}", simulation.ca.hits);
         // An order is counted before it is finalized, so that at its edges a week of the CA's may have one more.
         assert!(counted.0 <= 4 && counted.1 <= 5, "seed {seed}: orders of one exact set within a week: {counted:?}");
         assert_eq!((never_stored, given_up), (0, 0), "seed {seed}: certificates never stored, orders given up");
-        made += world.ca.made;
-        sum.add(&world.tally);
+        made += simulation.ca.made;
+        sum.add(&simulation.tally);
     }
     say(format_args!("{seeds} seeds of trouble, 5 certificates each: {made} orders, {sum}; expired 0, limits met 0"));
 }

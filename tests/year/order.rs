@@ -1,4 +1,5 @@
-//! An order from newOrder to the certificate, and what is written into the record then. See [`crate::attempt`] for what is mirrored.
+//! An order from newOrder to the certificate, and the writes of the record. See [`crate::attempt`] for the mirrored
+//! code.
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use notariat::record::{Issued, PairBackup, Record};
 use crate::attempt::{End, failed};
 use crate::buckets::words;
 use crate::ca::{DIRECTORY, HOUR, Refused, Status};
-use crate::controller::World;
+use crate::controller::Simulation;
 use crate::trouble::Part;
 
 const ACCOUNT: &str = "https://acme-v02.api.letsencrypt.org/acme/acct/1";
@@ -23,8 +24,8 @@ pub fn url(id: u64) -> String {
     format!("https://acme-v02.api.letsencrypt.org/acme/order/1/{id}")
 }
 
-impl World {
-    /// Returns the serial number of the certificate.
+impl Simulation {
+    /// Makes the order. Returns the serial number of the certificate.
     pub fn order(&mut self, i: usize, claim: &mut Record, counted: bool) -> Result<String, End> {
         let id = match self.resume(i, claim)? {
             Some(id) => id,
@@ -141,7 +142,7 @@ impl World {
         Err(End::Failed(Box::new(AttemptError { not_validated, ..failed })))
     }
 
-    /// Mirrors `store_one` in work/put.rs.
+    /// Mirrors worker/store_certificate.rs.
     pub fn store(&mut self, i: usize, serial: &str) -> Result<(), End> {
         self.try_to(Stage::Store, Part::Store)?;
         let facts = self.ca.sets[i].issued.iter().find(|f| f.serial == serial).cloned();
@@ -155,7 +156,7 @@ impl World {
         Ok(self.point()?)
     }
 
-    /// Mirrors `succeeded` in work/settle.rs.
+    /// Mirrors the success of an attempt (worker/results.rs).
     pub fn succeeded(&mut self, i: usize, claim: &mut Record) {
         let (now, names) = (self.now, self.certificates[i].names.clone());
         let history = claim.body.history_mut(&names, DIRECTORY, now);
@@ -167,13 +168,13 @@ impl World {
         self.unsaved = None;
     }
 
-    /// Mirrors `remember` there.
+    /// Mirrors the record of a success there.
     pub fn remember(&self, i: usize, claim: &mut Record) {
         let account = claim.body.in_flight.as_ref().and_then(|f| f.account.clone());
         self.remember_at(i, claim, account, self.now);
     }
 
-    /// What stands in a record from before the simulation.
+    /// The record of a certificate from before the simulation.
     pub fn remember_before(&self, i: usize, claim: &mut Record, at: Time) {
         self.remember_at(i, claim, Some(ACCOUNT.to_owned()), at);
     }

@@ -1,4 +1,4 @@
-//! Populations, and what goes wrong with them from a seed.
+//! Populations, and their troubles drawn from a seed.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use notariat::config::node;
 use notariat::record::{Accepted, Record};
 
 use crate::ca::{DAY, HOUR, window};
-use crate::controller::{Event, World};
+use crate::controller::{Event, Simulation};
 use crate::state::Certificate;
 use crate::trouble::{DNS_SERVERS, Rng, Trouble};
 
@@ -23,7 +23,7 @@ pub const LIVES: [Duration; 4] = [
     Duration::from_secs(160 * 3600),
 ];
 
-/// How the year begins.
+/// The begin of the year.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// Issued evenly over the time between two renewals.
@@ -44,72 +44,73 @@ fn entry(i: usize, domains: usize, keep_copy: bool) -> Entry {
     Entry::read(&node::read(&text).unwrap(), &"team".into()).unwrap()
 }
 
-/// So many certificates over so many registered domains.
-pub fn populate(lives: &[Duration], n: usize, domains: usize, start: Start, seed: u64) -> World {
-    let mut world = World::new(START, seed);
+/// A number of certificates over a number of registered domains.
+pub fn populate(lives: &[Duration], n: usize, domains: usize, start: Start, seed: u64) -> Simulation {
+    let mut simulation = Simulation::new(START, seed);
     for i in 0..n {
         let life = lives[i % lives.len()];
-        world.ca.add_set(i % domains, i, life);
-        let keep_copy = seed == 0 || world.rng.below(4) > 0;
-        world.certificates.push(Certificate::new(entry(i, domains, keep_copy), i % DNS_SERVERS));
+        simulation.ca.add_set(i % domains, i, life);
+        let keep_copy = seed == 0 || simulation.rng.below(4) > 0;
+        simulation.certificates.push(Certificate::new(entry(i, domains, keep_copy), i % DNS_SERVERS));
         // From the issue, an hour after the certificate begins, to the window.
         let cycle = window(START, START + life).0.since(START) - HOUR;
         match start {
-            Start::Steady => hold(&mut world, i, START - cycle.mul_f64((i as f64 + 0.5) / n as f64)),
-            Start::Herd => hold(&mut world, i, START - DAY.mul_f64(i as f64 / n as f64)),
+            Start::Steady => hold(&mut simulation, i, START - cycle.mul_f64((i as f64 + 0.5) / n as f64)),
+            Start::Herd => hold(&mut simulation, i, START - DAY.mul_f64(i as f64 / n as f64)),
             Start::First => {}
         }
-        world.look_at(i, START);
+        simulation.look_at(i, START);
     }
-    world
+    simulation
 }
 
-/// A certificate from before.
-fn hold(world: &mut World, i: usize, at: Time) {
-    let certificate = &mut world.certificates[i];
-    world.ca.issued_before(i, &certificate.names, format!("key {i} before").as_bytes(), at);
-    certificate.hold(world.ca.sets[i].issued[0].clone());
+/// Gives a certificate that was issued before the simulation.
+fn hold(simulation: &mut Simulation, i: usize, at: Time) {
+    let certificate = &mut simulation.certificates[i];
+    simulation.ca.issued_before(i, &certificate.names, format!("key {i} before").as_bytes(), at);
+    certificate.hold(simulation.ca.sets[i].issued[0].clone());
     let mut record = Record::default();
-    world.remember_before(i, &mut record, at);
-    world.certificates[i].record = record;
+    simulation.remember_before(i, &mut record, at);
+    simulation.certificates[i].record = record;
 }
 
-/// A world in which everything goes wrong now and then. The last certificate has an enemy who puts an expired one in its place.
-pub fn troubled(seed: u64, n: usize) -> World {
+/// A simulation in which everything fails now and then. The last certificate has an enemy who puts an expired one in
+/// its place.
+pub fn troubled(seed: u64, n: usize) -> Simulation {
     let start = if seed.is_multiple_of(4) { Start::First } else { Start::Steady };
-    let mut world = populate(&LIVES, n, 3, start, seed);
-    world.ca.hands_back = seed.is_multiple_of(2);
+    let mut simulation = populate(&LIVES, n, 3, start, seed);
+    simulation.ca.hands_back = seed.is_multiple_of(2);
     let mut trouble = Trouble::new(seed, n, START);
     let rng = &mut trouble.rng;
     for i in 0..n {
         for _ in 0..rng.below(4) {
             let at = START + rng.within(Duration::ZERO, YEAR);
             let event = if rng.below(2) == 0 { Event::Revoke(i) } else { Event::Delete(i) };
-            world.certificates[i].planned.push(at);
-            world.at(at, event);
+            simulation.certificates[i].planned.push(at);
+            simulation.at(at, event);
         }
     }
     let enemy = n - 1;
     let at = START + rng.within(Duration::ZERO, YEAR - DAY * 30);
     let period = [Duration::from_secs(300), HOUR, DAY][rng.below(3) as usize];
-    world.certificates[enemy].enemy = Some((expired(&world, enemy, rng), period, at + DAY * 30));
-    world.certificates[enemy].planned.push(at);
-    world.at(at, Event::Overwrite(enemy));
-    world.trouble = Some(trouble);
+    simulation.certificates[enemy].enemy = Some((expired(&simulation, enemy, rng), period, at + DAY * 30));
+    simulation.certificates[enemy].planned.push(at);
+    simulation.at(at, Event::Overwrite(enemy));
+    simulation.trouble = Some(trouble);
     for i in 0..n {
-        let mut record = std::mem::take(&mut world.certificates[i].record);
+        let mut record = std::mem::take(&mut simulation.certificates[i].record);
         record.body.accepted =
-            Some(Box::new(Accepted::new(&world.certificates[i].entry, &[], None, "ConfigMap year/year")));
-        world.write(i, &mut record);
-        let record = world.open(i);
-        world.certificates[i].record = record;
+            Some(Box::new(Accepted::new(&simulation.certificates[i].entry, &[], None, "ConfigMap year/year")));
+        simulation.write(i, &mut record);
+        let record = simulation.open(i);
+        simulation.certificates[i].record = record;
     }
-    world
+    simulation
 }
 
-fn expired(world: &World, i: usize, rng: &mut Rng) -> CertificateFacts {
+fn expired(simulation: &Simulation, i: usize, rng: &mut Rng) -> CertificateFacts {
     CertificateFacts {
-        names: world.certificates[i].names.clone(),
+        names: simulation.certificates[i].names.clone(),
         not_before: START - DAY * 100,
         not_after: START - DAY * 10,
         serial: SharedStr::new(&format!("ff{:08x}", rng.below(1 << 32))),

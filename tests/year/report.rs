@@ -1,4 +1,4 @@
-//! What came of a year, in rows of a table.
+//! The results of a year, as rows of a table.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use notariat::base::time::Time;
 
 use crate::ca::{DAY, Status};
-use crate::controller::World;
+use crate::controller::Simulation;
 use crate::population::{START, Start, YEAR, least};
 use crate::state::Certificate;
 
@@ -30,12 +30,12 @@ pub const HEAD: &str =
     "start   lifetime  certificates   orders    least   ratio  busiest day/mean  in window  limit hits  expired";
 
 impl Row {
-    pub fn of(world: &World, start: Start, life: Duration) -> Row {
+    pub fn of(simulation: &Simulation, start: Start, life: Duration) -> Row {
         let mut days = vec![0usize; 366];
-        for at in &world.ca.made_at {
+        for at in &simulation.ca.made_at {
             days[(at.since(START).as_secs() / DAY.as_secs()) as usize] += 1;
         }
-        let (certificates, orders) = (world.certificates.len(), world.ca.made_at.len());
+        let (certificates, orders) = (simulation.certificates.len(), simulation.ca.made_at.len());
         let mean = orders as f64 / (YEAR.as_secs() / DAY.as_secs()) as f64;
         Row {
             start,
@@ -44,9 +44,9 @@ impl Row {
             orders,
             least: least(life) * certificates as f64,
             busiest: *days.iter().max().unwrap() as f64 / mean,
-            hits: world.ca.hits.values().sum(),
-            expired: world.tally.expired,
-            exempt: world.ca.exempt as f64 / orders as f64,
+            hits: simulation.ca.hits.values().sum(),
+            expired: simulation.tally.expired,
+            exempt: simulation.ca.exempt as f64 / orders as f64,
         }
     }
 
@@ -68,18 +68,18 @@ impl fmt::Display for Row {
     }
 }
 
-/// Past the test harness, which keeps what is printed to itself: the table is to be seen.
+/// Prints past the test harness, which captures output: the table is for the reader of the run.
 pub fn say(line: impl fmt::Display) {
     writeln!(std::io::stdout().lock(), "{line}").unwrap();
 }
 
-/// When the last certificate of a population was there for the first time.
-pub fn all_issued(world: &World) -> Option<Duration> {
-    let first = world.ca.sets.iter().map(|set| set.finalized.first().map(|f| f.at.since(START)));
+/// The time at which every certificate of a population had been issued once.
+pub fn all_issued(simulation: &Simulation) -> Option<Duration> {
+    let first = simulation.ca.sets.iter().map(|set| set.finalized.first().map(|f| f.at.since(START)));
     first.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
-/// What may be false after a year of trouble.
+/// The faults that a year of trouble may show.
 pub struct Faults {
     pub expired: u64,
     pub hits: u32,
@@ -87,34 +87,39 @@ pub struct Faults {
     pub counted: (usize, usize),
     /// Certificates that were issued, are not being fetched, and never came into the Secret.
     pub never_stored: usize,
-    /// Orders that were given up although they were good, beyond those whose URL was lost before it could be written down.
+    /// Good orders that were given up, beyond those whose URL was lost before it could be written.
     pub given_up: u64,
 }
 
 impl Faults {
-    pub fn of(world: &World) -> Faults {
-        let sets = || world.ca.sets.iter();
+    pub fn of(simulation: &Simulation) -> Faults {
+        let sets = || simulation.ca.sets.iter();
         let most = |at: fn(&crate::ca::Finalized) -> Option<Time>| {
             sets().map(|set| most_within_a_week(set.finalized.iter().filter_map(at).collect())).max().unwrap_or(0)
         };
         let in_flight = |status: &[Status]| {
-            let flights = world.certificates.iter().filter_map(|c| c.record.body.in_flight.as_ref()?.order.as_deref());
-            let orders = flights.filter_map(|url| world.ca.orders.get(&url.rsplit('/').next()?.parse().ok()?));
+            let flights =
+                simulation.certificates.iter().filter_map(|c| c.record.body.in_flight.as_ref()?.order.as_deref());
+            let orders = flights.filter_map(|url| simulation.ca.orders.get(&url.rsplit('/').next()?.parse().ok()?));
             orders.filter(|order| status.contains(&order.status)).count()
         };
-        let unstored = sets().flat_map(|set| &set.finalized).filter(|f| !world.stored.contains(&f.serial)).count();
+        let unstored = sets().flat_map(|set| &set.finalized).filter(|f| !simulation.stored.contains(&f.serial)).count();
         let open = [Status::Pending, Status::Ready];
-        let left = world.ca.orders.values().filter(|order| open.contains(&order.status)).count();
+        let left = simulation.ca.orders.values().filter(|order| open.contains(&order.status)).count();
         let without_url = |c: &&Certificate| c.record.body.in_flight.as_ref().is_some_and(|f| f.order.is_none());
-        let asking_again = world.certificates.iter().filter(without_url).count() as u64;
+        let asking_again = simulation.certificates.iter().filter(without_url).count() as u64;
         let given_up = (left - in_flight(&open)) as u64;
         Faults {
-            expired: world.tally.expired,
-            hits: world.ca.hits.values().sum(),
+            expired: simulation.tally.expired,
+            hits: simulation.ca.hits.values().sum(),
             counted: (most(|f| f.counted), most(|f| f.counted.map(|_| f.at))),
             never_stored: unstored - in_flight(&[Status::Valid]),
-            // A CA that hands pending orders back gives them back to who lost their URL and asks again.
-            given_up: given_up.saturating_sub(if world.ca.hands_back { asking_again } else { world.tally.lost }),
+            // A CA that hands pending orders back gives them to a client that lost their URL and asks again.
+            given_up: given_up.saturating_sub(if simulation.ca.hands_back {
+                asking_again
+            } else {
+                simulation.tally.lost
+            }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One certificate of the simulation, and what is counted.
+//! One certificate of the simulation, and the counters.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use notariat::record::Record;
 
 use crate::ca::DIRECTORY;
 
-/// One certificate: what is wanted, what its Secret holds, its record as it is known and as it is stored.
+/// One certificate: the entry, the contents of its Secret, its record in memory and as stored.
 pub struct Certificate {
     pub entry: Entry,
     pub names: Vec<Domain>,
     pub held: [SecretState; 1],
     pub record: Record,
     pub disk: Option<SecretObject>,
-    /// Somebody puts this one back for as long as they live.
+    /// The certificate that an enemy puts back for as long as it lives.
     pub enemy: Option<(CertificateFacts, Duration, Time)>,
     pub server: usize,
-    /// When somebody does something to it.
+    /// The times of planned interference.
     pub planned: Vec<Time>,
-    /// When it is looked at next.
+    /// The time of the next evaluation.
     pub next: Time,
-    /// A worker will take it then.
+    /// A worker is reserved for that time.
     pub reserved: bool,
 }
 
-/// What happened.
+/// The counters of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub expired: u64,
@@ -83,7 +83,7 @@ impl Certificate {
         }
     }
 
-    /// What the Secret holds from now on.
+    /// Replaces the contents of the Secret.
     pub fn hold(&mut self, facts: CertificateFacts) {
         if let SecretState::Present(present) = &mut self.held[0] {
             present.pair = PairState::Sound(facts.into());

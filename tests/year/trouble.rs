@@ -1,4 +1,4 @@
-//! What goes wrong: drawn from a seed, so that a run can be had again.
+//! Troubles drawn from a seed, so that a run can be repeated.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Below `n`.
+    /// A number below `n`.
     pub fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
@@ -36,7 +36,7 @@ impl Rng {
     }
 }
 
-/// What is out of order for a while.
+/// A part that is out of order for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The API server.
@@ -44,7 +44,7 @@ pub enum Part {
     Ca,
     /// A DNS server, by its number.
     Dns(usize),
-    /// The CA does not find the challenge answered, by the certificate's number.
+    /// The CA does not accept the challenge, by the certificate's number.
     Name(usize),
 }
 
@@ -52,12 +52,12 @@ pub enum Part {
 #[derive(Debug)]
 pub struct Crashed;
 
-/// All that goes wrong in one run.
+/// All troubles of one run.
 pub struct Trouble {
     pub rng: Rng,
-    /// Of a thousand steps so many fail.
+    /// Failing steps of a thousand.
     step: u64,
-    /// Of a thousand attempts so many are cut by a crash.
+    /// Attempts cut by a crash, of a thousand.
     crash: u64,
     outages: Vec<(Part, Time, Time)>,
     /// Points left until the crash.
@@ -84,13 +84,13 @@ impl Trouble {
         Trouble { rng, step, crash, outages, cut: None }
     }
 
-    /// Until when a part is out of order.
+    /// The time until which a part is out of order.
     pub fn out(&self, part: Part, now: Time) -> Option<Time> {
         let hit = |(p, from, to): &&(Part, Time, Time)| *p == part && *from <= now && now < *to;
         self.outages.iter().filter(hit).map(|(_, _, to)| *to).max()
     }
 
-    /// When a part is next out of order.
+    /// The next time at which a part is out of order.
     pub fn next_out(&self, part: Part, now: Time) -> Option<Time> {
         self.outages.iter().filter(|(p, _, to)| *p == part && *to > now).map(|(_, from, _)| (*from).max(now)).min()
     }

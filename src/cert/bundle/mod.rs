@@ -5,7 +5,7 @@ use std::fmt;
 
 use rustls::pki_types::CertificateDer;
 
-use super::facts::{self, CertificateFacts, ChainError};
+use super::facts::{self, CertificateFacts};
 use super::key::{self, KeyError};
 use super::path::{self, Path, PathError};
 use crate::base::limits::CLOCK_TOLERANCE;
@@ -27,7 +27,7 @@ pub struct CheckedBundle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BundleError {
     /// The chain does not parse.
-    Chain(ChainError),
+    Chain(String),
     /// The key does not parse, or is of a kind that can not be checked.
     Key,
     /// The leaf was made for another key.
@@ -50,7 +50,7 @@ pub enum BundleError {
 impl fmt::Display for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BundleError::Chain(e) => e.fmt(f),
+            BundleError::Chain(e) => f.write_str(e),
             BundleError::Key => f.write_str("the private key can not be read"),
             BundleError::KeyMismatch => f.write_str("the certificate was made for another key"),
             BundleError::NamesMissing(names) => {

@@ -12,7 +12,7 @@ use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::kube::object::TYPE_TLS;
 use crate::policy::secret_state::{Owner, Present};
-use crate::record::{History, Issued, PendingOrder, RecordData};
+use crate::record::{History, Issued, RecordData};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
 const DAY: Duration = Duration::from_secs(86_400);

@@ -1,6 +1,6 @@
-//! What is decided about a certificate, and what follows at once.
+//! The decision about a certificate, and its immediate effects.
 //!
-//! Mirrors daemon/judge.rs, the order of a pass in daemon/world.rs, and work/window.rs.
+//! Mirrors controller/reconcile.rs, the order of a pass, and worker/renewal_info.rs.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use notariat::policy::secret_state::SecretState;
 use notariat::policy::{Decision, EvaluationInput, WaitReason, evaluate};
 
 use crate::ca::{DIRECTORY, HOUR};
-use crate::controller::{Event, World};
+use crate::controller::{Event, Simulation};
 use crate::trouble::Part;
 
-impl World {
-    /// Mirrors `judge` in daemon/judge.rs. Returns whether the quota stood in the way.
+impl Simulation {
+    /// Mirrors the evaluation of one certificate. Returns whether the quota stopped an order.
     pub fn look(&mut self, i: usize) -> bool {
         self.certificates[i].next = Time::from_unix(i64::MAX);
         if let Some(until) = self.trouble.as_ref().and_then(|t| t.out(Part::Store, self.now)) {
-            // Nothing is known, so nothing is done.
+            // Without the record nothing is decided.
             let pause = self.rng.within(Duration::ZERO, Duration::from_secs(30));
             self.look_at(i, until + pause);
             return false;
@@ -34,7 +34,7 @@ impl World {
             }
             _ => None,
         };
-        let judgement = evaluate(&EvaluationInput {
+        let evaluation = evaluate(&EvaluationInput {
             entry: &certificate.entry,
             secrets: &certificate.held,
             record: &certificate.record.body,
@@ -46,7 +46,7 @@ impl World {
             closed: closed.as_ref(),
             now: self.now,
         });
-        match judgement.decision {
+        match evaluation.decision {
             Decision::Keep { until } => self.keep(i, until),
             Decision::Wait { waiting: WaitReason::RateLimited, until, .. } if by_quota => {
                 self.rationed.insert((quota_rank(&self.certificates[i].record.body), i));
@@ -72,7 +72,7 @@ impl World {
         false
     }
 
-    /// The times of counted orders (`orders` in daemon/world.rs); no two certificates here have one exact set.
+    /// The times of counted orders; no two certificates here have the same exact set.
     fn counted_orders(&self, i: usize) -> Orders {
         let mut orders = Orders::new();
         for history in self.certificates[i].record.body.histories.iter().filter(|h| !h.orders.is_empty()) {
@@ -94,7 +94,7 @@ impl World {
         self.ask(i, until);
     }
 
-    /// Mirrors `ask_window` in work/window.rs. Answers that say what the last one said change nothing and are only counted.
+    /// Mirrors the fetching of renewal information. Answers without a change are only counted.
     fn ask(&mut self, i: usize, until: Time) {
         let secret = self.certificates[i].entry.main_secret().clone();
         self.tally.questions += 1;
@@ -138,7 +138,7 @@ impl World {
         next_question(Some(now + self.rng.within(Duration::from_secs(17_280), Duration::from_secs(25_920))), now)
     }
 
-    /// Mirrors `closed` in daemon/judge.rs. Returns also whether it is the quota that stands in the way.
+    /// Mirrors the limits of a certificate. Returns also whether the quota is the limit.
     fn closed(&self, i: usize, had_slot: bool) -> (Option<RateLimitBlock>, bool) {
         let certificate = &self.certificates[i];
         if let Some(closed) = self.limits.closed(&self.account, &certificate.names, self.now) {
@@ -147,12 +147,12 @@ impl World {
         let quotas = quotas(DIRECTORY, self.orders_per_day);
         let renewal = is_renewal(&certificate.held, &certificate.names, DIRECTORY, self.now);
         if renewal && quotas.iter().all(|quota| !quota.renewals) {
-            // What was made is not asked for then.
+            // An attempt that has its slot already is not limited again.
             return (None, false);
         }
         let closed = |until| RateLimitBlock { scope: Scope::Account, until, said: "the quota".to_owned() };
         if !renewal && !had_slot && self.quota_at > self.now {
-            // Another one was told so, and nothing leaves the window before.
+            // Another certificate met the quota, which does not free up before.
             return (Some(closed(self.quota_at)), true);
         }
         let mut orders = OrderIndex::default();
@@ -164,7 +164,8 @@ impl World {
         (until.map(closed), until.is_some())
     }
 
-    /// Those who wait for the quota in the order in which a pass judges them: the first who is told to wait ends it for all.
+    /// Serves the certificates that wait for the quota in the order of a pass: the first that has to wait ends the turn
+    /// of all.
     pub fn serve_rationed(&mut self) {
         while let Some((_, i)) = self.rationed.pop_first() {
             if self.look(i) {
