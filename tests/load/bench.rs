@@ -174,7 +174,7 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
         bound("peak memory in MiB", memory.peak, bounds.peak_mib);
     }
     bound("a decision pass in ms", work.min(least).as_secs_f64() * 1e3, PASS_MAX.as_secs_f64() * 1e3);
-    if count == IDLE_AT {
+    if count == IDLE_AT && !settings.idle.is_zero() {
         faults.extend(idle(&servers, &daemon, settings.idle));
     }
     faults
