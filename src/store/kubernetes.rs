@@ -52,18 +52,14 @@ impl StoreBackend for KubernetesStore {
         })?;
         match mode {
             DryRun::Real => read(at, written),
-            // The answer to a dry run of a create has no resourceVersion.
+            // What would be created has no resourceVersion.
             DryRun::DryRun => Ok(secret.clone()),
         }
     }
 }
 
 fn read(at: &ObjectRef, object: Value) -> Result<SecretObject, StoreError> {
-    let mut secret =
-        SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))?;
-    // Objects do not say which cluster they are in.
-    secret.reference.cluster = at.cluster.clone();
-    Ok(secret)
+    SecretObject::from_json(object).map_err(|e| StoreError::Unreachable(format!("Secret {at}: {e}")))
 }
 
 const TOO_LARGE: &str = "a Secret holds at most 1 MiB, with what others keep in it";
@@ -72,7 +68,7 @@ fn told(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError 
     sentence(verb, kind, at, error, true)
 }
 
-/// The same without the server's words, for a request with secret data: a 422 at times quotes a whole Secret.
+/// The same where secret data was sent: the server's words quote it, at times a whole Secret in a 422.
 fn told_without_words(verb: &str, kind: &str, at: &ObjectRef, error: KubeError) -> StoreError {
     sentence(verb, kind, at, error, false)
 }
