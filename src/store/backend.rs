@@ -1,4 +1,4 @@
-//! What every place of objects can do, and why it fails.
+//! The operations of every place of objects, and the reasons of their failures.
 
 use std::fmt;
 

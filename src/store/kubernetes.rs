@@ -23,8 +23,7 @@ impl StoreBackend for KubernetesStore {
     }
 
     fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        let read: Option<SecretObject> = self.0.get(at).map_err(|e| told("get", Resource::SECRETS, at, e))?;
-        Ok(read.map(|secret| in_cluster_of(at, secret)))
+        self.0.get(at).map_err(|e| told("get", Resource::SECRETS, at, e))
     }
 
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
@@ -49,14 +48,8 @@ impl StoreBackend for KubernetesStore {
             true => told_without_words(verb, SecretObject::RESOURCE, &secret.reference, e),
             false => told(verb, SecretObject::RESOURCE, &secret.reference, e),
         })?;
-        Ok(in_cluster_of(&secret.reference, written))
+        Ok(written)
     }
-}
-
-/// An object of the API does not say which cluster it is in; the reference by which it was asked for does.
-fn in_cluster_of(at: &ObjectRef, mut secret: SecretObject) -> SecretObject {
-    secret.reference.cluster.clone_from(&at.cluster);
-    secret
 }
 
 /// The data of a ConfigMap, as configuration is read from it.

@@ -30,7 +30,7 @@ pub struct Marks<'a> {
     pub source: &'a str,
 }
 
-/// What a Secret of our own is for; the value of its label.
+/// The purpose of a Secret of our own; the value of its label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     /// An ACME account.

@@ -114,7 +114,8 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        self.backend(at)?.secret(at)
+        let secret = self.backend(at)?.secret(at)?;
+        Ok(secret.map(|secret| in_cluster(secret, at)))
     }
 
     /// The records of a namespace at home.
@@ -209,7 +210,7 @@ impl Store {
     }
 
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
-        let stored = self.backend(&secret.reference)?.write(secret, mode)?;
+        let stored = in_cluster(self.backend(&secret.reference)?.write(secret, mode)?, &secret.reference);
         if let (DryRun::Real, Some(version)) = (mode, &stored.version) {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody takes the versions of some Secrets. One that is forgotten counts as another writer's, and is read.
@@ -220,6 +221,12 @@ impl Store {
         }
         Ok(stored)
     }
+}
+
+/// The Secret as one of the cluster that it was read in: an API server does not know its own name.
+fn in_cluster(mut secret: SecretObject, at: &ObjectRef) -> SecretObject {
+    secret.reference.cluster = at.cluster.clone();
+    secret
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ fn a_store_that_another_process_holds_ends_a_pass_as_one_that_can_be_tried_again
     daemon.until_it_says("issued secret=default/web");
     site.once().ends(75).says(&["another notariat works on"]);
     assert_eq!(daemon.terminate(), 0);
-    // Who holds the lock around a write for ever does not hold us for ever.
+    // A process that never gives the lock back stops us for a bounded time.
     let lock = fs::File::create(site.store.join(".writing")).unwrap();
     lock.lock().unwrap();
     fs::remove_file(site.folder("web")).unwrap();

@@ -1,4 +1,4 @@
-//! Whose a Secret is, on a real API server: who overwrote it, copies that replicators made, two instances at one Secret.
+//! Ownership of Secrets on a real API server: the name of the last writer, copies made by replicators, two instances at one Secret.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,7 +62,7 @@ fn what_a_replicator_copied_is_left_alone() {
     let copies = [(&*cluster.namespace, "web-copy"), (&*elsewhere, "web")];
     for (namespace, name) in copies {
         replicate(&cluster, namespace, name);
-        // Nobody wants it to be mended.
+        // A broken copy is no reason to repair it.
         cluster.kube.kubectl(&["-n", namespace, "patch", "secret", name, "-p", r#"{"data": {"tls.key": ""}}"#]);
     }
     let versions = || {
@@ -73,7 +73,7 @@ fn what_a_replicator_copied_is_left_alone() {
     cluster.once().ends(0).never_says("copy").never_says(&elsewhere);
     assert_eq!(versions(), before);
 
-    // Named by an entry it is somebody else's: the replicator would write it back.
+    // A copy that an entry names still belongs to the replicator, which would write it back.
     let both = |more: &str| {
         cluster.site.entry("web", "www.site.test", "") + &cluster.site.entry("web-copy", "www.site.test", more)
     };
@@ -82,7 +82,7 @@ fn what_a_replicator_copied_is_left_alone() {
     cluster.once().ends(1).says(&["reason=OwnedByAnother", &why]);
     assert_eq!(versions(), before);
 
-    // Unless a person says that it is ours from now on.
+    // `adopt: true` makes it ours.
     cluster.config(&both(", adopt: true"));
     cluster.once().ends(0).says(&["issued"]);
     cluster.assert_valid("web-copy", &["www.site.test"]);
@@ -90,8 +90,8 @@ fn what_a_replicator_copied_is_left_alone() {
     assert_eq!(versions()[1], before[1]);
 }
 
-/// Lets two programs go on in turns. One of them holds the Secret; asserts that the other leaves it alone, and that nothing is written
-/// or ordered any more. Returns the holder's place.
+/// Runs two programs in turns. Asserts that one of them owns the Secret, that the other leaves it alone, and that nothing is written or
+/// ordered any more. Returns the owner's place.
 #[track_caller]
 fn settled(cluster: &Cluster, owners: [&str; 2], run: impl Fn(usize) -> Run) -> usize {
     cluster.assert_valid("web", &["www.site.test"]);

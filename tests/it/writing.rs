@@ -1,5 +1,5 @@
-//! What writing a Secret meets on a real API server: quotas, admission, a namespace that goes. Each is found by the trial before anything
-//! is ordered, and said in a sentence that tells what to do.
+//! Obstacles to a write on a real API server: quotas, admission, a namespace that is being deleted. The trial finds each before anything is
+//! ordered, and the log says how to remove it.
 
 use std::io::{BufReader, Write as _};
 use std::net::TcpStream;
@@ -39,7 +39,7 @@ fn assert_found(cluster: &Cluster, says: &[&str]) {
 fn a_quota_is_found_before_anything_is_ordered() {
     let cluster = one_entry();
     cluster.kubectl(&["create", "quota", "few", "--hard=secrets=0"]);
-    // The controller manager, which is not there, would count.
+    // The lab has no controller manager, which would count.
     let path = format!("/api/v1/namespaces/{}/resourcequotas/few", cluster.namespace);
     let mut quota: Value = serde_json::from_str(&cluster.kube.kubectl(&["get", "--raw", &path])).unwrap();
     quota["status"] = json!({"hard": {"secrets": "0"}, "used": {"secrets": "0"}});
@@ -94,7 +94,7 @@ fn ask_webhook(cluster: &Cluster, (url, bundle): &(String, String)) {
     until_refused(cluster, r#"{"app.kubernetes.io/component": "certificate"}"#);
 }
 
-/// What was configured takes effect a moment later.
+/// Waits until the configured denial takes effect, a moment after it was configured.
 #[track_caller]
 fn until_refused(cluster: &Cluster, labels: &str) {
     let made =
@@ -175,7 +175,7 @@ fn the_secrets_of_one_entry_hold_one_certificate_without_the_ca() {
     cluster.once().ends(0).says(&[&format!("restored secret={}/web reason=SecretMissing", cluster.namespace)]);
     cluster.kubectl(&["patch", "secret", "web-too", "-p", r#"{"data": {"tls.key": "Z2FyYmFnZQ=="}}"#]);
     cluster.once().ends(0).says(&[&format!("restored secret={}/web-too reason=Unparsable", cluster.namespace)]);
-    // Sound, and of somebody else: ours wins, however long the other lasts.
+    // A valid pair of another CA loses against ours, however long it is valid.
     let (chain, key) = x509::make(&["www.site.test"], "somebody", -1, 700);
     let patch = json!({"data": {"tls.crt": STANDARD.encode(chain), "tls.key": STANDARD.encode(key)}});
     cluster.kubectl(&["patch", "secret", "web", "-p", &patch.to_string()]);
@@ -184,10 +184,10 @@ fn the_secrets_of_one_entry_hold_one_certificate_without_the_ca() {
     assert_eq!(["web", "web-too"].map(|secret| cluster.get(secret, "{.data}")), [data.clone(), data]);
     assert_eq!(cluster.site.pebble.request_lines(), requests, "the CA was not asked");
 
-    // Nothing differs, so nothing is written, as the API server saw it.
+    // Nothing differs, so nothing is written: the API server's audit log is the proof.
     let user = format!("system:serviceaccount:{}:notariat", cluster.namespace);
     let written = |verb: &str| !matches!(verb, "get" | "list");
-    // What may be done is asked by a create.
+    // The review of permissions is a create.
     let counts =
         |a: &notariat_lab::kube::Audited| a.user == user && written(&a.verb) && a.resource != "selfsubjectrulesreviews";
     let writes = || cluster.kube.audit().into_iter().filter(counts).count();

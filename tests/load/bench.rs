@@ -1,8 +1,8 @@
 //! What one instance costs at 10, 1,000 and 10,000 certificates: memory, requests, processor time, time to start.
 //!
 //! On a real API server, with the Role of deploy/ and the binary that is shipped. All certificates are valid and recorded, so that
-//! nothing is ordered. BIND and Pebble are there for what a daemon asks once all is well: probes of the zone and renewal information,
-//! both spread over the first hour. Pebble does not know the certificates and says so, which leaves no trace in a record.
+//! nothing is ordered. BIND and Pebble answer the requests of an idle daemon: probes of the zone and renewal information, both spread over
+//! the first hour. Pebble does not know the certificates and says so, which leaves no trace in a record.
 //! Times and processor time are those of one run on one machine, which others may use, too; counts and memory are not.
 
 #![allow(missing_docs, unreachable_pub, reason = "nobody uses this program as a library")]
@@ -27,7 +27,7 @@ use process::{Daemon, WAIT_MAX};
 use servers::{Servers, ZONE};
 use throughput::Throughput;
 
-/// What must hold at a number of certificates.
+/// The bounds at a number of certificates.
 struct Bounds {
     count: usize,
     memory_mib: f64,
@@ -49,10 +49,10 @@ const IDLE_AT: usize = 1_000;
 /// The share of a core that it may take then.
 const IDLE_SHARE_MAX: f64 = 0.002;
 
-/// How often a watch is opened anew at the most; it has no other requests.
+/// The shortest time between two requests of one watch.
 const WATCH_LASTS: Duration = Duration::from_secs(180);
 
-/// How often the leader renews its Lease.
+/// The time between two renewals of the Lease.
 const LEASE_RENEWED: Duration = Duration::from_secs(10);
 
 /// First certificates with one worker, and with four.
@@ -108,7 +108,7 @@ fn by_kind(requests: &[Audited]) -> String {
     kinds.iter().map(|(n, kind)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
-/// How long each decision about all certificates took, but for the few that were being worked on.
+/// The time of each decision about all certificates but the few that were in work.
 fn passes(log: &str, count: usize) -> Vec<Duration> {
     let pass = |line: &str| {
         let (entries, millis) = line.split_once(" checked entries=")?.1.split_once(" milliseconds=")?;
@@ -118,7 +118,7 @@ fn passes(log: &str, count: usize) -> Vec<Duration> {
     log.lines().filter_map(pass).collect()
 }
 
-/// Measures at one number of certificates and prints it. Returns what is not as it must be.
+/// Measures at one number of certificates and prints the figures. Returns the broken bounds.
 fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
     let servers = Servers::start();
     let place = fixture::Place {
@@ -136,7 +136,7 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
     let valid = daemon.until(" valid secret=", count);
     daemon.until(" checked entries=", 1);
     let (first, started) = (daemon.processor(), servers.requests(0));
-    // What is freed after the start is given back by now.
+    // The allocator gives memory of the start back within seconds.
     thread::sleep(Duration::from_secs(5));
     let memory = daemon.memory();
     println!("{count} certificates, ConfigMap of {octets} octets, {} threads", daemon.threads());
@@ -148,7 +148,7 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
     let mut work = Duration::MAX;
     for pass in 1..=3 {
         let (before, passed) = (daemon.processor_of_loop(), passes(&daemon.log(), count).len());
-        // Whatever changes of the ConfigMap: everything is decided about.
+        // Any change of the ConfigMap leads to a decision about every certificate.
         servers.kubectl(&["annotate", "--overwrite", "configmap", "notariat", &format!("pass={pass}")]);
         let until = Instant::now() + WAIT_MAX;
         while passes(&daemon.log(), count).len() == passed {
@@ -174,13 +174,13 @@ fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
         bound("peak memory in MiB", memory.peak, bounds.peak_mib);
     }
     bound("a decision pass in ms", work.min(least).as_secs_f64() * 1e3, PASS_MAX.as_secs_f64() * 1e3);
-    if count == IDLE_AT {
+    if count == IDLE_AT && !settings.idle.is_zero() {
         faults.extend(idle(&servers, &daemon, settings.idle));
     }
     faults
 }
 
-/// Lets the daemon be, and looks what it does meanwhile.
+/// Measures an idle daemon for a time and prints the figures. Returns the broken bounds.
 fn idle(servers: &Servers, daemon: &Daemon, period: Duration) -> Vec<String> {
     let (before, asked_before, ca_before) = (servers.requests(0).len(), daemon.processor(), servers.pebble.requests());
     thread::sleep(period);

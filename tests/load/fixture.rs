@@ -1,4 +1,4 @@
-//! A namespace as notariat leaves it when all is done: certificates, their records, the ConfigMap that wants them.
+//! A namespace in which all work is done: certificates, their records, the ConfigMap that wants them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ const OLDEST_DAYS: i32 = 55;
 /// Entries in one key of the ConfigMap.
 const ENTRIES_IN_A_KEY: usize = 1_000;
 
-/// Where everything is, and who is asked.
+/// The namespace and the servers of a measurement.
 pub struct Place<'a> {
     pub namespace: &'a str,
     pub zone: &'a str,
@@ -51,7 +51,7 @@ pub struct Place<'a> {
 
 /// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize) -> usize {
-    // One for each thread: each keeps to the rate of one.
+    // Each client keeps to its own rate, so each thread has one.
     let client = || KubeClient::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
     let data = config_map(place, count, 2);
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
@@ -100,7 +100,7 @@ pub fn config_map(place: &Place<'_>, count: usize, names: usize) -> BTreeMap<Str
 }
 
 fn padding(octets: usize) -> CustomExtension {
-    // An OID of nobody.
+    // An unassigned OID.
     CustomExtension::from_oid_content(&[2, 25, 1], vec![4; octets])
 }
 

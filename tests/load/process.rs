@@ -1,4 +1,4 @@
-//! The daemon under measurement, and what the kernel says about it.
+//! The daemon under measurement, and the kernel's figures about it.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub struct Daemon {
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
     pub now: f64,
-    /// Of it, what is not the program's own file.
+    /// The part that is not mapped from the program's file.
     pub anonymous: f64,
     pub peak: f64,
 }
@@ -47,7 +47,7 @@ impl Daemon {
         self.log().matches(part).count()
     }
 
-    /// Waits until the log has so many lines with this in them. Returns how long after the start that was.
+    /// Waits until the log has so many lines with this in them. Returns the time since the start.
     pub fn until(&mut self, part: &str, count: usize) -> Duration {
         loop {
             let there = self.count(part) >= count;

@@ -29,14 +29,16 @@ pub struct Throughput {
     flags: String,
     time: Duration,
     processor: Duration,
+    /// The part of the thread that decides.
+    of_loop: Duration,
     ca_requests: u64,
     requests: Requests,
 }
 
 impl Throughput {
     /// The head of the table whose rows are `Display`.
-    pub const HEAD: &str = "| store | certificates | workers | flags | time | a second | processor time each | ACME requests each |\n\
-                            |---|---|---|---|---|---|---|---|";
+    pub const HEAD: &str = "| store | certificates | workers | flags | time | a second | processor time each | of the loop | ACME requests each |\n\
+                            |---|---|---|---|---|---|---|---|---|";
 
     fn rate(&self) -> f64 {
         self.count as f64 / self.time.as_secs_f64()
@@ -58,9 +60,13 @@ impl Throughput {
 impl fmt::Display for Throughput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Throughput { store, count, workers, flags, .. } = self;
-        let millis = self.processor.as_secs_f64() * 1e3 / *count as f64;
+        let each = |time: Duration| time.as_secs_f64() * 1e3 / *count as f64;
+        let (millis, of_loop) = (each(self.processor), each(self.of_loop));
         let (time, rate, asked) = (self.time.as_secs_f64(), self.rate(), self.ca_requests as f64 / *count as f64);
-        write!(f, "| {store} | {count} | {workers} | {flags} | {time:.1} s | {rate:.1} | {millis:.1} ms | {asked:.1} |")
+        write!(
+            f,
+            "| {store} | {count} | {workers} | {flags} | {time:.1} s | {rate:.1} | {millis:.1} ms | {of_loop:.1} ms | {asked:.1} |"
+        )
     }
 }
 
@@ -129,6 +135,7 @@ fn obtain(
         flags: flags.join(" "),
         time,
         processor: daemon.processor(),
+        of_loop: daemon.processor_of_loop(),
         ca_requests: servers.pebble.requests() - asked,
         requests: Requests::new(),
     }

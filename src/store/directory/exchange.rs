@@ -142,7 +142,7 @@ pub(super) fn remove_any(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Where a plain folder is while it is replaced.
+/// The path of a plain folder while it is replaced.
 pub(super) fn aside(parent: &Path, name: &str) -> PathBuf {
     parent.join(format!(".{name}.plain"))
 }

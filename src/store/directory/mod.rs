@@ -219,7 +219,7 @@ impl DirectoryStore {
         if mode == DryRun::DryRun {
             return Ok(secret.clone());
         }
-        // From here on the Secret is written: an error would say that it is not. The old folder stays until the new name is on disk.
+        // The Secret is written by now, and an error would say that it is not. The old folder stays until the new name is on disk.
         sync_folder(&parent).ok();
         if let Ok(_writing) = self.writing() {
             remove_stale(&parent, &at.name, &stale);
