@@ -102,6 +102,7 @@ impl Controller<'_> {
             let leads = self.context.leader.leading();
             if leads && !self.led {
                 // Who led before may have left anything half done.
+                self.context.accounts.invalidate_all();
                 self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
             }
             self.led = leads;

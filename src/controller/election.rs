@@ -20,7 +20,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
-use crate::issuance::claim::holder;
+use crate::worker::holder;
 use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
 use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
 

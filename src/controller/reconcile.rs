@@ -121,7 +121,13 @@ impl ControllerState {
             Decision::Keep { .. } => self.question(secret, &held, body, directory.url(), now, &mut verdict),
             _ => None,
         };
-        let basis = Observed { held: Vec::new(), record: version.to_owned() };
+        let at = record::reference(secret, &self.context.namespace);
+        let basis = Observed {
+            held: Vec::new(),
+            known: entry.secrets.iter().map(|at| self.secrets.known(at, now)).collect(),
+            record: version.to_owned(),
+            record_is_absent: self.secrets.is_record_absent(&at, now),
+        };
         let short_lived = held.iter().any(
             |h| matches!(h, SecretState::Present(p) if p.pair.facts().is_some_and(|f| f.lifetime() < SHORT_LIVED)),
         );

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::AttemptError;
+use super::error::AttemptError;
 use crate::acme::client::AcmeClient;
 use crate::base::limits::CA_CLIENTS_KEPT;
 use crate::base::name::ObjectRef;
@@ -100,7 +100,7 @@ impl AcmeClients {
 }
 
 fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
-    let secret = store.secret(at).map_err(|e| format!("`caSecretName`: {e}"))?;
+    let secret = store.input(at).map_err(|e| format!("`caSecretName`: {e}"))?;
     let secret = secret.ok_or_else(|| format!("`caSecretName`: the Secret {at} does not exist"))?;
     let roots =
         secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::AttemptError;
+use super::error::AttemptError;
 use crate::base::time::Stopwatch;
 
 /// Until when this replica leads.

@@ -5,14 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::AttemptError;
-use super::account::AccountStore;
+use super::error::AttemptError;
 use crate::base::limits::{CLOSED_GATES_MAX, LIMITS_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::{self, Time};
 use crate::policy::ca_limits::{RateLimitBlock, Scope, closed, failed_too_often};
-use crate::sources::CertificateSpec;
 
 /// The gates of all accounts.
 #[derive(Debug, Default)]
@@ -50,17 +48,6 @@ impl RateLimitState {
         self.not_understood.retain(|_, (at, _)| *at + SAME_REFUSAL > now);
         self.prune_at = 2 * count(self);
     }
-}
-
-/// A limit that an error of the CA speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Whom it is for, when the words say so.
-    pub scope: Scope,
-    /// Until when.
-    pub until: Time,
-    /// Whether the CA only is overloaded, which is not worth remembering.
-    pub passing: bool,
 }
 
 /// How long a failed validation counts.
@@ -104,9 +91,15 @@ impl RateLimits {
     }
 
     /// Learns from a failed attempt, and writes what it learned into the account's Secret.
-    pub fn learn(&self, office: AccountStore<'_>, wanted: &CertificateSpec, names: &[Domain], failed: &AttemptError) {
-        let (account, now) = (office.reference(wanted), time::now());
-        let Some(new) = self.judge(&account, names, failed, now) else { return };
+    pub fn learn(
+        &self,
+        account: &ObjectRef,
+        names: &[Domain],
+        failed: &AttemptError,
+        keep: impl FnOnce(&[RateLimitBlock]) -> Result<(), AttemptError>,
+    ) {
+        let now = time::now();
+        let Some(new) = self.judge(account, names, failed, now) else { return };
         event!(
             warn,
             "gate-closed",
@@ -118,7 +111,7 @@ impl RateLimits {
         let gates = {
             let mut state = self.state();
             if failed.limit.as_ref().is_some_and(|limit| limit.passing) {
-                state.passing.insert(account, new);
+                state.passing.insert(account.clone(), new);
                 return;
             }
             let gates = state.gates.entry(account.clone()).or_default();
@@ -128,7 +121,7 @@ impl RateLimits {
             gates.truncate(CLOSED_GATES_MAX);
             gates.clone()
         };
-        if let Err(e) = office.keep_gates(&account, &gates) {
+        if let Err(e) = keep(&gates) {
             event!(warn, "gates-not-kept", account = account, error = e.error);
         }
     }
@@ -167,6 +160,7 @@ impl RateLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuance::error::RateLimit;
     use crate::policy::backoff::{RetryClass, Stage};
 
     const NOW: Time = Time::from_unix(1_800_000_000);

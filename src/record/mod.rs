@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, ToRevoke};
+pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedTxt, ToRevoke};
 use serde::{Deserialize, Serialize};
 
 use crate::base::limits::{HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
@@ -337,6 +337,22 @@ impl RecordData {
             self.histories.len() - 1
         });
         &mut self.histories[at]
+    }
+
+    /// Counts the pending order against the cap. An order is counted once.
+    pub fn count_order(&mut self, now: Time) {
+        let Some(flight) = self.in_flight.as_deref_mut().filter(|flight| !flight.counted) else { return };
+        flight.counted = true;
+        let (names, directory) = (flight.names.clone(), flight.directory.clone());
+        self.history_mut(&names, &directory, now).orders.push(now);
+    }
+
+    /// Takes back the count of the pending order, which never became a certificate.
+    pub fn uncount_order(&mut self, now: Time) {
+        let Some(flight) = self.in_flight.as_deref_mut().filter(|flight| flight.counted) else { return };
+        flight.counted = false;
+        let (names, directory) = (flight.names.clone(), flight.directory.clone());
+        self.history_mut(&names, &directory, now).orders.pop();
     }
 
     /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists

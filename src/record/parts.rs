@@ -155,9 +155,34 @@ pub struct ToRevoke {
     pub done: bool,
 }
 
-/// Values in one zone, and how to withdraw them.
+/// What a solver presented, and how to remove it. The JSON of the first kind has no tag, so that older records read the same. Each
+/// further kind carries one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Presented {
+#[serde(untagged)]
+pub enum Presented {
+    /// TXT values in one zone (dns-01).
+    Dns01(PresentedTxt),
+}
+
+impl Presented {
+    /// The place of the values, for messages: the zone.
+    pub fn place(&self) -> &DnsName {
+        match self {
+            Presented::Dns01(txt) => &txt.zone,
+        }
+    }
+
+    /// Whether both are the same values, wherever they are.
+    pub fn is_same(&self, other: &Presented) -> bool {
+        match (self, other) {
+            (Presented::Dns01(one), Presented::Dns01(other)) => (&one.key, &one.values) == (&other.key, &other.values),
+        }
+    }
+}
+
+/// TXT values in one zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PresentedTxt {
     /// The zone.
     pub zone: DnsName,
     /// The server that took them: name and address.

@@ -5,6 +5,7 @@
 
 mod directory;
 mod kubernetes;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -23,6 +24,7 @@ use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::policy::secret_state::{annotation, owner_mark};
 use crate::record;
 pub use directory::FileMode;
+pub use watched::WatchedSecrets;
 
 /// Why an object was not read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct Store {
     written: Mutex<HashMap<ObjectRef, String>>,
     /// Where everything else is refused; a command acts with the rights of who gives it.
     within: Option<Namespaces>,
+    /// The Secrets that watches by name show.
+    pub watched: WatchedSecrets,
 }
 
 /// How a certificate was ordered.
@@ -144,7 +148,7 @@ impl Store {
     }
 
     fn on(backend: impl StoreBackend + 'static) -> Store {
-        Store { backend: Box::new(backend), written: Mutex::default(), within: None }
+        Store { backend: Box::new(backend), written: Mutex::default(), within: None, watched: WatchedSecrets::default() }
     }
 
     /// The same, that asks for nothing outside of some namespaces: whatever a ConfigMap or a record names.
@@ -173,6 +177,14 @@ impl Store {
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
         self.check(at)?;
         self.backend.secret(at)
+    }
+
+    /// A Secret that is only read, as a running watch shows it, else as it is read now; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn input(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
+        self.watched.get(at).map_or_else(|| self.secret(at), |secret| Ok(Some(secret)))
     }
 
     /// The records of a namespace.

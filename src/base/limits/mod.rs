@@ -260,6 +260,12 @@ pub const WAIT_MAX: Duration = Duration::from_secs(8 * 86_400);
 /// Certificates of one entry that are remembered to be revoked.
 pub const TO_REVOKE_MAX: usize = 10;
 
+/// The fields of a certificate's Secret besides the pair that are kept in memory. A larger Secret is read before it is replaced.
+pub const WRITE_BASE_OCTETS_MAX: usize = 2048;
+
+/// The age from which a claim is renewed before the order is finalized, so that [`CLAIM_KEPT`] covers the rest of the attempt.
+pub const CLAIM_RENEWED_AFTER: Duration = Duration::from_secs(150);
+
 /// Writes of one Secret that are tried over conflicts. Of five, twenty others that write it all the time win all, at times.
 pub const STORE_TRIES: u32 = 20;
 

@@ -7,7 +7,7 @@ use crate::acme::jws::AccountKey;
 use crate::acme::wire::AcmeStatus;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::issuance::{AttemptError, of_acme};
+use crate::issuance::error::{AttemptError, of_acme};
 use crate::policy::backoff::RetryClass;
 use crate::policy::backoff::Stage;
 
