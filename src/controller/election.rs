@@ -20,9 +20,9 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
-use crate::worker::holder;
 use crate::kube::client::{DryRun, KubeClient, KubeError, Resource};
 use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
+use crate::worker::holder;
 
 /// Our part in an election under way.
 pub(super) struct ElectionHandle {

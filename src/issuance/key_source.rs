@@ -133,7 +133,8 @@ mod tests {
         let own = OwnKey::generate(KeyType::EcdsaP384).unwrap();
         let sources: [&dyn KeySource; 2] = [&given, &own];
         let algorithms = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384];
-        let issue = |(source, algorithm): (&&dyn KeySource, _)| certificate(&source.request(&names()).unwrap(), algorithm);
+        let issue =
+            |(source, algorithm): (&&dyn KeySource, _)| certificate(&source.request(&names()).unwrap(), algorithm);
         let chains: Vec<String> = sources.iter().zip(algorithms).map(issue).collect();
         for (source, chain) in sources.iter().zip(&chains) {
             let bundle = source.check(chain.as_bytes(), &names(), time::now()).unwrap();
@@ -146,7 +147,10 @@ mod tests {
     fn a_key_is_used_again_where_its_type_is_wanted() {
         let pem = OwnKey::generate(KeyType::EcdsaP256).unwrap().private_key();
         assert!(OwnKey::reuse(pem.expose(), KeyType::EcdsaP256).is_some_and(|key| key.private_key() == pem));
-        assert!(OwnKey::reuse(pem.expose(), KeyType::EcdsaP384).is_none() && OwnKey::reuse(b"x", KeyType::EcdsaP256).is_none());
+        assert!(
+            OwnKey::reuse(pem.expose(), KeyType::EcdsaP384).is_none()
+                && OwnKey::reuse(b"x", KeyType::EcdsaP256).is_none()
+        );
         assert!(OwnKey::pending(Some(&pem)).is_ok() && OwnKey::pending(None).is_err());
     }
 }

@@ -24,7 +24,7 @@ use crate::sources::CertificateSpec;
 
 /// The CA and the names of one order.
 pub struct Orders<'a> {
-    /// What all attempts share.
+    /// The shared clients and caches.
     pub context: &'a Context,
     /// The client of the CA.
     pub ca: &'a AcmeClient,
@@ -47,7 +47,7 @@ pub struct OpenOrder {
 /// An order of an earlier attempt.
 pub enum Resumed {
     /// The order goes on.
-    Open(OpenOrder),
+    Open(Box<OpenOrder>),
     /// Nothing can come of the order. `was_ready`: every authorization was valid, so that the order may have been finalized.
     Over {
         /// See above.
@@ -138,10 +138,13 @@ impl<'a> Orders<'a> {
         Ok(OpenOrder { url, answer, authorizations: None })
     }
 
-    fn new_order(&self, account: &mut Arc<Account>, held: Option<&Issued>) -> Result<AcmeResponse<Order>, AttemptError> {
-        let is_ours = |s: &&Issued| {
-            s.directory == self.ca.directory_url() && s.account.as_deref() == Some(&*account.url)
-        };
+    fn new_order(
+        &self,
+        account: &mut Arc<Account>,
+        held: Option<&Issued>,
+    ) -> Result<AcmeResponse<Order>, AttemptError> {
+        let is_ours =
+            |s: &&Issued| s.directory == self.ca.directory_url() && s.account.as_deref() == Some(&*account.url);
         let replaces = held.filter(is_ours);
         let replaces = replaces.and_then(|s| s.cert_id.as_deref());
         let offered = self.ca.directory().is_ok_and(|d| d.renewal_info.is_some());
@@ -202,7 +205,7 @@ impl<'a> Orders<'a> {
             return over(all(|a| a.status == AcmeStatus::Valid));
         }
         event!(info, "order-continued", secret = self.wanted.entry.main_secret(), order = url);
-        Ok(Resumed::Open(OpenOrder { url, answer, authorizations }))
+        Ok(Resumed::Open(Box::new(OpenOrder { url, answer, authorizations })))
     }
 
     fn authorizations(&self, account: &Account, order: &Order) -> Result<Vec<(String, Authorization)>, AcmeError> {
@@ -244,7 +247,12 @@ impl<'a> Orders<'a> {
     ///
     /// # Errors
     /// The refusal of the CA.
-    pub fn finalize(&self, account: &Account, order: &OpenOrder, csr: &[u8]) -> Result<AcmeResponse<Order>, AttemptError> {
+    pub fn finalize(
+        &self,
+        account: &Account,
+        order: &OpenOrder,
+        csr: &[u8],
+    ) -> Result<AcmeResponse<Order>, AttemptError> {
         let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
         match self.ca.finalize(account, &order.answer.body.finalize, csr) {
             // The answer to an earlier request was lost. The order tells the result.
@@ -324,71 +332,72 @@ fn challenge(
     let token = found.token.as_deref().filter(|t| {
         !t.is_empty() && t.len() <= 1024 && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     });
-    let token = token.ok_or_else(|| failed(format!("the {challenge_type} challenge for {name} has no usable token")))?;
+    let token =
+        token.ok_or_else(|| failed(format!("the {challenge_type} challenge for {name} has no usable token")))?;
     Ok(Challenge { name, token: token.to_owned(), url: found.url.clone(), authorization: url })
 }
 
 #[cfg(test)]
 mod tests {
-use super::*;
+    use super::*;
 
-fn names() -> Vec<Domain> {
-    ["a.test", "*.a.test"].map(|n| n.parse().unwrap()).to_vec()
-}
-
-fn authorization(json: &str) -> Authorization {
-    serde_json::from_str(json).unwrap()
-}
-
-#[test]
-fn the_dns01_challenge_is_found_among_unknown_ones() {
-    let given = authorization(
-        r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"challenges":[
-        {"type":"dns-persist-01","url":"u0"},{"type":"http-01","url":"u1","token":"t1"},{"type":"dns-01","url":"u2","token":"t-2_"}]}"#,
-    );
-    let found = challenge(&given, "u".to_owned(), &names(), "dns-01").unwrap();
-    assert_eq!((found.name.to_string().as_str(), &*found.token, &*found.url), ("*.a.test", "t-2_", "u2"));
-}
-
-#[test]
-fn what_the_ca_may_not_ask_is_refused() {
-    for (json, part) in [
-        (
-            r#"{"status":"pending","identifier":{"type":"dns","value":"evil.test"},"challenges":[]}"#,
-            "\"evil.test\", which was not ordered",
-        ),
-        (
-            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"http-01","token":"t"}]}"#,
-            "no dns-01 challenge for a.test, only http-01",
-        ),
-        (
-            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01"}]}"#,
-            "no usable token",
-        ),
-        (
-            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01","token":""}]}"#,
-            "no usable token",
-        ),
-        (
-            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01","token":"a.b"}]}"#,
-            "no usable token",
-        ),
-    ] {
-        let error = challenge(&authorization(json), String::new(), &names(), "dns-01").unwrap_err().error;
-        assert!(error.contains(part), "{error}");
+    fn names() -> Vec<Domain> {
+        ["a.test", "*.a.test"].map(|n| n.parse().unwrap()).to_vec()
     }
-}
 
-#[test]
-fn an_order_is_for_exactly_our_names_in_any_order() {
-    let order = |names: &str| {
-        serde_json::from_str::<Order>(&format!(r#"{{"status":"pending","identifiers":[{names}]}}"#)).unwrap()
-    };
-    let id = |value: &str| format!(r#"{{"type":"dns","value":"{value}"}}"#);
-    assert!(same_names(&order(&[id("*.a.test"), id("a.test")].join(",")), &names()));
-    assert!(!same_names(&order(&id("a.test")), &names()));
-    assert!(!same_names(&order(&[id("*.a.test"), id("a.test"), id("b.test")].join(",")), &names()));
-    let with_ip = [id("*.a.test"), id("a.test"), r#"{"type":"ip","value":"192.0.2.1"}"#.to_owned()].join(",");
-    assert!(!same_names(&order(&with_ip), &names()));
-}
+    fn authorization(json: &str) -> Authorization {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_dns01_challenge_is_found_among_unknown_ones() {
+        let given = authorization(
+            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"challenges":[
+        {"type":"dns-persist-01","url":"u0"},{"type":"http-01","url":"u1","token":"t1"},{"type":"dns-01","url":"u2","token":"t-2_"}]}"#,
+        );
+        let found = challenge(&given, "u".to_owned(), &names(), "dns-01").unwrap();
+        assert_eq!((found.name.to_string().as_str(), &*found.token, &*found.url), ("*.a.test", "t-2_", "u2"));
+    }
+
+    #[test]
+    fn what_the_ca_may_not_ask_is_refused() {
+        for (json, part) in [
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"evil.test"},"challenges":[]}"#,
+                "\"evil.test\", which was not ordered",
+            ),
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"http-01","token":"t"}]}"#,
+                "no dns-01 challenge for a.test, only http-01",
+            ),
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01"}]}"#,
+                "no usable token",
+            ),
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01","token":""}]}"#,
+                "no usable token",
+            ),
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01","token":"a.b"}]}"#,
+                "no usable token",
+            ),
+        ] {
+            let error = challenge(&authorization(json), String::new(), &names(), "dns-01").unwrap_err().error;
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_for_exactly_our_names_in_any_order() {
+        let order = |names: &str| {
+            serde_json::from_str::<Order>(&format!(r#"{{"status":"pending","identifiers":[{names}]}}"#)).unwrap()
+        };
+        let id = |value: &str| format!(r#"{{"type":"dns","value":"{value}"}}"#);
+        assert!(same_names(&order(&[id("*.a.test"), id("a.test")].join(",")), &names()));
+        assert!(!same_names(&order(&id("a.test")), &names()));
+        assert!(!same_names(&order(&[id("*.a.test"), id("a.test"), id("b.test")].join(",")), &names()));
+        let with_ip = [id("*.a.test"), id("a.test"), r#"{"type":"ip","value":"192.0.2.1"}"#.to_owned()].join(",");
+        assert!(!same_names(&order(&with_ip), &names()));
+    }
 }

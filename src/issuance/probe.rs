@@ -1,6 +1,6 @@
-//! The probe: a signed UPDATE that deletes a value nobody ever wrote. It tests key, clock, policy and reachability without moving the
-//! serial, long before a renewal needs them. (One of prerequisites only would not: BIND and Knot answer NOERROR for names that the key
-//! may not write.) Tested by tests/it/probes.rs.
+//! The probe: a signed UPDATE that deletes a value that was never written. The probe tests key, clock, policy and reachability long before a
+//! renewal needs them, and does not change the serial. An UPDATE of prerequisites only would not do: BIND and Knot answer NOERROR for names
+//! that the key may not write. Tested by tests/it/probes.rs.
 
 use std::slice;
 
@@ -19,7 +19,7 @@ use crate::sources::CertificateSpec;
 /// Probes the zones of a certificate that were not probed lately.
 ///
 /// # Errors
-/// When a name has no zone, or a zone would not take an UPDATE. Both were said in the log.
+/// When a name has no zone, or a zone refuses the UPDATE. Both are logged.
 pub fn probe(context: &Context, wanted: &CertificateSpec) -> Result<(), AttemptError> {
     let names = wanted.entry.order_names();
     let is_due = |target: &ChallengeLocation| context.probes.is_due(&target.zone, &target.key, time::now());

@@ -1,4 +1,4 @@
-//! When each zone was probed last, and with which result.
+//! The last probe of each zone and its result.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,12 +8,12 @@ use crate::base::limits::PROBE_EVERY;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::time::Time;
 
-/// How the last probe of a zone with a key went.
+/// The last probe of a zone with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// When it began.
+    /// The start.
     pub at: Time,
-    /// What came of it; none until the first one has ended.
+    /// The result; `None` until the first probe has ended.
     pub result: Option<Result<(), String>>,
 }
 
@@ -22,7 +22,7 @@ pub struct Probe {
 pub struct Probes(Mutex<BTreeMap<(DnsName, ObjectRef), Probe>>);
 
 impl Probes {
-    /// How the last ones went, a zone each; well where it was with each of its keys.
+    /// The zones, and whether the last probe succeeded with each key of the zone.
     pub fn results(&self) -> Vec<(DnsName, bool)> {
         let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut zones = BTreeMap::new();
@@ -40,13 +40,13 @@ impl Probes {
         is_due(probes.get(&(zone.clone(), key.clone())), now)
     }
 
-    /// Whether it is this caller's turn to probe the zone: many certificates share one. Remembers that it began.
+    /// Starts a probe of a zone that is due. Returns whether it is due: many certificates share a zone.
     pub(super) fn begin(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
         let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (zone.clone(), key.clone());
         let due = is_due(probes.get(&place), now);
         if due {
-            // A zone that nobody wants any more is forgotten.
+            // Zones that no certificate uses any more are dropped.
             probes.retain(|_, last| last.at + PROBE_EVERY + Duration::from_secs(3 * 3600) > now);
             let result = probes.remove(&place).and_then(|last| last.result);
             probes.insert(place, Probe { at: now, result });
@@ -54,7 +54,7 @@ impl Probes {
         due
     }
 
-    /// Remembers the result. Returns whether it was another one before.
+    /// Notes the result. Returns whether it differs from the one before.
     pub(super) fn end(&self, zone: &DnsName, key: &ObjectRef, at: Time, result: Result<(), String>) -> bool {
         let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let result = Some(result);
@@ -63,7 +63,7 @@ impl Probes {
     }
 }
 
-/// Some of a zone's certificates come a little earlier the next day than others did.
+/// Whether a probe is due. Half of the interval is enough, because the jobs of a zone's certificates come at different times each day.
 fn is_due(last: Option<&Probe>, now: Time) -> bool {
     last.is_none_or(|last| last.at + PROBE_EVERY / 2 <= now)
 }

@@ -148,7 +148,12 @@ impl Store {
     }
 
     fn on(backend: impl StoreBackend + 'static) -> Store {
-        Store { backend: Box::new(backend), written: Mutex::default(), within: None, watched: WatchedSecrets::default() }
+        Store {
+            backend: Box::new(backend),
+            written: Mutex::default(),
+            within: None,
+            watched: WatchedSecrets::default(),
+        }
     }
 
     /// The same, that asks for nothing outside of some namespaces: whatever a ConfigMap or a record names.

@@ -15,12 +15,11 @@ use std::sync::Arc;
 use super::claim::Claim;
 use super::clock;
 use super::job::Job;
-use super::present::{Note, NotVisible, make_visible};
+use super::present::{NotVisible, make_visible};
 use super::secrets::HeldSecrets;
 use crate::acme::client::{Account, AcmeResponse};
 use crate::acme::order::{NextStep, next};
 use crate::acme::wire::Order;
-use crate::base::limits::CLAIM_RENEWED_AFTER;
 use crate::base::log::event;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
@@ -29,13 +28,13 @@ use crate::issuance::chain::ChainProblem;
 use crate::issuance::key_source::{KeySource as _, OwnKey};
 use crate::issuance::order::{Challenges, OpenOrder, Orders, Resumed};
 use crate::issuance::solver::dns01::Dns01;
-use crate::issuance::solver::{Solver, clean_up_each, remove};
+use crate::issuance::solver::{Solver, remove};
 use crate::issuance::validation::ValidationFailure;
 use crate::issuance::{AttemptError, Context};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Directory, Reason, Violation};
-use crate::record::{LeftBehind, PendingOrder, Presented};
+use crate::record::LeftBehind;
 use crate::sources::CertificateSpec;
 
 /// A job that holds the record of its certificate.
@@ -50,9 +49,9 @@ pub(super) struct Attempt<'a> {
     /// The states of the Secrets, where they are not what the decision was made on. Nothing is done then.
     pub(super) found: Option<Vec<SecretState>>,
     /// The order may have become a certificate, so that its count stays.
-    may_be_issued: bool,
+    pub(super) may_be_issued: bool,
     /// The record has changes that the next step needs written.
-    is_unsaved: bool,
+    pub(super) is_unsaved: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -129,13 +128,11 @@ impl<'a> Attempt<'a> {
         let account = orders.account(None).map_err(|failed| orders.learn(failed))?;
         let mut run = Run { orders: &orders, account, solver, reuse, counted };
         let first = self.pursue(&mut run);
-        first.map_err(|failed| orders.learn(failed)).or_else(|failed| match orders.other_account(&run.account) {
-            // The CA refused an account that was replaced meanwhile.
-            Some(account) => {
-                run.account = account;
-                self.pursue(&mut run).map_err(|failed| orders.learn(failed))
-            }
-            None => Err(failed),
+        first.map_err(|failed| orders.learn(failed)).or_else(|failed| {
+            // The CA refuses an account that was replaced meanwhile.
+            let other = if failed.uncounted { None } else { orders.other_account(&run.account) };
+            run.account = other.ok_or(failed)?;
+            self.pursue(&mut run).map_err(|failed| orders.learn(failed))
         })
     }
 
@@ -220,7 +217,7 @@ impl<'a> Attempt<'a> {
             return Ok(None);
         };
         match run.orders.resume(&run.account, url)? {
-            Resumed::Open(order) => Ok(Some(order)),
+            Resumed::Open(order) => Ok(Some(*order)),
             Resumed::Over { was_ready } => {
                 self.may_be_issued = was_ready;
                 self.uncount();
@@ -293,87 +290,6 @@ impl<'a> Attempt<'a> {
             return Err(orders.why_invalid(&account, &answer.body, problem));
         }
         Ok(answer)
-    }
-
-    /// Writes what is presented into the record.
-    fn note(&mut self, note: Note<'_>, counted: bool) -> Result<(), AttemptError> {
-        let now = time::now();
-        match note {
-            Note::Presenting(presented) => {
-                let pending = self.pending();
-                pending.at = now;
-                let new = presented.iter().filter(|new| !pending.published.contains(new)).cloned().collect::<Vec<_>>();
-                pending.published.extend(new);
-                if counted {
-                    self.claim.record.body.count_order(now);
-                }
-                self.save()
-            }
-            // In the order in which they were presented. The server that was tried first may be unreachable or a secondary.
-            Note::Presented(presented) => {
-                let published = &mut self.pending().published;
-                let moved = presented.iter().any(|presented| !published.contains(presented));
-                for presented in presented {
-                    published.retain(|known| !known.is_same(presented));
-                    published.push(presented.clone());
-                }
-                if moved { self.save() } else { Ok(()) }
-            }
-            Note::Refused(left) => {
-                self.pending().published.retain(|known| left.iter().any(|left| left.is_same(known)));
-                Ok(())
-            }
-        }
-    }
-
-    /// Writes the record before the order is finalized, where the order is not written or counted yet, or the claim is old.
-    fn renew_claim(&mut self, counted: bool) -> Result<(), AttemptError> {
-        let now = time::now();
-        let is_old = now > self.pending().at + CLAIM_RENEWED_AFTER;
-        let is_uncounted = counted && !self.pending().counted;
-        if !is_old && !is_uncounted && !self.is_unsaved {
-            return Ok(());
-        }
-        self.pending().at = now;
-        if counted {
-            self.claim.record.body.count_order(now);
-        }
-        self.save()
-    }
-
-    fn save(&mut self) -> Result<(), AttemptError> {
-        self.is_unsaved = false;
-        self.claim.save()
-    }
-
-    /// Removes what the record knows to be presented. Values that cannot be removed are left to a later job and block nothing.
-    fn clean_up_presented(&mut self, remove: &mut dyn FnMut(&Presented) -> Result<(), String>) {
-        let Some(pending) = &mut self.claim.record.body.in_flight else { return };
-        let published = std::mem::take(&mut pending.published);
-        self.claim.record.body.leftovers.extend(clean_up_each(remove, published, time::now()));
-    }
-
-    /// Takes back the count of an order that never became a certificate.
-    pub(super) fn uncount(&mut self) {
-        if !self.may_be_issued {
-            self.claim.record.body.uncount_order(time::now());
-        }
-    }
-
-    fn give_up_order(&mut self) {
-        self.uncount();
-        self.claim.record.body.in_flight = None;
-    }
-
-    pub(super) fn is_for_this(&self, pending: &PendingOrder) -> bool {
-        pending.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type, self.wanted.profile())
-    }
-
-    fn pending(&mut self) -> &mut PendingOrder {
-        let (holder, way) = (&self.context.holder, (self.entry().key_type, self.wanted.profile()));
-        let (names, directory) = (self.entry().order_names(), self.directory.url());
-        let new = || Box::new(PendingOrder::new(holder, time::now(), &names, directory, way));
-        self.claim.record.body.in_flight.get_or_insert_with(new)
     }
 }
 

@@ -25,7 +25,11 @@ impl Attempt<'_> {
             self.adopt_stored()?;
             self.claim.record.next_key = None;
             let published = self.claim.record.body.in_flight.take().map(|f| f.published).unwrap_or_default();
-            self.claim.record.body.leftovers.extend(clean_up_each(&mut |presented| remove(context, presented), published, now));
+            self.claim.record.body.leftovers.extend(clean_up_each(
+                &mut |presented| remove(context, presented),
+                published,
+                now,
+            ));
             changed = true;
         }
         if !self.claim.record.body.to_revoke.is_empty() {
@@ -46,7 +50,8 @@ impl Attempt<'_> {
                 event!(error, "left-for-good", zone = txt.zone, names = names, hint = hint);
                 continue;
             }
-            let left = clean_up_each(&mut |presented| remove(context, presented), vec![leftover.published], leftover.since);
+            let left =
+                clean_up_each(&mut |presented| remove(context, presented), vec![leftover.published], leftover.since);
             self.claim.record.body.leftovers.extend(left);
         }
         if changed { self.claim.save() } else { Ok(()) }

@@ -19,7 +19,7 @@ impl Attempt<'_> {
         let mut is_same = self.claim.version() == self.job.basis.record;
         for place in 0..self.entry().secrets.len() {
             let basis = self.job.basis.held.get(place);
-            if trust && let Some(object) = self.from_watch(place) {
+            if trust && let Some(object) = self.as_watched(place) {
                 self.secrets.set(place, object, basis.cloned().unwrap_or(SecretState::Missing));
                 continue;
             }
@@ -30,7 +30,7 @@ impl Attempt<'_> {
     }
 
     /// The Secret at a place of the entry's list as a watch shows it, with the pair of the record's copy. `None` where it has to be read.
-    fn from_watch(&self, place: usize) -> Option<Option<SecretObject>> {
+    fn as_watched(&self, place: usize) -> Option<Option<SecretObject>> {
         let (at, copy) = (self.entry().secrets.get(place)?, self.claim.record.copy.as_ref());
         match self.job.basis.known.get(place)? {
             KnownSecret::Unknown => None,

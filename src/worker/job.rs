@@ -50,7 +50,7 @@ impl fmt::Display for JobPeer {
     }
 }
 
-/// What a decision was made on. A job does nothing where something else is there.
+/// The observation that a decision was made on. A job does nothing where something else is there.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The states of the entry's Secrets, in its order.

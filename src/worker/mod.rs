@@ -10,6 +10,7 @@ mod clean_up;
 mod clock;
 mod held;
 mod job;
+mod pending;
 mod present;
 mod release;
 mod renewal_info;
@@ -92,7 +93,10 @@ pub fn settle_panic(context: &Context, job: &Job) -> Outcome {
     }
     let settled = catch_unwind(AssertUnwindSafe(|| {
         let claim = Claim::open(&context.store, &secret, &context.namespace)?;
-        Err(Attempt::new(context, job, claim).failed(failed.clone()))
+        let mut attempt = Attempt::new(context, job, claim);
+        // The step that panicked is not known.
+        attempt.may_be_issued = true;
+        Err(attempt.failed(failed.clone()))
     }));
     Outcome { secret, result: settled.unwrap_or(Err(failed)), found }
 }

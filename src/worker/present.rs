@@ -42,7 +42,7 @@ pub(super) fn make_visible(
         Ok(presented) => note(Note::Presented(&presented)).map_err(after)?,
         Err(NotPresented { failed, left }) => {
             note(Note::Refused(&left)).map_err(after)?;
-            return Err(after(failed));
+            return Err(after(*failed));
         }
     }
     solver.wait_visible().map_err(after)
@@ -92,7 +92,7 @@ mod tests {
         }
 
         fn present(&mut self) -> Result<Vec<Presented>, NotPresented> {
-            self.call("present").map_err(|failed| NotPresented { failed, left: Vec::new() })?;
+            self.call("present").map_err(|failed| NotPresented { failed: Box::new(failed), left: Vec::new() })?;
             Ok(vec![presented("elsewhere")])
         }
 
@@ -108,8 +108,7 @@ mod tests {
     #[test]
     fn each_step_is_noted_before_the_next_and_a_failure_says_whether_values_are_there() {
         let (account, name) = (AccountKey::generate().unwrap(), Domain::parse("a.test").unwrap());
-        let challenges =
-            [Challenge { name, token: "t".to_owned(), url: String::new(), authorization: String::new() }];
+        let challenges = [Challenge { name, token: "t".to_owned(), url: String::new(), authorization: String::new() }];
         for (fails_at, steps, is_presented) in [
             ("", "prepare note:t present note:elsewhere wait_visible", None),
             ("prepare", "prepare", Some(false)),

@@ -79,13 +79,7 @@ fn ask(
         Err(AcmeError::Problem { status: 429 | 503, retry_after, .. }) => {
             let until = next_question(Some(retry_after.unwrap_or(now + RATE_LIMIT_WAIT)), now);
             questions.close(ca.directory_url(), until);
-            event!(
-                info,
-                "window-unknown",
-                secret = secret,
-                error = "the CA wants no such questions",
-                until = until
-            );
+            event!(info, "window-unknown", secret = secret, error = "the CA wants no such questions", until = until);
             (before.clone(), until)
         }
         Err(e @ (AcmeError::Problem { status: 500.., .. } | AcmeError::Network(_) | AcmeError::Stopped)) => {

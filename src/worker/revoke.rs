@@ -24,7 +24,8 @@ impl Attempt<'_> {
     pub(super) fn note_revocations(&mut self) -> Result<(), AttemptError> {
         let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
         let known = self.claim.record.body.to_revoke.len();
-        let is_asked = |held: &SecretState| matches!(held, SecretState::Present(present) if present.revocation_asked.is_some());
+        let is_asked =
+            |held: &SecretState| matches!(held, SecretState::Present(present) if present.revocation_asked.is_some());
         if !self.job.basis.held.iter().any(is_asked) {
             return Ok(());
         }

@@ -32,7 +32,8 @@ impl WriteBase {
     /// The base of a Secret from the API server's JSON; `None` where the Secret has to be read before it is replaced: another type, data of
     /// others that may be secret, or too much to keep.
     pub fn of(secret: &Value) -> Option<WriteBase> {
-        let object = secret.as_object().filter(|object| object.get("type").and_then(Value::as_str) == Some(TYPE_TLS))?;
+        let object =
+            secret.as_object().filter(|object| object.get("type").and_then(Value::as_str) == Some(TYPE_TLS))?;
         let metadata = object.get("metadata")?.as_object()?;
         let uid = parse_uuid(metadata.get("uid")?.as_str()?)?;
         let is_filled = |value: &Value| !value.is_null() && value.as_object().is_none_or(|map| !map.is_empty());

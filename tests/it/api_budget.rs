@@ -49,6 +49,7 @@ fn since(before: &Requests, after: &Requests) -> Requests {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures, for whoever asks with --nocapture")]
 fn a_first_certificate_costs_seven_requests_at_most_and_a_renewal_six() {
     let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
     let cluster = Cluster::on(kube);

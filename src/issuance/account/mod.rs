@@ -269,7 +269,7 @@ impl AccountStore<'_> {
     /// The external account binding in a Secret.
     ///
     /// # Errors
-    /// What is missing in it.
+    /// The data key that is missing or wrong.
     pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccountBinding, String> {
         use base64::Engine as _;
         let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
@@ -301,7 +301,7 @@ impl AccountStore<'_> {
     /// Stores the rate limits of an account beside its other data.
     ///
     /// # Errors
-    /// When its Secret can not be read or written.
+    /// When the Secret cannot be read or written.
     pub fn keep_gates(&self, at: &ObjectRef, gates: &[RateLimitBlock]) -> Result<(), AttemptError> {
         let told = |e: StoreError| failed(at, RetryClass::Transient, e.to_string());
         let Some(secret) = self.store.secret(at).map_err(told)? else { return Ok(()) };

@@ -3,15 +3,14 @@
 //! A solver presents values where the CA looks for them. The attempt in `worker` writes into the record what is presented before it is
 //! presented, and every value is removed again.
 
+mod clean_up;
 pub mod dns01;
 
-use super::context::Context;
 use super::error::AttemptError;
 use crate::acme::jws::AccountKey;
-use crate::base::log::event;
 use crate::base::name::Domain;
-use crate::base::time::Time;
-use crate::record::{LeftBehind, Presented};
+use crate::record::Presented;
+pub use clean_up::{clean_up_each, remove};
 
 /// A challenge of an authorization that is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,33 +65,7 @@ pub trait Solver {
 #[derive(Debug)]
 pub struct NotPresented {
     /// The failure.
-    pub failed: AttemptError,
+    pub failed: Box<AttemptError>,
     /// What may have been presented before it, or by it.
     pub left: Vec<Presented>,
-}
-
-/// Removes a value that the record names, by the solver that presented it.
-///
-/// # Errors
-/// One sentence about what is left.
-pub fn remove(context: &Context, presented: &Presented) -> Result<(), String> {
-    match presented {
-        Presented::Dns01(txt) => dns01::update::withdraw(context, txt),
-    }
-}
-
-/// Removes values by `remove`, the last presented first. Returns those that could not be removed.
-pub fn clean_up_each(
-    remove: &mut dyn FnMut(&Presented) -> Result<(), String>,
-    presented: Vec<Presented>,
-    since: Time,
-) -> Vec<LeftBehind> {
-    let mut left = Vec::new();
-    for published in presented.into_iter().rev() {
-        if let Err(error) = remove(&published) {
-            event!(warn, "left-behind", zone = published.place(), error = error);
-            left.push(LeftBehind { since, published });
-        }
-    }
-    left
 }

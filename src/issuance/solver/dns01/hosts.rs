@@ -2,9 +2,9 @@
 //!
 //! Tested by tests/it/seeing.rs on the three servers.
 
-use super::Dns01Solver;
 use super::update::{UpdateOutcome, send};
 use super::zone_update::{ZoneUpdate, refused};
+use super::zones::Dns01Solver;
 use crate::base::limits::DNS_FIND;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;

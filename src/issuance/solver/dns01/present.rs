@@ -1,8 +1,8 @@
 //! Adds the values of an order to their zones and waits until they are visible.
 
-use super::Dns01Solver;
 use super::update::{UpdateOutcome, send, withdraw};
 use super::zone_update::{WILDCARD_HOST, ZoneUpdate, refused};
+use super::zones::Dns01Solver;
 use crate::acme::jws::AccountKey;
 use crate::base::limits::{DNS_PLACE_WAIT, WILDCARD_HOST_WAIT};
 use crate::base::log::event;
@@ -36,7 +36,11 @@ impl<'c> Dns01<'c> {
     ///
     /// # Errors
     /// The first name without a zone or a key, and why; or the circuit that admits nobody now.
-    pub fn find(context: &'c Context, wanted: &'c CertificateSpec, names: &[Domain]) -> Result<Dns01<'c>, AttemptError> {
+    pub fn find(
+        context: &'c Context,
+        wanted: &'c CertificateSpec,
+        names: &[Domain],
+    ) -> Result<Dns01<'c>, AttemptError> {
         let zones = Dns01Solver::find(context, wanted, names)?;
         Ok(Dns01 { zones, wanted, updates: Vec::new(), slots: Vec::new() })
     }
@@ -68,9 +72,10 @@ impl Solver for Dns01<'_> {
     fn present(&mut self) -> Result<Vec<Presented>, NotPresented> {
         match self.zones.add_all(&mut self.updates, &self.slots, self.wanted) {
             Ok(()) => Ok(presented(self.updates.iter())),
-            Err(failed) => {
-                Err(NotPresented { failed, left: presented(self.updates.iter().filter(|update| update.may_be_there)) })
-            }
+            Err(failed) => Err(NotPresented {
+                failed: Box::new(failed),
+                left: presented(self.updates.iter().filter(|update| update.may_be_there)),
+            }),
         }
     }
 
