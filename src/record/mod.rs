@@ -377,6 +377,10 @@ impl RecordData {
         self.histories.shrink_to_fit();
         for history in &mut self.histories {
             alike(&mut history.directory);
+            // Compared only while a backoff holds.
+            if history.next_attempt.is_none() {
+                history.inputs = String::new();
+            }
             history.names.shrink_to_fit();
             history.orders.shrink_to_fit();
         }

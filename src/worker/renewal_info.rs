@@ -37,9 +37,10 @@ pub(super) fn refresh(
 }
 
 impl Attempt<'_> {
-    /// Asks about a certificate that was just stored, so that the window is written together with the result of the attempt.
+    /// Asks about a certificate that was just stored, so that the window is written together with the result of the attempt. A single pass
+    /// asks when it comes to the certificate again.
     pub(super) fn fetch_renewal_info(&mut self, facts: &CertificateFacts) {
-        let Some(cert_id) = facts.cert_id.clone() else { return };
+        let Some(cert_id) = facts.cert_id.clone().filter(|_| self.context.runs_on) else { return };
         let request = RenewalInfoRequest { serial: facts.serial.clone(), cert_id, before: None };
         // Without an answer the controller asks again.
         if let Ok(Some(info)) = ask(self.context, self.wanted, &request) {
