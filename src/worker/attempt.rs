@@ -27,8 +27,7 @@ use crate::config::entry::Entry;
 use crate::issuance::chain::ChainProblem;
 use crate::issuance::key_source::{KeySource as _, OwnKey};
 use crate::issuance::order::{Challenges, OpenOrder, Orders, Resumed};
-use crate::issuance::solver::dns01::Dns01;
-use crate::issuance::solver::{Solver, remove};
+use crate::issuance::solver::{self, Solver, remove};
 use crate::issuance::validation::ValidationFailure;
 use crate::issuance::{AttemptError, Context};
 use crate::policy::backoff::{RetryClass, Stage};
@@ -101,7 +100,7 @@ impl<'a> Attempt<'a> {
         // order without values has left `pending` and needs no DNS.
         let solver = match pending.is_some_and(|pending| pending.order.is_some() && pending.published.is_empty()) {
             true => None,
-            false => Some(Dns01::find(context, wanted, &names)),
+            false => Some(solver::find(context, wanted, &names)),
         };
         let solver = match solver {
             // A certificate may be ready for download although DNS has a problem.
@@ -261,7 +260,7 @@ impl<'a> Attempt<'a> {
                 return Err(failed);
             }
         };
-        let visible = make_visible(&mut solver, &account.key, &challenges, &mut |note| self.note(note, counted));
+        let visible = make_visible(&mut *solver, &account.key, &challenges, &mut |note| self.note(note, counted));
         if let Err(NotVisible { failed, is_presented }) = visible {
             if is_presented {
                 self.clean_up_presented(&mut |presented| solver.clean_up(presented));
@@ -298,16 +297,16 @@ struct Run<'r> {
     orders: &'r Orders<'r>,
     account: Arc<Account>,
     /// `None` until it is needed, where the attempt may do without.
-    solver: Option<Result<Dns01<'r>, AttemptError>>,
+    solver: Option<Result<Box<dyn Solver + 'r>, AttemptError>>,
     reuse: Option<OwnKey>,
     counted: bool,
 }
 
 impl<'r> Run<'r> {
     /// The solver, which is made where there is none yet.
-    fn solver(&mut self) -> Result<&mut Dns01<'r>, AttemptError> {
+    fn solver(&mut self) -> Result<&mut Box<dyn Solver + 'r>, AttemptError> {
         let Orders { context, wanted, names, .. } = *self.orders;
-        let find = || Dns01::find(context, wanted, names);
+        let find = || solver::find(context, wanted, names);
         self.solver.get_or_insert_with(find).as_mut().map_err(|failed| failed.clone())
     }
 }

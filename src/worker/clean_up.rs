@@ -2,14 +2,12 @@
 
 use super::attempt::Attempt;
 use crate::base::limits::LEFTOVERS_KEPT;
-use crate::base::log::event;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::cert::facts;
 use crate::issuance::AttemptError;
-use crate::issuance::solver::{clean_up_each, remove};
+use crate::issuance::solver::{clean_up_each, give_up, remove};
 use crate::policy::backoff::{RetryClass, Stage};
-use crate::record::{Presented, PresentedTxt};
 use crate::store::StoreError;
 
 impl Attempt<'_> {
@@ -44,10 +42,7 @@ impl Attempt<'_> {
         changed |= !leftovers.is_empty();
         for leftover in leftovers {
             if now > leftover.since.min(now) + LEFTOVERS_KEPT {
-                let Presented::Dns01(txt) = &leftover.published;
-                let owners: Vec<&str> = txt.values.iter().map(|v| v.owner.as_str()).collect();
-                let (names, hint) = (owners.join(","), by_hand(txt));
-                event!(error, "left-for-good", zone = txt.zone, names = names, hint = hint);
+                give_up(&leftover.published);
                 continue;
             }
             let left =
@@ -74,17 +69,4 @@ impl Attempt<'_> {
         }
         Ok(())
     }
-}
-
-/// The `nsupdate` commands that remove values left behind.
-fn by_hand(published: &PresentedTxt) -> String {
-    let deletes: Vec<String> =
-        published.values.iter().map(|v| format!("update delete {}. TXT \"{}\"", v.owner, v.value)).collect();
-    format!(
-        "nsupdate -k KEYFILE: server {} {}; zone {}; {}; send",
-        published.address.ip(),
-        published.address.port(),
-        published.zone,
-        deletes.join("; ")
-    )
 }

@@ -15,7 +15,7 @@ use crate::dns::zone::NameServer;
 use crate::issuance::circuits::Slot;
 use crate::issuance::context::Context;
 use crate::issuance::error::AttemptError;
-use crate::issuance::solver::{Challenge, NotPresented, Solver};
+use crate::issuance::solver::challenge::{Challenge, NotPresented, Solver};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::circuit::DnsTarget;
 use crate::record::{Presented, PresentedTxt};
