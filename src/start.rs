@@ -14,10 +14,9 @@ use crate::http::tls::TlsTrust;
 use crate::issuance::Context;
 use crate::issuance::account::Accounts;
 use crate::issuance::circuits::Circuits;
-use crate::issuance::claim::holder;
 use crate::issuance::clients::AcmeClients;
 use crate::issuance::leadership::LeaderStatus;
-use crate::issuance::probe::Probes;
+use crate::issuance::probes::Probes;
 use crate::issuance::rate_limits::RateLimits;
 use crate::issuance::renewal_schedule::RenewalInfoSchedule;
 use crate::kube::client::KubeClient;
@@ -26,6 +25,7 @@ use crate::kube::recorder::EventRecorder;
 use crate::policy::Directory;
 use crate::server::listener::Port;
 use crate::store::{LockMode, Store, StoreClosed};
+use crate::worker::holder;
 
 /// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";

@@ -20,11 +20,11 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
-use crate::issuance::claim::holder;
 use crate::kube::api::DryRun;
 use crate::kube::client::{KubeClient, KubeError};
 use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
 use crate::kube::object::LeaseObject;
+use crate::worker::holder;
 
 /// The part of this process in an election under way.
 pub(super) struct ElectionHandle {

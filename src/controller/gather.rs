@@ -159,6 +159,13 @@ impl ControllerState {
             now,
         });
         result.due = result.due.into_iter().chain(facts.due).min();
+        if let Some(job) = &mut result.job {
+            // What the watches show the worker need not read again.
+            let basis = &mut job.basis;
+            basis.known = job.wanted.entry.secrets.iter().map(|at| self.secrets.known(at, now)).collect();
+            let record = record::reference(secret, &context.namespace);
+            basis.record_is_absent = self.secrets.is_record_absent(&record, now);
+        }
         self.keep_status(secret, status);
         notes.into_iter().for_each(|note| note.say(wanted, &context, &mut self.log_dedup));
         match result.job.as_ref().map(|job| &job.task) {

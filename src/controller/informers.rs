@@ -113,6 +113,14 @@ fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool
     wanted
 }
 
+/// The object that a watch by name follows.
+fn by_name_of(target: &WatchTarget) -> Option<ObjectRef> {
+    match &target.selector {
+        Selector::Name(name) => Some(ObjectRef::new(&target.namespace, name)),
+        Selector::All | Selector::Labels(_) | Selector::Type(_) => None,
+    }
+}
+
 /// Runs a watch until it ends by itself. After a panic of a library `goes_on` says whether it starts anew: the facts of a watch that died
 /// unnoticed would count for ever.
 fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
@@ -225,7 +233,12 @@ impl Informers {
             };
             let fault = "a fault inside notariat; please report it with the lines before";
             let _alive = alive;
-            again_after_panics(follow, || tell(ObjectEvent::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX));
+            let forget = || by_name_of(&followed).map(|at| context.store.watched.forget(&at));
+            again_after_panics(follow, || {
+                forget();
+                tell(ObjectEvent::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX)
+            });
+            forget();
         };
         let spawned = thread::Builder::new().name("watch".to_owned()).spawn(run);
         spawned.map_err(|e| format!("a thread for a watch can not be started: {e}"))?;

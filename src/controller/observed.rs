@@ -17,7 +17,7 @@ use crate::policy::secret_state::SecretState;
 use crate::record::{self, Fingerprint, Record, RecordData, UnusableRecord};
 use crate::sources::dependencies::content_hash;
 use crate::sources::{Parser, SourceEvent};
-use crate::worker::backup_facts;
+use crate::worker::{WriteBase, backup_facts};
 
 /// The part of a record that decisions look at.
 #[derive(Debug, Default)]
@@ -49,6 +49,14 @@ impl RecordSummary {
     }
 }
 
+/// A certificate's Secret, as far as decisions and writes look at it.
+#[derive(Debug)]
+pub(super) struct HeldSecret {
+    pub(super) state: SecretState,
+    /// What a replacement carries over, where that is known.
+    pub(super) base: Option<WriteBase>,
+}
+
 /// A record as it was read, or why it is unusable.
 pub(super) type ReadRecord = Result<Box<RecordSummary>, String>;
 
@@ -65,11 +73,11 @@ pub(super) enum ObjectEvent {
     /// An event about the objects of a source.
     Source(SourceEvent),
     /// A Secret that may hold a certificate.
-    Certificate(ObjectRef, String, SecretState),
+    Certificate(ObjectRef, String, HeldSecret),
     /// A record, by its own name.
     Record(ObjectRef, String, ReadRecord),
     /// A Secret that is watched by its name, as a certificate and as a key: a hash of its content.
-    Named(ObjectRef, String, SecretState, String),
+    Named(ObjectRef, String, HeldSecret, String),
     /// An object does not exist any more.
     Gone(ObjectRef),
     /// A list begins.
@@ -94,6 +102,15 @@ pub(super) fn object_event(
     parser: Option<&mut Parser>,
     now: Time,
 ) -> ObjectEvent {
+    if let Selector::Name(name) = &target.selector {
+        let (at, watched) = (ObjectRef::new(&target.namespace, name), &context.store.watched);
+        match &told {
+            ReflectorEvent::Gone(_) | ReflectorEvent::Listing | ReflectorEvent::Denied(_) => watched.forget(&at),
+            ReflectorEvent::Listed | ReflectorEvent::Found => watched.set_live(&at, true),
+            ReflectorEvent::Lost(_) => watched.set_live(&at, false),
+            ReflectorEvent::Object(_) => {}
+        }
+    }
     match (told, parser) {
         (ReflectorEvent::Object(object), Some(parse)) => ObjectEvent::Source(SourceEvent::Present(parse(&object))),
         (ReflectorEvent::Object(object), None) => secret_event(target, object, context, now),
@@ -111,17 +128,24 @@ fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Tim
     let metadata =
         |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
     let at = ObjectRef::new(metadata("namespace"), metadata("name"));
+    let base = WriteBase::of(&object);
     let secret = match SecretObject::from_json(object) {
         Ok(secret) => secret,
         Err(InvalidObject(e)) => return ObjectEvent::Unreadable(at, e),
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
+    let held = |secret: &SecretObject| HeldSecret { state: SecretState::of(Some(secret), &context.instance), base };
     match &target.selector {
         Selector::Type(record::TYPE) => ObjectEvent::Record(at, version, known(&secret, now)),
-        Selector::Type(_) => ObjectEvent::Certificate(at, version, SecretState::of(Some(&secret), &context.instance)),
+        Selector::Type(_) => ObjectEvent::Certificate(at, version, held(&secret)),
         _ if secret.type_ == record::TYPE => ObjectEvent::Record(at, version, known(&secret, now)),
         Selector::All | Selector::Labels(_) | Selector::Name(_) => {
-            ObjectEvent::Named(at, version, SecretState::of(Some(&secret), &context.instance), content_hash(&secret))
+            let (held, content) = (held(&secret), content_hash(&secret));
+            // Keys, roots and bindings are used as the watch shows them.
+            if !held.state.is_certificate() {
+                context.store.watched.show(secret);
+            }
+            ObjectEvent::Named(at, version, held, content)
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cache::{Cache, CacheEntry, Freshness};
 use super::informers::{Informers, WatchSet, by_name, of_type};
-use super::observed::{InformerEvent, ObjectEvent, ReadRecord, RecordSummary};
+use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary};
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
@@ -23,6 +23,7 @@ use crate::record;
 use crate::sources::Desired;
 use crate::sources::dependencies::{NONE, content_hash};
 use crate::store::StoreError;
+use crate::worker::KnownSecret;
 
 /// The Secrets that matter.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct SecretCache {
     context: Arc<Context>,
     /// None where objects are files, and for a single pass.
     pub(super) watching: Option<Informers>,
-    held: Cache<SecretState>,
+    held: Cache<HeldSecret>,
     pub(super) records: Cache<ReadRecord, RecordIndex>,
     contents: Cache<String>,
     /// The record of a certificate that has none.
@@ -119,19 +120,19 @@ impl SecretCache {
             ObjectEvent::Certificate(at, version, mut held) => {
                 let record = self.records.get(&record::reference(&at, &self.context.namespace), Time::from_unix(0));
                 let copy = record.and_then(|slot| slot.fact.as_ref()?.as_ref().ok()?.copy.as_ref());
-                share(held.facts_mut(), copy);
+                share(held.state.facts_mut(), copy);
                 affected(self.held.put(at.clone(), &version, Some(held), vouched), at)
             }
             ObjectEvent::Record(at, version, mut known) => {
                 let secret = record::subject(&at).and_then(|secret| self.held.get(&secret, Time::from_unix(0)));
-                let facts = secret.and_then(|slot| slot.fact.as_ref()?.facts());
+                let facts = secret.and_then(|slot| slot.fact.as_ref()?.state.facts());
                 share(known.as_mut().ok().and_then(|known| known.copy.as_mut()), facts);
                 affected(self.records.put(at.clone(), &version, Some(known), vouched), at)
             }
             ObjectEvent::Named(at, version, held, content) => {
                 // The watch of the certificates shows what this Secret holds, unless the Secret has another type. A fact that this watch
                 // put and does not keep up would be swept at the next list, as if the Secret had gone.
-                if !held.is_certificate() || !self.has_synced(TYPE_TLS, &at.namespace) {
+                if !held.state.is_certificate() || !self.has_synced(TYPE_TLS, &at.namespace) {
                     self.held.put(at.clone(), &version, Some(held), vouched);
                 }
                 let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());
@@ -193,7 +194,8 @@ impl SecretCache {
     /// When it could not be read.
     pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<SecretState>, StoreError> {
         if let Some(slot) = self.held.get(at, now) {
-            return Ok((slot.fact.clone().unwrap_or(SecretState::Missing), self.ends(slot)));
+            let state = slot.fact.as_ref().map_or(SecretState::Missing, |held| held.state.clone());
+            return Ok((state, self.ends(slot)));
         }
         // One that has another type is not shown by the watch of its type: once seen, it is read.
         let watched = self.is_watched(TYPE_TLS, at);
@@ -206,9 +208,27 @@ impl SecretCache {
             return Ok((SecretState::Missing, None));
         }
         let held = secret.as_ref().map(|secret| SecretState::of(Some(secret), &self.context.instance));
-        self.held.read(at.clone(), &version(secret.as_ref()), held.clone(), self.until(now));
+        let fact = held.clone().map(|state| HeldSecret { state, base: None });
+        self.held.read(at.clone(), &version(secret.as_ref()), fact, self.until(now));
         let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
         Ok((held.unwrap_or(SecretState::Missing), again))
+    }
+
+    /// What a running watch shows of a certificate's Secret, for a write without a read.
+    pub(super) fn known(&self, at: &ObjectRef, now: Time) -> KnownSecret {
+        match self.held.get(at, now) {
+            Some(slot) if slot.until().is_none() => {
+                let base = slot.fact.as_ref().and_then(|held| held.base.clone());
+                base.map_or(KnownSecret::Unknown, |base| KnownSecret::Base(slot.version.to_string(), base))
+            }
+            None if self.is_watched(TYPE_TLS, at) && !self.held.is_stale(at, now) => KnownSecret::Absent,
+            Some(_) | None => KnownSecret::Unknown,
+        }
+    }
+
+    /// Whether a running watch shows that there is no such record.
+    pub(super) fn is_record_absent(&self, at: &ObjectRef, now: Time) -> bool {
+        self.records.get(at, now).is_none() && self.is_watched(record::TYPE, at) && !self.records.is_stale(at, now)
     }
 
     /// Puts what a worker has just read of a certificate's Secret.
@@ -218,7 +238,8 @@ impl SecretCache {
                 self.held.remove(at);
             }
             SecretState::Present(_) => {
-                self.held.read(at.clone(), "", Some(held), now + READ_AGAIN);
+                let fact = HeldSecret { state: held, base: None };
+                self.held.read(at.clone(), "", Some(fact), now + READ_AGAIN);
             }
         }
     }

@@ -1,36 +1,34 @@
-//! Which of the chains that a CA offers for one certificate is taken.
+//! Downloads a certificate and selects one of the chains that the CA offers (RFC 8555 section 7.4.2).
 
-use super::order::OrderRun;
-use super::{AttemptError, of_acme};
+use super::error::{AttemptError, of_acme};
+use super::key_source::KeySource;
+use super::order::Orders;
 use crate::acme::client::Account;
 use crate::acme::requests::CertificateChain;
 use crate::base::log::event;
-use crate::base::secret::Secret;
 use crate::base::time;
 use crate::cert::bundle::{BundleError, CheckedBundle};
 use crate::cert::facts::{certificates, parse};
 use crate::policy::backoff::{RetryClass, Stage};
 
-/// Why there is nothing to store.
-pub(super) enum ChainProblem {
-    /// It can not be had now.
+/// Why there is no certificate to store.
+pub enum ChainProblem {
+    /// The download failed.
     NotSent(AttemptError),
-    /// The CA's own choice is not sound, and would be the same the next time.
+    /// The CA's default chain fails a check, and would fail it again.
     NotSound(AttemptError),
 }
 
-impl OrderRun<'_> {
-    /// Downloads the certificate with the chain that the issuer prefers, by the issuer of its last certificate; with the CA's own
-    /// choice where there is no such chain. The root is not part of a chain, so its name is all that tells them apart.
-    pub(super) fn download(
-        &self,
-        account: &Account,
-        url: &str,
-        key: &Secret<Vec<u8>>,
-    ) -> Result<CheckedBundle, ChainProblem> {
+impl Orders<'_> {
+    /// Downloads the certificate with the chain whose last certificate was issued by `preferredChain`, else with the CA's default chain.
+    /// A chain does not contain its root, so chains are told apart by the name of the last issuer.
+    ///
+    /// # Errors
+    /// Why there is no certificate to store.
+    pub fn download(&self, account: &Account, url: &str, key: &dyn KeySource) -> Result<CheckedBundle, ChainProblem> {
         let checked = |download: &CertificateChain| {
             let judged_at = download.date.unwrap_or_else(time::now);
-            CheckedBundle::check(&download.chain, key.clone(), &self.wanted.entry.domains, judged_at)
+            key.check(&download.chain, &self.wanted.entry.domains, judged_at)
         };
         let first =
             self.ca.certificate(account, url).map_err(|e| ChainProblem::NotSent(of_acme(Stage::Download, &e)))?;
@@ -40,7 +38,7 @@ impl OrderRun<'_> {
         let Some(preferred) = preferred else { return self.cleaned(own) };
         let mut offered: Vec<String> = own.as_ref().ok().and_then(root_of).into_iter().collect();
         for alternate in &first.alternates {
-            // One that fails, or could not be stored, is passed over: the CA's own choice is there already.
+            // An alternate chain that fails is skipped. The default chain is there already.
             let Ok(other) = self.ca.certificate(account, alternate) else { continue };
             let Ok(other) = checked(&other) else { continue };
             let root = root_of(&other);

@@ -1,5 +1,5 @@
-//! The circuits before DNS servers, shared by all workers: who goes in holds a permit and says how it went. A permit surrounds what is said
-//! to the server and nothing else: never a request to a CA or to the API server.
+//! The circuit breakers of DNS servers, shared by all workers. A worker holds a slot while it talks to the server and reports the result. A slot
+//! is never held over a request to a CA or to the API server.
 
 use std::cell::Cell;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,44 +11,43 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
 use crate::policy::circuit::{Admission, CallResult, CircuitSet, DnsTarget, Unavailable};
 
-/// Guards the circuits.
+/// The circuits of all DNS servers.
 #[derive(Debug)]
 pub struct Circuits {
-    /// The lock guards counts only, and no input or output is done under it. What a panicking thread left is put right when its permit is
-    /// dropped.
+    /// The lock guards counts only. No I/O is done under it. The slot of a thread that panics is released when it is dropped.
     gates: Mutex<CircuitSet>,
-    /// Somebody came out.
+    /// Signals that a slot was released.
     left: Condvar,
     most: usize,
 }
 
 impl Circuits {
-    /// Circuits for so many attempts at a CA: one of them is never at the server where the others are.
+    /// Circuits for `workers` attempts at each CA. A DNS server admits all but one of them.
     pub fn new(workers: usize) -> Circuits {
         Circuits { gates: Mutex::default(), left: Condvar::new(), most: workers.saturating_sub(1).max(1) }
     }
 
-    /// Whether an attempt for `ca` may go in now.
+    /// Checks whether a server would admit an attempt for `ca` now.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it would not.
     pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr) -> Result<(), Unavailable> {
         self.lock().admits(lane, ca, Admission { most: self.most, ..Admission::default() }, time::now())
     }
 
-    /// Holds the right to the first try after a failure, where there was one.
+    /// Reserves the first call after a failure; `None` where the circuit is closed.
     ///
     /// # Errors
-    /// Why the attempt may not go in.
+    /// Why the server admits nobody.
     pub fn reserve(&self, lane: &DnsTarget) -> Result<Option<TrialCall<'_>>, Unavailable> {
         let held = self.lock().reserve(lane, time::now())?;
         Ok(held.then(|| TrialCall { keeper: self, lane: lane.clone() }))
     }
 
-    /// Goes in. `permits` and `trials` are those that the same attempt holds.
+    /// Takes a slot. `permits` and `trials` are those that the same attempt holds.
     ///
     /// # Errors
-    /// Why not.
+    /// Why the server admits nobody.
     pub fn enter(
         &self,
         lane: &DnsTarget,
@@ -62,11 +61,11 @@ impl Circuits {
         Ok(Slot { keeper: self, lane: lane.clone(), ca: ca.clone(), further, passage: Cell::new(CallResult::Unknown) })
     }
 
-    /// Goes in to several servers, all or none: who held one while waiting for another could wait for ever. Waits `within` for a place, and
-    /// never for a circuit to open.
+    /// Takes slots at several servers, all or none: two attempts that each hold one and wait for the other would deadlock. Waits `within` for
+    /// slots, and never for a circuit to close.
     ///
     /// # Errors
-    /// Which one may not be entered, and why.
+    /// The server that admits nobody, and why.
     pub fn enter_all<'k>(
         &'k self,
         lanes: &[DnsTarget],
@@ -91,7 +90,7 @@ impl Circuits {
             let Some(left) = left else { return Err((lane, barred)) };
             liveness::beat_within(left);
             let gates = self.lock();
-            // A moment at most: who came out between the two looks woke nobody.
+            // A short wait: a slot that was released before the wait began sent no signal.
             let moment = left.min(Duration::from_millis(100));
             drop(self.left.wait_timeout(gates, moment).unwrap_or_else(PoisonError::into_inner));
         }
@@ -102,7 +101,7 @@ impl Circuits {
     }
 }
 
-/// The right to the first try after a failure; given back when dropped.
+/// The reserved first call after a failure; released when dropped.
 #[derive(Debug)]
 pub struct TrialCall<'k> {
     keeper: &'k Circuits,
@@ -115,7 +114,7 @@ impl Drop for TrialCall<'_> {
     }
 }
 
-/// Somebody is at a server; dropped when they come out.
+/// A slot at a server; released when dropped.
 #[derive(Debug)]
 pub struct Slot<'k> {
     keeper: &'k Circuits,
@@ -126,12 +125,12 @@ pub struct Slot<'k> {
 }
 
 impl Slot<'_> {
-    /// Where.
+    /// The server, zone and key.
     pub fn lane(&self) -> &DnsTarget {
         &self.lane
     }
 
-    /// How it went. What went badly once stays so.
+    /// Reports the result of the calls. A failure is final.
     pub fn went(&self, passage: CallResult) {
         if self.passage.get() != CallResult::Bad {
             self.passage.set(passage);

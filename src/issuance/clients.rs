@@ -1,9 +1,9 @@
-//! The CAs in use: one client for each directory and each set of further roots, made when first needed.
+//! The ACME clients: one for each directory and each set of additional roots, made when first needed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::AttemptError;
+use super::error::AttemptError;
 use crate::acme::client::AcmeClient;
 use crate::base::limits::CA_CLIENTS_KEPT;
 use crate::base::name::ObjectRef;
@@ -16,26 +16,26 @@ use crate::policy::backoff::{RetryClass, Stage};
 use crate::sources::CertificateSpec;
 use crate::store::Store;
 
-/// A directory URL as it was written, and the roots that its server is trusted by besides Mozilla's, in PEM.
+/// A directory URL as configured, and the roots that are trusted besides Mozilla's, in PEM.
 type ClientKey = (String, Vec<u8>);
 
-/// Clients for the CAs, shared by all workers.
+/// The clients of all CAs, shared by all workers.
 #[derive(Debug)]
 pub struct AcmeClients {
     default: Directory,
-    /// Of the command line; for every CA.
+    /// The roots of the command line, for every CA.
     roots_pem: Vec<u8>,
-    /// The proxy on the way to every CA.
+    /// The proxy for every CA.
     proxy: Option<String>,
     stop: Shutdown,
     clients: Mutex<HashMap<ClientKey, Arc<AcmeClient>>>,
 }
 
 impl AcmeClients {
-    /// Clients for `default`, which entries without an issuer use, and others. Roots of trust and proxy are those of the command line.
+    /// Clients for the directory `default` of entries without an issuer, and for others. Roots and proxy come from the command line.
     ///
     /// # Errors
-    /// What is wrong with the roots or the proxy.
+    /// The fault in the roots or the proxy.
     pub fn new(
         default: Directory,
         roots_pem: Vec<u8>,
@@ -47,21 +47,21 @@ impl AcmeClients {
         Ok(cas)
     }
 
-    /// The directory that nobody chose, where a certificate is to come from it.
+    /// The built-in directory, where no directory is configured and a certificate of `wanted` uses it.
     pub fn unchosen<'w>(&self, mut wanted: impl Iterator<Item = &'w CertificateSpec>) -> Option<&Directory> {
         let is_unchosen = !self.default.is_explicit() && wanted.any(|wanted| wanted.issuer.is_none());
         is_unchosen.then_some(&self.default)
     }
 
-    /// The directory that a certificate is to come from.
+    /// The directory of a certificate.
     pub fn directory(&self, wanted: &CertificateSpec) -> Directory {
         wanted.issuer.as_ref().map_or_else(|| self.default.clone(), |issuer| Directory::new(&issuer.directory, true))
     }
 
-    /// The client for it.
+    /// The client for the directory of a certificate.
     ///
     /// # Errors
-    /// When the Secret with its roots can not be read or used.
+    /// When the Secret with its roots cannot be read or used.
     pub fn client(&self, store: &Store, wanted: &CertificateSpec) -> Result<Arc<AcmeClient>, AttemptError> {
         let failed = |e: String| AttemptError::new(Stage::Account, RetryClass::Transient, e);
         let roots = match wanted.issuer.as_deref() {
@@ -71,7 +71,7 @@ impl AcmeClients {
         self.get(&self.directory(wanted), roots).map_err(failed)
     }
 
-    /// Ends the requests under way: the program is stopping. The orders stay.
+    /// Cancels running requests, because the program stops. The orders stay.
     pub fn shut_down(&self) {
         self.clients().values().for_each(|client| client.shut_down());
     }
@@ -85,7 +85,7 @@ impl AcmeClients {
         let trust = TlsTrust { public_roots: true, roots_pem, ..TlsTrust::default() };
         let http = Http::new(&trust, self.proxy.as_deref())?;
         let client = Arc::new(AcmeClient::new(http, directory, self.stop.clone()));
-        // Roots that were exchanged left one behind that nobody uses.
+        // Clients with replaced roots are not used any more.
         if clients.len() >= CA_CLIENTS_KEPT {
             clients.retain(|_, client| Arc::strong_count(client) > 1);
         }
@@ -100,11 +100,11 @@ impl AcmeClients {
 }
 
 fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
-    let secret = store.secret(at).map_err(|e| format!("`caSecretName`: {e}"))?;
+    let secret = store.input(at).map_err(|e| format!("`caSecretName`: {e}"))?;
     let secret = secret.ok_or_else(|| format!("`caSecretName`: the Secret {at} does not exist"))?;
     let roots =
         secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;
-    // Alone first: a text without a certificate would otherwise pass unnoticed beside the public roots.
+    // Checked alone first: a text without a certificate would pass beside the public roots.
     let own = TlsTrust { roots_pem: roots.expose().clone(), ..TlsTrust::default() };
     own.config().map_err(|e| format!("`caSecretName`: the data key `ca.crt` of the Secret {at}: {e}"))?;
     Ok(roots.expose().clone())

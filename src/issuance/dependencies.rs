@@ -1,4 +1,4 @@
-//! Which objects the wishes of a configuration concern, by namespace: what a Role must name. Pure.
+//! The objects that the wanted certificates use, by namespace: the names that a Role must list. Pure.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::kube::rbac::{Names, RuleSubject};
 use crate::record;
 use crate::sources::Desired;
 
-/// The Secrets of all wishes, with the accounts and records that are kept for them in our own namespace.
+/// The Secrets of all wanted certificates, and their accounts and records in our own namespace.
 pub fn objects(wishes: &Desired, cas: &AcmeClients, own_namespace: &str) -> BTreeMap<String, Names> {
     let mut objects = BTreeMap::<String, Names>::new();
     let mut add = |kind: RuleSubject, at: &ObjectRef| {

@@ -1,20 +1,19 @@
-//! Whether this replica may do anything outside. Asked before every effect that another replica could have as well: an order, an
-//! answered challenge, an UPDATE, a certificate in a Secret.
+//! Leadership of this replica, checked before every effect that another replica could have as well: an order, a response to a challenge, an
+//! UPDATE, a certificate in a Secret.
 //!
-//! The answer is a time on the monotonic clock and not a state that somebody has to set: a process that stood still for an hour sees at
-//! its first look that it does not lead any more.
+//! Leadership ends at a time on the monotonic clock. A process that was stopped for an hour sees at its first check that it does not lead.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::AttemptError;
+use super::error::AttemptError;
 use crate::base::time::Stopwatch;
 
-/// Until when this replica leads.
+/// The time until which this replica leads.
 #[derive(Debug)]
 pub struct LeaderStatus {
     clock: Stopwatch,
-    /// Milliseconds on `clock`; [`ALONE`] is for ever.
+    /// Milliseconds on `clock`; [`ALONE`] has no end.
     until: AtomicU64,
     /// The Lease that decides.
     lease: Option<String>,
@@ -23,41 +22,41 @@ pub struct LeaderStatus {
 const ALONE: u64 = u64::MAX;
 
 impl LeaderStatus {
-    /// There is no election: this replica leads.
+    /// A replica that leads without an election.
     pub fn alone() -> LeaderStatus {
         LeaderStatus { clock: Stopwatch::start(), until: AtomicU64::new(ALONE), lease: None }
     }
 
-    /// The Lease of this name decides; until then this replica does not lead.
+    /// A replica that leads once it holds the Lease of this name.
     pub fn by_lease(lease: &str) -> LeaderStatus {
         LeaderStatus { clock: Stopwatch::start(), until: AtomicU64::new(0), lease: Some(lease.to_owned()) }
     }
 
-    /// The time on the clock that it is measured by.
+    /// The time on the clock of the lease.
     pub fn now(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    /// Leads until this time on its clock; `None`: not any more.
+    /// Leads until this time on its clock; `None` ends leadership.
     pub fn lead_until(&self, until: Option<Duration>) {
         let until = until.map_or(0, |until| u64::try_from(until.as_millis()).unwrap_or(ALONE - 1));
         self.until.store(until, Ordering::SeqCst);
     }
 
-    /// Leads from now on: the election can not be held.
+    /// Leads from now on, because no election is possible.
     pub fn lead_alone(&self) {
         self.until.store(ALONE, Ordering::SeqCst);
     }
 
-    /// Whether it leads.
+    /// Whether this replica leads.
     pub fn leading(&self) -> bool {
         self.now().as_millis() < u128::from(self.until.load(Ordering::SeqCst))
     }
 
-    /// Goes on only where it leads.
+    /// Checks leadership before an effect.
     ///
     /// # Errors
-    /// When it does not. That is counted as nobody's failure: who leads now goes on.
+    /// When another replica leads. Not counted.
     pub fn check(&self) -> Result<(), AttemptError> {
         match self.leading() {
             true => Ok(()),
@@ -65,7 +64,7 @@ impl LeaderStatus {
         }
     }
 
-    /// `process` as a holder in claims: with the Lease that it leads by.
+    /// The name of `process` as a holder in claims, with the Lease.
     pub fn sign(&self, process: &str) -> String {
         match &self.lease {
             Some(lease) => format!("{process}@{lease}"),
@@ -73,7 +72,7 @@ impl LeaderStatus {
         }
     }
 
-    /// Whether a claim was made by a replica that led by our Lease before we do: then it does not work on it any more.
+    /// Whether the holder of a claim led by our Lease before this replica, so that it does not work on the certificate any more.
     pub fn succeeds(&self, holder: &str) -> bool {
         let by_lease = self.until.load(Ordering::SeqCst) != ALONE && self.leading();
         by_lease && holder.rsplit_once('@').is_some_and(|(_, lease)| self.lease.as_deref() == Some(lease))

@@ -1,39 +1,37 @@
-//! The gates that a CA closes with 429 and 503: for whom, until when. Kept in the Secret of the account, so that a restart, or another
-//! replica, does not ask again what was refused.
+//! The rate limits that CAs announced with status 429 or 503. Kept in the Secret of the account, so that neither a restart nor another replica
+//! repeats a refused request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::AttemptError;
-use super::account::AccountStore;
+use super::error::AttemptError;
 use crate::base::limits::{CLOSED_GATES_MAX, LIMITS_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::{self, Time};
 use crate::policy::ca_limits::{RateLimitBlock, Scope, closed, failed_too_often};
-use crate::sources::CertificateSpec;
 
-/// The gates of all accounts.
+/// The rate limits of all accounts.
 #[derive(Debug, Default)]
 pub struct RateLimits(Mutex<RateLimitState>);
 
 #[derive(Debug, Default)]
 struct RateLimitState {
-    /// As the accounts' Secrets have them.
+    /// The limits that the accounts' Secrets keep.
     gates: HashMap<ObjectRef, Vec<RateLimitBlock>>,
-    /// Those of CAs that are overloaded, which no Secret has.
+    /// The limits of overloaded CAs, which no Secret keeps.
     passing: HashMap<ObjectRef, RateLimitBlock>,
-    /// When the validation of a name failed, within the last hour.
+    /// The times of failed validations of a name within the last hour.
     failures: HashMap<DnsName, Vec<Time>>,
-    /// The last refusal that was not understood: when, and of which names.
+    /// The time and the names of the last refusal with an unknown text.
     not_understood: HashMap<ObjectRef, (Time, Vec<Domain>)>,
-    /// How many of all these there may be before those that are over are looked for.
+    /// The number of entries from which ended ones are searched.
     prune_at: usize,
 }
 
 impl RateLimitState {
-    /// Forgets what is over. Takes its time only when there is twice as much as after the last time.
+    /// Drops entries that ended, each time their number has doubled.
     fn prune(&mut self, now: Time) {
         let count = |state: &RateLimitState| {
             state.gates.len() + state.passing.len() + state.failures.len() + state.not_understood.len()
@@ -52,25 +50,14 @@ impl RateLimitState {
     }
 }
 
-/// A limit that an error of the CA speaks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// Whom it is for, when the words say so.
-    pub scope: Scope,
-    /// Until when.
-    pub until: Time,
-    /// Whether the CA only is overloaded, which is not worth remembering.
-    pub passing: bool,
-}
-
-/// How long a failed validation counts.
+/// The time for which a failed validation counts.
 const FAILURE_KEPT: Duration = Duration::from_secs(3600);
 
-/// Two refusals of different names within this time, of a kind that is not understood, are taken for one of the account.
+/// Two refusals with unknown texts for different names within this time are taken for a limit of the account.
 const SAME_REFUSAL: Duration = Duration::from_secs(600);
 
 impl RateLimits {
-    /// The gate that is closed for an order of these names with this account.
+    /// The limit that applies to an order of these names with this account.
     pub fn closed(&self, account: &ObjectRef, names: &[Domain], now: Time) -> Option<RateLimitBlock> {
         let state = self.state();
         let kept = state.gates.get(account).and_then(|gates| closed(gates, names, now));
@@ -78,7 +65,7 @@ impl RateLimits {
         kept.into_iter().chain(passing).max_by_key(|gate| gate.until).cloned()
     }
 
-    /// Until when the account can order nothing at all.
+    /// The time until which a limit applies to all orders of the account.
     pub fn closed_to_all(&self, account: &ObjectRef, now: Time) -> Option<Time> {
         let state = self.state();
         let kept = state.gates.get(account).into_iter().flatten().filter(|gate| gate.scope == Scope::Account);
@@ -86,16 +73,16 @@ impl RateLimits {
         until.filter(|until| *until > now)
     }
 
-    /// Whether no gate is closed at all.
+    /// Whether no limit is known.
     pub fn is_open(&self) -> bool {
         let state = self.state();
         state.gates.is_empty() && state.passing.is_empty()
     }
 
-    /// Takes note of what the account's Secret says.
+    /// Adds the limits in an account's Secret.
     pub fn remember(&self, account: &ObjectRef, mut gates: Vec<RateLimitBlock>) {
         let (mut state, now) = (self.state(), time::now());
-        // What could not be written there holds all the same.
+        // A limit that could not be written there holds as well.
         let known = state.gates.remove(account).unwrap_or_default();
         gates.extend(known.into_iter().filter(|gate| gate.until > now && !gates.contains(gate)).collect::<Vec<_>>());
         if !gates.is_empty() {
@@ -103,10 +90,16 @@ impl RateLimits {
         }
     }
 
-    /// Learns from a failed attempt, and writes what it learned into the account's Secret.
-    pub fn learn(&self, office: AccountStore<'_>, wanted: &CertificateSpec, names: &[Domain], failed: &AttemptError) {
-        let (account, now) = (office.reference(wanted), time::now());
-        let Some(new) = self.judge(&account, names, failed, now) else { return };
+    /// Notes the limit that a failed attempt announces. `keep` writes the limits into the account's Secret.
+    pub fn learn(
+        &self,
+        account: &ObjectRef,
+        names: &[Domain],
+        failed: &AttemptError,
+        keep: impl FnOnce(&[RateLimitBlock]) -> Result<(), AttemptError>,
+    ) {
+        let now = time::now();
+        let Some(new) = self.judge(account, names, failed, now) else { return };
         event!(
             warn,
             "gate-closed",
@@ -118,7 +111,7 @@ impl RateLimits {
         let gates = {
             let mut state = self.state();
             if failed.limit.as_ref().is_some_and(|limit| limit.passing) {
-                state.passing.insert(account, new);
+                state.passing.insert(account.clone(), new);
                 return;
             }
             let gates = state.gates.entry(account.clone()).or_default();
@@ -128,12 +121,12 @@ impl RateLimits {
             gates.truncate(CLOSED_GATES_MAX);
             gates.clone()
         };
-        if let Err(e) = office.keep_gates(&account, &gates) {
+        if let Err(e) = keep(&gates) {
             event!(warn, "gates-not-kept", account = account, error = e.error);
         }
     }
 
-    /// The gate that a failure closes, if it does.
+    /// The limit that a failure announces.
     fn judge(&self, account: &ObjectRef, names: &[Domain], failed: &AttemptError, now: Time) -> Option<RateLimitBlock> {
         let mut state = self.state();
         state.prune(now);
@@ -167,6 +160,7 @@ impl RateLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuance::error::RateLimit;
     use crate::policy::backoff::{RetryClass, Stage};
 
     const NOW: Time = Time::from_unix(1_800_000_000);

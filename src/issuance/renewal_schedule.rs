@@ -1,5 +1,5 @@
-//! When the CA is asked for renewal information (RFC 9773): by its Retry-After, spread over an hour after the start, never while it
-//! wants to be left alone. Kept in memory; the record keeps what was answered.
+//! The schedule of questions for renewal information (RFC 9773): by the CA's Retry-After, spread over an hour after the start, and none while
+//! the CA refuses them. Kept in memory; the record keeps the answers.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,28 +12,28 @@ use crate::base::retry::jitter;
 use crate::base::time::{self, Time};
 use crate::policy::renewal_window::next_question_after_failure;
 
-/// The questions of all certificates.
+/// The times of the next questions.
 #[derive(Debug)]
 pub struct RenewalInfoSchedule {
     started: Time,
-    /// Whether the first ones are spread: a single pass has no later.
+    /// The first questions are spread over time. A single pass asks at once.
     spread: bool,
     state: Mutex<ScheduleState>,
 }
 
 #[derive(Debug, Default)]
 struct ScheduleState {
-    /// By a hash of the Secret, for there may be many.
+    /// The next question by a hash of the Secret, to save memory.
     next: HashMap<u64, NextRequest>,
-    /// Directories that want to be left alone, until when.
+    /// Directories that refuse questions, and until when.
     closed: HashMap<String, Time>,
-    /// How many questions there may be before those of certificates that are gone are looked for.
+    /// The number of questions from which those of deleted certificates are searched.
     prune_at: usize,
 }
 
 impl ScheduleState {
-    /// Keeps a question, and forgets those that nobody asked for so long that their certificates must be gone. A question that is forgotten
-    /// too early is asked at once.
+    /// Keeps a question, and drops questions so old that their certificates must be deleted. A question that is dropped too early is asked
+    /// at once.
     fn put(&mut self, secret: &ObjectRef, question: NextRequest, now: Time) {
         self.next.insert(hash(secret), question);
         if self.next.len() <= self.prune_at.max(QUESTIONS_KEPT_MIN) {
@@ -57,12 +57,12 @@ struct NextRequest {
 }
 
 impl RenewalInfoSchedule {
-    /// Nothing was asked yet.
+    /// A schedule without questions.
     pub fn new(started: Time, spread: bool) -> RenewalInfoSchedule {
         RenewalInfoSchedule { started, spread, state: Mutex::default() }
     }
 
-    /// When the question for a certificate at a directory may be asked. `remembered` is what the record says.
+    /// The time from which a certificate's question may be asked. `remembered` is the time in the record.
     pub fn next(&self, secret: &ObjectRef, directory: &str, remembered: Option<Time>, now: Time) -> Time {
         let state = self.state();
         let first = match self.spread {
@@ -71,23 +71,23 @@ impl RenewalInfoSchedule {
         };
         let next = state.next.get(&hash(secret)).map_or(first, |question| question.at);
         let closed = state.closed.get(directory).copied().unwrap_or(next);
-        // What a clock that was ahead has noted would keep the question from being asked for ever.
+        // A time that was written while the clock was ahead does not count, or the question would never be asked.
         let counts = |at: &Time| *at <= now || holds(*at, WAIT_MAX, now);
         let waits = [Some(next), Some(closed), remembered].into_iter().flatten();
         waits.filter(counts).max().unwrap_or(now)
     }
 
-    /// A certificate was stored: its window is asked for at once.
+    /// Asks at once, because a certificate was stored.
     pub fn ask_soon(&self, secret: &ObjectRef, now: Time) {
         self.state().put(secret, NextRequest { at: now, failures: 0 }, now);
     }
 
-    /// It was answered, or will not be: not before `at`.
+    /// Notes an answer or a final refusal. The next question comes at `at`.
     pub fn answered(&self, secret: &ObjectRef, at: Time) {
         self.state().put(secret, NextRequest { at, failures: 0 }, time::now());
     }
 
-    /// It was not answered, which will pass.
+    /// Notes a failed question. Returns the time of the next one.
     pub fn failed(&self, secret: &ObjectRef, retry_after: Option<Time>, now: Time) -> Time {
         let mut state = self.state();
         let failures = state.next.get(&hash(secret)).map_or(0, |q| q.failures).saturating_add(1);
@@ -96,14 +96,14 @@ impl RenewalInfoSchedule {
         at
     }
 
-    /// The CA wants no questions until then.
+    /// Stops questions to a CA until the given time.
     pub fn close(&self, directory: &str, until: Time) {
         let (mut state, now) = (self.state(), time::now());
         state.closed.retain(|_, until| *until > now);
         state.closed.insert(directory.to_owned(), until);
     }
 
-    /// Whether the CA wants no questions now.
+    /// Whether a CA refuses questions now.
     pub fn is_closed(&self, directory: &str, now: Time) -> bool {
         self.state().closed.get(directory).is_some_and(|until| *until > now)
     }
@@ -164,7 +164,7 @@ mod tests {
         assert!(state.next.len() <= 2 * QUESTIONS_KEPT_MIN, "{}", state.next.len());
         assert!(state.closed.len() <= 1, "{}", state.closed.len());
         drop(state);
-        // All at one moment: there is a bound whatever the time.
+        // The bound holds although all questions are of the same time.
         for i in 0..3 * u32::try_from(QUESTIONS_KEPT_MAX).unwrap() {
             questions.ask_soon(&ObjectRef::new("ns", &format!("t{i}")), start + Duration::from_secs(u64::from(i)));
         }

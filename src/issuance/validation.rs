@@ -1,12 +1,13 @@
-//! Has a CA look at the challenges of an order, and finds out what became of them.
+//! Responds to the challenges of an order and polls until the CA has decided (RFC 8555 section 7.5.1).
 //!
-//! The order is looked at, and tells that all is well (one look, as a rule). That something is wrong stands in other places: in the
-//! answer to the challenge, or in the authorization, while the order stays `pending` for good at some CAs.
+//! The order is polled, usually once: it leaves `pending` when all authorizations are valid. A failure shows in the response to the challenge
+//! or in the authorization, while the order stays `pending` for good at some CAs. So these are read, too, when the order takes long.
 
 use std::time::Duration;
 
-use super::order::OrderRun;
-use super::{AttemptError, of_acme};
+use super::error::{AttemptError, of_acme};
+use super::order::Orders;
+use super::solver::Challenge;
 use crate::acme::challenge::{
     ChallengeAttempt, ChallengeEnd, ChallengeOutcome, of_authorization, of_challenge, of_refusal,
 };
@@ -22,11 +23,16 @@ use crate::base::sanitize::one_line;
 use crate::base::time::{self, Stopwatch};
 use crate::policy::backoff::{RetryClass, Stage};
 
-/// Why there is no answer about the order.
-pub(super) enum ValidationFailure {
-    /// The CA refused a challenge and looks no further, so that the values can go. `is_over`: no attempt can go on with the order.
-    Refused { failed: AttemptError, is_over: bool },
-    /// What became of it is not known: the CA may be looking yet.
+/// Why the order did not leave `pending`.
+pub enum ValidationFailure {
+    /// The CA refused a challenge and validates no further, so that the values can be removed.
+    Refused {
+        /// The failure, in the CA's words.
+        failed: AttemptError,
+        /// No later attempt can use the order.
+        is_over: bool,
+    },
+    /// The result is not known. The CA may still be validating.
     Unknown(AttemptError),
 }
 
@@ -36,26 +42,28 @@ impl From<AttemptError> for ValidationFailure {
     }
 }
 
-/// The challenges of an order that are being proved.
+/// The challenges of an order that the CA validates.
 struct ValidationRun<'r> {
-    run: &'r OrderRun<'r>,
+    run: &'r Orders<'r>,
     account: &'r Account,
     list: Vec<ChallengeAttempt>,
     watch: Stopwatch,
 }
 
-impl OrderRun<'_> {
-    /// Tells the CA that the challenges can be looked at, until the order leaves `pending`.
+impl Orders<'_> {
+    /// Responds to the challenges and polls until the order leaves `pending`. Returns the order.
     ///
     /// # Errors
-    /// The CA's words where it refuses a challenge; else what kept us from knowing.
-    pub(super) fn validate(
+    /// The refusal of a challenge, or why the result is not known.
+    pub fn validate(
         &self,
         account: &Account,
         url: &str,
-        trials: Vec<ChallengeAttempt>,
+        challenges: Vec<Challenge>,
     ) -> Result<AcmeResponse<Order>, ValidationFailure> {
-        let mut trials = ValidationRun { run: self, account, list: trials, watch: Stopwatch::start() };
+        let attempt = |c: Challenge| ChallengeAttempt::new(c.name, c.authorization, c.url);
+        let list = challenges.into_iter().map(attempt).collect();
+        let mut trials = ValidationRun { run: self, account, list, watch: Stopwatch::start() };
         for index in 0..trials.list.len() {
             trials.tell(index)?;
         }
@@ -87,8 +95,8 @@ impl OrderRun<'_> {
         }
     }
 
-    /// The failure of an order that is invalid. The reasons stand in the authorizations (RFC 8555 section 7.1.4).
-    pub(super) fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> AttemptError {
+    /// The failure of an invalid order. The reasons stand in the authorizations (RFC 8555 section 7.1.4).
+    pub fn why_invalid(&self, account: &Account, order: &Order, problem: Problem) -> AttemptError {
         let mut reasons = Vec::new();
         for url in &order.authorizations {
             let Ok(authorization) = self.ca.authorization(account, url) else {
@@ -113,7 +121,7 @@ impl OrderRun<'_> {
 }
 
 impl ValidationRun<'_> {
-    /// How long to wait: `pause`, or less where a challenge is to be told again before.
+    /// The time to wait: `pause`, or less where a challenge is due for another response before.
     fn until_next(&self, pause: Duration) -> Duration {
         let again = self.list.iter().filter_map(ChallengeAttempt::again_at).min();
         again.map_or(pause, |at| at.saturating_sub(self.watch.elapsed()).min(pause))
@@ -143,11 +151,11 @@ impl ValidationRun<'_> {
         self.note(index, outcome)
     }
 
-    /// Looks at the authorizations of those that have not passed.
+    /// Reads the authorizations of the challenges that have not passed.
     fn look(&mut self) -> Result<(), ValidationFailure> {
         for index in 0..self.list.len() {
             let ChallengeAttempt { authorization, .. } = &self.list[index];
-            // One that can not be read now says nothing: the order tells.
+            // An authorization that cannot be read now proves nothing. The order decides.
             if !self.list[index].is_passed()
                 && let Ok(answer) = self.run.ca.authorization(self.account, authorization)
             {

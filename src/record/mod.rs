@@ -1,8 +1,8 @@
-//! What is remembered about one certificate across restarts: what was accepted, stored and tried, and what is in flight. Pure.
+//! The record of a certificate, which survives restarts: the accepted form, the stored pair, what was tried, and the pending order. Pure.
 //!
-//! One Secret `notariat-record.<namespace>.<secret>` in our own namespace. The JSON under `record` holds no secret; the last stored
-//! pair and the key of an order in flight are data keys beside it. Others may edit all of it: a record that does not read is an
-//! error, never an empty one, for an empty one would forget every wait.
+//! A record is the Secret `notariat-record.<namespace>.<secret>` in our own namespace. The JSON under `record` holds no secret. The last stored
+//! pair and the key of a pending order are data keys beside it. Users of the namespace may edit all of it. A record that does not parse is
+//! an error and never an empty record, which would forget every backoff.
 
 mod parts;
 mod values;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, ToRevoke};
+pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedTxt, ToRevoke};
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};
 
@@ -69,36 +69,36 @@ pub struct RecordData {
     /// The entry in its last accepted form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Box<Accepted>>,
-    /// What we stored last.
+    /// The certificate that was stored last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<Issued>,
     /// The times of the restores of the last hour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restores: Vec<Time>,
-    /// What was tried, by name set and directory.
+    /// The attempts, by name set and directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histories: Vec<History>,
-    /// The order that is being worked on.
+    /// The pending order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<Box<PendingOrder>>,
-    /// When the CA suggests to renew the certificate.
+    /// The renewal window that the CA suggests (RFC 9773).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<RenewalWindow>,
-    /// When it may be asked for that again; kept where nothing else remembers it.
+    /// The time of the next question for the window, where the program does not run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_question: Option<Time>,
-    /// Certificates to revoke now that they are replaced.
+    /// Certificates to revoke once they are replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to_revoke: Vec<ToRevoke>,
-    /// TXT values that could not be withdrawn.
+    /// Presented values that could not be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<LeftBehind>,
-    /// The entry went, and what is known of its certificate is kept for a while.
+    /// The entry was deleted. The rest of the record is kept for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Orphaned>,
 }
 
-/// The last accepted form of an entry, in the words of the configuration.
+/// The last accepted form of an entry, in the format of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accepted {
     entry: serde_json::Value,
@@ -106,12 +106,12 @@ pub struct Accepted {
     zones: Vec<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     issuer: Option<serde_json::Value>,
-    /// The object that wanted it: only who reads that one may say that it is gone.
+    /// The object that wanted the certificate. Only an instance that reads this object may treat the entry as deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SharedStr>,
 }
 
-/// What an entry was accepted as: itself and what it stood on.
+/// An accepted entry with the zones and the issuer that it used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedSpec {
     /// The entry.
@@ -122,25 +122,25 @@ pub struct AcceptedSpec {
     pub issuer: Option<Issuer>,
 }
 
-/// Hashes of what the entries of a ConfigMap share, made once for all of them.
+/// Hashes of the parts that the entries of a ConfigMap share, computed once.
 #[derive(Clone, Debug)]
 pub struct SharedPrints {
     zones: String,
 }
 
 impl SharedPrints {
-    /// Of the key `zones`.
+    /// The hash of the zones.
     pub fn of(zones: &[ZoneRule]) -> SharedPrints {
         let zones: Vec<serde_json::Value> = zones.iter().map(json).collect();
         SharedPrints { zones: hex(&digest_of(&[&serde_json::Value::from(zones).to_string()])) }
     }
 
-    /// The part of an issuer.
+    /// The hash of an issuer.
     pub fn issuer(issuer: &Issuer) -> String {
         hex(&digest_of(&[&json(issuer).to_string()]))
     }
 
-    /// The [`Accepted::fingerprint`] of an entry with these zones and the issuer of this part.
+    /// The [`Accepted::fingerprint`] of an entry with these zones and the issuer of this hash.
     pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
         let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
         let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
@@ -149,14 +149,14 @@ impl SharedPrints {
 }
 
 impl Accepted {
-    /// The form to remember.
+    /// The accepted form of an entry.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
         Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::intern(source)) }
     }
 
-    /// Reads it back through the checks of the configuration; `None` when they do not take it any more: a newer program's rules, or a
-    /// namespace that is no longer allowed.
+    /// Parses the form with the checks of the configuration; `None` where they refuse it now: newer rules, or a namespace that is not allowed
+    /// any more.
     pub fn read(&self, namespaces: &Namespaces) -> Option<AcceptedSpec> {
         let node = |value: &serde_json::Value| serde_json::from_value::<YamlNode>(value.clone()).ok();
         let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
@@ -170,7 +170,7 @@ impl Accepted {
         Some(AcceptedSpec { entry, zones, issuer })
     }
 
-    /// Changes when what is wanted changes.
+    /// A hash that changes with the wanted certificate.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut entry = self.entry.clone();
         let mut hash = |field: &str| {
@@ -188,12 +188,12 @@ fn json(value: &impl Serialize) -> serde_json::Value {
     serde_json::to_value(value).expect("entries and rules are plain data with text keys")
 }
 
-/// Why a record can not be used.
+/// Why a record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnusableRecord {
-    /// It does not read.
+    /// The record does not parse.
     Broken(String),
-    /// A newer notariat wrote it.
+    /// A newer notariat wrote the record, in this version.
     Newer(u32),
 }
 
@@ -230,9 +230,9 @@ pub fn is_one(at: &ObjectRef) -> bool {
     at.name.starts_with(NAME)
 }
 
-/// The Secret of the certificate whose record has this name; `None` for other names, and for one that is a hash.
+/// The Secret of the certificate that a record belongs to; `None` for other names, and for a name that is a hash.
 pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
-    // No namespace has a dot in it.
+    // The name of a namespace has no dot.
     let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
     Some(ObjectRef::new(namespace, name))
 }
@@ -254,10 +254,10 @@ fn digest_of(parts: &[&str]) -> Fingerprint {
 }
 
 impl Record {
-    /// Reads the record of a Secret; a Secret that does not exist is a new record.
+    /// Parses the record in a Secret; `None` gives an empty record.
     ///
     /// # Errors
-    /// When it does not read or is of a newer version.
+    /// When the record does not parse or has a newer version.
     pub fn read(secret: Option<&SecretObject>) -> Result<Record, UnusableRecord> {
         let Some(secret) = secret else {
             return Ok(Record::default());
@@ -285,14 +285,14 @@ impl Record {
         Ok(Record { body, copy, next_key: secret.value(DATA_NEXT_KEY).cloned() })
     }
 
-    /// The data of the record's Secret. Sizes are bounded here, so that a record never grows over what Kubernetes stores.
+    /// The data of the record's Secret, bounded so that a record never exceeds the size limit of Kubernetes.
     pub fn data(&mut self, now: Time) -> BTreeMap<String, Secret<Vec<u8>>> {
         self.body.version = VERSION;
         self.body.trim(now);
         let json = serde_json::to_string(&self.body).expect("a record is plain data with text keys");
         let json = match redact::clean(&json) {
             Cow::Borrowed(_) => json,
-            // Once more by its texts, so that it stays JSON.
+            // Text by text, so that the result stays JSON.
             Cow::Owned(_) => {
                 let mut body = serde_json::to_value(&self.body).expect("a record is plain data with text keys");
                 redact::clean_json(&mut body);
@@ -317,7 +317,7 @@ impl RecordData {
         self.histories.iter().find(|h| h.names == names && h.directory == directory)
     }
 
-    /// The same, made when there is none.
+    /// The history of a name set at a directory, made where there is none.
     pub fn history_mut(&mut self, names: &[Domain], directory: &str, now: Time) -> &mut History {
         let at = self.histories.iter().position(|h| h.names == names && h.directory == directory);
         let at = at.unwrap_or_else(|| {
@@ -339,8 +339,24 @@ impl RecordData {
         &mut self.histories[at]
     }
 
-    /// Makes it small: texts that other records have, too, and those of the certificate, which `facts` has as well, are kept once, and lists
-    /// have no room for more. What was tried goes where no decision from `now` on looks at it: it succeeded, and counts no more.
+    /// Counts the pending order against the cap. An order is counted once.
+    pub fn count_order(&mut self, now: Time) {
+        let Some(flight) = self.in_flight.as_deref_mut().filter(|flight| !flight.counted) else { return };
+        flight.counted = true;
+        let (names, directory) = (flight.names.clone(), flight.directory.clone());
+        self.history_mut(&names, &directory, now).orders.push(now);
+    }
+
+    /// Takes back the count of the pending order, which never became a certificate.
+    pub fn uncount_order(&mut self, now: Time) {
+        let Some(flight) = self.in_flight.as_deref_mut().filter(|flight| flight.counted) else { return };
+        flight.counted = false;
+        let (names, directory) = (flight.names.clone(), flight.directory.clone());
+        self.history_mut(&names, &directory, now).orders.pop();
+    }
+
+    /// Reduces the memory of the record: texts that other records or `facts` hold as well are shared, and lists are shrunk. Histories that no
+    /// decision from `now` on uses are dropped.
     pub fn compact(&mut self, facts: Option<&CertificateFacts>, now: Time) {
         let alike = |word: &mut SharedStr| *word = SharedStr::intern(word);
         if let Some(stored) = &mut self.stored {
@@ -361,12 +377,16 @@ impl RecordData {
         self.histories.shrink_to_fit();
         for history in &mut self.histories {
             alike(&mut history.directory);
+            // Compared only while a backoff holds.
+            if history.next_attempt.is_none() {
+                history.inputs = String::new();
+            }
             history.names.shrink_to_fit();
             history.orders.shrink_to_fit();
         }
     }
 
-    /// Drops what no decision looks at any more.
+    /// Drops what no decision uses any more.
     fn trim(&mut self, now: Time) {
         for history in &mut self.histories {
             history.orders.retain(|t| *t + CAP_WINDOW > now);

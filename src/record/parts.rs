@@ -1,4 +1,4 @@
-//! What a record is made of: what was stored, what was tried, what is in flight, what is left to do. Pure.
+//! The parts of a record: the stored certificate, histories, the pending order, values left behind. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +10,13 @@ use crate::cert::key::KeyType;
 use crate::dns::settings::Transport;
 use crate::dns::update::TxtValue;
 
-/// The certificate that we stored last.
+/// The certificate that was stored last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issued {
     /// Its serial number in hexadecimal.
     pub serial: SharedStr,
-    /// When.
+    /// The time of the write.
     pub at: Time,
     /// The directory URL it came from.
     pub directory: SharedStr,
@@ -28,21 +28,21 @@ pub struct Issued {
     /// The URL of the account that ordered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<SharedStr>,
-    /// What renewal information is asked by (RFC 9773 section 4.1).
+    /// The certificate identifier (RFC 9773 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_id: Option<SharedStr>,
 }
 
-/// Nobody wants the certificate any more.
+/// The entry of the certificate was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphaned {
-    /// Since when.
+    /// The time of the deletion.
     pub since: Time,
-    /// When copy, key and history are dropped.
+    /// The time at which copy, key and history are dropped.
     pub until: Time,
 }
 
-/// What was tried for one exact name set at one directory.
+/// The attempts for one exact name set at one directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
@@ -53,38 +53,38 @@ pub struct History {
     /// Failures since the last success.
     #[serde(default)]
     pub failures: u32,
-    /// Where the last one failed.
+    /// The step of the last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// How soon an attempt after it makes sense.
+    /// The retry class of the last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<RetryClass>,
-    /// What it said.
+    /// The text of the last failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// It was a limit of the CA.
+    /// The last failure was a rate limit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub limited: bool,
-    /// When to try again.
+    /// The time of the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt: Option<Time>,
-    /// The fingerprint of the entry and its keys at that time: a change clears the wait.
+    /// The fingerprint of the entry and its inputs at the last attempt. A change ends the backoff.
     #[serde(default)]
     pub inputs: String,
     /// The times of the counted orders of the last seven days.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Time>,
-    /// When it was last tried.
+    /// The time of the last attempt.
     pub last_attempt: Time,
 }
 
-/// An order that is being worked on.
+/// The order that an attempt works on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingOrder {
-    /// Who works on it: a host and a process (issue::claim).
+    /// The process that works on the order; empty where none does (see `worker::claim`).
     pub holder: String,
-    /// When it was last written.
+    /// The time of the last write.
     pub at: Time,
     /// The directory URL.
     pub directory: String,
@@ -101,16 +101,16 @@ pub struct PendingOrder {
     /// The order URL, once the CA gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// Whether the order was counted against the cap (it was about to be finalized).
+    /// The order is counted against the cap.
     #[serde(default)]
     pub counted: bool,
-    /// What was published for it.
+    /// The values that were presented for the order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub published: Vec<Presented>,
 }
 
 impl PendingOrder {
-    /// An attempt that has nothing but a holder yet.
+    /// An attempt that has no order yet.
     pub fn new(
         holder: &str,
         at: Time,
@@ -133,7 +133,7 @@ impl PendingOrder {
         }
     }
 
-    /// Whether it is an order for what is wanted now.
+    /// Whether the order is for what is wanted now.
     pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType, profile: Option<&str>) -> bool {
         let same_way = self.key_type == key_type.name() && self.profile.as_deref() == profile;
         self.names == names && self.directory == directory && same_way
@@ -150,35 +150,60 @@ pub struct ToRevoke {
     pub certificate: String,
     /// A CRLReason of RFC 5280 section 5.3.1.
     pub reason: u8,
-    /// It is, and stands here until the certificate is replaced.
+    /// The certificate is revoked. The entry stays until the certificate is replaced.
     #[serde(default)]
     pub done: bool,
 }
 
-/// Values in one zone, and how to withdraw them.
+/// What a solver presented, and how to remove it. The JSON of the first kind has no tag, so that older records read the same. Each
+/// further kind carries one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Presented {
+#[serde(untagged)]
+pub enum Presented {
+    /// TXT values in one zone (dns-01).
+    Dns01(PresentedTxt),
+}
+
+impl Presented {
+    /// The place of the values, for messages: the zone.
+    pub fn place(&self) -> &DnsName {
+        match self {
+            Presented::Dns01(txt) => &txt.zone,
+        }
+    }
+
+    /// Whether both are the same values, wherever they are.
+    pub fn is_same(&self, other: &Presented) -> bool {
+        match (self, other) {
+            (Presented::Dns01(one), Presented::Dns01(other)) => (&one.key, &one.values) == (&other.key, &other.values),
+        }
+    }
+}
+
+/// TXT values in one zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PresentedTxt {
     /// The zone.
     pub zone: DnsName,
-    /// The server that took them: name and address.
+    /// The server that accepted the values: name and address.
     pub server: String,
-    /// Its address and port.
+    /// The address and port of the server.
     pub address: std::net::SocketAddr,
     /// The Secret of the key.
     pub key: ObjectRef,
-    /// How to send.
+    /// The transport of the UPDATE.
     #[serde(default)]
     pub transport: Transport,
     /// The values.
     pub values: Vec<TxtValue>,
 }
 
-/// Values that could not be withdrawn yet.
+/// Values that could not be removed yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftBehind {
-    /// Since when.
+    /// The time of the first failed removal.
     pub since: Time,
-    /// What they are.
+    /// The values.
     #[serde(flatten)]
     pub published: Presented,
 }

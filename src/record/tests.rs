@@ -17,14 +17,14 @@ fn entry() -> (Entry, Vec<ZoneRule>) {
 }
 
 fn published() -> Presented {
-    Presented {
+    Presented::Dns01(PresentedTxt {
         zone: DnsName::parse("a.test").unwrap(),
         server: "ns1".into(),
         address: "127.0.0.1:53".parse().unwrap(),
         key: ObjectRef::parse("team/k", "").unwrap(),
         transport: Transport::Tcp,
         values: vec![TxtValue { owner: DnsName::parse("x.a.test").unwrap(), value: "v".into() }],
-    }
+    })
 }
 
 fn full() -> Record {
@@ -218,4 +218,30 @@ fn slim_records_forget_what_succeeded_and_counts_no_more() {
     assert!(kept(history(week_ago + Duration::from_secs(1))), "its order may count");
     assert!(kept(History { failures: 1, ..history(week_ago) }), "it failed and was not tried since");
     assert!(kept(History { next_attempt: Some(NOW), ..history(week_ago) }));
+}
+
+#[test]
+fn an_order_is_counted_once_and_its_count_can_be_taken_back() {
+    let mut body = full().body;
+    let orders = |body: &RecordData| body.histories[0].orders.clone();
+    let later = NOW + std::time::Duration::from_secs(60);
+    body.in_flight.as_mut().unwrap().counted = false;
+    body.count_order(later);
+    body.count_order(later);
+    assert_eq!(orders(&body), [NOW, later]);
+    body.uncount_order(later);
+    body.uncount_order(later);
+    assert_eq!(orders(&body), [NOW], "an order before it stays counted");
+    body.in_flight = None;
+    body.count_order(later);
+    assert_eq!(orders(&body), [NOW]);
+}
+
+/// The JSON that notariat wrote before there were kinds of presented values.
+#[test]
+fn presented_values_of_older_records_read_and_are_written_the_same() {
+    let json = r#"{"zone":"a.test","server":"ns1","address":"127.0.0.1:53","key":"team/k","transport":"tcp","values":[{"owner":"x.a.test","value":"v"}]}"#;
+    let read: Presented = serde_json::from_str(json).unwrap();
+    assert_eq!(read, published());
+    assert_eq!(serde_json::to_string(&read).unwrap(), json);
 }

@@ -8,6 +8,7 @@ mod cluster;
 mod directory;
 mod kubernetes;
 mod marks;
+mod watched;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -27,6 +28,7 @@ use crate::record;
 use backend::StoreBackend;
 pub use kubernetes::config_data;
 use marks::{created, with_certificate};
+pub use watched::WatchedSecrets;
 
 pub use backend::StoreError;
 pub use cluster::Cluster;
@@ -40,6 +42,8 @@ pub struct Store {
     others: BTreeMap<ClusterName, Cluster>,
     /// The version of each Secret as we wrote it last, until it is asked for.
     written: Mutex<HashMap<ObjectRef, String>>,
+    /// The Secrets that watches by name show.
+    pub watched: WatchedSecrets,
 }
 
 impl Store {
@@ -58,7 +62,7 @@ impl Store {
 
     /// The objects of one cluster, which is home.
     pub fn on(home: Cluster) -> Store {
-        Store { home, others: BTreeMap::new(), written: Mutex::default() }
+        Store { home, others: BTreeMap::new(), written: Mutex::default(), watched: WatchedSecrets::default() }
     }
 
     /// The same with another cluster beside home.
@@ -116,6 +120,14 @@ impl Store {
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
         let secret = self.backend(at)?.secret(at)?;
         Ok(secret.map(|secret| in_cluster(secret, at)))
+    }
+
+    /// A Secret that is only read, as a running watch shows it, else as it is read now; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub fn input(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
+        self.watched.get(at).map_or_else(|| self.secret(at), |secret| Ok(Some(secret)))
     }
 
     /// The records of a namespace at home.

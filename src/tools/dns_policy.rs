@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
-use crate::issuance::dns_update::read_keys;
+use crate::issuance::solver::dns01::update::read_keys;
 use crate::start::{OpenedStore, open};
 use crate::store::{LockMode, Store};
 use crate::tools::role::{self, Instance};

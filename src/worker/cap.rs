@@ -1,19 +1,18 @@
-//! The cap on orders, once more before one is made: the decision may have been made of a record that was read before the last order.
+//! The cap on orders, checked again before an order is made: the decision may be older than the last order.
 
-use super::Attempt;
+use super::attempt::Attempt;
 use crate::base::time;
 use crate::issuance::AttemptError;
-use crate::issuance::claim::Claim;
 use crate::policy::backoff::{CAP_ORDERS, RetryClass, Stage, capped};
 use crate::policy::is_forced;
 
 impl Attempt<'_> {
-    /// Compares with the orders in the claimed record, which was read just now.
+    /// Compares the cap with the orders in the claimed record.
     ///
     /// # Errors
-    /// When no more may be made. Not counted as a failure: the next decision sees the same record.
-    pub(super) fn check_cap(&self, claim: &Claim<'_>, counted: bool) -> Result<(), AttemptError> {
-        let (names, body) = (self.entry().order_names(), &claim.record.body);
+    /// When the cap is reached. Not counted as a failure: the next decision sees the same record.
+    pub(super) fn check_cap(&self, counted: bool) -> Result<(), AttemptError> {
+        let (names, body) = (self.entry().order_names(), &self.claim.record.body);
         let is_counted = body.in_flight.as_ref().is_some_and(|flight| flight.counted && self.is_for_this(flight));
         let forced = self.job.basis.held.iter().any(is_forced);
         let orders = body.history(&names, self.directory.url()).map_or(&[][..], |history| &history.orders);

@@ -1,4 +1,4 @@
-//! Nothing is ordered and nothing written into a record while this machine's clock is in doubt.
+//! Stops orders and writes of records while this machine's clock is in doubt.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,15 +10,15 @@ use crate::base::metrics::{self, Peer};
 use crate::issuance::AttemptError;
 use crate::policy::backoff::{RetryClass, Stage};
 
-/// Whose clock was said to differ from ours. The lock guards names only, and none is held while anybody is asked.
+/// The peers whose clock was logged to differ from ours. The lock guards names only.
 static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 const API_SERVER: &str = "the API server";
 
-/// Compares with the API server, where there is one, and with the CA.
+/// Compares this machine's clock with the API server's, where there is one, and with the CA's.
 ///
 /// # Errors
-/// How far our clock is off. The failure is not counted and not to be written.
+/// How far our clock is off. The failure is not counted and must not be written.
 pub(super) fn check(ca: Option<&AcmeClient>) -> Result<(), AttemptError> {
     compare(API_SERVER, metrics::offset(Peer::Kubernetes).and_then(doubt))?;
     match ca {

@@ -1,41 +1,42 @@
-//! What a worker is asked to do, and what became of it.
+//! The jobs that the controller hands to workers, and their outcomes.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::renewal_info::RenewalInfoRequest;
+use super::write_base::WriteBase;
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::issuance::AttemptError;
+use crate::policy::renewal_window::RenewalWindow;
 use crate::policy::secret_state::SecretState;
 use crate::policy::{RestoreFrom, Violation};
 use crate::sources::CertificateSpec;
 
-/// Something to do for one certificate.
+/// A task for one certificate.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// What is wanted.
+    /// The certificate that is wanted.
     pub wanted: Arc<CertificateSpec>,
-    /// What to do.
+    /// The task.
     pub task: Task,
-    /// The fingerprint of the entry and its keys.
+    /// The fingerprint of the entry and of the Secrets that it uses.
     pub inputs: String,
-    /// The certificate lives less than ten days: waits are shorter.
+    /// The certificate lives less than ten days, so that backoff is shorter.
     pub short_lived: bool,
-    /// What the decision was made of.
+    /// What the decision was made on.
     pub basis: Observed,
-    /// Whom it talks to longest.
+    /// The peer that the job talks to longest.
     pub peer: JobPeer,
 }
 
-/// Whom a job talks to, besides the API server. Places are counted by it, so that one that hangs keeps nobody else waiting.
+/// The peer of a job besides the API server. Slots are counted by peer, so that a peer that hangs delays no job of another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobPeer {
     /// A CA, by its directory URL.
     Ca(SharedStr),
     /// The DNS servers.
     Dns,
-    /// Nobody.
+    /// No other peer.
     Store,
 }
 
@@ -49,44 +50,71 @@ impl fmt::Display for JobPeer {
     }
 }
 
-/// What a decision was made of: while this is not what is there, it does not count.
+/// The observation that a decision was made on. A job does nothing where something else is there.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// What the Secrets of the entry held, in its order.
+    /// The states of the entry's Secrets, in its order.
     pub held: Vec<SecretState>,
-    /// The version of the record; empty where there was none.
+    /// What a running watch shows of the same Secrets.
+    pub known: Vec<KnownSecret>,
+    /// The resourceVersion of the record; empty where there was none.
     pub record: String,
+    /// A running watch shows that there is no record.
+    pub record_is_absent: bool,
+}
+
+/// What a running watch shows of a Secret, for a write without a read. A conflict makes the job read the Secret.
+#[derive(Clone, Debug, Default)]
+pub enum KnownSecret {
+    /// Not enough. The Secret has to be read.
+    #[default]
+    Unknown,
+    /// There is no such Secret.
+    Absent,
+    /// The resourceVersion, and what a replacement carries over.
+    Base(String, WriteBase),
+}
+
+/// A question for renewal information (RFC 9773).
+#[derive(Clone, Debug)]
+pub struct RenewalInfoRequest {
+    /// The serial number of the certificate in hexadecimal.
+    pub serial: SharedStr,
+    /// The certificate identifier (RFC 9773 section 4.1).
+    pub cert_id: SharedStr,
+    /// The last answer.
+    pub before: Option<RenewalWindow>,
 }
 
 impl Job {
-    /// A job for a certificate that nothing is known of.
+    /// A job for a certificate about which nothing is known.
     pub fn new(wanted: Arc<CertificateSpec>, task: Task) -> Job {
         Job { wanted, task, inputs: String::new(), short_lived: false, basis: Observed::default(), peer: JobPeer::Dns }
     }
 }
 
-/// What to do.
+/// What a job does.
 #[derive(Clone, Debug)]
 pub enum Task {
     /// Obtain a certificate and store it in the Secrets at these places of the entry's list.
     Issue {
-        /// Why.
+        /// The reason.
         finding: Violation,
-        /// Where to.
+        /// The places of the Secrets to write in the entry's list.
         targets: Vec<usize>,
         /// Whether the order counts against the cap.
         counted: bool,
     },
-    /// Store the pair that we have.
+    /// Store a pair that is already ours.
     Restore {
-        /// Why.
+        /// The reason.
         finding: Violation,
-        /// Where from.
+        /// The source of the pair.
         source: RestoreFrom,
-        /// Where to.
+        /// The places of the Secrets to write in the entry's list.
         targets: Vec<usize>,
     },
-    /// Bring the record up to date: the accepted form, values left behind, an order whose certificate is stored.
+    /// Update the record: accepted form, values left behind, an order whose certificate is stored.
     Tidy,
     /// Ask the CA when it wants the certificate to be renewed.
     Window(RenewalInfoRequest),
@@ -94,13 +122,13 @@ pub enum Task {
     Probe,
 }
 
-/// What became of a job.
+/// The outcome of a job.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Whose it was.
+    /// The Secret of the certificate.
     pub secret: ObjectRef,
-    /// How it ended.
+    /// The result.
     pub result: Result<(), AttemptError>,
-    /// What the Secrets of the entry hold, where the decision was made of something else: then nothing was done.
+    /// The states of the entry's Secrets, where they are not what the decision was made on. Nothing was done then.
     pub found: Option<Vec<SecretState>>,
 }

@@ -1,33 +1,36 @@
-//! How an attempt is written into the record: what it gave, or how it failed and when the next one may be.
+//! Writes the result of an attempt into the record: the certificate, or the failure and the time of the next attempt.
 
-use super::Attempt;
+use super::attempt::Attempt;
 use crate::base::limits::ERROR_KEPT_OCTETS;
 use crate::base::log::event;
 use crate::base::metrics;
+use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::issuance::AttemptError;
-use crate::issuance::claim::Claim;
 use crate::kube::events::EventReason;
+use crate::kube::metadata::ObjectReference;
+use crate::kube::resource::Resource;
 use crate::policy::backoff::{Stage, next_attempt};
 use crate::policy::{Reason, Violation};
 use crate::record::{Issued, PairBackup};
 use crate::store::Origin;
 
 impl Attempt<'_> {
-    pub(super) fn succeeded(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle, finding: &Violation) {
+    /// Notes the stored certificate and empties the order in flight. The caller writes the record.
+    pub(super) fn succeeded(&mut self, bundle: &CheckedBundle, finding: &Violation) {
         let now = time::now();
-        let (facts, directory) = (bundle.facts(), self.directory.url());
-        let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone()).unwrap_or_default();
-        let order = claim.record.body.in_flight.as_ref().and_then(|f| f.order.clone()).unwrap_or_default();
-        let history = claim.record.body.history_mut(&self.entry().order_names(), directory, now);
+        let (facts, directory) = (bundle.facts(), self.directory.url().to_owned());
+        let account = self.claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone()).unwrap_or_default();
+        let order = self.claim.record.body.in_flight.as_ref().and_then(|f| f.order.clone()).unwrap_or_default();
+        let history = self.claim.record.body.history_mut(&self.entry().order_names(), &directory, now);
         (history.failures, history.stage, history.error, history.next_attempt) = (0, None, None, None);
-        self.record_result(claim, bundle);
+        self.record_result(bundle);
         self.context.renewal_schedule.ask_soon(self.entry().main_secret(), now);
-        (claim.record.body.window, claim.record.body.next_question) = (None, None);
-        claim.record.body.in_flight = None;
-        claim.record.next_key = None;
+        (self.claim.record.body.window, self.claim.record.body.next_question) = (None, None);
+        self.claim.record.body.in_flight = None;
+        self.claim.record.next_key = None;
         metrics::issued();
         let names: Vec<String> = facts.names.iter().map(ToString::to_string).collect();
         event!(
@@ -53,12 +56,12 @@ impl Attempt<'_> {
         self.tell(word, self.entry().main_secret(), text);
     }
 
-    /// Remembers what was stored. What is in flight ordered it.
-    pub(super) fn record_result(&self, claim: &mut Claim<'_>, bundle: &CheckedBundle) {
+    /// Notes the stored certificate, which the pending order gave.
+    pub(super) fn record_result(&mut self, bundle: &CheckedBundle) {
         let Origin { directory, key_type, profile } = self.origin();
-        let account = claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
+        let account = self.claim.record.body.in_flight.as_ref().and_then(|f| f.account.clone());
         let (serial, cert_id) = (bundle.facts().serial.clone(), bundle.facts().cert_id.clone());
-        claim.record.body.stored = Some(Issued {
+        self.claim.record.body.stored = Some(Issued {
             serial,
             at: time::now(),
             directory: SharedStr::intern(&directory),
@@ -68,13 +71,13 @@ impl Attempt<'_> {
             cert_id,
         });
         let copy = || PairBackup { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
-        claim.record.copy = self.entry().keep_copy.then(copy);
+        self.claim.record.copy = self.entry().keep_copy.then(copy);
     }
 
-    /// Writes the failure into the record and gives the claim back. That this may fail as well changes nothing for the caller.
-    pub(super) fn failed(&self, claim: &mut Claim<'_>, failed: AttemptError) -> AttemptError {
-        let taken = claim.record.body.in_flight.as_ref().is_some_and(|f| f.holder == self.context.holder);
-        if failed.barred.is_some() && !taken {
+    /// Writes the failure into the record and releases the claim. Returns the failure, also where the record cannot be written.
+    pub(super) fn failed(&mut self, failed: AttemptError) -> AttemptError {
+        let taken = self.claim.record.body.in_flight.as_ref().is_some_and(|f| f.holder == self.context.holder);
+        if failed.uncounted && !taken {
             // Nothing was begun.
             return failed;
         }
@@ -85,14 +88,15 @@ impl Attempt<'_> {
         let uncounted = failed.uncounted || self.context.stop.is_set();
         let now = time::now();
         let seed = self.entry().main_secret().to_string();
-        if let Some(flight) = &mut claim.record.body.in_flight {
+        self.uncount();
+        if let Some(flight) = &mut self.claim.record.body.in_flight {
             flight.holder = String::new();
         } else {
-            claim.record.next_key = None;
+            self.claim.record.next_key = None;
         }
         if !uncounted {
             let (names, directory) = (self.entry().order_names(), self.directory.url());
-            let history = claim.record.body.history_mut(&names, directory, now);
+            let history = self.claim.record.body.history_mut(&names, directory, now);
             history.failures = history.failures.saturating_add(1);
             (history.stage, history.severity) = (Some(failed.stage), Some(failed.severity));
             history.error = Some(failed.error.chars().take(ERROR_KEPT_OCTETS).collect());
@@ -114,14 +118,34 @@ impl Attempt<'_> {
             let text = format!("{}; next attempt at {next}", failed.error);
             self.tell(event_reason(failed.stage), self.entry().main_secret(), text);
         }
-        if let Err(e) = claim.save() {
+        if let Err(e) = self.claim.save() {
             event!(warn, "record-not-written", secret = seed, error = e.error);
         }
         AttemptError { uncounted, ..failed }
     }
+
+    /// Notes the accepted form of the entry. Returns whether the record changed.
+    pub(super) fn accept(&mut self) -> bool {
+        let accepted = self.wanted.accepted();
+        let changed = self.claim.record.body.accepted.as_deref() != Some(&accepted) && !self.wanted.last_accepted;
+        if changed {
+            self.claim.record.body.accepted = Some(Box::new(accepted));
+        }
+        let is_back = self.claim.record.body.orphaned.take().is_some();
+        if is_back {
+            event!(info, "wanted-again", secret = self.entry().main_secret());
+        }
+        is_back || changed
+    }
+
+    /// Publishes a Kubernetes Event about a Secret.
+    pub(super) fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
+        let secret = ObjectReference::new(Resource::SECRETS, secret);
+        self.context.recorder.publish(reason, self.wanted.source.reference(), Some(secret), text);
+    }
 }
 
-/// The word for a failure in what users of the cluster are told.
+/// The reason of the Kubernetes Event for a failure.
 fn event_reason(stage: Stage) -> EventReason {
     match stage {
         Stage::Store => EventReason::StoreFailed,

@@ -1,16 +1,15 @@
-//! Revokes a certificate that `notariat revoke` asks for: when its replacement is stored, and at once where its key is known to others.
+//! Revokes a certificate that `notariat revoke` asks for: after its replacement is stored, and at once where its key is compromised.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::Attempt;
+use super::attempt::Attempt;
 use crate::acme::error::AcmeError;
 use crate::acme::requests::{KEY_COMPROMISE, code};
 use crate::base::limits::TO_REVOKE_MAX;
 use crate::base::log::event;
 use crate::cert::facts;
 use crate::issuance::account::AccountStore;
-use crate::issuance::claim::Claim;
 use crate::issuance::{AttemptError, of_acme};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::secret_state::SecretState;
@@ -18,10 +17,18 @@ use crate::record::ToRevoke;
 use crate::store::StoreError;
 
 impl Attempt<'_> {
-    /// Remembers the certificates that are to be revoked, before they are replaced, where a Secret of the entry asks for it.
-    pub(super) fn note_revocations(&self, claim: &mut Claim<'_>) -> Result<(), AttemptError> {
+    /// Notes the certificates to revoke before they are replaced, where a Secret of the entry asks for it.
+    ///
+    /// # Errors
+    /// When a Secret cannot be read or the record cannot be written.
+    pub(super) fn note_revocations(&mut self) -> Result<(), AttemptError> {
         let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
-        let known = claim.record.body.to_revoke.len();
+        let known = self.claim.record.body.to_revoke.len();
+        let is_asked =
+            |held: &SecretState| matches!(held, SecretState::Present(present) if present.revocation_asked.is_some());
+        if !self.job.basis.held.iter().any(is_asked) {
+            return Ok(());
+        }
         for at in &self.entry().secrets {
             let secret = self.context.store.secret(at).map_err(told)?;
             let SecretState::Present(present) = SecretState::of(secret.as_ref(), &self.context.instance) else {
@@ -32,7 +39,7 @@ impl Attempt<'_> {
             let Some((certificates, facts)) = chain.and_then(|chain| facts::read(chain.expose()).ok()) else {
                 continue;
             };
-            let to_revoke = &mut claim.record.body.to_revoke;
+            let to_revoke = &mut self.claim.record.body.to_revoke;
             if to_revoke.len() >= TO_REVOKE_MAX || to_revoke.iter().any(|r| facts.serial == r.serial) {
                 continue;
             }
@@ -40,25 +47,26 @@ impl Attempt<'_> {
             let reason = code(&reason).unwrap_or_default();
             to_revoke.push(ToRevoke { serial: facts.serial.to_string(), certificate, reason, done: false });
         }
-        if claim.record.body.to_revoke.len() == known {
+        if self.claim.record.body.to_revoke.len() == known {
             return Ok(());
         }
-        // Whoever has the key has the certificate: it is no loss to anybody else.
-        self.revoke(claim, |r| r.reason == KEY_COMPROMISE);
-        claim.save()
+        // The key is known to others, so that the certificate protects nobody.
+        self.revoke(|r| r.reason == KEY_COMPROMISE);
+        self.claim.save()
     }
 
-    /// Revokes what is remembered and not held any more, and forgets it.
-    pub(super) fn revoke_replaced(&self, claim: &mut Claim<'_>, held_serial: Option<&str>) {
+    /// Revokes the noted certificates that are not held any more, and removes the note.
+    pub(super) fn revoke_replaced(&mut self, held_serial: Option<&str>) {
         let is_replaced = |r: &ToRevoke| held_serial.is_some_and(|held| held != r.serial);
-        self.revoke(claim, is_replaced);
-        claim.record.body.to_revoke.retain(|r| !(r.done && is_replaced(r)));
+        self.revoke(is_replaced);
+        self.claim.record.body.to_revoke.retain(|r| !(r.done && is_replaced(r)));
     }
 
-    /// What the CA refuses for good is said and counts as done.
-    fn revoke(&self, claim: &mut Claim<'_>, which: impl Fn(&ToRevoke) -> bool) {
+    /// Revokes some of the noted certificates. A final refusal of the CA is logged and counts as done.
+    fn revoke(&mut self, which: impl Fn(&ToRevoke) -> bool) {
         let secret = self.entry().main_secret();
-        for to_revoke in claim.record.body.to_revoke.iter_mut().filter(|r| !r.done && which(r)) {
+        let mut all = std::mem::take(&mut self.claim.record.body.to_revoke);
+        for to_revoke in all.iter_mut().filter(|r| !r.done && which(r)) {
             let ToRevoke { serial, certificate, reason, done } = to_revoke;
             match self.revoke_one(certificate, *reason) {
                 Ok(()) => {
@@ -71,6 +79,7 @@ impl Attempt<'_> {
                 }
             }
         }
+        self.claim.record.body.to_revoke = all;
     }
 
     fn revoke_one(&self, certificate: &str, reason: u8) -> Result<(), AttemptError> {
@@ -80,7 +89,7 @@ impl Attempt<'_> {
         let account = self.context.accounts.get(office, &self.context.limits, self.wanted, None, &self.context.stop)?;
         self.context.leader.check()?;
         ca.revoke(&account, &der, reason).map_err(|e| match &e {
-            // Not ours, not known, or a reason that the CA does not take: it will not change its mind.
+            // Not ours, unknown, or a reason that the CA does not accept: repeating does not help.
             AcmeError::Problem { status: 400..=428, .. } => {
                 AttemptError { severity: RetryClass::Policy, ..of_acme(Stage::Account, &e) }
             }

@@ -5,6 +5,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "nobody uses this crate but the tests in it")]
 
 mod admission;
+mod api_budget;
 mod api_refusals;
 mod bad_configurations;
 mod bounds;

@@ -10,7 +10,7 @@ use notariat::base::limits::{CLAIM_KEPT, PROPAGATION_TIMEOUT_DEFAULT};
 use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
 use notariat::issuance::AttemptError;
-use notariat::issuance::rate_limits::RateLimit;
+use notariat::issuance::RateLimit;
 use notariat::kube::object::SecretObject;
 use notariat::policy::backoff::{RetryClass, Stage};
 use notariat::policy::ca_limits::{RateLimitBlock, scope_of};

@@ -7,7 +7,7 @@ use notariat::base::secret::Secret;
 use notariat::base::shared_str::SharedStr;
 use notariat::base::time::Time;
 use notariat::issuance::AttemptError;
-use notariat::issuance::rate_limits::RateLimit;
+use notariat::issuance::RateLimit;
 use notariat::policy::backoff::{RetryClass, Stage};
 use notariat::policy::ca_limits::scope_of;
 use notariat::record::{Issued, PairBackup, Record};

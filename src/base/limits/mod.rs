@@ -278,6 +278,12 @@ pub const RESTORES_WINDOW: Duration = Duration::from_secs(3600);
 /// Certificates of one entry that are remembered for revocation.
 pub const TO_REVOKE_MAX: usize = 10;
 
+/// The fields of a certificate's Secret besides the pair that are kept in memory. A larger Secret is read before it is replaced.
+pub const WRITE_BASE_OCTETS_MAX: usize = 2048;
+
+/// The age from which a claim is renewed before the order is finalized, so that [`CLAIM_KEPT`] covers the rest of the attempt.
+pub const CLAIM_RENEWED_AFTER: Duration = Duration::from_secs(150);
+
 /// Tries to write a Secret over conflicts. Five tries can all lose against twenty busy writers.
 pub const STORE_TRIES: u32 = 20;
 

@@ -131,7 +131,7 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
         task,
         inputs: dependencies.unwrap_or_default(),
         short_lived,
-        basis: Observed { held, record: version.to_owned() },
+        basis: Observed { held, record: version.to_owned(), ..Observed::default() },
         peer,
     }));
     (result, notes)

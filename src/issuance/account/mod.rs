@@ -1,15 +1,16 @@
-//! ACME accounts: one for each directory and email, made when first needed, kept in a Secret of our own namespace.
+//! ACME accounts (RFC 8555 section 7.3): one for each directory and email, registered when first needed, kept in a Secret of our own
+//! namespace.
 //!
-//! The key is stored before the CA hears of it, so that no crash leaves an account that nobody holds the key of. One that is to become
-//! the account's key stands beside it until a look at the account has shown which of the two the CA knows.
+//! The key is stored before the CA receives it, so that no crash leaves an account without a key. During a change of keys both keys are
+//! stored, until the CA has shown which of the two it knows.
 
 mod rollover;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::error::{AttemptError, of_acme};
 use super::rate_limits::RateLimits;
-use super::{AttemptError, of_acme};
 use crate::acme::client::{Account, AcmeClient};
 use crate::acme::error::AcmeError;
 use crate::acme::jws::EAB_REQUIRED;
@@ -40,11 +41,11 @@ const DATA_GATES: &str = "gates";
 /// The data keys under which other programs keep an account key: notariat in Go, cert-manager, Gardener's cert-management.
 const IMPORTED_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 
-/// The accounts in use, shared by all workers. One at a time registers an account or changes it: a CA that hangs keeps those waiting that
-/// need the same account, and nobody else.
+/// The accounts in use, shared by all workers. One worker at a time registers or changes an account, so that a CA that hangs delays only
+/// the certificates of that account.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    /// The lock guards a cache only, and no input or output is done under it.
+    /// The lock guards a cache only. No I/O is done under it.
     known: Mutex<KnownAccounts>,
     turns: SingleFlight<ObjectRef>,
 }
@@ -52,22 +53,22 @@ pub struct Accounts {
 #[derive(Debug, Default)]
 struct KnownAccounts {
     accounts: HashMap<ObjectRef, Arc<Account>>,
-    /// When accounts were registered, by directory.
+    /// The times of registrations, by directory.
     registered: Vec<(String, Time)>,
 }
 
 /// One account at one CA.
 #[derive(Clone, Copy)]
 pub struct AccountStore<'a> {
-    /// Where accounts are kept.
+    /// The store of the accounts' Secrets.
     pub store: &'a Store,
-    /// The CA.
+    /// The client of the CA.
     pub ca: &'a AcmeClient,
-    /// Our namespace.
+    /// Our own namespace.
     pub own_namespace: &'a str,
 }
 
-/// What the Secret of an account holds.
+/// The contents of an account's Secret.
 struct AccountSecret {
     secret: SecretObject,
     key: AccountKey,
@@ -77,7 +78,7 @@ struct AccountSecret {
     gates: Vec<RateLimitBlock>,
 }
 
-/// Where the account of a wish is kept. An imported one by where its key came from, for its contact may change.
+/// The Secret of the account for `wanted`. The name of an imported account depends on the Secret of its key, because its contact may change.
 pub fn reference(directory: &str, wanted: &CertificateSpec, own_namespace: &str) -> ObjectRef {
     let text = match imported(wanted) {
         Some((from, _)) => format!("{directory} from {from}"),
@@ -87,18 +88,21 @@ pub fn reference(directory: &str, wanted: &CertificateSpec, own_namespace: &str)
     ObjectRef::new(own_namespace, &format!("notariat-acme-{}", hex(&hash.as_ref()[..8])))
 }
 
-/// The Secret that an account key is imported from, and the contact that its account is to have.
+/// The Secret that an account key is imported from, and the contact of the account.
 fn imported(wanted: &CertificateSpec) -> Option<(&ObjectRef, Option<&str>)> {
     let issuer = wanted.issuer.as_deref()?;
     Some((issuer.account_secret.as_ref()?, issuer.email.as_deref()))
 }
 
 impl Accounts {
-    /// The account for `wanted`, as its Secret has it now, or new; a command may have given it another key. `again` is registered anew: the
-    /// CA has forgotten it. What the Secret says of closed gates is noted in `limits`.
+    /// The account for `wanted`: the one in use, else as its Secret names it, else a new one. `again` is an account that the CA has forgotten
+    /// and that is registered anew. Rate limits in the Secret are added to `limits`.
+    ///
+    /// The Secret is read when the account is used first. A command may give the account another key later. The CA refuses the old one then,
+    /// and the caller invalidates the account.
     ///
     /// # Errors
-    /// When its Secret can not be read or written, or the CA refuses; or another worker is at it for too long.
+    /// When the Secret cannot be read or written, the CA refuses, or another worker holds the account for too long.
     pub fn get(
         &self,
         office: AccountStore<'_>,
@@ -108,27 +112,22 @@ impl Accounts {
         stop: &Shutdown,
     ) -> Result<Arc<Account>, AttemptError> {
         let at = office.reference(wanted);
-        let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
-        // Mostly it is there and stays as it is, and nobody has to wait for anybody.
-        if let Some(kept) = office.read(&at)? {
-            limits.remember(&at, kept.gates.clone());
-            if let Some(account) = self.in_use(&at, &kept, again) {
-                return Ok(account);
-            }
+        let known = self.known().accounts.get(&at).cloned();
+        if let Some(account) = known.filter(|_| again.is_none()) {
+            return Ok(account);
         }
+        let email = imported(wanted).map_or_else(|| wanted.email(), |(_, email)| email);
         let turn = self.turns.take(&at, ACCOUNT_WAIT, stop);
         let _turn =
             turn.ok_or_else(|| AttemptError::busy(format!("another certificate registers the account {at}")))?;
-        // Another worker may have registered it in the meantime.
+        // Another worker may have registered the account in the meantime.
         let mut kept = match office.read(&at)? {
             Some(kept) => office.settle_next_key(kept)?,
             None => office.begin(&at, wanted)?,
         };
         limits.remember(&at, kept.gates.clone());
-        if let Some(account) = self.in_use(&at, &kept, again) {
-            return Ok(account);
-        }
-        if kept.url.is_none() || is_forgotten(&kept, again) {
+        let is_forgotten = again.is_some_and(|old| kept.url.as_ref() == Some(&old.url));
+        if kept.url.is_none() || is_forgotten {
             let (directory, now) = (office.ca.directory_url(), time::now());
             self.count_registration(&at, directory, now)?;
             kept = office.register(kept, wanted, email).inspect_err(|_| self.uncount_registration(directory, now))?;
@@ -144,19 +143,24 @@ impl Accounts {
             event!(info, "account-contact", account = account.url, secret = at);
         }
         let account = Arc::new(account);
-        self.known().accounts.insert(at, account.clone());
+        // While a change of keys is pending, the Secret tells which key holds.
+        if next_key.is_none() {
+            self.known().accounts.insert(at, account.clone());
+        }
         Ok(account)
     }
 
-    /// The account in use, where it is what its Secret says, and the CA has not forgotten it.
-    fn in_use(&self, at: &ObjectRef, kept: &AccountSecret, again: Option<&Account>) -> Option<Arc<Account>> {
-        let is_same =
-            |a: &&Arc<Account>| kept.url.as_ref() == Some(&a.url) && a.key.pem().expose() == kept.key.pem().expose();
-        let is_settled = kept.next_key.is_none() && !is_forgotten(kept, again);
-        self.known().accounts.get(at).filter(is_same).filter(|_| is_settled).cloned()
+    /// Forgets an account, so that its Secret is read when the account is needed next.
+    pub fn invalidate(&self, at: &ObjectRef) {
+        self.known().accounts.remove(at);
     }
 
-    /// Counts a registration before it is made, so that workers together make no more than may be.
+    /// Forgets all accounts: another replica may have changed them.
+    pub fn invalidate_all(&self) {
+        self.known().accounts.clear();
+    }
+
+    /// Counts a registration before it is made, so that all workers together stay below the limit.
     fn count_registration(&self, at: &ObjectRef, directory: &str, now: Time) -> Result<(), AttemptError> {
         let registered = &mut self.known().registered;
         registered.retain(|(_, at)| *at + REGISTRATIONS_WINDOW > now && happened(*at, now));
@@ -171,7 +175,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// It came to nothing.
+    /// Takes back the count of a registration that failed.
     fn uncount_registration(&self, directory: &str, at: Time) {
         let registered = &mut self.known().registered;
         if let Some(place) = registered.iter().rposition(|(d, time)| d == directory && *time == at) {
@@ -182,11 +186,6 @@ impl Accounts {
     fn known(&self) -> MutexGuard<'_, KnownAccounts> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the CA has forgotten the account that the Secret names.
-fn is_forgotten(kept: &AccountSecret, again: Option<&Account>) -> bool {
-    again.is_some_and(|old| kept.url.as_ref() == Some(&old.url))
 }
 
 impl AccountStore<'_> {
@@ -203,7 +202,7 @@ impl AccountStore<'_> {
         Ok(Some(AccountSecret { secret, key, next_key, url, email, gates }))
     }
 
-    /// Stores the key of a new account: a new one, or the imported.
+    /// Stores the key of a new account: generated or imported.
     fn begin(&self, at: &ObjectRef, wanted: &CertificateSpec) -> Result<AccountSecret, AttemptError> {
         let key = match imported(wanted) {
             Some((from, _)) => self.import(from).map_err(|e| failed(at, RetryClass::Policy, e))?,
@@ -225,7 +224,7 @@ impl AccountStore<'_> {
         AccountKey::from_pem(pem.expose()).map_err(|e| format!("`accountSecretName`: the Secret {from}: {e}"))
     }
 
-    /// With a key that the CA knows this finds the account, else it makes one (RFC 8555 section 7.3).
+    /// Finds the account of a key that the CA knows, else makes one (RFC 8555 section 7.3.1).
     fn register(
         &self,
         kept: AccountSecret,
@@ -268,7 +267,7 @@ impl AccountStore<'_> {
     /// The external account binding in a Secret.
     ///
     /// # Errors
-    /// What is missing in it.
+    /// The data key that is missing or wrong.
     pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccountBinding, String> {
         use base64::Engine as _;
         let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
@@ -297,10 +296,10 @@ impl AccountStore<'_> {
         Ok(ExternalAccountBinding { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
     }
 
-    /// Keeps the closed gates of an account. Its other data stays.
+    /// Stores the rate limits of an account beside its other data.
     ///
     /// # Errors
-    /// When its Secret can not be read or written.
+    /// When the Secret cannot be read or written.
     pub fn keep_gates(&self, at: &ObjectRef, gates: &[RateLimitBlock]) -> Result<(), AttemptError> {
         let told = |e: StoreError| failed(at, RetryClass::Transient, e.to_string());
         let Some(secret) = self.store.secret(at).map_err(told)? else { return Ok(()) };
@@ -310,7 +309,7 @@ impl AccountStore<'_> {
         self.write(&secret, &data).map(|_| ())
     }
 
-    /// Where the account of a wish is kept.
+    /// The Secret of the account for `wanted`.
     pub fn reference(&self, wanted: &CertificateSpec) -> ObjectRef {
         reference(self.ca.directory_url(), wanted, self.own_namespace)
     }
@@ -320,7 +319,7 @@ impl AccountStore<'_> {
         secret: &SecretObject,
         data: &BTreeMap<String, Secret<Vec<u8>>>,
     ) -> Result<SecretObject, AttemptError> {
-        // Gates stay closed whatever else changes.
+        // Rate limits hold whatever else changes.
         let gates = secret.data.get_key_value(DATA_GATES).map(|(key, gates)| (key.clone(), gates.clone()));
         let data = gates.into_iter().chain(data.clone()).collect();
         let written = self.store.put_own(&secret.reference, Some(secret), Component::Account, TYPE, data);
@@ -342,7 +341,7 @@ pub fn directory_of(secret: &SecretObject) -> Option<String> {
     secret.value(DATA_DIRECTORY).and_then(|v| String::from_utf8(v.expose().clone()).ok())
 }
 
-/// The gates that are closed for an account, by its Secret. What does not read was closed by another version, and is met again at worst.
+/// The rate limits in an account's Secret. Limits of another version that do not parse are dropped; the CA repeats them at worst.
 pub fn gates_of(secret: &SecretObject) -> Vec<RateLimitBlock> {
     secret.value(DATA_GATES).and_then(|v| serde_json::from_slice(v.expose()).ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A change of an account's key. Whatever crashes, one of the two keys in its Secret is the account's.
+//! The change of an account's key (RFC 8555 section 7.3.5). After any crash one of the two keys in the Secret is the account's.
 
 use super::{AccountSecret, AccountStore, data, failed};
 use crate::acme::client::Account;
@@ -7,12 +7,12 @@ use crate::acme::jws::AccountKey;
 use crate::acme::wire::AcmeStatus;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
-use crate::issuance::{AttemptError, of_acme};
+use crate::issuance::error::{AttemptError, of_acme};
 use crate::policy::backoff::RetryClass;
 use crate::policy::backoff::Stage;
 
 impl AccountStore<'_> {
-    /// Finds out which of the two keys the CA knows, after a change of keys that did not end.
+    /// Asks which of the two keys the CA knows, after a change that did not end.
     pub(super) fn settle_next_key(&self, kept: AccountSecret) -> Result<AccountSecret, AttemptError> {
         let AccountSecret { secret, key, next_key: Some(next_key), url: Some(url), email, gates } = kept else {
             return Ok(kept);
@@ -20,7 +20,7 @@ impl AccountStore<'_> {
         let next = Account { key: next_key, url };
         let took = match self.ca.account(&next) {
             Ok(standing) => standing.status == AcmeStatus::Valid,
-            // It knows the account and not the key.
+            // The CA knows the account and not the key.
             Err(e)
                 if matches!(
                     e.error_type(),
@@ -33,7 +33,7 @@ impl AccountStore<'_> {
         };
         let Account { key: next_key, url } = next;
         if !took {
-            // The change may be under way in another process at this moment: only `roll_over` puts another key in its place.
+            // Another process may be changing the key at this moment. Only `roll_over` replaces the second key.
             return Ok(AccountSecret { secret, key, next_key: Some(next_key), url: Some(url), email, gates });
         }
         let data = data(&next_key, None, Some(&url), self.ca.directory_written(), email.as_deref());
@@ -42,7 +42,7 @@ impl AccountStore<'_> {
         Ok(AccountSecret { secret, key, next_key: None, url: Some(url), email, gates })
     }
 
-    /// Gives the account in the Secret `at` a new key. Whatever crashes, one of the two keys in the Secret is the account's.
+    /// Gives the account in the Secret `at` a new key. After any crash one of the two keys in the Secret is the account's.
     ///
     /// # Errors
     /// When there is no account, or the CA refuses.
@@ -64,7 +64,7 @@ impl AccountStore<'_> {
             Err(e) if is_for_good(&e) => Some(e),
             Err(e) => return Err(of_acme(Stage::Account, &e)),
         };
-        // Some CAs say yes and change nothing when the key belongs to another account: what counts is that the new one works.
+        // Some CAs accept and change nothing when the key belongs to another account. So the new key is tested.
         let kept = AccountSecret {
             secret,
             key: account.key,
@@ -90,7 +90,7 @@ impl AccountStore<'_> {
     }
 }
 
-/// Whether the CA will not change the key of this account however often it is asked.
+/// Whether the refusal of a change of keys is final.
 fn is_for_good(e: &AcmeError) -> bool {
     matches!(e, AcmeError::Problem { status: 403 | 404 | 405 | 501, .. })
 }

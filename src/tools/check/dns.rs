@@ -16,8 +16,8 @@ use crate::dns::wire::{RData, RecordType};
 use crate::dns::zone::ns_names;
 use crate::dns::zone_policy::joined;
 use crate::issuance::Context;
-use crate::issuance::dns01::{Dns01Solver, WILDCARD_HOST};
-use crate::record::Presented;
+use crate::issuance::solver::dns01::{Dns01Solver, WILDCARD_HOST};
+use crate::record::PresentedTxt;
 use crate::sources::CertificateSpec;
 
 /// The records of the closest name that has any, or why they could not be had.
@@ -71,7 +71,7 @@ impl ZoneChecks {
     ) {
         let settings = &wanted.entry.dns;
         for mut batch in places.probes() {
-            let Presented { zone, key, values, .. } = batch.published.clone();
+            let PresentedTxt { zone, key, values, .. } = batch.published.clone();
             let Some(owner) = values.first().map(|value| value.owner.clone()) else { continue };
             if !self.probed.insert((owner.clone(), zone.clone(), key.clone())) {
                 continue;
@@ -168,8 +168,8 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
 }
 
 /// The primary and the name servers of a zone. Where a value must be seen on all of them, each is asked.
-fn servers(report: &mut CheckReport, context: &Context, wanted: &CertificateSpec, published: &Presented) {
-    let Presented { zone, address, .. } = published;
+fn servers(report: &mut CheckReport, context: &Context, wanted: &CertificateSpec, published: &PresentedTxt) {
+    let PresentedTxt { zone, address, .. } = published;
     let object = format!("Zone {zone}");
     let ask = |server, kind| context.dns.query(server, zone, kind, QueryMode::Plain, Deadline::after(DNS_FIND));
     let soa = |server| {

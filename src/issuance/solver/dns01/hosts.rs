@@ -1,8 +1,10 @@
-//! Hosts that live from a wildcard record: they vanish while a value stands below them, on all three servers.
+//! Hosts that answer from a wildcard record. BIND, Knot and PowerDNS stop answering for them while a value exists below their name.
 //!
 //! Tested by tests/it/seeing.rs on the three servers.
 
-use super::{Dns01Solver, ZoneUpdate};
+use super::update::{UpdateOutcome, send};
+use super::zone_update::{ZoneUpdate, refused};
+use super::zones::Dns01Solver;
 use crate::base::limits::DNS_FIND;
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
@@ -10,13 +12,11 @@ use crate::config::dns::{DnsSettings, OnWildcardHost};
 use crate::dns::client::QueryMode;
 use crate::dns::update::{Action, Update};
 use crate::dns::wire::RecordType;
-use crate::issuance::AttemptError;
-use crate::issuance::dns_update::{UpdateOutcome, send};
-use crate::policy::backoff::{RetryClass, Stage};
+use crate::issuance::error::AttemptError;
 use crate::sources::CertificateSpec;
 
 impl Dns01Solver<'_> {
-    /// With `dns.onWildcardHost: refuse`: refuses hosts that live from a wildcard record, before anything is ordered for them.
+    /// Refuses hosts that answer from a wildcard record before anything is ordered, with `dns.onWildcardHost: refuse`.
     ///
     /// # Errors
     /// The first such host.
@@ -30,7 +30,7 @@ impl Dns01Solver<'_> {
         first.map_or(Ok(()), |host| Err(refused(&host)))
     }
 
-    /// The hosts of a batch that live from a wildcard record. Nothing is changed.
+    /// The hosts of a zone that answer from a wildcard record. Nothing is changed.
     pub fn wildcard_hosts(&self, mut batch: ZoneUpdate, settings: &DnsSettings) -> Vec<DnsName> {
         let hosts = std::mem::take(&mut batch.hosts);
         match hosts.is_empty() || !self.has_unused(&batch, &hosts, settings) {
@@ -39,8 +39,8 @@ impl Dns01Solver<'_> {
         }
     }
 
-    /// Names that answer although they are not in use, of `hosts` of which one at least is not. A query does not tell: it shows an
-    /// answer from a wildcard record like one from the name's own.
+    /// The names among `hosts` that answer although they have no records. At least one of `hosts` has none. A query cannot tell: the answer
+    /// from a wildcard record looks like any other.
     pub(super) fn vanishing(&self, batch: &ZoneUpdate, hosts: Vec<DnsName>, settings: &DnsSettings) -> Vec<DnsName> {
         let server = batch.published.address;
         let answers = |host: &DnsName, kind| {
@@ -52,7 +52,7 @@ impl Dns01Solver<'_> {
         hosts.into_iter().filter(|h| (answers(h, RecordType::A) || answers(h, RecordType::Aaaa)) && unused(h)).collect()
     }
 
-    /// Whether one of these names is not in use, by an UPDATE that consists of this condition and changes nothing.
+    /// Whether one of these names has no records, by an UPDATE that consists of this prerequisite and changes nothing.
     fn has_unused(&self, batch: &ZoneUpdate, names: &[DnsName], settings: &DnsSettings) -> bool {
         let action = Action::Add { ttl: settings.ttl, in_use: names };
         let update = Update { zone: &batch.published.zone, action, values: &[] };
@@ -60,13 +60,4 @@ impl Dns01Solver<'_> {
             send(&self.context.dns, (&batch.servers, batch.primary_first), &batch.keys, &update, settings.transport);
         matches!(done, Err(UpdateOutcome { unused_name: true, .. }))
     }
-}
-
-/// What is the matter with a host that lives from a wildcard record, and what to do.
-pub const WILDCARD_HOST: &str = "it answers from a wildcard record and vanishes while its challenge is there: give it records of its own, or \
-                             lead its challenge elsewhere by a CNAME";
-
-pub(super) fn refused(host: &DnsName) -> AttemptError {
-    let sentence = format!("{host}: {WILDCARD_HOST}; refused by `dns.onWildcardHost: refuse`");
-    AttemptError::new(Stage::Publish, RetryClass::Policy, sentence)
 }

@@ -1,45 +1,48 @@
-//! The record of one certificate while a worker holds it: read once, written at each step with the version it was read at.
+//! The record of one certificate while a worker holds it: read once at most, and written at each step with the resourceVersion of the read.
 //!
-//! A write that conflicts means that another instance is at the same certificate: the attempt ends there. That keeps two replicas
-//! apart without a Lease.
+//! A conflict means that another instance writes the same record, and ends the attempt. That keeps two replicas apart without a Lease.
 
 use std::time::Duration;
 
 use crate::base::clock::happened;
+use crate::base::limits::CLAIM_KEPT;
 use crate::base::name::ObjectRef;
 use crate::base::time::{self, Time};
+use crate::issuance::{AttemptError, Context};
+use crate::kube::object::SecretObject;
+use crate::policy::backoff::{RetryClass, Stage};
 use crate::record::{self, PendingOrder, Record};
 use crate::store::{Component, Store, StoreError};
 
-use super::{AttemptError, Context};
-use crate::base::limits::CLAIM_KEPT;
-use crate::kube::object::SecretObject;
-use crate::policy::backoff::{RetryClass, Stage};
-
-/// A record that is being worked on.
+/// The record that a worker holds.
 #[derive(Debug)]
-pub struct Claim<'s> {
+pub(super) struct Claim<'s> {
     store: &'s Store,
     at: ObjectRef,
     current: Option<SecretObject>,
-    /// What it says; written by [`Claim::save`].
-    pub record: Record,
+    /// The content. [`Claim::save`] writes it.
+    pub(super) record: Record,
 }
 
 impl<'s> Claim<'s> {
+    /// The record of a certificate that a watch shows to have none. The first write creates it.
+    pub(super) fn absent(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Claim<'s> {
+        Claim { store, at: record::reference(secret, own_namespace), current: None, record: Record::default() }
+    }
+
     /// Reads the record of the certificate in `secret`.
     ///
     /// # Errors
-    /// When it can not be read, or was written by a newer program.
-    pub fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, AttemptError> {
+    /// When the record cannot be read, or was written by a newer program.
+    pub(super) fn open(store: &'s Store, secret: &ObjectRef, own_namespace: &str) -> Result<Claim<'s>, AttemptError> {
         Claim::open_record(store, record::reference(secret, own_namespace))
     }
 
-    /// The same by the record's own name.
+    /// Reads the record `at`.
     ///
     /// # Errors
-    /// When it can not be read, or was written by a newer program.
-    pub fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, AttemptError> {
+    /// When the record cannot be read, or was written by a newer program.
+    pub(super) fn open_record(store: &'s Store, at: ObjectRef) -> Result<Claim<'s>, AttemptError> {
         let failed = |severity, error| AttemptError::new(Stage::Store, severity, error);
         let current = store.secret(&at).map_err(|e| failed(RetryClass::Transient, e.to_string()))?;
         let record =
@@ -47,22 +50,22 @@ impl<'s> Claim<'s> {
         Ok(Claim { store, at, current, record })
     }
 
-    /// The version that was read or written last; empty where there is no record yet.
-    pub fn version(&self) -> &str {
+    /// The resourceVersion of the last read or write; empty where there is no record yet.
+    pub(super) fn version(&self) -> &str {
         let version = self.current.as_ref().and_then(|secret| secret.version.as_ref());
         version.map_or("", |version| &version.resource_version)
     }
 
-    /// Whether there was none.
-    pub fn is_new(&self) -> bool {
+    /// Whether there is no record yet.
+    pub(super) fn is_new(&self) -> bool {
         self.current.is_none()
     }
 
-    /// Writes the record as it is now.
+    /// Writes the record.
     ///
     /// # Errors
-    /// When it could not be written; a conflict says that another instance is at it.
-    pub fn save(&mut self) -> Result<(), AttemptError> {
+    /// When the record was not written. After a conflict another instance writes it.
+    pub(super) fn save(&mut self) -> Result<(), AttemptError> {
         let data = self.record.data(time::now());
         let written = self.store.put_own(&self.at, self.current.as_ref(), Component::Record, record::TYPE, data);
         match written {
@@ -71,6 +74,10 @@ impl<'s> Claim<'s> {
                 Ok(())
             }
             Err(StoreError::Conflict) => {
+                // An object of this name that is no record would be shown by no watch of records.
+                if self.current.is_none() {
+                    Claim::open_record(self.store, self.at.clone())?;
+                }
                 Err(AttemptError::busy(format!("another instance writes the record {}", self.at)))
             }
             Err(e) => {
@@ -79,12 +86,11 @@ impl<'s> Claim<'s> {
         }
     }
 
-    /// Whether we may work on the certificate: nobody else holds it who was seen lately and may still be at it. `longest_step` is the
-    /// longest that a holder may be silent by configuration.
+    /// Checks that no other holder is alive. `longest_step` is the longest time that a holder writes nothing, by configuration.
     ///
     /// # Errors
-    /// Who holds it.
-    pub fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), AttemptError> {
+    /// The other holder.
+    pub(super) fn check_free(&self, context: &Context, longest_step: Duration, now: Time) -> Result<(), AttemptError> {
         match &self.record.body.in_flight {
             Some(flight)
                 if !is_free(flight, &context.holder, longest_step, now) && !context.leader.succeeds(&flight.holder) =>
@@ -96,19 +102,19 @@ impl<'s> Claim<'s> {
     }
 }
 
-/// Nobody holds it, we do, its holder is known to be dead, or it was not heard of for long.
+/// Whether a pending order has no holder, is ours, or has a holder that is dead or has written nothing for long.
 fn is_free(flight: &PendingOrder, holder: &str, longest_step: Duration, now: Time) -> bool {
     flight.holder.is_empty()
         || flight.holder == holder
         || is_dead_process_here(&flight.holder, holder)
         || now > flight.at + CLAIM_KEPT + longest_step
-        // By a clock that was ahead.
+        // The time of a clock that was ahead.
         || !happened(flight.at, now)
 }
 
-/// A holder is `host/pid.namespace.start`, with `@` and the Lease that it leads by. On our own host and in our own namespace of processes
-/// we can see whether the process is gone: after a crash nothing has to be waited for. Another container may have a process of this
-/// number, of which nothing is known; older programs wrote `host/pid`.
+/// Whether a holder was a process of this host and process namespace that does not run any more. Then nothing has to be waited for after
+/// a crash. A holder is `host/pid.namespace.start`, followed by `@` and the Lease that it leads by; older programs wrote `host/pid`.
+/// Another container may have a process of the same number, about which nothing is known.
 fn is_dead_process_here(other: &str, ours: &str) -> bool {
     let (Some((host, other)), Some((our_host, ours))) = (other.rsplit_once('/'), ours.rsplit_once('/')) else {
         return false;
@@ -128,7 +134,7 @@ fn is_dead_process_here(other: &str, ours: &str) -> bool {
     }
 }
 
-/// When a process of our own namespace began, in ticks since the machine did; `None` where there is no such process.
+/// The start of a process in ticks since boot; `None` where there is no such process.
 fn started(pid: &str) -> Option<String> {
     let stat = std::fs::read_to_string(std::path::Path::new("/proc").join(pid).join("stat")).ok()?;
     // proc_pid_stat(5): the name, which may hold anything, ends with the last parenthesis; the start is the 20th field behind it.
@@ -136,8 +142,8 @@ fn started(pid: &str) -> Option<String> {
     fields.split_whitespace().nth(19).map(str::to_owned)
 }
 
-/// This process as a holder. Two containers with the network of one node have the same host name and are both process 1: the namespace
-/// of their processes tells them apart, and the start one from the next.
+/// The name of this process as a holder. Two containers in the network of one node share the host name and are both process 1. The process
+/// namespace tells them apart, and the start time tells a process from its successor.
 pub fn holder() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = if host.trim().is_empty() { "unknown" } else { host.trim() };

@@ -1,17 +1,16 @@
-//! Sends one UPDATE: to the first server that does it, under the first key that it knows; and withdraws what was added.
+//! Sends one UPDATE to the first server that accepts it, and deletes the values again.
 //!
-//! An UPDATE of several names that is refused says nothing of each: then each is probed alone, so that the right ones are named.
+//! The refusal of an UPDATE with several names does not say which name is meant. Each is then tried alone, so that the error names the
+//! right ones.
 
 use std::collections::BTreeSet;
 use std::slice;
 
-use super::circuits::TrialCall;
-use super::{AttemptError, Context};
 use crate::base::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
 use crate::base::log::event;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shared_str::SharedStr;
-use crate::base::time::{self, Deadline, Time};
+use crate::base::time::{self, Deadline};
 use crate::config::dns::Transport;
 use crate::dns::client::{DnsClient, UpdateError};
 use crate::dns::tsig::ValidationError;
@@ -20,29 +19,32 @@ use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::update_error::UpdateAttempt;
 use crate::dns::wire::Rcode;
 use crate::dns::zone::{NameServer, zone_shown_to};
+use crate::issuance::circuits::TrialCall;
+use crate::issuance::context::Context;
+use crate::issuance::error::AttemptError;
 use crate::policy::circuit::{CallResult, DnsTarget};
-use crate::record::{LeftBehind, Presented};
+use crate::record::PresentedTxt;
 use crate::store::Store;
 
-/// Why an UPDATE was done nowhere.
+/// Why no server accepted an UPDATE.
 pub(super) struct UpdateOutcome {
-    /// A name that had to be in use is not.
+    /// A name of the prerequisite has no records.
     pub(super) unused_name: bool,
-    /// Each server that was asked said no: nothing was changed.
+    /// Each server refused, so that nothing was changed.
     pub(super) refused: bool,
-    /// The last server that was asked gave an answer that is verified: it and the key work.
+    /// The last answer was verified, which proves that server and key work.
     pub(super) verified: bool,
-    /// The first server that said that it is not primary for the zone, and the key it said it to.
+    /// The first server that is not primary for the zone, and the key that was used.
     pub(super) not_primary: Option<Box<(NameServer, TsigKey)>>,
-    /// What each server said to each key.
+    /// The answer of each server to each key.
     pub(super) said: String,
 }
 
-/// A value that is never written: an UPDATE that deletes it changes nothing, and is refused like any other.
+/// A value that is never written. An UPDATE that deletes it changes nothing and is refused like any other.
 pub(super) const NEVER_WRITTEN: &str = "notariat-probe-this-value-is-never-written";
 
-/// Sends an UPDATE to the first server that does it under the first key that it knows. What the primary refuses is refused; of other
-/// servers nobody knows whether they are secondaries, which refuse as well.
+/// Sends an UPDATE to the first server that accepts it under one of the keys. A refusal of the primary is final. Another server may be a
+/// secondary, whose refusal means nothing.
 pub(super) fn send(
     client: &DnsClient,
     (servers, primary_first): (&[NameServer], bool),
@@ -86,7 +88,7 @@ pub(super) fn send(
             let is_primary = primary_first && rank == 0;
             elsewhere = matches!(error, UpdateError::Unreachable(_) | UpdateError::NotSent(_));
             elsewhere |= is_not_primary(&error) || !is_primary && could_be_a_secondary(&error);
-            // The server does not know this key, or says nothing else to a wrong one (PowerDNS): perhaps it knows the next.
+            // The server does not know this key and may know the next one. PowerDNS answers a wrong key this way, too.
             let another_key = matches!(
                 error,
                 UpdateError::Rejected(ValidationError::Explained(_) | ValidationError::Unsigned(Rcode::REFUSED))
@@ -107,8 +109,8 @@ pub(super) fn send(
     Err(UpdateOutcome { unused_name: false, refused, verified, not_primary, said: said.collect::<Vec<_>>().join("; ") })
 }
 
-/// Those of several names that are refused when they are asked for alone; none where that is not to be found out. BIND and PowerDNS say so
-/// under their signature; of Knot's BADKEY only a primary's can mean a name.
+/// The names of a refused UPDATE that are refused alone; none where the error is about no name. BIND and PowerDNS sign such a refusal.
+/// Knot answers BADKEY, which means a name only at the primary.
 fn refused_alone(
     client: &DnsClient,
     attempt: &UpdateAttempt<'_>,
@@ -142,15 +144,15 @@ fn is_not_primary(error: &UpdateError) -> bool {
     )
 }
 
-/// The zone of these values as a server shows it to the holder of the key, where it said that it is not primary for the one they were
-/// sent to: the world may be shown another view.
+/// The zone of these values as a server shows it to the holder of the key, after it answered that it is not primary for the zone of the
+/// UPDATE. Public queries may see another view.
 pub(super) fn zone_of_key(client: &DnsClient, not_done: &UpdateOutcome, values: &[TxtValue]) -> Option<DnsName> {
     let (server, key) = not_done.not_primary.as_deref()?;
     let zone = zone_shown_to(client, server, key, &values.first()?.owner)?;
     values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
 }
 
-/// What secondaries say to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
+/// Whether the error is one that secondaries answer to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
 /// NOTIMP.
 fn could_be_a_secondary(error: &UpdateError) -> bool {
     match error {
@@ -167,7 +169,7 @@ fn could_be_a_secondary(error: &UpdateError) -> bool {
 /// # Errors
 /// One sentence that names the Secret and nothing of its content.
 pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> {
-    let secret = store.secret(at).map_err(|e| format!("the TSIG key: {e}"))?;
+    let secret = store.input(at).map_err(|e| format!("the TSIG key: {e}"))?;
     let secret = secret.ok_or_else(|| format!("the Secret {at} with the TSIG key does not exist"))?;
     let value = secret
         .value("key")
@@ -176,11 +178,14 @@ pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> 
 }
 
 /// Deletes exactly these values.
-fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
-    // They may be what another replica waits for the CA to see.
+///
+/// # Errors
+/// The names whose values are left behind, and why.
+pub(in crate::issuance::solver) fn withdraw(context: &Context, published: &PresentedTxt) -> Result<(), String> {
+    // Another replica may have the CA validate these values.
     context.leader.check().map_err(|failed| failed.error)?;
     let keys = read_keys(&context.store, &published.key)?;
-    let Presented { zone, server, address, transport, values, .. } = published;
+    let PresentedTxt { zone, server, address, transport, values, .. } = published;
     let left = |said: String| {
         let owners: BTreeSet<&str> = values.iter().map(|v| v.owner.as_str()).collect();
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
@@ -190,7 +195,7 @@ fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
     let trial =
         context.circuits.reserve(&lane).map_err(|barred| left(AttemptError::barred(lane.clone(), barred).error))?;
     let trials: Vec<TrialCall<'_>> = trial.into_iter().collect();
-    // Withdrawals have places of their own: an attempt must not wait for one that holds its values.
+    // Withdrawals have slots of their own, so that no attempt waits for a worker that holds its values.
     let entered =
         context.circuits.enter_all(slice::from_ref(&lane), &SharedStr::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
     let permits = entered.map_err(|(lane, barred)| left(AttemptError::barred(lane, barred).error))?;
@@ -200,23 +205,11 @@ fn withdraw(context: &Context, published: &Presented) -> Result<(), String> {
         send(&context.dns, (slice::from_ref(&server), true), &keys, &update, *transport)
     };
     let done = delete(zone).or_else(|e| match zone_of_key(&context.dns, &e, values) {
-        // They were sent to the zone that the key's view has, and that was not noted any more.
+        // The values were sent to the zone of the key's view, and the record was not written afterwards.
         Some(other) if other != *zone => delete(&other),
         _ => Err(e),
     });
     let passage = if done.as_ref().err().is_none_or(|e| e.verified) { CallResult::Good } else { CallResult::Bad };
     permits.iter().for_each(|permit| permit.went(passage));
     done.map(|_| ()).map_err(|e| left(e.said))
-}
-
-/// Withdraws each, the last published first, and returns what is left behind.
-pub fn withdraw_each(context: &Context, published: Vec<Presented>, since: Time) -> Vec<LeftBehind> {
-    let mut left = Vec::new();
-    for published in published.into_iter().rev() {
-        if let Err(error) = withdraw(context, &published) {
-            event!(warn, "left-behind", zone = published.zone, error = error);
-            left.push(LeftBehind { since, published });
-        }
-    }
-    left
 }

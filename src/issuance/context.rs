@@ -1,0 +1,59 @@
+//! What all attempts share.
+
+use std::sync::Arc;
+
+use super::account::Accounts;
+use super::circuits::Circuits;
+use super::clients::AcmeClients;
+use super::leadership::LeaderStatus;
+use super::probes::Probes;
+use super::rate_limits::RateLimits;
+use super::renewal_schedule::RenewalInfoSchedule;
+use crate::base::shutdown::Shutdown;
+use crate::config::namespaces::Namespaces;
+use crate::dns::client;
+use crate::dns::resolver::Resolver;
+use crate::kube::client::KubeClient;
+use crate::kube::recorder::EventRecorder;
+use crate::store::Store;
+
+/// The clients, caches and settings that all attempts share.
+#[derive(Debug)]
+pub struct Context {
+    /// Secrets and ConfigMaps.
+    pub store: Store,
+    /// The client of the API server; `None` with the directory store.
+    pub kube: Option<Arc<KubeClient>>,
+    /// The clients of the CAs.
+    pub clients: AcmeClients,
+    /// The ACME accounts.
+    pub accounts: Accounts,
+    /// Sends queries and updates to DNS servers.
+    pub dns: client::DnsClient,
+    /// When CAs are asked for renewal information (RFC 9773).
+    pub renewal_schedule: RenewalInfoSchedule,
+    /// The program runs until it is stopped, so that times kept in memory are of use.
+    pub runs_on: bool,
+    /// The resolver for names and zones.
+    pub resolver: Resolver,
+    /// The circuits of the DNS servers.
+    pub circuits: Circuits,
+    /// The rate limits that CAs announced.
+    pub limits: RateLimits,
+    /// The results of the last probes of zones.
+    pub probes: Probes,
+    /// The recorder of Kubernetes Events.
+    pub recorder: EventRecorder,
+    /// Set when the program stops.
+    pub stop: Shutdown,
+    /// Our own namespace, which holds records and accounts.
+    pub namespace: String,
+    /// The namespaces whose Secrets may be used.
+    pub namespaces: Namespaces,
+    /// The instance in the annotation `notariat/owner`.
+    pub instance: String,
+    /// The name of this process in claims.
+    pub holder: String,
+    /// Whether this replica may act.
+    pub leader: LeaderStatus,
+}

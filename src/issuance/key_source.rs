@@ -1,0 +1,156 @@
+//! The seam between an order and the key of its certificate.
+
+use super::error::AttemptError;
+use crate::base::name::Domain;
+use crate::base::secret::Secret;
+use crate::base::time::Time;
+use crate::cert::bundle::{BundleError, CheckedBundle};
+use crate::cert::key::CertificateKey;
+use crate::config::entry::KeyType;
+use crate::policy::backoff::{RetryClass, Stage};
+
+/// The key that a certificate is ordered for.
+pub trait KeySource {
+    /// The private key in PEM, as the record keeps it while the order is pending.
+    fn private_key(&self) -> Secret<Vec<u8>>;
+
+    /// The certificate signing request for `names`, DER (RFC 2986).
+    ///
+    /// # Errors
+    /// Why none can be made.
+    fn request(&self, names: &[Domain]) -> Result<Vec<u8>, AttemptError>;
+
+    /// Checks a downloaded chain against the key and the wanted names at the time `judged_at`.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    fn check(&self, chain: &[u8], wanted: &[Domain], judged_at: Time) -> Result<CheckedBundle, BundleError> {
+        CheckedBundle::check(chain, self.private_key(), wanted, judged_at)
+    }
+}
+
+/// A key of our own: made anew, or one that is used again.
+pub struct OwnKey(CertificateKey);
+
+impl OwnKey {
+    /// Makes a key.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate(key_type: KeyType) -> Result<OwnKey, AttemptError> {
+        let key = CertificateKey::generate(key_type);
+        key.map(OwnKey).map_err(|e| AttemptError::new(Stage::Order, RetryClass::Transient, e))
+    }
+
+    /// The key of a held certificate, where it has the wanted type, or a type that we cannot generate (RSA).
+    pub fn reuse(pem: &[u8], wanted: KeyType) -> Option<OwnKey> {
+        let other = match wanted {
+            KeyType::EcdsaP256 => KeyType::EcdsaP384,
+            KeyType::EcdsaP384 => KeyType::EcdsaP256,
+        };
+        CertificateKey::from_pem(pem).ok().filter(|key| !key.is(other)).map(OwnKey)
+    }
+
+    /// The key of a pending order, as the record keeps it.
+    ///
+    /// # Errors
+    /// When the record has none that can be read.
+    pub fn pending(pem: Option<&Secret<Vec<u8>>>) -> Result<OwnKey, AttemptError> {
+        let key = pem.and_then(|pem| CertificateKey::from_pem(pem.expose()).ok());
+        let unreadable = || "the key of the order can not be read".to_owned();
+        key.map(OwnKey).ok_or_else(|| AttemptError::new(Stage::Finalize, RetryClass::Transient, unreadable()))
+    }
+}
+
+impl KeySource for OwnKey {
+    fn private_key(&self) -> Secret<Vec<u8>> {
+        self.0.pem()
+    }
+
+    fn request(&self, names: &[Domain]) -> Result<Vec<u8>, AttemptError> {
+        self.0.request(names).map_err(|e| AttemptError::new(Stage::Finalize, RetryClass::Policy, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time;
+
+    fn names() -> Vec<Domain> {
+        vec![Domain::parse("a.test").unwrap()]
+    }
+
+    /// A request that somebody else made and signed.
+    struct GivenRequest {
+        der: Vec<u8>,
+        key: Secret<Vec<u8>>,
+    }
+
+    impl KeySource for GivenRequest {
+        fn private_key(&self) -> Secret<Vec<u8>> {
+            self.key.clone()
+        }
+
+        fn request(&self, _: &[Domain]) -> Result<Vec<u8>, AttemptError> {
+            Ok(self.der.clone())
+        }
+    }
+
+    /// The public key of a request.
+    struct RequestedKey(Vec<u8>, &'static rcgen::SignatureAlgorithm);
+
+    impl rcgen::PublicKeyData for RequestedKey {
+        fn der_bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            self.1
+        }
+    }
+
+    /// The certificate that a CA issues for the key of a request.
+    fn certificate(request: &[u8], algorithm: &'static rcgen::SignatureAlgorithm) -> String {
+        use x509_parser::prelude::{FromDer as _, X509CertificationRequest};
+        let request = X509CertificationRequest::from_der(request).unwrap().1;
+        let key = request.certification_request_info.subject_pki.subject_public_key.data.to_vec();
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let issuer = rcgen::Issuer::new(params, rcgen::KeyPair::generate().unwrap());
+        let params = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+        params.signed_by(&RequestedKey(key, algorithm), &issuer).unwrap().pem()
+    }
+
+    #[test]
+    fn the_certificate_of_a_given_request_and_of_an_own_key_pass_the_same_check() {
+        let somebodys = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["a.test".to_owned()]).unwrap();
+        let given = GivenRequest {
+            der: params.serialize_request(&somebodys).unwrap().der().to_vec(),
+            key: Secret::new(somebodys.serialize_pem().into_bytes()),
+        };
+        let own = OwnKey::generate(KeyType::EcdsaP384).unwrap();
+        let sources: [&dyn KeySource; 2] = [&given, &own];
+        let algorithms = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384];
+        let issue =
+            |(source, algorithm): (&&dyn KeySource, _)| certificate(&source.request(&names()).unwrap(), algorithm);
+        let chains: Vec<String> = sources.iter().zip(algorithms).map(issue).collect();
+        for (source, chain) in sources.iter().zip(&chains) {
+            let bundle = source.check(chain.as_bytes(), &names(), time::now()).unwrap();
+            assert_eq!(bundle.key().expose(), source.private_key().expose());
+        }
+        assert_eq!(given.check(chains[1].as_bytes(), &names(), time::now()).err(), Some(BundleError::KeyMismatch));
+    }
+
+    #[test]
+    fn a_key_is_used_again_where_its_type_is_wanted() {
+        let pem = OwnKey::generate(KeyType::EcdsaP256).unwrap().private_key();
+        assert!(OwnKey::reuse(pem.expose(), KeyType::EcdsaP256).is_some_and(|key| key.private_key() == pem));
+        assert!(
+            OwnKey::reuse(pem.expose(), KeyType::EcdsaP384).is_none()
+                && OwnKey::reuse(b"x", KeyType::EcdsaP256).is_none()
+        );
+        assert!(OwnKey::pending(Some(&pem)).is_ok() && OwnKey::pending(None).is_err());
+    }
+}
