@@ -158,7 +158,7 @@ impl<F: Fn()> LeaderElector<F> {
     }
 
     /// One round: reads or renews the Lease, and does what follows. A failure is returned with its verb.
-    fn round(&mut self) -> Result<(), (&'static str, KubeError)> {
+    fn round(&mut self) -> Result<(), (&'static str, Box<KubeError>)> {
         let context = self.context.clone();
         let now = || context.leader.now();
         let mut next = self.election.begin(now(), time::now());
@@ -167,7 +167,7 @@ impl<F: Fn()> LeaderElector<F> {
             let (verb, written) = match &next {
                 LeaseStep::Rest => break,
                 LeaseStep::Read => {
-                    let found: Option<LeaseObject> = self.client.get(&self.at).map_err(|e| ("get", e))?;
+                    let found: Option<LeaseObject> = self.client.get(&self.at).map_err(|e| ("get", Box::new(e)))?;
                     self.is_known |= found.is_some();
                     next = self.election.read(found, now(), time::now());
                     self.mark();
@@ -185,7 +185,7 @@ impl<F: Fn()> LeaderElector<F> {
                 }
                 // Another writer changed or deleted the Lease, or the last write was done and its answer lost.
                 Err(KubeError::Api(e)) if e.code == 409 || (e.code == 404 && verb == "update") => LeaseStep::Read,
-                Err(e) => return Err((verb, e)),
+                Err(e) => return Err((verb, Box::new(e))),
             };
         }
         Ok(())

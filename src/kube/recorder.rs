@@ -32,7 +32,7 @@ struct EventQueue {
 
 #[derive(Debug)]
 enum Message {
-    Publish(NewEvent),
+    Publish(Box<NewEvent>),
     /// Answers once all messages before it are handled.
     Flush(Sender<()>),
 }
@@ -70,7 +70,7 @@ impl EventRecorder {
         text: String,
     ) {
         let (Some(queue), Some(subject)) = (&self.0, subject) else { return };
-        let event = NewEvent { reason, subject, related, text };
+        let event = Box::new(NewEvent { reason, subject, related, text });
         if let Err(full) = queue.messages.try_send(Message::Publish(event))
             && let Message::Publish(event) = full.into_inner()
         {
@@ -115,7 +115,7 @@ impl EventSink {
         for message in queue {
             match message {
                 Message::Publish(event) => {
-                    if let Err(why) = self.publish(event.clone()) {
+                    if let Err(why) = self.publish((*event).clone()) {
                         note_dropped(&self.dropped, &event, &why);
                     }
                 }

@@ -311,7 +311,7 @@ fn no_order_is_made_whose_record_could_not_be_continued() {
 #[test]
 fn what_an_authorizer_can_not_list_is_asked_for_one_by_one() {
     // The authorizer of nodes lists no rules. To a node it allows Events, which no rule of RBAC does.
-    let kube = Kube::start_with(&["--authorization-mode=YamlNode"]);
+    let kube = Kube::start_with(&["--authorization-mode=Node"]);
     let client = KubeClient::new(
         discovery::find(Some(&kube.kubeconfig_with_client_cert("system:node:n1", "system:nodes"))).unwrap(),
         notariat::base::shutdown::Shutdown::new(),
