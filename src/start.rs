@@ -1,4 +1,4 @@
-//! From arguments to everything that runs: store, CA client, resolver, plan.
+//! From arguments to the parts of a run: store, CA clients, resolver, options.
 
 use std::sync::Arc;
 
@@ -27,18 +27,18 @@ use crate::server::listener::Port;
 use crate::store::{LockMode, Store, StoreClosed};
 use crate::worker::holder;
 
-/// Where certificates come from when nobody says so: they are for trying, and nobody trusts them.
+/// The directory without `-acme`: Let's Encrypt's staging CA, whose certificates no client trusts.
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
-/// The namespace of a directory store where none is given.
+/// The default namespace of a directory store.
 const LOCAL_NAMESPACE: &str = "default";
 
-/// Why a run can not begin, and how it ends.
+/// Why a run can not start, and the exit status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartError {
-    /// What is missing or wrong where.
+    /// One sentence with the place and the fault.
     pub sentence: String,
-    /// [`End::Unknown`] where it may be well a moment later.
+    /// [`ExitStatus::Unknown`] where a later try may succeed.
     pub end: ExitStatus,
 }
 
@@ -54,12 +54,12 @@ impl From<StartError> for String {
     }
 }
 
-/// Builds what a run needs.
+/// Builds the parts of a run.
 ///
 /// # Errors
-/// One sentence that says what is missing or wrong where.
+/// One sentence with the place and the fault.
 pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
-    // Before anything is done, and not for a pass beside the daemon whose environment it may share.
+    // Bound first. A pass beside a controller may share its environment, and binds nothing.
     let listen = arguments.listen.as_ref().filter(|_| arguments.pass == RunMode::Forever);
     let port = listen.map(Port::bind).transpose()?.map(Arc::new);
     let sharing = if arguments.dry_run { LockMode::Beside } else { LockMode::Alone };
@@ -67,7 +67,7 @@ pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
     Ok((context, Options { port, ..plan }))
 }
 
-/// The same for a place where another process may be at work: nothing is to be written with it.
+/// Builds the same with a given lock mode. [`LockMode::Beside`] is for runs that write nothing while another process may work.
 ///
 /// # Errors
 /// As [`build`].
@@ -79,12 +79,12 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
     let roots_pem = read_roots(arguments)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
-    // What runs once takes a moment, and is for somebody who waits for it. What writes nothing may run beside whoever leads.
+    // A single pass is short and has a user who waits for it; a run that writes nothing may run beside the leader. Neither elects.
     let lease = arguments.lease.as_deref().filter(|_| runs_on && sharing == LockMode::Alone && kube.is_some());
     let lease = lease.map(|name| ObjectRef::new(&namespace, name));
     let lead = lease.as_ref().map_or_else(LeaderStatus::alone, |at| LeaderStatus::by_lease(&at.name));
     let holder = lead.sign(&holder());
-    // Probing is for whoever started it, and an Event is a write.
+    // A probe reports to its user only, and an Event is a write.
     let report = match kube.as_ref().filter(|_| arguments.pass != RunMode::Probe && sharing == LockMode::Alone) {
         Some(client) => EventRecorder::start(client.clone(), holder.clone(), stop.clone())?,
         None => EventRecorder::default(),
@@ -131,21 +131,21 @@ pub fn directory(arguments: &Arguments) -> Directory {
     }
 }
 
-/// Where the objects are.
+/// An opened store.
 #[derive(Debug)]
 pub struct OpenedStore {
     /// Secrets and ConfigMaps.
     pub store: Store,
     /// The API server, unless the objects are files.
     pub kube: Option<Arc<KubeClient>>,
-    /// The namespace that is ours.
+    /// The own namespace.
     pub namespace: String,
 }
 
-/// Opens the place that the arguments name. Pauses on the way to an API server end when `stop` is set.
+/// Opens the store that the arguments name. Pauses between tries at an API server end when `stop` is set.
 ///
 /// # Errors
-/// One sentence that says what is missing or wrong where.
+/// One sentence with the place and the fault.
 pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result<OpenedStore, StartError> {
     let local = || LOCAL_NAMESPACE.to_owned();
     match &arguments.local {
@@ -165,14 +165,14 @@ pub fn open(arguments: &Arguments, sharing: LockMode, stop: &Shutdown) -> Result
     }
 }
 
-/// The further roots of trust for CAs, PEM.
+/// The extra trust roots for CAs (`-acme-ca`), PEM; empty without the flag.
 ///
 /// # Errors
 /// When the file can not be read or holds none.
 pub fn read_roots(arguments: &Arguments) -> Result<Vec<u8>, String> {
     let Some(path) = &arguments.acme_ca else { return Ok(Vec::new()) };
     let roots_pem = std::fs::read(path).map_err(|e| format!("-acme-ca {}: {e}", path.display()))?;
-    // Alone first: a file without a certificate would otherwise pass unnoticed beside the public roots.
+    // Checked alone: beside the public roots a file without a certificate would pass.
     let own = TlsTrust { roots_pem: roots_pem.clone(), ..TlsTrust::default() };
     own.config().map_err(|e| format!("-acme-ca: {e}"))?;
     Ok(roots_pem)

@@ -1,9 +1,13 @@
 //! One line for each event: a stable name, then `key=value`, or the same as a JSON object. Lines are an interface: people filter and
-//! alert on them.
+//! alert on them. simple_logger writes the text format.
 
+use std::cell::Cell;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
+
+use simple_logger::SimpleLogger;
 
 use crate::base::redact::cleaned;
 use crate::base::time::now_text;
@@ -26,10 +30,10 @@ macro_rules! event {
 }
 pub(crate) use event;
 
-/// Said once, by [`start`].
+/// The format that [`start`] set.
 static FORMAT: OnceLock<Format> = OnceLock::new();
 
-/// The line of an event, without time and level. Known secrets are taken out of values before anything in them is escaped.
+/// Returns the line of an event, without time and level. Known secrets are replaced in values before any character is escaped.
 pub fn line(name: &str, fields: &[(&str, &dyn Display)]) -> String {
     match FORMAT.get().copied().unwrap_or_default() {
         Format::Text => text(name, fields),
@@ -61,10 +65,17 @@ fn json(name: &str, fields: &[(&str, &dyn Display)]) -> String {
     line
 }
 
-/// Writes to standard error. Where that is closed or full there is nobody to tell, and work goes on.
+/// Writes to standard error. A line that can not be written is dropped: work goes on.
 struct StandardError {
     level: ::log::LevelFilter,
     format: Format,
+    /// Writes `TIME LEVEL [TARGET] TEXT`, and panics where standard error can not be written.
+    text: SimpleLogger,
+}
+
+thread_local! {
+    /// Whether this thread is inside [`StandardError::log`].
+    static IS_WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
 impl ::log::Log for StandardError {
@@ -77,13 +88,19 @@ impl ::log::Log for StandardError {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let (time, level, rest) = (now_text(), record.level(), record.args());
-        let line = match self.format {
-            Format::Text => format!("{time} {level:<5} [notariat] {rest}\n"),
-            Format::Json => format!("{{\"time\":\"{time}\",\"level\":\"{level}\",{rest}}}\n"),
-        };
-        // In one piece, so that no other process writes into it.
-        std::io::stderr().write_all(line.as_bytes()).ok();
+        match self.format {
+            Format::Text => {
+                IS_WRITING.set(true);
+                catch_unwind(AssertUnwindSafe(|| self.text.log(record))).ok();
+                IS_WRITING.set(false);
+            }
+            Format::Json => {
+                let line =
+                    format!("{{\"time\":\"{}\",\"level\":\"{}\",{}}}\n", now_text(), record.level(), record.args());
+                // In one piece, so that no other process writes into the line.
+                std::io::stderr().write_all(line.as_bytes()).ok();
+            }
+        }
     }
 
     fn flush(&self) {}
@@ -92,10 +109,18 @@ impl ::log::Log for StandardError {
 /// Starts logging to standard error, from `level` up.
 ///
 /// # Errors
-/// When it was started before.
+/// When logging was started before.
 pub fn start(level: ::log::LevelFilter, format: Format) -> Result<(), String> {
-    ::log::set_boxed_logger(Box::new(StandardError { level, format })).map_err(|e| e.to_string())?;
+    let text = SimpleLogger::new().with_level(level).with_utc_timestamps();
+    ::log::set_boxed_logger(Box::new(StandardError { level, format, text })).map_err(|e| e.to_string())?;
     ::log::set_max_level(level);
+    // The panic of a line that can not be written says so on standard error, which can not be written.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !IS_WRITING.get() {
+            hook(panic);
+        }
+    }));
     FORMAT.set(format).map_err(|_| "logging was started before".to_owned())
 }
 

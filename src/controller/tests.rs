@@ -12,7 +12,8 @@ use super::*;
 use crate::base::limits::{POLL_INTERVAL, READ_AGAIN};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
-use crate::cli::{self, Command};
+use crate::cli::Arguments;
+use crate::cli::values::{Request, read};
 use crate::config::entry::Entry;
 use crate::config::node;
 use crate::issuance::AttemptError;
@@ -46,7 +47,10 @@ impl Folder {
     fn open(&self) -> (Arc<Context>, Options) {
         let path = self.0.to_str().unwrap();
         let flags = ["-local", path, "-namespace", "ns", "-config", "certs", "-acme", CA, "-dry-run"];
-        let Ok(Command::Run(arguments)) = cli::parse(flags.map(Into::into).to_vec()) else { panic!("{flags:?}") };
+        let Ok(Request::Run(command, values)) = read(flags.map(Into::into).to_vec(), |_| None) else {
+            panic!("{flags:?}")
+        };
+        let arguments = Arguments::read(command, &values).unwrap();
         let (context, options) = start::build_for(&arguments, LockMode::Beside).ok().unwrap();
         (Arc::new(context), options)
     }

@@ -1,7 +1,7 @@
 //! `notariat dns-policy`: prints what BIND, Knot and PowerDNS must allow for the names of a configuration, and no more.
 //!
-//! Nothing is asked of a name server and nothing is written; of TSIG keys only the names are read. Tested by tests/it/dns_policy.rs:
-//! with what is printed, and nothing else, a run works on each of the three, and another name is refused.
+//! The command asks no name server and writes nothing; of TSIG keys only the names are read. tests/it/dns_policy.rs: with the printed
+//! lines, and nothing else, a run works on each of the three servers, and another name is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -15,16 +15,16 @@ use crate::start::{OpenedStore, open};
 use crate::store::{LockMode, Store};
 use crate::tools::role::{self, Instance};
 
-/// The challenge names by zone, where that is configured, and the Secret of the key.
+/// The challenge names by zone (none where the configuration does not say it) and the Secret of the key.
 type Names = BTreeMap<(Option<DnsName>, ObjectRef), BTreeSet<DnsName>>;
 
-/// Returns what to put where, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
+/// Returns the lines for each server, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
 /// # Errors
-/// One sentence that says what is wrong where.
+/// One sentence with the place and the fault.
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
     let instances = role::instances(file, arguments)?;
-    // A file is looked at without a cluster.
+    // A file needs no cluster.
     let store = match file {
         None => Some(open(arguments, LockMode::Beside, &Shutdown::new())?).map(|OpenedStore { store, .. }| store),
         Some(_) => None,
@@ -35,7 +35,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     Ok(policy(&role::sources(&instances), &grants(&names, &keys)))
 }
 
-/// What is granted in a zone, where that is known, to a key.
+/// The names that a key may change in a zone.
 struct Grant<'a> {
     zone: Option<&'a DnsName>,
     key: &'a str,
@@ -43,7 +43,7 @@ struct Grant<'a> {
 }
 
 impl Grant<'_> {
-    /// The zone, or what stands for it.
+    /// The zone, or a placeholder.
     fn zone(&self) -> &str {
         self.zone.map_or("ZONE", DnsName::as_str)
     }
@@ -65,7 +65,7 @@ fn names(instances: &[Instance]) -> Result<Names, String> {
     Ok(names)
 }
 
-/// The names of the keys in a Secret; what stands for them where it can not be read.
+/// The names of the keys in a Secret, or a placeholder where the Secret can not be read.
 fn key_names(store: Option<&Store>, secret: &ObjectRef) -> Vec<String> {
     match store.map(|store| read_keys(store, secret)) {
         Some(Ok(keys)) => {

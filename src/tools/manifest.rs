@@ -20,7 +20,7 @@ use crate::config::fields::{FieldError, MapReader};
 use crate::config::node::{self, YamlNode};
 use crate::config::{Data, bounds, data};
 
-/// What a manifest has of what concerns us.
+/// The ConfigMaps and Roles of a manifest.
 #[derive(Debug, Default)]
 pub struct Manifest {
     /// The ConfigMaps in the order of the manifest.
@@ -39,7 +39,7 @@ pub struct ConfigMap {
     pub at: ObjectRef,
     /// Its data.
     pub data: Data,
-    /// What is wrong besides the contents, a sentence each.
+    /// Faults of the object besides its contents, a sentence each.
     pub faults: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ pub struct ConfigMap {
 pub struct Role {
     /// The name; empty where there is none.
     pub name: String,
-    /// The namespace that the object says.
+    /// The namespace in the object's metadata.
     pub namespace: Option<String>,
     /// Whether the object is a ClusterRole.
     pub is_cluster: bool,
@@ -56,7 +56,7 @@ pub struct Role {
     pub rules: Vec<Value>,
 }
 
-/// The namespace of an object that says none, where the command line says none either: kubectl's.
+/// The namespace of an object without one, where the command line has none either: kubectl's default.
 const NAMESPACE: &str = "default";
 
 /// Reads the manifest that `flag` names (`-` is standard input). `namespace` is that of the command line.
@@ -78,7 +78,7 @@ pub fn open(flag: &str, file: &Path, namespace: Option<&str>) -> Result<Manifest
     read(&text, namespace).map_err(told)
 }
 
-/// Reads all documents, and the items of Lists. Other objects are passed over.
+/// Reads all documents, and the items of Lists. Other objects are skipped.
 fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
     bounds::check_manifest(text)?;
     let mut found = Manifest::default();
@@ -96,7 +96,7 @@ fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
 }
 
 impl Manifest {
-    /// The ConfigMaps by namespace, for a command that prints what follows from them.
+    /// The ConfigMaps by namespace, for a command that refuses faulty objects.
     ///
     /// # Errors
     /// A line for each fault of an object, or that there is no ConfigMap.
@@ -242,7 +242,7 @@ fn word<'n>(node: &'n YamlNode, field: &str) -> Option<&'n str> {
     }
 }
 
-/// The same as JSON, in which rules are read.
+/// The node as JSON, the form in which rules are read.
 fn value(node: &YamlNode) -> Value {
     match node {
         YamlNode::Null => Value::Null,

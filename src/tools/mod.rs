@@ -1,9 +1,16 @@
-//! The commands beside the controller: what prepares, checks and explains. The controller runs without them.
+//! The commands beside the controller: what prepares, checks and explains. The controller runs without them, and a build without the
+//! feature `tools` does not have them.
+#![cfg(feature = "tools")]
 
 pub mod check;
-pub mod commands;
-pub mod conversion;
 pub mod convert;
 pub mod dns_policy;
+pub mod man;
 pub mod manifest;
+pub mod options;
 pub mod role;
+mod run;
+pub mod secret_action;
+pub mod status;
+
+pub use run::{Output, run};

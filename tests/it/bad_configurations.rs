@@ -4,9 +4,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use notariat::cli::{Command, parse};
+use notariat::cli::Arguments;
+use notariat::cli::values::{Request, read};
 use notariat::tools::check;
 use notariat::tools::check::report::{CheckReport, Level};
+use notariat::tools::options::CheckOptions;
 use notariat_lab::Scratch;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -21,10 +23,8 @@ fn root() -> PathBuf {
 fn checked(file: &Path, flags: &[&str]) -> Result<CheckReport, String> {
     let arguments =
         ["check", "-f", file.to_str().unwrap()].into_iter().chain(flags.iter().copied()).map(OsString::from);
-    match parse(arguments.collect())? {
-        Command::Check(asked, arguments) => check::run(&asked, &arguments),
-        other => panic!("{other:?}"),
-    }
+    let Request::Run(command, values) = read(arguments.collect(), |_| None)? else { panic!("{file:?}") };
+    check::run(&CheckOptions::read(&values)?, &Arguments::read(command, &values)?)
 }
 
 /// What is no `ok`: the level and the sentence, without the object, which is the only one.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use notariat::cli::USAGE;
+use notariat::cli::flags::{FLAGS, Flag};
 use notariat::config;
 use notariat_lab::{Scratch, tools};
 use serde_json::Value;
@@ -201,22 +201,51 @@ fn links_lead_somewhere() {
     assert!(links > 10, "{links}");
 }
 
-/// The flags of the usage, without dashes.
-fn flags() -> BTreeSet<&'static str> {
-    let lines = USAGE.lines().filter_map(|line| line.strip_prefix("  -"));
-    lines.map(|line| line.split([' ', ',']).next().unwrap()).filter(|flag| !["h", "help"].contains(flag)).collect()
-}
-
+/// The table of settings has a row for each flag of all commands, under its name and value, with its default; `-h` and `man` are made of
+/// the same table.
 #[test]
 fn every_flag_and_no_other_is_in_the_table_of_settings() {
     let readme = read("README.md");
     let settings = section(&readme, "Settings");
-    let rows = settings.lines().filter_map(|line| line.strip_prefix("| `-")?.split(" | ").next());
-    let told: BTreeSet<String> = rows
-        .flat_map(|names| format!("`-{names}").split("`, `").map(str::to_owned).collect::<Vec<_>>())
-        .map(|flag| flag.trim_matches(['`', '-']).split(' ').next().unwrap().to_owned())
-        .collect();
-    assert_eq!(told.iter().map(String::as_str).collect::<BTreeSet<_>>(), flags());
+    let rows = settings.lines().filter_map(|line| line.strip_prefix("| `-")?.split_once("` | "));
+    let mut told: BTreeMap<String, &str> = BTreeMap::new();
+    for (names, meaning) in rows {
+        let names = names.split("`, `-").map(|name| (format!("-{}", name.replace("\\|", "|")), meaning));
+        told.extend(names);
+    }
+    let flags: BTreeMap<String, &Flag> =
+        FLAGS.iter().filter(|flag| flag.is_shared()).map(|flag| (flag.head(), flag)).collect();
+    assert_eq!(told.keys().collect::<Vec<_>>(), flags.keys().collect::<Vec<_>>());
+    for (head, flag) in flags {
+        let default = [format!("`{}`", flag.default), flag.default.to_owned()]
+            .map(|word| [format!("default {word}"), format!("{word} (default)")]);
+        let has_default = flag.default.is_empty() || default.iter().flatten().any(|part| told[&head].contains(part));
+        assert!(has_default, "{head}: {}", told[&head]);
+    }
+}
+
+/// Every flag and variable that a page names is one of the table.
+#[test]
+fn no_page_names_a_flag_or_variable_that_there_is_not() {
+    let names: BTreeSet<&str> = FLAGS.iter().map(Flag::name).collect();
+    let variables: BTreeSet<String> = FLAGS.iter().filter_map(Flag::variable).collect();
+    for (path, page) in pages() {
+        for quoted in page.split("`-").skip(1).filter_map(|rest| rest.split(['`', ' ', '=']).next()) {
+            // One letter may be a flag of another program, two dashes are one's.
+            let is_word = quoted.len() > 1
+                && !quoted.starts_with('-')
+                && quoted.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+            assert!(
+                !is_word || names.contains(quoted) || ["h", "help", "version"].contains(&quoted),
+                "{path:?}: -{quoted}"
+            );
+        }
+        let is_part = |c: char| c.is_ascii_uppercase() || c == '_';
+        for (at, _) in page.match_indices("NOTARIAT_") {
+            let variable: String = page[at..].chars().take_while(|c| is_part(*c)).collect();
+            assert!(variables.contains(&variable), "{path:?}: {variable}");
+        }
+    }
 }
 
 /// What tests/it/dns_policy.rs tries on the real servers is what stands there.

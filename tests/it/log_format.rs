@@ -50,5 +50,11 @@ fn a_closed_or_full_standard_error_changes_nothing() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         assert_eq!(code(writer.into(), format), Some(78));
+        // Without descriptor 2 at all.
+        let shell = r#"exec "$0" "$@" 2>&-"#;
+        let mut closed = Command::new("sh");
+        let program = command(&store, &["-log-format", format]);
+        closed.args(["-c", shell]).arg(program.get_program()).args(program.get_args());
+        assert_eq!(closed.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap().code(), Some(78));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use notariat::cli::USAGE;
+use notariat::cli::flags::{ALONE, FLAGS, Flag};
 use notariat_lab::tools;
 
 use crate::support::Run;
@@ -29,9 +29,9 @@ fn groff_makes_a_page_of_it_without_a_warning() {
     for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPTIONS", "ENVIRONMENT", "SEE ALSO"] {
         assert!(text.lines().any(|line| line == title), "{title}: {text}");
     }
-    let flags = USAGE.lines().filter_map(|line| line.strip_prefix("  -"));
-    for flag in flags.map(|line| line.split([' ', ',']).next().unwrap()) {
-        let head = format!("       -{flag}");
+    let flags = FLAGS.iter().filter(|flag| flag.is_shared()).map(Flag::head);
+    for flag in flags.chain(ALONE.map(|(head, _)| head.to_owned())) {
+        let head = format!("       {flag}");
         assert!(text.lines().any(|line| line.starts_with(&head)), "{head}: {text}");
     }
     assert!(text.contains("       notariat dns-policy -config NAME | -f FILE\n"), "{text}");

@@ -20,6 +20,12 @@ pub fn release_binary() -> PathBuf {
     BUILT.get_or_init(binary::static_binary).clone()
 }
 
+/// The static release binary without the feature `tools`.
+fn binary_without_tools() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(binary::without_tools).clone()
+}
+
 /// An empty root with the binary in it.
 fn empty_root(resolv_conf: &str) -> Scratch {
     let root = Scratch::new("root");
@@ -35,15 +41,35 @@ fn in_root(place: &Place, root: &Scratch, arguments: &[&str]) -> Command {
     command
 }
 
+/// Both sizes are printed; README has them.
 #[test]
+#[expect(clippy::print_stdout, reason = "tests/run shows the sizes")]
 fn it_is_static_and_small() {
-    let binary = release_binary();
-    let kind = output(Command::new("ldd").arg(&binary));
-    assert!(kind.contains("statically linked"), "{kind}");
-    let octets = std::fs::metadata(&binary).unwrap().len();
-    // The main job took 4.5 MiB; watching, Lease, Events, reviews and Roles 0.3 more; what operators see 0.5: status, check, port, page; what
-    // measuring found 0.4: the last filter, the scan before the parser, path building, propagation.
-    assert!(octets <= 6_029_312, "{octets} octets, more than 5.75 MiB");
+    let bounds = [(release_binary(), "with tools", 6_029_312), (binary_without_tools(), "without tools", 5_636_096)];
+    for (binary, which, most) in bounds {
+        let kind = output(Command::new("ldd").arg(&binary));
+        assert!(kind.contains("statically linked"), "{kind}");
+        let octets = std::fs::metadata(&binary).unwrap().len();
+        #[expect(clippy::cast_precision_loss, reason = "two digits are printed")]
+        let mib = octets as f64 / 1_048_576.0;
+        println!("static binary {which}: {octets} octets, {mib:.2} MiB");
+        assert!(octets <= most, "{which}: {octets} octets, more than {most}");
+    }
+}
+
+#[test]
+fn without_tools_the_controller_works_and_refuses_the_commands() {
+    let store = Scratch::new("no-tools");
+    let mut command = Command::new(binary_without_tools());
+    command.args(["-config", "none", "-once", "-local"]).arg(store.path());
+    Run::of(&mut command).ends(78).says(&["config_map=default/none"]);
+    for word in ["renew", "status", "man"] {
+        let run = Run::of(Command::new(binary_without_tools()).args([word, "web"])).ends(78);
+        assert_eq!(run.log.lines().count(), 1, "{}", run.log);
+        assert!(run.log.contains("notariat: this build has no tools: ") && run.stdout.is_empty(), "{}", run.log);
+    }
+    let help = Run::of(Command::new(binary_without_tools()).arg("-h")).ends(0).stdout;
+    assert!(help.contains("  -config NAME ") && !help.contains("notariat renew"), "{help}");
 }
 
 #[test]

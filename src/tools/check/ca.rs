@@ -1,4 +1,4 @@
-//! The CAs: whether each is there, and gives what is configured.
+//! The CAs: whether each answers, and offers what is configured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::issuance::Context;
 use crate::issuance::account::{AccountStore, reference, url_of};
 use crate::sources::CertificateSpec;
 
-/// What is known of the CA of an entry.
+/// The CA of an entry.
 #[derive(Clone, Debug)]
 pub(super) struct CaIdentity {
     pub(super) directory: Arc<DirectoryObject>,
-    /// The URL of the account, where one is registered.
+    /// The URL of the registered account.
     pub(super) account: Option<String>,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct CaIdentity {
 pub(super) struct CaChecks {
     directories: BTreeMap<(String, Option<ObjectRef>), Option<Arc<DirectoryObject>>>,
     accounts: BTreeMap<ObjectRef, Option<String>>,
-    /// Profiles that were said to be missing.
+    /// Profiles that were reported as missing.
     said: BTreeSet<(String, String)>,
 }
 
 impl CaChecks {
-    /// The CA of an entry; says what is to be said of it, once. None where it can not be had.
+    /// Reports the CA of an entry once, and returns it. None where the CA can not be reached.
     pub(super) fn say(
         &mut self,
         report: &mut CheckReport,
@@ -132,7 +132,7 @@ fn reached(report: &mut CheckReport, object: &str, client: &AcmeClient) -> Optio
     Some(directory)
 }
 
-/// The URL of the account, and whether one can be had where there is none.
+/// Reports the account, and returns its URL. Without an account the report says whether one can be registered.
 fn account(
     report: &mut CheckReport,
     object: &str,
@@ -158,7 +158,7 @@ fn account(
         Some(Ok(_)) => {
             report.say(Level::Ok, object, "an account is registered with the first order, with its EAB".to_owned())
         }
-        // An account that is taken over exists, and needs none.
+        // An imported account exists and needs no binding.
         None if directory.meta.external_account_required && issuer.is_none_or(|i| i.account_secret.is_none()) => {
             report.say(Level::Fault, object, EAB_REQUIRED.to_owned());
         }

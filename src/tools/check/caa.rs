@@ -1,6 +1,6 @@
 //! Whether CAA records let a CA issue by DNS-01 (RFC 8659, RFC 8657). Pure.
 //!
-//! Untrusted: what stands in the records. The CA judges by its own view of the DNS; this is the same rule on ours.
+//! The records are untrusted input. The CA applies the same rules to its own view of the DNS.
 
 /// A CAA record, its tag in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,21 +10,21 @@ pub(super) struct Property {
     pub(super) value: String,
 }
 
-/// Who asks: what the CA's `caaIdentities` say, and the URL of the account where it is known.
+/// The applicant: the CA's `caaIdentities`, and the URL of the account where it is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CaaContext<'a> {
     pub(super) identities: &'a [String],
     pub(super) account: Option<&'a str>,
 }
 
-/// What follows from the records of the closest name that has any.
+/// The verdict of the records of the closest name that has any.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CaaVerdict {
     /// The CA may issue.
     Allows,
-    /// It may for one account, and which one is ours is not known yet.
+    /// The CA may issue for one account; the own account is not known yet.
     Depends(String),
-    /// It may not, and why.
+    /// The CA may not issue, and why.
     Forbids(String),
 }
 
@@ -33,7 +33,7 @@ const KNOWN: [&str; 7] = ["issue", "issuewild", "iodef", "issuemail", "issuevmc"
 
 /// Judges all records of one name for a certificate that may be for a wildcard.
 pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaContext<'_>) -> CaaVerdict {
-    // RFC 8659 section 4.5: a CA "MUST NOT issue" where a critical property is one that it does not know.
+    // RFC 8659 section 4.5: a CA "MUST NOT issue" where it does not know a critical property.
     if let Some(strange) = records.iter().find(|record| record.critical && !KNOWN.contains(&record.tag.as_str())) {
         return CaaVerdict::Forbids(format!("the critical property `{}` is one that no CA knows", strange.tag));
     }
@@ -70,7 +70,7 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
     })
 }
 
-/// What the parameters of a record that names the CA leave over.
+/// The verdict of the parameters of a record that names the CA.
 fn limited(issuer: &str, parameters: &[(String, String)], account: Option<&str>) -> CaaVerdict {
     for (tag, value) in parameters {
         match tag.as_str() {

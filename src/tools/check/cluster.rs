@@ -1,12 +1,12 @@
-//! `notariat check -config NAME`: what the daemon would read, reach and be allowed. Nothing is written, at no server: access reviews are
-//! not stored, and the UPDATE of a probe deletes a value that nobody ever wrote.
+//! `notariat check -config NAME`: what the controller would read, reach and be allowed. Nothing is written at any server: access reviews
+//! are not stored, and the UPDATE of a probe deletes a value that does not exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ca::CaChecks;
 use super::dns::ZoneChecks;
 use super::report::{CheckReport, Level};
-use super::{lacks, one, secrets};
+use super::{objects, secrets};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
@@ -17,23 +17,23 @@ use crate::kube::access_review;
 use crate::kube::rbac::{Missing, Names, RBAC_RULES};
 use crate::sources::{Desired, configmap};
 use crate::start::build_for;
-use crate::status::command::view;
 use crate::store::{LockMode, StoreError};
 use crate::tools::manifest::ConfigMap;
 use crate::tools::role::needed;
+use crate::tools::status::reader;
 
-/// Examines what a daemon with these arguments would work with.
+/// Examines the ConfigMaps, permissions, Secrets, CAs and zones of a controller with these arguments.
 ///
 /// # Errors
-/// When the arguments lead nowhere.
+/// When the store can not be opened.
 pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
     let mut report = CheckReport::default();
     let (context, plan) = build_for(arguments, LockMode::Beside)?;
     let wishes = configuration(&mut report, &context, &plan.config_maps);
     permissions(&mut report, &context, &needed(&wishes, plan.config_maps.iter(), &context.namespace, arguments)?);
     let now = time::now();
-    // What it notes about the ConfigMaps stands in the lines above.
-    secrets::say(&mut report, &view(arguments, &Shutdown::new())?.read(now), now);
+    // The lines above have the notes about ConfigMaps already.
+    secrets::say(&mut report, &reader(arguments, &Shutdown::new())?.read(now), now);
     let (mut authorities, mut zones) = (CaChecks::default(), ZoneChecks::default());
     for wanted in wishes.wanted.values() {
         let authority = authorities.say(&mut report, &context, wanted);
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
     Ok(report)
 }
 
-/// The ConfigMaps, and what they wish as they stand.
+/// Reports the ConfigMaps, and returns the certificates that they want.
 fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[ObjectRef]) -> Desired {
     let (mut wishes, mut filled) = (Desired::default(), BTreeMap::new());
     for at in config_maps {
@@ -51,7 +51,7 @@ fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[Obj
             Ok(Some(data)) => {
                 let inspected = config::inspect(&data, &context.namespaces);
                 let config_map = ConfigMap { at: at.clone(), data, faults: Vec::new() };
-                one(report, &config_map, &inspected, &mut filled);
+                objects::config_map(report, &config_map, &inspected, &mut filled);
                 configmap::add(&mut wishes, at, &inspected.config, |_| None);
             }
             Ok(None) => {
@@ -72,7 +72,7 @@ fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[Obj
     wishes
 }
 
-/// What the API server lets whoever asks do, by namespace and resource.
+/// Reports what the API server allows the caller, by namespace and resource.
 fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<String, Names>) {
     let Some(client) = context.kube.as_deref() else { return };
     for (namespace, names) in needed {
@@ -90,11 +90,11 @@ fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<St
         };
         let missing = rules.missing(names);
         granted(report, &object, names, &missing);
-        lacks(report, &object, &missing);
+        objects::lacks(report, &object, &missing);
     }
 }
 
-/// The verbs that are there, a line for each resource.
+/// Reports the granted verbs, a line for each resource.
 fn granted(report: &mut CheckReport, object: &str, names: &Names, missing: &[Missing<'_>]) {
     let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
     for rule in RBAC_RULES.iter().filter(|rule| rule.subjects.iter().any(|subject| names.contains_key(subject))) {

@@ -1,4 +1,4 @@
-//! The names: whether the value of a challenge can be written for each, and whether the CA may issue for it.
+//! The names: whether a challenge can be written for each, and whether CAA lets the CA issue for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -20,10 +20,10 @@ use crate::issuance::solver::dns01::{Dns01Solver, WILDCARD_HOST};
 use crate::record::PresentedTxt;
 use crate::sources::CertificateSpec;
 
-/// The records of the closest name that has any, or why they could not be had.
+/// The CAA records of the closest name that has any, or why the lookup failed.
 type Closest = Result<Option<(DnsName, Vec<Property>)>, String>;
 
-/// What was looked at.
+/// The names, zones and servers that were reported already.
 #[derive(Debug, Default)]
 pub(super) struct ZoneChecks {
     probed: BTreeSet<(DnsName, DnsName, ObjectRef)>,
@@ -32,7 +32,7 @@ pub(super) struct ZoneChecks {
 }
 
 impl ZoneChecks {
-    /// Says how it stands with the names of an entry.
+    /// Reports the names of an entry.
     pub(super) fn say(
         &mut self,
         report: &mut CheckReport,
@@ -44,7 +44,7 @@ impl ZoneChecks {
             let object = format!("DNS {name}");
             match Dns01Solver::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
                 Ok(places) => self.probe(report, &object, context, wanted, &name, &places),
-                // One server that fails is asked once, and not for each of a thousand names.
+                // A server that fails is asked once, not for each of a thousand names.
                 Err(failed) if failed.barred.is_some() => {
                     report.say(Level::Warning, &object, format!("not looked at: {}", failed.error));
                 }
@@ -59,7 +59,7 @@ impl ZoneChecks {
         }
     }
 
-    /// The probe of the name's challenge owner, its zone, and whether the host lives from a wildcard record.
+    /// Reports the probe at the name's challenge owner, its zone, and whether the host exists by a wildcard record only.
     fn probe(
         &mut self,
         report: &mut CheckReport,
@@ -108,13 +108,13 @@ impl ZoneChecks {
         }
     }
 
-    /// Whether the CA may issue, as the closest CAA records say (RFC 8659 section 3).
+    /// Reports whether the closest CAA records let the CA issue (RFC 8659 section 3).
     fn caa(&mut self, report: &mut CheckReport, context: &Context, name: &Domain, ca: &CaIdentity) {
         let object = format!("CAA {name}");
         let closest = self.records.entry(name.base().clone()).or_insert_with_key(|base| climb(context, base));
         let identities = &ca.directory.meta.caa_identities;
         match closest {
-            // RFC 8659 section 3: a CA that can not find out must not issue.
+            // RFC 8659 section 3: a CA must not issue when the lookup fails.
             Err(e) => report.say(
                 Level::Warning,
                 &object,
@@ -149,11 +149,11 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
         let parent = name.parent();
         let answer = match context.resolver.query(&context.dns, &name, RecordType::Caa, deadline) {
             Ok(answer) => answer,
-            // A resolver for private zones may know no top-level domain, and there are no records to speak of at any.
+            // A resolver for private zones may not know the top-level domain, where CAA records do not matter.
             Err(_) if parent.is_none() => return Ok(None),
             Err(e) => return Err(e),
         };
-        // What a CNAME leads to counts for the name itself, so the owner does not matter.
+        // Records at the target of a CNAME count for the name itself, so the owner is not compared.
         let property = |data: RData| match data {
             RData::Caa { critical, tag, value } => Some(Property { critical, tag, value }),
             _ => None,
@@ -167,7 +167,7 @@ fn climb(context: &Context, name: &DnsName) -> Closest {
     Ok(None)
 }
 
-/// The primary and the name servers of a zone. Where a value must be seen on all of them, each is asked.
+/// Reports the primary and the name servers of a zone. With `propagation: all` each of them is asked.
 fn servers(report: &mut CheckReport, context: &Context, wanted: &CertificateSpec, published: &PresentedTxt) {
     let PresentedTxt { zone, address, .. } = published;
     let object = format!("Zone {zone}");
@@ -179,7 +179,7 @@ fn servers(report: &mut CheckReport, context: &Context, wanted: &CertificateSpec
             _ => None,
         })
     };
-    // A zone that BIND shows to who holds the key alone does not answer here; the probe told that it is there.
+    // A zone in a BIND view that matches on the key does not answer here; the probe has shown that it exists.
     let Some(primary) = soa(*address) else { return };
     let names: Vec<DnsName> =
         ask(*address, RecordType::Ns).map(|ns| ns_names(&ns.answers, zone).collect()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What can be served and is hardly meant: warnings about entries and issuers. Pure.
+//! Warnings about entries and issuers that are valid and probably a mistake. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::config::issuers::is_built_in;
 use crate::config::node::YamlNode;
 use crate::config::{Config, ZoneRule};
 
-/// A sentence for each; `items` are the entries' places and fields.
+/// Returns a sentence for each warning; `items` are the entries' places and fields.
 pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String> {
     let mut doubts = Vec::new();
     let mut sets = BTreeMap::new();

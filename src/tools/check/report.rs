@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::base::sanitize::one_line;
 
-/// What a line means.
+/// The level of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// It will work.
+    /// Works.
     Ok,
-    /// It will work, and may not be what is meant.
+    /// Works, and is probably a mistake.
     Warning,
-    /// It will not work.
+    /// Does not work.
     Fault,
 }
 
@@ -27,7 +27,7 @@ impl Level {
         }
     }
 
-    /// What turns a terminal to its colour: green, yellow, red.
+    /// The escape sequence of its colour: green, yellow, red.
     const fn colour(self) -> &'static str {
         match self {
             Level::Ok => "\x1b[32m",
@@ -37,41 +37,41 @@ impl Level {
     }
 }
 
-/// One thing that was found out.
+/// One finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it means.
+    /// The level.
     pub level: Level,
     /// The object: `ConfigMap team/notariat`.
     pub object: String,
-    /// Where in it, what, and what to do.
+    /// The place in the object, the fault and the cure.
     pub sentence: String,
 }
 
-/// Everything that was found out, in the order of the examination.
+/// All findings, in the order of the examination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
     /// The lines.
     pub lines: Vec<Line>,
-    /// How many of the faults are none for certain: who would know was not reached.
+    /// The number of faults that are uncertain because a server was not reached.
     pub unknown: usize,
-    /// There is no configuration to look at.
+    /// Whether a configuration is missing.
     pub is_unreadable: bool,
 }
 
 impl CheckReport {
-    /// Adds a line. What users wrote can not break it, nor move a terminal's cursor.
+    /// Adds a line. Control characters and line breaks in `sentence` are replaced.
     pub fn say(&mut self, level: Level, object: &str, sentence: String) {
         self.lines.push(Line { level, object: one_line(object), sentence: one_line(&sentence) });
     }
 
-    /// Adds a fault of [`Report::unknown`].
+    /// Adds a fault that counts as [`CheckReport::unknown`].
     pub fn miss(&mut self, object: &str, sentence: String) {
         self.unknown += 1;
         self.say(Level::Fault, object, sentence);
     }
 
-    /// How many faults there are.
+    /// The number of faults.
     pub fn faults(&self) -> usize {
         self.lines.iter().filter(|line| line.level == Level::Fault).count()
     }

@@ -1,4 +1,4 @@
-//! What is done about each certificate, and when, as lines of the check. Pure.
+//! The state of each certificate and its next step, as lines of the check. Pure.
 
 use super::report::{CheckReport, Level};
 use crate::base::time::{Time, human};
@@ -25,7 +25,7 @@ pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
             }
             CertificateState::Valid | CertificateState::Issuing | CertificateState::Waiting => {
                 let is_late = row.expires().is_some_and(|at| at <= now);
-                // Of what is valid, what some clients will not like.
+                // A valid certificate may have a chain that some clients reject.
                 let is_doubted = row.state == CertificateState::Valid && row.finding.is_some();
                 report.say(if is_late || is_doubted { Level::Warning } else { Level::Ok }, &object, sentence(row, now));
             }
@@ -33,7 +33,7 @@ pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
     }
 }
 
-/// The state, what is wrong, what comes next.
+/// The state, the fault and the next step.
 fn sentence(row: &CertificateStatus, now: Time) -> String {
     let soon = |at: Time| if at <= now { "now".to_owned() } else { format!("in {}", human(at.since(now))) };
     let mut parts = vec![row.state.to_string()];

@@ -3,16 +3,17 @@
 use serde_json::{Map, Value};
 
 use super::issuer::CertManagerIssuer;
+use super::object::{is_unset, texts};
+use super::placement::{FieldMap, Placement, Update};
 use super::print::item;
-use super::solver::{Update, choose};
-use super::{FieldMap, Placement, is_unset, texts};
+use super::solver::choose;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::config::entry::Entry;
 use crate::config::fields::{FieldError, duration};
 use crate::config::metadata::{check_annotation, check_label};
 use crate::config::node::{self, YamlNode};
 
-/// The fields of `spec` that are carried over, or that say nothing about the certificate.
+/// The fields of `spec` that are converted, or that do not change the certificate.
 const KNOWN: [&str; 9] = [
     "secretName",
     "dnsNames",
@@ -25,7 +26,7 @@ const KNOWN: [&str; 9] = [
     "encodeUsagesInRequest",
 ];
 
-/// Those that are not, and why.
+/// The fields that have no counterpart, and the reason.
 const WITHOUT: [(&str, &str); 13] = [
     ("subject", "public CAs put no subject into certificates"),
     ("literalSubject", "public CAs put no subject into certificates"),
@@ -42,13 +43,13 @@ const WITHOUT: [(&str, &str); 13] = [
     ("renewal", "notariat has no windows of time for renewals"),
 ];
 
-/// What an ACME CA puts into a certificate anyway.
+/// The key usages that an ACME CA always sets.
 const USAGES: [&str; 4] = ["digital signature", "key encipherment", "server auth", "client auth"];
 
-/// What is known before the issuer is.
+/// A Certificate before its issuer is known.
 #[derive(Debug)]
 pub(super) struct CertManagerCertificate<'v> {
-    /// The Secret that holds it.
+    /// The Secret of the certificate.
     pub(super) secret: ObjectRef,
     domains: Vec<Domain>,
     spec: &'v Value,
@@ -56,10 +57,10 @@ pub(super) struct CertManagerCertificate<'v> {
 }
 
 impl<'v> CertManagerCertificate<'v> {
-    /// Reads what must be there.
+    /// Reads the mandatory fields.
     ///
     /// # Errors
-    /// Why there is no entry for it.
+    /// Why the Certificate has no entry.
     pub(super) fn read(object: &'v Value, namespace: &str) -> Result<CertManagerCertificate<'v>, String> {
         let spec = &object["spec"];
         let secret = spec["secretName"].as_str().unwrap_or_default();
@@ -84,10 +85,10 @@ impl<'v> CertManagerCertificate<'v> {
         Ok(CertManagerCertificate { secret, domains, spec, labels: &object["metadata"]["labels"] })
     }
 
-    /// The entry. `say` hears what is lost.
+    /// Returns the entry; `say` gets a sentence for each loss.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why the Certificate has no entry.
     pub(super) fn entry(
         &self,
         issuer: &CertManagerIssuer<'_>,
@@ -117,7 +118,7 @@ impl<'v> CertManagerCertificate<'v> {
         Ok(fields)
     }
 
-    /// Says which fields have nothing like them here.
+    /// Reports the fields that have no counterpart.
     fn left_out(&self, say: &mut impl FnMut(String)) {
         for (field, value) in self.spec.as_object().into_iter().flatten().filter(|(_, value)| !is_unset(value)) {
             match WITHOUT.iter().find(|(without, _)| field == without) {
@@ -166,7 +167,7 @@ impl<'v> CertManagerCertificate<'v> {
         fields
     }
 
-    /// The key and the server for its names: in the entry where they have the same, else by `zones`.
+    /// The TSIG key and server of the names: in the entry where all names share them, else by `zones`.
     fn proofs(
         &self,
         issuer: &CertManagerIssuer<'_>,
@@ -184,7 +185,7 @@ impl<'v> CertManagerCertificate<'v> {
                             "add to `zones` those that CNAMEs of challenges lead to (cnameStrategy: Follow)".to_owned(),
                         );
                     }
-                    update.add(place);
+                    place.needs_key(&update);
                     found.push((domain, update, solution.zone));
                 }
                 Err(why) => {
@@ -215,7 +216,7 @@ impl<'v> CertManagerCertificate<'v> {
     }
 }
 
-/// Labels or annotations that we take.
+/// The labels or annotations that are allowed here.
 fn template(
     texts: &Value,
     field: &'static str,
@@ -234,7 +235,7 @@ fn template(
     (!taken.is_empty()).then_some((field, Value::Object(taken)))
 }
 
-/// Reads an entry as it will be read.
+/// Reads the entry as the controller will read it.
 fn check(fields: &FieldMap, namespace: &str) -> Result<(), String> {
     let YamlNode::List(items) = node::read(&item(fields, "").join("\n"))? else { return Ok(()) };
     let faults = |faults: Vec<FieldError>| faults.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; ");

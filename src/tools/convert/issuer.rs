@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::object::{is_unset, key};
+use super::placement::{FieldMap, Placement};
 use super::print::mapping;
 use super::solver::made;
-use super::{FieldMap, Placement, is_unset, key};
 use crate::base::name::ObjectRef;
 use crate::config::{issuers, node};
 
 /// All issuers by kind, namespace and name.
 pub(super) type Issuers<'v> = BTreeMap<(&'v str, &'v str, &'v str), &'v Value>;
 
-/// Where cert-manager keeps what ClusterIssuers refer to, unless it is told otherwise.
+/// The default namespace of the Secrets that ClusterIssuers refer to.
 const CLUSTER_NAMESPACE: &str = "cert-manager";
 
-/// The data keys under which we find an account key.
+/// The data keys under which notariat finds an account key.
 const ACCOUNT_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 
-/// The fields of an ACME issuer that are carried over, or that say nothing about certificates.
+/// The fields of an ACME issuer that are converted, or that do not change certificates.
 const KNOWN: [&str; 10] = [
     "server",
     "email",
@@ -36,11 +37,11 @@ const KNOWN: [&str; 10] = [
 /// An issuer as a namespace sees it.
 #[derive(Debug)]
 pub(super) struct CertManagerIssuer<'v> {
-    /// What our entries call it.
+    /// The name in the key `issuers`.
     pub(super) name: String,
-    /// Its solvers.
+    /// The solvers of the issuer.
     pub(super) solvers: &'v Value,
-    /// The namespace of the Secrets that it names.
+    /// The namespace of the issuer's Secrets.
     pub(super) secrets_in: &'v str,
     fields: FieldMap,
     to_do: Vec<String>,
@@ -50,7 +51,7 @@ pub(super) struct CertManagerIssuer<'v> {
 /// The issuer that a Certificate names.
 ///
 /// # Errors
-/// That it is not there.
+/// That the issuer is not in the input.
 pub(super) fn named<'v>(reference: &'v Value, namespace: &'v str, issuers: &Issuers<'v>) -> Result<&'v Value, String> {
     let text = |field: &str| reference[field].as_str().unwrap_or_default();
     let (name, group) = (text("name"), text("group"));
@@ -68,7 +69,7 @@ impl<'v> CertManagerIssuer<'v> {
     /// Reads an issuer for the ConfigMap of `namespace`.
     ///
     /// # Errors
-    /// When we can not use it.
+    /// When the issuer can not be used here.
     pub(super) fn read(object: &'v Value, namespace: &str, all: &Issuers<'v>) -> Result<CertManagerIssuer<'v>, String> {
         let (kind, own, name) = key(object);
         let (title, acme) = (format!("{kind} {name:?}"), &object["spec"]["acme"]);
@@ -111,7 +112,7 @@ impl<'v> CertManagerIssuer<'v> {
         if !is_unset(&acme["caBundle"]) {
             let at = if is_cluster { String::new() } else { format!("-n {own} ") };
             fields.push(("caSecretName", format!("{label}-ca").into()));
-            // Kubernetes allows no name that a shell would read in another way; it is read as ours below.
+            // The names are checked below: no allowed name needs quoting in a shell.
             to_do.push(format!(
                 "make the Secret of the CA's roots: kubectl {at}get {} {name} -o jsonpath='{{.spec.acme.caBundle}}' | base64 -d | \
                  kubectl -n {namespace} create secret generic {label}-ca --from-file=ca.crt=/dev/stdin",
@@ -132,7 +133,7 @@ impl<'v> CertManagerIssuer<'v> {
         Ok(CertManagerIssuer { name: label, solvers: &acme["solvers"], secrets_in, fields, to_do, lost })
     }
 
-    /// Adds it to a place that uses it.
+    /// Adds the issuer to a ConfigMap that uses it.
     pub(super) fn add(self, place: &mut Placement, lost: &mut Vec<String>) {
         self.to_do.into_iter().for_each(|sentence| place.remind(sentence));
         lost.extend(self.lost);
@@ -140,7 +141,7 @@ impl<'v> CertManagerIssuer<'v> {
     }
 }
 
-/// The Secret of the account, and how it comes into our namespace where it is in another one.
+/// The Secret of the account, and the command that copies it where it is in another namespace.
 fn account(reference: &Value, namespace: &str, from: &str) -> Result<Option<(String, Option<String>)>, String> {
     let Some(name) = reference["name"].as_str().filter(|name| !name.is_empty()) else { return Ok(None) };
     let data = reference["key"].as_str().filter(|key| !key.is_empty()).unwrap_or("tls.key");
@@ -155,7 +156,7 @@ fn account(reference: &Value, namespace: &str, from: &str) -> Result<Option<(Str
     Ok(Some((secret, Some(format!("copy the account key: {command}")))))
 }
 
-/// The Secret of an external account binding: cert-manager has the key alone in it.
+/// The Secret of an external account binding, and the command that makes it: cert-manager's Secret has no key ID.
 fn eab(binding: &Value, namespace: &str, from: &str) -> Result<(String, String), String> {
     let kid = binding["keyID"].as_str().unwrap_or_default();
     let plain = |c: char| c.is_ascii_graphic() && c != '\'' && c != '\\';

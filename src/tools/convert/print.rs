@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{FieldMap, Placement};
+use super::placement::{FieldMap, Placement};
 
-/// The manifest of a namespace, with what is to be done above it.
+/// The manifest of a namespace; comments above it list the steps for the operator.
 pub(super) fn manifest(namespace: &str, name: &str, place: &Placement) -> String {
     let mut lines = vec![
         "# Printed by `notariat convert`. Before it is applied:".to_owned(),
@@ -38,7 +38,7 @@ pub(super) fn manifest(namespace: &str, name: &str, place: &Placement) -> String
     }
     lines.push("  certificates: |".to_owned());
     lines.extend(place.entries.iter().flat_map(|entry| item(entry, "    ")));
-    // Every line of the manifest passes here, comments as well: no value can end its line.
+    // Comments are escaped as well: no value can end its line.
     lines.iter().map(|line| escaped(line) + "\n").collect()
 }
 

@@ -1,68 +1,40 @@
-//! Which solver of an issuer proves a name, and what it becomes: a server and a key.
+//! Chooses the solver of an issuer for a name, and converts the solver to a server and a key.
 
 use serde_json::Value;
 
-use super::{FieldMap, Placement, is_unset, texts};
+use super::object::{is_unset, texts};
+use super::placement::Update;
 use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::tsig_key::TsigKey;
 
-/// How UPDATEs for a name are sent and signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Update {
-    server: String,
-    /// Our Secret.
-    secret: String,
-    /// What makes our Secret of cert-manager's.
-    command: String,
+/// Reads an `rfc2136` solver for a ConfigMap of `namespace`; its Secret is in `from`.
+///
+/// # Errors
+/// Why the solver can not be converted.
+fn update(solver: &Value, namespace: &str, from: &str) -> Result<Update, String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let nameserver = text(&solver["nameserver"]);
+    let server: ServerAddress = nameserver.parse().map_err(|e| format!("its nameserver {nameserver:?} {e}"))?;
+    let reference = &solver["tsigSecretSecretRef"];
+    if is_unset(&reference["name"]) {
+        return Err("it sends updates without a key, and notariat signs every one".to_owned());
+    }
+    let algorithm = match text(&solver["tsigAlgorithm"]) {
+        none if none.is_empty() => "HMACMD5".to_owned(),
+        given => given,
+    };
+    // The secret is not in the input; a placeholder checks name and algorithm.
+    let name = text(&solver["tsigKeyName"]);
+    let key = TsigKey::from_parts(&algorithm, &name, "AAAA");
+    let key = key.map_err(|e| format!("its TSIG key ({algorithm:?}, {name:?}) {e}"))?;
+    let (secret, command) =
+        made(reference, namespace, from, "key", |read| format!("(printf '{}:{}:'; {read})", key.algorithm, key.name))?;
+    Ok(Update { server: server.to_string(), secret, command })
 }
 
-impl Update {
-    /// As the fields of a zone's rule. What cert-manager sends by TCP needs no word: we try that first.
-    pub(super) fn fields(&self) -> FieldMap {
-        vec![("server", self.server.as_str().into()), ("tsigSecretName", self.secret.as_str().into())]
-    }
-
-    /// As the fields `tsigSecretName` and `dns` of an entry.
-    pub(super) fn entry_fields(&self) -> FieldMap {
-        let dns = serde_json::json!({"server": self.server});
-        vec![("tsigSecretName", self.secret.as_str().into()), ("dns", dns)]
-    }
-
-    /// Says what makes the Secret.
-    pub(super) fn add(&self, place: &mut Placement) {
-        place.remind(format!("make the Secret of the TSIG key: {}", self.command));
-    }
-
-    /// Reads an `rfc2136` solver for a ConfigMap of `namespace`; its Secret is in `from`.
-    ///
-    /// # Errors
-    /// What stands in the way.
-    fn read(solver: &Value, namespace: &str, from: &str) -> Result<Update, String> {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let nameserver = text(&solver["nameserver"]);
-        let server: ServerAddress = nameserver.parse().map_err(|e| format!("its nameserver {nameserver:?} {e}"))?;
-        let reference = &solver["tsigSecretSecretRef"];
-        if is_unset(&reference["name"]) {
-            return Err("it sends updates without a key, and notariat signs every one".to_owned());
-        }
-        let algorithm = match text(&solver["tsigAlgorithm"]) {
-            none if none.is_empty() => "HMACMD5".to_owned(),
-            given => given,
-        };
-        // The key is elsewhere: any secret shows whether the rest is sound.
-        let name = text(&solver["tsigKeyName"]);
-        let key = TsigKey::from_parts(&algorithm, &name, "AAAA");
-        let key = key.map_err(|e| format!("its TSIG key ({algorithm:?}, {name:?}) {e}"))?;
-        let (secret, command) = made(reference, namespace, from, "key", |read| {
-            format!("(printf '{}:{}:'; {read})", key.algorithm, key.name)
-        })?;
-        Ok(Update { server: server.to_string(), secret, command })
-    }
-}
-
-/// The name of the Secret that we make of `reference`, and the command: `produce` prints what goes under the data key `data`, by way of
-/// the command that prints cert-manager's.
+/// The name of the Secret that is made from `reference`, and the command that makes it. `produce` turns the command that prints
+/// cert-manager's value into one that prints the value for the data key `data`.
 pub(super) fn made(
     reference: &Value,
     namespace: &str,
@@ -77,7 +49,7 @@ pub(super) fn made(
         return Err(format!("the reference to its Secret has the data key {key:?}, which Kubernetes does not allow"));
     }
     let from = ObjectRef::parse(name, from).map_err(|e| format!("the name of its Secret, {name:?}, {e}"))?;
-    // One of cert-manager's may hold several keys.
+    // The data key is part of the name: one Secret may hold several keys.
     let ours = format!("{}-{}", from.name, key.to_ascii_lowercase().replace(['_', '.'], "-"));
     let ours = ObjectRef::parse(ours.trim_end_matches('-'), namespace)
         .map_err(|e| format!("the name {ours:?} for our Secret {e}"))?;
@@ -93,18 +65,18 @@ pub(super) fn made(
     Ok((ours.name.to_string(), command))
 }
 
-/// What proves a name.
+/// The solver that was chosen for a name.
 #[derive(Clone, Debug)]
 pub(super) struct Solution {
-    /// What we do in its place.
+    /// The server and key, or why there are none.
     pub(super) update: Result<Update, String>,
-    /// The zone of the selector, where that decided.
+    /// The zone of the selector, where the zone was decisive.
     pub(super) zone: Option<DnsName>,
     /// `cnameStrategy: Follow`.
     pub(super) follows: bool,
 }
 
-/// Whether a selector names the name or only its zone, the zone's length, the labels.
+/// How closely a selector matches: by name, zone or neither; length of the zone; number of labels.
 type Rank = (usize, usize, usize);
 
 /// Chooses the solver for a name as cert-manager does: one that names it, else the longest zone around it, else one for all; of equal
@@ -136,7 +108,7 @@ pub(super) fn choose(solvers: &Value, name: &Domain, labels: &Value, namespace: 
     let Some((_, solver, zone)) = best else { return none() };
     let dns = &solver["dns01"];
     let update = match (is_unset(&dns["rfc2136"]), dns.as_object()) {
-        (false, _) => Update::read(&dns["rfc2136"], namespace, from),
+        (false, _) => update(&dns["rfc2136"], namespace, from),
         (true, Some(providers)) => {
             let provider = providers.keys().find(|key| *key != "cnameStrategy").map_or("", String::as_str);
             Err(format!("it is proved by the DNS-01 provider {provider:?}, and notariat sends DNS UPDATE"))

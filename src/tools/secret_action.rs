@@ -1,4 +1,4 @@
-//! The commands besides the daemon: they write a wish into a Secret, which the daemon serves, or give an account a new key.
+//! `renew` and `revoke` write an annotation into a Secret, which the controller serves; `account rollover` gives an account a new key.
 
 use crate::acme::client::AcmeClient;
 use crate::base::limits::STORE_TRIES;
@@ -6,7 +6,7 @@ use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts;
-use crate::cli::{Arguments, SecretAction};
+use crate::cli::Arguments;
 use crate::http::Http;
 use crate::http::tls::TlsTrust;
 use crate::issuance::account::{AccountStore, directory_of};
@@ -16,15 +16,16 @@ use crate::policy::FORCE;
 use crate::policy::secret_state::annotation;
 use crate::start::{OpenedStore, open, read_roots};
 use crate::store::{LockMode, Store, StoreError};
+use crate::tools::options::SecretAction;
 
-/// Runs a command. Returns what is to be told.
+/// Runs a command. Returns the sentence for standard output.
 ///
 /// # Errors
-/// One sentence that says what is wrong where.
-pub fn run(wish: &SecretAction, arguments: &Arguments) -> Result<String, String> {
+/// One sentence with the place and the fault.
+pub fn run(action: &SecretAction, arguments: &Arguments) -> Result<String, String> {
     let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
     let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
-    match wish {
+    match action {
         SecretAction::Renew { secret, force } => renew(&store, &at(secret)?, *force),
         SecretAction::Revoke { secret, reason } => revoke(&store, &at(secret)?, reason),
         SecretAction::Rollover { account } => roll_over(&store, &at(account)?, arguments, &namespace),
@@ -50,7 +51,7 @@ fn revoke(store: &Store, at: &ObjectRef, reason: &str) -> Result<String, String>
     ))
 }
 
-/// Writes one annotation, over whatever else changes meanwhile. Returns its value.
+/// Writes one annotation and returns its value. A conflict with another writer is retried [`STORE_TRIES`] times.
 fn annotate(
     store: &Store,
     at: &ObjectRef,

@@ -7,64 +7,64 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::json::json;
-use super::reader::StatusReader;
-use super::report::{NoteKind, StatusReport};
-use super::state::CertificateState;
-use super::table::{TableStyle, table};
 use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
 use crate::base::name::ObjectRef;
 use crate::base::redact;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Stopwatch};
 use crate::cli::Arguments;
-use crate::cli::status_options::{OutputFormat, StatusOptions};
 use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
 use crate::issuance::clients::AcmeClients;
 use crate::start::{OpenedStore, directory, open};
+use crate::status::json::json;
+use crate::status::reader::StatusReader;
+use crate::status::report::{NoteKind, StatusReport};
+use crate::status::state::CertificateState;
+use crate::status::table::{TableStyle, table};
 use crate::store::LockMode;
+use crate::tools::options::{OutputFormat, StatusOptions};
 
-/// Prints the status. Returns how it is, with `-w` at SIGINT, at SIGTERM, and when nobody reads it any more.
+/// Prints the status and returns the exit status; with `-w` at SIGINT, SIGTERM, or when standard output is closed.
 ///
 /// # Errors
-/// One sentence that says what is missing or wrong where.
-pub fn run(look: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, String> {
+/// One sentence with the place and the fault.
+pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, String> {
     let stop = Shutdown::new();
-    if look.follow {
+    if options.follow {
         stop_on_signals(stop.clone())?;
     }
-    let view = view(arguments, &stop)?;
-    let width = (look.form == OutputFormat::Table).then_some(STATUS_WIDTH);
-    let style = TableStyle { width, colour: has_colour(), own: view.namespaces.own() };
+    let reader = reader(arguments, &stop)?;
+    let width = (options.format == OutputFormat::Table).then_some(STATUS_WIDTH);
+    let style = TableStyle { width, colour: has_colour(), own: reader.namespaces.own() };
     let mut before = None;
     loop {
         let watch = Stopwatch::start();
         let now = time::now();
-        let report = view.read(now);
+        let report = reader.read(now);
         let end = end(&report);
         if before.as_ref() != Some(&report) {
-            let text = match look.form {
+            let text = match options.format {
                 OutputFormat::Table | OutputFormat::Wide => table(&report, style, now),
                 OutputFormat::Json => json(&report, now),
             };
-            let gap = if before.is_some() && look.form != OutputFormat::Json { "\n" } else { "" };
+            let gap = if before.is_some() && options.format != OutputFormat::Json { "\n" } else { "" };
             let mut out = std::io::stdout();
-            // A reader that went away is no failure of ours.
+            // The reader of the pipe went away.
             if out.write_all(format!("{gap}{}", redact::clean(&text)).as_bytes()).and_then(|()| out.flush()).is_err() {
                 return Ok(end);
             }
             before = Some(report);
         }
         let pause = STATUS_POLL.max(Duration::from_millis(1) * millis(watch) * STATUS_SHARE);
-        if !look.follow || stop.wait(pause) {
+        if !options.follow || stop.wait(pause) {
             return Ok(end);
         }
     }
 }
 
-/// SIGINT and SIGTERM end the following, also where SIGINT is ignored as a shell does for what it starts in the background. A second signal
-/// ends the process at once: the first one waits for an answer that is under way.
+/// SIGINT and SIGTERM set `stop`, also where a shell made SIGINT ignored for a background process. The first signal waits for the request under
+/// way; a second one ends the process at once.
 fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
     let handle = move || {
@@ -79,11 +79,11 @@ fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
     Ok(())
 }
 
-/// The view of a daemon with these arguments.
+/// The reader of the objects of a controller with these arguments.
 ///
 /// # Errors
-/// One sentence that says what is missing or wrong where.
-pub fn view(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, String> {
+/// One sentence with the place and the fault.
+pub fn reader(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, String> {
     let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, stop)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
@@ -99,7 +99,7 @@ pub fn view(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, Stri
 
 /// Whether standard output is a terminal that may be coloured.
 pub fn has_colour() -> bool {
-    // https://no-color.org: whatever it is set to, as long as it is not empty.
+    // https://no-color.org: any value that is not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     std::io::stdout().is_terminal() && !plain
 }
@@ -108,11 +108,11 @@ fn millis(watch: Stopwatch) -> u32 {
     u32::try_from(watch.elapsed().as_millis()).unwrap_or(u32::MAX / STATUS_SHARE)
 }
 
-/// The worst of what was found: unreadable, unknown, not valid. A certificate whose entry went is no fault, unless all did.
+/// The exit status for the worst state: unreadable, unknown, not valid. Orphaned certificates are no fault, unless all are.
 fn end(report: &StatusReport) -> ExitStatus {
     let noted = |kind: NoteKind| report.notes.iter().any(|(of, _)| *of == kind);
     let any = |is: &dyn Fn(CertificateState) -> bool| report.rows.iter().any(|row| is(row.state));
-    // While something is in force the certificates are looked after; they are not as the ConfigMap wants them.
+    // An accepted form in force is renewed, but is not what the ConfigMap wants: not sound, and not unreadable.
     let nothing_is_wanted = report.rows.iter().all(|row| row.state == CertificateState::Orphaned);
     if noted(NoteKind::Unreadable) && nothing_is_wanted {
         ExitStatus::Unreadable

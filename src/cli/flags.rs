@@ -1,0 +1,316 @@
+//! The one table of flags and commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
+//! made of it; tests/it/docs.rs compares README with it.
+
+use super::layout::{Column, row};
+
+/// A flag.
+#[derive(Debug)]
+pub struct Flag {
+    /// The name with its dashes, as pico-args takes it: `--acme-ca`, `-f`.
+    pub dashed: &'static str,
+    /// The name of its value; empty for a switch.
+    pub value: &'static str,
+    /// What holds where the flag is not given; empty where `help` says it.
+    pub default: &'static str,
+    /// The commands that know the flag; empty: the controller and every command but `man`.
+    pub commands: &'static [&'static str],
+    /// What the flag is for, in one sentence.
+    pub help: &'static str,
+}
+
+/// A command, or one of its two forms.
+#[derive(Debug)]
+pub struct Command {
+    /// The words that call it; empty for the controller.
+    pub name: &'static str,
+    /// What follows the name in the usage.
+    pub form: &'static str,
+    /// What the command takes.
+    pub takes: Takes,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// What a command takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Flags, `-config` or `-f` among them.
+    ConfigMap,
+    /// Flags and the name of a Secret.
+    Secret,
+    /// Flags.
+    Flags,
+    /// Nothing.
+    Nothing,
+}
+
+const fn flag(dashed: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Flag {
+    Flag { dashed, value, default, commands: &[], help }
+}
+
+const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'static str) -> Flag {
+    Flag { dashed, value, default: "", commands, help: "" }
+}
+
+/// Every flag. Those of single commands come last; the help of their command explains them.
+pub const FLAGS: &[Flag] = &[
+    flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
+    flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
+    flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server"),
+    flag(
+        "--acme-proxy",
+        "URL",
+        "",
+        "proxy on the way to the ACME server, http://HOST:PORT (CONNECT); none is ever taken from the environment",
+    ),
+    flag(
+        "--once",
+        "",
+        "",
+        "one pass over all entries, then exit: 0 every Secret is valid, 1 any is not or an entry was refused, 75 could not \
+         find out, 78 command line or configuration unreadable",
+    ),
+    flag(
+        "--dry-run",
+        "",
+        "",
+        "decide and log what would be done, and write nothing: for running beside another manager",
+    ),
+    flag(
+        "--probe",
+        "",
+        "",
+        "ask each zone's server by a signed UPDATE that changes nothing whether it would take a challenge, then exit in the \
+         same way; the controller does so once a day",
+    ),
+    flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)"),
+    flag("--kube-api-qps", "N", "50", "requests to the API server in a second, 1 to 1000"),
+    flag("--kube-api-burst", "N", "100", "requests at once after a rest, 1 to 10000"),
+    flag("--namespace", "NS", "", "own namespace (default: the pod's or the kubeconfig's; with -local: default)"),
+    flag(
+        "--allow-namespaces",
+        "NS,NS",
+        "",
+        "namespaces besides the own one whose Secrets entries may name (default: none)",
+    ),
+    flag("--instance", "NAME", "", "owner in the annotations of Secrets (default: the own namespace)"),
+    flag(
+        "--lease",
+        "on|off",
+        "on",
+        "whether replicas elect by a Lease the one that works; never with -local, -once, -probe",
+    ),
+    flag(
+        "--lease-name",
+        "NAME",
+        "notariat",
+        "the Lease, in the own namespace. Two instances in one namespace that are no replicas of each other need two names",
+    ),
+    flag("--local", "DIR", "", "no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>"),
+    flag("--local-mode", "M", "0600", "file mode of Secrets there: 0600, 0640 or 0660"),
+    flag("--resolver", "HOST[:PORT]", "", "DNS resolver for finding zones and servers (default: /etc/resolv.conf)"),
+    flag("--workers", "N", "4", "certificates obtained at the same time, 1 to 64"),
+    flag(
+        "--forget-after",
+        "D",
+        "168h",
+        "how long copy, key and history of a certificate are kept when its entry goes, in h or d; 0: not at all",
+    ),
+    flag("--listen", "ADDR", "", "HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)"),
+    flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
+    flag("--log-level", "L", "info", "error, warn, info or debug"),
+    flag("--log-format", "F", "text", "text or json: an object on each line"),
+    of(&["role", "dns-policy", "check"], "-f", "FILE"),
+    of(&["check"], "--role", "FILE"),
+    of(&["status", "check"], "-o", "FORM"),
+    of(&["status"], "-w", ""),
+    of(&["renew"], "--force", ""),
+    of(&["revoke"], "--reason", "R"),
+];
+
+const fn command(name: &'static str, form: &'static str, takes: Takes, help: &'static str) -> Command {
+    Command { name, form, takes, help }
+}
+
+/// The controller, then the commands of `tools`.
+const COMMANDS: &[Command] = &[
+    command("", "-config NAME [flags]", Takes::ConfigMap, "one dash or two, value after a space or ="),
+    command(
+        "renew",
+        "[-force] [NS/]SECRET",
+        Takes::Secret,
+        "ask the running notariat for a renewal; -force also beyond the cap",
+    ),
+    command(
+        "revoke",
+        "[-reason R] [NS/]SECRET",
+        Takes::Secret,
+        "ask it to replace and revoke: unspecified (default), keyCompromise, superseded, cessationOfOperation",
+    ),
+    command(
+        "status",
+        "-config NAME [-o wide|json] [-w]",
+        Takes::ConfigMap,
+        "print the state of each certificate, the most urgent first; -w again whenever it changed. Writes nothing. Give the \
+         flags of the controller. Exit codes as with -once",
+    ),
+    command("account rollover", "SECRET", Takes::Secret, "give an ACME account, by the name of its Secret, a new key"),
+    command(
+        "role",
+        "-config NAME | -f FILE",
+        Takes::ConfigMap,
+        "print the Role that is enough for a ConfigMap and names its Secrets; give the flags of the controller; FILE is a \
+         manifest, - standard input",
+    ),
+    command(
+        "dns-policy",
+        "-config NAME | -f FILE",
+        Takes::ConfigMap,
+        "print what BIND, Knot and PowerDNS must allow for its names, and no more",
+    ),
+    command(
+        "convert",
+        "[-config NAME]",
+        Takes::Flags,
+        "turn cert-manager's objects on standard input (kubectl get certificates,issuers,clusterissuers -A -o json) into \
+         ConfigMaps; exit 1: not all could be carried over",
+    ),
+    command(
+        "check",
+        "-config NAME [-o json]",
+        Takes::ConfigMap,
+        "try everything that an order needs, with the flags of the controller: configuration, permissions, Secrets, keys and \
+         zones, CAA, the CA. Changes nothing. Exit 0 sound, 1 faults, 75 none but that something was not reached, 78 no \
+         ConfigMap",
+    ),
+    command(
+        "check",
+        "-f FILE [-role FILE] [-o json]",
+        Takes::ConfigMap,
+        "say everything that is wrong with the ConfigMaps of a manifest, and what the Roles of another lack for them, without \
+         any network; give the flags of the controller; exit 0 sound, 1 faults, 78 unreadable",
+    ),
+    command("man", "", Takes::Nothing, "print the manual page: notariat man | man -l -"),
+];
+
+/// The first paragraph of the usage.
+pub const ABOUT: &str = "notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 over signed DNS UPDATE).";
+
+/// What holds for all flags.
+pub const ENVIRONMENT: &str = "Each flag from -config to -log-format that has a value can also be set in the environment: -acme-ca is \
+     NOTARIAT_ACME_CA. The command line wins. Under the name kubectl-notariat it is a plugin (`kubectl notariat status`), and \
+     ~/.kube/config is read, too.";
+
+/// Flags that are asked for alone, with what they print.
+pub const ALONE: [(&str, &str); 2] = [("-h, -help", "print this"), ("-version", "print the version")];
+
+impl Flag {
+    /// The name without dashes.
+    pub fn name(&self) -> &'static str {
+        self.dashed.trim_start_matches('-')
+    }
+
+    /// The name and the value, as the usage shows them.
+    pub fn head(&self) -> String {
+        format!("-{} {}", self.name(), self.value).trim_end().to_owned()
+    }
+
+    /// What the flag is for, and its default.
+    pub fn explanation(&self) -> String {
+        match self.default {
+            "" => self.help.to_owned(),
+            default => format!("{} (default {default})", self.help),
+        }
+    }
+
+    /// Whether `command` knows the flag.
+    pub fn belongs_to(&self, command: &Command) -> bool {
+        match self.commands {
+            [] => command.takes != Takes::Nothing,
+            commands => commands.contains(&command.name),
+        }
+    }
+
+    /// Whether the flag is one of all commands.
+    pub fn is_shared(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// The environment variable that stands for the flag. Switches and the flags of single commands have none: they belong to one run.
+    ///
+    /// Kubernetes sets variables for each Service (`NOTARIAT_PORT`, `NOTARIAT_SERVICE_HOST`): no flag may have such a name.
+    pub fn variable(&self) -> Option<String> {
+        let is_setting = self.is_shared() && !self.value.is_empty();
+        is_setting.then(|| format!("NOTARIAT_{}", self.name().to_ascii_uppercase().replace('-', "_")))
+    }
+
+    /// Whether the value is an address, which may hold a password by mistake.
+    pub fn is_address(&self) -> bool {
+        matches!(self.value, "URL" | "HOST[:PORT]" | "ADDR")
+    }
+}
+
+impl Command {
+    /// The whole line of the usage.
+    pub fn head(&self) -> String {
+        ["notariat", self.name, self.form].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The commands of this build; the first one is the controller.
+pub fn commands() -> &'static [Command] {
+    if cfg!(feature = "tools") { COMMANDS } else { &COMMANDS[..1] }
+}
+
+/// The text of `-h`.
+pub fn usage() -> String {
+    let mut text = format!("{ABOUT}\n\n");
+    for (n, command) in commands().iter().enumerate() {
+        let first = if n == 0 { "usage: " } else { "       " };
+        text += &row(&format!("{first}{}", command.head()), command.help, Column(49));
+    }
+    text += "\n";
+    for flag in FLAGS.iter().filter(|flag| flag.is_shared()) {
+        text += &row(&format!("  {}", flag.head()), &flag.explanation(), Column(19));
+    }
+    for (head, what) in ALONE {
+        text += &row(&format!("  {head}"), what, Column(19));
+    }
+    text + "\n" + &row("", ENVIRONMENT, Column(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usage_has_every_flag_and_command_and_stays_in_its_columns() {
+        let usage = usage();
+        for flag in FLAGS {
+            let of_commands = commands().iter().filter(|c| flag.commands.contains(&c.name)).map(Command::head);
+            match flag.is_shared() {
+                true => assert!(usage.contains(&format!("\n  {} ", flag.head())), "{flag:?}"),
+                false => assert!(
+                    of_commands.collect::<String>().contains(&format!("-{}", flag.name())) || !cfg!(feature = "tools"),
+                    "{flag:?}"
+                ),
+            }
+        }
+        assert!(commands().iter().all(|command| usage.contains(&command.head())), "{usage}");
+        assert!(usage.lines().all(|line| line.len() <= 122), "{usage}");
+        assert!(
+            usage.contains("\n  -workers N       certificates obtained at the same time, 1 to 64 (default 4)\n"),
+            "{usage}"
+        );
+    }
+
+    #[test]
+    fn no_variable_is_one_that_kubernetes_sets() {
+        let variables: Vec<String> = FLAGS.iter().filter_map(Flag::variable).collect();
+        assert!(variables.contains(&"NOTARIAT_ACME_CA".to_owned()) && !variables.contains(&"NOTARIAT_ONCE".to_owned()));
+        for variable in variables {
+            let rest = variable.trim_start_matches("NOTARIAT_");
+            assert!(!rest.starts_with("PORT") && !rest.starts_with("SERVICE_"), "{variable}");
+        }
+    }
+}

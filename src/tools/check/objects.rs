@@ -1,0 +1,84 @@
+//! The lines about a ConfigMap and about missing permissions, from a manifest or from the cluster.
+
+use std::collections::BTreeMap;
+
+use super::lint;
+use super::report::{CheckReport, Level};
+use crate::base::name::ObjectRef;
+use crate::config::Inspected;
+use crate::kube::rbac::{Missing, RuleSubject};
+use crate::kube::resource::Resource;
+use crate::sources::configmap;
+use crate::tools::manifest::ConfigMap;
+
+/// Reports one ConfigMap. `filled` maps each Secret to the entry, of any ConfigMap, that fills it.
+pub(super) fn config_map(
+    report: &mut CheckReport,
+    config_map: &ConfigMap,
+    inspected: &Inspected,
+    filled: &mut BTreeMap<ObjectRef, String>,
+) {
+    let Inspected { config, faults, items } = inspected;
+    let object = configmap::source(&config_map.at);
+    let before = report.faults();
+    for fault in config_map.faults.iter().chain(faults) {
+        report.say(Level::Fault, &object, fault.clone());
+    }
+    for ((place, _), entry) in items.iter().zip(&config.entries) {
+        let (secrets, faults) = match entry {
+            Ok(entry) => (entry.secrets.as_slice(), [].as_slice()),
+            Err(refused) => (refused.secret.as_slice(), refused.faults.as_slice()),
+        };
+        let main = secrets.first().map(|at| format!(" ({at})")).unwrap_or_default();
+        for fault in faults {
+            report.say(Level::Fault, &object, format!("{place}{main}: {fault}"));
+        }
+        for secret in secrets {
+            match filled.get(secret) {
+                Some(holder) => report.say(
+                    Level::Fault,
+                    &object,
+                    format!(
+                        "{place}{main}: secret: {secret} is already filled by {holder}; one Secret holds one certificate"
+                    ),
+                ),
+                None => drop(filled.insert(secret.clone(), format!("{place} of {object}"))),
+            }
+        }
+    }
+    let warnings = config.warnings.iter().cloned().chain(lint::find(config, items));
+    warnings.for_each(|warning| report.say(Level::Warning, &object, warning));
+    if report.faults() > before {
+        return;
+    }
+    match items.len() {
+        0 => report.say(
+            Level::Warning,
+            &object,
+            "wants no certificate: entries stand in the key `certificates`, or in keys that begin with `certificates-`"
+                .to_owned(),
+        ),
+        1 => report.say(Level::Ok, &object, "1 entry".to_owned()),
+        many => report.say(Level::Ok, &object, format!("{many} entries")),
+    }
+}
+
+/// Reports the missing verbs with their consequence. Returns whether any is missing.
+pub(super) fn lacks(report: &mut CheckReport, object: &str, missing: &[Missing<'_>]) -> bool {
+    for Missing { rule, names } in missing {
+        // Without the other verbs work goes on, later or without a report.
+        let is_vital = matches!(rule.resource, Resource::SECRETS | Resource::CONFIG_MAPS)
+            && !matches!(rule.verb, "list" | "watch")
+            && !rule.subjects.contains(&RuleSubject::Status);
+        let of = match names.len() {
+            0 => String::new(),
+            _ => format!(" of {}", Vec::from_iter(names.iter().copied()).join(", ")),
+        };
+        let sentence = format!(
+            "lacks the verb `{}` on `{}`{of}: {}; `notariat role` prints a Role that is enough",
+            rule.verb, rule.resource.plural, rule.consequence
+        );
+        report.say(if is_vital { Level::Fault } else { Level::Warning }, object, sentence);
+    }
+    !missing.is_empty()
+}

@@ -1,0 +1,173 @@
+//! The flags of single commands.
+
+use std::path::PathBuf;
+
+use crate::acme::requests::REASONS;
+use crate::cli::values::Values;
+
+/// What is asked of a running controller, or of the CA.
+#[derive(Debug)]
+pub enum SecretAction {
+    /// `renew`: a renewal.
+    Renew {
+        /// The Secret, `name` or `namespace/name`.
+        secret: String,
+        /// Also where the cap says no.
+        force: bool,
+    },
+    /// `revoke`: a replacement and a revocation.
+    Revoke {
+        /// The Secret, `name` or `namespace/name`.
+        secret: String,
+        /// Why, a word of RFC 5280.
+        reason: &'static str,
+    },
+    /// `account rollover`: a new key for an account.
+    Rollover {
+        /// The Secret of the account.
+        account: String,
+    },
+}
+
+/// The flags of `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusOptions {
+    /// `-o`: how the state is written.
+    pub format: OutputFormat,
+    /// `-w`: print again whenever the state changed.
+    pub follow: bool,
+}
+
+/// How the state of the certificates is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// A table that fits a terminal.
+    Table,
+    /// A table with everything.
+    Wide,
+    /// JSON.
+    Json,
+}
+
+/// The flags of `check`.
+#[derive(Debug)]
+pub struct CheckOptions {
+    /// `-f`: the manifest, `-` for standard input. Without it the place is examined that the controller would read.
+    pub file: Option<PathBuf>,
+    /// `-role`: a manifest with Roles.
+    pub role: Option<PathBuf>,
+    /// `-o json`
+    pub as_json: bool,
+}
+
+impl SecretAction {
+    /// Reads the flags of `renew`, `revoke` or `account rollover`.
+    ///
+    /// # Errors
+    /// When no Secret is named, or the reason is unknown.
+    pub fn read(command: &str, values: &Values) -> Result<SecretAction, String> {
+        let secret = values.secret.clone().ok_or("the name of a Secret is missing (-h shows all commands)")?;
+        Ok(match command {
+            "renew" => SecretAction::Renew { secret, force: values.has("force") },
+            "revoke" => {
+                let words = REASONS.map(|(word, _)| (word, word));
+                SecretAction::Revoke { secret, reason: values.choice("reason", &words)?.unwrap_or(REASONS[0].0) }
+            }
+            _ => SecretAction::Rollover { account: secret },
+        })
+    }
+}
+
+impl StatusOptions {
+    /// Reads the flags of `status`.
+    ///
+    /// # Errors
+    /// When the format is unknown.
+    pub fn read(values: &Values) -> Result<StatusOptions, String> {
+        let format = values.choice("o", &[("wide", OutputFormat::Wide), ("json", OutputFormat::Json)])?;
+        Ok(StatusOptions { format: format.unwrap_or(OutputFormat::Table), follow: values.has("w") })
+    }
+}
+
+impl CheckOptions {
+    /// Reads the flags of `check`.
+    ///
+    /// # Errors
+    /// When the format is unknown, or `-role` stands alone.
+    pub fn read(values: &Values) -> Result<CheckOptions, String> {
+        let as_json = values.choice("o", &[("json", true)])?.unwrap_or(false);
+        match (values.text("f"), values.text("role")) {
+            (None, Some::<PathBuf>(_)) => {
+                Err("-role goes with -f; without it the API server is asked what is allowed".to_owned())
+            }
+            (file, role) => Ok(CheckOptions { file, role, as_json }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::values::{Request, read};
+
+    fn options(line: &str) -> Result<String, String> {
+        match read(line.split_whitespace().map(Into::into).collect(), |_| None)? {
+            Request::Run(command, values) => match command.name {
+                "status" => StatusOptions::read(&values).map(|options| format!("{options:?}")),
+                "check" => CheckOptions::read(&values).map(|options| format!("{options:?}")),
+                "renew" | "revoke" | "account rollover" => {
+                    SecretAction::read(command.name, &values).map(|action| format!("{action:?}"))
+                }
+                _ => Ok(format!("{:?}", values.text::<PathBuf>("f"))),
+            },
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_command_has_its_flags() {
+        for (line, expected) in [
+            ("renew web", r#"Renew { secret: "web", force: false }"#),
+            ("renew -force team/web -local /d", r#"Renew { secret: "team/web", force: true }"#),
+            ("renew team/web --force", r#"Renew { secret: "team/web", force: true }"#),
+            ("revoke web", r#"Revoke { secret: "web", reason: "unspecified" }"#),
+            ("revoke -reason keyCompromise web", r#"Revoke { secret: "web", reason: "keyCompromise" }"#),
+            ("account rollover notariat-acme-1", r#"Rollover { account: "notariat-acme-1" }"#),
+            ("role -config a,b", "None"),
+            ("role -f a.yaml -acme https://ca/dir", r#"Some("a.yaml")"#),
+            ("role -f=a.yaml", r#"Some("a.yaml")"#),
+            ("dns-policy --namespace team -f -", r#"Some("-")"#),
+            ("check -f a.yaml", r#"CheckOptions { file: Some("a.yaml"), role: None, as_json: false }"#),
+            (
+                "check -f - -role=r.yaml -o json --namespace team",
+                r#"CheckOptions { file: Some("-"), role: Some("r.yaml"), as_json: true }"#,
+            ),
+            ("status -config a", "StatusOptions { format: Table, follow: false }"),
+            ("status -config a,b -o wide", "StatusOptions { format: Wide, follow: false }"),
+            ("status -w -o=json --config a", "StatusOptions { format: Json, follow: true }"),
+        ] {
+            assert_eq!(options(line).as_deref(), Ok(expected), "{line}");
+        }
+        for (line, part) in [
+            ("renew", "the name of a Secret is missing"),
+            ("renew a b", "\"b\" is not a flag"),
+            ("revoke -reason whim web", "-reason \"whim\" is none of unspecified, keyCompromise"),
+            ("account list", "account knows one command, rollover"),
+            ("obtain web", "\"obtain\" is neither a command nor a flag"),
+            ("role -f", "-f lacks its value"),
+            ("role -config a b", "\"b\" is not a flag"),
+            ("role -f b -role c", "-role is not a flag"),
+            ("check -f b -o yaml", "-o \"yaml\" is not json"),
+            ("check -f b -role", "-role lacks its value"),
+            ("check -config b -role c", "-role goes with -f"),
+            ("status -config a -o", "-o lacks its value"),
+            ("status -config a -o yaml", "-o \"yaml\" is neither wide nor json"),
+            ("status -config a web", "\"web\" is not a flag"),
+            ("convert -f a", "-f is not a flag"),
+            ("man -config a", "-config is not a flag"),
+        ] {
+            let error = options(line).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        }
+    }
+}
