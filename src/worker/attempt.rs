@@ -88,7 +88,8 @@ impl<'a> Attempt<'a> {
     }
 
     fn obtain(&mut self, finding: &Violation, targets: &[usize], counted: bool) -> Result<CheckedBundle, AttemptError> {
-        if self.observe(true)? {
+        // The write is tried before anything else: its conflict shows a Secret that the watch does not show, such as one of another type.
+        if self.observe(true)? || self.try_all(targets, &self.origin())? {
             return Err(AttemptError::busy("the Secrets have changed".to_owned()));
         }
         self.note_revocations()?;
@@ -116,9 +117,6 @@ impl<'a> Attempt<'a> {
         orders.check_directory()?;
         clock::check(Some(&ca))?;
         self.check_cap(counted)?;
-        if self.try_all(targets, &self.origin())? {
-            return Err(AttemptError::busy("the Secrets have changed".to_owned()));
-        }
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !self.claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets) };
