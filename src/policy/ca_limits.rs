@@ -256,6 +256,7 @@ pub fn failed_too_often(failures: &[Time], now: Time) -> Option<Time> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::shared_str::SharedStr;
     use crate::cert::facts::CertificateFacts;
     use crate::policy::secret_state::{Owner, PairState, Present};
 

@@ -137,7 +137,9 @@ fn no_ca_waits_behind_another_and_one_alone_gets_all_its_places() {
     let (mut board, two) = (WorkQueue::new(false), Capacity { workers: 2, others: 0 });
     let hung = ["a", "b", "c", "d", "e", "f"];
     for ca in ["h1", "h2", "h3", "h4"] {
-        hung.map(|name| of(&format!("{name}-{ca}"), ca)).into_iter().for_each(|(at, job)| board.set_result(at, job));
+        hung.map(|name| of(&format!("{name}-{ca}"), ca))
+            .into_iter()
+            .for_each(|(at, job)| drop(board.set_result(at, job)));
     }
     let first = started_in(&mut board, false, two);
     assert_eq!(first.len(), 8 - 1, "two places each, and of the last two one for each CA that has none: {first:?}");
@@ -145,7 +147,7 @@ fn no_ca_waits_behind_another_and_one_alone_gets_all_its_places() {
     board.set_result(at, job);
     assert_eq!(started_in(&mut board, false, two), ["good"], "the last thread is for who has none");
     let mut alone = WorkQueue::new(false);
-    hung.map(|name| of(name, "h")).into_iter().for_each(|(at, job)| alone.set_result(at, job));
+    hung.map(|name| of(name, "h")).into_iter().for_each(|(at, job)| drop(alone.set_result(at, job)));
     assert_eq!(started_in(&mut alone, false, two), ["a", "b"]);
 }
 
