@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use notariat::base::time::Time;
-use notariat::policy::ca_limits::{RateLimitBlock, Scope, is_renewal, made_lately, quota_rank, quotas};
+use notariat::policy::ca_limits::{RateLimitBlock, Scope, is_renewal, quota_rank, quotas};
+use notariat::policy::order_index::OrderIndex;
 use notariat::policy::renewal_window::{answered, next_question};
 use notariat::policy::secret_state::SecretState;
 use notariat::policy::{Decision, EvaluationInput, Orders, WaitReason, evaluate};
@@ -154,12 +155,12 @@ impl World {
             // Another one was told so, and nothing leaves the window before.
             return (Some(closed(self.quota_at)), true);
         }
-        let mut made = made_lately(self.certificates.iter().map(|c| &c.record.body), self.now);
-        let made = made.entry(DIRECTORY.into()).or_default();
+        let mut orders = OrderIndex::default();
+        self.certificates.iter().for_each(|c| orders.add(&c.record.body, self.now));
         for other in self.certificates.iter().filter(|c| c.reserved) {
-            made.add(self.now, is_renewal(&other.held, &other.names, DIRECTORY, self.now));
+            orders.reserve(&DIRECTORY.into(), is_renewal(&other.held, &other.names, DIRECTORY, self.now));
         }
-        let until = made.exhausted(&quotas, renewal, self.now);
+        let until = orders.log(DIRECTORY).and_then(|made| made.exhausted(&quotas, renewal, self.now));
         (until.map(closed), until.is_some())
     }
 
