@@ -42,7 +42,7 @@ use crossbeam_channel::{Sender, bounded};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::base::limits::CHANGES_WAITING_MAX;
+use crate::base::limits::{BULLETIN_ROWS_MAX, CHANGES_WAITING_MAX};
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::shutdown::Shutdown;
@@ -72,7 +72,11 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     shut_down_on_signals(context.stop.clone(), wake.clone())?;
     liveness::begin("loop");
     let status_writer = StatusWriter::new(plan.tells() && context.kube.is_some());
-    let statuses = (plan.port.is_some() || status_writer.is_possible()).then(StatusTable::default);
+    // The port shows all certificates, the ConfigMap the most urgent ones.
+    let statuses = match plan.port {
+        Some(_) => Some(StatusTable::complete()),
+        None => status_writer.is_possible().then(|| StatusTable::of_most_urgent(2 * BULLETIN_ROWS_MAX)),
+    };
     let shown = plan.port.as_deref().zip(statuses.clone());
     let publisher =
         shown.map(|(port, statuses)| SnapshotPublisher::start(port, plan.page, &context, statuses)).transpose()?;

@@ -36,7 +36,7 @@ pub(super) struct ControllerState {
     pub(super) probing: ProbeMode,
     /// When the zones of each certificate were probed last.
     pub(super) probed: HashMap<ObjectRef, Time>,
-    /// The status of each certificate, as it was decided about last; none where nobody can look at it.
+    /// The statuses of the certificates, as they were decided about last; none where nobody can look at them.
     pub(super) statuses: Option<StatusTable>,
     /// The watches that show nothing for the moment.
     lost_watches: BTreeSet<usize>,

@@ -67,7 +67,7 @@ fn controller<'p>(context: &Arc<Context>, options: &'p Options, more: Vec<Box<dy
     let (wake, events) = bounded(CHANGES_WAITING_MAX);
     let mut sources = registry::all(&options.config_maps, &context.namespaces);
     sources.extend(more);
-    let state = ControllerState::new(context.clone(), sources, options, Some(StatusTable::default()), None, now);
+    let state = ControllerState::new(context.clone(), sources, options, Some(StatusTable::complete()), None, now);
     let mut controller =
         Controller::new(state, options, Workers::new(context.clone(), options.workers, wake), events, now);
     controller.start().unwrap();

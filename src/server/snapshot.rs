@@ -9,15 +9,36 @@ use crate::base::time::Time;
 use crate::status::certificate::CertificateStatus;
 use crate::status::state::{CertificateState, Parked};
 
-/// The statuses of all wanted certificates, by their main Secret. The controller changes single ones, the port reads all; the lock guards
-/// this table alone and is held over no I/O.
-#[derive(Clone, Debug, Default)]
-pub struct StatusTable(Arc<Mutex<BTreeMap<ObjectRef, Arc<CertificateStatus>>>>);
+/// The statuses of the wanted certificates, by their main Secret. The controller changes single ones, the port reads all; the lock guards this
+/// table alone and is held over no I/O.
+#[derive(Clone, Debug)]
+pub struct StatusTable {
+    table: Arc<Mutex<BTreeMap<ObjectRef, Arc<CertificateStatus>>>>,
+    most: usize,
+}
 
 impl StatusTable {
+    /// A table of all certificates.
+    pub fn complete() -> StatusTable {
+        StatusTable::of_most_urgent(usize::MAX)
+    }
+
+    /// A table of at least the `most` most urgent certificates, and of no more than twice as many. A certificate that was left out comes back
+    /// when it is put again.
+    pub fn of_most_urgent(most: usize) -> StatusTable {
+        StatusTable { table: Arc::default(), most }
+    }
+
     /// Puts the status of one certificate.
     pub fn put(&self, secret: &ObjectRef, status: Arc<CertificateStatus>) {
-        self.table().insert(secret.clone(), status);
+        let mut table = self.table();
+        table.insert(secret.clone(), status);
+        if table.len() > self.most.saturating_mul(2) {
+            let mut all: Vec<_> = std::mem::take(&mut *table).into_iter().collect();
+            all.sort_by_cached_key(|(_, status)| status.urgency());
+            all.truncate(self.most);
+            table.extend(all);
+        }
     }
 
     /// Drops the certificates that are not wanted.
@@ -25,13 +46,13 @@ impl StatusTable {
         self.table().retain(|secret, _| is_wanted(secret));
     }
 
-    /// All statuses in the order of their Secrets.
+    /// The statuses in the order of their Secrets.
     pub fn all(&self) -> Vec<Arc<CertificateStatus>> {
         self.table().values().cloned().collect()
     }
 
     fn table(&self) -> MutexGuard<'_, BTreeMap<ObjectRef, Arc<CertificateStatus>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,5 +100,30 @@ impl Snapshot {
         let all: Vec<&str> =
             parked.as_deref().into_iter().chain(certificate.finding.as_deref()).chain(failed).collect();
         all.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::certificate::Subject;
+
+    #[test]
+    fn a_bounded_table_keeps_the_most_urgent() {
+        let table = StatusTable::of_most_urgent(3);
+        for n in 0..20 {
+            let secret = ObjectRef::new("team", &format!("s{n:02}"));
+            let state = if n % 8 == 0 { CertificateState::BackingOff } else { CertificateState::Valid };
+            let subject = Subject::Orphaned(Box::new((secret.clone(), Vec::new())));
+            table.put(&secret, CertificateStatus::empty(subject, state, "").into());
+        }
+        let names = || table.all().iter().map(|status| status.secrets()[0].name.to_string()).collect::<Vec<_>>();
+        let found = names();
+        assert!(
+            found.len() <= 6 && ["s00", "s08", "s16"].iter().all(|name| found.contains(&(*name).to_owned())),
+            "{found:?}"
+        );
+        table.retain(|secret| secret.name == "s08");
+        assert_eq!(names(), ["s08"]);
     }
 }
