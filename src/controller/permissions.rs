@@ -14,8 +14,7 @@ use crate::kube::access_review;
 use crate::kube::client::KubeError;
 use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
-use crate::sources::{Desired, configmap};
-use crate::status::config_map;
+use crate::sources::{Desired, config_map};
 
 /// The granted rules of each namespace that may be used.
 #[derive(Debug, Default)]
@@ -117,7 +116,7 @@ fn besides(plan: &Options) -> Names {
         names.insert(RuleSubject::Lease, [lease.name.to_string()].into());
     }
     if plan.tells() {
-        names.insert(RuleSubject::Status, [config_map::NAME.to_owned()].into());
+        names.insert(RuleSubject::Status, [crate::status::config_map::NAME.to_owned()].into());
     }
     names
 }
@@ -137,7 +136,7 @@ fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     for name in &plan.config_maps {
         let Ok(Some(data)) = context.store.config_map(name) else { continue };
         if let Ok(config) = config::read(&data, &context.namespaces) {
-            configmap::add(&mut wishes, name, &config, |_| None);
+            config_map::add(&mut wishes, name, &config, |_| None);
         }
     }
     let mut names = objects(&wishes, &context.clients, &context.namespace);

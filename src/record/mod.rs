@@ -4,6 +4,7 @@
 //! pair and the key of a pending order are data keys beside it. Users of the namespace may edit all of it. A record that does not parse is
 //! an error and never an empty record, which would forget every backoff.
 
+mod accepted;
 mod parts;
 mod values;
 
@@ -11,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use accepted::{Accepted, AcceptedSpec, Fingerprint, SharedPrints, fingerprint};
 pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedTxt, ToRevoke};
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};
@@ -98,96 +100,6 @@ pub struct RecordData {
     pub orphaned: Option<Orphaned>,
 }
 
-/// The last accepted form of an entry, in the format of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Accepted {
-    entry: serde_json::Value,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    zones: Vec<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    issuer: Option<serde_json::Value>,
-    /// The object that wanted the certificate. Only an instance that reads this object may treat the entry as deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<SharedStr>,
-}
-
-/// An accepted entry with the zones and the issuer that it used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedSpec {
-    /// The entry.
-    pub entry: Entry,
-    /// The zones of its ConfigMap.
-    pub zones: Vec<ZoneRule>,
-    /// The issuer that it names.
-    pub issuer: Option<Issuer>,
-}
-
-/// Hashes of the parts that the entries of a ConfigMap share, computed once.
-#[derive(Clone, Debug)]
-pub struct SharedPrints {
-    zones: String,
-}
-
-impl SharedPrints {
-    /// The hash of the zones.
-    pub fn of(zones: &[ZoneRule]) -> SharedPrints {
-        let zones: Vec<serde_json::Value> = zones.iter().map(json).collect();
-        SharedPrints { zones: hex(&digest_of(&[&serde_json::Value::from(zones).to_string()])) }
-    }
-
-    /// The hash of an issuer.
-    pub fn issuer(issuer: &Issuer) -> String {
-        hex(&digest_of(&[&json(issuer).to_string()]))
-    }
-
-    /// The [`Accepted::fingerprint`] of an entry with these zones and the issuer of this hash.
-    pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
-        let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
-        let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
-        digest_of(&[&json(&plain).to_string(), &self.zones, issuer, labels, annotations])
-    }
-}
-
-impl Accepted {
-    /// The accepted form of an entry.
-    pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
-        let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::intern(source)) }
-    }
-
-    /// Parses the form with the checks of the configuration; `None` where they refuse it now: newer rules, or a namespace that is not allowed
-    /// any more.
-    pub fn read(&self, namespaces: &Namespaces) -> Option<AcceptedSpec> {
-        let node = |value: &serde_json::Value| serde_json::from_value::<YamlNode>(value.clone()).ok();
-        let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
-        let zones =
-            crate::config::zones_of(&YamlNode::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
-        let issuer = match (&entry.issuer, &self.issuer) {
-            (Some(name), Some(value)) => Some(Issuer::read(name, &node(value)?, namespaces).ok()?),
-            (Some(_), None) => return None,
-            (None, _) => None,
-        };
-        Some(AcceptedSpec { entry, zones, issuer })
-    }
-
-    /// A hash that changes with the wanted certificate.
-    pub fn fingerprint(&self) -> Fingerprint {
-        let mut entry = self.entry.clone();
-        let mut hash = |field: &str| {
-            let taken = entry.as_object_mut().and_then(|entry| entry.remove(field));
-            taken.map(|map| metadata::hash(&map)).unwrap_or_default()
-        };
-        let (labels, annotations) = (hash("labels"), hash("annotations"));
-        let zones = hex(&digest_of(&[&serde_json::Value::from(self.zones.clone()).to_string()]));
-        let issuer = self.issuer.as_ref().map(|issuer| hex(&digest_of(&[&issuer.to_string()]))).unwrap_or_default();
-        digest_of(&[&entry.to_string(), &zones, &issuer, &labels, &annotations])
-    }
-}
-
-fn json(value: &impl Serialize) -> serde_json::Value {
-    serde_json::to_value(value).expect("entries and rules are plain data with text keys")
-}
-
 /// Why a record cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnusableRecord {
@@ -235,22 +147,6 @@ pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
     // The name of a namespace has no dot.
     let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
     Some(ObjectRef::new(namespace, name))
-}
-
-/// The first half of a SHA-256.
-pub type Fingerprint = [u8; 16];
-
-/// A hash over the parts, in 32 hexadecimal digits.
-pub fn fingerprint(parts: &[&str]) -> String {
-    hex(&digest_of(parts))
-}
-
-fn digest_of(parts: &[&str]) -> Fingerprint {
-    let mut text = String::new();
-    for part in parts {
-        text.push_str(&format!("{} {part} ", part.len()));
-    }
-    *sha256(text.as_bytes()).first_chunk().expect("SHA-256 has 32 octets")
 }
 
 impl Record {

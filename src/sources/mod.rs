@@ -2,8 +2,6 @@
 //! and a line in [`registry`].
 
 pub mod config_map;
-/// The former name of [`config_map`].
-pub use config_map as configmap;
 pub mod dependencies;
 pub mod registry;
 

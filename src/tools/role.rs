@@ -15,9 +15,8 @@ use crate::config::{self, InvalidConfig};
 use crate::issuance::clients::AcmeClients;
 use crate::issuance::dependencies::objects;
 use crate::kube::rbac::{Names, PolicyRule, RBAC_RULES, RuleSubject};
-use crate::sources::{Desired, configmap};
+use crate::sources::{Desired, config_map};
 use crate::start::{OpenedStore, directory, open};
-use crate::status::config_map;
 use crate::store::LockMode;
 use crate::tools::manifest::{self, ConfigMaps};
 
@@ -61,7 +60,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
 /// The ConfigMaps of all instances, for the first line of the output.
 pub fn sources(instances: &[Instance]) -> String {
     let names = instances.iter().flat_map(|instance| instance.config_maps.keys());
-    names.map(configmap::source).collect::<Vec<_>>().join(", ")
+    names.map(config_map::source).collect::<Vec<_>>().join(", ")
 }
 
 /// The instances of the ConfigMaps of `file`, one for each namespace, or else of those that the arguments name.
@@ -83,7 +82,7 @@ fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Resu
     let mut wishes = Desired::default();
     for (name, data) in &config_maps {
         let config = config::read(data, &namespaces).map_err(|InvalidConfig(e)| format!("ConfigMap {name}: {e}"))?;
-        configmap::add(&mut wishes, name, &config, |_| None);
+        config_map::add(&mut wishes, name, &config, |_| None);
     }
     if !wishes.refused.is_empty() {
         let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
@@ -110,7 +109,7 @@ pub fn needed<'n>(
         names.insert(RuleSubject::Lease, [lease.clone()].into());
     }
     names.insert(RuleSubject::Event, BTreeSet::new());
-    names.insert(RuleSubject::Status, [config_map::NAME.to_owned()].into());
+    names.insert(RuleSubject::Status, [crate::status::config_map::NAME.to_owned()].into());
     Ok(all)
 }
 

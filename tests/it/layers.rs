@@ -26,63 +26,24 @@ const SIBLINGS: &[(&str, &str)] = &[
     ("record", "config"),
     ("policy", "config"),
     ("policy", "record"),
+    ("sources", "store"),
     ("main", "tools"),
 ];
 
 /// Edges that the design refuses and the code still has. The aim is an empty list.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("status::command", "cli"),
-    ("status::command", "cli::status_options"),
-    ("status::command", "controller"),
-    ("status::command", "start"),
-    ("kube::object", "config::data"),
-    ("kube::recorder", "sources::configmap"),
-    ("cli::check", "cli"),
-    ("cli::secret_action", "cli"),
-    ("cli::status_options", "cli"),
-    ("controller::control_loop", "controller"),
-    ("controller::dispatch", "controller"),
-    ("controller::dispatch", "controller::control_loop"),
-    ("controller::informers", "controller"),
-    ("controller::permissions", "controller"),
-    ("controller::state", "controller"),
-    ("issuance::account", "issuance"),
-    ("issuance::chain", "issuance"),
-    ("issuance::claim", "issuance"),
-    ("issuance::clients", "issuance"),
-    ("issuance::dns01", "issuance"),
-    ("issuance::dns01::hosts", "issuance"),
-    ("issuance::dns01::hosts", "issuance::dns01"),
-    ("issuance::dns_update", "issuance"),
-    ("issuance::leadership", "issuance"),
-    ("issuance::order", "issuance"),
-    ("issuance::probe", "issuance"),
-    ("issuance::rate_limits", "issuance"),
-    ("issuance::rate_limits", "issuance::account"),
-    ("issuance::validation", "issuance"),
-    ("issuance::validation", "issuance::order"),
-    ("store::directory", "store"),
-    ("store::kubernetes", "store"),
-    ("tools::check::cluster", "tools::check"),
-    ("tools::convert::certificate", "tools::convert"),
-    ("tools::convert::issuer", "tools::convert"),
-    ("tools::convert::print", "tools::convert"),
-    ("tools::convert::solver", "tools::convert"),
-    ("worker::clean_up", "worker"),
-    ("worker::renewal_info", "worker"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[];
 
 /// Modules and folders that only compute: no socket, file, thread, environment, clock or log call.
 const PURE: &str = "
     acme::challenge acme::directory acme::jws acme::order acme::poll acme::wire
     base::address base::limits base::name base::pem base::retry base::sanitize
-    cert config policy record sources
+    cert config policy record sources::dependencies
     dns::settings dns::target dns::tsig dns::tsig_key dns::update dns::update_error dns::wire dns::zone_policy
     dns::zone::answer
     kube::body kube::correlator kube::credential kube::kubeconfig kube::leader_election kube::managed_fields kube::object
     kube::refusal kube::status
     server::axis server::metrics server::page server::request server::snapshot
-    status::config_map status::json status::row status::table
+    status::certificate status::config_map status::evaluate status::json status::report status::state status::table
     tools::check::caa tools::check::report tools::check::secrets tools::convert
 ";
 
@@ -360,6 +321,13 @@ fn no_two_modules_use_each_other() {
     for (from, to) in EXCEPTIONS {
         let known = graph.get_mut(*from).is_some_and(|uses| uses.remove(*to));
         assert!(known, "{from} does not use {to} any more: take it off the list");
+    }
+    if std::env::var("ALL").is_ok() {
+        for start in graph.keys() {
+            if let Some(c) = cycle(&graph, start) {
+                println!("{}", c.join(" -> "));
+            }
+        }
     }
     let cycles: BTreeSet<_> = graph.keys().filter_map(|start| cycle(&graph, start)).map(|c| (c.len(), c)).collect();
     let shortest = cycles.first().map(|(_, way)| way.join(" -> "));

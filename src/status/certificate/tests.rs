@@ -6,7 +6,7 @@ use crate::policy::backoff::RetryClass;
 use crate::policy::renewal::RenewalCause;
 use crate::policy::secret_state::{Owner, PairState, Present};
 use crate::policy::{Directory, EvaluationInput, evaluate, unready};
-use crate::sources::{Desired, configmap};
+use crate::sources::{Desired, config_map};
 use crate::status::report::Progress;
 
 const NOW: Time = Time::from_unix(1_800_000_000);
@@ -16,7 +16,7 @@ const CA: &str = "https://acme-v02.api.letsencrypt.org/directory";
 fn wanted(yaml: &str) -> CertificateSpec {
     let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
     let mut wishes = Desired::default();
-    configmap::add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
+    config_map::add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
     (**wishes.wanted.values().next().unwrap()).clone()
 }
 

@@ -15,7 +15,7 @@ use crate::config;
 use crate::issuance::Context;
 use crate::kube::access_review;
 use crate::kube::rbac::{Missing, Names, RBAC_RULES};
-use crate::sources::{Desired, configmap};
+use crate::sources::{Desired, config_map};
 use crate::start::build_for;
 use crate::store::{LockMode, StoreError};
 use crate::tools::manifest::ConfigMap;
@@ -46,17 +46,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
 fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[ObjectRef]) -> Desired {
     let (mut wishes, mut filled) = (Desired::default(), BTreeMap::new());
     for at in config_maps {
-        let object = configmap::source(at);
+        let object = config_map::source(at);
         match context.store.config_map(at) {
             Ok(Some(data)) => {
                 let inspected = config::inspect(&data, &context.namespaces);
                 let config_map = ConfigMap { at: at.clone(), data, faults: Vec::new() };
                 objects::config_map(report, &config_map, &inspected, &mut filled);
-                configmap::add(&mut wishes, at, &inspected.config, |_| None);
+                config_map::add(&mut wishes, at, &inspected.config, |_| None);
             }
             Ok(None) => {
                 report.is_unreadable = true;
-                let sentence = format!("{}; `kubectl get configmaps -A` lists all", configmap::MISSING);
+                let sentence = format!("{}; `kubectl get configmaps -A` lists all", config_map::MISSING);
                 report.say(Level::Fault, &object, sentence);
             }
             Err(e) => {

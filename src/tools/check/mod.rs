@@ -22,7 +22,7 @@ use crate::config;
 use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
 use crate::kube::rbac::{GrantedRules, Names};
-use crate::sources::{Desired, configmap};
+use crate::sources::{Desired, config_map};
 use crate::tools::manifest::{self, Manifest};
 use crate::tools::options::CheckOptions;
 use crate::tools::role::needed;
@@ -70,7 +70,7 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<CheckReport, Strin
         let inspected = config::inspect(&config_map.data, &namespaces);
         objects::config_map(&mut report, config_map, &inspected, &mut filled);
         let (wishes, names) = by_namespace.entry(&config_map.at.namespace).or_default();
-        configmap::add(wishes, &config_map.at, &inspected.config, |_| None);
+        config_map::add(wishes, &config_map.at, &inspected.config, |_| None);
         names.push(&config_map.at);
     }
     if !found.roles.is_empty() {

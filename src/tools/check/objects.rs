@@ -8,7 +8,7 @@ use crate::base::name::ObjectRef;
 use crate::config::Inspected;
 use crate::kube::rbac::{Missing, RuleSubject};
 use crate::kube::resource::Resource;
-use crate::sources::configmap;
+use crate::sources::config_map;
 use crate::tools::manifest::ConfigMap;
 
 /// Reports one ConfigMap. `filled` maps each Secret to the entry, of any ConfigMap, that fills it.
@@ -19,7 +19,7 @@ pub(super) fn config_map(
     filled: &mut BTreeMap<ObjectRef, String>,
 ) {
     let Inspected { config, faults, items } = inspected;
-    let object = configmap::source(&config_map.at);
+    let object = config_map::source(&config_map.at);
     let before = report.faults();
     for fault in config_map.faults.iter().chain(faults) {
         report.say(Level::Fault, &object, fault.clone());
