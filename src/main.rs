@@ -8,16 +8,16 @@ use std::process::ExitCode;
 use notariat::base::{log, redact};
 use notariat::cli::Arguments;
 use notariat::cli::flags::{Command, usage};
-use notariat::cli::values::{self, Request, Values};
+use notariat::cli::values::{self, CommandLine, Values};
 use notariat::controller::{ExitStatus, run_daemon};
 use notariat::start;
 
 fn main() -> ExitCode {
     match values::read(std::env::args_os().skip(1).collect(), variable) {
-        Ok(Request::Help) => print(&usage()),
-        Ok(Request::Version) => print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(Request::Run(command, values)) if command.name.is_empty() => controller(command, &values),
-        Ok(Request::Run(command, values)) => tool(command, &values),
+        Ok(CommandLine::Help) => print(&usage()),
+        Ok(CommandLine::Version) => print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(CommandLine::Run(command, values)) if command.name.is_empty() => controller(command, &values),
+        Ok(CommandLine::Run(command, values)) => tool(command, &values),
         Err(e) => fail(&e, ExitStatus::Unreadable),
     }
 }

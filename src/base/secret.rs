@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::base::redact::{self, KnownSecret};
+use crate::base::redact::{self, RegisteredSecret};
 
 /// A secret value. Every format prints `(secret)`, without a part or a length of the value. The memory is wiped on
 /// drop.
@@ -13,7 +13,7 @@ use crate::base::redact::{self, KnownSecret};
 pub struct Secret<T: Zeroize> {
     value: Zeroizing<T>,
     /// The entry in the table of the last filter; removed when the last clone is dropped.
-    _known: Option<Arc<KnownSecret>>,
+    _known: Option<Arc<RegisteredSecret>>,
 }
 
 impl<T: Zeroize> Secret<T> {

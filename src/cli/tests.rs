@@ -2,13 +2,13 @@ use std::ffi::OsString;
 
 use super::Arguments;
 use super::flags::{FLAGS, Flag};
-use super::values::{Request, read};
+use super::values::{CommandLine, read};
 use crate::controller::RunMode;
 
 fn given(line: &str, environment: &[(&str, &str)]) -> Result<Arguments, String> {
     let variable = |name: &str| environment.iter().find(|(of, _)| *of == name).map(|(_, value)| value.into());
     match read(line.split_whitespace().map(OsString::from).collect(), variable)? {
-        Request::Run(command, values) => Arguments::read(command, &values),
+        CommandLine::Run(command, values) => Arguments::read(command, &values),
         other => Err(format!("{other:?}")),
     }
 }
@@ -162,9 +162,9 @@ fn the_command_line_wins_over_the_environment() {
 fn help_and_version_need_nothing_else() {
     let request = |line: &str| read(line.split_whitespace().map(OsString::from).collect(), |_| None).unwrap();
     for line in ["-h", "--help", "-help", "-config x -h"] {
-        assert!(matches!(request(line), Request::Help), "{line}");
+        assert!(matches!(request(line), CommandLine::Help), "{line}");
     }
-    assert!(matches!(request("-version"), Request::Version));
+    assert!(matches!(request("-version"), CommandLine::Version));
 }
 
 #[test]

@@ -14,7 +14,7 @@ const REPLACES: [(&str, &str); 3] = [("f", "config"), ("kubeconfig", "local"), (
 
 /// What a command line asks for.
 #[derive(Debug)]
-pub enum Request {
+pub enum CommandLine {
     /// The usage.
     Help,
     /// The version.
@@ -42,7 +42,7 @@ struct Given {
 ///
 /// # Errors
 /// One sentence that names the flag, and the variable where the value came from one.
-pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsString>) -> Result<Request, String> {
+pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsString>) -> Result<CommandLine, String> {
     let mut normal = Vec::new();
     for argument in arguments {
         let text = argument.into_string().map_err(|raw| format!("the argument {raw:?} is not UTF-8"))?;
@@ -50,10 +50,10 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
     }
     let asks = |words: &[&str]| normal.iter().any(|a| words.contains(&a.as_str()));
     if asks(&["-h", "--help"]) {
-        return Ok(Request::Help);
+        return Ok(CommandLine::Help);
     }
     if asks(&["--version"]) {
-        return Ok(Request::Version);
+        return Ok(CommandLine::Version);
     }
     let mut rest = pico_args::Arguments::from_vec(normal.into_iter().map(OsString::from).collect());
     let command = command(&mut rest)?;
@@ -78,7 +78,7 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
     }
     values.given.iter().try_for_each(Given::check)?;
     match rest.finish().first() {
-        None => Ok(Request::Run(command, values)),
+        None => Ok(CommandLine::Run(command, values)),
         Some(left) => Err(left_over(&left.to_string_lossy(), command)),
     }
 }

@@ -13,7 +13,7 @@ use crate::base::limits::{POLL_INTERVAL, READ_AGAIN};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::cli::Arguments;
-use crate::cli::values::{Request, read};
+use crate::cli::values::{CommandLine, read};
 use crate::config::entry::Entry;
 use crate::config::node;
 use crate::issuance::AttemptError;
@@ -47,7 +47,7 @@ impl Folder {
     fn open(&self) -> (Arc<Context>, Options) {
         let path = self.0.to_str().unwrap();
         let flags = ["-local", path, "-namespace", "ns", "-config", "certs", "-acme", CA, "-dry-run"];
-        let Ok(Request::Run(command, values)) = read(flags.map(Into::into).to_vec(), |_| None) else {
+        let Ok(CommandLine::Run(command, values)) = read(flags.map(Into::into).to_vec(), |_| None) else {
             panic!("{flags:?}")
         };
         let arguments = Arguments::read(command, &values).unwrap();

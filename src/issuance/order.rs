@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::account::AccountStore;
 use super::context::Context;
 use super::error::{AttemptError, of_acme};
-use super::solver::Challenge;
+use super::solver::ChallengeRequest;
 use crate::acme::challenge::{ChallengeOutcome, of_authorization};
 use crate::acme::client::{Account, AcmeClient, AcmeResponse};
 use crate::acme::error::AcmeError;
@@ -274,7 +274,7 @@ impl<'a> Orders<'a> {
 /// The challenges of an order.
 pub enum Challenges {
     /// The challenges to answer.
-    Pending(Vec<Challenge>),
+    Pending(Vec<ChallengeRequest>),
     /// An authorization can never be valid.
     Over(AttemptError),
 }
@@ -318,7 +318,7 @@ fn challenge(
     url: String,
     names: &[Domain],
     challenge_type: &str,
-) -> Result<Challenge, AttemptError> {
+) -> Result<ChallengeRequest, AttemptError> {
     let failed = |error| AttemptError::new(Stage::Order, RetryClass::Policy, error);
     let text = one_line(&authorization.name());
     let name = names.iter().find(|n| n.to_string() == text).cloned();
@@ -334,7 +334,7 @@ fn challenge(
     });
     let token =
         token.ok_or_else(|| failed(format!("the {challenge_type} challenge for {name} has no usable token")))?;
-    Ok(Challenge { name, token: token.to_owned(), url: found.url.clone(), authorization: url })
+    Ok(ChallengeRequest { name, token: token.to_owned(), url: found.url.clone(), authorization: url })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::{AttemptError, of_acme};
 use super::order::Orders;
-use super::solver::Challenge;
+use super::solver::ChallengeRequest;
 use crate::acme::challenge::{
     ChallengeAttempt, ChallengeEnd, ChallengeOutcome, of_authorization, of_challenge, of_refusal,
 };
@@ -59,9 +59,9 @@ impl Orders<'_> {
         &self,
         account: &Account,
         url: &str,
-        challenges: Vec<Challenge>,
+        challenges: Vec<ChallengeRequest>,
     ) -> Result<AcmeResponse<Order>, ValidationFailure> {
-        let attempt = |c: Challenge| ChallengeAttempt::new(c.name, c.authorization, c.url);
+        let attempt = |c: ChallengeRequest| ChallengeAttempt::new(c.name, c.authorization, c.url);
         let list = challenges.into_iter().map(attempt).collect();
         let mut trials = ValidationRun { run: self, account, list, watch: Stopwatch::start() };
         for index in 0..trials.list.len() {

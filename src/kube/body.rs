@@ -44,7 +44,7 @@ impl fmt::Display for BodyError {
 pub(super) fn read(body: &[u8]) -> Result<Value, BodyError> {
     let progress = ReadProgress::new(body.len());
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = Tree(&MemoryBudget::new(&progress, 0)).deserialize(&mut json);
+    let value = BodyReader(&MemoryBudget::new(&progress, 0)).deserialize(&mut json);
     value.and_then(|value| json.end().map(|()| value)).map_err(|e| progress.error(&e))
 }
 
@@ -109,9 +109,9 @@ impl<'p> MemoryBudget<'p> {
 }
 
 /// Builds a tree within a budget.
-pub(super) struct Tree<'b>(pub(super) &'b MemoryBudget<'b>);
+pub(super) struct BodyReader<'b>(pub(super) &'b MemoryBudget<'b>);
 
-impl<'de> DeserializeSeed<'de> for Tree<'_> {
+impl<'de> DeserializeSeed<'de> for BodyReader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -119,7 +119,7 @@ impl<'de> DeserializeSeed<'de> for Tree<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Tree<'_> {
+impl<'de> Visitor<'de> for BodyReader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,7 +158,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Tree(self.0))? {
+        while let Some(item) = items.next_element_seed(BodyReader(self.0))? {
             if list.len() == list.capacity() {
                 let more = list.capacity().max(1);
                 self.0.spend(more * size_of::<Value>())?;
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for Tree<'_> {
         let mut map = Map::new();
         while let Some(field) = fields.next_key::<String>()? {
             self.0.spend(field.len() + if map.is_empty() { FIRST_FIELD_OCTETS } else { FIELD_OCTETS })?;
-            map.insert(field, fields.next_value_seed(Tree(self.0))?);
+            map.insert(field, fields.next_value_seed(BodyReader(self.0))?);
         }
         Ok(Value::Object(map))
     }

@@ -6,7 +6,7 @@ use std::io;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::body::{MemoryBudget, PartReader, ReadProgress, Tree};
+use super::body::{BodyReader, MemoryBudget, PartReader, ReadProgress};
 use crate::base::limits::TREE_PART_OCTETS_MAX;
 use crate::base::sanitize::json_fault;
 
@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for ListReader<'_, '_> {
                     fields.next_value_seed(Items(&mut self))?;
                     items = true;
                 }
-                "metadata" => metadata = fields.next_value_seed(Tree(&self.part()))?,
+                "metadata" => metadata = fields.next_value_seed(BodyReader(&self.part()))?,
                 _ => drop(fields.next_value::<IgnoredAny>()?),
             }
             self.progress.next_part();
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for Items<'_, '_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         loop {
             let budget = self.0.part();
-            let Some(item) = items.next_element_seed(Tree(&budget))? else { break };
+            let Some(item) = items.next_element_seed(BodyReader(&budget))? else { break };
             // Otherwise a page of a million numbers would be a million objects that do not read.
             if item.pointer("/metadata/name").and_then(Value::as_str).is_none_or(str::is_empty) {
                 return Err(A::Error::custom("an object of a list without a name"));

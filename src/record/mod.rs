@@ -24,13 +24,7 @@ use crate::base::sanitize::json_fault;
 use crate::base::secret::Secret;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::facts::{CertificateFacts, hex, sha256};
-use crate::config::ZoneRule;
-use crate::config::entry::Entry;
-use crate::config::issuers::Issuer;
-use crate::config::metadata::{self, Metadata};
-use crate::config::namespaces::Namespaces;
-use crate::config::node::YamlNode;
+use crate::cert::facts::CertificateFacts;
 use crate::kube::object::SecretObject;
 
 /// The type of a record's Secret.

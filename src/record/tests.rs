@@ -2,7 +2,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::name::DnsName;
+use crate::config::ZoneRule;
 use crate::config::dns::Transport;
+use crate::config::entry::Entry;
+use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::dns::update::TxtValue;
 use crate::policy::backoff::Stage;

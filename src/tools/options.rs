@@ -108,11 +108,11 @@ impl CheckOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::values::{Request, read};
+    use crate::cli::values::{CommandLine, read};
 
     fn options(line: &str) -> Result<String, String> {
         match read(line.split_whitespace().map(Into::into).collect(), |_| None)? {
-            Request::Run(command, values) => match command.name {
+            CommandLine::Run(command, values) => match command.name {
                 "status" => StatusOptions::read(&values).map(|options| format!("{options:?}")),
                 "check" => CheckOptions::read(&values).map(|options| format!("{options:?}")),
                 "renew" | "revoke" | "account rollover" => {

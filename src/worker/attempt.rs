@@ -123,7 +123,7 @@ impl<'a> Attempt<'a> {
         self.begin()?;
 
         let account = orders.account(None).map_err(|failed| orders.learn(failed))?;
-        let mut run = Run { orders: &orders, account, solver, reuse, counted };
+        let mut run = Steps { orders: &orders, account, solver, reuse, counted };
         let first = self.pursue(&mut run);
         first.map_err(|failed| orders.learn(failed)).or_else(|failed| {
             // The CA refuses an account that was replaced meanwhile.
@@ -158,7 +158,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Goes on from the claim to the checked certificate.
-    fn pursue(&mut self, run: &mut Run<'_>) -> Result<CheckedBundle, AttemptError> {
+    fn pursue(&mut self, run: &mut Steps<'_>) -> Result<CheckedBundle, AttemptError> {
         let orders = run.orders;
         let mut order = match self.resume(run)? {
             Some(order) => order,
@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// The pending order of an earlier attempt, where it is for what is wanted and the CA still knows it.
-    fn resume(&mut self, run: &Run<'_>) -> Result<Option<OpenOrder>, AttemptError> {
+    fn resume(&mut self, run: &Steps<'_>) -> Result<Option<OpenOrder>, AttemptError> {
         let Some(url) = self.pending().order.clone().filter(|_| self.claim.record.next_key.is_some()) else {
             return Ok(None);
         };
@@ -227,7 +227,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Makes a new order. Everything that can fail without the CA is checked first, so that it costs no order.
-    fn order(&mut self, run: &mut Run<'_>) -> Result<OpenOrder, AttemptError> {
+    fn order(&mut self, run: &mut Steps<'_>) -> Result<OpenOrder, AttemptError> {
         run.orders.check_limits()?;
         self.check_cap(run.counted)?;
         run.orders.check_profile()?;
@@ -247,7 +247,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Presents the values of all pending authorizations, waits until they are visible, has the CA validate them, and removes them.
-    fn authorize(&mut self, run: &mut Run<'_>, order: &mut OpenOrder) -> Result<AcmeResponse<Order>, AttemptError> {
+    fn authorize(&mut self, run: &mut Steps<'_>, order: &mut OpenOrder) -> Result<AcmeResponse<Order>, AttemptError> {
         let (orders, account, counted) = (run.orders, run.account.clone(), run.counted);
         run.solver()?;
         let Some(Ok(mut solver)) = run.solver.take() else { return Err(AttemptError::internal()) };
@@ -291,7 +291,7 @@ impl<'a> Attempt<'a> {
 }
 
 /// What the steps of one attempt need besides the record.
-struct Run<'r> {
+struct Steps<'r> {
     orders: &'r Orders<'r>,
     account: Arc<Account>,
     /// `None` until it is needed, where the attempt may do without.
@@ -300,7 +300,7 @@ struct Run<'r> {
     counted: bool,
 }
 
-impl<'r> Run<'r> {
+impl<'r> Steps<'r> {
     /// The solver, which is made where there is none yet.
     fn solver(&mut self) -> Result<&mut Box<dyn Solver + 'r>, AttemptError> {
         let Orders { context, wanted, names, .. } = *self.orders;

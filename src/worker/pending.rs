@@ -1,7 +1,7 @@
 //! The pending order in the record: what is written before and after each step of an attempt.
 
 use super::attempt::Attempt;
-use super::present::Note;
+use super::present::PresentStep;
 use crate::base::limits::CLAIM_RENEWED_AFTER;
 use crate::base::time;
 use crate::issuance::AttemptError;
@@ -10,10 +10,10 @@ use crate::record::{PendingOrder, Presented};
 
 impl Attempt<'_> {
     /// Writes what is presented into the record.
-    pub(super) fn note(&mut self, note: Note<'_>, counted: bool) -> Result<(), AttemptError> {
+    pub(super) fn note(&mut self, note: PresentStep<'_>, counted: bool) -> Result<(), AttemptError> {
         let now = time::now();
         match note {
-            Note::Presenting(presented) => {
+            PresentStep::Presenting(presented) => {
                 let pending = self.pending();
                 pending.at = now;
                 let new = presented.iter().filter(|new| !pending.published.contains(new)).cloned().collect::<Vec<_>>();
@@ -24,7 +24,7 @@ impl Attempt<'_> {
                 self.save()
             }
             // In the order in which they were presented. The server that was tried first may be unreachable or a secondary.
-            Note::Presented(presented) => {
+            PresentStep::Presented(presented) => {
                 let published = &mut self.pending().published;
                 let moved = presented.iter().any(|presented| !published.contains(presented));
                 for presented in presented {
@@ -33,7 +33,7 @@ impl Attempt<'_> {
                 }
                 if moved { self.save() } else { Ok(()) }
             }
-            Note::Refused(left) => {
+            PresentStep::Refused(left) => {
                 self.pending().published.retain(|known| left.iter().any(|left| left.is_same(known)));
                 Ok(())
             }

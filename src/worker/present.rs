@@ -2,12 +2,12 @@
 
 use crate::acme::jws::AccountKey;
 use crate::issuance::AttemptError;
-use crate::issuance::solver::{Challenge, NotPresented, Solver};
+use crate::issuance::solver::{ChallengeRequest, NotPresented, Solver};
 use crate::record::Presented;
 
 /// A step that the record has to know.
 #[derive(Debug, PartialEq)]
-pub(super) enum Note<'n> {
+pub(super) enum PresentStep<'n> {
     /// These values are about to be presented.
     Presenting(&'n [Presented]),
     /// These values are presented.
@@ -31,17 +31,17 @@ pub(super) struct NotVisible {
 pub(super) fn make_visible(
     solver: &mut dyn Solver,
     account: &AccountKey,
-    challenges: &[Challenge],
-    note: &mut dyn FnMut(Note<'_>) -> Result<(), AttemptError>,
+    challenges: &[ChallengeRequest],
+    note: &mut dyn FnMut(PresentStep<'_>) -> Result<(), AttemptError>,
 ) -> Result<(), NotVisible> {
     let before = |failed| NotVisible { failed, is_presented: false };
     let after = |failed| NotVisible { failed, is_presented: true };
     let presented = solver.prepare(account, challenges).map_err(before)?;
-    note(Note::Presenting(&presented)).map_err(before)?;
+    note(PresentStep::Presenting(&presented)).map_err(before)?;
     match solver.present() {
-        Ok(presented) => note(Note::Presented(&presented)).map_err(after)?,
+        Ok(presented) => note(PresentStep::Presented(&presented)).map_err(after)?,
         Err(NotPresented { failed, left }) => {
-            note(Note::Refused(&left)).map_err(after)?;
+            note(PresentStep::Refused(&left)).map_err(after)?;
             return Err(after(*failed));
         }
     }
@@ -86,7 +86,7 @@ mod tests {
             self.call("check")
         }
 
-        fn prepare(&mut self, _: &AccountKey, challenges: &[Challenge]) -> Result<Vec<Presented>, AttemptError> {
+        fn prepare(&mut self, _: &AccountKey, challenges: &[ChallengeRequest]) -> Result<Vec<Presented>, AttemptError> {
             self.call("prepare")?;
             Ok(challenges.iter().map(|challenge| presented(&challenge.token)).collect())
         }
@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn each_step_is_noted_before_the_next_and_a_failure_says_whether_values_are_there() {
         let (account, name) = (AccountKey::generate().unwrap(), Domain::parse("a.test").unwrap());
-        let challenges = [Challenge { name, token: "t".to_owned(), url: String::new(), authorization: String::new() }];
+        let challenges =
+            [ChallengeRequest { name, token: "t".to_owned(), url: String::new(), authorization: String::new() }];
         for (fails_at, steps, is_presented) in [
             ("", "prepare note:t present note:elsewhere wait_visible", None),
             ("prepare", "prepare", Some(false)),
@@ -119,11 +120,11 @@ mod tests {
         ] {
             let calls = RefCell::default();
             let mut solver = FakeSolver { calls: &calls, fails_at };
-            let mut note = |note: Note<'_>| {
+            let mut note = |note: PresentStep<'_>| {
                 let step = match note {
-                    Note::Presenting(values) if values == [presented("t")] => "note:t",
-                    Note::Presented(values) if values == [presented("elsewhere")] => "note:elsewhere",
-                    Note::Refused([]) => "note:",
+                    PresentStep::Presenting(values) if values == [presented("t")] => "note:t",
+                    PresentStep::Presented(values) if values == [presented("elsewhere")] => "note:elsewhere",
+                    PresentStep::Refused([]) => "note:",
                     other => panic!("{other:?}"),
                 };
                 FakeSolver { calls: &calls, fails_at }.call(step)

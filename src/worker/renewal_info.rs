@@ -15,7 +15,7 @@ use crate::policy::renewal_window::{RenewalWindow, answered, next_question};
 use crate::sources::CertificateSpec;
 
 /// What the record keeps of an answer.
-struct RenewalInfo {
+struct RenewalAnswer {
     window: Option<RenewalWindow>,
     /// When the CA may be asked again; kept where the program does not run on.
     next_question: Option<Time>,
@@ -55,7 +55,7 @@ fn ask(
     context: &Context,
     wanted: &CertificateSpec,
     request: &RenewalInfoRequest,
-) -> Result<Option<RenewalInfo>, AttemptError> {
+) -> Result<Option<RenewalAnswer>, AttemptError> {
     let (secret, questions, now) = (wanted.entry.main_secret(), &context.renewal_schedule, time::now());
     let ca = context.clients.client(&context.store, wanted)?;
     let RenewalInfoRequest { serial, cert_id, before } = request;
@@ -105,5 +105,5 @@ fn ask(
         let why = window.explanation.as_deref().unwrap_or("none");
         event!(info, "window", secret = secret, start = window.start, end = window.end, explanation = why);
     }
-    Ok(Some(RenewalInfo { window, next_question: remember_next.then_some(next) }))
+    Ok(Some(RenewalAnswer { window, next_question: remember_next.then_some(next) }))
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use notariat::cli::Arguments;
-use notariat::cli::values::{Request, read};
+use notariat::cli::values::{CommandLine, read};
 use notariat::tools::check;
 use notariat::tools::check::report::{CheckReport, Level};
 use notariat::tools::options::CheckOptions;
@@ -23,7 +23,7 @@ fn root() -> PathBuf {
 fn checked(file: &Path, flags: &[&str]) -> Result<CheckReport, String> {
     let arguments =
         ["check", "-f", file.to_str().unwrap()].into_iter().chain(flags.iter().copied()).map(OsString::from);
-    let Request::Run(command, values) = read(arguments.collect(), |_| None)? else { panic!("{file:?}") };
+    let CommandLine::Run(command, values) = read(arguments.collect(), |_| None)? else { panic!("{file:?}") };
     check::run(&CheckOptions::read(&values)?, &Arguments::read(command, &values)?)
 }
 

@@ -128,7 +128,7 @@ fn no_configuration_takes_more_than_a_few_times_the_time_of_a_full_one() {
             Ok(config) => {
                 let mut wishes = notariat::sources::Desired::default();
                 let at = notariat::base::name::ObjectRef::new("team", "certs");
-                notariat::sources::configmap::add(&mut wishes, &at, &config, |_| None);
+                notariat::sources::config_map::add(&mut wishes, &at, &config, |_| None);
                 wishes.refused.first().map(ToString::to_string).unwrap_or_default()
             }
         };

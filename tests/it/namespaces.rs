@@ -7,7 +7,7 @@ use notariat::base::name::ObjectRef;
 use notariat::config::namespaces::Namespaces;
 use notariat::config::{self, Config};
 use notariat::record::Accepted;
-use notariat::sources::{Desired, configmap};
+use notariat::sources::{Desired, config_map};
 use notariat::store::{FileMode, LockMode, Store, StoreError};
 use notariat_lab::Scratch;
 
@@ -54,7 +54,7 @@ fn read(data: &[(&str, &str)], namespaces: &Namespaces) -> Result<Config, String
 
 fn wishes(config: &Config) -> Desired {
     let mut wishes = Desired::default();
-    configmap::add(&mut wishes, &ObjectRef::parse("team/certs", "").unwrap(), config, |_| None);
+    config_map::add(&mut wishes, &ObjectRef::parse("team/certs", "").unwrap(), config, |_| None);
     wishes
 }
 

@@ -22,7 +22,7 @@ use notariat::policy::Directory;
 use notariat::policy::renewal_window::RenewalWindow;
 use notariat::policy::secret_state::{annotation, owner_mark};
 use notariat::record::{self, Issued, PairBackup, Record};
-use notariat::sources::{CertificateSpec, Desired, configmap};
+use notariat::sources::{CertificateSpec, Desired, config_map};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair};
 use serde_json::json;
 
@@ -57,7 +57,7 @@ pub fn populate(place: &Place<'_>, count: usize) -> usize {
     let name = ObjectRef::parse("notariat", place.namespace).unwrap();
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
     let mut wishes = Desired::default();
-    configmap::add(&mut wishes, &name, &config, |_| None);
+    config_map::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
     assert_eq!(wanted.len(), count);
 

@@ -42,9 +42,9 @@ const TWICE_MAX: usize = 128;
 
 /// A value in the table; removed on drop.
 #[derive(Debug)]
-pub struct KnownSecret(Box<[u64]>);
+pub struct RegisteredSecret(Box<[u64]>);
 
-impl Drop for KnownSecret {
+impl Drop for RegisteredSecret {
     fn drop(&mut self) {
         let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
         table.forget(&self.0);
@@ -59,7 +59,7 @@ static FILLED: AtomicUsize = AtomicUsize::new(0);
 
 /// Puts a value into the table under a printable name. Of a text with private keys in PEM only the keys are taken.
 /// `None` where the value is too short or the table is full.
-pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
+pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<RegisteredSecret>> {
     match keys(value) {
         keys if keys.is_empty() && (LEAST..=TWICE_MAX).contains(&value.len()) => {
             let once = Zeroizing::new(STANDARD.encode(value));
@@ -71,7 +71,7 @@ pub fn know(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
 }
 
 /// Puts the private keys of a PEM text into the table. `None` where there are none: certificates are not secret.
-pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
+pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<RegisteredSecret>> {
     let texts = keys(value);
     if texts.is_empty() {
         return None;
@@ -85,7 +85,7 @@ pub fn know_keys(name: &'static str, value: &[u8]) -> Option<Arc<KnownSecret>> {
     put(name, &parts.collect::<Vec<_>>())
 }
 
-fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<KnownSecret>> {
+fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<RegisteredSecret>> {
     // Hashing needs the table's keys only, which do not change.
     let keys = TABLE.read().unwrap_or_else(PoisonError::into_inner).keys;
     let blocks: Vec<Block> = parts.iter().flat_map(|part| blocks(part)).collect();
@@ -100,7 +100,7 @@ fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<KnownSecret>> {
     blocks.iter().for_each(|block| table.sizes[block.size] = true);
     table.add(name, &hashes);
     FILLED.store(table.blocks.len(), Ordering::Relaxed);
-    Some(Arc::new(KnownSecret(hashes.into())))
+    Some(Arc::new(RegisteredSecret(hashes.into())))
 }
 
 /// The text with all known values replaced.

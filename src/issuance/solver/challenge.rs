@@ -7,7 +7,7 @@ use crate::record::Presented;
 
 /// A challenge of an authorization that is pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
+pub struct ChallengeRequest {
     /// The ordered name.
     pub name: Domain,
     /// The token, base64url.
@@ -33,7 +33,11 @@ pub trait Solver {
     ///
     /// # Errors
     /// Why the values cannot be presented now.
-    fn prepare(&mut self, account: &AccountKey, challenges: &[Challenge]) -> Result<Vec<Presented>, AttemptError>;
+    fn prepare(
+        &mut self,
+        account: &AccountKey,
+        challenges: &[ChallengeRequest],
+    ) -> Result<Vec<Presented>, AttemptError>;
 
     /// Presents the values. Returns where they are.
     ///

@@ -7,5 +7,5 @@ mod challenge;
 pub mod dns01;
 mod registry;
 
-pub use challenge::{Challenge, NotPresented, Solver};
+pub use challenge::{ChallengeRequest, NotPresented, Solver};
 pub use registry::{clean_up_each, find, give_up, remove};

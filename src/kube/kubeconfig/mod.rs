@@ -22,7 +22,7 @@ const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 #[serde(rename_all = "kebab-case")]
 struct KubeconfigFile {
     current_context: Option<String>,
-    clusters: Option<Vec<NamedItem<Cluster>>>,
+    clusters: Option<Vec<NamedItem<KubeconfigCluster>>>,
     users: Option<Vec<NamedItem<User>>>,
     contexts: Option<Vec<NamedItem<KubeconfigContext>>>,
 }
@@ -36,7 +36,7 @@ struct NamedItem<T> {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Cluster {
+struct KubeconfigCluster {
     server: Option<String>,
     certificate_authority: Option<PathBuf>,
     certificate_authority_data: Option<String>,
@@ -161,7 +161,10 @@ fn find<'a, T>(
 }
 
 /// The server, how its certificate is checked, and the proxy.
-fn connection(cluster: &Cluster, folder: &Path) -> Result<(String, TlsConfig, Option<Secret<String>>), String> {
+fn connection(
+    cluster: &KubeconfigCluster,
+    folder: &Path,
+) -> Result<(String, TlsConfig, Option<Secret<String>>), String> {
     let server = cluster.server.as_deref().map(|s| s.trim_end_matches('/')).filter(|s| s.starts_with("https://"));
     let server = server.ok_or("its cluster has no server that begins with https://")?.to_owned();
     if has_credentials(&server) {
@@ -205,7 +208,7 @@ fn variable(name: &str, value: &str) -> Secret<String> {
     }
 }
 
-fn auth(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, String> {
+fn auth(user: &User, cluster: &KubeconfigCluster, folder: &Path) -> Result<AuthInfo, String> {
     for (used, field) in [(user.auth_provider.is_some(), "auth-provider"), (user.username.is_some(), "username")] {
         if used {
             return Err(format!(
@@ -236,7 +239,7 @@ fn auth(user: &User, cluster: &Cluster, folder: &Path) -> Result<AuthInfo, Strin
     Ok(AuthInfo { token, client, plugin })
 }
 
-fn plugin(exec: &Exec, cluster: &Cluster, folder: &Path) -> Result<ExecConfig, String> {
+fn plugin(exec: &Exec, cluster: &KubeconfigCluster, folder: &Path) -> Result<ExecConfig, String> {
     let version = exec.api_version.clone().unwrap_or_default();
     if !["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"].contains(&version.as_str()) {
         return Err(format!(

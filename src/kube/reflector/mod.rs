@@ -79,7 +79,7 @@ pub struct Reflector<'a, F> {
 impl<F: FnMut(ReflectorEvent) -> bool> Reflector<'_, F> {
     /// Runs until the API server refuses or no more events are wanted.
     pub fn run(self) {
-        let mut run = Run {
+        let mut run = RunningReflector {
             reflector: self,
             age: Stopwatch::start(),
             failures: Failures::default(),
@@ -103,7 +103,7 @@ struct Watch {
 }
 
 /// A reflector that runs, with what it remembers across states.
-struct Run<'a, F> {
+struct RunningReflector<'a, F> {
     reflector: Reflector<'a, F>,
     age: Stopwatch,
     failures: Failures,
@@ -118,7 +118,7 @@ struct Run<'a, F> {
     heard: Stopwatch,
 }
 
-impl<F: FnMut(ReflectorEvent) -> bool> Run<'_, F> {
+impl<F: FnMut(ReflectorEvent) -> bool> RunningReflector<'_, F> {
     /// Does what is next in a state. `None` ends the run.
     fn step(&mut self, state: &mut State<Watch>) -> Option<Input<Watch>> {
         match state {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::issuer::CertManagerIssuer;
 use super::object::{is_unset, texts};
-use super::placement::{FieldMap, Placement, Update};
+use super::placement::{FieldMap, Placement, UpdateAccess};
 use super::print::item;
 use super::solver::choose;
 use crate::base::name::{DnsName, Domain, ObjectRef};
@@ -175,7 +175,7 @@ impl<'v> CertManagerCertificate<'v> {
         namespace: &str,
         say: &mut impl FnMut(String),
     ) -> FieldMap {
-        let mut found: Vec<(&Domain, Update, Option<DnsName>)> = Vec::new();
+        let mut found: Vec<(&Domain, UpdateAccess, Option<DnsName>)> = Vec::new();
         for domain in &self.domains {
             let solution = choose(issuer.solvers, domain, self.labels, namespace, issuer.secrets_in);
             match solution.update {

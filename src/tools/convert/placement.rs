@@ -8,7 +8,7 @@ use crate::base::name::{DnsName, Domain};
 
 /// How UPDATEs for a name are sent and signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Update {
+pub(super) struct UpdateAccess {
     pub(super) server: String,
     /// The Secret that notariat reads.
     pub(super) secret: String,
@@ -16,7 +16,7 @@ pub(super) struct Update {
     pub(super) command: String,
 }
 
-impl Update {
+impl UpdateAccess {
     /// The fields of an item of `zones`. `protocol: TCP` has no field: TCP is tried first.
     pub(super) fn fields(&self) -> FieldMap {
         vec![("server", self.server.as_str().into()), ("tsigSecretName", self.secret.as_str().into())]
@@ -33,10 +33,10 @@ impl Update {
 #[derive(Debug, Default)]
 pub(super) struct Placement {
     pub(super) issuers: BTreeMap<String, FieldMap>,
-    pub(super) zones: BTreeMap<String, Update>,
+    pub(super) zones: BTreeMap<String, UpdateAccess>,
     pub(super) entries: Vec<FieldMap>,
     /// The names whose entries have their own server and key.
-    pub(super) alone: Vec<(Domain, Update)>,
+    pub(super) alone: Vec<(Domain, UpdateAccess)>,
     /// Steps for the operator, each once.
     pub(super) to_do: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl Placement {
     }
 
     /// Adds the step that makes the Secret of the TSIG key.
-    pub(super) fn needs_key(&mut self, update: &Update) {
+    pub(super) fn needs_key(&mut self, update: &UpdateAccess) {
         self.remind(format!("make the Secret of the TSIG key: {}", update.command));
     }
 

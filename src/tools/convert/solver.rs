@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::object::{is_unset, texts};
-use super::placement::Update;
+use super::placement::UpdateAccess;
 use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::tsig_key::TsigKey;
@@ -12,7 +12,7 @@ use crate::dns::tsig_key::TsigKey;
 ///
 /// # Errors
 /// Why the solver can not be converted.
-fn update(solver: &Value, namespace: &str, from: &str) -> Result<Update, String> {
+fn update(solver: &Value, namespace: &str, from: &str) -> Result<UpdateAccess, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let nameserver = text(&solver["nameserver"]);
     let server: ServerAddress = nameserver.parse().map_err(|e| format!("its nameserver {nameserver:?} {e}"))?;
@@ -30,7 +30,7 @@ fn update(solver: &Value, namespace: &str, from: &str) -> Result<Update, String>
     let key = key.map_err(|e| format!("its TSIG key ({algorithm:?}, {name:?}) {e}"))?;
     let (secret, command) =
         made(reference, namespace, from, "key", |read| format!("(printf '{}:{}:'; {read})", key.algorithm, key.name))?;
-    Ok(Update { server: server.to_string(), secret, command })
+    Ok(UpdateAccess { server: server.to_string(), secret, command })
 }
 
 /// The name of the Secret that is made from `reference`, and the command that makes it. `produce` turns the command that prints
@@ -69,7 +69,7 @@ pub(super) fn made(
 #[derive(Clone, Debug)]
 pub(super) struct Solution {
     /// The server and key, or why there are none.
-    pub(super) update: Result<Update, String>,
+    pub(super) update: Result<UpdateAccess, String>,
     /// The zone of the selector, where the zone was decisive.
     pub(super) zone: Option<DnsName>,
     /// `cnameStrategy: Follow`.

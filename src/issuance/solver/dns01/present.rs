@@ -15,7 +15,7 @@ use crate::dns::zone::NameServer;
 use crate::issuance::circuits::Slot;
 use crate::issuance::context::Context;
 use crate::issuance::error::AttemptError;
-use crate::issuance::solver::challenge::{Challenge, NotPresented, Solver};
+use crate::issuance::solver::challenge::{ChallengeRequest, NotPresented, Solver};
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::circuit::DnsTarget;
 use crate::record::{Presented, PresentedTxt};
@@ -61,8 +61,12 @@ impl Solver for Dns01<'_> {
         self.zones.check_hosts(self.wanted)
     }
 
-    fn prepare(&mut self, account: &AccountKey, challenges: &[Challenge]) -> Result<Vec<Presented>, AttemptError> {
-        let value = |challenge: &Challenge| (challenge.name.clone(), account.dns01_value(&challenge.token));
+    fn prepare(
+        &mut self,
+        account: &AccountKey,
+        challenges: &[ChallengeRequest],
+    ) -> Result<Vec<Presented>, AttemptError> {
+        let value = |challenge: &ChallengeRequest| (challenge.name.clone(), account.dns01_value(&challenge.token));
         let values: Vec<(Domain, String)> = challenges.iter().map(value).collect();
         self.updates = self.zones.batches(&values);
         self.slots = self.zones.enter(&self.updates)?;
