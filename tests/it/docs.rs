@@ -283,3 +283,28 @@ fn the_lines_for_name_servers_are_those_that_the_program_prints() {
     checked("named-checkconf", &["FILE"], "named", "/var/lib/bind");
     checked("knotc", &["-c", "FILE", "conf-check"], "knot", "/var/lib/knot");
 }
+
+/// The files and folders of src/ that a page names.
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let mut pages = pages();
+    for page in ["SECURITY.md", "CONTRIBUTING.md"] {
+        pages.insert(page.into(), read(page));
+    }
+    let mut count = 0;
+    for (page, text) in &pages {
+        for name in text.split('`').skip(1).step_by(2).filter(|name| !name.contains(char::is_whitespace)) {
+            let in_src = name.strip_prefix("src/").unwrap_or(name);
+            let folder = in_src.split('/').next().unwrap();
+            // Other names with a slash are annotations, URLs and the like.
+            let is_ours = in_src.contains('/') && root().join("src").join(folder).is_dir();
+            if !is_ours || in_src.contains(['<', '*', '{', ':']) {
+                continue;
+            }
+            let path = root().join("src").join(in_src);
+            assert!(path.exists() || path.with_extension("rs").exists(), "{}: `{name}`", page.display());
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count}");
+}
