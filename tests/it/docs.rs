@@ -110,7 +110,7 @@ fn variants(file: &str, name: &str) -> Vec<String> {
 fn every_stage_event_reason_and_state_is_explained() {
     let (page, readme) = (read("docs/troubleshooting.md"), read("README.md"));
     let stages = section(&page, "Stages of a failure");
-    for stage in variants("src/policy/backoff.rs", "Stage") {
+    for stage in variants("src/record/values.rs", "Stage") {
         assert!(stages.contains(&format!("\n| {} | ", stage.to_lowercase())), "the stage {stage}");
     }
     let told = section(&page, "Events");
@@ -122,7 +122,7 @@ fn every_stage_event_reason_and_state_is_explained() {
         assert!(reasons.contains(&reason), "the reason {reason}");
     }
     let states = section(&readme, "The state of the certificates");
-    for state in variants("src/status/row/mod.rs", "CertificateState") {
+    for state in variants("src/status/state.rs", "CertificateState") {
         assert!(states.contains(&format!("\n| {state} | ")), "the state {state}");
     }
 }

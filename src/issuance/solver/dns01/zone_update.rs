@@ -23,9 +23,9 @@ pub struct ZoneUpdate {
     pub(super) primary_first: bool,
     pub(super) keys: Vec<TsigKey>,
     pub(super) lane: DnsTarget,
-    /// A remark for the operator about the way to the zone; see [`ChallengeLocation`].
+    /// A remark for the operator about the way to the zone; see [`crate::dns::zone::ChallengeLocation`].
     pub remark: Option<String>,
-    /// Zones that may be meant instead; see [`ChallengeLocation`].
+    /// Zones that may be meant instead; see [`crate::dns::zone::ChallengeLocation`].
     pub(super) other_zones: Vec<DnsName>,
     /// Names right above their challenge name. A name that answers from a wildcard record stops answering while the value exists.
     pub(super) hosts: Vec<DnsName>,
