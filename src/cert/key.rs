@@ -108,7 +108,7 @@ pub fn public_of(pem: &[u8]) -> Result<Vec<u8>, KeyError> {
 /// The SHA-256 of [`public_of`], comparable with [`CertificateFacts`](super::facts::CertificateFacts).
 ///
 /// # Errors
-/// Those of [`public_of`].
+/// The errors of [`public_of`].
 pub fn public_digest(pem: &[u8]) -> Result<[u8; 32], KeyError> {
     public_of(pem).map(|public| sha256(&public))
 }

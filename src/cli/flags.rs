@@ -10,11 +10,11 @@ pub struct Flag {
     pub dashed: &'static str,
     /// The name of its value; empty for a switch.
     pub value: &'static str,
-    /// What holds where the flag is not given; empty where `help` says it.
+    /// The default, for people; empty where `help` says it.
     pub default: &'static str,
     /// The commands that know the flag; empty: the controller and every command but `man`.
     pub commands: &'static [&'static str],
-    /// What the flag is for, in one sentence.
+    /// The purpose of the flag, in one sentence.
     pub help: &'static str,
 }
 
@@ -23,15 +23,15 @@ pub struct Flag {
 pub struct Command {
     /// The words that call it; empty for the controller.
     pub name: &'static str,
-    /// What follows the name in the usage.
+    /// The text behind the name in the usage.
     pub form: &'static str,
-    /// What the command takes.
+    /// The arguments of the command.
     pub takes: Takes,
-    /// What it does.
+    /// The purpose of the command.
     pub help: &'static str,
 }
 
-/// What a command takes.
+/// The arguments of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
     /// Flags, `-config` or `-f` among them.
@@ -196,7 +196,7 @@ const COMMANDS: &[Command] = &[
 /// The first paragraph of the usage.
 pub const ABOUT: &str = "notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 over signed DNS UPDATE).";
 
-/// What holds for all flags.
+/// Notes on all flags.
 pub const ENVIRONMENT: &str = "Each flag from -config to -log-format that has a value can also be set in the environment: -acme-ca is \
      NOTARIAT_ACME_CA. The command line wins. Under the name kubectl-notariat it is a plugin (`kubectl notariat status`), and \
      ~/.kube/config is read, too.";
@@ -215,7 +215,7 @@ impl Flag {
         format!("-{} {}", self.name(), self.value).trim_end().to_owned()
     }
 
-    /// What the flag is for, and its default.
+    /// The purpose of the flag, and its default.
     pub fn explanation(&self) -> String {
         match self.default {
             "" => self.help.to_owned(),

@@ -12,7 +12,7 @@ use crate::base::sanitize::{CREDENTIALS, has_credentials};
 /// Flags whose presence on the command line switches the variable of another one off: both name one thing.
 const REPLACES: [(&str, &str); 3] = [("f", "config"), ("kubeconfig", "local"), ("local", "kubeconfig")];
 
-/// What a command line asks for.
+/// The request of a command line.
 #[derive(Debug)]
 pub enum CommandLine {
     /// The usage.
@@ -23,7 +23,7 @@ pub enum CommandLine {
     Run(&'static Command, Values),
 }
 
-/// What was given to a command.
+/// The values that were given to a command.
 #[derive(Debug, Default)]
 pub struct Values {
     given: Vec<Given>,

@@ -82,7 +82,7 @@ pub fn read(data: &Data, namespaces: &Namespaces) -> Result<Config, InvalidConfi
 /// Like [`read`], after an earlier version: equal entries share their memory, because there may be 10,000 of them.
 ///
 /// # Errors
-/// Those of [`read`].
+/// The errors of [`read`].
 pub fn read_after(data: &Data, namespaces: &Namespaces, before: &Config) -> Result<Config, InvalidConfig> {
     let (config, faults) = all(data, namespaces, before, &mut |_, _| {});
     if faults.is_empty() { Ok(config) } else { Err(InvalidConfig(faults.join("; "))) }

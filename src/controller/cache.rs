@@ -39,7 +39,7 @@ impl<T> CacheIndex<T> for NoIndex {
 pub(super) struct CacheEntry<T> {
     /// The fact; `None` when the object does not exist.
     pub(super) fact: Option<T>,
-    /// Its resourceVersion.
+    /// The resourceVersion of the object.
     pub(super) version: Box<str>,
     freshness: Freshness,
 }

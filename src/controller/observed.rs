@@ -53,7 +53,7 @@ impl RecordSummary {
 #[derive(Debug)]
 pub(super) struct HeldSecret {
     pub(super) state: SecretState,
-    /// What a replacement carries over, where that is known.
+    /// The fields that a replacement carries over, where they are known.
     pub(super) base: Option<WriteBase>,
 }
 

@@ -34,7 +34,7 @@ impl Controller<'_> {
             self.queue.note_answer(&job.peer, answered);
         }
         let record = record::reference(secret, &self.context.namespace);
-        if let Err(AttemptError { barred: Some(barred), lane: Some(lane), error, .. }) = &outcome.result {
+        if let Err(AttemptError { barred: Some(barred), dns_target: Some(dns_target), error, .. }) = &outcome.result {
             if let Unavailable::Open(until) = barred {
                 event!(info, "put-off", secret = secret, state = "Parked", until = until, error = error);
             }
@@ -50,7 +50,7 @@ impl Controller<'_> {
                 }
             }
             self.status_writer.change();
-            return self.queue.park(job, (**lane).clone(), unseen, now);
+            return self.queue.park(job, (**dns_target).clone(), unseen, now);
         }
         let entry = &job.wanted.entry;
         for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
@@ -73,8 +73,8 @@ impl Controller<'_> {
         if let Some(order) = self.queue.finish(secret, unseen, rest, now) {
             self.state.release(&order);
         }
-        let lane = outcome.result.as_ref().err().and_then(|failed| failed.lane.as_deref().cloned());
-        self.queue.failed_at(&job, lane);
+        let dns_target = outcome.result.as_ref().err().and_then(|failed| failed.dns_target.as_deref().cloned());
+        self.queue.failed_at(&job, dns_target);
         self.change_proved |= self.tell(&outcome, &job.task);
         if outcome.result.is_err_and(|failed| failed.limit.is_some()) {
             // The limit may concern others, too, whose jobs wait.

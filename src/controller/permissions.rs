@@ -132,14 +132,14 @@ fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
 
 /// The objects that the ConfigMaps name, as far as they can be read.
 fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
-    let mut wishes = Desired::default();
+    let mut desired = Desired::default();
     for name in &plan.config_maps {
         let Ok(Some(data)) = context.store.config_map(name) else { continue };
         if let Ok(config) = config::read(&data, &context.namespaces) {
-            config_map::add(&mut wishes, name, &config, |_| None);
+            config_map::add(&mut desired, name, &config, |_| None);
         }
     }
-    let mut names = objects(&wishes, &context.clients, &context.namespace);
+    let mut names = objects(&desired, &context.clients, &context.namespace);
     names.entry(context.namespace.clone()).or_default().extend(besides(plan));
     names
 }

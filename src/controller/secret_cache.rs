@@ -87,9 +87,9 @@ impl SecretCache {
     }
 
     /// Drops readings of Secrets that nobody wants, and of records that are empty.
-    pub(super) fn prune(&mut self, wishes: &Desired) {
+    pub(super) fn prune(&mut self, desired: &Desired) {
         let own = &self.context.namespace;
-        let is_held = |at: &ObjectRef| wishes.owner_of(at).is_some();
+        let is_held = |at: &ObjectRef| desired.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
         let is_left = |known: &ReadRecord| match known {
             Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
@@ -97,12 +97,12 @@ impl SecretCache {
         };
         let is_recorded = |at: &ObjectRef| match record::subject(at) {
             Some(secret) => is_held(&secret),
-            None => wishes.wanted.keys().any(|secret| record::reference(secret, own) == *at),
+            None => desired.wanted.keys().any(|secret| record::reference(secret, own) == *at),
         };
         self.records.prune(|at, known| known.is_some_and(is_left) || is_recorded(at));
         let mut inputs: Option<HashSet<&ObjectRef>> = None;
         self.contents.prune(|at, _| {
-            let all = || wishes.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
+            let all = || desired.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
             inputs.get_or_insert_with(all).contains(at)
         });
     }
@@ -214,7 +214,7 @@ impl SecretCache {
         Ok((held.unwrap_or(SecretState::Missing), again))
     }
 
-    /// What a running watch shows of a certificate's Secret, for a write without a read.
+    /// A certificate's Secret as a running watch shows it, for a write without a read.
     pub(super) fn known(&self, at: &ObjectRef, now: Time) -> KnownSecret {
         match self.held.get(at, now) {
             Some(slot) if slot.until().is_none() => {

@@ -125,7 +125,7 @@ struct LeaseSource {
 impl Source for LeaseSource {
     fn targets(&self) -> Vec<WatchTarget> {
         let (resource, namespace) = (Resource::LEASES, "ns".to_owned());
-        vec![WatchTarget { resource, namespace, selector: Selector::Name("wishes".to_owned()) }]
+        vec![WatchTarget { resource, namespace, selector: Selector::Name("desired".to_owned()) }]
     }
 
     fn parser(&self) -> ParserFactory {
@@ -163,7 +163,7 @@ impl Source for LeaseSource {
     }
 
     fn add_to(&self, desired: &mut Desired, _: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>) {
-        let source = SourceRef::new("Lease", &ObjectRef::new("ns", "wishes"), Some("uid-1"));
+        let source = SourceRef::new("Lease", &ObjectRef::new("ns", "desired"), Some("uid-1"));
         for (secret, domain) in &self.wanted {
             let entry = node::read(&format!("{{secret: {secret}, domains: [{domain}]}}")).unwrap();
             let entry = Entry::read(&entry, &"ns".into()).unwrap();
@@ -194,7 +194,7 @@ fn a_source_of_another_kind_needs_nothing_but_itself() {
     controller.pass(now).unwrap();
     assert_eq!(held(&controller), ["lease-a Waiting", "lease-b Waiting", "s0 Waiting"]);
     let wanted = &controller.state.desired.wanted[&ObjectRef::new("ns", "lease-b")];
-    assert_eq!((&*wanted.source, wanted.source.uid()), ("Lease ns/wishes", Some("uid-1")));
+    assert_eq!((&*wanted.source, wanted.source.uid()), ("Lease ns/desired", Some("uid-1")));
     assert_eq!((controller.queue.queued(), controller.state.sources.own("Lease ns/x")), (3, true));
 }
 
@@ -232,7 +232,7 @@ fn the_result_of_a_job_ends_its_order_and_says_when_it_is_tried_again() {
     let circuit = DnsTarget { server: "127.0.0.1:53".parse().unwrap(), zone: "n1.test".parse().unwrap(), key: None };
     let outcome = failed(&job, |failed| {
         failed.barred = Some(Unavailable::Open(now + POLL_INTERVAL));
-        failed.lane = Some(Box::new(circuit.clone()));
+        failed.dns_target = Some(Box::new(circuit.clone()));
     });
     job.inputs = "kept".to_owned();
     controller.handle_result(WorkResult::Job(outcome, job));

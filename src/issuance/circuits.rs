@@ -15,7 +15,7 @@ use crate::policy::circuit::{Admission, CallResult, CircuitSet, DnsTarget, Unava
 #[derive(Debug)]
 pub struct Circuits {
     /// The lock guards counts only. No I/O is done under it. The slot of a thread that panics is released when it is dropped.
-    gates: Mutex<CircuitSet>,
+    circuits: Mutex<CircuitSet>,
     /// Signals that a slot was released.
     left: Condvar,
     most: usize,
@@ -24,24 +24,24 @@ pub struct Circuits {
 impl Circuits {
     /// Circuits for `workers` attempts at each CA. A DNS server admits all but one of them.
     pub fn new(workers: usize) -> Circuits {
-        Circuits { gates: Mutex::default(), left: Condvar::new(), most: workers.saturating_sub(1).max(1) }
+        Circuits { circuits: Mutex::default(), left: Condvar::new(), most: workers.saturating_sub(1).max(1) }
     }
 
     /// Checks whether a server would admit an attempt for `ca` now.
     ///
     /// # Errors
     /// Why it would not.
-    pub fn admits(&self, lane: &DnsTarget, ca: &SharedStr) -> Result<(), Unavailable> {
-        self.lock().admits(lane, ca, Admission { most: self.most, ..Admission::default() }, time::now())
+    pub fn admits(&self, dns_target: &DnsTarget, ca: &SharedStr) -> Result<(), Unavailable> {
+        self.lock().admits(dns_target, ca, Admission { most: self.most, ..Admission::default() }, time::now())
     }
 
     /// Reserves the first call after a failure; `None` where the circuit is closed.
     ///
     /// # Errors
     /// Why the server admits nobody.
-    pub fn reserve(&self, lane: &DnsTarget) -> Result<Option<TrialCall<'_>>, Unavailable> {
-        let held = self.lock().reserve(lane, time::now())?;
-        Ok(held.then(|| TrialCall { keeper: self, lane: lane.clone() }))
+    pub fn reserve(&self, dns_target: &DnsTarget) -> Result<Option<TrialCall<'_>>, Unavailable> {
+        let held = self.lock().reserve(dns_target, time::now())?;
+        Ok(held.then(|| TrialCall { keeper: self, dns_target: dns_target.clone() }))
     }
 
     /// Takes a slot. `permits` and `trials` are those that the same attempt holds.
@@ -50,15 +50,21 @@ impl Circuits {
     /// Why the server admits nobody.
     pub fn enter(
         &self,
-        lane: &DnsTarget,
+        dns_target: &DnsTarget,
         ca: &SharedStr,
         permits: &[Slot<'_>],
         trials: &[TrialCall<'_>],
     ) -> Result<Slot<'_>, Unavailable> {
-        let further = permits.iter().any(|p| p.lane.server == lane.server);
-        let has_trial = trials.iter().any(|t| t.lane == *lane);
-        self.lock().enter(lane, ca, Admission { most: self.most, further, has_trial }, time::now())?;
-        Ok(Slot { keeper: self, lane: lane.clone(), ca: ca.clone(), further, passage: Cell::new(CallResult::Unknown) })
+        let further = permits.iter().any(|p| p.dns_target.server == dns_target.server);
+        let has_trial = trials.iter().any(|t| t.dns_target == *dns_target);
+        self.lock().enter(dns_target, ca, Admission { most: self.most, further, has_trial }, time::now())?;
+        Ok(Slot {
+            keeper: self,
+            dns_target: dns_target.clone(),
+            ca: ca.clone(),
+            further,
+            passage: Cell::new(CallResult::Unknown),
+        })
     }
 
     /// Takes slots at several servers, all or none: two attempts that each hold one and wait for the other would deadlock. Waits `within` for
@@ -77,27 +83,27 @@ impl Circuits {
         let deadline = Deadline::after(within);
         loop {
             let mut permits: Vec<Slot<'k>> = Vec::with_capacity(lanes.len());
-            let barred = lanes.iter().find_map(|lane| match self.enter(lane, ca, &permits, trials) {
+            let barred = lanes.iter().find_map(|dns_target| match self.enter(dns_target, ca, &permits, trials) {
                 Ok(permit) => {
                     permits.push(permit);
                     None
                 }
-                Err(barred) => Some((lane.clone(), barred)),
+                Err(barred) => Some((dns_target.clone(), barred)),
             });
-            let Some((lane, barred)) = barred else { return Ok(permits) };
+            let Some((dns_target, barred)) = barred else { return Ok(permits) };
             drop(permits);
             let left = deadline.left().filter(|_| barred == Unavailable::Full && !stop.is_set());
-            let Some(left) = left else { return Err((lane, barred)) };
+            let Some(left) = left else { return Err((dns_target, barred)) };
             liveness::beat_within(left);
-            let gates = self.lock();
+            let circuits = self.lock();
             // A short wait: a slot that was released before the wait began sent no signal.
             let moment = left.min(Duration::from_millis(100));
-            drop(self.left.wait_timeout(gates, moment).unwrap_or_else(PoisonError::into_inner));
+            drop(self.left.wait_timeout(circuits, moment).unwrap_or_else(PoisonError::into_inner));
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, CircuitSet> {
-        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+        self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,12 +111,12 @@ impl Circuits {
 #[derive(Debug)]
 pub struct TrialCall<'k> {
     keeper: &'k Circuits,
-    lane: DnsTarget,
+    dns_target: DnsTarget,
 }
 
 impl Drop for TrialCall<'_> {
     fn drop(&mut self) {
-        self.keeper.lock().release(&self.lane);
+        self.keeper.lock().release(&self.dns_target);
     }
 }
 
@@ -118,7 +124,7 @@ impl Drop for TrialCall<'_> {
 #[derive(Debug)]
 pub struct Slot<'k> {
     keeper: &'k Circuits,
-    lane: DnsTarget,
+    dns_target: DnsTarget,
     ca: SharedStr,
     further: bool,
     passage: Cell<CallResult>,
@@ -126,8 +132,8 @@ pub struct Slot<'k> {
 
 impl Slot<'_> {
     /// The server, zone and key.
-    pub fn lane(&self) -> &DnsTarget {
-        &self.lane
+    pub fn dns_target(&self) -> &DnsTarget {
+        &self.dns_target
     }
 
     /// Reports the result of the calls. A failure is final.
@@ -140,7 +146,7 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.keeper.lock().leave(&self.lane, &self.ca, self.further, self.passage.get(), time::now());
+        self.keeper.lock().leave(&self.dns_target, &self.ca, self.further, self.passage.get(), time::now());
         self.keeper.left.notify_all();
     }
 }

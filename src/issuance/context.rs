@@ -1,4 +1,4 @@
-//! What all attempts share.
+//! The state that all attempts share.
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ pub struct AttemptError {
     /// The failure is not counted: another instance works on the certificate, or the program stops.
     pub uncounted: bool,
     /// The circuit of the DNS server that failed, or that admitted nobody.
-    pub lane: Option<Box<DnsTarget>>,
+    pub dns_target: Option<Box<DnsTarget>>,
     /// Why the circuit admitted nobody.
     pub barred: Option<Unavailable>,
     /// The CA did not answer.
@@ -44,7 +44,7 @@ impl AttemptError {
             error,
             retry_after: None,
             uncounted: false,
-            lane: None,
+            dns_target: None,
             barred: None,
             silent: false,
             limit: None,
@@ -59,11 +59,11 @@ impl AttemptError {
     }
 
     /// The circuit of a DNS server admits nobody now.
-    pub fn barred(lane: DnsTarget, barred: Unavailable) -> AttemptError {
-        let error = barred.sentence(&lane);
+    pub fn barred(dns_target: DnsTarget, barred: Unavailable) -> AttemptError {
+        let error = barred.sentence(&dns_target);
         AttemptError {
             uncounted: true,
-            lane: Some(Box::new(lane)),
+            dns_target: Some(Box::new(dns_target)),
             barred: Some(barred),
             ..AttemptError::new(Stage::Publish, RetryClass::Transient, error)
         }

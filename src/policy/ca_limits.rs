@@ -240,7 +240,7 @@ fn exhausted(quota: &Quota, orders: &[Time], reserved: usize, now: Time) -> Opti
     Some(recent.get(first).copied().unwrap_or(now) + quota.window)
 }
 
-/// Those of sorted times that the window of a quota still has.
+/// The sorted times that the window of a quota still has.
 fn recent<'t>(quota: &Quota, times: &'t [Time], now: Time) -> &'t [Time] {
     let from = times.partition_point(|at| *at + quota.window <= now);
     let to = times.partition_point(|at| happened(*at, now)).max(from);

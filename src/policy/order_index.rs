@@ -102,13 +102,13 @@ impl OrderIndex {
     }
 }
 
-/// What a record tells of an order.
+/// The outcome of an order, as the record tells it.
 enum OrderKind {
-    /// It gave the certificate that was stored last; it may have been a renewal.
+    /// The order gave the certificate that was stored last, and may have been a renewal.
     Issued,
-    /// It counted against the cap, which regular renewals do not.
+    /// The order counted against the cap, which regular renewals do not.
     Counted,
-    /// It failed behind the order.
+    /// The attempt failed after the order was made.
     Failed,
 }
 

@@ -14,7 +14,7 @@ use crate::dns::update::TxtValue;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Issued {
-    /// Its serial number in hexadecimal.
+    /// The serial number of the certificate, hexadecimal.
     pub serial: SharedStr,
     /// The time of the write.
     pub at: Time,
@@ -144,7 +144,7 @@ impl PendingOrder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToRevoke {
-    /// Its serial number in hexadecimal.
+    /// The serial number of the certificate, hexadecimal.
     pub serial: String,
     /// The certificate, DER in base64url.
     pub certificate: String,
@@ -155,7 +155,7 @@ pub struct ToRevoke {
     pub done: bool,
 }
 
-/// What a solver presented, and how to remove it. The JSON of the first kind has no tag, so that older records read the same. Each
+/// A presented value, and the data to remove it. The JSON of the first kind has no tag, so that older records read the same. Each
 /// further kind carries one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

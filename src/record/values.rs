@@ -29,7 +29,7 @@ pub enum Stage {
     Validation,
     /// The CA did not issue.
     Finalize,
-    /// What was downloaded is not what was ordered.
+    /// The downloaded certificate is not the ordered one.
     Download,
 }
 

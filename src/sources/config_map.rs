@@ -47,7 +47,7 @@ struct ConfigMapState {
     source: SourceRef,
     /// The last accepted form; none until it was readable once.
     config: Option<Arc<Config>>,
-    /// Its present problem.
+    /// The present problem of the ConfigMap.
     problem: Option<(String, bool)>,
     /// Whether it was looked for.
     known: bool,
@@ -215,7 +215,7 @@ pub fn add(
 }
 
 fn add_config(
-    wishes: &mut Desired,
+    desired: &mut Desired,
     source: &SourceRef,
     config: &Config,
     last_accepted: impl Fn(&ObjectRef) -> Option<AcceptedSpec>,
@@ -223,29 +223,29 @@ fn add_config(
     let zones = ZoneKeys::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
-    wishes.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
+    desired.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
     for entry in &config.entries {
         let refused = match entry {
             Ok(entry) => {
                 let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get_key_value(name.as_str()));
                 let print = issuer.map(|(name, _)| prints[name.as_str()].as_str()).unwrap_or_default();
                 let issuer = issuer.map(|(_, issuer)| issuer.clone());
-                wishes.add(zones.wanted(entry.clone(), issuer, print, source.clone()));
+                desired.add(zones.wanted(entry.clone(), issuer, print, source.clone()));
                 continue;
             }
             Err(refused) => refused,
         };
-        wishes.refused.push(RefusedSpec {
+        desired.refused.push(RefusedSpec {
             source: source.clone(),
             sentence: refused.to_string(),
             secret: refused.secret.clone(),
         });
         match &refused.secret {
-            None => wishes.incomplete = true,
+            None => desired.incomplete = true,
             Some(secret) => {
                 if let Some(AcceptedSpec { entry, zones, issuer }) = last_accepted(secret) {
                     let (zones, issuer, source) = (zones.into(), issuer.map(Arc::new), source.clone());
-                    wishes.add(CertificateSpec {
+                    desired.add(CertificateSpec {
                         last_accepted: true,
                         ..CertificateSpec::new(Arc::new(entry), zones, issuer, source)
                     });
@@ -261,19 +261,19 @@ mod tests {
     use crate::config;
     use crate::config::entry::Entry;
 
-    fn wishes(yaml: &str, remembered: Option<&str>) -> Desired {
+    fn desired(yaml: &str, remembered: Option<&str>) -> Desired {
         let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
-        let mut wishes = Desired::default();
-        add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
+        let mut desired = Desired::default();
+        add(&mut desired, &ObjectRef::parse("team/c", "").unwrap(), &config, |secret| {
             let node = config::node::read(remembered?).unwrap();
             let entry = Entry::read(&node, &"team".into()).unwrap();
             (entry.main_secret() == secret).then_some(AcceptedSpec { entry, zones: Vec::new(), issuer: None })
         });
-        wishes
+        desired
     }
 
-    fn names(wishes: &Desired) -> Vec<String> {
-        wishes.wanted.values().map(|w| format!("{} {}", w.entry.main_secret(), w.entry.domains[0])).collect()
+    fn names(desired: &Desired) -> Vec<String> {
+        desired.wanted.values().map(|w| format!("{} {}", w.entry.main_secret(), w.entry.domains[0])).collect()
     }
 
     #[test]
@@ -289,17 +289,17 @@ mod tests {
             ),
         ];
         let config = config::read(&data.map(|(k, v)| (k.to_owned(), v.to_owned())).into(), &"team".into()).unwrap();
-        let mut wishes = Desired::default();
-        add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
+        let mut desired = Desired::default();
+        add(&mut desired, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
         let own = (Some("own@b.test"), Some("short"));
-        let found: Vec<_> = wishes.wanted.values().map(|w| (w.email(), w.profile())).collect();
+        let found: Vec<_> = desired.wanted.values().map(|w| (w.email(), w.profile())).collect();
         assert_eq!(found, [own, own, (Some("ca@b.test"), Some("long")), (None, None)]);
     }
 
     #[test]
     fn a_refused_entry_goes_on_in_its_last_accepted_form() {
         let yaml = "- {secret: a, domains: ['a..test']}\n- {secret: b, domains: [b.test]}\n";
-        let found = wishes(yaml, Some("{secret: a, domains: [old.test]}"));
+        let found = desired(yaml, Some("{secret: a, domains: [old.test]}"));
         assert_eq!(names(&found), ["team/a old.test", "team/b b.test"]);
         assert!(found.wanted.values().next().unwrap().last_accepted);
         assert!(
@@ -308,19 +308,19 @@ mod tests {
                 .starts_with("ConfigMap team/c: certificates entry 1 (team/a): domains[0]: \"a..test\"")
         );
         assert!(!found.incomplete);
-        assert_eq!(names(&wishes(yaml, None)), ["team/b b.test"]);
+        assert_eq!(names(&desired(yaml, None)), ["team/b b.test"]);
     }
 
     #[test]
     fn nothing_is_known_to_be_gone_while_an_entry_can_not_be_told_apart() {
-        assert!(wishes("- {secret: [], domains: [a.test]}", None).incomplete);
-        assert!(wishes("- text", None).incomplete);
-        assert!(!wishes("[]", None).incomplete);
+        assert!(desired("- {secret: [], domains: [a.test]}", None).incomplete);
+        assert!(desired("- text", None).incomplete);
+        assert!(!desired("[]", None).incomplete);
     }
 
     #[test]
     fn one_secret_holds_one_certificate() {
-        let found = wishes(
+        let found = desired(
             "- {secret: [a, b], domains: [one.test]}\n- {secret: b, domains: [two.test]}\n- {secret: c, domains: [three.test]}\n- {secret: [d, a], domains: [four.test]}",
             None,
         );

@@ -90,7 +90,7 @@ pub enum SourceEvent {
 pub struct SourceObject {
     /// The object.
     pub source: SourceRef,
-    /// Its problem; `None` when it is in force.
+    /// The problem of the object; `None` when it is in force.
     pub problem: Option<SourceProblem>,
 }
 

@@ -66,7 +66,7 @@ impl StatusReader {
     /// Reads everything and evaluates each certificate.
     pub fn read(&self, now: Time) -> StatusReport {
         let mut sources = registry::all(&self.config_maps, &self.namespaces);
-        let (wishes, notes) = self.wishes(&mut sources);
+        let (desired, notes) = self.desired(&mut sources);
         let mut read = ReadObjects {
             view: self,
             held: HashMap::new(),
@@ -76,13 +76,13 @@ impl StatusReader {
             no_record: RecordData::default(),
             now,
         };
-        read.gather(&wishes);
+        read.gather(&desired);
         for (body, _) in read.records.values().flatten() {
             read.orders.add(body, now);
         }
         let made = read.orders.clone();
         // A quota is shared out in this order.
-        let mut wanted: Vec<&Arc<CertificateSpec>> = wishes.wanted.values().collect();
+        let mut wanted: Vec<&Arc<CertificateSpec>> = desired.wanted.values().collect();
         wanted.sort_by_cached_key(|wanted| {
             let known =
                 read.records.get(&self.record_of(wanted.entry.main_secret())).and_then(|known| known.as_ref().ok());
@@ -90,10 +90,10 @@ impl StatusReader {
         });
         let mut rows: Vec<CertificateStatus> = wanted.iter().map(|wanted| read.row(wanted)).collect();
         self.mark_parked(&mut rows, now);
-        rows.extend(read.orphans(&wishes, &sources));
+        rows.extend(read.orphans(&desired, &sources));
         rows.sort_by_cached_key(CertificateStatus::urgency);
         let rows: Vec<Arc<CertificateStatus>> = rows.into_iter().map(Arc::new).collect();
-        let of_directory = |url: &str| wishes.wanted.values().find(|w| self.cas.directory(w).url() == url);
+        let of_directory = |url: &str| desired.wanted.values().find(|w| self.cas.directory(w).url() == url);
         let per_day = |url: &str| of_directory(url)?.orders_per_day();
         let progress = Progress::of(&rows, |url| made.log(url), per_day, now);
         let notes = notes.into_iter().map(|(kind, sentence)| (kind, one_line(&sentence))).collect();
@@ -123,7 +123,7 @@ impl StatusReader {
 
     /// The certificates that the sources want, and their problems. A refused entry counts in its last accepted form, as the controller serves
     /// it.
-    fn wishes(&self, sources: &mut [Box<dyn Source>]) -> (Desired, Vec<(NoteKind, String)>) {
+    fn desired(&self, sources: &mut [Box<dyn Source>]) -> (Desired, Vec<(NoteKind, String)>) {
         let (mut desired, mut notes) = (Desired::default(), Vec::new());
         let last_accepted = |secret: &ObjectRef| {
             let stored = self.store.secret(&self.record_of(secret)).ok()?;
@@ -174,14 +174,14 @@ impl StatusReader {
 
 impl ReadObjects<'_> {
     /// Lists what can be listed; the rest is read by name later, and that read reports the error.
-    fn gather(&mut self, wishes: &Desired) {
+    fn gather(&mut self, desired: &Desired) {
         let store = &self.view.store;
         let namespaces: BTreeSet<&str> =
-            wishes.wanted.values().flat_map(|w| &w.entry.secrets).map(|at| at.namespace.as_str()).collect();
+            desired.wanted.values().flat_map(|w| &w.entry.secrets).map(|at| at.namespace.as_str()).collect();
         for namespace in namespaces {
             let held = &mut self.held;
             let listed = store.list(namespace, TYPE_TLS, &mut |secret| {
-                if wishes.owner_of(&secret.reference).is_some() {
+                if desired.owner_of(&secret.reference).is_some() {
                     held.insert(secret.reference.clone(), SecretState::of(Some(&secret), &self.view.instance));
                 }
             });
@@ -192,7 +192,7 @@ impl ReadObjects<'_> {
         let listed = store.list(self.view.namespaces.own(), record::TYPE, &mut |secret| {
             records.insert(secret.reference.clone(), known(Some(&secret)));
         });
-        for wanted in wishes.wanted.values() {
+        for wanted in desired.wanted.values() {
             let at = self.view.record_of(wanted.entry.main_secret());
             if listed.is_err() && !self.records.contains_key(&at) {
                 let read = store.secret(&at).map_err(|e| e.to_string()).and_then(|secret| known(secret.as_ref()));
@@ -202,11 +202,11 @@ impl ReadObjects<'_> {
     }
 
     /// The certificates whose entry went and whose record is not emptied yet; none where records cannot be listed.
-    fn orphans(&self, wishes: &Desired, sources: &[Box<dyn Source>]) -> Vec<CertificateStatus> {
+    fn orphans(&self, desired: &Desired, sources: &[Box<dyn Source>]) -> Vec<CertificateStatus> {
         let own = self.view.namespaces.own();
-        let refused = wishes.refused.iter().filter_map(|refused| refused.secret.as_ref());
+        let refused = desired.refused.iter().filter_map(|refused| refused.secret.as_ref());
         let claimed: BTreeSet<ObjectRef> =
-            refused.chain(wishes.wanted.keys()).map(|secret| record::reference(secret, own)).collect();
+            refused.chain(desired.wanted.keys()).map(|secret| record::reference(secret, own)).collect();
         let row = |(at, known): (&ObjectRef, &ReadRecord)| {
             let (body, copy) = known.as_ref().ok()?;
             let orphaned = body.orphaned.filter(|_| !claimed.contains(at))?;

@@ -51,7 +51,7 @@ impl Grant<'_> {
 
 fn names(instances: &[Instance]) -> Result<Names, String> {
     let mut names = Names::new();
-    for wanted in instances.iter().flat_map(|instance| instance.wishes.wanted.values()) {
+    for wanted in instances.iter().flat_map(|instance| instance.desired.wanted.values()) {
         let rules = wanted.entry.zone_policy(&wanted.zones);
         for domain in &wanted.entry.domains {
             let owner = domain.challenge_name();

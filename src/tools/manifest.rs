@@ -35,9 +35,9 @@ pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
 /// A ConfigMap.
 #[derive(Debug)]
 pub struct ConfigMap {
-    /// Its namespace and name.
+    /// Namespace and name of the object.
     pub at: ObjectRef,
-    /// Its data.
+    /// The data of the ConfigMap.
     pub data: Data,
     /// Faults of the object besides its contents, a sentence each.
     pub faults: Vec<String>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::acme::requests::REASONS;
 use crate::cli::values::Values;
 
-/// What is asked of a running controller, or of the CA.
+/// A request to the running controller, or to the CA.
 #[derive(Debug)]
 pub enum SecretAction {
     /// `renew`: a renewal.

@@ -28,7 +28,7 @@ pub struct Instance {
     /// The ConfigMaps, with their data.
     pub config_maps: ConfigMaps,
     /// The certificates that they list.
-    pub wishes: Desired,
+    pub desired: Desired,
 }
 
 /// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
@@ -38,8 +38,8 @@ pub struct Instance {
 pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
     let instances = instances(file, arguments)?;
     let mut roles = BTreeMap::<String, (&str, String)>::new();
-    for Instance { own, config_maps, wishes } in &instances {
-        for (namespace, names) in needed(wishes, config_maps.keys(), own, arguments)? {
+    for Instance { own, config_maps, desired } in &instances {
+        for (namespace, names) in needed(desired, config_maps.keys(), own, arguments)? {
             let printed = role(&namespace, own, &names);
             if let Some((other, _)) = roles.insert(namespace.clone(), (own, printed)) {
                 return Err(format!(
@@ -79,16 +79,16 @@ pub fn instances(file: Option<&Path>, arguments: &Arguments) -> Result<Vec<Insta
 
 fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {
     let namespaces = Namespaces::new(&own, &arguments.allow_namespaces);
-    let mut wishes = Desired::default();
+    let mut desired = Desired::default();
     for (name, data) in &config_maps {
         let config = config::read(data, &namespaces).map_err(|InvalidConfig(e)| format!("ConfigMap {name}: {e}"))?;
-        config_map::add(&mut wishes, name, &config, |_| None);
+        config_map::add(&mut desired, name, &config, |_| None);
     }
-    if !wishes.refused.is_empty() {
-        let refused: Vec<String> = wishes.refused.iter().map(ToString::to_string).collect();
+    if !desired.refused.is_empty() {
+        let refused: Vec<String> = desired.refused.iter().map(ToString::to_string).collect();
         return Err(refused.join("\nnotariat: "));
     }
-    Ok(Instance { own, config_maps, wishes })
+    Ok(Instance { own, config_maps, desired })
 }
 
 /// The objects that a daemon with these arguments uses, by namespace.
@@ -96,13 +96,13 @@ fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Resu
 /// # Errors
 /// When the arguments can not be used.
 pub fn needed<'n>(
-    wishes: &Desired,
+    desired: &Desired,
     config_maps: impl Iterator<Item = &'n ObjectRef>,
     own: &str,
     arguments: &Arguments,
 ) -> Result<BTreeMap<String, Names>, String> {
     let cas = AcmeClients::new(directory(arguments), Vec::new(), None, Shutdown::new())?;
-    let mut all = objects(wishes, &cas, own);
+    let mut all = objects(desired, &cas, own);
     let names = all.entry(own.to_owned()).or_default();
     names.insert(RuleSubject::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
     if let Some(lease) = &arguments.lease {

@@ -9,7 +9,7 @@ use crate::cli::flags::Command;
 use crate::cli::values::Values;
 use crate::controller::ExitStatus;
 
-/// What a command prints, and how it ends.
+/// The output of a command, and its exit status.
 #[derive(Debug)]
 pub struct Output {
     /// For standard output.

@@ -290,7 +290,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What the steps of one attempt need besides the record.
+/// The inputs of the steps of one attempt besides the record.
 struct Steps<'r> {
     orders: &'r Orders<'r>,
     account: Arc<Account>,

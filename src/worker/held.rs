@@ -1,4 +1,4 @@
-//! What a job knows of the Secrets of its entry: from a watch, or read once.
+//! The Secrets of an entry as its job knows them: from a watch, or read once.
 
 use super::attempt::Attempt;
 use super::job::KnownSecret;

@@ -23,7 +23,7 @@ pub struct Job {
     pub inputs: String,
     /// The certificate lives less than ten days, so that backoff is shorter.
     pub short_lived: bool,
-    /// What the decision was made on.
+    /// The observation that the decision was made on.
     pub basis: Observed,
     /// The peer that the job talks to longest.
     pub peer: JobPeer,
@@ -55,7 +55,7 @@ impl fmt::Display for JobPeer {
 pub struct Observed {
     /// The states of the entry's Secrets, in its order.
     pub held: Vec<SecretState>,
-    /// What a running watch shows of the same Secrets.
+    /// The same Secrets as a running watch shows them.
     pub known: Vec<KnownSecret>,
     /// The resourceVersion of the record; empty where there was none.
     pub record: String,
@@ -63,7 +63,7 @@ pub struct Observed {
     pub record_is_absent: bool,
 }
 
-/// What a running watch shows of a Secret, for a write without a read. A conflict makes the job read the Secret.
+/// A Secret as a running watch shows it, for a write without a read. A conflict makes the job read the Secret.
 #[derive(Clone, Debug, Default)]
 pub enum KnownSecret {
     /// Not enough. The Secret has to be read.
@@ -93,7 +93,7 @@ impl Job {
     }
 }
 
-/// What a job does.
+/// The work of a job.
 #[derive(Clone, Debug)]
 pub enum Task {
     /// Obtain a certificate and store it in the Secrets at these places of the entry's list.

@@ -14,7 +14,7 @@ use crate::issuance::{AttemptError, Context};
 use crate::policy::renewal_window::{RenewalWindow, answered, next_question};
 use crate::sources::CertificateSpec;
 
-/// What the record keeps of an answer.
+/// The part of an answer that the record keeps.
 struct RenewalAnswer {
     window: Option<RenewalWindow>,
     /// When the CA may be asked again; kept where the program does not run on.

@@ -1,4 +1,4 @@
-//! What a watch keeps of a certificate's Secret, so that the Secret can be replaced without reading it again.
+//! The fields of a certificate's Secret that a watch keeps, so that the Secret can be replaced without reading it again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

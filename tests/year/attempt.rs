@@ -194,14 +194,14 @@ impl Simulation {
         }
         let server = self.certificates[i].server;
         let zone = self.certificates[i].names[0].base().clone();
-        let lane = DnsTarget { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
+        let dns_target = DnsTarget { server: SocketAddr::from(([192, 0, 2, 1], 53 + server as u16)), zone, key: None };
         let now = self.now;
         let (ca, entry) = (SharedStr::intern(DIRECTORY), Admission { most: 3, ..Admission::default() });
-        if let Err(barred) = self.gates.enter(&lane, &ca, entry, now) {
-            return Err(End::Failed(Box::new(AttemptError::barred(lane, barred))));
+        if let Err(barred) = self.gates.enter(&dns_target, &ca, entry, now) {
+            return Err(End::Failed(Box::new(AttemptError::barred(dns_target, barred))));
         }
         let found = self.try_to(Stage::Publish, Part::Dns(server));
-        self.gates.leave(&lane, &ca, false, if found.is_ok() { CallResult::Good } else { CallResult::Bad }, now);
+        self.gates.leave(&dns_target, &ca, false, if found.is_ok() { CallResult::Good } else { CallResult::Bad }, now);
         found
     }
 

@@ -63,6 +63,6 @@ pub trait Solver {
 pub struct NotPresented {
     /// The failure.
     pub failed: Box<AttemptError>,
-    /// What may have been presented before it, or by it.
+    /// The values that may be there nevertheless.
     pub left: Vec<Presented>,
 }

@@ -25,7 +25,7 @@ use crate::sources::CertificateSpec;
 pub struct CertificateStatus {
     /// The certificate.
     pub subject: Subject,
-    /// Its state.
+    /// The state of the certificate.
     pub state: CertificateState,
     /// The validity of what each Secret holds, in the order of the Secrets.
     pub held: Box<[Option<Validity>]>,

@@ -15,9 +15,9 @@ const CA: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
 fn wanted(yaml: &str) -> CertificateSpec {
     let config = config::read(&[("certificates".to_owned(), yaml.to_owned())].into(), &"team".into()).unwrap();
-    let mut wishes = Desired::default();
-    config_map::add(&mut wishes, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
-    (**wishes.wanted.values().next().unwrap()).clone()
+    let mut desired = Desired::default();
+    config_map::add(&mut desired, &ObjectRef::parse("team/c", "").unwrap(), &config, |_| None);
+    (**desired.wanted.values().next().unwrap()).clone()
 }
 
 fn facts(names: &[&str], from_days: u32, to_days: u32) -> CertificateFacts {

@@ -29,13 +29,13 @@ use crate::tools::status::reader;
 pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
     let mut report = CheckReport::default();
     let (context, plan) = build_for(arguments, LockMode::Beside)?;
-    let wishes = configuration(&mut report, &context, &plan.config_maps);
-    permissions(&mut report, &context, &needed(&wishes, plan.config_maps.iter(), &context.namespace, arguments)?);
+    let desired = configuration(&mut report, &context, &plan.config_maps);
+    permissions(&mut report, &context, &needed(&desired, plan.config_maps.iter(), &context.namespace, arguments)?);
     let now = time::now();
     // The lines above have the notes about ConfigMaps already.
     secrets::say(&mut report, &reader(arguments, &Shutdown::new())?.read(now), now);
     let (mut authorities, mut zones) = (CaChecks::default(), ZoneChecks::default());
-    for wanted in wishes.wanted.values() {
+    for wanted in desired.wanted.values() {
         let authority = authorities.say(&mut report, &context, wanted);
         zones.say(&mut report, &context, wanted, authority.as_ref());
     }
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
 
 /// Reports the ConfigMaps, and returns the certificates that they want.
 fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[ObjectRef]) -> Desired {
-    let (mut wishes, mut filled) = (Desired::default(), BTreeMap::new());
+    let (mut desired, mut filled) = (Desired::default(), BTreeMap::new());
     for at in config_maps {
         let object = config_map::source(at);
         match context.store.config_map(at) {
@@ -52,7 +52,7 @@ fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[Obj
                 let inspected = config::inspect(&data, &context.namespaces);
                 let config_map = ConfigMap { at: at.clone(), data, faults: Vec::new() };
                 objects::config_map(report, &config_map, &inspected, &mut filled);
-                config_map::add(&mut wishes, at, &inspected.config, |_| None);
+                config_map::add(&mut desired, at, &inspected.config, |_| None);
             }
             Ok(None) => {
                 report.is_unreadable = true;
@@ -69,7 +69,7 @@ fn configuration(report: &mut CheckReport, context: &Context, config_maps: &[Obj
             }
         }
     }
-    wishes
+    desired
 }
 
 /// Reports what the API server allows the caller, by namespace and resource.

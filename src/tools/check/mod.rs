@@ -69,13 +69,13 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<CheckReport, Strin
         let namespaces = Namespaces::new(&config_map.at.namespace, &arguments.allow_namespaces);
         let inspected = config::inspect(&config_map.data, &namespaces);
         objects::config_map(&mut report, config_map, &inspected, &mut filled);
-        let (wishes, names) = by_namespace.entry(&config_map.at.namespace).or_default();
-        config_map::add(wishes, &config_map.at, &inspected.config, |_| None);
+        let (desired, names) = by_namespace.entry(&config_map.at.namespace).or_default();
+        config_map::add(desired, &config_map.at, &inspected.config, |_| None);
         names.push(&config_map.at);
     }
     if !found.roles.is_empty() {
-        for (own, (wishes, names)) in by_namespace {
-            permissions(&mut report, found, &needed(&wishes, names.into_iter(), own, arguments)?, own);
+        for (own, (desired, names)) in by_namespace {
+            permissions(&mut report, found, &needed(&desired, names.into_iter(), own, arguments)?, own);
         }
     }
     Ok(report)

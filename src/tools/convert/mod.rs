@@ -30,7 +30,7 @@ use placement::Placement;
 pub struct Converted {
     /// The ConfigMaps as YAML, one for each namespace.
     pub yaml: String,
-    /// What has no counterpart here, a sentence each.
+    /// The settings without a counterpart here, one sentence each.
     pub lost: Vec<String>,
 }
 

@@ -110,13 +110,13 @@ impl<'c> Dns01Solver<'c> {
     pub fn enter(&self, batches: &[ZoneUpdate]) -> Result<Vec<Slot<'c>>, AttemptError> {
         let mut lanes: Vec<DnsTarget> = Vec::new();
         for batch in batches {
-            if !lanes.contains(&batch.lane) {
-                lanes.push(batch.lane.clone());
+            if !lanes.contains(&batch.dns_target) {
+                lanes.push(batch.dns_target.clone());
             }
         }
         let Context { circuits: gates, stop, .. } = self.context;
         let entered = gates.enter_all(&lanes, &self.ca, &self.trials, DNS_PLACE_WAIT, stop);
-        entered.map_err(|(lane, barred)| AttemptError::barred(lane, barred))
+        entered.map_err(|(dns_target, barred)| AttemptError::barred(dns_target, barred))
     }
 
     /// Adds the values of all zones. A zone with a host that stops answering meanwhile comes last.
@@ -184,8 +184,9 @@ impl<'c> Dns01Solver<'c> {
             Err(not_done) if batch.moves(&self.context.dns, &not_done) => self.add(batch, permits, settings, in_use),
             Err(UpdateOutcome { said, .. }) => {
                 let said = batch.told(&said);
-                let lane = Some(Box::new(batch.lane.clone()));
-                let failed = AttemptError { lane, ..AttemptError::new(Stage::Publish, RetryClass::Transient, said) };
+                let dns_target = Some(Box::new(batch.dns_target.clone()));
+                let failed =
+                    AttemptError { dns_target, ..AttemptError::new(Stage::Publish, RetryClass::Transient, said) };
                 Err(AddError { is_unused_name: false, failed })
             }
         }
@@ -233,9 +234,9 @@ impl<'c> Dns01Solver<'c> {
                     let sentence = format!(
                         "the TXT values in {zone} were not seen on every server in time, so the CA was not asked: {not_seen}"
                     );
-                    let lane = Some(Box::new(batch.lane.clone()));
+                    let dns_target = Some(Box::new(batch.dns_target.clone()));
                     return Err(AttemptError {
-                        lane,
+                        dns_target,
                         ..AttemptError::new(Stage::Propagation, RetryClass::Transient, sentence)
                     });
                 }

@@ -191,14 +191,21 @@ pub(in crate::issuance::solver) fn withdraw(context: &Context, published: &Prese
         let owners = owners.into_iter().collect::<Vec<_>>().join(", ");
         format!("TXT values at {owners} are left behind: {said}")
     };
-    let lane = DnsTarget { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
-    let trial =
-        context.circuits.reserve(&lane).map_err(|barred| left(AttemptError::barred(lane.clone(), barred).error))?;
+    let dns_target = DnsTarget { server: *address, zone: zone.clone(), key: Some(published.key.clone()) };
+    let trial = context
+        .circuits
+        .reserve(&dns_target)
+        .map_err(|barred| left(AttemptError::barred(dns_target.clone(), barred).error))?;
     let trials: Vec<TrialCall<'_>> = trial.into_iter().collect();
     // Withdrawals have slots of their own, so that no attempt waits for a worker that holds its values.
-    let entered =
-        context.circuits.enter_all(slice::from_ref(&lane), &SharedStr::new(""), &trials, DNS_PLACE_WAIT, &context.stop);
-    let permits = entered.map_err(|(lane, barred)| left(AttemptError::barred(lane, barred).error))?;
+    let entered = context.circuits.enter_all(
+        slice::from_ref(&dns_target),
+        &SharedStr::new(""),
+        &trials,
+        DNS_PLACE_WAIT,
+        &context.stop,
+    );
+    let permits = entered.map_err(|(dns_target, barred)| left(AttemptError::barred(dns_target, barred).error))?;
     let server = NameServer { label: server.clone(), address: *address };
     let delete = |zone: &DnsName| {
         let update = Update { zone, action: Action::Delete, values };

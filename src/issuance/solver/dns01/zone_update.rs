@@ -22,7 +22,7 @@ pub struct ZoneUpdate {
     pub(super) servers: Vec<NameServer>,
     pub(super) primary_first: bool,
     pub(super) keys: Vec<TsigKey>,
-    pub(super) lane: DnsTarget,
+    pub(super) dns_target: DnsTarget,
     /// A remark for the operator about the way to the zone; see [`crate::dns::zone::ChallengeLocation`].
     pub remark: Option<String>,
     /// Zones that may be meant instead; see [`crate::dns::zone::ChallengeLocation`].
@@ -65,7 +65,7 @@ impl ZoneUpdate {
     /// Reports a call to the circuit. A verified refusal proves that server and key work, so it fails this certificate alone.
     pub(super) fn went<T>(&self, done: &Result<T, UpdateOutcome>, permits: &[Slot<'_>]) {
         let passage = if done.as_ref().err().is_none_or(|e| e.verified) { CallResult::Good } else { CallResult::Bad };
-        permits.iter().filter(|p| *p.lane() == self.lane).for_each(|p| p.went(passage));
+        permits.iter().filter(|p| *p.dns_target() == self.dns_target).for_each(|p| p.went(passage));
     }
 
     /// Switches once to the zone that the server shows to the holder of the key, after a server answered that it is not primary for the

@@ -59,15 +59,15 @@ impl<'c> Dns01Solver<'c> {
         let trials: RefCell<Vec<TrialCall<'c>>> = RefCell::default();
         let entered: RefCell<Option<DnsTarget>> = RefCell::default();
         let answered = Cell::new(false);
-        let admit = |lane: &DnsTarget| {
-            if !permits.borrow().iter().any(|p| p.lane() == lane) {
-                let trial = context.circuits.reserve(lane)?;
+        let admit = |dns_target: &DnsTarget| {
+            if !permits.borrow().iter().any(|p| p.dns_target() == dns_target) {
+                let trial = context.circuits.reserve(dns_target)?;
                 trials.borrow_mut().extend(trial);
-                let permit = context.circuits.enter(lane, &ca, &permits.borrow(), &trials.borrow())?;
+                let permit = context.circuits.enter(dns_target, &ca, &permits.borrow(), &trials.borrow())?;
                 permits.borrow_mut().push(permit);
             }
             answered.set(false);
-            *entered.borrow_mut() = Some(lane.clone());
+            *entered.borrow_mut() = Some(dns_target.clone());
             Ok(())
         };
         let first_key = |at: &ObjectRef| read_keys(&context.store, at).ok()?.into_iter().next();
@@ -85,17 +85,20 @@ impl<'c> Dns01Solver<'c> {
                 targets.iter().find(|(domain, _)| domain.base() == name.base()).map(|(_, target)| target.clone());
             let target = match known.map_or_else(|| finder.find(name), Ok) {
                 Ok(target) => target,
-                Err(LocationError::Barred(lane, barred)) => return Err(AttemptError::barred(lane, barred)),
+                Err(LocationError::Barred(dns_target, barred)) => return Err(AttemptError::barred(dns_target, barred)),
                 Err(LocationError::Failed(e)) => {
                     // A silent server counts against its circuit. An answer is a failure of this name alone.
-                    let lane = entered.borrow().clone().filter(|_| !answered.get());
+                    let dns_target = entered.borrow().clone().filter(|_| !answered.get());
                     let permits = permits.borrow();
-                    permits.iter().filter(|p| Some(p.lane()) == lane.as_ref()).for_each(|p| p.went(CallResult::Bad));
-                    return Err(AttemptError { lane: lane.map(Box::new), ..failed(name, e) });
+                    permits
+                        .iter()
+                        .filter(|p| Some(p.dns_target()) == dns_target.as_ref())
+                        .for_each(|p| p.went(CallResult::Bad));
+                    return Err(AttemptError { dns_target: dns_target.map(Box::new), ..failed(name, e) });
                 }
             };
             // Targets without a key were only queried, and answered.
-            permits.borrow().iter().filter(|p| p.lane().key.is_none()).for_each(|p| p.went(CallResult::Good));
+            permits.borrow().iter().filter(|p| p.dns_target().key.is_none()).for_each(|p| p.went(CallResult::Good));
             if !is_of_use(&target) {
                 continue;
             }
@@ -158,7 +161,7 @@ impl<'c> Dns01Solver<'c> {
             servers: target.servers.clone(),
             primary_first: target.primary_first,
             keys: self.keys[&target.key].clone(),
-            lane: target.target.clone(),
+            dns_target: target.target.clone(),
             remark: target.remark.clone(),
             other_zones: target.other_zones.clone(),
             hosts: Vec::new(),
