@@ -57,11 +57,11 @@ impl AcceptedSpecs {
 
 impl AcceptedLookup<'_> {
     /// The form of the entry for a Secret, where it is known. Else it is read later, unless `was_never_accepted` says of its record that there
-    /// is none.
+    /// is none. While that is not known either, nothing is read.
     pub(super) fn form(
         &self,
         secret: &ObjectRef,
-        was_never_accepted: impl FnOnce(&ObjectRef) -> bool,
+        was_never_accepted: impl FnOnce(&ObjectRef) -> Option<bool>,
         context: &Context,
     ) -> Option<AcceptedSpec> {
         self.asked.borrow_mut().insert(secret.clone());
@@ -70,8 +70,16 @@ impl AcceptedLookup<'_> {
             return known.as_deref().cloned();
         }
         let at = record::reference(secret, &context.namespace);
-        if was_never_accepted(&at) {
-            return None;
+        match was_never_accepted(&at) {
+            Some(true) => {
+                forms.to_read.remove(secret);
+                return None;
+            }
+            Some(false) => {}
+            None => {
+                self.unread.set(true);
+                return None;
+            }
         }
         if context.kube.is_none() {
             // A local file is read at once.

@@ -90,6 +90,7 @@ impl Controller<'_> {
         let leads = self.context.leader.leading();
         if leads && !self.led {
             // The last leader may have left anything half done.
+            self.context.accounts.invalidate_all();
             self.add_all_now();
         }
         self.led = leads;
@@ -212,7 +213,12 @@ impl Controller<'_> {
         match woken {
             ControllerEvent::Done(done) => self.handle_result(*done),
             ControllerEvent::Change(change) => {
+                let waited = self.state.waits_for_caches();
                 let affected = self.state.handle_event(*change, time::now())?;
+                // Refused entries were read without the records that tell which of them were accepted once.
+                if waited && self.state.rebuild_again && !self.state.waits_for_caches() {
+                    self.read_again = self.last_pass;
+                }
                 self.all_changed |= affected == Affected::All;
                 for secret in self.state.affected(&affected) {
                     match &affected {

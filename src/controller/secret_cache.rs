@@ -277,15 +277,16 @@ impl SecretCache {
     }
 
     /// Whether the cache says that the entry of the record `at` was never accepted: the record has no form, or a watch shows that it does not
-    /// exist.
-    pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> bool {
+    /// exist. `None` while the watches have not synced.
+    pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> Option<bool> {
         match self.records.get(at, now) {
             Some(slot) => match &slot.fact {
-                Some(Ok(known)) => known.accepted.is_none(),
-                Some(Err(_)) => false,
-                None => true,
+                Some(Ok(known)) => Some(known.accepted.is_none()),
+                Some(Err(_)) => Some(false),
+                None => Some(true),
             },
-            None => self.is_watched(record::TYPE, at) && !self.records.is_stale(at, now),
+            None if self.watching.as_ref().is_some_and(|w| !w.have_synced()) => None,
+            None => Some(self.is_watched(record::TYPE, at) && !self.records.is_stale(at, now)),
         }
     }
 

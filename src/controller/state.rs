@@ -41,7 +41,7 @@ pub(super) struct ControllerState {
     /// The watches that show nothing for the moment.
     lost_watches: BTreeSet<usize>,
     /// Whether `desired` lacks a form that could not be read.
-    rebuild_again: bool,
+    pub(super) rebuild_again: bool,
     /// The last accepted forms of refused entries.
     forms: AcceptedSpecs,
     /// When something is to be done about a record whose entry went.
