@@ -12,7 +12,7 @@ use crate::base::limits::{PAGE_CERTIFICATES_MAX, PAGE_FAULTS_MAX, PAGE_NAMES_MAX
 use crate::base::redact;
 use crate::base::time::{Time, human};
 use crate::status::certificate::CertificateStatus;
-use crate::status::state::CertificateState;
+use crate::status::state::{CertificateState, Severity};
 
 /// The media type.
 pub const KIND: &str = "text/html; charset=utf-8";
@@ -163,17 +163,11 @@ fn when(at: Time, now: Time) -> String {
 
 /// The style class of a state.
 fn class(state: CertificateState) -> &'static str {
-    match state {
-        CertificateState::Valid => "good",
-        CertificateState::Issuing | CertificateState::Waiting => "busy",
-        CertificateState::Parked
-        | CertificateState::BackingOff
-        | CertificateState::RateLimited
-        | CertificateState::Capped
-        | CertificateState::Contested
-        | CertificateState::Partial
-        | CertificateState::Orphaned => "warn",
-        CertificateState::Refused | CertificateState::Unknown => "bad",
+    match state.severity() {
+        Severity::Good => "good",
+        Severity::Busy => "busy",
+        Severity::Warning => "warn",
+        Severity::Bad => "bad",
     }
 }
 

@@ -35,7 +35,36 @@ pub enum CertificateState {
     Unknown,
 }
 
+/// The urgency of a state for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing is to be done.
+    Good,
+    /// Work is under way and needs nobody.
+    Busy,
+    /// Work waits for a failure or a limit to pass, or for a person.
+    Warning,
+    /// The certificate is not kept valid, or its state is not known.
+    Bad,
+}
+
 impl CertificateState {
+    /// The urgency of the state, for the page and `check`.
+    pub const fn severity(self) -> Severity {
+        match self {
+            CertificateState::Valid => Severity::Good,
+            CertificateState::Issuing | CertificateState::Waiting => Severity::Busy,
+            CertificateState::Parked
+            | CertificateState::BackingOff
+            | CertificateState::RateLimited
+            | CertificateState::Capped
+            | CertificateState::Contested
+            | CertificateState::Partial
+            | CertificateState::Orphaned => Severity::Warning,
+            CertificateState::Refused | CertificateState::Unknown => Severity::Bad,
+        }
+    }
+
     /// All states, in the order in which summaries count them.
     pub const ALL: [CertificateState; 12] = [
         CertificateState::Valid,

@@ -17,13 +17,13 @@ use crate::support::{Run, x509};
 /// The static release binary; built by the first test that asks.
 pub fn release_binary() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(binary::static_binary).clone()
+    BUILT.get_or_init(|| binary::static_binary(true)).clone()
 }
 
 /// The static release binary without the feature `tools`.
 fn binary_without_tools() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(binary::without_tools).clone()
+    BUILT.get_or_init(|| binary::static_binary(false)).clone()
 }
 
 /// An empty root with the binary in it.

@@ -240,7 +240,7 @@ fn main() -> ExitCode {
         eprintln!("usage: tests/scale [--kubernetes] [--directory] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]");
         return ExitCode::from(2);
     };
-    let binary = settings.binary.clone().unwrap_or_else(binary::static_binary);
+    let binary = settings.binary.clone().unwrap_or_else(|| binary::static_binary(true));
     if settings.kubernetes {
         first_on_kubernetes(&binary);
     }

@@ -54,7 +54,7 @@ fn notariat(servers: &Servers, count: usize) -> Vec<Command> {
     let entries: String = (0..count).map(entry).collect();
     write("default/configmaps/c/certificates".to_owned(), &entries).expect("the store is writable");
     write("default/secrets/k/key".to_owned(), &servers.key.secret_text()).expect("the store is writable");
-    let mut command = Command::new(static_binary());
+    let mut command = Command::new(static_binary(true));
     command.args(["-once", "-workers", "1", "-config", "c", "-log-level", "error"]);
     command.arg("-local").arg(servers.scratch.path()).arg("-acme").arg(servers.pebble.directory());
     command.arg("-acme-ca").arg(servers.pebble.ca_file()).arg(format!("-resolver={}", servers.resolver.addr()));
@@ -141,7 +141,7 @@ fn measure(name: &str, commands: Commands, count: usize) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let octets = std::fs::metadata(static_binary()).map_or(0, |m| m.len());
+    let octets = std::fs::metadata(static_binary(true)).map_or(0, |m| m.len());
     println!("static binary of notariat: {octets} octets ({:.2} MiB)\n", octets as f64 / 1_048_576.0);
     println!(
         "{:10} {:>12} {:>9} {:>15} {:>12} {:>10}",

@@ -6,19 +6,13 @@ use std::sync::Mutex;
 
 use notariat_lab::tools::output;
 
-/// The binary that is shipped: static.
-pub(crate) fn static_binary() -> PathBuf {
-    build("notariat", &[])
-}
-
-/// The same without the feature `tools`: the controller alone.
-#[allow(dead_code, reason = "only the tests of the binary itself need both")]
-pub(crate) fn without_tools() -> PathBuf {
-    build("notariat-without-tools", &["--no-default-features"])
-}
-
-/// Builds the binary and returns a copy under `name`: cargo keeps one binary only, whatever its features are.
-fn build(name: &str, features: &[&str]) -> PathBuf {
+/// Builds the static binary, with or without the feature `tools`. Returns a copy under a name of its own: cargo keeps one binary only,
+/// whatever its features are.
+pub(crate) fn static_binary(with_tools: bool) -> PathBuf {
+    let (name, features): (_, &[&str]) = match with_tools {
+        true => ("notariat", &[]),
+        false => ("notariat-without-tools", &["--no-default-features"]),
+    };
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().expect("no build panics");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

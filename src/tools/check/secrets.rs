@@ -4,26 +4,19 @@ use super::report::{CheckReport, Level};
 use crate::base::time::{Time, human};
 use crate::status::certificate::CertificateStatus;
 use crate::status::report::StatusReport as Status;
-use crate::status::state::CertificateState;
+use crate::status::state::{CertificateState, Severity};
 
 /// Adds a line for each certificate, as `notariat status` sees it.
 pub(super) fn say(report: &mut CheckReport, status: &Status, now: Time) {
     for row in &status.rows {
         let secrets: Vec<String> = row.secrets().iter().map(ToString::to_string).collect();
         let object = format!("Secret {}", secrets.join(", "));
-        match row.state {
-            CertificateState::Unknown => report.miss(&object, sentence(row, now)),
-            CertificateState::Refused => report.say(Level::Fault, &object, sentence(row, now)),
-            CertificateState::Parked
-            | CertificateState::BackingOff
-            | CertificateState::RateLimited
-            | CertificateState::Capped
-            | CertificateState::Contested
-            | CertificateState::Partial
-            | CertificateState::Orphaned => {
-                report.say(Level::Warning, &object, sentence(row, now));
-            }
-            CertificateState::Valid | CertificateState::Issuing | CertificateState::Waiting => {
+        match row.state.severity() {
+            // A failed read is no fault of the Secret.
+            Severity::Bad if row.state == CertificateState::Unknown => report.miss(&object, sentence(row, now)),
+            Severity::Bad => report.say(Level::Fault, &object, sentence(row, now)),
+            Severity::Warning => report.say(Level::Warning, &object, sentence(row, now)),
+            Severity::Good | Severity::Busy => {
                 let is_late = row.expires().is_some_and(|at| at <= now);
                 // A valid certificate may have a chain that some clients reject.
                 let is_doubted = row.state == CertificateState::Valid && row.finding.is_some();
