@@ -4,69 +4,94 @@
 //! wall clock must not stretch or cut a wait.
 
 use std::fmt;
+use std::num::NonZeroI64;
 use std::ops::{Add, Sub};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::{Rfc2822, Rfc3339};
 
-/// A moment of wall time in whole seconds since 1970-01-01T00:00:00Z; may be negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Time(i64);
+/// A moment of wall time in whole seconds since 1970-01-01T00:00:00Z; may be negative. An `Option<Time>` is as large as a `Time`: there are
+/// a dozen of them for each certificate.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(from = "i64", into = "i64")]
+pub struct Time(NonZeroI64);
 
 impl Time {
-    /// The moment `seconds` after 1970-01-01T00:00:00Z.
+    /// The moment `seconds` after 1970-01-01T00:00:00Z. `i64::MAX` counts as one second less.
     pub const fn from_unix(seconds: i64) -> Time {
-        Time(seconds)
+        // Moments from 1970 on are kept one second later, in the same order, so that zero stands for none of them.
+        match NonZeroI64::new(if seconds < 0 { seconds } else { seconds.saturating_add(1) }) {
+            Some(kept) => Time(kept),
+            None => Time(NonZeroI64::MIN),
+        }
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.
     pub const fn unix(self) -> i64 {
-        self.0
+        let kept = self.0.get();
+        if kept < 0 { kept } else { kept - 1 }
     }
 
     /// Reads `2026-11-22T10:00:00Z` (RFC 3339). A fraction of a second is dropped.
     pub fn parse_rfc3339(text: &str) -> Option<Time> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(|t| Time(t.unix_timestamp()))
+        OffsetDateTime::parse(text, &Rfc3339).ok().map(|t| Time::from_unix(t.unix_timestamp()))
     }
 
     /// Reads the date of an HTTP header, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
     pub fn parse_http_date(text: &str) -> Option<Time> {
-        OffsetDateTime::parse(text.trim(), &Rfc2822).ok().map(|t| Time(t.unix_timestamp()))
+        OffsetDateTime::parse(text.trim(), &Rfc2822).ok().map(|t| Time::from_unix(t.unix_timestamp()))
     }
 
     /// The time from `earlier` to `self`; zero when `earlier` is later.
     pub fn since(self, earlier: Time) -> Duration {
-        Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_secs(u64::try_from(self.unix().saturating_sub(earlier.unix())).unwrap_or(0))
     }
 
     /// The distance between the two moments, whichever comes first.
     pub fn distance(self, other: Time) -> Duration {
-        Duration::from_secs(self.0.abs_diff(other.0))
+        Duration::from_secs(self.unix().abs_diff(other.unix()))
+    }
+}
+
+impl From<i64> for Time {
+    fn from(seconds: i64) -> Time {
+        Time::from_unix(seconds)
+    }
+}
+
+impl From<Time> for i64 {
+    fn from(time: Time) -> i64 {
+        time.unix()
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Time({})", self.unix())
     }
 }
 
 impl Add<Duration> for Time {
     type Output = Time;
     fn add(self, d: Duration) -> Time {
-        Time(self.0.saturating_add(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
+        Time::from_unix(self.unix().saturating_add(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
     }
 }
 
 impl Sub<Duration> for Time {
     type Output = Time;
     fn sub(self, d: Duration) -> Time {
-        Time(self.0.saturating_sub(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
+        Time::from_unix(self.unix().saturating_sub(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)))
     }
 }
 
 /// RFC 3339 in UTC, for logs, errors and records.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match OffsetDateTime::from_unix_timestamp(self.0).ok().and_then(|t| t.format(&Rfc3339).ok()) {
+        match OffsetDateTime::from_unix_timestamp(self.unix()).ok().and_then(|t| t.format(&Rfc3339).ok()) {
             Some(text) => f.write_str(&text),
-            None => write!(f, "{} s since 1970", self.0),
+            None => write!(f, "{} s since 1970", self.unix()),
         }
     }
 }
@@ -74,15 +99,15 @@ impl fmt::Display for Time {
 /// The wall time now.
 pub fn now() -> Time {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(d) => Time(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)),
-        Err(e) => Time(i64::try_from(e.duration().as_secs()).map_or(i64::MIN, |s| -s)),
+        Ok(d) => Time::from_unix(i64::try_from(d.as_secs()).unwrap_or(i64::MAX)),
+        Err(e) => Time::from_unix(i64::try_from(e.duration().as_secs()).map_or(i64::MIN, |s| -s)),
     }
 }
 
 /// The wall time now with milliseconds, RFC 3339 in UTC: for logs. A clock before 1970 shows that year.
 pub fn now_text() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = Time(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).to_string();
+    let seconds = Time::from_unix(i64::try_from(now.as_secs()).unwrap_or(i64::MAX)).to_string();
     format!("{}.{:03}Z", seconds.trim_end_matches('Z'), now.subsec_millis())
 }
 
@@ -153,6 +178,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_time_keeps_its_seconds_and_its_order_and_leaves_room_for_none() {
+        let seconds = [i64::MIN, -2, -1, 0, 1, 2, i64::MAX - 1];
+        let times = seconds.map(Time::from_unix);
+        assert_eq!(times.map(Time::unix), seconds);
+        assert!(times.is_sorted() && times.windows(2).all(|pair| pair[0] < pair[1]));
+        assert_eq!(Time::from_unix(i64::MAX), Time::from_unix(i64::MAX - 1));
+        assert_eq!(size_of::<Option<Time>>(), size_of::<i64>());
+        let json = serde_json::to_string(&times[1..6]).unwrap();
+        assert_eq!(json, "[-2,-1,0,1,2]");
+        assert_eq!(serde_json::from_str::<Vec<Time>>(&json).unwrap(), times[1..6]);
+    }
+
+    #[test]
     fn dates_of_rfc_9110_and_rfc_3339_are_read_and_written() {
         let t = Time::from_unix(784_111_777);
         assert_eq!(Time::parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(t));
@@ -168,8 +206,8 @@ mod tests {
     #[test]
     fn times_far_out_saturate_and_still_print() {
         let end = Time::from_unix(i64::MAX) + Duration::from_secs(1);
-        assert_eq!(end.unix(), i64::MAX);
-        assert_eq!(end.to_string(), "9223372036854775807 s since 1970");
+        assert_eq!(end.unix(), i64::MAX - 1);
+        assert_eq!(end.to_string(), "9223372036854775806 s since 1970");
         assert_eq!(Time::from_unix(5).since(Time::from_unix(9)), Duration::ZERO);
         assert_eq!(Time::from_unix(5).distance(Time::from_unix(9)), Duration::from_secs(4));
     }

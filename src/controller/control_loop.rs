@@ -192,9 +192,11 @@ impl Controller<'_> {
             if let Some(job) = result.job.as_ref().filter(|_| self.plan.dry_run) {
                 dry_run::tell(&mut self.state.log_dedup, job);
             }
-            let record = record::reference(&secret, &self.context.namespace);
-            if result.is_back && !self.plan.dry_run && !self.releasing.contains(&record) {
-                self.orphaned.push((record, RetentionStep::Reclaim));
+            if result.is_back && !self.plan.dry_run {
+                let record = record::reference(&secret, &self.context.namespace);
+                if !self.releasing.contains(&record) {
+                    self.orphaned.push((record, RetentionStep::Reclaim));
+                }
             }
             if let Some(order) = self.queue.set_result(secret.clone(), result) {
                 self.state.release(&order);

@@ -43,6 +43,8 @@ struct CachedFacts<'a> {
     secrets: &'a mut SecretCache,
     context: &'a Context,
     pass: &'a mut ReconcilePass,
+    /// The record of the certificate.
+    record: &'a ObjectRef,
     /// When the first of the facts ceases to count.
     due: Option<Time>,
 }
@@ -52,8 +54,8 @@ impl CachedFacts<'_> {
         self.due = self.due.into_iter().chain(at).min();
     }
 
-    fn summary(&self, secret: &ObjectRef) -> (&RecordSummary, &str) {
-        self.secrets.record(&record::reference(secret, &self.context.namespace), self.pass.now)
+    fn summary(&self) -> (&RecordSummary, &str) {
+        self.secrets.record(self.record, self.pass.now)
     }
 }
 
@@ -64,15 +66,14 @@ impl Facts for CachedFacts<'_> {
         Ok(held)
     }
 
-    fn read_record(&mut self, secret: &ObjectRef) -> Result<(), String> {
-        let at = record::reference(secret, &self.context.namespace);
-        let until = self.secrets.read_record(&at, self.pass.now)?;
+    fn read_record(&mut self, _: &ObjectRef) -> Result<(), String> {
+        let until = self.secrets.read_record(self.record, self.pass.now)?;
         self.due_by(until);
         Ok(())
     }
 
-    fn record(&self, secret: &ObjectRef) -> (&RecordData, Option<&CertificateFacts>) {
-        let (known, _) = self.summary(secret);
+    fn record(&self, _: &ObjectRef) -> (&RecordData, Option<&CertificateFacts>) {
+        let (known, _) = self.summary();
         (&known.body, known.copy.as_deref())
     }
 
@@ -132,13 +133,14 @@ impl ControllerState {
     fn evaluate(&mut self, wanted: &Arc<CertificateSpec>, pass: &mut ReconcilePass) -> Result<ReconcileResult, String> {
         let (secret, now) = (wanted.entry.main_secret(), pass.now);
         let context = self.context.clone();
-        let mut facts = CachedFacts { secrets: &mut self.secrets, context: &context, pass, due: None };
+        let at = record::reference(secret, &context.namespace);
+        let mut facts = CachedFacts { secrets: &mut self.secrets, context: &context, pass, record: &at, due: None };
         let mut evaluated = evaluate(&mut facts, wanted, now)?;
         // An order is remembered with what it depends on.
         if evaluated.dependencies.is_none() && matches!(evaluated.evaluation.decision, Decision::Issue { .. }) {
             evaluated.dependencies = Some(facts.dependencies(wanted, &evaluated.held)?);
         }
-        let (record, version) = facts.summary(secret);
+        let (record, version) = facts.summary();
         let directory = evaluated.directory.url();
         let next_renewal_info = renewal_info_facts(&evaluated.held, &evaluated.directory)
             .map(|_| context.renewal_schedule.next(secret, directory, record.body.next_question, now));
@@ -163,8 +165,7 @@ impl ControllerState {
             // What the watches show the worker need not read again.
             let basis = &mut job.basis;
             basis.known = job.wanted.entry.secrets.iter().map(|at| self.secrets.known(at, now)).collect();
-            let record = record::reference(secret, &context.namespace);
-            basis.record_is_absent = self.secrets.is_record_absent(&record, now);
+            basis.record_is_absent = self.secrets.is_record_absent(&at, now);
         }
         self.keep_status(secret, status);
         notes.into_iter().for_each(|note| note.say(wanted, &context, &mut self.log_dedup));

@@ -19,7 +19,7 @@ use crate::worker::{Job, JobPeer, Task};
 pub(super) struct QueueItem {
     pub(super) result: ReconcileResult,
     /// The peer of its job, while that is under way.
-    pub(super) busy: Option<JobPeer>,
+    pub(super) busy: Option<Box<JobPeer>>,
     /// Until when it is left alone: its job failed, and not every failure leaves a wait in the record.
     pub(super) backoff_until: Option<Time>,
     /// Whether a watch is still to show what its job wrote.
@@ -113,7 +113,7 @@ impl QueueIndex {
             self.timers.insert((due, secret.clone()));
         }
         if let Some(peer) = &item.busy {
-            self.running.entry(peer.clone()).or_default().insert(secret.clone());
+            self.running.entry((**peer).clone()).or_default().insert(secret.clone());
         }
         if let (Some(group), Some(position)) = (item.group(), item.position()) {
             self.groups.entry(group).or_default().insert(position, secret.clone());

@@ -35,11 +35,11 @@ pub struct Present {
     /// The profile of the order.
     pub profile: Option<SharedStr>,
     /// A requested renewal that is not done yet.
-    pub renewal_asked: Option<String>,
+    pub renewal_asked: Option<Box<str>>,
     /// The reason of a requested replacement and revocation.
-    pub revocation_asked: Option<String>,
+    pub revocation_asked: Option<Box<str>>,
     /// The last writer of certificate or key, when that was another program, in words.
-    pub writer: Option<String>,
+    pub writer: Option<Box<str>>,
 }
 
 /// The owner of a Secret.
@@ -146,12 +146,12 @@ impl SecretState {
             kind: SharedStr::intern(&secret.type_),
             owner: owner(secret, instance),
             pair,
-            revocation_asked,
+            revocation_asked: revocation_asked.map(String::into_boxed_str),
             directory: word(annotation::DIRECTORY),
             key_type: word(annotation::KEY_TYPE),
             profile: word(annotation::PROFILE),
-            renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()),
-            writer: secret.writer(),
+            renewal_asked: asked.filter(|a| !a.is_empty() && Some(a) != served.as_ref()).map(String::into_boxed_str),
+            writer: secret.writer().map(String::into_boxed_str),
         }))
     }
 }

@@ -21,7 +21,7 @@ pub fn fingerprint<E>(
 ) -> Result<String, E> {
     let mut parts = vec![hex(&wanted.fingerprint)];
     parts.extend(held.iter().find_map(|held| match held {
-        SecretState::Present(present) => present.renewal_asked.clone(),
+        SecretState::Present(present) => present.renewal_asked.as_deref().map(str::to_owned),
         SecretState::Missing => None,
     }));
     for at in wanted.inputs() {

@@ -198,7 +198,7 @@ impl WorkQueue {
         let secret = first?.1.clone();
         let job = self.update(&secret, |item| {
             let job = item.result.job.take()?;
-            item.busy = Some(job.peer.clone());
+            item.busy = Some(Box::new(job.peer.clone()));
             Some(job)
         })??;
         if let Some(attempted) = &mut self.attempted {

@@ -25,7 +25,7 @@ fn the_window_of_the_ca_moves_the_renewal_and_one_in_the_past_is_a_revocation() 
     ] {
         assert_eq!(with_window(window).word(), expected, "{what}");
     }
-    let asked = case().with(|p| p.revocation_asked = Some("superseded".to_owned()));
+    let asked = case().with(|p| p.revocation_asked = Some("superseded".into()));
     assert_eq!(asked.word(), "Issue Revoked");
 }
 
@@ -64,7 +64,7 @@ fn a_closed_gate_makes_orders_wait_and_restores_not() {
 #[test]
 fn renew_clears_a_wait_but_no_gate_and_only_with_force_the_cap() {
     let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
-    let asked = |how: &str| case().with(|p| p.renewal_asked = Some(how.to_owned()));
+    let asked = |how: &str| case().with(|p| p.renewal_asked = Some(how.into()));
     for (how, orders, closed, expected) in [
         ("now", Vec::new(), None, "Issue RenewalRequested"),
         ("now", orders.clone(), None, "Wait Capped RenewalRequested"),
@@ -136,7 +136,7 @@ fn what_somebody_puts_into_one_secret_does_not_spread_to_the_others() {
     let Decision::Restore { source: RestoreFrom::Sibling(0), .. } = stored.decide().decision else { panic!() };
 
     let mut asked = present(PairState::Sound(facts(&["a.test"], 10, 80, "07").into()));
-    asked.revocation_asked = Some("superseded".to_owned());
+    asked.revocation_asked = Some("superseded".into());
     let one_asks = both(ours(), SecretState::Present(Box::new(asked)));
     assert_eq!(one_asks.word(), "Issue Revoked", "asked for at one of them, it is for both");
 }

@@ -401,7 +401,7 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
 #[test]
 fn who_wrote_what_is_wrong_is_named() {
     let written = |change: fn(&mut Present)| {
-        case().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".to_owned())).decide().decision
+        case().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".into())).decide().decision
     };
     let Decision::Restore { finding, .. } = written(|p| p.pair = PairState::Mismatch) else { panic!("it is restored") };
     assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");

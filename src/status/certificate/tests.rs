@@ -155,7 +155,7 @@ fn why_it_is_renewed_then() {
     ] {
         assert_eq!(row(wanted, &held, body).renewal.unwrap().1, why);
     }
-    let asked = Present { renewal_asked: Some("now".to_owned()), ..present(facts(&["a.test"], 10, 80)) };
+    let asked = Present { renewal_asked: Some("now".into()), ..present(facts(&["a.test"], 10, 80)) };
     let found = row(&web, &[SecretState::Present(Box::new(asked))], &none);
     assert_eq!((found.renewal, found.state), (Some((NOW, RenewalTrigger::Asked)), CertificateState::Waiting));
     assert_eq!(row(&web, &[SecretState::Missing], &none).renewal, None);
@@ -208,8 +208,8 @@ fn a_certificate_is_ready_while_its_secrets_serve_what_is_wanted_now() {
         (holds(facts(&["a.test"], 10, 80)), None, true),
         (holds(facts(&["a.test", "b.test"], 10, 80)), None, true),
         (holds(facts(&["a.test"], 80, 10)), None, true),
-        (with(|held| held.renewal_asked = Some("now".to_owned())), None, true),
-        (with(|held| held.revocation_asked = Some("keyCompromise".to_owned())), Some(Reason::Revoked), false),
+        (with(|held| held.renewal_asked = Some("now".into())), None, true),
+        (with(|held| held.revocation_asked = Some("keyCompromise".into())), Some(Reason::Revoked), false),
         (with(|held| held.kind = "Opaque".into()), Some(Reason::WrongType), false),
         (with(|held| held.owner = Owner::Another("x".to_owned())), Some(Reason::OwnedByAnother), false),
         (with(|held| held.pair = PairState::Mismatch), Some(Reason::KeyMismatch), false),
