@@ -5,6 +5,9 @@ use crate::base::redact;
 /// Characters of a peer's text that are kept.
 pub const EXCERPT_OCTETS: usize = 1_024;
 
+/// The mark before each item of a list in a sentence of one line. The table of `status` begins a line with it.
+pub const ITEM: &str = "\u{2022} ";
+
 /// One line without control characters and known secrets, [`EXCERPT_OCTETS`] characters at most. Secrets are removed
 /// before the text is cut: a part of a secret might not be recognised.
 pub fn one_line(text: &str) -> String {

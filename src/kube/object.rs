@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 use super::managed_fields::last_writer;
 use super::metadata::{InvalidObject, Object, ObjectMeta, texts, wipe};
 use super::resource::Resource;
+use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::name::ObjectRef;
+use crate::base::sanitize::one_line;
 use crate::base::secret::Secret;
 
 /// The type of a Secret that holds a certificate.
@@ -63,6 +65,18 @@ impl SecretObject {
             version: None,
             rest: Map::new(),
         }
+    }
+
+    /// The sentence for a Secret that has no value under `key`, where something belongs (`what`). Names the data keys that are there.
+    pub fn lacks(&self, key: &str, what: &str) -> String {
+        let filled = self.data.iter().filter(|(_, value)| !value.expose().is_empty());
+        let names: Vec<String> = filled.map(|(name, _)| format!("`{}`", one_line(name))).take(NAMES_SHOWN_MAX + 1).collect();
+        let has = match names.len() {
+            0 => "it has none".to_owned(),
+            n if n > NAMES_SHOWN_MAX => format!("it has {} and more", names[..NAMES_SHOWN_MAX].join(", ")),
+            _ => format!("it has {}", names.join(", ")),
+        };
+        format!("the Secret {} has no data key `{key}`{what}; {has}", self.reference)
     }
 
     /// The value of a data key. `None` where it is missing or empty.

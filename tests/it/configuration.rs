@@ -129,7 +129,7 @@ fn several_config_maps_are_served_together() {
     let command = site.command(&["-once"]);
     let both = |argument: &OsStr| if argument == "certs" { "certs,more".into() } else { argument.to_owned() };
     let run = Run::of(notariat().args(command.get_args().map(both)));
-    run.ends(1).says(&["the Secret default/a is already filled by the entry for default/a"]);
+    run.ends(1).says(&["certificates entry 2 (default/a): the Secret default/a is already filled by the entry for default/a of ConfigMap default/certs"]);
     site.assert_valid("a", &["a.site.test"]);
     site.assert_valid("b", &["b.site.test"]);
 }

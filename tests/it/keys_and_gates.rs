@@ -152,7 +152,7 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
         ("md5-clause", format!("key old.lab {{ algorithm hmac-md5; secret \"{SECRET}\"; }};"), "uses hmac-md5"),
         ("gss", format!("gss-tsig:old.lab:{SECRET}"), "uses gss-tsig (Kerberos), which is not supported"),
         ("no-hmac", format!("{SECRET}:old.lab:{SECRET}"), "begins with an algorithm that is none of hmac-sha1"),
-        ("no-name", SECRET.to_owned(), "lacks the key's name, which the server knows the key by"),
+        ("no-name", SECRET.to_owned(), "lacks the key's name: write `hmac-sha256:NAME:` before the secret"),
         ("no-base64", format!("old.lab:{SECRET}!?"), "has a secret that is not base64"),
         ("swapped", format!("{SECRET}{SECRET}:old.lab"), "has a key name that is not a domain name"),
         ("half", format!("key old.lab {{ secret \"{SECRET}\"; }};"), "looks like a BIND key file and is none"),
@@ -173,7 +173,7 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
         run = run.says(&[&format!("the TSIG key in the Secret default/tsig-{name} {sentence}")]);
     }
     run.says(&[
-        "the Secret default/tsig-other has no data key `key` with a TSIG key",
+        "the Secret default/tsig-other has no data key `key` with a TSIG key (`[hmac:]name:base64`); it has `secret`",
         "the Secret default/tsig-none with the TSIG key does not exist",
     ]);
     assert_eq!(site.pebble.requests(), 0, "{:?}", site.pebble.request_lines());

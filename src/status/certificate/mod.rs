@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::state::{CertificateState, Parked, RenewalTrigger};
 use crate::acme::directory::is_staging;
-use crate::base::limits::SHORT_LIVED;
+use crate::base::limits::{NAMES_SHOWN_MAX, SHORT_LIVED};
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::sanitize::one_line;
 use crate::base::shared_str::SharedStr;
@@ -41,7 +41,7 @@ pub struct CertificateStatus {
     pub renewal: Option<(Time, RenewalTrigger)>,
     /// The renewal window that the CA suggests (RFC 9773).
     pub window: Option<(Time, Time)>,
-    /// The violation that the checks found; of a valid certificate, what some clients may refuse.
+    /// The violation that the checks found; of a valid certificate, what some clients may refuse, or the names that the next renewal drops.
     pub finding: Option<Box<str>>,
     /// The last attempt, where it failed and matters still.
     pub failure: Option<Box<Failure>>,
@@ -119,6 +119,7 @@ impl CertificateStatus {
         let told =
             finding.map(Violation::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
         let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| chain_problem(at, held)));
+        let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| dropped_names(entry, at, held)));
         let history = body
             .history(&entry.order_names(), directory)
             .filter(|h| h.failures > 0 && state != CertificateState::Valid);
@@ -318,6 +319,15 @@ fn chain_problem(at: &ObjectRef, held: &SecretState) -> Option<String> {
             "{at}: in `tls.crt` a certificate is followed by another one than its issuer's: clients may not trust it; put each before the one that signed it"
         )),
     }
+}
+
+/// The names of a held certificate that the entry does not want any more.
+fn dropped_names(entry: &Entry, at: &ObjectRef, held: &SecretState) -> Option<String> {
+    let is_wanted = |name: &&Domain| entry.domains.iter().any(|wanted| wanted.covers(name));
+    let all: Vec<String> = held.facts()?.names.iter().filter(|name| !is_wanted(name)).map(ToString::to_string).collect();
+    let names = all.get(..NAMES_SHOWN_MAX).unwrap_or(&all).join(", ");
+    let more = if all.len() > NAMES_SHOWN_MAX { format!(" and {} more", all.len() - NAMES_SHOWN_MAX) } else { String::new() };
+    (!all.is_empty()).then(|| format!("renewal drops {names}{more}; `notariat renew {at}` has that now"))
 }
 
 #[cfg(test)]
