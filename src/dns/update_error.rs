@@ -12,6 +12,7 @@ use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::Rcode;
 use super::zone::NameServer;
+use crate::base::address::to_reach;
 use crate::base::clock::ClockDoubt;
 use crate::base::limits::OWNERS_SHOWN_MAX;
 use crate::base::name::DnsName;
@@ -115,8 +116,7 @@ impl UpdateAttempt<'_> {
         );
         match error {
             UpdateError::Unreachable(how) | UpdateError::NotSent(how) => {
-                let (ip, port) = (self.server.address.ip(), self.server.address.port());
-                format!("no usable answer ({how}): open port {port} of {ip} for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or correct the address (`dns.server`)")
+                format!("no usable answer ({how}): {}, or correct the address (`dns.server`)", to_reach(self.server.address))
             }
             UpdateError::Refused(Rcode::REFUSED) => {
                 format!("REFUSED: let the key change TXT at {owner}; the server knows the key and does not allow that. {ITEM}BIND: `{bind}` in the zone's update-policy; `rndc thaw {zone}` where the zone is frozen {ITEM}Knot: {acl} {ITEM}PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`; `dnsupdate=yes`, and this address in `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM {ITEM}Each: the zone's name may not be {zone}, or this server a secondary")

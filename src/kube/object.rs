@@ -223,6 +223,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_data_key_that_is_missing_is_told_with_those_that_are_there() {
+        let mut secret = SecretObject::new(ObjectRef::new("team", "tsig"), "Opaque");
+        let mut say = |keys: &[(&str, &str)]| {
+            secret.data = keys.iter().map(|(k, v)| ((*k).to_owned(), Secret::new(v.as_bytes().to_vec()))).collect();
+            secret.lacks("key", " with a TSIG key")
+        };
+        let begin = "the Secret team/tsig has no data key `key` with a TSIG key; it has";
+        assert_eq!(say(&[("key", "")]), format!("{begin} none"));
+        assert_eq!(say(&[("tsig.key", "hush"), ("name\n", "x")]), format!("{begin} `name`, `tsig.key`"));
+        let many = ["a", "b", "c", "d", "e", "f"].map(|key| (key, "hush"));
+        assert_eq!(say(&many), format!("{begin} `a`, `b`, `c`, `d`, `e` and more"));
+    }
+
+    #[test]
     fn what_is_not_ours_survives_a_write() {
         let read = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "immutable": false, "newField": [1, 2],

@@ -8,7 +8,7 @@ use crate::base::limits::STATUS_WIDTH;
 pub(super) fn width() -> Option<usize> {
     let out = std::io::stdout();
     let columns = std::env::var("COLUMNS").ok();
-    let window = || rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+    let window = || termsize::get().map(|size| usize::from(size.cols));
     out.is_terminal().then(|| width_of(columns.as_deref(), window))
 }
 

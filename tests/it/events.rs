@@ -131,6 +131,23 @@ fn what_repeats_is_counted_up_also_when_its_event_is_gone() {
     assert_eq!(asked, ["create 201", "create 201", "update 200", "update 201"]);
 }
 
+/// A first start of many: what is refused and what fails is told, however many are issued.
+#[test]
+fn forty_certificates_that_are_issued_hide_nothing_that_went_wrong() {
+    let cluster = Cluster::new();
+    let site = &cluster.site;
+    let good: Vec<String> = (0..40).map(|n| site.entry(&format!("web{n}"), &format!("w{n}.site.test"), "")).collect();
+    let bad: Vec<String> = (0..6).map(|n| site.entry(&format!("bad{n}"), "'b..site.test'", "")).collect();
+    let lost = site.entry("lost", "www.elsewhere.test", "");
+    cluster.config(&[good.concat(), bad.concat(), lost].concat());
+    let run = cluster.once().ends(1);
+    let events = events(&cluster);
+    let of = |reason: &str| events.iter().filter(|event| event.contains(&format!(" {reason} "))).count();
+    assert_eq!((of("Refused"), of("OrderFailed")), (6, 1), "{events:#?}");
+    assert_eq!(of("Issued"), 25, "{events:#?}");
+    assert_eq!(run.log.matches(" events-dropped ").count(), 1, "{}", run.log);
+}
+
 #[test]
 fn without_the_permission_everything_else_goes_on() {
     let cluster = Cluster::new();

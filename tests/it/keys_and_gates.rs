@@ -10,7 +10,7 @@ use notariat_lab::tools::{tool, try_output};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Port, Resolver, Software, Zone};
 
 use crate::main_job::annotate;
-use crate::support::run::Daemon;
+use crate::support::run::{Daemon, notariat};
 use crate::support::{Run, Site, x509};
 
 #[test]
@@ -182,7 +182,12 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
 
 /// A way to a server over UDP alone: connections to it are refused. Counts the UPDATEs that pass.
 fn udp_only(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
-    let (port, updates) = (Port::new(), Arc::new(AtomicUsize::new(0)));
+    udp_relay(Port::new(), server)
+}
+
+/// The same at a port of which the address is known before.
+fn udp_relay(port: Port, server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let updates = Arc::new(AtomicUsize::new(0));
     let (at, counted) = (port.at(Ipv4Addr::LOCALHOST), Arc::downgrade(&updates));
     let (here, there) = (port.hear(Ipv4Addr::LOCALHOST), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     here.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -201,6 +206,59 @@ fn udp_only(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
         }
     });
     (at, updates)
+}
+
+/// The commonest first day: the name server was not reached, it is mended, and there is no Secret that could bear a request.
+#[test]
+fn renew_tries_at_once_what_waits_without_a_secret() {
+    let site = Site::new();
+    let port = Port::new();
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry = |secret: &str, name: &str| {
+        site.entry(secret, name, "").replace(&site.dns.addr().to_string(), &at.to_string())
+    };
+    let renew = |more: &[&str], secret: &str| {
+        let mut command = notariat();
+        command.arg("renew").args(more).arg("-local").arg(site.store.path()).arg(secret);
+        Run::of(&mut command)
+    };
+    // The second Secret of an entry names it as well; the record is that of the first.
+    site.config(&(entry("[web, copy]", "www.site.test") + &entry("other", "a.site.test")));
+    let failed = "failed secret=default/web stage=zone";
+    site.once().ends(1).says(&[failed, "open port"]);
+    let (_, relayed) = udp_relay(port, site.dns.addr());
+    site.once().ends(1).says(&["waiting secret=default/web state=BackingOff"]).never_says("issued secret=default/web");
+    renew(&[], "wbe").ends(1).says(&["the Secret default/wbe does not exist, and neither does its record", "-config NAME"]);
+    renew(&["-config", "certs"], "wbe").ends(1).says(&["no entry wants it; there are default/"]);
+    let run = renew(&["-config", "certs"], "copy").ends(0);
+    assert!(run.stdout.starts_with("default/copy: does not exist yet; an attempt is asked for"), "{}", run.stdout);
+    site.once().says(&["issued secret=default/web"]);
+    site.assert_valid("copy", &["www.site.test"]);
+    assert!(relayed.load(Ordering::SeqCst) > 0);
+    // What was asked once asks for nothing more.
+    site.once().ends(0).never_says("issued secret=default/web");
+}
+
+/// What a daemon keeps in memory: the circuit of the name server.
+#[test]
+fn renew_opens_the_circuit_of_the_name_server_for_one_try() {
+    let site = Site::new();
+    let port = Port::new();
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry = site.entry("web", "www.site.test", "").replace(&site.dns.addr().to_string(), &at.to_string());
+    site.config(&entry);
+    let daemon = site.daemon();
+    daemon.until_it_says("failed secret=default/web");
+    let _relay = udp_relay(port, site.dns.addr());
+    let mut command = notariat();
+    Run::of(command.args(["renew", "web", "-local"]).arg(site.store.path())).ends(0);
+    daemon.until_it_says("issued secret=default/web");
+    let log = daemon.log();
+    let next = log.split("next_attempt=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let issued = log.lines().find(|line| line.contains(" issued ")).unwrap();
+    // Both begin with date and time to the second.
+    assert!(issued.split_whitespace().next().unwrap()[..19] < next[..19], "not before {next}:\n{log}");
+    assert_eq!(daemon.terminate(), 0);
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn a_primary_that_is_not_to_be_had_is_told_first_with_its_cure_and_the_name_serv
         let why = match name.trim_start_matches("only-") {
             "gone" => format!("names gone.{zone} as the primary, and gone.{zone} has no address (resolver 127.0.0.53)"),
             "dark" => format!(
-                "names dark.{zone} as the primary, and dark.{zone} (127.0.0.66) does not answer (UDP: connection refused (nothing listens there); TCP: connection refused (nothing listens there))"
+                "names dark.{zone} as the primary, and dark.{zone} (127.0.0.66) does not answer (UDP: connection refused (nothing listens there); TCP: connection refused (nothing listens there)): open port 53 of 127.0.0.66 for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or correct the address (`dns.server`)"
             ),
             _ => "names no primary that has a host name".to_owned(),
         };
