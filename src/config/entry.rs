@@ -189,12 +189,8 @@ impl Entry {
 }
 
 /// Names that other programs have for fields of an entry.
-const OTHER_NAMES: [(&str, &str); 4] = [
-    ("secretName", "secret"),
-    ("dnsNames", "domains"),
-    ("commonName", "domains"),
-    ("issuerRef", "issuer"),
-];
+const OTHER_NAMES: [(&str, &str); 4] =
+    [("secretName", "secret"), ("dnsNames", "domains"), ("commonName", "domains"), ("issuerRef", "issuer")];
 
 /// The sentence for a field that stands at the wrong level, or under the name of another program.
 fn misplaced(key: &str) -> Option<String> {

@@ -190,7 +190,8 @@ impl<'n> MapReader<'n> {
         }
         let is_start = |known: &&&str| key.len() >= START_MIN && known.starts_with(key);
         let by_start = self.known.iter().find(is_start);
-        let close = self.known.iter().filter(|known| distance(known, key) <= 2).min_by_key(|known| distance(known, key));
+        let close =
+            self.known.iter().filter(|known| distance(known, key) <= 2).min_by_key(|known| distance(known, key));
         close.or(by_start).copied()
     }
 }

@@ -90,7 +90,10 @@ fn each_fault_names_entry_field_and_value_and_stops_that_entry_only() {
         ("secret: [web, web], domains: [a.test]", &["secret[1]: names team/web a second time"]),
         ("secret: web, domains: [a.test], email: admin", &["email: \"admin\" is not an email address"]),
         ("secret: web, domains: [a.test], email: 'mailto:a@a.test'", &["email: \"mailto:a@a.test\" is not"]),
-        ("secret: web, domains: [a.test], renewBefore: 30", &["renewBefore: 30 is not a duration; write numbers with s, m, h or d"]),
+        (
+            "secret: web, domains: [a.test], renewBefore: 30",
+            &["renewBefore: 30 is not a duration; write numbers with s, m, h or d"],
+        ),
         ("secret: web, domains: [a.test], renewBefore: '30'", &["renewBefore: \"30\" is not a duration"]),
         ("secret: web, domains: [a.test], adopt: 'yes'", &["adopt: is text; it must be true or false"]),
         ("secret: web, domains: [a.test], keyType: rsa-2048", &["keyType: \"rsa-2048\" is not a key type"]),

@@ -15,8 +15,7 @@ use crate::base::time::Deadline;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// The hint for a resolver that refuses.
-const NOT_FOR_US: &str =
-    ": is the name spelt right, and may this machine ask that resolver (its access list)? Else give another one (-resolver)";
+const NOT_FOR_US: &str = ": is the name spelt right, and may this machine ask that resolver (its access list)? Else give another one (-resolver)";
 
 /// The servers for recursive questions.
 #[derive(Clone, Debug)]

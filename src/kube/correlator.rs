@@ -157,7 +157,10 @@ mod tests {
             let subject = ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("t", &format!("c{n}")));
             NewEvent { subject, ..event(Issued, None, "") }
         };
-        assert_eq!((0..3 * EVENT_BUDGETS_MAX).filter(|n| correlator.admits(&object(*n), NOW)).count(), 3 * EVENT_BUDGETS_MAX);
+        assert_eq!(
+            (0..3 * EVENT_BUDGETS_MAX).filter(|n| correlator.admits(&object(*n), NOW)).count(),
+            3 * EVENT_BUDGETS_MAX
+        );
         assert_eq!(correlator.buckets.len(), EVENT_BUDGETS_MAX);
         assert!(correlator.admits(&object(0), NOW + EVENT_REFILL));
         assert_eq!(correlator.buckets.len(), 1, "those that are full again are forgotten");

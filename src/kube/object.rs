@@ -70,7 +70,8 @@ impl SecretObject {
     /// The sentence for a Secret that has no value under `key`, where something belongs (`what`). Names the data keys that are there.
     pub fn lacks(&self, key: &str, what: &str) -> String {
         let filled = self.data.iter().filter(|(_, value)| !value.expose().is_empty());
-        let names: Vec<String> = filled.map(|(name, _)| format!("`{}`", one_line(name))).take(NAMES_SHOWN_MAX + 1).collect();
+        let names: Vec<String> =
+            filled.map(|(name, _)| format!("`{}`", one_line(name))).take(NAMES_SHOWN_MAX + 1).collect();
         let has = match names.len() {
             0 => "it has none".to_owned(),
             n if n > NAMES_SHOWN_MAX => format!("it has {} and more", names[..NAMES_SHOWN_MAX].join(", ")),

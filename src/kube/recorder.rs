@@ -77,7 +77,9 @@ impl EventRecorder {
         let (Some(queue), Some(subject)) = (&self.0, subject) else { return };
         let event = Box::new(NewEvent { reason, subject, related, text });
         if !lock(&queue.correlator).admits(&event, time::now()) {
-            return queue.dropped.note(&event, &format!("too many of its reason at this {}", event.subject.resource.kind));
+            return queue
+                .dropped
+                .note(&event, &format!("too many of its reason at this {}", event.subject.resource.kind));
         }
         // What fails finds a place also where everything else has filled its own.
         if !reason.is_warning() && queue.messages.len() >= EVENT_QUEUE / 2 {
@@ -268,7 +270,8 @@ mod tests {
             (EventRecorder::start(client, "pod".to_owned(), Shutdown::new()).unwrap(), Stopwatch::start());
         let dropped = || metrics::Counts::now().events_dropped;
         let before = dropped();
-        let object = |n: usize| Some(ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("team", &format!("c{n}"))));
+        let object =
+            |n: usize| Some(ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("team", &format!("c{n}"))));
         for n in 0..2 * EVENT_QUEUE {
             recorder.publish(EventReason::Issued, object(n), None, "x".to_owned());
         }

@@ -349,13 +349,17 @@ mod tests {
         assert_eq!(names(&found), ["team/a one.test", "team/c three.test"]);
         assert_eq!(found.refused.len(), 2);
         assert!(
-            found.refused[0]
-                .to_string()
-                .contains("certificates entry 2 (team/b): the Secret team/b is already filled by certificates entry 1; one"),
+            found.refused[0].to_string().contains(
+                "certificates entry 2 (team/b): the Secret team/b is already filled by certificates entry 1; one"
+            ),
             "{}",
             found.refused[0]
         );
-        assert!(found.refused[1].sentence.starts_with("certificates entry 4 (team/d): the Secret team/a is already filled by"));
+        assert!(
+            found.refused[1]
+                .sentence
+                .starts_with("certificates entry 4 (team/d): the Secret team/a is already filled by")
+        );
     }
 
     #[test]

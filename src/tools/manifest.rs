@@ -160,7 +160,8 @@ fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
     let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
     let own = word(metadata, "namespace");
     if let (Some(own), Some(given)) = (own, namespace.filter(|given| own.is_some_and(|own| own != *given))) {
-        let sentence = format!("is {own}, and -namespace says {given}: kubectl refuses that, so correct one of the two");
+        let sentence =
+            format!("is {own}, and -namespace says {given}: kubectl refuses that, so correct one of the two");
         fault("metadata.namespace", sentence);
     }
     let namespace = own.or(namespace).unwrap_or(NAMESPACE);

@@ -76,7 +76,10 @@ fn kubectl_describe_shows_what_became_of_each_entry() {
         ("StoreFailed Secret NS/fixed: ", "so nothing was ordered"),
         ("Refused Secret NS/foreign: OwnedByAnother (it belongs to cert-manager", "adopt: true"),
         ("Refused certificates entry 6 (NS/bad): ", "b..site.test"),
-        ("Refused certificates entry 7 (NS/web): the Secret NS/web is already filled by certificates entry 1", "one Secret holds one certificate"),
+        (
+            "Refused certificates entry 7 (NS/web): the Secret NS/web is already filled by certificates entry 1",
+            "one Secret holds one certificate",
+        ),
     ] {
         assert_told(&cluster, &format!("1 Warning {}", start.replace("NS", namespace)), part);
     }

@@ -214,9 +214,8 @@ fn renew_tries_at_once_what_waits_without_a_secret() {
     let site = Site::new();
     let port = Port::new();
     let at = port.at(Ipv4Addr::LOCALHOST);
-    let entry = |secret: &str, name: &str| {
-        site.entry(secret, name, "").replace(&site.dns.addr().to_string(), &at.to_string())
-    };
+    let entry =
+        |secret: &str, name: &str| site.entry(secret, name, "").replace(&site.dns.addr().to_string(), &at.to_string());
     let renew = |more: &[&str], secret: &str| {
         let mut command = notariat();
         command.arg("renew").args(more).arg("-local").arg(site.store.path()).arg(secret);
@@ -228,7 +227,9 @@ fn renew_tries_at_once_what_waits_without_a_secret() {
     site.once().ends(1).says(&[failed, "open port"]);
     let (_, relayed) = udp_relay(port, site.dns.addr());
     site.once().ends(1).says(&["waiting secret=default/web state=BackingOff"]).never_says("issued secret=default/web");
-    renew(&[], "wbe").ends(1).says(&["the Secret default/wbe does not exist, and neither does its record", "-config NAME"]);
+    renew(&[], "wbe")
+        .ends(1)
+        .says(&["the Secret default/wbe does not exist, and neither does its record", "-config NAME"]);
     renew(&["-config", "certs"], "wbe").ends(1).says(&["no entry wants it; there are default/"]);
     let run = renew(&["-config", "certs"], "copy").ends(0);
     assert!(run.stdout.starts_with("default/copy: does not exist yet; an attempt is asked for"), "{}", run.stdout);

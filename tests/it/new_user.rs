@@ -130,13 +130,19 @@ fn a_mistake_in_the_config_map_or_the_key_is_told_with_its_cure_in_all_places() 
             "base64 twice",
             entry.clone(),
             base64(&key.secret_text()),
-            ["the TSIG key in the Secret default/tsigkey is encoded in base64 twice", "store the text `hmac:name:base64` itself"],
+            [
+                "the TSIG key in the Secret default/tsigkey is encoded in base64 twice",
+                "store the text `hmac:name:base64` itself",
+            ],
         ),
         (
             "no name",
             entry.clone(),
             key.secret.clone(),
-            ["the TSIG key in the Secret default/tsigkey lacks the key's name", "write `hmac-sha256:NAME:` before the secret"],
+            [
+                "the TSIG key in the Secret default/tsigkey lacks the key's name",
+                "write `hmac-sha256:NAME:` before the secret",
+            ],
         ),
         (
             "Secret",
@@ -173,8 +179,10 @@ fn another_data_key_and_a_resolver_that_is_away_are_told_with_what_is_there() {
     site.config(&entry.replace(&format!("server: '{}', ", site.dns.addr()), ""));
     site.resolver.stop();
     let (ip, port) = (site.resolver.addr().ip(), site.resolver.addr().port());
-    let (silent, open) =
-        (format!("resolver {ip}:{port} does not answer for www.site.test"), format!("open port {port} of {ip} for notariat"));
+    let (silent, open) = (
+        format!("resolver {ip}:{port} does not answer for www.site.test"),
+        format!("open port {port} of {ip} for notariat"),
+    );
     assert_told("resolver", &site.command(&[]), &[&silent, &open, "or give another one (-resolver)"]);
 }
 
@@ -186,7 +194,9 @@ fn a_misspelt_config_map_under_a_role_by_name_is_told_with_both_causes() {
     let command = cluster.command(&cluster.service_account(), &["-once"]);
     let misspelt = command.get_args().map(|a| if a == "notariat" { "notariatt".into() } else { a.to_owned() });
     let said = Run::of(notariat().args(misspelt)).log;
-    for part in ["the Role lacks the verb `get` on `configmaps`", "; or -config is misspelt: a Role that names its ConfigMap"] {
+    for part in
+        ["the Role lacks the verb `get` on `configmaps`", "; or -config is misspelt: a Role that names its ConfigMap"]
+    {
         assert!(said.contains(part), "{part}:\n{said}");
     }
 }

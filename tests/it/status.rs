@@ -84,7 +84,8 @@ fn on_a_terminal_lines_have_its_width_and_the_cause_is_wrapped_and_whole() {
     site.config(&entry);
     site.once().ends(1);
     let piped = shows(&site, &[]).ends(1).stdout;
-    let cause = piped.lines().find(|line| line.starts_with("  next in")).unwrap().split_once(": ").unwrap().1.to_owned();
+    let cause =
+        piped.lines().find(|line| line.starts_with("  next in")).unwrap().split_once(": ").unwrap().1.to_owned();
     assert!(cause.chars().count() > 200, "nothing is cut in a pipe: {cause}");
     let command = status(&site.command(&[]), &[]);
     let words: Vec<String> = std::iter::once(command.get_program())
@@ -103,7 +104,11 @@ fn on_a_terminal_lines_have_its_width_and_the_cause_is_wrapped_and_whole() {
         assert!(longest <= width && longest > width - 20, "{width}: {}", shown.stdout);
         let joined = lines.iter().map(|line| line.trim_start()).collect::<Vec<_>>().join(" ");
         let without_breaks = |text: &str| text.replace(' ', "");
-        assert!(without_breaks(&joined).contains(&without_breaks(&cause)), "{width}: {cause:?} is not in\n{}", shown.stdout);
+        assert!(
+            without_breaks(&joined).contains(&without_breaks(&cause)),
+            "{width}: {cause:?} is not in\n{}",
+            shown.stdout
+        );
     }
 }
 

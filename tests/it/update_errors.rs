@@ -248,7 +248,9 @@ fn a_clock_that_differs_is_told_once_and_used_from_then_on() {
         let site = site_of(Software::PowerDns, seconds);
         said("clock", site.dns.nsupdate(&key, "site.test", change), "update failed: REFUSED\n");
         said("clock", site.dns.knsupdate(&key, "site.test", change), "status: REFUSED;");
-        once(&site).ends(1).says(&["REFUSED, unsigned: compare name, algorithm and secret", "a clock that is more than 5m off"]);
+        once(&site)
+            .ends(1)
+            .says(&["REFUSED, unsigned: compare name, algorithm and secret", "a clock that is more than 5m off"]);
         assert_eq!(site.dns.serial("site.test"), 1);
     }
 }

@@ -201,8 +201,8 @@ fn a_domain_whose_own_server_refuses_us_is_certified_through_a_cname() {
 
     // They would have refused.
     let refused = [
-        ("bind.test", "BADKEY: it does not know"),
-        ("knot.test", "BADKEY: it does not know"),
+        ("bind.test", "BADKEY: give the server the key k"),
+        ("knot.test", "BADKEY: give the server the key k"),
         ("pdns.test", "REFUSED, unsigned"),
     ];
     site.config(&refused.map(|(zone, _)| entry(zone, &format!("bare.{zone}"), "")).concat());

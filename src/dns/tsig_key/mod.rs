@@ -48,7 +48,8 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     } else if bind::is_one(text)? {
         bind::keys(text)
     } else {
-        line::keys(text).map_err(|e| if text.lines().any(encodes_keys) || encodes_keys(text) { TsigKeyError::Twice } else { e })
+        line::keys(text)
+            .map_err(|e| if text.lines().any(encodes_keys) || encodes_keys(text) { TsigKeyError::Twice } else { e })
     }?;
     match keys.len() {
         0 => Err(TsigKeyError::Empty),

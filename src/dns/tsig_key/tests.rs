@@ -177,10 +177,18 @@ fn forms_that_are_not_read_are_named_with_the_cure() {
         (format!("hmac-sha256:k {random}").into_bytes(), TsigKeyError::Nsupdate, "`:`"),
         (format!("k:{}", twice(&random)).into_bytes(), TsigKeyError::Twice, "encoded in base64 twice: store the text"),
         (format!("k:{}", twice(&format!("{random}\n"))).into_bytes(), TsigKeyError::Twice, "as there"),
-        (twice(&format!("hmac-sha256:k:{random}")).into_bytes(), TsigKeyError::Twice, "--from-literal=key=hmac-sha256:NAME:SECRET"),
+        (
+            twice(&format!("hmac-sha256:k:{random}")).into_bytes(),
+            TsigKeyError::Twice,
+            "--from-literal=key=hmac-sha256:NAME:SECRET",
+        ),
         (twice(&random).into_bytes(), TsigKeyError::Twice, "twice"),
         // `base64` breaks its lines, at any place of the text.
-        (broken(&twice(&format!("hmac-sha512:a-key.example.com:{}", BASE64.encode([0x9d; 64])))), TsigKeyError::Twice, "twice"),
+        (
+            broken(&twice(&format!("hmac-sha512:a-key.example.com:{}", BASE64.encode([0x9d; 64])))),
+            TsigKeyError::Twice,
+            "twice",
+        ),
         (random.clone().into_bytes(), TsigKeyError::NoName, "lacks the key's name"),
         (format!("hmac-sha256:{random}").into_bytes(), TsigKeyError::NoName, "write `hmac-sha256:NAME:`"),
         (format!(":{random}").into_bytes(), TsigKeyError::NoName, "name"),

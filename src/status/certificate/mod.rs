@@ -119,7 +119,8 @@ impl CertificateStatus {
         let told =
             finding.map(Violation::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
         let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| chain_problem(at, held)));
-        let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| dropped_names(entry, at, held)));
+        let told =
+            told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| dropped_names(entry, at, held)));
         let history = body
             .history(&entry.order_names(), directory)
             .filter(|h| h.failures > 0 && state != CertificateState::Valid);
@@ -324,9 +325,11 @@ fn chain_problem(at: &ObjectRef, held: &SecretState) -> Option<String> {
 /// The names of a held certificate that the entry does not want any more.
 fn dropped_names(entry: &Entry, at: &ObjectRef, held: &SecretState) -> Option<String> {
     let is_wanted = |name: &&Domain| entry.domains.iter().any(|wanted| wanted.covers(name));
-    let all: Vec<String> = held.facts()?.names.iter().filter(|name| !is_wanted(name)).map(ToString::to_string).collect();
+    let all: Vec<String> =
+        held.facts()?.names.iter().filter(|name| !is_wanted(name)).map(ToString::to_string).collect();
     let names = all.get(..NAMES_SHOWN_MAX).unwrap_or(&all).join(", ");
-    let more = if all.len() > NAMES_SHOWN_MAX { format!(" and {} more", all.len() - NAMES_SHOWN_MAX) } else { String::new() };
+    let more =
+        if all.len() > NAMES_SHOWN_MAX { format!(" and {} more", all.len() - NAMES_SHOWN_MAX) } else { String::new() };
     (!all.is_empty()).then(|| format!("renewal drops {names}{more}; `notariat renew {at}` has that now"))
 }
 

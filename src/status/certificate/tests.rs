@@ -105,17 +105,13 @@ fn names_that_are_not_wanted_any_more_are_named_until_a_renewal_drops_them() {
     for (domains, held, said) in [
         ("a.test, api.a.test, x.w.test, '*.y.test'", &held[..], None),
         ("a.test, '*.a.test'", &["a.test", "*.a.test", "api.a.test"], None),
-        (
-            "a.test, x.w.test, y.test",
-            &held[..3],
-            Some("NameMissing"),
-        ),
+        ("a.test, x.w.test, y.test", &held[..3], Some("NameMissing")),
+        ("a.test", &held, Some("renewal drops api.a.test, x.w.test, *.y.test; `notariat renew team/web` has that now")),
         (
             "a.test",
-            &held,
-            Some("renewal drops api.a.test, x.w.test, *.y.test; `notariat renew team/web` has that now"),
+            &many,
+            Some("renewal drops n0.test, n1.test, n2.test, n3.test, n4.test and 3 more; `notariat renew"),
         ),
-        ("a.test", &many, Some("renewal drops n0.test, n1.test, n2.test, n3.test, n4.test and 3 more; `notariat renew")),
     ] {
         let wanted = wanted(&format!("- {{secret: web, domains: [{domains}]}}"));
         let row = row(&wanted, &holds(facts(held, 10, 80)), &RecordData::default());

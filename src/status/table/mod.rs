@@ -159,7 +159,8 @@ fn widths(lines: &[Vec<String>], within: Option<usize>) -> Vec<usize> {
         _ => width,
     };
     let gaps = |widths: &[usize]| GAP * widths.len().saturating_sub(1);
-    let needs = |widths: &[usize]| widths.iter().enumerate().map(|(at, width)| least(at, *width)).sum::<usize>() + gaps(widths);
+    let needs =
+        |widths: &[usize]| widths.iter().enumerate().map(|(at, width)| least(at, *width)).sum::<usize>() + gaps(widths);
     while widths.len() > COLUMNS_LEAST && needs(&widths) > within {
         widths.pop();
     }

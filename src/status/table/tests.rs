@@ -115,7 +115,10 @@ fn a_line_fits_the_terminal_the_cause_stands_whole_and_the_secret_gives_way_last
         assert!(text.matches("no ").count() + text.matches("no\n").count() >= 300 && text.contains("cure\n"), "{text}");
         // In a pipe and in the ConfigMap every line is as long as it is.
         let piped = shown(&all, None);
-        assert!(piped.contains(secret) && piped.contains(&name) && piped.contains(&error.replace("  ", " ")), "{piped}");
+        assert!(
+            piped.contains(secret) && piped.contains(&name) && piped.contains(&error.replace("  ", " ")),
+            "{piped}"
+        );
         assert_eq!(piped.lines().count(), 4, "{piped}");
     }
     // The names and the issuer have given all that they can, and the Secret is whole.
@@ -204,7 +207,8 @@ fn colours_are_around_the_state_and_change_no_column() {
     assert_eq!(plain, shown(&all, Some(80)));
     let dead = report(vec![CertificateStatus { held: [None].into(), ..failing("shop", "no") }]);
     assert!(
-        table(&dead, TableStyle { width: Some(80), wide: false, colour: true, own: "team" }, NOW).contains("\x1b[31mBackingOff")
+        table(&dead, TableStyle { width: Some(80), wide: false, colour: true, own: "team" }, NOW)
+            .contains("\x1b[31mBackingOff")
     );
 }
 

@@ -67,9 +67,17 @@ mod tests {
             ("one two three four", None, "  one two three four\n"),
             ("a 123456789012345 b", Some(12), "  a\n  1234567890\n  12345 b\n"),
             ("1234567890 b", Some(12), "  1234567890\n  b\n"),
-            ("\u{e9}\u{e9}\u{e9}\u{e9} \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", Some(12), "  \u{e9}\u{e9}\u{e9}\u{e9} \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\n"),
+            (
+                "\u{e9}\u{e9}\u{e9}\u{e9} \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
+                Some(12),
+                "  \u{e9}\u{e9}\u{e9}\u{e9} \u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\n",
+            ),
             ("12345678 b", Some(0), "  12345678\n  b\n"),
-            ("do this: \u{2022} BIND: x y \u{2022} Knot", Some(12), "  do this:\n  \u{2022} BIND: x\n    y\n  \u{2022} Knot\n"),
+            (
+                "do this: \u{2022} BIND: x y \u{2022} Knot",
+                Some(12),
+                "  do this:\n  \u{2022} BIND: x\n    y\n  \u{2022} Knot\n",
+            ),
             ("do this: \u{2022} BIND", None, "  do this: \u{2022} BIND\n"),
         ] {
             assert_eq!(wrapped("  ", text, width), expected, "{text}");

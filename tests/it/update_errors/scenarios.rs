@@ -25,8 +25,11 @@ const BADKEY: Words = Some((
     "NOTAUTH(BADKEY)",
     "BADKEY",
 ));
-const BADSIG: Words =
-    Some((&["BADSIG: copy the secret of the key from the server into the Secret; the two differ", KNOWN], "NOTAUTH(BADSIG)", "BADSIG"));
+const BADSIG: Words = Some((
+    &["BADSIG: copy the secret of the key from the server into the Secret; the two differ", KNOWN],
+    "NOTAUTH(BADSIG)",
+    "BADSIG",
+));
 const REFUSED: Words = Some((
     &[
         "REFUSED: let the key change TXT at <owner>; the server knows the key and does not allow that",
