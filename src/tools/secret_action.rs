@@ -76,7 +76,7 @@ fn ask_record(
 fn main_secret(at: &ObjectRef, arguments: &Arguments) -> Result<ObjectRef, String> {
     if arguments.config.is_empty() {
         return Err(format!(
-            "the Secret {at} does not exist, and neither does its record: is the name right? With -config NAME it is looked for in that ConfigMap"
+            "the Secret {at} does not exist, and neither does its record: are the name and -namespace right? With -config NAME it is looked for in that ConfigMap"
         ));
     }
     let report = reader(arguments, &Shutdown::new())?.read(time::now());

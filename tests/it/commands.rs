@@ -25,9 +25,9 @@ fn renew_asks_the_running_notariat_which_serves_it_once() {
     daemon.until("another certificate", || x509::serial(&site.folder("web")) != serial);
     assert_eq!(daemon.terminate(), 0);
     site.once().ends(0).never_says("issu");
-    command(&site, &["renew", "nothing"])
-        .ends(1)
-        .says(&["the Secret default/nothing does not exist, and neither does its record: is the name right?"]);
+    command(&site, &["renew", "nothing"]).ends(1).says(&[
+        "the Secret default/nothing does not exist, and neither does its record: are the name and -namespace right?",
+    ]);
 }
 
 /// The cap is for loops; who says -force knows that.

@@ -10,6 +10,7 @@ use notariat_lab::tools::{tool, try_output};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Port, Resolver, Software, Zone};
 
 use crate::main_job::annotate;
+use crate::support::cluster::Cluster;
 use crate::support::run::{Daemon, notariat};
 use crate::support::{Run, Site, x509};
 
@@ -259,6 +260,40 @@ fn renew_opens_the_circuit_of_the_name_server_for_one_try() {
     let issued = log.lines().find(|line| line.contains(" issued ")).unwrap();
     // Both begin with date and time to the second.
     assert!(issued.split_whitespace().next().unwrap()[..19] < next[..19], "not before {next}:\n{log}");
+    assert_eq!(daemon.terminate(), 0);
+}
+
+/// As `kubectl exec deploy/notariat -- /notariat renew` does it: with the rights of the pod, for one that only waited for another's failure and
+/// so has no record either.
+#[test]
+fn renew_works_with_the_rights_of_the_pod_for_what_is_parked() {
+    let cluster = Cluster::new();
+    let (site, port) = (&cluster.site, Port::new());
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry = |secret: &str, name: &str| {
+        site.entry_with(secret, name, "zone: site.test, propagation: primary")
+            .replace(&site.dns.addr().to_string(), &at.to_string())
+    };
+    cluster.config(&(entry("web", "www.site.test") + &entry("other", "a.site.test")));
+    let daemon = cluster.daemon(&["-workers", "1"]);
+    daemon.until_it_says("failed secret=");
+    daemon.until_it_says("state=Parked");
+    let log = daemon.log();
+    let parked = if log.contains(&format!("failed secret={}/web", cluster.namespace)) { "other" } else { "web" };
+    let until = log.split("state=Parked until=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let _relay = udp_relay(port, site.dns.addr());
+    let account = cluster.service_account();
+    let renew = |secret: &str| {
+        let mut command = notariat();
+        command.args(["renew", secret, "-config", "notariat", "-namespace", &cluster.namespace]);
+        Run::of(command.arg("-kubeconfig").arg(&account))
+    };
+    renew("othr").ends(1).says(&["no entry wants it; there are "]);
+    renew(parked).ends(0);
+    daemon.until_it_says(&format!("issued secret={}/{parked}", cluster.namespace));
+    let log = daemon.log();
+    let issued = log.lines().find(|line| line.contains(" issued ")).unwrap();
+    assert!(issued.split_whitespace().next().unwrap()[..19] < until[..19], "not before {until}:\n{log}");
     assert_eq!(daemon.terminate(), 0);
 }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::state::{CertificateState, Parked, RenewalTrigger};
 use crate::acme::directory::is_staging;
-use crate::base::limits::{NAMES_SHOWN_MAX, SHORT_LIVED};
+use crate::base::limits::{ERROR_KEPT_OCTETS, NAMES_SHOWN_MAX, SHORT_LIVED};
 use crate::base::name::{Domain, ObjectRef};
-use crate::base::sanitize::one_line;
+use crate::base::sanitize::{line_of, one_line};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::{CertificateFacts, Links};
@@ -126,7 +126,8 @@ impl CertificateStatus {
             .filter(|h| h.failures > 0 && state != CertificateState::Valid);
         let failure = history.map(|h| Failure {
             stage: h.stage,
-            error: one_line(h.error.as_deref().unwrap_or_default()),
+            // As much as the record keeps: a cause is never cut here.
+            error: line_of(h.error.as_deref().unwrap_or_default(), ERROR_KEPT_OCTETS),
             failures: h.failures,
             at: h.last_attempt,
         });
@@ -153,7 +154,7 @@ impl CertificateStatus {
             issuer: facts.and_then(issuer_of),
             renewal,
             window: first_held.and_then(|facts| window(facts)).map(|window| (window.start, window.end)),
-            finding: told.map(|told| one_line(&told).into()),
+            finding: told.map(|told| line_of(&told, ERROR_KEPT_OCTETS).into()),
             failure: failure.map(Box::new),
             next_attempt,
             attempts_left,

@@ -122,6 +122,17 @@ fn names_that_are_not_wanted_any_more_are_named_until_a_renewal_drops_them() {
 }
 
 #[test]
+fn a_cause_is_shown_as_far_as_the_record_keeps_it() {
+    let both = wanted("- {secret: web, domains: [a.test]}");
+    let mut fails = RecordData::default();
+    failed(&mut fails, &both, Stage::Publish, RetryClass::Transient);
+    let long = "word ".repeat(ERROR_KEPT_OCTETS / 5 - 1) + "cure";
+    fails.histories[0].error = Some(long.clone());
+    let row = row(&both, &[SecretState::Missing], &fails);
+    assert_eq!(row.failure.map(|failure| failure.error), Some(long));
+}
+
+#[test]
 fn the_state_says_what_was_decided() {
     let both = wanted("- {secret: web, domains: [a.test, b.test]}");
     let (all, some) = (["a.test", "b.test"], ["a.test"]);
