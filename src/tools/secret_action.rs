@@ -65,7 +65,15 @@ fn ask_record(
             }
         }
     }
-    annotate(store, &record, |_| Ok((annotation::RENEW, value.clone())))?;
+    // The worker of an order holds the version of the record, and a write of others would cut the order off.
+    let ask = |secret: &SecretObject| {
+        let order = Record::read(Some(secret)).ok().and_then(|record| record.body.in_flight);
+        match order.is_some_and(|order| !order.holder.is_empty()) {
+            true => Err("an order is under way, `notariat status` shows what becomes of it".to_owned()),
+            false => Ok((annotation::RENEW, value.clone())),
+        }
+    };
+    annotate(store, &record, ask)?;
     Ok(format!(
         "{at}: does not exist yet; an attempt is asked for in its record, and notariat makes it within half a minute, unless a limit of the CA \
          forbids it: `notariat status` shows what became of it"
