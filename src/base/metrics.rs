@@ -58,6 +58,7 @@ static REQUESTS: [Requests; Peer::ALL.len()] = [const {
 static FAILED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 static ISSUED: AtomicU64 = AtomicU64::new(0);
 static REDACTED: AtomicU64 = AtomicU64::new(0);
+static EVENTS_DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Permissions that a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
@@ -122,6 +123,11 @@ pub fn redacted(places: u64) {
     REDACTED.fetch_add(places, Ordering::Relaxed);
 }
 
+/// Counts a Kubernetes Event that was not sent.
+pub fn event_dropped() {
+    EVENTS_DROPPED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Notes a permission that the Role lacks.
 pub fn missing(resource: &'static str, verb: &'static str) {
     let mut missing = lock(&MISSING);
@@ -152,6 +158,8 @@ pub struct Counts {
     pub failed: BTreeMap<&'static str, u64>,
     /// Places where the last filter took a known secret out of a text.
     pub redacted: u64,
+    /// Kubernetes Events that were not sent.
+    pub events_dropped: u64,
     /// Permissions that the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
 }
@@ -172,6 +180,7 @@ impl Counts {
             issued: ISSUED.load(Ordering::Relaxed),
             failed: lock(&FAILED).clone(),
             redacted: REDACTED.load(Ordering::Relaxed),
+            events_dropped: EVENTS_DROPPED.load(Ordering::Relaxed),
             missing: lock(&MISSING).clone(),
         }
     }

@@ -5,12 +5,20 @@ use crate::base::redact;
 /// Characters of a peer's text that are kept.
 pub const EXCERPT_OCTETS: usize = 1_024;
 
+/// The mark before each item of a list in a sentence of one line. The table of `status` begins a line with it.
+pub const ITEM: &str = "\u{2022} ";
+
 /// One line without control characters and known secrets, [`EXCERPT_OCTETS`] characters at most. Secrets are removed
 /// before the text is cut: a part of a secret might not be recognised.
 pub fn one_line(text: &str) -> String {
+    line_of(text, EXCERPT_OCTETS)
+}
+
+/// Like [`one_line`], with `most` characters at most.
+pub fn line_of(text: &str, most: usize) -> String {
     let text = redact::clean(text);
     let clean: String = text.chars().map(|c| if c.is_control() || turns_text(c) { ' ' } else { c }).collect();
-    clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(EXCERPT_OCTETS).collect()
+    clean.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(most).collect()
 }
 
 /// Characters that change the direction of the text after them (Unicode's Bidi_Control), which would make a line read

@@ -17,6 +17,26 @@ const TRANSPORTS: [(&str, Transport); 3] =
 const ON_WILDCARD_HOST: [(&str, OnWildcardHost); 2] =
     [("warn", OnWildcardHost::Warn), ("refuse", OnWildcardHost::Refuse)];
 
+/// The fields of `dns`.
+pub(super) const DNS_FIELDS: [&str; 10] = [
+    "server",
+    "zone",
+    "ttl",
+    "propagation",
+    "propagationTimeout",
+    "propagationNameservers",
+    "alsoCheck",
+    "settle",
+    "transport",
+    "onWildcardHost",
+];
+
+/// The sentence for a field of the entry that stands below `dns`.
+fn misplaced(key: &str) -> Option<String> {
+    let is_of_entry = ["tsigSecretName", "email", "issuer", "renewBefore", "keyType"].contains(&key);
+    is_of_entry.then(|| "belongs beside `dns`, one level higher".to_owned())
+}
+
 impl DnsSettings {
     pub(super) fn read(node: &YamlNode, faults: &mut Vec<FieldError>) -> DnsSettings {
         let default = DnsSettings::default();
@@ -49,7 +69,7 @@ impl DnsSettings {
             }
         }
         if matches!(node, YamlNode::Map(_)) {
-            fields.finish(faults);
+            fields.finish_with(faults, misplaced);
         }
         read
     }

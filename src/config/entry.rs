@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::dns::DnsSettings;
+use super::dns::{DNS_FIELDS, DnsSettings};
 use super::fields::{FieldError, MapReader, duration, require, text};
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
@@ -129,7 +129,7 @@ impl Entry {
         faults.extend(metadata_faults(&labels, &annotations));
         // A node that is no mapping is reported already.
         if matches!(node, YamlNode::Map(_)) {
-            fields.finish(&mut faults);
+            fields.finish_with(&mut faults, misplaced);
         }
 
         let mut domains = domains.unwrap_or_else(|| {
@@ -186,6 +186,20 @@ impl Entry {
     pub fn order_names(&self) -> Vec<Domain> {
         order_names(&self.domains)
     }
+}
+
+/// Names that other programs have for fields of an entry.
+const OTHER_NAMES: [(&str, &str); 4] =
+    [("secretName", "secret"), ("dnsNames", "domains"), ("commonName", "domains"), ("issuerRef", "issuer")];
+
+/// The sentence for a field that stands at the wrong level, or under the name of another program.
+fn misplaced(key: &str) -> Option<String> {
+    let field = key.strip_prefix("dns.").unwrap_or(key);
+    if DNS_FIELDS.contains(&field) {
+        return Some(format!("belongs below `dns`, one level deeper: write `dns: {{{field}: …}}`"));
+    }
+    let (_, ours) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == key)?;
+    Some(format!("is not a field; here it is `{ours}`"))
 }
 
 /// The faults of labels and annotations as a whole.

@@ -26,6 +26,9 @@ impl fmt::Display for FieldError {
     }
 }
 
+/// The letters at the start of a field that suffice to mean it.
+const START_MIN: usize = 4;
+
 /// The fields of a mapping, taken one by one. The fields left at the end are unknown.
 pub struct MapReader<'n> {
     path: String,
@@ -168,15 +171,28 @@ impl<'n> MapReader<'n> {
 
     /// Reports the fields that were not taken.
     pub fn finish(self, faults: &mut Vec<FieldError>) {
+        self.finish_with(faults, |_| None);
+    }
+
+    /// Like [`MapReader::finish`]; `misplaced` gives the sentence for a field that belongs elsewhere or has another name here.
+    pub fn finish_with(self, faults: &mut Vec<FieldError>, misplaced: impl Fn(&str) -> Option<String>) {
         for (key, _) in &self.fields {
-            let short = key.len() <= FIELD_SHOWN_OCTETS;
-            let near = self.known.iter().filter(|k| short && distance(k, key) <= 2).min_by_key(|k| distance(k, key));
-            let hint = match near {
-                Some(near) => format!("is not a field; did you mean `{near}`?"),
-                None => format!("is not a field; fields are {}", self.known.join(", ")),
-            };
-            faults.push(self.fault(key, hint));
+            let near = || Some(format!("is not a field; did you mean `{}`?", self.near(key)?));
+            let all = || format!("is not a field; fields are {}", self.known.join(", "));
+            faults.push(self.fault(key, misplaced(key).or_else(near).unwrap_or_else(all)));
         }
+    }
+
+    /// The field that this one resembles: a slip of two letters at most, or its beginning, as `tsigSecret`.
+    fn near(&self, key: &str) -> Option<&'static str> {
+        if key.len() > FIELD_SHOWN_OCTETS {
+            return None;
+        }
+        let is_start = |known: &&&str| key.len() >= START_MIN && known.starts_with(key);
+        let by_start = self.known.iter().find(is_start);
+        let close =
+            self.known.iter().filter(|known| distance(known, key) <= 2).min_by_key(|known| distance(known, key));
+        close.or(by_start).copied()
     }
 }
 
@@ -196,17 +212,22 @@ pub fn text<T, E: fmt::Display>(
     faults: &mut Vec<FieldError>,
     parse: &impl Fn(&str) -> Result<T, E>,
 ) -> Option<T> {
+    let is_silent = path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName");
     let sentence = match node {
         YamlNode::Text(text) => match parse(text) {
             Ok(value) => return Some(value),
             Err(_) if text.contains("://") && has_credentials(text) => CREDENTIALS.to_owned(),
-            Err(e) if text.len() > 300 || path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName") => {
-                e.to_string()
-            }
+            Err(e) if text.len() > 300 || is_silent => e.to_string(),
             Err(e) => format!("{text:?} {e}"),
         },
         YamlNode::Integer(_) | YamlNode::Number(_) | YamlNode::Bool(_) => {
-            format!("is {}; put quotes around it", node.kind())
+            let written = node.scalar().unwrap_or_default();
+            // Quotes alone may not mend it, and the second fault would be found only after the first.
+            match parse(&written) {
+                Ok(_) => format!("is {}; put quotes around it", node.kind()),
+                Err(e) if is_silent => format!("is {}, which {e}", node.kind()),
+                Err(e) => format!("{written} {e}"),
+            }
         }
         YamlNode::Null | YamlNode::List(_) | YamlNode::Map(_) => format!("is {}; it must be text", node.kind()),
     };
@@ -256,19 +277,23 @@ pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldE
     }
 }
 
-/// Levenshtein distance, for "did you mean".
+/// Levenshtein distance, for "did you mean"; two neighbours that changed places count once.
 pub(super) fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, cb) in b.chars().enumerate() {
-            let substituted = diagonal + usize::from(ca != cb);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let substituted = rows[i][j] + usize::from(a[i] != b[j]);
+            let mut least = substituted.min(row[j] + 1).min(rows[i][j + 1] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[row.len() - 1]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -313,5 +338,6 @@ mod tests {
         assert_eq!(distance("tsigSecretName", "tsigSecret"), 4);
         assert_eq!(distance("", "abc"), 3);
         assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!((distance("zoens", "zones"), distance("ca", "abc")), (1, 3));
     }
 }

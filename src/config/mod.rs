@@ -46,8 +46,29 @@ pub struct Config {
     pub zones: Vec<ZoneRule>,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
+    /// The keys with lists of entries, each with the number of its entries.
+    lists: Vec<(String, usize)>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
+}
+
+impl Config {
+    /// The place of one of [`Config::entries`] in the ConfigMap: `certificates entry 1`.
+    pub fn place(&self, index: usize) -> String {
+        let mut left = index;
+        for (key, entries) in &self.lists {
+            if left < *entries {
+                return place(key, left);
+            }
+            left -= entries;
+        }
+        format!("entry {}", index + 1)
+    }
+}
+
+/// The place of the entry at `index` of a key's list.
+fn place(key: &str, index: usize) -> String {
+    format!("{key} entry {}", index + 1)
 }
 
 /// The fault for which a ConfigMap is refused as a whole: a sentence that begins with its key.
@@ -140,8 +161,9 @@ fn all(
                 config.entries.len() + items.len()
             )),
             Some(YamlNode::List(items)) => {
+                config.lists.push((key.clone(), items.len()));
                 for (i, item) in items.iter().enumerate() {
-                    let place = format!("{key} entry {}", i + 1);
+                    let place = place(key, i);
                     let whole = merged(item, &defaults, &mut added);
                     let entry = read_entry(&place, &whole, &config.issuers, &is_written, namespaces);
                     let entry = entry.and_then(|entry| with_shared(entry, item, &config.shared, &place, &mut added));
@@ -198,7 +220,8 @@ fn resembled(key: &str) -> Option<&'static str> {
     let start = lower.split(|c: char| !c.is_ascii_alphanumeric()).find(|part| !part.is_empty())?;
     let stem = start.trim_end_matches('s');
     let near = |known: &&str| {
-        fields::distance(known, start) * 4 <= known.len() || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
+        let is_close = start.len() <= 2 * known.len() && fields::distance(known, start) * 4 <= known.len();
+        is_close || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
     };
     ["certificates"].into_iter().chain(OTHER_KEYS).find(near)
 }

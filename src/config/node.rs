@@ -49,6 +49,16 @@ impl YamlNode {
         if let YamlNode::Text(text) = self { Some(text) } else { None }
     }
 
+    /// A number, `true` or `false` as text.
+    pub(super) fn scalar(&self) -> Option<String> {
+        match self {
+            YamlNode::Bool(b) => Some(b.to_string()),
+            YamlNode::Integer(n) => Some(n.to_string()),
+            YamlNode::Number(text) => Some(text.clone()),
+            YamlNode::Null | YamlNode::Text(_) | YamlNode::List(_) | YamlNode::Map(_) => None,
+        }
+    }
+
     /// The kind of the node, for a sentence.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -198,6 +198,9 @@ impl Controller<'_> {
                     self.orphaned.push((record, RetentionStep::Reclaim));
                 }
             }
+            if let Some(circuit) = self.queue.newly_asked(&secret, result.asked.as_deref()) {
+                self.context.circuits.allow_trial(&circuit);
+            }
             if let Some(order) = self.queue.set_result(secret.clone(), result) {
                 self.state.release(&order);
             }

@@ -78,7 +78,8 @@ impl Facts for CachedFacts<'_> {
     }
 
     fn dependencies(&mut self, wanted: &CertificateSpec, held: &[SecretState]) -> Result<String, String> {
-        dependencies::fingerprint(wanted, held, |at| {
+        let asked = self.record(wanted.entry.main_secret()).0.asked.clone();
+        dependencies::fingerprint(wanted, held, asked.as_deref(), |at| {
             if let Some(hash) = self.pass.contents.get(at) {
                 return Ok(hash.clone());
             }

@@ -7,12 +7,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6, ToSocketAddrs as _};
 
 use super::client::{DnsClient, QueryMode};
 use super::wire::{DnsResponse, RData, Rcode, RecordType};
-use crate::base::address::{DNS_PORT, Host, ServerAddress, shown};
+use crate::base::address::{DNS_PORT, Host, ServerAddress, shown, to_reach};
 use crate::base::limits::{RESOLVERS_MAX, SEARCH_DOMAINS_MAX, SERVER_ADDRESSES_MAX};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// The hint for a resolver that refuses.
+const NOT_FOR_US: &str = ": is the name spelt right, and may this machine ask that resolver (its access list)? Else give another one (-resolver)";
 
 /// The servers for recursive questions.
 #[derive(Clone, Debug)]
@@ -44,16 +47,21 @@ impl Resolver {
                 }
                 Ok(answer) => {
                     failed = failed.or((answer.rcode == Rcode::SERVFAIL).then_some(server));
-                    errors.push(format!("resolver {} says {} for {name}", shown(*server), answer.rcode));
+                    let hint = if answer.rcode == Rcode::REFUSED { NOT_FOR_US } else { "" };
+                    errors.push(format!("resolver {} says {} for {name}{hint}", shown(*server), answer.rcode));
                 }
-                Err(e) => errors.push(format!("resolver {} does not answer for {name} ({e})", shown(*server))),
+                Err(e) => errors.push(format!(
+                    "resolver {} does not answer for {name} ({e}): {}, or give another one (-resolver)",
+                    shown(*server),
+                    to_reach(*server)
+                )),
             }
         }
         // SERVFAIL alone does not tell an operator the cause.
         if let Some(server) = failed {
             let (ip, port) = (server.ip(), server.port());
             errors.push(format!(
-                "SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @{ip} -p {port} {name}` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver"
+                "is the name spelt right? SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @{ip} -p {port} {name}` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver"
             ));
         }
         Err(errors.join("; "))
@@ -155,7 +163,14 @@ impl Resolver {
 impl std::fmt::Display for Resolver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Resolver::System => f.write_str(RESOLV_CONF),
+            // People look for the address, and the file in a container is not theirs.
+            Resolver::System => match self.servers() {
+                Ok(servers) => {
+                    let servers: Vec<String> = servers.iter().map(|server| shown(*server)).collect();
+                    write!(f, "{} of {RESOLV_CONF}", servers.join(", "))
+                }
+                Err(_) => f.write_str(RESOLV_CONF),
+            },
             Resolver::Server(server) => write!(f, "{server}"),
         }
     }

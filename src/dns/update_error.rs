@@ -1,5 +1,5 @@
-//! One sentence for each way in which an UPDATE can fail: the server and the request, the answer, the likely cause,
-//! where to look.
+//! One sentence for each way in which an UPDATE can fail: the server and the request, the answer and what to do; then, as a list, where
+//! that is done on each server, and how to try it by hand.
 //!
 //! Pure. The answers of BIND 9.18, Knot 3.2 and PowerDNS 4.7 to each situation were measured; tests/it/update_errors.rs
 //! produces each on the real servers. No sentence holds a secret: a key is shown by name and algorithm.
@@ -12,9 +12,11 @@ use super::tsig_key::TsigKey;
 use super::update::Update;
 use super::wire::Rcode;
 use super::zone::NameServer;
+use crate::base::address::to_reach;
 use crate::base::clock::ClockDoubt;
 use crate::base::limits::OWNERS_SHOWN_MAX;
 use crate::base::name::DnsName;
+use crate::base::sanitize::ITEM;
 use crate::base::time::{Time, human};
 
 /// An UPDATE that failed.
@@ -77,9 +79,8 @@ impl UpdateAttempt<'_> {
         let about =
             About { names: if names.is_empty() { self.owners() } else { names.to_vec() }, is_known: !names.is_empty() };
         let what = self.what(error, &about);
-        let dot = if what.ends_with('?') { "" } else { "." };
         format!(
-            "UPDATE of {zone} at {server} with the key {key}: {what}{dot} By hand: {}",
+            "UPDATE of {zone} at {server} with the key {key}: {what} {ITEM}By hand: {}",
             self.by_hand(&about.names[0])
         )
     }
@@ -108,17 +109,17 @@ impl UpdateAttempt<'_> {
         let owner = about;
         let name = &key.name;
         let bind = about.each(|owner| format!("grant {name} name {owner}. TXT;"));
-        let grants = format!(
-            "BIND: `{bind}` in the zone's update-policy; Knot: an acl with `key: {name}`, `action: update`, `update-type: [TXT]`; PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`"
-        );
+        let acl = format!("an acl with `key: {name}`, `action: update`, `update-type: [TXT]`");
+        let algorithm = key.algorithm;
         let known = format!(
-            "BIND has the key in `key {name} {{ algorithm {}; secret …; }};`, Knot in its section `key` as `id: {name}`, PowerDNS in what `pdnsutil list-tsig-keys` prints",
-            key.algorithm
+            "{ITEM}BIND: `key {name} {{ algorithm {algorithm}; secret …; }};` {ITEM}Knot: `id: {name}` in the section `key` {ITEM}PowerDNS: `pdnsutil list-tsig-keys`"
         );
         match error {
-            UpdateError::Unreachable(how) | UpdateError::NotSent(how) => format!("no usable answer ({how}): is the address right, and does a firewall let TCP and UDP through?"),
+            UpdateError::Unreachable(how) | UpdateError::NotSent(how) => {
+                format!("no usable answer ({how}): {}, or correct the address (`dns.server`)", to_reach(self.server.address))
+            }
             UpdateError::Refused(Rcode::REFUSED) => {
-                format!("REFUSED: the key is known, but the zone's policy does not let it change TXT at {owner}, or updates are off or not taken from this address (PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM), the zone is frozen (BIND: `rndc thaw {zone}`), its name is not {zone}, or this is a secondary. {grants}")
+                format!("REFUSED: let the key change TXT at {owner}; the server knows the key and does not allow that. {ITEM}BIND: `{bind}` in the zone's update-policy; `rndc thaw {zone}` where the zone is frozen {ITEM}Knot: {acl} {ITEM}PowerDNS: `pdnsutil add-meta {zone} TSIG-ALLOW-DNSUPDATE {name}`; `dnsupdate=yes`, and this address in `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM {ITEM}Each: the zone's name may not be {zone}, or this server a secondary")
             }
             UpdateError::Refused(Rcode::NOTAUTH) | UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOTAUTH)) => {
                 format!("NOTAUTH: it is not primary for {zone}. Is `dns.zone` right, and is `dns.server` the primary?")
@@ -135,17 +136,17 @@ impl UpdateAttempt<'_> {
             }
             UpdateError::Refused(rcode) => format!("it says {rcode}"),
             UpdateError::Rejected(ValidationError::Explained(Rcode::BADKEY)) => {
-                format!("BADKEY: it does not know this key with this algorithm; Knot says so, too, when its acl does not let the key change TXT at {owner}, or when it is a secondary. {known}. {grants}")
+                format!("BADKEY: give the server the key {name} with {algorithm}, or write its name and algorithm into the Secret as the server has them. {ITEM}BIND: `key {name} {{ algorithm {algorithm}; secret …; }};` {ITEM}Knot: `id: {name}` in the section `key`; it says BADKEY also where it is a secondary, and where the key may not change TXT at {owner}: {acl} {ITEM}PowerDNS: `pdnsutil list-tsig-keys`")
             }
             UpdateError::Rejected(ValidationError::Explained(_)) => {
-                format!("BADSIG: the secret of the key differs from the server's. {known}")
+                format!("BADSIG: copy the secret of the key from the server into the Secret; the two differ. {known}")
             }
             UpdateError::Rejected(ValidationError::BadTime { server_time }) => {
                 let offset = ClockDoubt { offset: server_time.unix().saturating_sub(self.at.unix()) };
                 format!("BADTIME: this machine's clock is {offset} the server's; TSIG allows {}. Set the clocks (NTP)", human(FUDGE))
             }
             UpdateError::Rejected(ValidationError::Unsigned(Rcode::REFUSED)) => format!(
-                "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",
+                "REFUSED, unsigned: compare name, algorithm and secret of the key with the server's, and the clocks. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than {} off. {known}",
                 human(FUDGE)
             ),
             UpdateError::Rejected(ValidationError::Unsigned(Rcode::NOERROR)) => {

@@ -44,6 +44,11 @@ impl Circuits {
         Ok(held.then(|| TrialCall { keeper: self, dns_target: dns_target.clone() }))
     }
 
+    /// Ends the pause after failures: one call may be tried now, because a person asks for it.
+    pub fn allow_trial(&self, dns_target: &DnsTarget) {
+        self.lock().allow_trial(dns_target, time::now());
+    }
+
     /// Takes a slot. `permits` and `trials` are those that the same attempt holds.
     ///
     /// # Errors

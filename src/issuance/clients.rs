@@ -102,8 +102,7 @@ impl AcmeClients {
 fn roots_of(store: &Store, at: &ObjectRef) -> Result<Vec<u8>, String> {
     let secret = store.input(at).map_err(|e| format!("`caSecretName`: {e}"))?;
     let secret = secret.ok_or_else(|| format!("`caSecretName`: the Secret {at} does not exist"))?;
-    let roots =
-        secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: the Secret {at} has no data key `ca.crt`"))?;
+    let roots = secret.value("ca.crt").ok_or_else(|| format!("`caSecretName`: {}", secret.lacks("ca.crt", "")))?;
     // Checked alone first: a text without a certificate would pass beside the public roots.
     let own = TlsTrust { roots_pem: roots.expose().clone(), ..TlsTrust::default() };
     own.config().map_err(|e| format!("`caSecretName`: the data key `ca.crt` of the Secret {at}: {e}"))?;

@@ -1,9 +1,9 @@
-//! Decides which Events are sent and with which count: an occurrence that repeats is counted up, and a subject with many Events has a budget.
+//! Decides which Events are sent and with which count: an occurrence that repeats is counted up, and a subject has a budget for each reason.
 //! Pure; what is remembered is bounded and may be lost.
 
-use super::events::{EventSeries, NewEvent, name};
+use super::events::{EventReason, EventSeries, NewEvent, name};
 use super::resource::Resource;
-use crate::base::limits::{EVENT_BURST, EVENT_OBJECTS_MAX, EVENT_REFILL, EVENT_SERIES_MAX};
+use crate::base::limits::{EVENT_BUDGETS_MAX, EVENT_BURST, EVENT_FIRSTS, EVENT_REFILL, EVENT_SERIES_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 
@@ -12,16 +12,16 @@ use crate::base::time::Time;
 pub struct Correlator {
     /// The least recent first.
     series: Vec<EventSeries>,
-    /// The buckets that are not full.
+    /// The budgets that are not full, the least recently used first.
     buckets: Vec<TokenBucket>,
 }
 
-/// The Events that a subject may still have. Warnings have a bucket of their own, so that a thousand certificates that are issued do not
-/// hide the one that is not.
+/// The Events of one reason that a subject may still have. No reason takes from another: forty certificates that are issued hide none that
+/// fails, and forty that fail hide no refusal.
 #[derive(Debug)]
 struct TokenBucket {
     subject: (Resource, ObjectRef),
-    is_warning: bool,
+    reason: EventReason,
     left: u32,
     /// When it last grew.
     at: Time,
@@ -38,35 +38,29 @@ impl TokenBucket {
 }
 
 impl Correlator {
-    /// Takes a token for an Event. Returns whether there was one.
+    /// Takes a token for an Event. Returns whether there was one. The last [`EVENT_FIRSTS`] are for what was not told yet, so that attempts
+    /// that fail again and again hide no new failure.
     pub fn admits(&mut self, event: &NewEvent, now: Time) -> bool {
         self.buckets.iter_mut().for_each(|bucket| bucket.refill(now));
         self.buckets.retain(|bucket| bucket.left < EVENT_BURST);
-        let (subject, is_warning) = ((event.subject.resource, event.subject.at.clone()), event.reason.is_warning());
-        let full = self.buckets.len() >= EVENT_OBJECTS_MAX;
-        let known = self.buckets.iter_mut().find(|b| b.subject == subject && b.is_warning == is_warning);
-        match known {
-            Some(bucket) if bucket.left == 0 => false,
-            Some(bucket) => {
-                bucket.left -= 1;
-                true
-            }
-            None if full => false,
-            None => {
-                self.buckets.push(TokenBucket { subject, is_warning, left: EVENT_BURST - 1, at: now });
-                true
-            }
+        let (subject, reason) = ((event.subject.resource, event.subject.at.clone()), event.reason);
+        let same = |bucket: &TokenBucket| bucket.subject == subject && bucket.reason == reason;
+        let known = self.buckets.iter().position(same).map(|place| self.buckets.remove(place));
+        let mut bucket = known.unwrap_or(TokenBucket { subject, reason, left: EVENT_BURST, at: now });
+        let is_repeated = self.series.iter().any(|series| series.last.is_about_the_same(event));
+        let admitted = bucket.left > if is_repeated { EVENT_FIRSTS } else { 0 };
+        bucket.left -= u32::from(admitted);
+        if self.buckets.len() >= EVENT_BUDGETS_MAX {
+            self.buckets.remove(0);
         }
+        self.buckets.push(bucket);
+        admitted
     }
 
     /// The series of an occurrence: a new one with the count 1, or an earlier one counted up, with the text of this occurrence. Occurrences
     /// of one related object with the same reason are a series; without a related object the text tells them apart.
     pub fn count(&mut self, event: &NewEvent, now: Time, unique: u64) -> EventSeries {
-        let same = |series: &EventSeries| {
-            let NewEvent { reason, subject, related, text } = &series.last;
-            let about = *subject == event.subject && *reason == event.reason && *related == event.related;
-            about && (related.is_some() || *text == event.text)
-        };
+        let same = |series: &EventSeries| series.last.subject == event.subject && series.last.is_about_the_same(event);
         let mut series = match self.series.iter().position(same) {
             Some(place) => self.series.remove(place),
             None => {
@@ -140,12 +134,13 @@ mod tests {
     }
 
     #[test]
-    fn an_object_has_a_burst_and_then_one_at_a_time() {
+    fn an_object_has_a_burst_of_each_reason_and_then_one_at_a_time() {
         let mut correlator = Correlator::default();
         let (issued, failed) = (event(Issued, None, ""), event(OrderFailed, None, ""));
         let mut admitted = |event: &NewEvent, now: Time| (0..100).filter(|_| correlator.admits(event, now)).count();
         assert_eq!(admitted(&issued, NOW), 25);
-        assert_eq!(admitted(&failed, NOW), 25, "what warns is not hidden by what does not");
+        assert_eq!(admitted(&failed, NOW), 25, "what fails is not hidden by what does not");
+        assert_eq!(admitted(&event(Refused, None, ""), NOW), 25, "nor by what fails in another way");
         let later = |refills: u32| NOW + EVENT_REFILL * refills;
         assert_eq!(admitted(&issued, later(1) - std::time::Duration::from_secs(1)), 0);
         assert_eq!(admitted(&issued, later(1)), 1);
@@ -153,12 +148,37 @@ mod tests {
         assert_eq!(admitted(&issued, NOW), 0, "the clock was set back");
         assert_eq!(admitted(&issued, later(1)), 1);
         assert_eq!(admitted(&issued, later(1000)), 25);
-        let mut other = Correlator::default();
+    }
+
+    #[test]
+    fn each_of_many_objects_has_a_budget_and_the_oldest_are_forgotten() {
+        let mut correlator = Correlator::default();
         let object = |n: usize| {
             let subject = ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("t", &format!("c{n}")));
-            NewEvent { subject, ..issued.clone() }
+            NewEvent { subject, ..event(Issued, None, "") }
         };
-        assert_eq!((0..1000).filter(|n| other.admits(&object(*n), NOW)).count(), EVENT_OBJECTS_MAX);
-        assert!(other.admits(&object(1000), later(1)), "those that are full again are forgotten");
+        assert_eq!(
+            (0..3 * EVENT_BUDGETS_MAX).filter(|n| correlator.admits(&object(*n), NOW)).count(),
+            3 * EVENT_BUDGETS_MAX
+        );
+        assert_eq!(correlator.buckets.len(), EVENT_BUDGETS_MAX);
+        assert!(correlator.admits(&object(0), NOW + EVENT_REFILL));
+        assert_eq!(correlator.buckets.len(), 1, "those that are full again are forgotten");
+    }
+
+    #[test]
+    fn what_repeats_leaves_room_for_what_is_new() {
+        let mut correlator = Correlator::default();
+        let mut publish = |secret: &str| {
+            let event = event(OrderFailed, Some(secret), "no");
+            let admitted = correlator.admits(&event, NOW);
+            if admitted {
+                correlator.count(&event, NOW, 1);
+            }
+            admitted
+        };
+        let repeated = (0..100).filter(|_| publish("a")).count();
+        let new = (0..100).filter(|n| publish(&format!("new-{n}"))).count();
+        assert_eq!((repeated, new), (15, 10), "the first of all is new, too");
     }
 }

@@ -67,6 +67,14 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
+    /// Whether two occurrences are of one reason, at one subject, and about one related object; without one, of the same text. An object that
+    /// was deleted and created again counts as the same.
+    pub(super) fn is_about_the_same(&self, other: &NewEvent) -> bool {
+        let subject = |event: &NewEvent| (event.subject.resource, event.subject.at.clone());
+        let related = self.related == other.related && (self.related.is_some() || self.text == other.text);
+        self.reason == other.reason && related && subject(self) == subject(other)
+    }
+
     /// The line that people read, of at most [`EVENT_MESSAGE_OCTETS_MAX`] octets.
     pub fn message(&self) -> String {
         let related = self.related.as_ref().map(|related| format!("{related}: ")).unwrap_or_default();

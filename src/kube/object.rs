@@ -12,7 +12,9 @@ use serde_json::{Map, Value, json};
 use super::managed_fields::last_writer;
 use super::metadata::{InvalidObject, Object, ObjectMeta, texts, wipe};
 use super::resource::Resource;
+use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::name::ObjectRef;
+use crate::base::sanitize::one_line;
 use crate::base::secret::Secret;
 
 /// The type of a Secret that holds a certificate.
@@ -63,6 +65,19 @@ impl SecretObject {
             version: None,
             rest: Map::new(),
         }
+    }
+
+    /// The sentence for a Secret that has no value under `key`, where something belongs (`what`). Names the data keys that are there.
+    pub fn lacks(&self, key: &str, what: &str) -> String {
+        let filled = self.data.iter().filter(|(_, value)| !value.expose().is_empty());
+        let names: Vec<String> =
+            filled.map(|(name, _)| format!("`{}`", one_line(name))).take(NAMES_SHOWN_MAX + 1).collect();
+        let has = match names.len() {
+            0 => "it has none".to_owned(),
+            n if n > NAMES_SHOWN_MAX => format!("it has {} and more", names[..NAMES_SHOWN_MAX].join(", ")),
+            _ => format!("it has {}", names.join(", ")),
+        };
+        format!("the Secret {} has no data key `{key}`{what}; {has}", self.reference)
     }
 
     /// The value of a data key. `None` where it is missing or empty.
@@ -207,6 +222,20 @@ impl ConfigMapObject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_data_key_that_is_missing_is_told_with_those_that_are_there() {
+        let mut secret = SecretObject::new(ObjectRef::new("team", "tsig"), "Opaque");
+        let mut say = |keys: &[(&str, &str)]| {
+            secret.data = keys.iter().map(|(k, v)| ((*k).to_owned(), Secret::new(v.as_bytes().to_vec()))).collect();
+            secret.lacks("key", " with a TSIG key")
+        };
+        let begin = "the Secret team/tsig has no data key `key` with a TSIG key; it has";
+        assert_eq!(say(&[("key", "")]), format!("{begin} none"));
+        assert_eq!(say(&[("tsig.key", "hush"), ("name\n", "x")]), format!("{begin} `name`, `tsig.key`"));
+        let many = ["a", "b", "c", "d", "e", "f"].map(|key| (key, "hush"));
+        assert_eq!(say(&many), format!("{begin} `a`, `b`, `c`, `d`, `e` and more"));
+    }
 
     #[test]
     fn what_is_not_ours_survives_a_write() {

@@ -1,8 +1,8 @@
-//! Sends Events to the API server, in a thread of its own. Best effort: no caller waits, an Event that finds the queue full is dropped, and
-//! an API server that fails or refuses costs Events and nothing else.
+//! Sends Events to the API server, in a thread of its own. Best effort: no caller waits, an Event beyond its budget or that finds the queue
+//! full is dropped, and an API server that fails or refuses costs Events and nothing else. What is dropped is counted, and said once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -17,6 +17,7 @@ use super::refusal::Refuser;
 use super::status::ApiError;
 use crate::base::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
 use crate::base::log::event;
+use crate::base::metrics;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
 
@@ -27,8 +28,13 @@ pub struct EventRecorder(Option<EventQueue>);
 #[derive(Clone, Debug)]
 struct EventQueue {
     messages: Sender<Message>,
-    dropped: Arc<AtomicU64>,
+    correlator: Arc<Mutex<Correlator>>,
+    dropped: Arc<Dropped>,
 }
+
+/// Whether the log has said that Events are dropped.
+#[derive(Debug, Default)]
+struct Dropped(AtomicBool);
 
 #[derive(Debug)]
 enum Message {
@@ -44,13 +50,12 @@ impl EventRecorder {
     /// When the thread can not be started.
     pub fn start(client: Arc<KubeClient>, instance: String, stop: Shutdown) -> Result<EventRecorder, String> {
         let (messages, queue) = bounded(EVENT_QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let correlator = Correlator::default();
+        let (dropped, correlator) = (Arc::<Dropped>::default(), Arc::<Mutex<Correlator>>::default());
         let sink = EventSink {
             client,
             instance,
             stop,
-            correlator,
+            correlator: correlator.clone(),
             uid: None,
             off: None,
             refused: false,
@@ -58,7 +63,7 @@ impl EventRecorder {
         };
         let spawned = thread::Builder::new().name("events".to_owned()).spawn(move || sink.run(&queue));
         spawned.map_err(|e| format!("the thread for Events can not be started: {e}"))?;
-        Ok(EventRecorder(Some(EventQueue { messages, dropped })))
+        Ok(EventRecorder(Some(EventQueue { messages, correlator, dropped })))
     }
 
     /// Publishes an Event about `subject`, where there is one; `related` begins the message. Returns at once. `text` holds no secret.
@@ -71,10 +76,19 @@ impl EventRecorder {
     ) {
         let (Some(queue), Some(subject)) = (&self.0, subject) else { return };
         let event = Box::new(NewEvent { reason, subject, related, text });
+        if !lock(&queue.correlator).admits(&event, time::now()) {
+            return queue
+                .dropped
+                .note(&event, &format!("too many of its reason at this {}", event.subject.resource.kind));
+        }
+        // What fails finds a place also where everything else has filled its own.
+        if !reason.is_warning() && queue.messages.len() >= EVENT_QUEUE / 2 {
+            return queue.dropped.note(&event, FULL);
+        }
         if let Err(full) = queue.messages.try_send(Message::Publish(event))
             && let Message::Publish(event) = full.into_inner()
         {
-            note_dropped(&queue.dropped, &event, "the queue is full");
+            queue.dropped.note(&event, FULL);
         }
     }
 
@@ -90,9 +104,24 @@ impl EventRecorder {
     }
 }
 
-fn note_dropped(dropped: &AtomicU64, event: &NewEvent, why: &str) {
-    let in_all = dropped.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-    event!(debug, "event-dropped", reason = event.reason, message = event.message(), why = why, in_all = in_all);
+/// Why an Event is dropped that finds no place in the queue.
+const FULL: &str = "the queue is full";
+
+impl Dropped {
+    /// Counts an Event that is not sent, and says so at the first one.
+    fn note(&self, event: &NewEvent, why: &str) {
+        metrics::event_dropped();
+        event!(debug, "event-dropped", reason = event.reason, message = event.message(), why = why);
+        if !self.0.swap(true, Ordering::Relaxed) {
+            let hint = "said once; all are counted in notariat_events_dropped_total, and the log has each line";
+            event!(warn, "events-dropped", reason = event.reason, why = why, hint = hint);
+        }
+    }
+}
+
+/// A poisoned lock is taken over: it guards numbers and texts only.
+fn lock(correlator: &Mutex<Correlator>) -> MutexGuard<'_, Correlator> {
+    correlator.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The state of the thread.
@@ -100,14 +129,14 @@ struct EventSink {
     client: Arc<KubeClient>,
     instance: String,
     stop: Shutdown,
-    correlator: Correlator,
+    correlator: Arc<Mutex<Correlator>>,
     /// The subject whose uid was read last, with the uid, and until when the uid is used.
     uid: Option<(ObjectReference, Deadline)>,
     /// Until when no Event is tried, because the last one was refused.
     off: Option<Deadline>,
     /// The last Event that was tried was refused, which was logged.
     refused: bool,
-    dropped: Arc<AtomicU64>,
+    dropped: Arc<Dropped>,
 }
 
 impl EventSink {
@@ -116,7 +145,7 @@ impl EventSink {
             match message {
                 Message::Publish(event) => {
                     if let Err(why) = self.publish((*event).clone()) {
-                        note_dropped(&self.dropped, &event, &why);
+                        self.dropped.note(&event, &why);
                     }
                 }
                 Message::Flush(done) => {
@@ -131,13 +160,10 @@ impl EventSink {
         if self.off.is_some_and(|until| until.left().is_some()) {
             return Err("Events are off".to_owned());
         }
-        if !self.correlator.admits(&event, time::now()) {
-            return Err(format!("too many at this {}", event.subject.resource.kind));
-        }
         let sent = match self.identified(&event.subject) {
             Ok(subject) => {
                 event.subject = subject;
-                let series = self.correlator.count(&event, time::now(), unique());
+                let series = lock(&self.correlator).count(&event, time::now(), unique());
                 let verb = if series.count == 1 { "create" } else { "update" };
                 self.tried(|client| send(client, &series, &self.instance)).map_err(|e| (verb, "events", e))
             }
@@ -240,18 +266,27 @@ mod tests {
             namespace: None,
         };
         let client = Arc::new(KubeClient::new(config, Shutdown::new()).unwrap());
-        let certs = ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("team", "certs"));
         let (recorder, watch) =
             (EventRecorder::start(client, "pod".to_owned(), Shutdown::new()).unwrap(), Stopwatch::start());
-        for _ in 0..2 * EVENT_QUEUE {
-            recorder.publish(EventReason::Issued, Some(certs.clone()), None, "x".to_owned());
+        let dropped = || metrics::Counts::now().events_dropped;
+        let before = dropped();
+        let object =
+            |n: usize| Some(ObjectReference::new(Resource::CONFIG_MAPS, &ObjectRef::new("team", &format!("c{n}"))));
+        for n in 0..2 * EVENT_QUEUE {
+            recorder.publish(EventReason::Issued, object(n), None, "x".to_owned());
         }
+        let normal = dropped() - before;
+        // The thread may have taken one.
+        let places = 3 * EVENT_QUEUE / 2;
+        assert!((places - 1..=places).contains(&usize::try_from(normal).unwrap()), "{normal}");
+        assert!(recorder.0.as_ref().unwrap().dropped.0.load(Ordering::Relaxed), "it was said");
+        for n in 0..EVENT_QUEUE / 2 {
+            recorder.publish(EventReason::Refused, object(n), None, "x".to_owned());
+        }
+        assert_eq!(dropped() - before, normal, "what is refused finds a place");
         recorder.publish(EventReason::Issued, None, None, "x".to_owned());
         recorder.flush();
         assert!(watch.elapsed() < EVENT_FLUSH * 10, "{:?}", watch.elapsed());
-        let dropped = recorder.0.unwrap().dropped.load(Ordering::Relaxed);
-        // The thread may have taken one.
-        assert!((EVENT_QUEUE - 1..=EVENT_QUEUE).contains(&usize::try_from(dropped).unwrap()), "{dropped}");
         EventRecorder::default().flush();
     }
 }

@@ -110,6 +110,14 @@ impl CircuitSet {
         Ok(true)
     }
 
+    /// Ends the pause after failures, which stay counted: one attempt may reserve the next call at once.
+    pub fn allow_trial(&mut self, target: &DnsTarget, now: Time) {
+        if let Some(circuit) = self.circuits.get_mut(target) {
+            // A time that is over, and not none: failures are remembered by it.
+            circuit.open_until = circuit.open_until.map(|until| until.min(now));
+        }
+    }
+
     /// Releases a reserved trial.
     pub fn release(&mut self, target: &DnsTarget) {
         if let Some(circuit) = self.circuits.get_mut(target) {
@@ -255,6 +263,24 @@ mod tests {
             Err(Unavailable::Open(until)),
             "counted anew, and both as one"
         );
+    }
+
+    #[test]
+    fn a_person_may_have_one_call_tried_before_the_pause_is_over() {
+        let (mut circuits, bad) = (CircuitSet::default(), target(1, "a.test"));
+        let trial = Admission { has_trial: true, ..OF_THREE };
+        for pause in [60, 120] {
+            circuits.enter(&bad, &ca(), trial, NOW).unwrap();
+            circuits.leave(&bad, &ca(), false, CallResult::Bad, NOW);
+            circuits.release(&bad);
+            let until = NOW + Duration::from_secs(pause);
+            assert_eq!(circuits.admits(&bad, &ca(), OF_THREE, NOW), Err(Unavailable::Open(until)), "it failed again");
+            circuits.allow_trial(&bad, NOW);
+            assert_eq!(circuits.reserve(&bad, NOW), Ok(true));
+            assert_eq!(circuits.enter(&bad, &ca(), OF_THREE, NOW), Err(Unavailable::Trial), "one, and not all");
+        }
+        circuits.allow_trial(&target(2, "a.test"), NOW);
+        assert_eq!(circuits.circuits.len(), 1, "what never failed needs nothing");
     }
 
     #[test]

@@ -209,7 +209,7 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
     }
     let names = input.entry.order_names();
     let counted = !is_regular_renewal(input, &finding, first);
-    let forced = usable.iter().any(|place| is_forced(&input.secrets[*place]));
+    let forced = usable.iter().any(|place| is_forced(&input.secrets[*place])) || is_forced_by_record(input, &names);
     let limit = input.record.history(&names, input.directory.url()).filter(|history| history.limited);
     let backing = if limit.is_some() { WaitReason::RateLimited } else { WaitReason::BackingOff };
     let wait = backing_off(input, &names).map(|until| (backing, until));
@@ -251,6 +251,14 @@ fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
 /// Whether `notariat renew -force` asked for the renewal, which overrides the cap.
 pub fn is_forced(secret: &SecretState) -> bool {
     matches!(secret, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
+}
+
+/// Whether `notariat renew -force` asked where there is no Secret. The request stays in the record, and counts for one order: the first after
+/// its time.
+fn is_forced_by_record(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
+    let asked = input.record.asked.as_deref().and_then(|asked| Time::parse_rfc3339(asked.strip_suffix(FORCE)?));
+    let last = input.orders_of(names).iter().max();
+    asked.is_some_and(|asked| happened(asked, input.now) && last.is_none_or(|last| *last < asked))
 }
 
 /// The end of the annotation's value that `notariat renew -force` writes.

@@ -87,7 +87,7 @@ pub mod annotation {
     /// The profile of the order; absent when none was ordered.
     pub const PROFILE: &str = "notariat/profile";
     /// Set by a person: any value other than [`RENEWED`] asks for a renewal.
-    pub const RENEW: &str = "notariat/renew";
+    pub const RENEW: &str = crate::record::RENEW;
     /// Set by `notariat revoke`: a reason and the serial number of the certificate to replace and revoke.
     pub const REVOKE: &str = "notariat/revoke";
     /// The value of [`RENEW`] that was served last.

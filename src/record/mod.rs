@@ -32,6 +32,9 @@ pub const TYPE: &str = "notariat/record";
 /// The version this program writes. A higher one is never rewritten.
 const VERSION: u32 = 1;
 
+/// The annotation by which a person asks for a renewal.
+pub const RENEW: &str = "notariat/renew";
+
 const DATA_RECORD: &str = "record";
 const DATA_CHAIN: &str = "tls.crt";
 const DATA_KEY: &str = "tls.key";
@@ -92,6 +95,9 @@ pub struct RecordData {
     /// The entry was deleted. The rest of the record is kept for a while.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned: Option<Orphaned>,
+    /// The annotation [`RENEW`] of the record's Secret: a person asked for an attempt where there is no Secret that could bear it.
+    #[serde(skip)]
+    pub asked: Option<String>,
 }
 
 /// Why a record cannot be used.
@@ -167,7 +173,8 @@ impl Record {
         if version > VERSION {
             return Err(UnusableRecord::Newer(version));
         }
-        let body = serde_json::from_slice(json.expose()).map_err(broken)?;
+        let mut body: RecordData = serde_json::from_slice(json.expose()).map_err(broken)?;
+        body.asked = secret.annotations.get(RENEW).filter(|asked| !asked.is_empty()).cloned();
         let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
             (Some(chain), Some(key)) => Some(PairBackup { chain: chain.expose().clone(), key: key.clone() }),
             _ => None,

@@ -95,6 +95,17 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
 }
 
 #[test]
+fn a_request_stands_beside_the_record_and_not_in_it() {
+    let mut secret = stored(&mut full());
+    for (annotation, asked) in [(None, None), (Some(""), None), (Some("now"), Some("now"))] {
+        secret.annotations = annotation.map(|value| (RENEW.to_owned(), value.to_owned())).into_iter().collect();
+        let mut record = Record::read(Some(&secret)).unwrap();
+        assert_eq!(record.body.asked.as_deref(), asked);
+        assert_eq!(record.data(NOW)[DATA_RECORD].expose(), secret.data[DATA_RECORD].expose());
+    }
+}
+
+#[test]
 fn a_known_secret_is_no_part_of_a_record() {
     let secret = Secret::known("a token", "only \"in\" record/tests.rs \\".to_owned());
     let mut record = Record::default();

@@ -119,6 +119,8 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let help =
         "Places where the last filter took a known secret out of a text; each is a fault of notariat's to report.";
     single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
+    let help = "Kubernetes Events that were not sent: beyond the budget of an object and reason, or not taken by the API server.";
+    single(out, ("notariat_events_dropped_total", "counter", help), live.counts.events_dropped)?;
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;

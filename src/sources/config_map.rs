@@ -2,14 +2,15 @@
 //!
 //! Untrusted: the data, which people write. A ConfigMap that is missing or unreadable leaves its last accepted form in force.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ring::digest;
 
 use super::{
     CertificateSpec, Desired, ParserFactory, RefusedSpec, Source, SourceEvent, SourceObject, SourceProblem, SourceRef,
-    ZoneKeys,
+    ZoneKeys, taken_sentence,
 };
 use crate::base::name::ObjectRef;
 use crate::config::namespaces::Namespaces;
@@ -214,6 +215,12 @@ pub fn add(
     add_config(desired, &SourceRef::new(KIND, name, None), config, last_accepted);
 }
 
+/// The number of each entry that is not refused, by its main Secret; the first one where that repeats.
+fn numbers_of(config: &Config) -> HashMap<&ObjectRef, usize> {
+    let entries = config.entries.iter().enumerate().rev();
+    entries.filter_map(|(index, entry)| Some((entry.as_ref().ok()?.main_secret(), index))).collect()
+}
+
 fn add_config(
     desired: &mut Desired,
     source: &SourceRef,
@@ -224,9 +231,24 @@ fn add_config(
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
     desired.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
-    for entry in &config.entries {
+    let numbers = OnceCell::new();
+    for (index, entry) in config.entries.iter().enumerate() {
         let refused = match entry {
             Ok(entry) => {
+                if let Some((secret, holder)) = desired.taken(entry) {
+                    let of = desired.wanted.get(holder).map(|wanted| &wanted.source);
+                    let here = || Some(config.place(*numbers.get_or_init(|| numbers_of(config)).get(holder)?));
+                    let other = match of {
+                        Some(of) if of == source => here().unwrap_or_else(|| format!("the entry for {holder}")),
+                        Some(of) => format!("the entry for {holder} of {of}"),
+                        None => format!("the entry for {holder}"),
+                    };
+                    let main = entry.main_secret();
+                    let sentence = taken_sentence(&config.place(index), main, secret, &other);
+                    let secret = Some(main.clone());
+                    desired.refused.push(RefusedSpec { source: source.clone(), sentence, secret });
+                    continue;
+                }
                 let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get_key_value(name.as_str()));
                 let print = issuer.map(|(name, _)| prints[name.as_str()].as_str()).unwrap_or_default();
                 let issuer = issuer.map(|(_, issuer)| issuer.clone());
@@ -327,11 +349,16 @@ mod tests {
         assert_eq!(names(&found), ["team/a one.test", "team/c three.test"]);
         assert_eq!(found.refused.len(), 2);
         assert!(
-            found.refused[0]
-                .to_string()
-                .contains("(team/b): the Secret team/b is already filled by the entry for team/a"),
+            found.refused[0].to_string().contains(
+                "certificates entry 2 (team/b): the Secret team/b is already filled by certificates entry 1; one"
+            ),
             "{}",
             found.refused[0]
+        );
+        assert!(
+            found.refused[1]
+                .sentence
+                .starts_with("certificates entry 4 (team/d): the Secret team/a is already filled by")
         );
     }
 

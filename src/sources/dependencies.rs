@@ -10,13 +10,15 @@ use crate::kube::object::SecretObject;
 use crate::policy::secret_state::SecretState;
 use crate::record;
 
-/// A hash of the entry, of a requested renewal, and of the keys, roots and bindings; `content` gives a hash of each of those.
+/// A hash of the entry, of a requested renewal (`asked` by the record, where there is no Secret yet), and of the keys, roots and bindings;
+/// `content` gives a hash of each of those.
 ///
 /// # Errors
 /// The errors of `content`.
 pub fn fingerprint<E>(
     wanted: &CertificateSpec,
     held: &[SecretState],
+    asked: Option<&str>,
     mut content: impl FnMut(&ObjectRef) -> Result<String, E>,
 ) -> Result<String, E> {
     let mut parts = vec![hex(&wanted.fingerprint)];
@@ -24,6 +26,7 @@ pub fn fingerprint<E>(
         SecretState::Present(present) => present.renewal_asked.as_deref().map(str::to_owned),
         SecretState::Missing => None,
     }));
+    parts.extend(asked.map(|asked| format!("asked {asked}")));
     for at in wanted.inputs() {
         parts.push(format!("{at} {}", content(at)?));
     }

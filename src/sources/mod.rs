@@ -307,6 +307,11 @@ impl fmt::Display for RefusedSpec {
     }
 }
 
+/// The sentence for the entry at `place`, one of whose Secrets is filled by another one.
+fn taken_sentence(place: &str, main: &ObjectRef, secret: &ObjectRef, holder: &str) -> String {
+    format!("{place} ({main}): the Secret {secret} is already filled by {holder}; one Secret holds one certificate")
+}
+
 /// The certificates that all sources want.
 #[derive(Clone, Debug, Default)]
 pub struct Desired {
@@ -328,15 +333,17 @@ impl Desired {
         self.wanted.get_key_value(secret).map(|(main, _)| main).or_else(|| self.filled.get(secret))
     }
 
+    /// The first Secret of an entry that another certificate fills, and the main Secret of that one.
+    pub fn taken<'a>(&'a self, entry: &'a Entry) -> Option<(&'a ObjectRef, &'a ObjectRef)> {
+        entry.secrets.iter().find_map(|secret| Some((secret, self.owner_of(secret)?)))
+    }
+
     /// Adds a certificate, unless one of its Secrets is taken: the first entry in the order of the configuration owns it.
     pub fn add(&mut self, wanted: CertificateSpec) {
-        if let Some((secret, holder)) = wanted.entry.secrets.iter().find_map(|s| Some((s, self.owner_of(s)?))) {
-            let sentence = format!(
-                "entry ({}): the Secret {secret} is already filled by the entry for {holder}; one Secret holds one certificate",
-                wanted.entry.main_secret(),
-            );
-            let secret = Some(wanted.entry.main_secret().clone());
-            self.refused.push(RefusedSpec { source: wanted.source, sentence, secret });
+        if let Some((secret, holder)) = self.taken(&wanted.entry) {
+            let main = wanted.entry.main_secret().clone();
+            let sentence = taken_sentence("entry", &main, secret, &format!("the entry for {holder}"));
+            self.refused.push(RefusedSpec { source: wanted.source, sentence, secret: Some(main) });
             return;
         }
         let main = wanted.entry.main_secret().clone();

@@ -8,7 +8,7 @@ use super::json::json as as_json;
 use super::report::{NoteKind, StatusReport};
 use super::state::{CertificateState, Parked};
 use super::table::{TableStyle, table};
-use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED, STATUS_WIDTH};
+use crate::base::limits::{BULLETIN_OCTETS_MAX, BULLETIN_ROWS_MAX, BULLETIN_TRUSTED};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::policy::secret_state::annotation;
@@ -18,7 +18,7 @@ pub const NAME: &str = "notariat-status";
 
 /// The data of the ConfigMap: the most urgent rows, as many as fit, of `all` certificates. `own` is the own namespace.
 pub fn data(mut report: StatusReport, all: usize, own: &str, now: Time) -> BTreeMap<String, String> {
-    let style = TableStyle { width: Some(STATUS_WIDTH), colour: false, own };
+    let style = TableStyle { width: None, wide: false, colour: false, own };
     let mut fit = BULLETIN_ROWS_MAX;
     loop {
         report.rows.truncate(fit);

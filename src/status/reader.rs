@@ -263,8 +263,9 @@ impl Facts for ReadObjects<'_> {
         let waiting = |body: &RecordData| {
             body.histories.iter().find(|h| h.next_attempt.is_some_and(|next| next > self.now)).map(|h| h.inputs.clone())
         };
-        let unchanged = || waiting(self.record(wanted.entry.main_secret()).0).unwrap_or_default();
-        Ok(dependencies::fingerprint(wanted, held, content).unwrap_or_else(|_| unchanged()))
+        let (body, _) = self.record(wanted.entry.main_secret());
+        let unchanged = || waiting(body).unwrap_or_default();
+        Ok(dependencies::fingerprint(wanted, held, body.asked.as_deref(), content).unwrap_or_else(|_| unchanged()))
     }
 
     fn directory(&self, wanted: &CertificateSpec) -> Directory {

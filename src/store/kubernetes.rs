@@ -91,6 +91,7 @@ fn sentence(
         false => (refuser.unnamed(), e.without_words()),
     };
     let hint = refuser.hint(verb, plural, &at.namespace, &e).or_else(|| hint(&refuser, at, &e));
+    let hint = hint.map(|hint| hint + named_otherwise(&refuser, kind));
     let sentence = match hint {
         Some(hint) => format!("{kind} {at}: {said}: {hint}"),
         None => format!("{kind} {at}: {said}"),
@@ -106,6 +107,16 @@ fn sentence(
         (_, 401 | 403) => StoreError::Denied(sentence),
         (_, 400 | 404 | 413 | 422) => StoreError::Invalid(sentence),
         _ => StoreError::Unreachable(sentence),
+    }
+}
+
+/// The other cause of a refusal by the Role: most Roles name the ConfigMap, so that another name is refused whether it exists or not.
+fn named_otherwise(refuser: &Refuser, kind: &str) -> &'static str {
+    match (refuser, kind) {
+        (Refuser::Role, "ConfigMap") => {
+            "; or -config is misspelt: a Role that names its ConfigMap refuses every other name, also one that does not exist"
+        }
+        _ => "",
     }
 }
 
@@ -262,6 +273,13 @@ mod tests {
             let error = told(verb, Resource::SECRETS, &at, error);
             let shown = format!("{error:?}");
             assert!(shown.starts_with(kind) && shown.contains("Secret team/web: ") && shown.contains(part), "{shown}");
+        }
+        let of_config = r#"configmaps "certz" is forbidden: User "x" cannot get resource "configmaps""#;
+        for (resource, is_named) in [(Resource::CONFIG_MAPS, true), (Resource::SECRETS, false)] {
+            let StoreError::Denied(told) = told("get", resource, &at, api(403, "Forbidden", of_config, "")) else {
+                panic!("403 is a denial");
+            };
+            assert_eq!(told.contains("; or -config is misspelt: a Role that names its ConfigMap"), is_named, "{told}");
         }
         // The text of a policy or a webhook is nobody's advice, and its code is no conflict.
         let denied = "secrets \"web\" is forbidden: ValidatingAdmissionPolicy 'keep' with binding 'b' denied request: \

@@ -1,8 +1,8 @@
 //! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps and Roles, with what is wrong
 //! with the objects themselves.
 //!
-//! A manifest is one or several documents, each an object or a List. The namespace of a ConfigMap is that of `-namespace`, else its own,
-//! else kubectl's `default`; the ConfigMaps of one namespace are those of one notariat. Tested by tests/it/manifests.rs: the three
+//! A manifest is one or several documents, each an object or a List. The namespace of a ConfigMap is its own, else that of `-namespace`,
+//! else kubectl's `default`; one of its own that is not that of `-namespace` is a fault, as for kubectl. The ConfigMaps of one namespace are those of one notariat. Tested by tests/it/manifests.rs: the three
 //! commands read the same.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +158,13 @@ fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
         fault("apiVersion", "must be v1".to_owned());
     }
     let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
-    let namespace = namespace.or(word(metadata, "namespace")).unwrap_or(NAMESPACE);
+    let own = word(metadata, "namespace");
+    if let (Some(own), Some(given)) = (own, namespace.filter(|given| own.is_some_and(|own| own != *given))) {
+        let sentence =
+            format!("is {own}, and -namespace says {given}: kubectl refuses that, so correct one of the two");
+        fault("metadata.namespace", sentence);
+    }
+    let namespace = own.or(namespace).unwrap_or(NAMESPACE);
     let name = word(metadata, "name").unwrap_or_default();
     let at = ObjectRef::parse(name, namespace).unwrap_or_else(|e| {
         match metadata.get("name") {
@@ -283,9 +289,10 @@ mod tests {
         let example = include_str!("../../deploy/example.yaml");
         for (text, namespace, expected) in [
             (example, Some("team"), Ok("team/notariat")),
+            (&of("b", "x"), Some("b"), Ok("b/x")),
             (example, None, Ok("default/notariat")),
             (&of("a", "x"), None, Ok("a/x")),
-            (&of("a", "x"), Some("b"), Ok("b/x")),
+            (&of("a", "x"), Some("b"), Err("ConfigMap a/x: metadata.namespace: is a, and -namespace says b: kubectl")),
             (&object("", "x"), None, Ok("default/x")),
             (&(of("a", "x") + "\n---\n" + &of("a", "y")), None, Ok("a/x a/y")),
             (&(of("a", "x") + "\n---\n---\n" + &of("b", "y")), None, Ok("a/x b/y")),

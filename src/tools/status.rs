@@ -7,7 +7,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::base::limits::{STATUS_POLL, STATUS_SHARE, STATUS_WIDTH};
+use crate::base::limits::{STATUS_POLL, STATUS_SHARE};
 use crate::base::name::ObjectRef;
 use crate::base::redact;
 use crate::base::shutdown::Shutdown;
@@ -24,6 +24,7 @@ use crate::status::state::CertificateState;
 use crate::status::table::{TableStyle, table};
 use crate::store::LockMode;
 use crate::tools::options::{OutputFormat, StatusOptions};
+use crate::tools::terminal;
 
 /// Prints the status and returns the exit status; with `-w` at SIGINT, SIGTERM, or when standard output is closed.
 ///
@@ -35,8 +36,7 @@ pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, 
         stop_on_signals(stop.clone())?;
     }
     let reader = reader(arguments, &stop)?;
-    let width = (options.format == OutputFormat::Table).then_some(STATUS_WIDTH);
-    let style = TableStyle { width, colour: has_colour(), own: reader.namespaces.own() };
+    let wide = options.format == OutputFormat::Wide;
     let mut before = None;
     loop {
         let watch = Stopwatch::start();
@@ -44,6 +44,9 @@ pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, 
         let report = reader.read(now);
         let end = end(&report);
         if before.as_ref() != Some(&report) {
+            // A window may have another width by now.
+            let width = if wide { None } else { terminal::width() };
+            let style = TableStyle { width, wide, colour: has_colour(), own: reader.namespaces.own() };
             let text = match options.format {
                 OutputFormat::Table | OutputFormat::Wide => table(&report, style, now),
                 OutputFormat::Json => json(&report, now),

@@ -127,7 +127,7 @@ fn mistakes_in_dns_are_found() {
     assert_says(&check(&site.command(&[]), &[]), 0, &[(&format!("warning  Zone site.test: {waits}"), &[])]);
     site.config(&entry("www.site.test, b.site.test", ", propagation: primary"));
     site.secret("tsigkey", &[("key", &site.key.with_another_secret().secret_text())]);
-    says(("fault    DNS www.site.test: ", &["BADSIG: the secret of the key differs from the server's"]));
+    says(("fault    DNS www.site.test: ", &["BADSIG: copy the secret of the key from the server into the Secret"]));
     says(("fault    DNS b.site.test: ", &["BADSIG"]));
     assert_eq!(site.pebble.requests(), 8, "each time the directory");
 }
@@ -149,7 +149,7 @@ fn names_that_the_key_may_not_write_are_told_from_those_that_it_may() {
         &[
             (
                 "fault    DNS b.site.test: ",
-                &["REFUSED: the key is known", "_acme-challenge.b.site.test", "grant k name"],
+                &["REFUSED: let the key change TXT at", "_acme-challenge.b.site.test", "grant k name"],
             ),
             ("ok       DNS www.site.test: TXT at _acme-challenge.www.site.test can be written", &[]),
         ],

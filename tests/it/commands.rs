@@ -25,7 +25,30 @@ fn renew_asks_the_running_notariat_which_serves_it_once() {
     daemon.until("another certificate", || x509::serial(&site.folder("web")) != serial);
     assert_eq!(daemon.terminate(), 0);
     site.once().ends(0).never_says("issu");
-    command(&site, &["renew", "nothing"]).ends(1).says(&["the Secret default/nothing does not exist"]);
+    command(&site, &["renew", "nothing"]).ends(1).says(&[
+        "the Secret default/nothing does not exist, and neither does its record: are the name and -namespace right?",
+    ]);
+}
+
+/// A write between two steps of an order would cut it off.
+#[test]
+fn renew_leaves_the_record_of_an_order_under_way_alone() {
+    use notariat::base::time;
+    use notariat::cert::key::KeyType;
+    use notariat::record::{PendingOrder, Record};
+    let site = Site::new();
+    for (holder, code) in [("pod/1", 1), ("", 0)] {
+        let mut record = Record::default();
+        let order = PendingOrder::new(holder, time::now(), &[], "https://ca.test/dir", (KeyType::EcdsaP256, None));
+        record.body.in_flight = Some(Box::new(order));
+        let data = record.data(time::now());
+        let text = std::str::from_utf8(data["record"].expose()).unwrap();
+        site.secret("notariat-record.default.web", &[("type", "notariat/record"), ("record", text)]);
+        let run = command(&site, &["renew", "web"]).ends(code);
+        assert_eq!(run.log.contains("an order is under way"), code == 1, "{}", run.log);
+        let asked = site.read("notariat-record.default.web", "annotations.json").unwrap_or_default();
+        assert_eq!(asked.contains("notariat/renew"), code == 0, "{asked}");
+    }
 }
 
 /// The cap is for loops; who says -force knows that.

@@ -90,9 +90,10 @@ fn a_failure_waits_and_a_change_of_the_key_ends_the_wait() {
     site.config(&site.entry("web", "www.site.test", ""));
     let wrong = site.key.with_another_secret().secret_text();
     site.secret("tsigkey", &[("key", &wrong)]);
-    site.once()
-        .ends(1)
-        .says(&["failed secret=default/web stage=publish", "BADSIG: the secret of the key differs from the server's"]);
+    site.once().ends(1).says(&[
+        "failed secret=default/web stage=publish",
+        "BADSIG: copy the secret of the key from the server into the Secret",
+    ]);
     let updates = site.dns.updates();
     site.once().ends(1).says(&["waiting secret=default/web state=BackingOff"]).never_says("failed");
     assert_eq!(site.dns.updates(), updates, "nothing is tried before its time");
@@ -129,7 +130,7 @@ fn several_config_maps_are_served_together() {
     let command = site.command(&["-once"]);
     let both = |argument: &OsStr| if argument == "certs" { "certs,more".into() } else { argument.to_owned() };
     let run = Run::of(notariat().args(command.get_args().map(both)));
-    run.ends(1).says(&["the Secret default/a is already filled by the entry for default/a"]);
+    run.ends(1).says(&["certificates entry 2 (default/a): the Secret default/a is already filled by the entry for default/a of ConfigMap default/certs"]);
     site.assert_valid("a", &["a.site.test"]);
     site.assert_valid("b", &["b.site.test"]);
 }

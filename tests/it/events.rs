@@ -76,7 +76,10 @@ fn kubectl_describe_shows_what_became_of_each_entry() {
         ("StoreFailed Secret NS/fixed: ", "so nothing was ordered"),
         ("Refused Secret NS/foreign: OwnedByAnother (it belongs to cert-manager", "adopt: true"),
         ("Refused certificates entry 6 (NS/bad): ", "b..site.test"),
-        ("Refused entry (NS/web): the Secret NS/web is already filled", "one Secret holds one certificate"),
+        (
+            "Refused certificates entry 7 (NS/web): the Secret NS/web is already filled by certificates entry 1",
+            "one Secret holds one certificate",
+        ),
     ] {
         assert_told(&cluster, &format!("1 Warning {}", start.replace("NS", namespace)), part);
     }
@@ -129,6 +132,23 @@ fn what_repeats_is_counted_up_also_when_its_event_is_gone() {
     // The first certificate and three restores; what is updated and gone is made anew.
     let asked: Vec<_> = asked.map(|a| format!("{} {}", a.verb, a.code)).collect();
     assert_eq!(asked, ["create 201", "create 201", "update 200", "update 201"]);
+}
+
+/// A first start of many: what is refused and what fails is told, however many are issued.
+#[test]
+fn forty_certificates_that_are_issued_hide_nothing_that_went_wrong() {
+    let cluster = Cluster::new();
+    let site = &cluster.site;
+    let good: Vec<String> = (0..40).map(|n| site.entry(&format!("web{n}"), &format!("w{n}.site.test"), "")).collect();
+    let bad: Vec<String> = (0..6).map(|n| site.entry(&format!("bad{n}"), "'b..site.test'", "")).collect();
+    let lost = site.entry("lost", "www.elsewhere.test", "");
+    cluster.config(&[good.concat(), bad.concat(), lost].concat());
+    let run = cluster.once().ends(1);
+    let events = events(&cluster);
+    let of = |reason: &str| events.iter().filter(|event| event.contains(&format!(" {reason} "))).count();
+    assert_eq!((of("Refused"), of("OrderFailed")), (6, 1), "{events:#?}");
+    assert_eq!(of("Issued"), 25, "{events:#?}");
+    assert_eq!(run.log.matches(" events-dropped ").count(), 1, "{}", run.log);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use notariat_lab::tools::{tool, try_output};
 use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Port, Resolver, Software, Zone};
 
 use crate::main_job::annotate;
-use crate::support::run::Daemon;
+use crate::support::cluster::Cluster;
+use crate::support::run::{Daemon, notariat};
 use crate::support::{Run, Site, x509};
 
 #[test]
@@ -152,7 +153,7 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
         ("md5-clause", format!("key old.lab {{ algorithm hmac-md5; secret \"{SECRET}\"; }};"), "uses hmac-md5"),
         ("gss", format!("gss-tsig:old.lab:{SECRET}"), "uses gss-tsig (Kerberos), which is not supported"),
         ("no-hmac", format!("{SECRET}:old.lab:{SECRET}"), "begins with an algorithm that is none of hmac-sha1"),
-        ("no-name", SECRET.to_owned(), "lacks the key's name, which the server knows the key by"),
+        ("no-name", SECRET.to_owned(), "lacks the key's name: write `hmac-sha256:NAME:` before the secret"),
         ("no-base64", format!("old.lab:{SECRET}!?"), "has a secret that is not base64"),
         ("swapped", format!("{SECRET}{SECRET}:old.lab"), "has a key name that is not a domain name"),
         ("half", format!("key old.lab {{ secret \"{SECRET}\"; }};"), "looks like a BIND key file and is none"),
@@ -173,7 +174,7 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
         run = run.says(&[&format!("the TSIG key in the Secret default/tsig-{name} {sentence}")]);
     }
     run.says(&[
-        "the Secret default/tsig-other has no data key `key` with a TSIG key",
+        "the Secret default/tsig-other has no data key `key` with a TSIG key (`[hmac:]name:base64`); it has `secret`",
         "the Secret default/tsig-none with the TSIG key does not exist",
     ]);
     assert_eq!(site.pebble.requests(), 0, "{:?}", site.pebble.request_lines());
@@ -182,7 +183,12 @@ fn what_is_no_key_is_refused_by_a_sentence_that_does_not_repeat_it() {
 
 /// A way to a server over UDP alone: connections to it are refused. Counts the UPDATEs that pass.
 fn udp_only(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
-    let (port, updates) = (Port::new(), Arc::new(AtomicUsize::new(0)));
+    udp_relay(Port::new(), server)
+}
+
+/// The same at a port of which the address is known before.
+fn udp_relay(port: Port, server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
+    let updates = Arc::new(AtomicUsize::new(0));
     let (at, counted) = (port.at(Ipv4Addr::LOCALHOST), Arc::downgrade(&updates));
     let (here, there) = (port.hear(Ipv4Addr::LOCALHOST), UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     here.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -201,6 +207,94 @@ fn udp_only(server: SocketAddr) -> (SocketAddr, Arc<AtomicUsize>) {
         }
     });
     (at, updates)
+}
+
+/// The commonest first day: the name server was not reached, it is mended, and there is no Secret that could bear a request.
+#[test]
+fn renew_tries_at_once_what_waits_without_a_secret() {
+    let site = Site::new();
+    let port = Port::new();
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry =
+        |secret: &str, name: &str| site.entry(secret, name, "").replace(&site.dns.addr().to_string(), &at.to_string());
+    let renew = |more: &[&str], secret: &str| {
+        let mut command = notariat();
+        command.arg("renew").args(more).arg("-local").arg(site.store.path()).arg(secret);
+        Run::of(&mut command)
+    };
+    // The second Secret of an entry names it as well; the record is that of the first.
+    site.config(&(entry("[web, copy]", "www.site.test") + &entry("other", "a.site.test")));
+    let failed = "failed secret=default/web stage=zone";
+    site.once().ends(1).says(&[failed, "open port"]);
+    let (_, relayed) = udp_relay(port, site.dns.addr());
+    site.once().ends(1).says(&["waiting secret=default/web state=BackingOff"]).never_says("issued secret=default/web");
+    renew(&[], "wbe")
+        .ends(1)
+        .says(&["the Secret default/wbe does not exist, and neither does its record", "-config NAME"]);
+    renew(&["-config", "certs"], "wbe").ends(1).says(&["no entry wants it; there are default/"]);
+    let run = renew(&["-config", "certs"], "copy").ends(0);
+    assert!(run.stdout.starts_with("default/copy: does not exist yet; an attempt is asked for"), "{}", run.stdout);
+    site.once().says(&["issued secret=default/web"]);
+    site.assert_valid("copy", &["www.site.test"]);
+    assert!(relayed.load(Ordering::SeqCst) > 0);
+    // What was asked once asks for nothing more.
+    site.once().ends(1).says(&["valid secret=default/web", "waiting secret=default/other"]).never_says("issued ");
+}
+
+/// What a daemon keeps in memory: the circuit of the name server.
+#[test]
+fn renew_opens_the_circuit_of_the_name_server_for_one_try() {
+    let site = Site::new();
+    let port = Port::new();
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry = site.entry("web", "www.site.test", "").replace(&site.dns.addr().to_string(), &at.to_string());
+    site.config(&entry);
+    let daemon = site.daemon();
+    daemon.until_it_says("failed secret=default/web");
+    let _relay = udp_relay(port, site.dns.addr());
+    let mut command = notariat();
+    Run::of(command.args(["renew", "web", "-local"]).arg(site.store.path())).ends(0);
+    daemon.until_it_says("issued secret=default/web");
+    let log = daemon.log();
+    let next = log.split("next_attempt=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let issued = log.lines().find(|line| line.contains(" issued ")).unwrap();
+    // Both begin with date and time to the second.
+    assert!(issued.split_whitespace().next().unwrap()[..19] < next[..19], "not before {next}:\n{log}");
+    assert_eq!(daemon.terminate(), 0);
+}
+
+/// As `kubectl exec deploy/notariat -- /notariat renew` does it: with the rights of the pod, for one that only waited for another's failure and
+/// so has no record either.
+#[test]
+fn renew_works_with_the_rights_of_the_pod_for_what_is_parked() {
+    let cluster = Cluster::new();
+    let (site, port) = (&cluster.site, Port::new());
+    let at = port.at(Ipv4Addr::LOCALHOST);
+    let entry = |secret: &str, name: &str| {
+        site.entry_with(secret, name, "zone: site.test, propagation: primary")
+            .replace(&site.dns.addr().to_string(), &at.to_string())
+    };
+    cluster.config(&(entry("web", "www.site.test") + &entry("other", "a.site.test")));
+    let daemon = cluster.daemon(&["-workers", "1"]);
+    daemon.until_it_says("failed secret=");
+    daemon.until_it_says("state=Parked");
+    let log = daemon.log();
+    let parked = if log.contains(&format!("failed secret={}/web", cluster.namespace)) { "other" } else { "web" };
+    let until = log.split("state=Parked until=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let _relay = udp_relay(port, site.dns.addr());
+    let account = cluster.service_account();
+    let renew = |secret: &str| {
+        let mut command = notariat();
+        command.args(["renew", secret, "-config", "notariat", "-namespace", &cluster.namespace]);
+        Run::of(command.arg("-kubeconfig").arg(&account))
+    };
+    renew("othr").ends(1).says(&["no entry wants it; there are "]);
+    renew(parked).ends(0);
+    daemon.until_it_says(&format!("issued secret={}/{parked}", cluster.namespace));
+    let log = daemon.log();
+    let issued = log.lines().find(|line| line.contains(" issued ")).unwrap();
+    assert!(issued.split_whitespace().next().unwrap()[..19] < until[..19], "not before {until}:\n{log}");
+    assert_eq!(daemon.terminate(), 0);
 }
 
 #[test]

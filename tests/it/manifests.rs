@@ -58,7 +58,7 @@ fn a_namespace_is_that_of_the_flag_or_the_objects_own_or_default() {
         ("team", "", "team"),
         ("", "", "default"),
         ("", "-namespace=other", "other"),
-        ("team", "-namespace=other", "other"),
+        ("other", "-namespace=other", "other"),
     ] {
         let flags: &[&str] = if flag.is_empty() { &[] } else { &[flag] };
         for text in [config_map(own, "a", "a.test"), list("List", &[config_map(own, "a", "a.test")])] {
@@ -67,6 +67,14 @@ fn a_namespace_is_that_of_the_flag_or_the_objects_own_or_default() {
             assert!(role.contains(&format!("\n  namespace: \"{expected}\"\n")), "{role}");
             assert!(policy.contains(&format!("\"KEY-IN-{expected}-key\"")), "{policy}");
         }
+    }
+    // As for kubectl: which of the two is meant nobody can know.
+    let [check, role, policy] = run(&config_map("team", "a", "a.test"), &["-namespace=other"]);
+    let check = check.ends(1).stdout;
+    let said = "ConfigMap team/a: metadata.namespace: is team, and -namespace says other: kubectl refuses that";
+    assert!(check.starts_with(&format!("fault    {said}")), "{check}");
+    for run in [role, policy] {
+        assert_eq!(run.ends(1).says(&[said]).stdout, "");
     }
 }
 

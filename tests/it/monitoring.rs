@@ -22,6 +22,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_configuration_faults", &[]),
     ("notariat_dns_probe_ok", &["zone"]),
     ("notariat_entries", &[]),
+    ("notariat_events_dropped_total", &[]),
     ("notariat_gate_closed_until_timestamp_seconds", &["directory"]),
     ("notariat_jobs_running", &[]),
     ("notariat_leader", &[]),

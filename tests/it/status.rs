@@ -61,7 +61,6 @@ fn what_fails_says_where_and_what_comes_next() {
     site.once().ends(1);
     let run = shows(&site, &[]).ends(1);
     let lines: Vec<&str> = run.stdout.lines().collect();
-    assert!(lines.iter().all(|line| line.chars().count() <= 80), "{}", run.stdout);
     let at = |start: &str| lines.iter().position(|line| line.starts_with(start)).unwrap();
     assert!(
         at("opaque  Refused  ") < at("web ") && at("old     BackingOff  expired  now lifetime") < at("web     Valid")
@@ -77,15 +76,50 @@ fn what_fails_says_where_and_what_comes_next() {
     assert!(changed.contains("old     Waiting  expired"), "{changed}");
 }
 
+/// `script` runs a command on a terminal of its own.
+#[test]
+fn on_a_terminal_lines_have_its_width_and_the_cause_is_wrapped_and_whole() {
+    let site = Site::new();
+    let entry = site.entry("web", "www.site.test", "").replace(&site.dns.addr().to_string(), "127.0.0.1:9");
+    site.config(&entry);
+    site.once().ends(1);
+    let piped = shows(&site, &[]).ends(1).stdout;
+    let cause =
+        piped.lines().find(|line| line.starts_with("  next in")).unwrap().split_once(": ").unwrap().1.to_owned();
+    assert!(cause.chars().count() > 200, "nothing is cut in a pipe: {cause}");
+    let command = status(&site.command(&[]), &[]);
+    let words: Vec<String> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect();
+    for (setup, width) in [("stty cols 60; ", 60), ("stty cols 60; COLUMNS=100 ", 100), ("stty cols 132; ", 132)] {
+        let shown = Run::of(
+            Command::new("script")
+                .args(["-qec", &format!("{setup}{}", words.join(" ")), "/dev/null"])
+                .env_remove("COLUMNS")
+                .env("NO_COLOR", "1"),
+        );
+        let lines: Vec<&str> = shown.stdout.lines().map(str::trim_end).collect();
+        let longest = lines.iter().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= width && longest > width - 20, "{width}: {}", shown.stdout);
+        let joined = lines.iter().map(|line| line.trim_start()).collect::<Vec<_>>().join(" ");
+        let without_breaks = |text: &str| text.replace(' ', "");
+        assert!(
+            without_breaks(&joined).contains(&without_breaks(&cause)),
+            "{width}: {cause:?} is not in\n{}",
+            shown.stdout
+        );
+    }
+}
+
 #[test]
 fn exit_codes_tell_unreadable_from_unknown_from_not_valid() {
     let site = Site::new();
     let run = shows(&site, &[]).ends(78);
     assert_eq!(
         run.stdout,
-        "unreadable: ConfigMap default/certs: it does not exist: are -config and -namesp…\n\
-         what ends in … stands whole in `notariat status -o wide`\n\
-         0 certificates: 1 ConfigMaps unreadable\n"
+        "unreadable: ConfigMap default/certs: it does not exist: are -config and -namespace right?; nothing is done for it until it can be \
+         read\n0 certificates: 1 ConfigMap unreadable\n"
     );
     site.config("[]");
     assert_eq!(shows(&site, &[]).ends(0).stdout, "0 certificates\n");

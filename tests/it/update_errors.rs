@@ -166,7 +166,7 @@ fn a_cname_in_the_way_and_a_name_elsewhere_are_told() {
         // No configuration leads here: a zone counts only for names inside it.
         let elsewhere = "_acme-challenge.www.else.test";
         let sentence = add(&dns, &key, "site.test", elsewhere).unwrap_err();
-        let expected = format!("NOTZONE: {elsewhere} is not inside site.test. Is `dns.zone` right? By hand: `dig");
+        let expected = format!("NOTZONE: {elsewhere} is not inside site.test. Is `dns.zone` right? • By hand: `dig");
         assert!(sentence.contains(&expected), "{software:?}: {sentence}");
         said("elsewhere", by_hand(&sentence, &key), "update failed: NOTZONE\n");
         let change = format!("add {elsewhere}. 60 TXT test");
@@ -248,7 +248,9 @@ fn a_clock_that_differs_is_told_once_and_used_from_then_on() {
         let site = site_of(Software::PowerDns, seconds);
         said("clock", site.dns.nsupdate(&key, "site.test", change), "update failed: REFUSED\n");
         said("clock", site.dns.knsupdate(&key, "site.test", change), "status: REFUSED;");
-        once(&site).ends(1).says(&["REFUSED, unsigned.", "a clock that is more than 5m off"]);
+        once(&site)
+            .ends(1)
+            .says(&["REFUSED, unsigned: compare name, algorithm and secret", "a clock that is more than 5m off"]);
         assert_eq!(site.dns.serial("site.test"), 1);
     }
 }
@@ -275,7 +277,7 @@ fn a_difference_of_clocks_that_can_not_be_used_is_told() {
             let error = UpdateError::Rejected(pending.check(&answer, at).unwrap_err());
             let sentence = UpdateAttempt { server: &server, update: &update, key: &key, at }.sentence(&error);
             let expected = format!(
-                "BADTIME: this machine's clock is 16m {which} the server's; TSIG allows 5m. Set the clocks (NTP). By hand: "
+                "BADTIME: this machine's clock is 16m {which} the server's; TSIG allows 5m. Set the clocks (NTP) • By hand: "
             );
             assert!(sentence.contains(&expected), "{software:?}: {sentence}");
         }
@@ -297,11 +299,11 @@ fn the_line_that_a_refusal_says_to_set_lets_the_key_in() {
         let sentence = add(&closed, &key, "site.test", owner).unwrap_err();
         let open = match software {
             Software::Bind => {
-                let line = format!("update-policy {{ {} }};", between(&sentence, ". BIND: `", "`"));
+                let line = format!("update-policy {{ {} }};", between(&sentence, "• BIND: `", "`"));
                 setup().zone(zone("site.test").server_line(&line)).start()
             }
             Software::Knot => {
-                let acl: Vec<&str> = between(&sentence, "an acl with `", "`; PowerDNS").split("`, `").collect();
+                let acl: Vec<&str> = between(&sentence, "an acl with `", "` • PowerDNS").split("`, `").collect();
                 let acl = format!("acl:\n  - id: open\n    {}", acl.join("\n    "));
                 setup().option(&acl).zone(zone("site.test").server_line("acl: open")).start()
             }

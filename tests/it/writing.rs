@@ -157,7 +157,7 @@ fn a_namespace_that_goes_is_found_before_anything_is_ordered() {
 fn two_entries_for_one_secret_are_refused_and_the_first_is_served() {
     let cluster = Cluster::new();
     cluster.config(&["www.site.test", "a.site.test"].map(|name| cluster.site.entry("web", name, "")).concat());
-    cluster.once().ends(1).says(&["is already filled by the entry for", "one Secret holds one certificate"]);
+    cluster.once().ends(1).says(&["is already filled by certificates entry ", "one Secret holds one certificate"]);
     cluster.assert_valid("web", &["www.site.test"]);
     assert_eq!(orders(&cluster), 1);
 }

@@ -201,8 +201,8 @@ fn a_domain_whose_own_server_refuses_us_is_certified_through_a_cname() {
 
     // They would have refused.
     let refused = [
-        ("bind.test", "BADKEY: it does not know"),
-        ("knot.test", "BADKEY: it does not know"),
+        ("bind.test", "BADKEY: give the server the key k"),
+        ("knot.test", "BADKEY: give the server the key k"),
         ("pdns.test", "REFUSED, unsigned"),
     ];
     site.config(&refused.map(|(zone, _)| entry(zone, &format!("bare.{zone}"), "")).concat());
@@ -351,20 +351,20 @@ fn the_key_chooses_among_two_copies_of_a_zone() {
 /// Whom the resolver is, what is configured, the name, and what is said. Capitals are addresses: WORLD and ROOT are resolvers, AUTH is
 /// a server that is none, OTHER has lost one zone and never had the others, NOBODY is a port where nobody listens.
 const SENTENCES: &str = "
-WORLD |  | www.nobody.test | no zone found for www.nobody.test: the resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET
-ROOT |  | www.corp.lan | no zone found for www.corp.lan: the resolver ROOT knows no zone that it is in; if the zone is a private one, TO_SET
-WORLD |  | www.dead.site.test | resolver WORLD says SERVFAIL for www.dead.site.test; SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @DELV www.dead.site.test` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver
-AUTH |  | www.corp.lan | resolver AUTH says REFUSED for www.corp.lan
-NOBODY |  | www.site.test | resolver NOBODY does not answer for www.site.test (UDP: SILENCE; TCP: SILENCE)
+WORLD |  | www.nobody.test | no zone found for www.nobody.test: is the name spelt right? The resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET
+ROOT |  | www.corp.lan | no zone found for www.corp.lan: is the name spelt right? The resolver ROOT knows no zone that it is in; if the zone is a private one, TO_SET
+WORLD |  | www.dead.site.test | resolver WORLD says SERVFAIL for www.dead.site.test; is the name spelt right? SERVFAIL mostly means that DNSSEC does not validate there or that the zone's servers can not be reached from it (`delv @DELV www.dead.site.test` tells); an entry with `dns.zone` and an address in `dns.server` needs no resolver
+AUTH |  | www.corp.lan | resolver AUTH says REFUSED for www.corp.lan: is the name spelt right, and may this machine ask that resolver (its access list)? Else give another one (-resolver)
+NOBODY |  | www.site.test | resolver NOBODY does not answer for www.site.test (UDP: SILENCE; TCP: SILENCE): open port NOPORT of NOIP for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or give another one (-resolver)
 WORLD | zone: www.site.test | www.site.test | www.site.test is configured as a zone, but the resolver WORLD says that site.test is the zone there
-WORLD | server: 'AUTH', zone: sitte.test | www.nobody.test | no zone found for www.nobody.test: the resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET; _acme-challenge.www.nobody.test is not inside `dns.zone` sitte.test, so neither it nor `dns.server` is used here
+WORLD | server: 'AUTH', zone: sitte.test | www.nobody.test | no zone found for www.nobody.test: is the name spelt right? The resolver WORLD says that it is in test., a top-level domain; if the zone is a private one, TO_SET; _acme-challenge.www.nobody.test is not inside `dns.zone` sitte.test, so neither it nor `dns.server` is used here
 WORLD | server: nowhere.site.test | www.site.test | nowhere.site.test has no address (resolver WORLD)
 WORLD | server: 'AUTH' | www.nobody.test | AUTH says that www.nobody.test is in the top-level domain test
-WORLD | server: 'OTHER' | www.site.test | OTHER says REFUSED for the SOA of www.site.test: is it a server of its zone? set `dns.zone`
+WORLD | server: 'OTHER' | www.site.test | OTHER says REFUSED for the SOA of www.site.test: is www.site.test spelt right? If it is, set `dns.zone` to its zone, and `dns.server` to a server of that
 WORLD | server: 'OTHER', zone: site.test | www.site.test | OTHER says REFUSED for _acme-challenge.www.site.test: is it a server of the zone site.test?
 WORLD | server: 'OTHER' | www.sick.test | OTHER says SERVFAIL for the SOA of www.sick.test: the server failed inside; its log says why
 WORLD | server: 'OTHER', zone: sick.test | www.sick.test | OTHER says SERVFAIL for _acme-challenge.www.sick.test: the server failed inside; its log says why
-WORLD | server: 'NOBODY', zone: site.test | www.site.test | NOBODY does not answer (UDP: SILENCE; TCP: SILENCE)";
+WORLD | server: 'NOBODY', zone: site.test | www.site.test | NOBODY does not answer (UDP: SILENCE; TCP: SILENCE): open port NOPORT of NOIP for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or correct the address (`dns.server`)";
 
 /// What a server or resolver fails to say is never read as "no such record" or "ask for the name above".
 #[test]
@@ -384,6 +384,7 @@ fn what_can_not_be_found_is_said_in_a_sentence_that_tells_what_to_set() {
     let mut rows = SENTENCES
         .replace("TO_SET", "set `dns.server` and `dns.zone` or give a resolver that knows it with -resolver")
         .replace("DELV", &format!("{} -p {}", world.addr().ip(), world.addr().port()))
+        .replace("NOPORT of NOIP", &format!("{} of {}", nobody.port(), nobody.ip()))
         .replace("SILENCE", "connection refused (nothing listens there)");
     let places = [("WORLD", world.addr()), ("ROOT", root.addr()), ("AUTH", auth.addr()), ("OTHER", other.addr())];
     for (word, address) in [&places[..], &[("NOBODY", nobody)]].concat() {

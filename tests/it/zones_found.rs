@@ -146,7 +146,7 @@ fn a_primary_that_is_not_to_be_had_is_told_first_with_its_cure_and_the_name_serv
         let why = match name.trim_start_matches("only-") {
             "gone" => format!("names gone.{zone} as the primary, and gone.{zone} has no address (resolver 127.0.0.53)"),
             "dark" => format!(
-                "names dark.{zone} as the primary, and dark.{zone} (127.0.0.66) does not answer (UDP: connection refused (nothing listens there); TCP: connection refused (nothing listens there))"
+                "names dark.{zone} as the primary, and dark.{zone} (127.0.0.66) does not answer (UDP: connection refused (nothing listens there); TCP: connection refused (nothing listens there)): open port 53 of 127.0.0.66 for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or correct the address (`dns.server`)"
             ),
             _ => "names no primary that has a host name".to_owned(),
         };
@@ -313,9 +313,11 @@ fn a_cname_to_what_is_no_host_name_is_neither_followed_nor_overlooked() {
 /// One UPDATE, several names, some of them not granted.
 #[test]
 fn of_several_names_those_that_are_refused_are_named_and_no_others() {
-    for (software, word) in
-        [(Software::Bind, "REFUSED: the key is known"), (Software::Knot, "BADKEY: it does not know")]
-    {
+    let bind = "`grant k name _acme-challenge.b.site.test. TXT; grant k name _acme-challenge.d.site.test. TXT;`";
+    for (software, word, line) in [
+        (Software::Bind, "REFUSED: let the key change TXT", bind),
+        (Software::Knot, "BADKEY: give the server the key k", "an acl with `key: k`, `action: update`"),
+    ] {
         let key = Key::new("k", Hmac::Sha256);
         let zone = Zone::new("site.test");
         let zone = ["a", "b", "c", "d"].iter().fold(zone, |zone, host| zone.line(&format!("{host} A 127.0.0.1")));
@@ -327,7 +329,7 @@ fn of_several_names_those_that_are_refused_are_named_and_no_others() {
             "stage=publish",
             word,
             "TXT at _acme-challenge.b.site.test, _acme-challenge.d.site.test",
-            "`grant k name _acme-challenge.b.site.test. TXT; grant k name _acme-challenge.d.site.test. TXT;`",
+            line,
             "echo update add _acme-challenge.b.site.test. 60 TXT test",
         ]);
         run.never_says("_acme-challenge.a.site.test").never_says("left-behind");

@@ -170,20 +170,23 @@ pub const EXEC_OCTETS_MAX: usize = 256 * 1024;
 /// Octets of an Event's message: events.k8s.io allows no more, and it is one line.
 pub const EVENT_MESSAGE_OCTETS_MAX: usize = 1_024;
 
-/// Events that an object may have at once, as in client-go.
+/// Events of one reason that an object may have at once; as many as client-go allows an object.
 pub const EVENT_BURST: u32 = 25;
 
-/// The time after which an object may have one more Event, as in client-go.
+/// Of those, the ones that only an occurrence may take that was not told yet.
+pub const EVENT_FIRSTS: u32 = 10;
+
+/// The time after which an object may have one more Event of a reason, as in client-go.
 pub const EVENT_REFILL: Duration = Duration::from_secs(300);
 
 /// Events that are remembered so that a repetition counts up: more than an object has within the hour that the API server keeps them.
 pub const EVENT_SERIES_MAX: usize = 128;
 
-/// Objects with recent Events, each counted twice (warnings and others). As a rule there is one for each `-config`.
-pub const EVENT_OBJECTS_MAX: usize = 64;
+/// Budgets that are remembered, one for each object and reason with recent Events. A forgotten one is full again.
+pub const EVENT_BUDGETS_MAX: usize = 1_024;
 
-/// Events that wait to be sent; further ones are dropped. A burst at two objects.
-pub const EVENT_QUEUE: usize = 64;
+/// Events that wait to be sent; further ones are dropped. Half of the places are for warnings only. A burst of each reason of one object fits.
+pub const EVENT_QUEUE: usize = 512;
 
 /// Tries to send an Event while the API server does not answer: enough for its restart.
 pub const EVENT_TRIES: u32 = 3;

@@ -330,7 +330,7 @@ pub const PROBE_SPREAD: Duration = Duration::from_secs(3600);
 /// The lifetime below which a certificate is short-lived: waits and renewal count in hours.
 pub const SHORT_LIVED: Duration = Duration::from_secs(10 * 86_400);
 
-/// Characters in a line of the table of `status`: the usual terminal width.
+/// Characters in a line of the table of `status` on a terminal that does not say its width.
 pub const STATUS_WIDTH: usize = 80;
 
 /// The pause before `status -w` looks again: soon enough to follow an order.

@@ -124,6 +124,12 @@ impl WorkQueue {
         released
     }
 
+    /// The circuit that a certificate met last, when a person asks for an attempt (`asked`) and has not asked so before.
+    pub(super) fn newly_asked(&self, secret: &ObjectRef, asked: Option<&str>) -> Option<DnsTarget> {
+        let item = self.items.get(secret).filter(|item| asked.is_some() && item.result.asked.as_deref() != asked)?;
+        item.circuit.as_deref().map(|(circuit, _)| circuit.clone())
+    }
+
     /// Drops certificates that nobody wants, unless their job is under way. Returns the orders that were reserved for them.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&ObjectRef) -> bool) -> Vec<ReservedOrder> {
         let (mut released, index) = (Vec::new(), &mut self.index);

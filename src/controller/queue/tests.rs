@@ -103,6 +103,21 @@ fn what_failed_rests_until_something_else_changes() {
 }
 
 #[test]
+fn a_new_request_names_the_circuit_that_the_certificate_met() {
+    let mut queue = queue(&[("a", Reason::SecretMissing)]);
+    let job = queue.start(false, ROOM, |_, _| None).unwrap();
+    let circuit = DnsTarget { server: "127.0.0.1:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key: None };
+    assert_eq!(queue.newly_asked(&at("a"), Some("1")), None, "it met none");
+    queue.park(job, circuit.clone(), Vec::new(), now());
+    for (asked, is_new) in [(None, false), (Some("1"), true), (Some("1"), false), (Some("2"), true), (None, false)] {
+        assert_eq!(queue.newly_asked(&at("a"), asked), is_new.then(|| circuit.clone()), "{asked:?}");
+        let result = verdict("a", issue(Reason::SecretMissing));
+        queue.set_result(at("a"), ReconcileResult { asked: asked.map(str::to_owned), ..result });
+    }
+    assert_eq!(queue.newly_asked(&at("b"), Some("1")), None, "nobody knows it");
+}
+
+#[test]
 fn a_single_pass_works_on_each_once_in_each_way() {
     let mut queue = WorkQueue::new(true);
     queue.set_result(at("a"), verdict("a", issue(Reason::Expired)));

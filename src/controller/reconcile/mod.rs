@@ -48,6 +48,8 @@ pub(super) struct ReconcileResult {
     pub(super) change_waits: bool,
     /// Whether the entry went and came back, and no job writes that into the record.
     pub(super) is_back: bool,
+    /// The request of a person for an attempt, served or not.
+    pub(super) asked: Option<String>,
 }
 
 impl ReconcileResult {
@@ -75,7 +77,12 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
         input;
     let Evaluated { held, dependencies, directory, is_renewal, evaluation, .. } = evaluated;
     let (entry, body) = (&wanted.entry, &record.body);
+    let asked = held.iter().find_map(|held| match held {
+        SecretState::Present(present) => present.renewal_asked.clone(),
+        SecretState::Missing => None,
+    });
     let (mut result, mut notes) = (ReconcileResult::default(), Vec::new());
+    result.asked = asked.or_else(|| body.asked.clone());
     notes.extend(evaluation.warnings.into_iter().map(Note::Warning));
     for (place, violation) in &evaluation.refused {
         result.unsound = true;

@@ -118,11 +118,13 @@ impl fmt::Display for TsigKeyError {
             TsigKeyError::Md5 => "uses hmac-md5, which RFC 8945 retired: make a key with `tsig-keygen -a hmac-sha256 NAME`",
             TsigKeyError::Gss => "uses gss-tsig (Kerberos), which is not supported: delegate the challenge by CNAME to a zone with a TSIG key",
             TsigKeyError::Name => "has a key name that is not a domain name",
-            TsigKeyError::NoName => "lacks the key's name, which the server knows the key by; write `hmac:name:base64`",
+            TsigKeyError::NoName => {
+                "lacks the key's name: write `hmac-sha256:NAME:` before the secret, with the NAME and the algorithm that the server has the key under (BIND: `key \"NAME\"`; Knot: `id: NAME`; PowerDNS: `pdnsutil list-tsig-keys`)"
+            },
             TsigKeyError::Base64 => "has a secret that is not base64",
             TsigKeyError::NoSecret => "has an empty secret",
             TsigKeyError::Twice => {
-                "is encoded in base64 twice: decode it once (`base64 -d`); where the server's configuration has the secret so, write it as there, `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
+                "is encoded in base64 twice: store the text `hmac:name:base64` itself (below `stringData`, or with `kubectl create secret generic NAME --from-literal=key=hmac-sha256:NAME:SECRET`); Kubernetes encodes it by itself. Where the server's configuration has the secret encoded so, write it as there, `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"
             }
             TsigKeyError::Clause => {
                 "looks like a BIND key file and is none; write `key \"name\" { algorithm hmac-sha256; secret \"base64\"; };`"

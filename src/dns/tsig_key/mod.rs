@@ -48,7 +48,8 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     } else if bind::is_one(text)? {
         bind::keys(text)
     } else {
-        line::keys(text).map_err(|e| if text.lines().any(encodes_keys) { TsigKeyError::Twice } else { e })
+        line::keys(text)
+            .map_err(|e| if text.lines().any(encodes_keys) || encodes_keys(text) { TsigKeyError::Twice } else { e })
     }?;
     match keys.len() {
         0 => Err(TsigKeyError::Empty),
@@ -57,7 +58,7 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     }
 }
 
-/// Whether a line is the base64 of another text with keys.
+/// Whether a line, or all lines of a text, are the base64 of another text with keys. `base64` breaks its lines.
 fn encodes_keys(line: &str) -> bool {
     let octets = decoded(line).ok().filter(|_| !line.contains(':'));
     let inner = octets.as_ref().and_then(|octets| std::str::from_utf8(octets.expose()).ok());

@@ -169,17 +169,28 @@ fn a_key_in_a_comment_is_none() {
 fn forms_that_are_not_read_are_named_with_the_cure() {
     let random = BASE64.encode([0x9d; 32]);
     let twice = |text: &str| BASE64.encode(text);
+    let broken = |text: &str| text.as_bytes().chunks(57).collect::<Vec<_>>().join(&b'\n');
     let utf16: Vec<u8> = format!("\u{feff}k:{random}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (octets, error, cure) in [
         (format!("key hmac-sha256:k {random}").into_bytes(), TsigKeyError::Nsupdate, "write `hmac:name:base64`"),
         (format!("server ::1\nkey k {random}\nzone x").into_bytes(), TsigKeyError::Nsupdate, "`:` before the secret"),
         (format!("hmac-sha256:k {random}").into_bytes(), TsigKeyError::Nsupdate, "`:`"),
-        (format!("k:{}", twice(&random)).into_bytes(), TsigKeyError::Twice, "decode it once"),
+        (format!("k:{}", twice(&random)).into_bytes(), TsigKeyError::Twice, "encoded in base64 twice: store the text"),
         (format!("k:{}", twice(&format!("{random}\n"))).into_bytes(), TsigKeyError::Twice, "as there"),
-        (twice(&format!("hmac-sha256:k:{random}")).into_bytes(), TsigKeyError::Twice, "`base64 -d`"),
+        (
+            twice(&format!("hmac-sha256:k:{random}")).into_bytes(),
+            TsigKeyError::Twice,
+            "--from-literal=key=hmac-sha256:NAME:SECRET",
+        ),
         (twice(&random).into_bytes(), TsigKeyError::Twice, "twice"),
+        // `base64` breaks its lines, at any place of the text.
+        (
+            broken(&twice(&format!("hmac-sha512:a-key.example.com:{}", BASE64.encode([0x9d; 64])))),
+            TsigKeyError::Twice,
+            "twice",
+        ),
         (random.clone().into_bytes(), TsigKeyError::NoName, "lacks the key's name"),
-        (format!("hmac-sha256:{random}").into_bytes(), TsigKeyError::NoName, "`hmac:name:base64`"),
+        (format!("hmac-sha256:{random}").into_bytes(), TsigKeyError::NoName, "write `hmac-sha256:NAME:`"),
         (format!(":{random}").into_bytes(), TsigKeyError::NoName, "name"),
         (format!("key:\n- algorithm: hmac-sha256\n  secret: {random}").into_bytes(), TsigKeyError::NoName, "name"),
         (format!("key:\n- id: k\n  secret: {random}").into_bytes(), TsigKeyError::Section, "`algorithm: hmac-sha256`"),

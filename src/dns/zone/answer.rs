@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::finder::NameServer;
-use crate::base::address::DNS_PORT;
+use crate::base::address::{DNS_PORT, to_reach};
 use crate::base::limits::SERVER_ADDRESSES_MAX;
 use crate::base::name::DnsName;
 use crate::dns::resolver::address;
@@ -72,4 +72,9 @@ pub(super) fn hint(rcode: Rcode, otherwise: &str) -> &str {
         Rcode::SERVFAIL => "the server failed inside; its log says why",
         _ => otherwise,
     }
+}
+
+/// The sentence for a server that gives no answer, with the error of the transport.
+pub(super) fn silent(server: &NameServer, error: &str) -> String {
+    format!("{server} does not answer ({error}): {}, or correct the address (`dns.server`)", to_reach(server.address))
 }

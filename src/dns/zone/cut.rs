@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::{cname_at, hint, ns_names, primary_of, referred, soa_owner};
+use super::answer::{cname_at, hint, ns_names, primary_of, referred, silent, soa_owner};
 use super::finder::{LocationError, NameServer, Ways, ZoneFinder};
 use crate::base::address::{DNS_PORT, ServerAddress};
 use crate::base::limits::{DNS_FIND, ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
@@ -92,8 +92,8 @@ impl ZoneFinder<'_> {
                 return match zone.parent() {
                     Some(_) => Ok((zone, answer)),
                     None => Err(format!(
-                        "no zone found for {name}: the resolver {} says that it is in {zone}., a top-level domain; if the zone is a \
-                         private one, {TO_SET}",
+                        "no zone found for {name}: is the name spelt right? The resolver {} says that it is in {zone}., a top-level \
+                         domain; if the zone is a private one, {TO_SET}",
                         self.resolver
                     )),
                 };
@@ -104,7 +104,8 @@ impl ZoneFinder<'_> {
             }
         }
         Err(format!(
-            "no zone found for {name}: the resolver {} knows no zone that it is in; if the zone is a private one, {TO_SET}",
+            "no zone found for {name}: is the name spelt right? The resolver {} knows no zone that it is in; if the zone is a private \
+             one, {TO_SET}",
             self.resolver
         ))
     }
@@ -188,12 +189,15 @@ impl ZoneFinder<'_> {
                             errors.push(format!("{server} says that {name} is in the top-level domain {zone}"))
                         }
                         None => {
-                            let hint = hint(answer.rcode, "is it a server of its zone? set `dns.zone`");
+                            let otherwise = format!(
+                                "is {name} spelt right? If it is, set `dns.zone` to its zone, and `dns.server` to a server of that"
+                            );
+                            let hint = hint(answer.rcode, &otherwise);
                             errors.push(format!("{server} says {} for the SOA of {name}: {hint}", answer.rcode));
                         }
                     },
                     Err(e) => {
-                        errors.push(format!("{server} does not answer ({e})"));
+                        errors.push(silent(server, &e));
                         break;
                     }
                 }

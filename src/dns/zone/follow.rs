@@ -1,6 +1,6 @@
 //! The answer of the zone's own servers about an owner: a CNAME, a delegated zone, or the place for the TXT.
 
-use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, soa_owner};
+use super::answer::{cname_at, glue, hint, ns_names, primary_of, referred, silent, soa_owner};
 use super::cut::Zone;
 use super::finder::{NameServer, Ways, ZoneFinder};
 use crate::base::limits::{ZONE_LABELS_MAX, ZONE_SERVERS_MAX};
@@ -162,7 +162,7 @@ impl ZoneFinder<'_> {
                     // The unsigned answer is listed already, and the error is not about the signed question.
                     Err(_) if matches!(way, QueryMode::Signed(_)) => {}
                     Err(e) => {
-                        errors.push(format!("{server} does not answer ({e})"));
+                        errors.push(silent(server, &e));
                         dark.push(server.clone());
                         break;
                     }

@@ -274,8 +274,7 @@ impl AccountStore<'_> {
         let secret = secret.ok_or_else(|| format!("`eabSecretName`: the Secret {from} does not exist"))?;
         let text = |key: &str| {
             let text = secret.value(key).and_then(|v| std::str::from_utf8(v.expose()).ok()).map(str::trim);
-            text.filter(|t| !t.is_empty())
-                .ok_or_else(|| format!("`eabSecretName`: the Secret {from} has no data key `{key}`"))
+            text.filter(|t| !t.is_empty()).ok_or_else(|| format!("`eabSecretName`: {}", secret.lacks(key, "")))
         };
         let (kid, hmac_key) = (text("kid")?.to_owned(), text("hmacKey")?);
         // CAs print it with and without padding, in both alphabets.

@@ -352,6 +352,24 @@ fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
 }
 
 #[test]
+fn a_request_in_the_record_overrides_the_cap_for_one_order() {
+    let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
+    for (asked, last, word) in [
+        (None, NOW - DAY, "Wait Capped SecretMissing"),
+        (Some(format!("{NOW}")), NOW - DAY, "Wait Capped SecretMissing"),
+        (Some(format!("{NOW} force")), NOW - DAY, "Issue SecretMissing"),
+        (Some(format!("{} force", NOW - DAY * 2)), NOW - DAY, "Wait Capped SecretMissing"),
+        (Some(format!("{} force", NOW + DAY)), NOW - DAY, "Wait Capped SecretMissing"),
+        (Some("now force".to_owned()), NOW - DAY, "Wait Capped SecretMissing"),
+    ] {
+        let mut case = Case { secrets: vec![SecretState::Missing], copy: None, orders: orders.clone(), ..case() };
+        assert_eq!(orders.iter().max(), Some(&last));
+        case.record.asked = asked.clone();
+        assert_eq!(case.word(), word, "{asked:?}");
+    }
+}
+
+#[test]
 fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
     for (counted, order, names, word) in [
         (true, true, "*.a.test", "Issue Expired"),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::state::{CertificateState, Parked, RenewalTrigger};
 use crate::acme::directory::is_staging;
-use crate::base::limits::SHORT_LIVED;
+use crate::base::limits::{ERROR_KEPT_OCTETS, NAMES_SHOWN_MAX, SHORT_LIVED};
 use crate::base::name::{Domain, ObjectRef};
-use crate::base::sanitize::one_line;
+use crate::base::sanitize::{line_of, one_line};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::{CertificateFacts, Links};
@@ -41,7 +41,7 @@ pub struct CertificateStatus {
     pub renewal: Option<(Time, RenewalTrigger)>,
     /// The renewal window that the CA suggests (RFC 9773).
     pub window: Option<(Time, Time)>,
-    /// The violation that the checks found; of a valid certificate, what some clients may refuse.
+    /// The violation that the checks found; of a valid certificate, what some clients may refuse, or the names that the next renewal drops.
     pub finding: Option<Box<str>>,
     /// The last attempt, where it failed and matters still.
     pub failure: Option<Box<Failure>>,
@@ -119,12 +119,15 @@ impl CertificateStatus {
         let told =
             finding.map(Violation::to_string).or_else(|| refused.map(|(at, finding)| format!("{at}: {finding}")));
         let told = told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| chain_problem(at, held)));
+        let told =
+            told.or_else(|| entry.secrets.iter().zip(held).find_map(|(at, held)| dropped_names(entry, at, held)));
         let history = body
             .history(&entry.order_names(), directory)
             .filter(|h| h.failures > 0 && state != CertificateState::Valid);
         let failure = history.map(|h| Failure {
             stage: h.stage,
-            error: one_line(h.error.as_deref().unwrap_or_default()),
+            // As much as the record keeps: a cause is never cut here.
+            error: line_of(h.error.as_deref().unwrap_or_default(), ERROR_KEPT_OCTETS),
             failures: h.failures,
             at: h.last_attempt,
         });
@@ -151,7 +154,7 @@ impl CertificateStatus {
             issuer: facts.and_then(issuer_of),
             renewal,
             window: first_held.and_then(|facts| window(facts)).map(|window| (window.start, window.end)),
-            finding: told.map(|told| one_line(&told).into()),
+            finding: told.map(|told| line_of(&told, ERROR_KEPT_OCTETS).into()),
             failure: failure.map(Box::new),
             next_attempt,
             attempts_left,
@@ -318,6 +321,17 @@ fn chain_problem(at: &ObjectRef, held: &SecretState) -> Option<String> {
             "{at}: in `tls.crt` a certificate is followed by another one than its issuer's: clients may not trust it; put each before the one that signed it"
         )),
     }
+}
+
+/// The names of a held certificate that the entry does not want any more.
+fn dropped_names(entry: &Entry, at: &ObjectRef, held: &SecretState) -> Option<String> {
+    let is_wanted = |name: &&Domain| entry.domains.iter().any(|wanted| wanted.covers(name));
+    let all: Vec<String> =
+        held.facts()?.names.iter().filter(|name| !is_wanted(name)).map(ToString::to_string).collect();
+    let names = all.get(..NAMES_SHOWN_MAX).unwrap_or(&all).join(", ");
+    let more =
+        if all.len() > NAMES_SHOWN_MAX { format!(" and {} more", all.len() - NAMES_SHOWN_MAX) } else { String::new() };
+    (!all.is_empty()).then(|| format!("renewal drops {names}{more}; `notariat renew {at}` has that now"))
 }
 
 #[cfg(test)]

@@ -98,6 +98,41 @@ fn what_some_clients_will_not_like_is_said_of_what_somebody_else_stored() {
 }
 
 #[test]
+fn names_that_are_not_wanted_any_more_are_named_until_a_renewal_drops_them() {
+    let held = ["a.test", "api.a.test", "x.w.test", "*.y.test"];
+    let many: Vec<String> = (0..8).map(|n| format!("n{n}.test")).chain(["a.test".to_owned()]).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for (domains, held, said) in [
+        ("a.test, api.a.test, x.w.test, '*.y.test'", &held[..], None),
+        ("a.test, '*.a.test'", &["a.test", "*.a.test", "api.a.test"], None),
+        ("a.test, x.w.test, y.test", &held[..3], Some("NameMissing")),
+        ("a.test", &held, Some("renewal drops api.a.test, x.w.test, *.y.test; `notariat renew team/web` has that now")),
+        (
+            "a.test",
+            &many,
+            Some("renewal drops n0.test, n1.test, n2.test, n3.test, n4.test and 3 more; `notariat renew"),
+        ),
+    ] {
+        let wanted = wanted(&format!("- {{secret: web, domains: [{domains}]}}"));
+        let row = row(&wanted, &holds(facts(held, 10, 80)), &RecordData::default());
+        let found = row.finding.as_deref();
+        assert_eq!(found.is_some(), said.is_some(), "{domains}: {found:?}");
+        assert!(said.is_none_or(|said| found.is_some_and(|found| found.starts_with(said))), "{domains}: {found:?}");
+    }
+}
+
+#[test]
+fn a_cause_is_shown_as_far_as_the_record_keeps_it() {
+    let both = wanted("- {secret: web, domains: [a.test]}");
+    let mut fails = RecordData::default();
+    failed(&mut fails, &both, Stage::Publish, RetryClass::Transient);
+    let long = "word ".repeat(ERROR_KEPT_OCTETS / 5 - 1) + "cure";
+    fails.histories[0].error = Some(long.clone());
+    let row = row(&both, &[SecretState::Missing], &fails);
+    assert_eq!(row.failure.map(|failure| failure.error), Some(long));
+}
+
+#[test]
 fn the_state_says_what_was_decided() {
     let both = wanted("- {secret: web, domains: [a.test, b.test]}");
     let (all, some) = (["a.test", "b.test"], ["a.test"]);

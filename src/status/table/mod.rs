@@ -1,6 +1,9 @@
-//! The table for people: the most urgent first, within the width of a terminal, or wide. Pure.
+//! The table for people: the most urgent first, within the width of a terminal, of any width, or with all columns. Pure.
 //!
-//! Within a width the names are cut first, then the issuer, and the Secret last. A line of its own below the row says what is wrong.
+//! Within a width the names are cut first, then the issuer, then the Secret; a very narrow table has fewer columns. A line of its own below
+//! the row says what is wrong. That line is wrapped and never cut. Without a width nothing is cut.
+
+mod wrap;
 
 use std::time::Duration;
 
@@ -9,56 +12,50 @@ use super::report::{NoteKind, StatusReport};
 use super::state::CertificateState;
 use crate::base::name::ObjectRef;
 use crate::base::time::{Time, human};
+use wrap::{cut, wrapped};
 
 /// The style of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct TableStyle<'a> {
-    /// Characters in a line; `None` for lines of any length with all columns.
+    /// Characters in a line; `None` for lines of any length, in a pipe or a file.
     pub width: Option<usize>,
+    /// Whether there are all columns, every name of a certificate, and no lines below the rows.
+    pub wide: bool,
     /// Whether states are coloured.
     pub colour: bool,
     /// Secrets of this namespace are named without it.
     pub own: &'a str,
 }
 
-/// The fewest characters that the names of a row and the issuer are cut to.
-const NAMES_LEAST: usize = 8;
+/// The fewest characters that the Secret, the issuer and the names of a row are cut to.
+const SECRET_LEAST: usize = 12;
 const ISSUER_LEAST: usize = 6;
+const NAMES_LEAST: usize = 8;
+/// The columns that also the narrowest table has.
+const COLUMNS_LEAST: usize = 2;
 /// Characters between two columns.
 const GAP: usize = 2;
-
-/// The hint below a table with cut sentences: their ends say what to do.
-const CUT: &str = "what ends in … stands whole in `notariat status -o wide`\n";
 
 /// The table, with a line that sums it up.
 pub fn table(report: &StatusReport, style: TableStyle<'_>, now: Time) -> String {
     let mut text = String::new();
-    let (room, mut is_cut) = (style.width.unwrap_or(usize::MAX), false);
-    let mut fitted = |line: &str| {
-        is_cut |= line.chars().count() > room;
-        cut(line, room) + "\n"
-    };
     if !report.rows.is_empty() {
-        let wide = style.width.is_none();
-        let mut lines = vec![head(wide)];
-        lines.extend(report.rows.iter().map(|row| cells(row, style.own, wide, now)));
+        let mut lines = vec![head(style.wide)];
+        lines.extend(report.rows.iter().map(|row| cells(row, style, now)));
         let widths = widths(&lines, style.width);
         for (place, cells) in lines.iter().enumerate() {
             let row = place.checked_sub(1).map(|place| &report.rows[place]);
             let colour = row.filter(|_| style.colour).map(|row| colour(row, now));
             text += &line(cells, &widths, colour);
-            if let Some(detail) = row.filter(|_| !wide).and_then(|row| detail(row, now)) {
-                text += &fitted(&format!("  {detail}"));
+            if let Some(detail) = row.filter(|_| !style.wide).and_then(|row| detail(row, now)) {
+                text += &wrapped("  ", &detail, style.width);
             }
         }
     }
     for (kind, sentence) in &report.notes {
-        text += &fitted(&format!("{kind}: {sentence}"));
+        text += &wrapped("", &format!("{kind}: {sentence}"), style.width);
     }
-    if is_cut {
-        text += CUT;
-    }
-    text + &summary(report, now)
+    text + &wrapped("", &summary(report, now), style.width)
 }
 
 /// How many there are of each state, and how far the first issuance is.
@@ -70,10 +67,14 @@ fn summary(report: &StatusReport, now: Time) -> String {
             parts.push(format!("{count} {state}"));
         }
     }
-    for (kind, word) in [(NoteKind::Refused, "entries refused"), (NoteKind::Unreadable, "ConfigMaps unreadable")] {
+    let of_kind = [
+        (NoteKind::Refused, "entry refused", "entries refused"),
+        (NoteKind::Unreadable, "ConfigMap unreadable", "ConfigMaps unreadable"),
+    ];
+    for (kind, one, several) in of_kind {
         let count = report.notes.iter().filter(|(of, _)| *of == kind).count();
         if count > 0 {
-            parts.push(format!("{count} {word}"));
+            parts.push(format!("{count} {}", if count == 1 { one } else { several }));
         }
     }
     let total = report.rows.len();
@@ -83,7 +84,7 @@ fn summary(report: &StatusReport, now: Time) -> String {
         let left = progress.until.map(|until| format!(", about {} left", human(until.since(now)))).unwrap_or_default();
         format!("; stored {} of {}{left}", progress.stored, progress.total)
     });
-    format!("{total} {certificates}{counts}{}\n", progress.unwrap_or_default())
+    format!("{total} {certificates}{counts}{}", progress.unwrap_or_default())
 }
 
 /// The columns that are cut.
@@ -97,7 +98,7 @@ fn head(wide: bool) -> Vec<String> {
     HEAD[..if wide { HEAD.len() } else { NAMES + 1 }].iter().map(|&word| word.to_owned()).collect()
 }
 
-fn cells(row: &CertificateStatus, own: &str, wide: bool, now: Time) -> Vec<String> {
+fn cells(row: &CertificateStatus, TableStyle { wide, own, .. }: TableStyle<'_>, now: Time) -> Vec<String> {
     const NONE: &str = "-";
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     let short = |at: &ObjectRef| if at.namespace == own { at.name.to_string() } else { at.to_string() };
@@ -134,7 +135,7 @@ fn what(row: &CertificateStatus) -> Option<String> {
     failed.filter(|_| row.state != CertificateState::Parked).or_else(|| row.finding.as_ref().map(ToString::to_string))
 }
 
-/// The line below a row. The next attempt comes first, because the end may be cut off.
+/// The line below a row: the next attempt, then what is wrong.
 fn detail(row: &CertificateStatus, now: Time) -> Option<String> {
     let left = row.attempts_left.map(|left| format!(" ({left} left before it expires)")).unwrap_or_default();
     let next = row.next_attempt.map(|at| format!("next {}{left}: ", in_time(at, now)));
@@ -146,16 +147,28 @@ fn in_time(at: Time, now: Time) -> String {
     if soon == "now" { soon } else { format!("in {soon}") }
 }
 
-/// The widths of the columns, so that a line has no more than `within`.
+/// The widths of the columns, so that a line has no more than `within`. Where that is too little for all, the last columns go.
 fn widths(lines: &[Vec<String>], within: Option<usize>) -> Vec<usize> {
-    let columns = lines.first().map_or(0, Vec::len);
     let widest = |column: usize| lines.iter().map(|cells| cells[column].chars().count()).max().unwrap_or(0);
-    let mut widths: Vec<usize> = (0..columns).map(widest).collect();
+    let mut widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(widest).collect();
     let Some(within) = within else { return widths };
-    for (column, least) in [(NAMES, NAMES_LEAST), (ISSUER, ISSUER_LEAST), (SECRET, 1)] {
-        let all = widths.iter().sum::<usize>() + GAP * (columns - 1);
-        let excess = all.saturating_sub(within);
-        widths[column] = widths[column].saturating_sub(excess).max(least.min(widths[column]));
+    let least = |column: usize, width: usize| match column {
+        SECRET => width.min(SECRET_LEAST),
+        ISSUER => width.min(ISSUER_LEAST),
+        NAMES => width.min(NAMES_LEAST),
+        _ => width,
+    };
+    let gaps = |widths: &[usize]| GAP * widths.len().saturating_sub(1);
+    let needs =
+        |widths: &[usize]| widths.iter().enumerate().map(|(at, width)| least(at, *width)).sum::<usize>() + gaps(widths);
+    while widths.len() > COLUMNS_LEAST && needs(&widths) > within {
+        widths.pop();
+    }
+    for column in [NAMES, ISSUER, SECRET] {
+        let excess = (widths.iter().sum::<usize>() + gaps(&widths)).saturating_sub(within);
+        if let Some(width) = widths.get_mut(column) {
+            *width = width.saturating_sub(excess).max(least(column, *width));
+        }
     }
     widths
 }
@@ -165,7 +178,7 @@ fn line(cells: &[String], widths: &[usize], colour: Option<&str>) -> String {
     for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
         let cell = cut(cell, *width);
         // The last column needs no padding.
-        let pad = if place + 1 == cells.len() { 0 } else { width + GAP - cell.chars().count() };
+        let pad = if place + 1 == widths.len() { 0 } else { width + GAP - cell.chars().count() };
         text += &match colour.filter(|_| place == STATE) {
             Some(colour) => format!("{colour}{cell}\x1b[0m"),
             None => cell,
@@ -173,14 +186,6 @@ fn line(cells: &[String], widths: &[usize], colour: Option<&str>) -> String {
         text.extend(std::iter::repeat_n(' ', pad));
     }
     text + "\n"
-}
-
-/// At most `width` characters, the last one an ellipsis where some are left out.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Green: valid. Yellow: goes on by itself. Red: needs a person, or serves no client.

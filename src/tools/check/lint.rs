@@ -18,7 +18,7 @@ pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String>
     for ((place, node), entry) in items.iter().zip(&config.entries) {
         let Ok(entry) = entry else { continue };
         let at = format!("{place} ({})", entry.main_secret());
-        doubts.extend(of_entry(entry, node, &config.zones).iter().map(|doubt| format!("{at}: {doubt}")));
+        doubts.extend(of_entry(entry, node).iter().map(|doubt| format!("{at}: {doubt}")));
         match sets.get(&(&entry.domains, &entry.issuer)) {
             Some(other) => doubts.push(format!(
                 "{at}: domains: are those of {other}; CAs limit orders of one set of names: name both Secrets in one entry"
@@ -35,7 +35,15 @@ pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String>
     doubts
 }
 
-fn of_entry(entry: &Entry, node: &YamlNode, zones: &[ZoneRule]) -> Vec<String> {
+/// The fault of an entry that no key can serve, so that it never gets a certificate.
+pub(super) fn unserved(entry: &Entry, zones: &[ZoneRule]) -> Option<&'static str> {
+    let has_key = entry.tsig_secret.is_some() || zones.iter().any(|zone| zone.tsig_secret.is_some());
+    (!has_key).then_some(
+        "tsigSecretName: is missing, and no item of `zones` has one: name the Secret of a TSIG key here, in `defaults` or in `zones`; without one no UPDATE can be signed",
+    )
+}
+
+fn of_entry(entry: &Entry, node: &YamlNode) -> Vec<String> {
     let mut doubts = Vec::new();
     let mut seen = BTreeSet::new();
     if let Some(YamlNode::List(names)) = node.get("domains") {
@@ -55,9 +63,6 @@ fn of_entry(entry: &Entry, node: &YamlNode, zones: &[ZoneRule]) -> Vec<String> {
         if entry.tsig_secret.as_ref() == Some(secret) {
             doubts.push(format!("secret: {secret} is also the Secret of the TSIG key, which is never overwritten"));
         }
-    }
-    if entry.tsig_secret.is_none() && zones.iter().all(|zone| zone.tsig_secret.is_none()) {
-        doubts.push("tsigSecretName: is missing, and no item of `zones` has one: no UPDATE can be signed".to_owned());
     }
     if let Some(before) = entry.renew_before.filter(|before| *before >= RENEW_BEFORE_USUAL) {
         doubts.push(format!(

@@ -10,23 +10,32 @@ pub type Words = Option<(&'static [&'static str], &'static str, &'static str)>;
 
 const GRANTS: [&str; 3] = [
     "BIND: `grant <key> name <owner>. TXT;` in the zone's update-policy",
-    "Knot: an acl with `key: <key>`, `action: update`, `update-type: [TXT]`",
+    "an acl with `key: <key>`, `action: update`, `update-type: [TXT]`",
     "PowerDNS: `pdnsutil add-meta <zone> TSIG-ALLOW-DNSUPDATE <key>`",
 ];
 const KNOWN: &str =
-    "BIND has the key in `key <key> { algorithm <algorithm>; secret …; };`, Knot in its section `key` as `id: <key>`";
+    "• BIND: `key <key> { algorithm <algorithm>; secret …; };` • Knot: `id: <key>` in the section `key`";
 const BADKEY: Words = Some((
-    &["BADKEY: it does not know this key", "when its acl does not let", "or when it is a secondary", KNOWN, GRANTS[1]],
+    &[
+        "BADKEY: give the server the key <key> with <algorithm>, or write its name and algorithm into the Secret",
+        "it says BADKEY also where it is a secondary, and where the key may not change TXT at <owner>",
+        KNOWN,
+        GRANTS[1],
+    ],
     "NOTAUTH(BADKEY)",
     "BADKEY",
 ));
-const BADSIG: Words =
-    Some((&["BADSIG: the secret of the key differs from the server's", KNOWN], "NOTAUTH(BADSIG)", "BADSIG"));
+const BADSIG: Words = Some((
+    &["BADSIG: copy the secret of the key from the server into the Secret; the two differ", KNOWN],
+    "NOTAUTH(BADSIG)",
+    "BADSIG",
+));
 const REFUSED: Words = Some((
     &[
-        "REFUSED: the key is known, but the zone's policy does not let it change TXT at <owner>",
-        "(PowerDNS: `dnsupdate=yes`, `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM)",
-        "the zone is frozen (BIND: `rndc thaw <zone>`), its name is not <zone>, or this is a secondary",
+        "REFUSED: let the key change TXT at <owner>; the server knows the key and does not allow that",
+        "`dnsupdate=yes`, and this address in `allow-dnsupdate-from` or ALLOW-DNSUPDATE-FROM",
+        "`rndc thaw <zone>` where the zone is frozen",
+        "the zone's name may not be <zone>, or this server a secondary",
         GRANTS[0],
         GRANTS[2],
     ],
@@ -35,14 +44,14 @@ const REFUSED: Words = Some((
 ));
 const UNSIGNED: Words = Some((
     &[
-        "REFUSED, unsigned. PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than 5m off",
+        "PowerDNS says this for an unknown key, a wrong secret or algorithm, and a clock that is more than 5m off",
         KNOWN,
     ],
     "REFUSED",
     "REFUSED",
 ));
 const NOTAUTH: Words = Some((
-    &["NOTAUTH: it is not primary for <zone>. Is `dns.zone` right, and is `dns.server` the primary? By hand"],
+    &["NOTAUTH: it is not primary for <zone>. Is `dns.zone` right, and is `dns.server` the primary? • By hand"],
     "NOTAUTH",
     "NOTAUTH",
 ));

@@ -171,9 +171,7 @@ fn could_be_a_secondary(error: &UpdateError) -> bool {
 pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> {
     let secret = store.input(at).map_err(|e| format!("the TSIG key: {e}"))?;
     let secret = secret.ok_or_else(|| format!("the Secret {at} with the TSIG key does not exist"))?;
-    let value = secret
-        .value("key")
-        .ok_or_else(|| format!("the Secret {at} has no data key `key` with a TSIG key ([hmac:]name:base64)"))?;
+    let value = secret.value("key").ok_or_else(|| secret.lacks("key", " with a TSIG key (`[hmac:]name:base64`)"))?;
     tsig_key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
 }
 
