@@ -82,7 +82,7 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
         SecretState::Missing => None,
     });
     let (mut result, mut notes) = (ReconcileResult::default(), Vec::new());
-    result.asked = asked.or_else(|| body.asked.clone());
+    result.asked = asked.map(str::into_string).or_else(|| body.asked.clone());
     notes.extend(evaluation.warnings.into_iter().map(Note::Warning));
     for (place, violation) in &evaluation.refused {
         result.unsound = true;
