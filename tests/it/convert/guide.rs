@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::vectors;
 use crate::docs::{blocks, read};
-use crate::support::run::{Daemon, notariat};
+use crate::support::run::notariat;
 use crate::support::site::ZONE;
 use crate::support::{Run, Site, x509};
 
@@ -249,13 +249,22 @@ fn a_cluster_moves_here_by_the_guide_and_back() {
         said.contains("10 Certificates: 7 carried over, 3 left out") && said.contains("Not all was carried over"),
         "{said}"
     );
+    // The name server of the lab is not at port 53, where its NS record leads.
+    let manifest = std::fs::read_to_string(operator.folder.join("notariat.yaml")).unwrap();
+    let here = "    #adopt: true\n    dns: {propagation: primary}\n";
+    operator.folder.write("notariat.yaml", &manifest.replace("    #adopt: true\n", here));
     // 2. The Secrets.
     let said = operator.block("#secrets:");
-    assert_eq!(said.matches("secret/").count(), 8, "{said}");
-    let key = operator.get("secret", "notariat/tsig-secret", "{.data.key}");
-    assert_eq!(STANDARD.decode(key).unwrap(), operator.site.key.secret_text().as_bytes());
+    assert_eq!(said.matches("secret/").count(), 9, "{said}");
+    let keys = ["tsig-secret", "tsig-secret-2", "tsig-secret-3"].map(|name| {
+        let key = operator.get("secret", &format!("notariat/{name}"), "{.data.key}");
+        String::from_utf8(STANDARD.decode(key).unwrap()).unwrap()
+    });
+    assert!(
+        keys.contains(&operator.site.key.secret_text()) && keys.iter().any(|key| key.starts_with("hmac-sha512:blog:"))
+    );
     let (code, said) = operator.shell("sed -n 's/^#secrets: //p' notariat.yaml | sh");
-    assert!(code != 0 && said.matches("already exists").count() == 8, "a second time overwrites nothing: {said}");
+    assert!(code != 0 && said.matches("already exists").count() == 9, "a second time overwrites nothing: {said}");
     // 3. Beside cert-manager.
     let said = operator.block("notariat -probe");
     assert_eq!(said.matches("OwnedByAnother").count(), 7, "{said}");
@@ -318,19 +327,21 @@ fn renewed(operator: &Operator) {
 
 /// What cert-manager looks at when a Certificate comes back: pair, names, its annotations, the kind of key. It orders nothing where they fit.
 fn back(operator: &Operator) {
-    let daemon = Daemon::start(&mut operator.command(&[]));
-    daemon.until_it_says("checked");
-    operator.kube.kubectl(&[
-        "-n",
+    let patch = r#"{"data": {"certificates": "[]"}}"#;
+    operator.kube.kubectl(&["-n", "notariat", "patch", "configmap", "notariat", "-p", patch]);
+    // The records of entries that went are found by a list, which Roles by name do not allow.
+    let mut with_list = notariat();
+    with_list.args([
+        "-once",
+        "-config",
         "notariat",
-        "patch",
-        "configmap",
+        "-namespace",
         "notariat",
-        "-p",
-        r#"{"data": {"certificates": "[]"}}"#,
+        "-allow-namespaces",
+        "blog,edge,ops,shop",
     ]);
-    daemon.until("each entry is gone", || daemon.log().matches(" orphaned").count() >= 7);
-    assert_eq!(daemon.terminate(), 0);
+    let run = Run::of(with_list.arg("-kubeconfig").arg(operator.kube.admin_kubeconfig()));
+    assert_eq!(run.log.matches(" orphaned ").count(), 7, "{}", run.log);
     operator.block("back.yaml");
     assert_eq!(operator.names("certificates.cert-manager.io").len(), 10);
     for (secret, _, kind, issuer) in MOVED {
@@ -376,6 +387,10 @@ fn on_the_way_back_the_bare_secret_is_found_in_every_form_of_a_key() {
         written.iter().map(|text| ((*text).to_owned(), (*text).to_owned())).collect();
     for entry in std::fs::read_dir(folder_of_forms).unwrap() {
         let path = entry.unwrap().path();
+        // Its clauses stand among comments; the page says to cut one out.
+        if path.ends_with("named.conf") {
+            continue;
+        }
         forms.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
     }
     let mut count = 0;
