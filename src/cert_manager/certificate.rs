@@ -58,7 +58,7 @@ pub struct Certificate {
     /// The labels, which solvers select by.
     pub labels: BTreeMap<String, String>,
     /// The object whose controller made the Certificate.
-    pub owner: Option<Owner>,
+    pub owner: Option<ControllerReference>,
     /// Whether cert-manager is at an order for it (condition Issuing).
     pub is_issuing: bool,
     /// The Secret.
@@ -68,7 +68,7 @@ pub struct Certificate {
     /// The issuer.
     pub issuer: IssuerReference,
     /// The key.
-    pub key: CertificateKey,
+    pub key: WantedKey,
     /// `renewBefore`, as it is written.
     pub renew_before: Option<String>,
     /// Whether the Certificate has a `duration`.
@@ -85,7 +85,7 @@ pub struct Certificate {
 
 /// The controller of an object, by its ownerReference.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
+pub struct ControllerReference {
     /// The API group, without the version.
     pub group: String,
     /// The kind.
@@ -107,7 +107,7 @@ pub struct IssuerReference {
 
 /// What is wanted of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateKey {
+pub struct WantedKey {
     /// The kind of new keys.
     pub key_type: KeyType,
     /// Whether cert-manager makes RSA keys for it, asked or by default.
@@ -145,14 +145,14 @@ impl Certificate {
             return Err("it has no DNS name".to_owned());
         }
         let (mut without_effect, mut refused) = classify(spec);
-        let key = CertificateKey::read(&spec["privateKey"], &mut without_effect, &mut refused);
+        let key = WantedKey::read(&spec["privateKey"], &mut without_effect, &mut refused);
         let reference = |field| text(&spec["issuerRef"][field]).to_owned();
         let mut conditions = object["status"]["conditions"].as_array().into_iter().flatten();
         Ok(Certificate {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             labels: text_map(&object["metadata"]["labels"]),
-            owner: Owner::of(object),
+            owner: ControllerReference::of(object),
             is_issuing: conditions.any(|c| c["type"] == "Issuing" && c["status"] == "True"),
             secret,
             domains,
@@ -189,8 +189,8 @@ fn classify(spec: &Value) -> (Vec<String>, Vec<String>) {
     (without_effect, refused)
 }
 
-impl CertificateKey {
-    fn read(key: &Value, without_effect: &mut Vec<String>, refused: &mut Vec<String>) -> CertificateKey {
+impl WantedKey {
+    fn read(key: &Value, without_effect: &mut Vec<String>, refused: &mut Vec<String>) -> WantedKey {
         let size = key["size"].as_u64();
         let (key_type, is_rsa) = match (key["algorithm"].as_str(), size) {
             (Some("ECDSA"), None | Some(256)) => (KeyType::EcdsaP256, false),
@@ -208,16 +208,16 @@ impl CertificateKey {
             without_effect.push("its key is written as PKCS#8, not in the encoding PKCS1".to_owned());
         }
         let is_asked = !is_unset(&key["algorithm"]) || size.is_some();
-        CertificateKey { key_type, is_rsa, is_asked, is_kept: key["rotationPolicy"] == "Never" }
+        WantedKey { key_type, is_rsa, is_asked, is_kept: key["rotationPolicy"] == "Never" }
     }
 }
 
-impl Owner {
-    fn of(object: &Value) -> Option<Owner> {
+impl ControllerReference {
+    fn of(object: &Value) -> Option<ControllerReference> {
         let references = object["metadata"]["ownerReferences"].as_array()?;
         let reference = references.iter().find(|reference| reference["controller"] == true)?;
         let (group, _) = text(&reference["apiVersion"]).split_once('/')?;
         let owned = |field| text(&reference[field]).to_owned();
-        Some(Owner { group: group.to_owned(), kind: owned("kind"), name: owned("name") })
+        Some(ControllerReference { group: group.to_owned(), kind: owned("kind"), name: owned("name") })
     }
 }

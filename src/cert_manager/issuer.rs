@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::certificate::{Certificate, IssuerReference};
 use super::fields::{DataKey, is_unset, object_id, set_fields, some_text, text};
-use super::solver::Solver;
+use super::solver::IssuerSolver;
 
 /// The kind of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ impl IssuerKind {
 
 /// An issuer.
 #[derive(Clone, Debug)]
-pub struct Issuer {
+pub struct CertManagerIssuer {
     /// The kind.
     pub kind: IssuerKind,
     /// The namespace; empty for a ClusterIssuer.
@@ -47,7 +47,7 @@ pub struct Issuer {
 
 /// The issuers of a cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Issuers(BTreeMap<(IssuerKind, String, String), Issuer>);
+pub struct KnownIssuers(BTreeMap<(IssuerKind, String, String), CertManagerIssuer>);
 
 /// The ACME CA of an issuer.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub struct Acme {
     /// The external account binding.
     pub external_account: Option<ExternalAccount>,
     /// The solvers, in their order.
-    pub solvers: Vec<Solver>,
+    pub solvers: Vec<IssuerSolver>,
     /// Whether the CA is asked for the duration of a Certificate.
     pub asks_for_duration: bool,
     /// A sentence for each field that is set and changes nothing here.
@@ -101,14 +101,14 @@ const KNOWN: [&str; 12] = [
     "dns01",
 ];
 
-impl Issuer {
+impl CertManagerIssuer {
     /// Reads an object of the kind Issuer or ClusterIssuer; `None` for another kind.
-    pub fn read(object: &Value) -> Option<Issuer> {
+    pub fn read(object: &Value) -> Option<CertManagerIssuer> {
         let (namespace, name) = object_id(object);
         let kind = IssuerKind::parse(text(&object["kind"]))?;
         let namespace = if kind == IssuerKind::ClusterIssuer { "" } else { namespace };
         let acme = Acme::read(&object["spec"]["acme"]);
-        Some(Issuer { kind, namespace: namespace.to_owned(), name: name.to_owned(), acme })
+        Some(CertManagerIssuer { kind, namespace: namespace.to_owned(), name: name.to_owned(), acme })
     }
 
     /// The kind and the name, for a sentence.
@@ -151,7 +151,7 @@ impl Acme {
             has_ca_bundle: !is_unset(&acme["caBundle"]),
             account: DataKey::read(&acme["privateKeySecretRef"], "tls.key"),
             external_account,
-            solvers: acme["solvers"].as_array().into_iter().flatten().map(Solver::read).collect(),
+            solvers: acme["solvers"].as_array().into_iter().flatten().map(IssuerSolver::read).collect(),
             asks_for_duration: acme["enableDurationFeature"] == true,
             without_effect,
             refused,
@@ -168,18 +168,18 @@ impl Acme {
     }
 }
 
-impl FromIterator<Issuer> for Issuers {
-    fn from_iter<I: IntoIterator<Item = Issuer>>(issuers: I) -> Issuers {
-        Issuers(issuers.into_iter().map(|i| ((i.kind, i.namespace.clone(), i.name.clone()), i)).collect())
+impl FromIterator<CertManagerIssuer> for KnownIssuers {
+    fn from_iter<I: IntoIterator<Item = CertManagerIssuer>>(issuers: I) -> KnownIssuers {
+        KnownIssuers(issuers.into_iter().map(|i| ((i.kind, i.namespace.clone(), i.name.clone()), i)).collect())
     }
 }
 
-impl Issuers {
+impl KnownIssuers {
     /// Finds the issuer of a Certificate in `namespace`.
     ///
     /// # Errors
     /// Why there is none: a kind that is not cert-manager's, or none of that name.
-    pub fn find(&self, reference: &IssuerReference, namespace: &str) -> Result<&Issuer, String> {
+    pub fn find(&self, reference: &IssuerReference, namespace: &str) -> Result<&CertManagerIssuer, String> {
         let IssuerReference { group, kind, name } = reference;
         let of_kind = IssuerKind::parse(if kind.is_empty() { "Issuer" } else { kind });
         let Some(of_kind) = of_kind.filter(|_| group.is_empty() || group == "cert-manager.io") else {

@@ -13,7 +13,7 @@ mod fields;
 mod issuer;
 mod solver;
 
-pub use certificate::{Certificate, CertificateKey, IssuerReference, Owner};
+pub use certificate::{Certificate, ControllerReference, IssuerReference, WantedKey};
 pub use fields::{DataKey, is_unset, object_id};
-pub use issuer::{Acme, ExternalAccount, Issuer, IssuerKind, Issuers};
-pub use solver::{Challenge, Choice, Rfc2136, Selector, Solver, UpdateAccess, choose};
+pub use issuer::{Acme, CertManagerIssuer, ExternalAccount, IssuerKind, KnownIssuers};
+pub use solver::{Choice, IssuerSolver, Rfc2136, SolverKind, SolverSelector, UpdateAccess, choose};

@@ -14,16 +14,16 @@ use crate::dns::tsig_key::{Algorithm, TsigKey};
 
 /// One solver of an issuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Solver {
+pub struct IssuerSolver {
     /// The names and Certificates that the solver is for.
-    pub selector: Selector,
+    pub selector: SolverSelector,
     /// What the solver does.
-    pub challenge: Challenge,
+    pub challenge: SolverKind,
 }
 
 /// The conditions of a solver; all of them have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selector {
+pub struct SolverSelector {
     /// Labels that the Certificate has to have.
     pub labels: BTreeMap<String, String>,
     /// Names, one of which has to be the name itself.
@@ -34,7 +34,7 @@ pub struct Selector {
 
 /// What a solver does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Challenge {
+pub enum SolverKind {
     /// DNS-01 by DNS UPDATE.
     Update(Rfc2136),
     /// DNS-01 by the API of this provider.
@@ -69,12 +69,12 @@ pub struct UpdateAccess {
     pub secret: DataKey,
 }
 
-impl Solver {
+impl IssuerSolver {
     /// Reads an item of `solvers`.
-    pub(super) fn read(solver: &Value) -> Solver {
+    pub(super) fn read(solver: &Value) -> IssuerSolver {
         let selector = &solver["selector"];
         let owned = |value| texts(value).map(str::to_owned).collect();
-        let selector = Selector {
+        let selector = SolverSelector {
             labels: text_map(&selector["matchLabels"]),
             names: owned(&selector["dnsNames"]),
             zones: owned(&selector["dnsZones"]),
@@ -82,26 +82,26 @@ impl Solver {
         let dns = &solver["dns01"];
         let provider = dns.as_object().and_then(|fields| fields.keys().find(|key| *key != "cnameStrategy"));
         let challenge = match provider {
-            _ if !is_unset(&dns["rfc2136"]) => Challenge::Update(Rfc2136 {
+            _ if !is_unset(&dns["rfc2136"]) => SolverKind::Update(Rfc2136 {
                 nameserver: text(&dns["rfc2136"]["nameserver"]).to_owned(),
                 key_name: text(&dns["rfc2136"]["tsigKeyName"]).to_owned(),
                 algorithm: some_text(&dns["rfc2136"]["tsigAlgorithm"]),
                 secret: DataKey::read(&dns["rfc2136"]["tsigSecretSecretRef"], ""),
                 follows: dns["cnameStrategy"] == "Follow",
             }),
-            Some(provider) => Challenge::Provider(provider.clone()),
-            None if solver["http01"].is_object() => Challenge::Http,
-            None => Challenge::Unknown,
+            Some(provider) => SolverKind::Provider(provider.clone()),
+            None if solver["http01"].is_object() => SolverKind::Http,
+            None => SolverKind::Unknown,
         };
-        Solver { selector, challenge }
+        IssuerSolver { selector, challenge }
     }
 
     /// Whether the CA offers a challenge of this type for the name: HTTP-01 proves no wildcard.
     fn can_serve(&self, name: &Domain) -> bool {
         match self.challenge {
-            Challenge::Update(_) | Challenge::Provider(_) => true,
-            Challenge::Http => !name.is_wildcard(),
-            Challenge::Unknown => false,
+            SolverKind::Update(_) | SolverKind::Provider(_) => true,
+            SolverKind::Http => !name.is_wildcard(),
+            SolverKind::Unknown => false,
         }
     }
 }
@@ -129,7 +129,7 @@ impl Rfc2136 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice<'s> {
     /// The solver.
-    pub solver: &'s Solver,
+    pub solver: &'s IssuerSolver,
     /// The zone of the selector that encloses the name most closely, where the selector has no names.
     pub zone: Option<&'s str>,
 }
@@ -139,7 +139,7 @@ type Rank = (bool, usize, usize);
 
 /// Chooses the solver for a name as cert-manager does. Of the solvers that can serve the name and whose conditions all hold, one with
 /// names wins over one without, then the zone with more labels, then more labels of the Certificate, then the first.
-pub fn choose<'s>(solvers: &'s [Solver], name: &Domain, labels: &BTreeMap<String, String>) -> Option<Choice<'s>> {
+pub fn choose<'s>(solvers: &'s [IssuerSolver], name: &Domain, labels: &BTreeMap<String, String>) -> Option<Choice<'s>> {
     let mut best: Option<(Rank, Choice<'s>)> = None;
     for solver in solvers.iter().filter(|solver| solver.can_serve(name)) {
         let Some((rank, zone)) = solver.selector.rank(name, labels) else { continue };
@@ -150,7 +150,7 @@ pub fn choose<'s>(solvers: &'s [Solver], name: &Domain, labels: &BTreeMap<String
     best.map(|(_, choice)| choice)
 }
 
-impl Selector {
+impl SolverSelector {
     /// How closely the selector matches, with the zone that counts; `None` where a condition does not hold.
     fn rank(&self, name: &Domain, labels: &BTreeMap<String, String>) -> Option<(Rank, Option<&str>)> {
         let name = name.to_string();

@@ -2,8 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-fn solvers(list: Value) -> Vec<Solver> {
-    list.as_array().unwrap().iter().map(Solver::read).collect()
+fn solvers(list: Value) -> Vec<IssuerSolver> {
+    list.as_array().unwrap().iter().map(IssuerSolver::read).collect()
 }
 
 /// A DNS-01 solver that is known by the name of its key.
@@ -24,11 +24,14 @@ fn chosen(list: Value, name: &str, labels: &[(&str, &str)]) -> String {
     let Some(choice) = choose(&solvers, &Domain::parse(name).unwrap(), &labels) else { return "none".to_owned() };
     let zone = choice.zone.map(|zone| format!(" by {zone}")).unwrap_or_default();
     match &choice.solver.challenge {
-        Challenge::Update(update) => format!("{}{zone}", update.key_name),
-        Challenge::Provider(provider) => format!("{provider}{zone}"),
+        SolverKind::Update(update) => format!("{}{zone}", update.key_name),
+        SolverKind::Provider(provider) => format!("{provider}{zone}"),
         other => format!("{other:?}{zone}"),
     }
 }
+
+/// Solvers, a name, the labels of the Certificate, and what is chosen.
+type Row = (Value, &'static str, &'static [(&'static str, &'static str)], &'static str);
 
 #[test]
 fn the_solver_is_the_one_that_cert_manager_chooses() {
@@ -36,7 +39,7 @@ fn the_solver_is_the_one_that_cert_manager_chooses() {
     let zones = |zones: &[&str]| json!({"dnsZones": zones});
     let names = |names: &[&str]| json!({"dnsNames": names});
     let labelled = |key: &str, value: &str| json!({"matchLabels": {key: value}});
-    let table: Vec<(Value, &str, &[(&str, &str)], &str)> = vec![
+    let table: Vec<Row> = vec![
         (json!([]), "a.example.org", &[], "none"),
         // No selector and an empty one are alike; the first wins.
         (json!([dns("a", everything()), dns("b", json!({}))]), "a.example.org", &[], "a"),
@@ -133,7 +136,7 @@ fn the_solver_is_the_one_that_cert_manager_chooses() {
 fn an_update_has_a_server_and_a_key_or_a_sentence() {
     let access = |update: Value| {
         let [solver] = &solvers(json!([{"dns01": {"rfc2136": update}}]))[..] else { panic!() };
-        let Challenge::Update(update) = &solver.challenge else { panic!("{solver:?}") };
+        let SolverKind::Update(update) = &solver.challenge else { panic!("{solver:?}") };
         update.access()
     };
     let secret = json!({"name": "tsig", "key": "secret"});

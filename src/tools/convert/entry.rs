@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::print::{FieldMap, item, mapping};
+use super::lines::{FieldMap, item, mapping};
 use crate::base::name::check_namespace;
 use crate::cert::key::KeyType;
 use crate::cert_manager::{Acme, Certificate};

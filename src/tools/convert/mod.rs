@@ -8,6 +8,7 @@
 
 mod entry;
 mod input;
+mod lines;
 mod names;
 mod placement;
 mod plan;
@@ -24,12 +25,12 @@ use serde_json::Value;
 use super::options::ConvertOptions;
 use crate::base::limits::CONVERT_OCTETS_MAX;
 use crate::base::name::ObjectRef;
-use crate::cert_manager::{Certificate, Issuer, Issuers, object_id};
+use crate::cert_manager::{CertManagerIssuer, Certificate, KnownIssuers, object_id};
 use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
 use placement::Placement;
 use plan::Plan;
-use table::{Outcome, Row};
+use table::{Row, RowResult};
 
 /// The result of a conversion.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ const NAME: &str = "notariat";
 /// # Errors
 /// When the flags do not go together, or standard input can not be read or is not what kubectl prints.
 pub fn run(arguments: &Arguments, options: &ConvertOptions) -> Result<Converted, String> {
-    let scope = Scope::of(arguments, options)?;
+    let scope = ConvertScope::of(arguments, options)?;
     let mut text = String::new();
     let read = std::io::stdin().lock().take(CONVERT_OCTETS_MAX + 1).read_to_string(&mut text);
     read.map_err(|e| format!("standard input can not be read: {e}"))?;
@@ -62,7 +63,7 @@ pub fn run(arguments: &Arguments, options: &ConvertOptions) -> Result<Converted,
 
 /// What is converted, and into what.
 #[derive(Debug)]
-struct Scope<'a> {
+struct ConvertScope<'a> {
     name: &'a str,
     /// `-one`: the namespace of the one ConfigMap.
     one: Option<&'a str>,
@@ -71,8 +72,8 @@ struct Scope<'a> {
     cluster_resources: &'a str,
 }
 
-impl<'a> Scope<'a> {
-    fn of(arguments: &'a Arguments, options: &'a ConvertOptions) -> Result<Scope<'a>, String> {
+impl<'a> ConvertScope<'a> {
+    fn of(arguments: &'a Arguments, options: &'a ConvertOptions) -> Result<ConvertScope<'a>, String> {
         if arguments.config.len() > 1 {
             return Err("-config has several names; convert gives its ConfigMaps one".to_owned());
         }
@@ -88,7 +89,7 @@ impl<'a> Scope<'a> {
             Some(_) | None => own.into_iter().chain(allowed).collect(),
         };
         let name = arguments.config.first().map_or(NAME, String::as_str);
-        Ok(Scope { name, one, only, cluster_resources: &options.cluster_resource_namespace })
+        Ok(ConvertScope { name, one, only, cluster_resources: &options.cluster_resource_namespace })
     }
 
     fn holds(&self, namespace: &str) -> bool {
@@ -100,7 +101,7 @@ impl<'a> Scope<'a> {
 ///
 /// # Errors
 /// When the text is not a List of such objects in JSON.
-fn convert(text: &str, scope: &Scope<'_>) -> Result<Converted, String> {
+fn convert(text: &str, scope: &ConvertScope<'_>) -> Result<Converted, String> {
     let nothing = |what: &str| {
         let report = vec![format!("{what}, so there is nothing to convert; {}", input::HOW)];
         Ok(Converted { yaml: String::new(), report, is_whole: false })
@@ -109,7 +110,7 @@ fn convert(text: &str, scope: &Scope<'_>) -> Result<Converted, String> {
         return nothing("standard input is empty (did the command before the pipe fail?)");
     }
     let objects = input::objects(text)?;
-    let issuers: Issuers = objects.iter().filter_map(Issuer::read).collect();
+    let issuers: KnownIssuers = objects.iter().filter_map(CertManagerIssuer::read).collect();
     let all: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "Certificate").collect();
     let chosen: Vec<&Value> = all.iter().copied().filter(|object| scope.holds(object_id(object).0)).collect();
     if chosen.is_empty() {
@@ -138,8 +139,8 @@ fn convert(text: &str, scope: &Scope<'_>) -> Result<Converted, String> {
 
 /// A conversion under way.
 struct Conversion<'c> {
-    scope: &'c Scope<'c>,
-    issuers: &'c Issuers,
+    scope: &'c ConvertScope<'c>,
+    issuers: &'c KnownIssuers,
     /// The ConfigMaps by their namespace.
     places: BTreeMap<String, Placement>,
     /// A sentence for each loss.
@@ -259,9 +260,9 @@ impl<'c> Conversion<'c> {
         let (namespace, name) = object_id(object);
         let is_carried = self.places.values().any(|place| place.entries.contains_key(&number));
         let result = match (is_carried, with_loss.contains(&number)) {
-            (true, false) => Outcome::Whole,
-            (true, true) => Outcome::WithLoss,
-            (false, _) => Outcome::LeftOut,
+            (true, false) => RowResult::Whole,
+            (true, true) => RowResult::WithLoss,
+            (false, _) => RowResult::LeftOut,
         };
         let read = read.as_ref().ok();
         Row {

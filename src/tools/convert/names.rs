@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Gives each thing a name of its own, and the same thing the same name.
 #[derive(Debug)]
-pub(super) struct Names<T> {
+pub(super) struct NameRegistry<T> {
     taken: BTreeSet<String>,
     given: BTreeMap<T, String>,
 }
 
-impl<T> Default for Names<T> {
-    fn default() -> Names<T> {
-        Names { taken: BTreeSet::new(), given: BTreeMap::new() }
+impl<T> Default for NameRegistry<T> {
+    fn default() -> NameRegistry<T> {
+        NameRegistry { taken: BTreeSet::new(), given: BTreeMap::new() }
     }
 }
 
-impl<T: Ord + Clone> Names<T> {
+impl<T: Ord + Clone> NameRegistry<T> {
     /// Keeps a name free: something that is not made here has it.
     pub(super) fn reserve(&mut self, name: &str) {
         self.taken.insert(name.to_owned());
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn different_things_have_different_names_and_the_same_thing_keeps_its_own() {
-        let mut names = Names::default();
+        let mut names = NameRegistry::default();
         names.reserve("web");
         let mut give = |thing: u8, wishes: &[&str]| {
             names.give(&thing, &wishes.iter().map(|wish| (*wish).to_owned()).collect::<Vec<_>>())

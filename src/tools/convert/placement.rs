@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::entry;
-use super::names::Names;
+use super::lines::FieldMap;
+use super::names::NameRegistry;
 use super::plan::{Access, Plan, Proof};
-use super::print::FieldMap;
 use super::secrets::InputSecret;
 use crate::base::name::{DnsName, Domain, ObjectRef};
-use crate::cert_manager::{Certificate, Issuer, IssuerKind, Owner};
+use crate::cert_manager::{CertManagerIssuer, Certificate, ControllerReference, IssuerKind};
 use crate::config::namespaces::Namespaces;
 
 /// A Certificate that became an entry.
@@ -18,7 +16,7 @@ use crate::config::namespaces::Namespaces;
 pub(super) struct Moved {
     pub(super) namespace: String,
     pub(super) name: String,
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<ControllerReference>,
 }
 
 /// A Certificate that did not.
@@ -37,8 +35,8 @@ pub(super) struct Placement {
     namespaces: Namespaces,
     /// Whether the Secrets of certificates are in other namespaces, too.
     pub(super) is_one: bool,
-    secrets: Names<InputSecret>,
-    labels: Names<(IssuerKind, String, String)>,
+    secrets: NameRegistry<InputSecret>,
+    labels: NameRegistry<(IssuerKind, String, String)>,
     pub(super) issuers: BTreeMap<String, FieldMap>,
     rules: BTreeMap<DnsName, Access>,
     /// What the names of all entries need.
@@ -57,8 +55,8 @@ impl Placement {
         Placement {
             namespaces,
             is_one,
-            secrets: Names::default(),
-            labels: Names::default(),
+            secrets: NameRegistry::default(),
+            labels: NameRegistry::default(),
             issuers: BTreeMap::new(),
             rules: BTreeMap::new(),
             proved: Vec::new(),
@@ -142,7 +140,7 @@ impl Placement {
             self.add_rules(&plan.proofs)?;
         }
         if !self.issuers.contains_key(&label) {
-            let issuer = self.issuer(plan, &label, cluster_resources, say);
+            let issuer = self.issuer(plan, cluster_resources, say);
             self.issuers.insert(label, issuer);
         }
         if let Some(access) = shared {
@@ -199,13 +197,7 @@ impl Placement {
     }
 
     /// The fields of an issuer, with the Secrets that it names.
-    fn issuer(
-        &mut self,
-        plan: &Plan<'_>,
-        label: &str,
-        cluster_resources: &str,
-        say: &mut impl FnMut(String),
-    ) -> FieldMap {
+    fn issuer(&mut self, plan: &Plan<'_>, cluster_resources: &str, say: &mut impl FnMut(String)) -> FieldMap {
         let (issuer, acme) = (plan.issuer, plan.acme);
         let from = issuer.secrets_in(cluster_resources);
         let mut fields = entry::issuer_fields(acme);
@@ -229,7 +221,6 @@ impl Placement {
             let made = InputSecret::Roots { kind, namespace, issuer: issuer.name.clone() };
             fields.push(("caSecretName", self.made(&made).into()));
         }
-        debug_assert!(entry::check_issuer(label, &fields, &self.namespaces).is_ok());
         fields
     }
 
@@ -250,7 +241,7 @@ impl Placement {
         number: usize,
         title: String,
         reasons: Vec<String>,
-        known: Option<(&Certificate, &Issuer)>,
+        known: Option<(&Certificate, &CertManagerIssuer)>,
     ) {
         let entry = known.and_then(|(certificate, issuer)| {
             let label = self.labels.give(&issuer_key(issuer), &label_wishes(issuer));
@@ -276,12 +267,12 @@ fn rule_for<'r>(rules: &'r BTreeMap<DnsName, Access>, domain: &Domain) -> Option
     parents.into_iter().find_map(|zone| rules.get_key_value(&zone))
 }
 
-fn issuer_key(issuer: &Issuer) -> (IssuerKind, String, String) {
+fn issuer_key(issuer: &CertManagerIssuer) -> (IssuerKind, String, String) {
     (issuer.kind, issuer.namespace.clone(), issuer.name.clone())
 }
 
 /// The names in the key `issuers`, the best first. A name has no dots and, with a number, 63 characters at most.
-fn label_wishes(issuer: &Issuer) -> [String; 2] {
+fn label_wishes(issuer: &CertManagerIssuer) -> [String; 2] {
     let scope = if issuer.namespace.is_empty() { "cluster" } else { issuer.namespace.as_str() };
     [issuer.name.clone(), format!("{scope}-{}", issuer.name)].map(|name| {
         let short: String = name.replace('.', "-").chars().take(LABEL_CHARACTERS).collect();
@@ -291,9 +282,3 @@ fn label_wishes(issuer: &Issuer) -> [String; 2] {
 
 /// The characters of a label, without a number.
 const LABEL_CHARACTERS: usize = 55;
-
-/// The fields of an issuer as a mapping from its label.
-pub(super) fn labelled(label: &str, fields: &FieldMap) -> Vec<String> {
-    let lines = super::print::mapping(fields).map(|line| format!("  {line}"));
-    std::iter::once(format!("{}:", Value::from(label))).chain(lines).collect()
-}

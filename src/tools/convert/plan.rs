@@ -1,7 +1,7 @@
 //! What one Certificate needs: its issuer, and a server and a key for each name.
 
 use crate::base::name::{DnsName, Domain};
-use crate::cert_manager::{Acme, Certificate, Challenge, Issuer, Issuers, UpdateAccess, choose};
+use crate::cert_manager::{Acme, CertManagerIssuer, Certificate, KnownIssuers, SolverKind, UpdateAccess, choose};
 
 /// A server and a key, with the namespace of the key's Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub(super) struct Proof {
 #[derive(Clone, Debug)]
 pub(super) struct Plan<'i> {
     pub(super) certificate: Certificate,
-    pub(super) issuer: &'i Issuer,
+    pub(super) issuer: &'i CertManagerIssuer,
     pub(super) acme: &'i Acme,
     /// One for each name, in the order of the Certificate.
     pub(super) proofs: Vec<Proof>,
@@ -38,7 +38,7 @@ impl<'i> Plan<'i> {
     /// Every reason why the Certificate can not be served.
     pub(super) fn make(
         certificate: &Certificate,
-        issuers: &'i Issuers,
+        issuers: &'i KnownIssuers,
         cluster_resources: &str,
     ) -> Result<Plan<'i>, Vec<String>> {
         let issuer = issuers.find(&certificate.issuer, &certificate.namespace).map_err(|why| vec![why])?;
@@ -73,20 +73,20 @@ impl<'i> Plan<'i> {
 fn proof(acme: &Acme, secret_in: &str, domain: &Domain, certificate: &Certificate) -> Result<(Proof, bool), String> {
     let choice = choose(&acme.solvers, domain, &certificate.labels).ok_or("has no solver in its issuer")?;
     match &choice.solver.challenge {
-        Challenge::Update(update) => {
+        SolverKind::Update(update) => {
             let faulty = |why| format!("has a solver that can not be used: {why}");
             let access = Access { update: update.access().map_err(faulty)?, secret_in: secret_in.to_owned() };
             access.update.secret.at(secret_in).map_err(faulty)?;
             let zone = choice.zone.and_then(|zone| DnsName::parse(zone).ok());
             Ok((Proof { domain: domain.clone(), access, zone }, update.follows))
         }
-        Challenge::Provider(provider) => Err(format!(
+        SolverKind::Provider(provider) => Err(format!(
             "is proved by DNS-01 at the provider {provider:?}, and notariat sends DNS UPDATE: lead the challenge into a zone of your own by a CNAME"
         )),
-        Challenge::Http => Err(
+        SolverKind::Http => Err(
             "is proved by HTTP-01, and notariat knows DNS-01 only: lead the challenge into a zone of your own by a CNAME"
                 .to_owned(),
         ),
-        Challenge::Unknown => Err("has a solver that proves nothing that is known here".to_owned()),
+        SolverKind::Unknown => Err("has a solver that proves nothing that is known here".to_owned()),
     }
 }

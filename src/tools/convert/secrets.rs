@@ -20,6 +20,9 @@ pub(super) enum InputSecret {
 /// The data keys under which notariat finds an account key.
 const ACCOUNT_KEYS: [&str; 3] = ["key", "tls.key", "privateKey"];
 
+/// The characters of a wished name; Kubernetes allows 253.
+const NAME_CHARACTERS: usize = 240;
+
 impl InputSecret {
     /// The Secret of a TSIG key whose issuer's Secrets are in `from`.
     pub(super) fn tsig_key(access: &UpdateAccess, from: &str) -> Result<InputSecret, String> {
@@ -49,9 +52,9 @@ impl InputSecret {
         Ok(InputSecret::ExternalAccount { from: key.at(from)?, data: key.key.clone(), key_id: key_id.clone() })
     }
 
-    /// The wished name. One Secret may hold several keys, so the data key is part of it.
+    /// The wished name, short enough for a number. One Secret may hold several keys, so the data key is part of it.
     pub(super) fn wish(&self) -> String {
-        match self {
+        let whole = match self {
             InputSecret::TsigKey { from, data, .. }
             | InputSecret::Account { from, data }
             | InputSecret::ExternalAccount { from, data, .. } => {
@@ -59,7 +62,8 @@ impl InputSecret {
                 format!("{}-{}", from.name, data.trim_matches('-')).trim_end_matches('-').to_owned()
             }
             InputSecret::Roots { issuer, .. } => format!("{}-ca", issuer.replace('.', "-")),
-        }
+        };
+        whole.chars().take(NAME_CHARACTERS).collect::<String>().trim_end_matches(['-', '.']).to_owned()
     }
 
     /// What the Secret holds.

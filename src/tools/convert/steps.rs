@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::placement::{Moved, Placement};
 use crate::base::name::ObjectRef;
-use crate::cert_manager::Owner;
+use crate::cert_manager::ControllerReference;
 
 /// Before each command that makes a Secret.
 const SECRETS: &str = "#secrets: ";
@@ -61,14 +61,14 @@ pub(super) fn lines(place: &mut Placement) -> Vec<String> {
 /// The commands that end cert-manager's work: those that stop it from making a Certificate again, then one line for each namespace.
 fn hand_over(moved: &[Moved]) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut owned: BTreeMap<(&str, &Owner), Vec<&str>> = BTreeMap::new();
+    let mut owned: BTreeMap<(&str, &ControllerReference), Vec<&str>> = BTreeMap::new();
     for Moved { namespace, name, owner } in moved {
         if let Some(owner) = owner {
             owned.entry((namespace, owner)).or_default().push(name);
         }
     }
     for ((namespace, owner), names) in owned {
-        let Owner { kind, name, .. } = owner;
+        let ControllerReference { kind, name, .. } = owner;
         let belongs = format!("# - Made from {kind} {namespace}/{name}: {}.", names.join(", "));
         match resource(owner).filter(|_| is_name(name)) {
             Some(resource) => {
@@ -94,7 +94,7 @@ fn hand_over(moved: &[Moved]) -> Vec<String> {
 }
 
 /// The resource of an object from which cert-manager makes Certificates by annotations.
-fn resource(owner: &Owner) -> Option<&'static str> {
+fn resource(owner: &ControllerReference) -> Option<&'static str> {
     match (owner.group.as_str(), owner.kind.as_str()) {
         ("networking.k8s.io" | "extensions", "Ingress") => Some("ingresses.networking.k8s.io"),
         ("gateway.networking.k8s.io", "Gateway") => Some("gateways.gateway.networking.k8s.io"),

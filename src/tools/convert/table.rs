@@ -12,12 +12,12 @@ pub(super) struct Row {
     /// The issuer as the Certificate names it.
     pub(super) issuer: String,
     /// What became of it.
-    pub(super) result: Outcome,
+    pub(super) result: RowResult,
 }
 
 /// What became of a Certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RowResult {
     /// An entry that loses nothing.
     Whole,
     /// An entry that loses what the sentences say.
@@ -29,12 +29,12 @@ pub(super) enum Outcome {
 /// The widest column. Names may have 253 characters, and few do.
 const COLUMN_MAX: usize = 60;
 
-impl Outcome {
+impl RowResult {
     const fn text(self) -> &'static str {
         match self {
-            Outcome::Whole => "carried over",
-            Outcome::WithLoss => "carried over, with a loss",
-            Outcome::LeftOut => "left out",
+            RowResult::Whole => "carried over",
+            RowResult::WithLoss => "carried over, with a loss",
+            RowResult::LeftOut => "left out",
         }
     }
 }
@@ -42,7 +42,7 @@ impl Outcome {
 /// The counts on one line, then a row for each Certificate in the order of the input.
 pub(super) fn table(rows: &[Row], passed_over: usize) -> String {
     let count = |outcome| rows.iter().filter(|row| row.result == outcome).count();
-    let (whole, with_loss, left_out) = (count(Outcome::Whole), count(Outcome::WithLoss), count(Outcome::LeftOut));
+    let (whole, with_loss, left_out) = (count(RowResult::Whole), count(RowResult::WithLoss), count(RowResult::LeftOut));
     let plural = if rows.len() == 1 { "" } else { "s" };
     let mut text = format!("{} Certificate{plural}: {} carried over", rows.len(), whole + with_loss);
     if with_loss > 0 {
