@@ -126,6 +126,8 @@ pub const FLAGS: &[Flag] = &[
     of(&["status"], "-w", ""),
     of(&["renew"], "--force", ""),
     of(&["revoke"], "--reason", "R"),
+    of(&["convert"], "--one", ""),
+    of(&["convert"], "--cluster-resource-namespace", "NS"),
 ];
 
 const fn command(name: &'static str, form: &'static str, takes: Takes, help: &'static str) -> Command {
@@ -170,10 +172,11 @@ const COMMANDS: &[Command] = &[
     ),
     command(
         "convert",
-        "[-config NAME]",
+        "[-one] [-cluster-resource-namespace NS] [-config NAME]",
         Takes::Flags,
         "turn cert-manager's objects on standard input (kubectl get certificates,issuers,clusterissuers -A -o json) into \
-         ConfigMaps; exit 1: not all could be carried over",
+         ConfigMaps, one for each namespace, or with -one a single one in -namespace; NS has the Secrets of ClusterIssuers \
+         (default cert-manager). Exit 1: not all could be carried over",
     ),
     command(
         "check",

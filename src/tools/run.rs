@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{CheckOptions, SecretAction, StatusOptions};
+use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
 use super::{check, convert, dns_policy, man, role, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::Command;
@@ -39,9 +39,10 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
         "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "convert" => {
-            let done = convert::run(&arguments).map_err(unreadable)?;
-            let status = if done.lost.is_empty() { ExitStatus::Good } else { ExitStatus::Unsound };
-            Ok(Output { text: done.yaml, problems: done.lost.join("\nnotariat: "), status })
+            let options = ConvertOptions::read(values).map_err(unreadable)?;
+            let done = convert::run(&arguments, &options).map_err(unreadable)?;
+            let status = if done.is_whole { ExitStatus::Good } else { ExitStatus::Unsound };
+            Ok(Output { text: done.yaml, problems: done.report.join("\nnotariat: "), status })
         }
         "status" => {
             let options = StatusOptions::read(values).map_err(unreadable)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["base"],
     &["http", "acme", "dns", "cert", "kube"],
-    &["config", "record", "policy"],
+    &["config", "record", "policy", "cert_manager"],
     &["sources", "store"],
     &["issuance"],
     &["worker"],
@@ -34,7 +34,7 @@ const SIBLINGS: &[(&str, &str)] = &[
 const PURE: &str = "
     acme::challenge acme::directory acme::jws acme::order acme::poll acme::wire
     base::address base::limits base::name base::pem base::retry base::sanitize
-    cert config policy record sources::dependencies
+    cert cert_manager config policy record sources::dependencies
     dns::settings dns::target dns::tsig dns::tsig_key dns::update dns::update_error dns::wire dns::zone_policy
     dns::zone::answer
     kube::body kube::correlator kube::credential kube::kubeconfig kube::leader_election kube::managed_fields kube::object

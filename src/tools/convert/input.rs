@@ -1,10 +1,12 @@
-//! cert-manager's objects as JSON.
+//! Standard input as a list of objects.
 
 use serde_json::Value;
 
+/// The command whose output is wanted.
+pub(super) const HOW: &str = "give the output of `kubectl get certificates.cert-manager.io,issuers.cert-manager.io,clusterissuers.cert-manager.io -A -o json`";
+
 /// The objects of a List, or the one that the text holds.
 pub(super) fn objects(text: &str) -> Result<Vec<Value>, String> {
-    const HOW: &str = "give the output of `kubectl get certificates,issuers,clusterissuers -A -o json`";
     let value: Value = serde_json::from_str(text).map_err(|e| format!("standard input is not JSON ({e}); {HOW}"))?;
     let objects = match value {
         Value::Object(mut fields) if fields.contains_key("items") => match fields.remove("items") {
@@ -28,27 +30,5 @@ pub(super) fn objects(text: &str) -> Result<Vec<Value>, String> {
             Err(format!("standard input has objects of an API before cert-manager.io/v1; {HOW}"))
         }
         None => Ok(objects),
-    }
-}
-
-/// The kind, the namespace (empty for those without) and the name.
-pub(super) fn key(object: &Value) -> (&str, &str, &str) {
-    let text = |value: &'static str| object["metadata"][value].as_str().unwrap_or_default();
-    (object["kind"].as_str().unwrap_or_default(), text("namespace"), text("name"))
-}
-
-/// The texts of a list. Other values are passed over: the API server refuses them.
-pub(super) fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str)
-}
-
-/// Whether a field is not there, empty, or `false`.
-pub(super) fn is_unset(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        Value::Bool(true) | Value::Number(_) => false,
     }
 }
