@@ -166,7 +166,8 @@ const COMMANDS: &[Command] = &[
         "dns-policy",
         "-config NAME | -f FILE",
         Takes::ConfigMap,
-        "print what BIND, Knot and PowerDNS must allow for its names, and no more",
+        "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
+         -resolver finds zones and CNAMEs",
     ),
     command(
         "convert",

@@ -12,5 +12,6 @@ pub mod role;
 mod run;
 pub mod secret_action;
 pub mod status;
+pub mod tsig_secret;
 
 pub use run::{Output, run};
