@@ -1,5 +1,5 @@
 //! The one table of flags and commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
-//! made of it; tests/it/docs.rs compares README with it.
+//! made of it; tests/it/docs.rs compares docs/settings.md with it.
 
 use super::layout::{Column, row};
 

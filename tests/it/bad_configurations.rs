@@ -83,7 +83,7 @@ fn what_users_are_told_to_apply_is_sound() {
         assert_eq!(found(&report), expected, "{name}");
         entries += report.lines.iter().filter(|line| line.level == Level::Ok).count();
     }
-    assert_eq!(entries, 2, "deploy/example.yaml and the README have one each");
+    assert_eq!(entries, 6, "deploy/example.yaml, the README and each example have one");
 }
 
 #[test]

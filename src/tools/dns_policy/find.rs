@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::keys::Keys;
+use super::keys::KeySecrets;
 use crate::base::address::ServerAddress;
 use crate::base::limits::POLICY_FIND_FAILED;
 use crate::base::name::{Domain, ObjectRef};
@@ -17,7 +17,7 @@ use crate::dns::zone_policy::ZonePolicy;
 pub(super) struct Finder<'k> {
     client: DnsClient,
     resolver: Resolver,
-    keys: &'k Keys,
+    keys: &'k KeySecrets,
     /// The time that was spent on look-ups that failed.
     lost: Duration,
     /// A sentence for each name that was not found.
@@ -25,7 +25,7 @@ pub(super) struct Finder<'k> {
 }
 
 impl<'k> Finder<'k> {
-    pub(super) fn new(resolver: ServerAddress, keys: &'k Keys) -> Finder<'k> {
+    pub(super) fn new(resolver: ServerAddress, keys: &'k KeySecrets) -> Finder<'k> {
         let resolver = Resolver::Server(resolver);
         Finder { client: DnsClient::default(), resolver, keys, lost: Duration::ZERO, remarks: Vec::new() }
     }

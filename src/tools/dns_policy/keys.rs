@@ -9,17 +9,17 @@ use crate::store::Store;
 use crate::tools::tsig_secret::TsigSecrets;
 
 /// The place where TSIG keys are read.
-pub(super) enum Keys {
+pub(super) enum KeySecrets {
     Store(Box<Store>),
     Manifest(TsigSecrets),
 }
 
-impl Keys {
+impl KeySecrets {
     /// The keys of a Secret; `None` where a manifest does not have it.
     pub(super) fn read(&self, secret: &ObjectRef) -> Option<Result<Vec<TsigKey>, String>> {
         match self {
-            Keys::Store(store) => Some(read_keys(store, secret)),
-            Keys::Manifest(secrets) => secrets.get(secret).cloned(),
+            KeySecrets::Store(store) => Some(read_keys(store, secret)),
+            KeySecrets::Manifest(secrets) => secrets.get(secret).cloned(),
         }
     }
 

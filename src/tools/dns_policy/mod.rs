@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use self::find::Finder;
-use self::keys::Keys;
+use self::keys::KeySecrets;
 use self::print::Grant;
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::shutdown::Shutdown;
@@ -35,11 +35,11 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
         Some(file) => {
             let mut manifest = manifest::open("f", file, arguments.namespace.as_deref())?;
             let secrets = std::mem::take(&mut manifest.secrets);
-            (role::instances_of(manifest, file, arguments)?, Keys::Manifest(secrets))
+            (role::instances_of(manifest, file, arguments)?, KeySecrets::Manifest(secrets))
         }
         None => {
             let OpenedStore { store, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
-            (role::instances(None, arguments)?, Keys::Store(Box::new(store)))
+            (role::instances(None, arguments)?, KeySecrets::Store(Box::new(store)))
         }
     };
     let mut finder = arguments.resolver.clone().map(|resolver| Finder::new(resolver, &keys));
