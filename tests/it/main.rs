@@ -26,6 +26,7 @@ mod docs_blocks;
 mod docs_commands;
 mod dry_run;
 mod events;
+mod examples;
 mod following;
 mod forgotten;
 mod issuers;
