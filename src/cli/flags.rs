@@ -1,5 +1,5 @@
 //! The one table of flags and commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
-//! made of it; tests/it/docs.rs compares README with it.
+//! made of it; tests/it/docs.rs compares docs/settings.md with it.
 
 use super::layout::{Column, row};
 
@@ -168,7 +168,8 @@ const COMMANDS: &[Command] = &[
         "dns-policy",
         "-config NAME | -f FILE",
         Takes::ConfigMap,
-        "print what BIND, Knot and PowerDNS must allow for its names, and no more",
+        "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
+         -resolver finds zones and CNAMEs",
     ),
     command(
         "convert",

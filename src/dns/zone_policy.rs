@@ -1,7 +1,7 @@
 //! The configuration of zones: the zone of a name, its server, and the key that may sign for it. Pure.
 //!
 //! The rules here decide at which servers a key may be used: setting a CNAME is not enough to make our key sign for a
-//! zone that is not configured (README "How a zone is found").
+//! zone that is not configured (docs/zones.md).
 
 use serde::Serialize;
 

@@ -1,5 +1,5 @@
-//! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps and Roles, with what is wrong
-//! with the objects themselves.
+//! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps, Roles and TSIG keys, with
+//! what is wrong with the objects themselves.
 //!
 //! A manifest is one or several documents, each an object or a List. The namespace of a ConfigMap is its own, else that of `-namespace`,
 //! else kubectl's `default`; one of its own that is not that of `-namespace` is a fault, as for kubectl. The ConfigMaps of one namespace are those of one notariat. Tested by tests/it/manifests.rs: the three
@@ -19,6 +19,7 @@ use crate::base::name::ObjectRef;
 use crate::config::fields::{FieldError, MapReader};
 use crate::config::node::{self, YamlNode};
 use crate::config::{Data, bounds, data};
+use crate::tools::tsig_secret::{self, TsigSecrets};
 
 /// The ConfigMaps and Roles of a manifest.
 #[derive(Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Manifest {
     pub config_maps: Vec<ConfigMap>,
     /// The Roles and ClusterRoles.
     pub roles: Vec<Role>,
+    /// The TSIG keys of the Secrets.
+    pub secrets: TsigSecrets,
 }
 
 /// The data of ConfigMaps.
@@ -136,6 +139,12 @@ impl Manifest {
                 }
             }
             (_, _, Some("ConfigMap")) => self.config_maps.push(config_map(object, namespace)),
+            (_, _, Some("Secret")) => {
+                let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
+                let namespace = word(metadata, "namespace").or(namespace).unwrap_or(NAMESPACE);
+                let at = word(metadata, "name").and_then(|name| ObjectRef::parse(name, namespace).ok());
+                self.secrets.extend(at.map(|at| (at.clone(), tsig_secret::read(object, &at))));
+            }
             (_, _, Some(kind @ ("Role" | "ClusterRole"))) => {
                 let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
                 let rules = object.get("rules").map(value);

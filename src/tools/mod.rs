@@ -13,5 +13,6 @@ mod run;
 pub mod secret_action;
 pub mod status;
 mod terminal;
+pub mod tsig_secret;
 
 pub use run::{Output, run};

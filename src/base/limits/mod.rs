@@ -37,6 +37,9 @@ pub const DNS_TCP_ANSWER: Duration = Duration::from_secs(10);
 /// Longest time to find zone and server of one name, over all queries.
 pub const DNS_FIND: Duration = Duration::from_secs(30);
 
+/// Time that `dns-policy` spends on look-ups that fail. A silent resolver would otherwise cost [`DNS_FIND`] for each name.
+pub const POLICY_FIND_FAILED: Duration = Duration::from_secs(60);
+
 /// Longest wait for a zone's serial, which only a message shows.
 pub const DNS_SERIAL: Duration = Duration::from_secs(2);
 
