@@ -40,9 +40,9 @@ pub enum FieldForm {
     /// A whole number of a unit.
     Number(RangeInclusive<u32>, &'static str),
     /// A list of texts.
-    List(&'static TextForm, Count),
+    List(&'static TextForm, ItemCount),
     /// One text, or a list of texts.
-    OneOrList(&'static TextForm, Count),
+    OneOrList(&'static TextForm, ItemCount),
     /// A mapping from names that the user chooses to texts.
     Texts {
         /// The names.
@@ -55,9 +55,9 @@ pub enum FieldForm {
     /// A mapping with fields of its own.
     Map(FieldTable),
     /// A list of such mappings.
-    Maps(FieldTable, Count),
+    Maps(FieldTable, ItemCount),
     /// A mapping from names that the user chooses to mappings with fields.
-    Named(FieldTable, Count),
+    Named(FieldTable, ItemCount),
     /// The fields of a mapping that are not required in it, as values for many such mappings.
     Defaults(FieldTable),
     /// A value that is read elsewhere.
@@ -66,7 +66,7 @@ pub enum FieldForm {
 
 /// The bounds of a list.
 #[derive(Debug)]
-pub struct Count {
+pub struct ItemCount {
     /// The smallest number of items.
     pub least: usize,
     /// The largest number of items.
@@ -181,8 +181,8 @@ const fn required(name: &'static str, form: FieldForm, help: &'static str) -> Fi
     FieldRow { name, form, required: true, help }
 }
 
-const fn count(least: usize, most: usize, what: &'static str, cure: &'static str) -> Count {
-    Count { least, most, what, cure }
+const fn count(least: usize, most: usize, what: &'static str, cure: &'static str) -> ItemCount {
+    ItemCount { least, most, what, cure }
 }
 
 /// The keys of a ConfigMap. Keys that begin with `certificates-` are like `certificates`.

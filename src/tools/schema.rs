@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::issuers;
 use crate::config::metadata::{PREFIX, reserved};
-use crate::config::table::{Count, ENTRY, FieldForm, FieldRow, FieldTable, KEYS, TextForm};
+use crate::config::table::{FieldForm, FieldRow, FieldTable, ItemCount, KEYS, TextForm};
 
 /// The schema, of one key or of a mapping with all keys.
 pub fn text(key: Option<&str>) -> String {
@@ -25,8 +25,7 @@ fn document(key: Option<&str>) -> Value {
             json!({"type": "object", "properties": properties, "patternProperties": {"^certificates-": reference(&KEYS[0])}})
         }
     };
-    let mut parts: Map<String, Value> = KEYS.iter().map(|row| (row.name.to_owned(), property(row))).collect();
-    parts.insert("entry".to_owned(), mapping(ENTRY, false));
+    let parts: Map<String, Value> = KEYS.iter().map(|row| (row.name.to_owned(), property(row))).collect();
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!(format!("ConfigMap of notariat {}", env!("CARGO_PKG_VERSION")));
     schema["$defs"] = Value::Object(parts);
@@ -82,7 +81,7 @@ fn text_of(form: &TextForm) -> Value {
     schema
 }
 
-fn list(items: Value, count: &Count) -> Value {
+fn list(items: Value, count: &ItemCount) -> Value {
     json!({"type": "array", "items": items, "minItems": count.least, "maxItems": count.most})
 }
 
@@ -95,7 +94,7 @@ fn mapping(rows: FieldTable, as_defaults: bool) -> Value {
 }
 
 /// A mapping from names to mappings. The built-in issuers have what is required already.
-fn named(rows: FieldTable, count: &Count) -> Value {
+fn named(rows: FieldTable, count: &ItemCount) -> Value {
     let item = mapping(rows, false);
     let mut extended = item.clone();
     extended["required"] = json!([]);

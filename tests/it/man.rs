@@ -55,7 +55,9 @@ fn no_flag_is_split_over_two_lines_or_from_its_value() {
     for width in ["80", "60", "45"] {
         let page = shown(width);
         assert_eq!(flags(&page), wide, "{width}: {page}");
-        assert!(page.lines().all(|line| line.chars().count() <= width.parse().unwrap()), "{width}: {page}");
+        // A path that is longer than a line stands alone.
+        let fits = |line: &str| line.chars().count() <= width.parse().unwrap() || !line.trim().contains(' ');
+        assert!(page.lines().all(fits), "{width}: {page}");
         let together =
             ["-l -", "-o json", "-role FILE", "-acme-proxy URL", "-kube-api-burst N", "-allow-namespaces NS,NS"];
         for words in together {
