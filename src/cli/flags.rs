@@ -2,6 +2,7 @@
 //! made of it; tests/it/docs.rs compares docs/settings.md with it.
 
 use super::layout::{Column, row};
+use crate::config::table::KEY_NAMES;
 
 /// A flag.
 #[derive(Debug)]
@@ -12,10 +13,25 @@ pub struct Flag {
     pub value: &'static str,
     /// The default, for people; empty where `help` says it.
     pub default: &'static str,
-    /// The commands that know the flag; empty: the controller and every command but `man`.
+    /// The commands that know the flag; empty: the controller and every command that takes flags.
     pub commands: &'static [&'static str],
     /// The purpose of the flag, in one sentence.
     pub help: &'static str,
+    /// The values that a shell offers.
+    pub offers: Offers,
+}
+
+/// The values of a flag that a shell offers.
+#[derive(Clone, Copy, Debug)]
+pub enum Offers {
+    /// None.
+    Nothing,
+    /// Words.
+    Words(&'static [&'static str]),
+    /// Files.
+    Files,
+    /// Folders.
+    Folders,
 }
 
 /// A command, or one of its two forms.
@@ -40,23 +56,31 @@ pub enum Takes {
     Secret,
     /// Flags.
     Flags,
+    /// One of some words, or none of them.
+    Word(&'static [&'static str]),
     /// Nothing.
     Nothing,
 }
 
 const fn flag(dashed: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Flag {
-    Flag { dashed, value, default, commands: &[], help }
+    Flag { dashed, value, default, commands: &[], help, offers: Offers::Nothing }
 }
 
 const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'static str) -> Flag {
-    Flag { dashed, value, default: "", commands, help: "" }
+    Flag { dashed, value, default: "", commands, help: "", offers: Offers::Nothing }
 }
+
+const LOG_LEVELS: &[&str] = &["error", "warn", "info", "debug"];
+const REASONS: &[&str] = &["unspecified", "keyCompromise", "superseded", "cessationOfOperation"];
+
+/// The shells that `completion` knows.
+pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
-    flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server"),
+    flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server").offers(Offers::Files),
     flag(
         "--acme-proxy",
         "URL",
@@ -83,7 +107,8 @@ pub const FLAGS: &[Flag] = &[
         "ask each zone's server by a signed UPDATE that changes nothing whether it would take a challenge, then exit in the \
          same way; the controller does so once a day",
     ),
-    flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)"),
+    flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)")
+        .offers(Offers::Files),
     flag("--kube-api-qps", "N", "50", "requests to the API server in a second, 1 to 1000"),
     flag("--kube-api-burst", "N", "100", "requests at once after a rest, 1 to 10000"),
     flag("--namespace", "NS", "", "own namespace (default: the pod's or the kubeconfig's; with -local: default)"),
@@ -99,15 +124,18 @@ pub const FLAGS: &[Flag] = &[
         "on|off",
         "on",
         "whether replicas elect by a Lease the one that works; never with -local, -once, -probe",
-    ),
+    )
+    .offers(Offers::Words(&["on", "off"])),
     flag(
         "--lease-name",
         "NAME",
         "notariat",
         "the Lease, in the own namespace. Two instances in one namespace that are no replicas of each other need two names",
     ),
-    flag("--local", "DIR", "", "no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>"),
-    flag("--local-mode", "M", "0600", "file mode of Secrets there: 0600, 0640 or 0660"),
+    flag("--local", "DIR", "", "no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>")
+        .offers(Offers::Folders),
+    flag("--local-mode", "M", "0600", "file mode of Secrets there: 0600, 0640 or 0660")
+        .offers(Offers::Words(&["0600", "0640", "0660"])),
     flag("--resolver", "HOST[:PORT]", "", "DNS resolver for finding zones and servers (default: /etc/resolv.conf)"),
     flag("--workers", "N", "4", "certificates obtained at the same time, 1 to 64"),
     flag(
@@ -118,14 +146,14 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag("--listen", "ADDR", "", "HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)"),
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
-    flag("--log-level", "L", "info", "error, warn, info or debug"),
-    flag("--log-format", "F", "text", "text or json: an object on each line"),
-    of(&["role", "dns-policy", "check"], "-f", "FILE"),
-    of(&["check"], "--role", "FILE"),
-    of(&["status", "check"], "-o", "FORM"),
+    flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
+    flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
+    of(&["role", "dns-policy", "check"], "-f", "FILE").offers(Offers::Files),
+    of(&["check"], "--role", "FILE").offers(Offers::Files),
+    of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),
     of(&["renew"], "--force", ""),
-    of(&["revoke"], "--reason", "R"),
+    of(&["revoke"], "--reason", "R").offers(Offers::Words(REASONS)),
     of(&["convert"], "--one", ""),
     of(&["convert"], "--cluster-resource-namespace", "NS"),
 ];
@@ -194,6 +222,19 @@ const COMMANDS: &[Command] = &[
         "say everything that is wrong with the ConfigMaps of a manifest, and what the Roles of another lack for them, without \
          any network; give the flags of the controller; exit 0 sound, 1 faults, 78 unreadable",
     ),
+    command(
+        "schema",
+        "[KEY]",
+        Takes::Word(&KEY_NAMES),
+        "print a JSON Schema (draft 2020-12) of what the keys of the ConfigMap hold, or of one KEY: certificates, defaults, \
+         issuers or zones",
+    ),
+    command(
+        "completion",
+        "bash|zsh|fish",
+        Takes::Word(SHELLS),
+        "print completions for a shell: source <(notariat completion bash)",
+    ),
     command("man", "", Takes::Nothing, "print the manual page: notariat man | man -l -"),
 ];
 
@@ -206,9 +247,14 @@ pub const ENVIRONMENT: &str = "Each flag from -config to -log-format that has a 
      ~/.kube/config is read, too.";
 
 /// Flags that are asked for alone, with what they print.
-pub const ALONE: [(&str, &str); 2] = [("-h, -help", "print this"), ("-version", "print the version")];
+pub const ALONE: [(&str, &str); 2] =
+    [("-h, -help", "print this"), ("-version", "print version, commit, features and target")];
 
 impl Flag {
+    const fn offers(self, offers: Offers) -> Flag {
+        Flag { offers, ..self }
+    }
+
     /// The name without dashes.
     pub fn name(&self) -> &'static str {
         self.dashed.trim_start_matches('-')
@@ -230,7 +276,7 @@ impl Flag {
     /// Whether `command` knows the flag.
     pub fn belongs_to(&self, command: &Command) -> bool {
         match self.commands {
-            [] => command.takes != Takes::Nothing,
+            [] => !matches!(command.takes, Takes::Word(_) | Takes::Nothing),
             commands => commands.contains(&command.name),
         }
     }

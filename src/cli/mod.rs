@@ -6,5 +6,6 @@ mod layout;
 #[cfg(test)]
 mod tests;
 pub mod values;
+pub mod version;
 
 pub use arguments::Arguments;

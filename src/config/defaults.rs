@@ -7,6 +7,7 @@ use super::fields;
 use super::metadata::Metadata;
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
+use super::table::ENTRY;
 use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
 
 /// The labels and annotations of `defaults`, which entries share.
@@ -81,10 +82,12 @@ pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &m
         faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
         return YamlNode::Null;
     }
-    let all = pairs.len();
-    pairs.retain(|(key, _)| *key != text("secret"));
-    if pairs.len() < all {
-        faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
+    for own in ENTRY.iter().filter(|row| row.required).map(|row| row.name) {
+        let all = pairs.len();
+        pairs.retain(|(key, _)| *key != text(own));
+        if pairs.len() < all {
+            faults.push(format!("key `defaults`: {own}: can not be a default: each entry needs its own"));
+        }
     }
     let sample = YamlNode::Map(vec![
         (text("secret"), text("sample")),

@@ -11,7 +11,8 @@ use super::fields::{FieldError, MapReader, duration, require, text};
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use crate::base::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
+use super::table::{ENTRY, KEY_TYPES};
+use crate::base::limits::SECRETS_PER_ENTRY_MAX;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::duration_text;
@@ -106,7 +107,7 @@ impl Entry {
     /// Every fault, in the order of the fields.
     pub fn read(node: &YamlNode, namespaces: &Namespaces) -> Result<Entry, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, ENTRY, "", &mut faults);
         let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
         secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
@@ -147,11 +148,6 @@ impl Entry {
                 field: "domains".into(),
                 sentence: "is an empty list; a certificate needs a name".into(),
             });
-        }
-        if domains.len() > DOMAINS_MAX {
-            let sentence =
-                format!("has {} names; CAs allow {DOMAINS_MAX} in one certificate, so split the entry", domains.len());
-            faults.push(FieldError { field: "domains".into(), sentence });
         }
         if secrets.is_empty() {
             require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
@@ -294,6 +290,6 @@ pub(super) fn profile(text: &str) -> Result<String, &'static str> {
 }
 
 fn key_type(text: &str) -> Result<KeyType, &'static str> {
-    let known = [KeyType::EcdsaP256, KeyType::EcdsaP384].into_iter().find(|key_type| key_type.name() == text);
+    let known = KEY_TYPES.iter().find(|(name, _)| *name == text).map(|(_, key_type)| *key_type);
     known.ok_or("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)")
 }

@@ -10,7 +10,8 @@ use super::entry::{Entry, email, profile, secret_name};
 use super::fields::{FieldError, MapReader, require};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use crate::base::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
+use super::table::{DOMAIN_FILTER, ISSUER};
+use crate::base::limits::{ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
@@ -19,6 +20,11 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
     ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
 ];
+
+/// The names of the issuers that every ConfigMap has.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
 
 /// Whether every ConfigMap has this issuer.
 pub fn is_built_in(name: &str) -> bool {
@@ -184,7 +190,7 @@ impl Issuer {
     /// Every fault.
     pub fn read(name: &str, node: &YamlNode, namespaces: &Namespaces) -> Result<Issuer, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, ISSUER, "", &mut faults);
         let secret = |t: &str| secret_name(t, namespaces);
         let directory = fields.text("directory", &mut faults, directory_url);
         let issuer = Issuer {
@@ -199,7 +205,7 @@ impl Issuer {
                 Some(node) => range(node, &mut faults),
                 None => DomainFilter::default(),
             },
-            orders_per_day: fields.number("ordersPerDay", 1..=1_000_000, "orders", &mut faults),
+            orders_per_day: fields.number("ordersPerDay", &mut faults),
             directory: directory.clone().unwrap_or_default(),
         };
         if matches!(node, YamlNode::Map(_)) {
@@ -213,17 +219,11 @@ impl Issuer {
 }
 
 fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
-    let mut fields = MapReader::of(node, "domains", faults);
+    let mut fields = MapReader::of(node, DOMAIN_FILTER, "domains", faults);
     let range = DomainFilter {
         include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
         exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
     };
-    for (field, zones) in [("include", &range.include), ("exclude", &range.exclude)] {
-        if zones.len() > ISSUER_ZONES_MAX {
-            let sentence = format!("has {} zones; {ISSUER_ZONES_MAX} are possible", zones.len());
-            faults.push(FieldError { field: fields.path_of(field), sentence });
-        }
-    }
     if matches!(node, YamlNode::Map(_)) {
         fields.finish(faults);
     }

@@ -14,6 +14,7 @@ pub mod issuers;
 pub mod metadata;
 pub mod namespaces;
 pub mod node;
+pub mod table;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -34,6 +35,7 @@ use fields::{FieldError, MapReader, require};
 use issuers::Issuers;
 use namespaces::Namespaces;
 use node::YamlNode;
+use table::{KEY_NAMES, ZONE};
 
 /// The configuration in one ConfigMap.
 #[derive(Clone, Debug, Default)]
@@ -126,8 +128,7 @@ fn all(
     let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
     let mut config = Config::default();
-    let is_read = |key: &str| is_list(key) || OTHER_KEYS.contains(&key);
-    if let Err(fault) = bounds::check(bounds::texts(&data.texts, is_read)) {
+    if let Err(fault) = bounds::check(bounds::texts(&data.texts, is_known)) {
         return (config, vec![fault]);
     }
     let defaults = document(data, "defaults", &mut faults);
@@ -207,11 +208,8 @@ fn all(
     (config, faults)
 }
 
-/// The keys besides the lists.
-const OTHER_KEYS: [&str; 3] = ["defaults", "issuers", "zones"];
-
 fn is_known(key: &str) -> bool {
-    is_list(key) || OTHER_KEYS.contains(&key)
+    is_list(key) || KEY_NAMES.contains(&key)
 }
 
 /// The known key that this one equals or resembles: `Certificates`, `certificate`, `certs`, `certificates.yaml`.
@@ -223,14 +221,17 @@ fn resembled(key: &str) -> Option<&'static str> {
         let is_close = start.len() <= 2 * known.len() && fields::distance(known, start) * 4 <= known.len();
         is_close || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
     };
-    ["certificates"].into_iter().chain(OTHER_KEYS).find(near)
+    KEY_NAMES.into_iter().find(near)
 }
 
 /// The letters at the start of a known key that suffice: `cert`, `zone`.
 const KEY_STEM_MIN: usize = 4;
 
 fn none_of(key: &str) -> String {
-    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones")
+    format!(
+        "key `{key}` is none of {}",
+        KEY_NAMES.join(", ").replacen("certificates", "certificates, certificates-*", 1)
+    )
 }
 
 fn ignored(key: &str) -> String {
@@ -357,7 +358,7 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
     let mut rules: Vec<ZoneRule> = Vec::new();
     for (i, item) in items.iter().enumerate() {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(item, "", &mut faults);
+        let mut fields = MapReader::of(item, ZONE, "", &mut faults);
         let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));

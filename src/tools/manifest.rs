@@ -18,6 +18,7 @@ use crate::base::limits::{CONFIG_MAP_OCTETS_MAX, MANIFEST_OCTETS_MAX};
 use crate::base::name::ObjectRef;
 use crate::config::fields::{FieldError, MapReader};
 use crate::config::node::{self, YamlNode};
+use crate::config::table::{FieldTable, unread};
 use crate::config::{Data, bounds, data};
 use crate::tools::tsig_secret::{self, TsigSecrets};
 
@@ -31,6 +32,16 @@ pub struct Manifest {
     /// The TSIG keys of the Secrets.
     pub secrets: TsigSecrets,
 }
+
+/// The fields of the object.
+const CONFIG_MAP: FieldTable = &[
+    unread("apiVersion"),
+    unread("kind"),
+    unread("metadata"),
+    unread("data"),
+    unread("binaryData"),
+    unread("immutable"),
+];
 
 /// The data of ConfigMaps.
 pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
@@ -202,9 +213,9 @@ fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
             }
         }
     }
-    let mut fields = MapReader::of(object, "", &mut faults);
-    for field in ["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"] {
-        fields.take(field);
+    let mut fields = MapReader::of(object, CONFIG_MAP, "", &mut faults);
+    for row in CONFIG_MAP {
+        fields.take(row.name);
     }
     fields.finish(&mut faults);
     ConfigMap { at, data, faults: faults.iter().map(FieldError::to_string).collect() }

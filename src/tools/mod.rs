@@ -3,6 +3,7 @@
 #![cfg(feature = "tools")]
 
 pub mod check;
+pub mod completion;
 pub mod convert;
 pub mod dns_policy;
 pub mod man;
@@ -10,6 +11,7 @@ pub mod manifest;
 pub mod options;
 pub mod role;
 mod run;
+pub mod schema;
 pub mod secret_action;
 pub mod status;
 mod terminal;

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
-use super::{check, convert, dns_policy, man, role, secret_action, status};
+use super::{check, completion, convert, dns_policy, man, role, schema, secret_action, status};
 use crate::cli::Arguments;
-use crate::cli::flags::Command;
+use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
 use crate::controller::ExitStatus;
 
@@ -30,8 +30,12 @@ pub fn run(command: &Command, values: &Values) -> Output {
 fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitStatus)> {
     let (unreadable, unsound) = (|e| (e, ExitStatus::Unreadable), |e| (e, ExitStatus::Unsound));
     let good = |text| Output { text, problems: String::new(), status: ExitStatus::Good };
-    if command.name == "man" {
-        return Ok(good(man::page(env!("CARGO_PKG_VERSION"))));
+    match (command.name, values.word) {
+        ("man", _) => return Ok(good(man::page(env!("CARGO_PKG_VERSION")))),
+        ("schema", key) => return Ok(good(schema::text(key))),
+        ("completion", Some(shell)) => return Ok(good(completion::script(shell))),
+        ("completion", None) => return Err(unreadable(format!("completion needs a shell: {}", SHELLS.join(", ")))),
+        _ => {}
     }
     let arguments = Arguments::read(command, values).map_err(unreadable)?;
     let file: Option<PathBuf> = values.text("f");

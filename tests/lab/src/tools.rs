@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dig", "bind9-dnsutils"),
     ("etcd", "etcd-server"),
     ("faketime", "faketime"),
+    ("fish", "fish"),
     ("groff", "groff-base"),
     ("ip", "iproute2"),
     ("knotc", "knot"),
@@ -34,6 +35,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("kube-apiserver", "kubernetes, whose source is built once"),
     ("kubectl", "kubernetes-client"),
     ("lego", "lego"),
+    ("man", "man-db"),
     ("named", "bind9"),
     ("named-checkconf", "bind9-utils"),
     ("nsupdate", "bind9-dnsutils"),
@@ -49,6 +51,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("time", "time"),
     ("unbound", "unbound"),
+    ("zsh", "zsh"),
 ];
 
 /// The path of a program; panics with the package that holds it where there is none.
