@@ -116,6 +116,7 @@ impl Shown {
             counts: Counts::now(),
             leads: self.context.leader.leading(),
             probes: self.context.probes.results(),
+            circuits: self.context.circuits.failing(),
             process: process::read(self.started),
             now: time::now(),
         };

@@ -84,7 +84,7 @@ pub(super) fn table(
         "<th role=\"columnheader\" scope=\"col\" class=\"line\"><span>Time line</span><div class=\"ticks\" aria-hidden=\"true\">"
     )?;
     for (at, label) in axis.ticks() {
-        write!(out, "<span style=\"left:{at:.2}%\">{label}</span>")?;
+        write!(out, "<span style=\"left:clamp(1.2rem,{at:.2}%,100% - 1.2rem)\">{label}</span>")?;
     }
     writeln!(out, "</div></thead>")?;
     for shown in rows.iter().take(PAGE_CERTIFICATES_MAX) {
@@ -135,7 +135,10 @@ fn row(out: &mut dyn Write, row: &Row<'_>, axis: &Axis, now: Time, snapshot: &Sn
     write!(out, "<td role=\"cell\" class=\"renews\">{renews}<td role=\"cell\" class=\"line\">{}", line(of, axis))?;
     match trouble(of, state, &snapshot.troubles(of)) {
         Some(trouble) => {
-            writeln!(out, "<tr role=\"row\" class=\"why\"><td role=\"cell\" colspan=\"6\">{trouble}</tbody>")
+            writeln!(
+                out,
+                "<tr role=\"row\" class=\"why\"><td role=\"cell\" colspan=\"6\">{trouble}<td role=\"cell\" class=\"issuer\"></tbody>"
+            )
         }
         None => writeln!(out, "</tbody>"),
     }
@@ -178,8 +181,9 @@ fn trouble(of: &CertificateStatus, state: CertificateState, said: &str) -> Optio
     Some(format!("<p>{}{more}</p>", escaped(said)))
 }
 
-/// The time line of a certificate; all have the same axis.
+/// The time line of a certificate, empty where none is held; all have the same axis.
 fn line(of: &CertificateStatus, axis: &Axis) -> String {
+    let Some(validity) = of.validity() else { return String::new() };
     let bar = |class: &str, from: Time, to: Time, y: u32| {
         let (from, to) = (axis.at(from), axis.at(to));
         let (width, height) = ((to - from).max(0.0), 24 - 2 * y);
@@ -190,11 +194,9 @@ fn line(of: &CertificateStatus, axis: &Axis) -> String {
         format!("<rect class=\"{class}\" x=\"{x:.2}\" width=\"0.3\" y=\"{y}\" height=\"{}\"/>", 24 - 2 * y)
     };
     let mut svg = "<svg viewBox=\"0 0 100 24\" preserveAspectRatio=\"none\" aria-hidden=\"true\">".to_owned();
-    if let Some(validity) = of.validity() {
-        let turn = axis.now().clamp(validity.begins, validity.ends.max(validity.begins));
-        svg += &bar("past", validity.begins, turn, 7);
-        svg += &bar("rest", turn, validity.ends, 7);
-    }
+    let turn = axis.now().clamp(validity.begins, validity.ends.max(validity.begins));
+    svg += &bar("past", validity.begins, turn, 7);
+    svg += &bar("rest", turn, validity.ends, 7);
     if let Some((from, to)) = of.window {
         svg += &bar("window", from, to, 9);
     }
