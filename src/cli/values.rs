@@ -29,6 +29,8 @@ pub struct Values {
     given: Vec<Given>,
     /// The name of a Secret, of the commands that take one.
     pub secret: Option<String>,
+    /// The names of the Secrets that `status -wait` waits for.
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,14 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
     }
     if command.takes == Takes::Secret {
         values.secret = rest.opt_free_from_str().map_err(|e| e.to_string())?;
+    }
+    if values.has("wait") {
+        while let Some(name) = rest.opt_free_from_str::<String>().map_err(|e| e.to_string())? {
+            if name.starts_with('-') {
+                return Err(left_over(&name, command));
+            }
+            values.secrets.push(name);
+        }
     }
     values.given.iter().try_for_each(Given::check)?;
     match rest.finish().first() {

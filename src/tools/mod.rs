@@ -5,6 +5,7 @@
 pub mod check;
 pub mod convert;
 pub mod dns_policy;
+pub mod forget;
 pub mod man;
 pub mod manifest;
 pub mod options;
@@ -12,5 +13,6 @@ pub mod role;
 mod run;
 pub mod secret_action;
 pub mod status;
+pub mod wait;
 
 pub use run::{Output, run};
