@@ -152,6 +152,10 @@ pub const FLAGS: &[Flag] = &[
     of(&["check"], "--role", "FILE").offers(Offers::Files),
     of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),
+    of(&["status"], "--wait", ""),
+    of(&["status"], "--timeout", "D"),
+    of(&["forget"], "--all", ""),
+    of(&["forget"], "--yes", ""),
     of(&["renew"], "--force", ""),
     of(&["revoke"], "--reason", "R").offers(Offers::Words(REASONS)),
     of(&["convert"], "--one", ""),
@@ -183,6 +187,20 @@ const COMMANDS: &[Command] = &[
         Takes::ConfigMap,
         "print the state of each certificate, the most urgent first; -w again whenever it changed. Writes nothing. Give the \
          flags of the controller. Exit codes as with -once",
+    ),
+    command(
+        "status",
+        "-config NAME -wait [-timeout D] [[NS/]SECRET ...]",
+        Takes::ConfigMap,
+        "wait until the certificates of these Secrets, or all, are Valid: exit 0; after D (default 10m) exit 1 with what each \
+         waits for. For pipelines",
+    ),
+    command(
+        "forget",
+        "-config NAME -all [-yes]",
+        Takes::ConfigMap,
+        "before an uninstallation, with notariat stopped: empty its records, status ConfigMap and Lease, and say what remains; \
+         without -yes only say so (exit 1)",
     ),
     command("account rollover", "SECRET", Takes::Secret, "give an ACME account, by the name of its Secret, a new key"),
     command(

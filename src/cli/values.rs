@@ -31,6 +31,8 @@ pub struct Values {
     pub secret: Option<String>,
     /// One of the words of the command.
     pub word: Option<&'static str>,
+    /// The names of the Secrets that `status -wait` waits for.
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,14 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
             values.word = given.map(known).transpose()?;
         }
         Takes::ConfigMap | Takes::Flags | Takes::Nothing => {}
+    }
+    if values.has("wait") {
+        while let Some(name) = rest.opt_free_from_str::<String>().map_err(|e| e.to_string())? {
+            if name.starts_with('-') {
+                return Err(left_over(&name, command));
+            }
+            values.secrets.push(name);
+        }
     }
     values.given.iter().try_for_each(Given::check)?;
     match rest.finish().first() {

@@ -1,6 +1,5 @@
 //! The HTTP port: health, metrics, and a page. Off unless `-listen` names an address.
 
-pub mod axis;
 pub mod listener;
 pub mod metrics;
 pub mod page;

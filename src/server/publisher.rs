@@ -97,14 +97,15 @@ impl Shown {
                 Some(lacks) => PortResponse::short(StatusCode::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
             "/metrics" => self.metrics(),
-            "/" if self.page => self.page(),
+            "/" if self.page => self.page(&request.query),
             _ => PortResponse::of(StatusCode::NotFound),
         }
     }
 
-    fn page(&self) -> PortResponse {
+    fn page(&self, query: &str) -> PortResponse {
         let Context { namespace, leader, .. } = &*self.context;
-        let title = Title { namespace: namespace.clone(), leads: leader.leading(), now: time::now() };
+        let (leads, query) = (leader.leading(), query.to_owned());
+        let title = Title { namespace: namespace.clone(), leads, now: time::now(), query };
         let snapshot = self.snapshot(title.leads);
         let write = ResponseBody::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
         PortResponse { status: StatusCode::Ok, kind: page::KIND, body: write }
@@ -115,6 +116,7 @@ impl Shown {
             counts: Counts::now(),
             leads: self.context.leader.leading(),
             probes: self.context.probes.results(),
+            circuits: self.context.circuits.failing(),
             process: process::read(self.started),
             now: time::now(),
         };

@@ -1,6 +1,6 @@
 //! Reads the head of a request and writes the head of an answer (RFC 9112), as far as GET and HEAD need it. Pure.
 //!
-//! Untrusted: every octet of a request. The parser reads only the method, the path, and whether there is a Host; no answer repeats any of it.
+//! Untrusted: every octet of a request. The parser reads only the method, the path, the query, and whether there is a Host; no answer repeats any of it.
 
 use std::io::{self, Write};
 
@@ -13,6 +13,8 @@ pub struct PortRequest {
     pub head_only: bool,
     /// The path, without the query.
     pub path: String,
+    /// The query as it came, without its question mark; empty where there is none.
+    pub query: String,
 }
 
 /// The input so far.
@@ -141,8 +143,8 @@ fn parse(head: &[u8]) -> Result<Parsed, StatusCode> {
         "HEAD" => true,
         _ => return Err(StatusCode::MethodNotAllowed),
     };
-    let path = target.split('?').next().unwrap_or(target).to_owned();
-    Ok(Parsed::Request(PortRequest { head_only, path }))
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    Ok(Parsed::Request(PortRequest { head_only, path: path.to_owned(), query: query.to_owned() }))
 }
 
 #[cfg(test)]
@@ -150,14 +152,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_its_method_and_its_path() {
-        let get = |path: &str| Parsed::Request(PortRequest { head_only: false, path: path.to_owned() });
+    fn a_request_is_its_method_its_path_and_its_query() {
+        let request = |head_only: bool, path: &str, query: &str| {
+            Parsed::Request(PortRequest { head_only, path: path.to_owned(), query: query.to_owned() })
+        };
+        let get = |path: &str| request(false, path, "");
         for (octets, expected) in [
             ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", get("/livez")),
-            ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", get("/livez")),
+            ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", request(false, "/livez", "verbose")),
+            ("GET /?state=Parked?&x HTTP/1.0\n\n", request(false, "/", "state=Parked?&x")),
             ("GET / HTTP/1.0\n\n", get("/")),
             ("GET / HTTP/1.0\r\n\r\n", get("/")),
-            ("HEAD / HTTP/1.0\r\n\r\n", Parsed::Request(PortRequest { head_only: true, path: "/".to_owned() })),
+            ("HEAD / HTTP/1.0\r\n\r\n", request(true, "/", "")),
             ("", Parsed::Part),
             ("GET /livez HTTP/1.1\r\nHost: a\r\n", Parsed::Part),
             ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(StatusCode::MethodNotAllowed)),

@@ -93,8 +93,8 @@ impl Snapshot {
     /// The troubles of a certificate: the peer that its job waits for, the finding, and the error of its last attempt.
     pub fn troubles(&self, certificate: &CertificateStatus) -> String {
         let parked = self.parked.get(&certificate.secrets()[0]).map(|parked| match parked.until {
-            Some(until) => format!("{} (until {until})", parked.why),
-            None => parked.why.clone(),
+            Some(until) if !parked.why.contains(&until.to_string()) => format!("{} (until {until})", parked.why),
+            Some(_) | None => parked.why.clone(),
         });
         let failed = certificate.failure.as_ref().map(|failure| failure.error.as_str());
         let all: Vec<&str> =

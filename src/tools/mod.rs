@@ -6,6 +6,7 @@ pub mod check;
 pub mod completion;
 pub mod convert;
 pub mod dns_policy;
+pub mod forget;
 pub mod man;
 pub mod manifest;
 pub mod options;
@@ -16,5 +17,6 @@ pub mod secret_action;
 pub mod status;
 mod terminal;
 pub mod tsig_secret;
+pub mod wait;
 
 pub use run::{Output, run};

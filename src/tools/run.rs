@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
-use super::{check, completion, convert, dns_policy, man, role, schema, secret_action, status};
+use super::wait::{self, WaitOptions};
+use super::{check, completion, convert, dns_policy, forget, man, role, schema, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
@@ -48,7 +49,11 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
             let status = if done.is_whole { ExitStatus::Good } else { ExitStatus::Unsound };
             Ok(Output { text: done.yaml, problems: done.report.join("\nnotariat: "), status })
         }
+        "forget" => forget::run(values, &arguments),
         "status" => {
+            if let Some(options) = WaitOptions::read(values).map_err(unreadable)? {
+                return wait::run(&options, &arguments).map_err(unreadable);
+            }
             let options = StatusOptions::read(values).map_err(unreadable)?;
             let status = status::run(options, &arguments).map_err(unreadable)?;
             Ok(Output { status, ..good(String::new()) })

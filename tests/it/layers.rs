@@ -39,7 +39,7 @@ const PURE: &str = "
     dns::zone::answer
     kube::body kube::correlator kube::credential kube::kubeconfig kube::leader_election kube::managed_fields kube::object
     kube::refusal kube::status
-    server::axis server::metrics server::page server::request server::snapshot
+    server::metrics server::page server::request server::snapshot
     status::certificate status::config_map status::evaluate status::json status::report status::state status::table
     tools::check::caa tools::check::report tools::check::secrets tools::convert
 ";

@@ -342,6 +342,13 @@ pub const STATUS_POLL: Duration = Duration::from_secs(2);
 /// The factor by which that pause is at least longer than the look took, so that following costs the API server little.
 pub const STATUS_SHARE: u32 = 10;
 
+/// How long `status -wait` waits without `-timeout`: an order with its propagation, and one more after a failure.
+pub const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+
+/// How long after its last renewal a Lease counts as held by a controller at work, for `forget`: longer than any lease, and clocks that
+/// differ by minutes do no harm.
+pub const LEASE_DOUBT: Duration = Duration::from_secs(300);
+
 /// Longest time for work under way to stop. Kubernetes kills after 30 s by default.
 pub const SHUTDOWN: Duration = Duration::from_secs(8);
 

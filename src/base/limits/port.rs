@@ -58,5 +58,8 @@ pub const PAGE_FAULTS_MAX: usize = 100;
 /// Names of a certificate that the page shows.
 pub const PAGE_NAMES_MAX: usize = 3;
 
+/// Namespaces that the page links to; a query shows any other.
+pub const PAGE_NAMESPACES_MAX: usize = 100;
+
 /// The span of the time line before and after now: longer than the lifetime of public certificates.
 pub const PAGE_AXIS_MAX: Duration = Duration::from_secs(400 * 86_400);

@@ -8,4 +8,4 @@ pub mod dns01;
 mod registry;
 
 pub use challenge::{ChallengeRequest, NotPresented, Solver};
-pub use registry::{clean_up_each, find, give_up, remove};
+pub use registry::{clean_up_each, find, give_up, removal, remove};

@@ -59,6 +59,13 @@ pub fn give_up(presented: &Presented) {
     }
 }
 
+/// The commands that remove values by hand.
+pub fn removal(presented: &Presented) -> String {
+    match presented {
+        Presented::Dns01(txt) => nsupdate(txt),
+    }
+}
+
 /// The `nsupdate` commands that remove TXT values.
 fn nsupdate(published: &PresentedTxt) -> String {
     let deletes: Vec<String> =

@@ -47,7 +47,7 @@ fn expiry(cluster: &Cluster, secret: &str) -> f64 {
 #[track_caller]
 fn assert_is_what_alerts_know<'s>(series: impl Iterator<Item = &'s String>) {
     let mut seen = BTreeSet::from(
-        ["gate_closed_until_timestamp_seconds", "permission_missing", "dns_probe_ok"]
+        ["circuit_failures", "gate_closed_until_timestamp_seconds", "permission_missing", "dns_probe_ok"]
             .map(|name| format!("notariat_{name}")),
     );
     for series in series {

@@ -63,6 +63,13 @@ pub fn tool(name: &str) -> PathBuf {
     })
 }
 
+/// The text of a file that `tests/lab/install` put into the cache; panics where it is not there.
+pub fn cached(path: &str) -> String {
+    let path = cache().join(path);
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: run tests/lab/install with all groups", path.display()))
+}
+
 /// The output of a program that has to succeed; panics with its standard error otherwise.
 pub fn output(command: &mut Command) -> String {
     try_output(command, "").unwrap_or_else(|error| panic!("{error}"))

@@ -8,7 +8,7 @@ use crate::status::certificate::Validity;
 
 /// A span of time that includes now.
 #[derive(Clone, Copy, Debug)]
-pub struct Axis {
+pub(super) struct Axis {
     from: Time,
     to: Time,
     now: Time,
@@ -24,7 +24,7 @@ const TICKS_MAX: u64 = 6;
 
 impl Axis {
     /// The axis that shows `all`, cut to [`PAGE_AXIS_MAX`] either way.
-    pub fn of(all: impl Iterator<Item = Validity>, now: Time) -> Axis {
+    pub(super) fn of(all: impl Iterator<Item = Validity>, now: Time) -> Axis {
         let (mut from, mut to) = (now - DAY, now + DAY);
         for validity in all {
             from = from.min(validity.begins).max(now - PAGE_AXIS_MAX);
@@ -34,18 +34,18 @@ impl Axis {
     }
 
     /// The current time.
-    pub fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         self.now
     }
 
     /// The position of a moment, from 0 to 100.
-    pub fn at(&self, moment: Time) -> f64 {
+    pub(super) fn at(&self, moment: Time) -> f64 {
         let whole = self.to.since(self.from).as_secs_f64();
         (moment.since(self.from).as_secs_f64() / whole * 100.0).min(100.0)
     }
 
     /// The ticks: position and label, in days from now.
-    pub fn ticks(&self) -> Vec<(f64, String)> {
+    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let days = self.to.since(self.from).as_secs() / DAY.as_secs();
         let fits = |step: &&u32| days / u64::from(**step) <= TICKS_MAX;
         let step = *STEPS_DAYS.iter().find(fits).unwrap_or(&STEPS_DAYS[STEPS_DAYS.len() - 1]);
