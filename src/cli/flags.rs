@@ -55,6 +55,12 @@ const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'st
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
+    flag(
+        "--sources",
+        "KIND,KIND",
+        "config",
+        "where certificates are asked for: config, ingress, gateway, service; objects need the key `namespaces`",
+    ),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
     flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server"),
     flag(

@@ -46,6 +46,8 @@ pub struct Config {
     pub zones: Vec<ZoneRule>,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
+    /// An entry that has nothing but the defaults: what the wishes of objects leave out is taken of it.
+    pub template: Option<Arc<Entry>>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
 }
@@ -128,6 +130,7 @@ fn all(
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
     // These trees may be large and are not needed any more.
     drop((issuers, zones));
     let (mut last, mut added, mut shown) = (None, 0, 0);

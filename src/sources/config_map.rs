@@ -38,6 +38,8 @@ pub const MISSING: &str = "it does not exist: are -config and -namespace right?"
 #[derive(Debug)]
 pub struct ConfigMapSource {
     namespaces: Namespaces,
+    /// The first one on the command line, by which the wishes of objects are served.
+    first: Option<ObjectRef>,
     config_maps: BTreeMap<ObjectRef, ConfigMapState>,
 }
 
@@ -90,7 +92,8 @@ impl ConfigMapSource {
             known: false,
             print: None,
         };
-        ConfigMapSource { namespaces, config_maps: names.iter().map(|name| (name.clone(), state(name))).collect() }
+        let first = names.first().cloned();
+        ConfigMapSource { namespaces, first, config_maps: names.iter().map(|name| (name.clone(), state(name))).collect() }
     }
 
     fn state(&mut self, target: &WatchTarget) -> Option<&mut ConfigMapState> {
@@ -153,6 +156,10 @@ impl Source for ConfigMapSource {
             Ok(None) => state.reject(MISSING.to_owned(), false),
             Err(e) => state.reject(e.to_string(), true),
         }
+    }
+
+    fn config(&self) -> Option<Arc<Config>> {
+        self.config_maps.get(self.first.as_ref()?)?.config.clone()
     }
 
     fn has_synced(&self) -> bool {

@@ -98,6 +98,7 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         inputs: dependencies.as_deref().unwrap_or_default(),
         orders: facts.orders().counted(),
         closed: block.as_ref(),
+        of_objects: wanted.is_of_objects(),
         now,
     };
     let evaluation = policy::evaluate(&input);

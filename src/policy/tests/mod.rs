@@ -30,6 +30,7 @@ struct Case {
     orders: Vec<Time>,
     closed: Option<RateLimitBlock>,
     profile: Option<&'static str>,
+    of_objects: bool,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -86,6 +87,7 @@ fn case() -> Case {
         orders: Vec::new(),
         closed: None,
         profile: None,
+        of_objects: false,
     }
 }
 
@@ -103,6 +105,7 @@ impl Case {
             inputs: "inputs",
             orders: &orders,
             closed: self.closed.as_ref(),
+            of_objects: self.of_objects,
             now: NOW,
         })
     }
