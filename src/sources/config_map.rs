@@ -223,7 +223,8 @@ fn add_config(
     let zones = ZoneKeys::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
-    desired.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
+    let warnings = config.warnings.iter().cloned().chain(config.policy.faults());
+    desired.warnings.extend(warnings.map(|warning| format!("{source}: {warning}")));
     for entry in &config.entries {
         let refused = match entry {
             Ok(entry) => {

@@ -90,3 +90,13 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(600);
 
 /// The longest `propagationTimeout`: the wait occupies a worker.
 pub const PROPAGATION_TIMEOUT_MAX: Duration = Duration::from_secs(7_200);
+
+/// Lines of the key `namespaces`. A cluster has some thousand namespaces at the most, and a ConfigMap room for as many lines.
+pub const NAMESPACE_LINES_MAX: usize = 10_000;
+
+/// Ranges of names in one line of the key `namespaces`.
+pub const NAMESPACE_RANGES_MAX: usize = 200;
+
+/// Orders within a week for the objects of a namespace, where its line sets no number; renewals are not counted. Let's Encrypt grants 50
+/// certificates a week for each registered domain.
+pub const NAMESPACE_ORDERS_DEFAULT: u32 = 20;
