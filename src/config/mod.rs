@@ -12,6 +12,7 @@ pub mod entry;
 pub mod fields;
 pub mod issuers;
 pub mod metadata;
+pub mod name_policy;
 pub mod namespaces;
 pub mod node;
 
@@ -32,6 +33,7 @@ use entry::Entry;
 pub use entry::InvalidEntry;
 use fields::{FieldError, MapReader, require};
 use issuers::Issuers;
+use name_policy::NamePolicy;
 use namespaces::Namespaces;
 use node::YamlNode;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub issuers: Issuers,
     /// The rules of the key `zones`.
     pub zones: Vec<ZoneRule>,
+    /// The names that the objects of each namespace may have.
+    pub policy: NamePolicy,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
     /// An entry that has nothing but the defaults: what the wishes of objects leave out is taken of it.
@@ -114,6 +118,7 @@ fn all(
     let defaults = document(data, "defaults", &mut faults);
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
+    let policy = document(data, name_policy::KEY, &mut faults);
 
     // An issuer with a fault of its own is not reported as missing.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
@@ -131,8 +136,10 @@ fn all(
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
     config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
+    config.policy = name_policy::read(policy.as_ref(), &config.issuers, &is_written, &mut faults);
+    config.warnings.extend(name_policy::not_served(&config.policy, namespaces));
     // These trees may be large and are not needed any more.
-    drop((issuers, zones));
+    drop((issuers, zones, policy));
     let (mut last, mut added, mut shown) = (None, 0, 0);
     // One key after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {
@@ -189,7 +196,7 @@ fn all(
 }
 
 /// The keys besides the lists.
-const OTHER_KEYS: [&str; 3] = ["defaults", "issuers", "zones"];
+const OTHER_KEYS: [&str; 4] = ["defaults", "issuers", name_policy::KEY, "zones"];
 
 fn is_known(key: &str) -> bool {
     is_list(key) || OTHER_KEYS.contains(&key)
@@ -210,7 +217,7 @@ fn resembled(key: &str) -> Option<&'static str> {
 const KEY_STEM_MIN: usize = 4;
 
 fn none_of(key: &str) -> String {
-    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones")
+    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, namespaces, zones")
 }
 
 fn ignored(key: &str) -> String {

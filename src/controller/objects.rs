@@ -84,14 +84,12 @@ impl ObjectTable {
         all: bool,
     ) -> TableChange {
         let (mut objects, mut before) = (sources.take_changed(), None);
-        let config = sources.config();
         if all {
             objects = sources.wishing().into_iter().collect();
             before = Some(std::mem::take(&mut self.index));
-            let are_same = |rules: &ServingRules| config.as_ref().is_some_and(|config| rules.are_of(config));
-            if !self.rules.as_ref().is_some_and(are_same) {
-                let flags = sources.flags();
-                self.rules = config.and_then(|config| ServingRules::of(&config, flags, namespaces));
+            let configs = if sources.have_objects() { sources.configs() } else { None };
+            if !self.rules.as_ref().zip(configs.as_ref()).is_some_and(|(rules, configs)| rules.are_of(configs)) {
+                self.rules = configs.and_then(|configs| ServingRules::of(configs, sources.flags(), namespaces));
             }
         }
         let Some(rules) = &self.rules else { return TableChange::default() };

@@ -75,6 +75,11 @@ impl Sources {
         }
     }
 
+    /// Whether any source has objects with wishes.
+    pub(super) fn have_objects(&self) -> bool {
+        self.all().any(Source::has_wishes)
+    }
+
     /// Whether the objects of `target` have wishes, and are no entries.
     pub(super) fn have_wishes(&self, target: &WatchTarget) -> bool {
         self.all().any(|source| source.has_wishes() && source.targets().contains(target))
@@ -85,9 +90,9 @@ impl Sources {
         &self.flags
     }
 
-    /// The configuration by which wishes are served.
-    pub(super) fn config(&self) -> Option<Arc<Config>> {
-        self.all().find_map(Source::config)
+    /// The configurations by which wishes are served; `None` while one of them is unknown.
+    pub(super) fn configs(&self) -> Option<Vec<Arc<Config>>> {
+        self.all().find_map(Source::configs)
     }
 
     /// Takes the objects whose wishes may differ since the last call.

@@ -8,6 +8,7 @@ pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
 mod input;
+pub mod name_ranges;
 pub mod order_index;
 pub mod renewal;
 pub mod renewal_window;

@@ -38,8 +38,8 @@ pub const MISSING: &str = "it does not exist: are -config and -namespace right?"
 #[derive(Debug)]
 pub struct ConfigMapSource {
     namespaces: Namespaces,
-    /// The first one on the command line, by which the wishes of objects are served.
-    first: Option<ObjectRef>,
+    /// The ConfigMaps in the order of the command line.
+    names: Vec<ObjectRef>,
     config_maps: BTreeMap<ObjectRef, ConfigMapState>,
 }
 
@@ -92,8 +92,8 @@ impl ConfigMapSource {
             known: false,
             print: None,
         };
-        let first = names.first().cloned();
-        ConfigMapSource { namespaces, first, config_maps: names.iter().map(|name| (name.clone(), state(name))).collect() }
+        let config_maps = names.iter().map(|name| (name.clone(), state(name))).collect();
+        ConfigMapSource { namespaces, names: names.to_vec(), config_maps }
     }
 
     fn state(&mut self, target: &WatchTarget) -> Option<&mut ConfigMapState> {
@@ -158,8 +158,8 @@ impl Source for ConfigMapSource {
         }
     }
 
-    fn config(&self) -> Option<Arc<Config>> {
-        self.config_maps.get(self.first.as_ref()?)?.config.clone()
+    fn configs(&self) -> Option<Vec<Arc<Config>>> {
+        self.names.iter().map(|name| self.config_maps.get(name)?.config.clone()).collect()
     }
 
     fn has_synced(&self) -> bool {
@@ -230,7 +230,8 @@ fn add_config(
     let zones = ZoneKeys::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
-    desired.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
+    let warnings = config.warnings.iter().cloned().chain(config.policy.faults());
+    desired.warnings.extend(warnings.map(|warning| format!("{source}: {warning}")));
     for entry in &config.entries {
         let refused = match entry {
             Ok(entry) => {

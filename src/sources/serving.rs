@@ -13,12 +13,15 @@ use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::config::metadata::Metadata;
 use crate::config::namespaces::Namespaces;
+use crate::policy::name_ranges::NameRanges;
 use crate::record::SharedPrints;
 
 /// What the configuration says about the wishes of objects.
 #[derive(Debug)]
 pub struct ServingRules {
-    config: Arc<Config>,
+    /// The first one gives defaults, zones and issuers; the lines for namespaces are those of all.
+    configs: Vec<Arc<Config>>,
+    ranges: NameRanges,
     template: Arc<Entry>,
     namespaces: Namespaces,
     zones: ZoneKeys,
@@ -27,52 +30,60 @@ pub struct ServingRules {
 }
 
 impl ServingRules {
-    /// The rules of a configuration. `flags` are the settings of the command line. `None` where the defaults have a fault, so that no object
+    /// The rules of the configurations. `flags` are the settings of the command line. `None` where there is none that reads, so that no object
     /// is served.
-    pub fn of(config: &Arc<Config>, flags: &WishSettings, namespaces: &Namespaces) -> Option<ServingRules> {
-        let zone = |rule: &crate::config::ZoneRule| Domain::parse(rule.zone.as_str()).ok();
-        let settings = WishSettings { zones: config.zones.iter().filter_map(zone).collect(), ..flags.clone() };
+    pub fn of(configs: Vec<Arc<Config>>, flags: &WishSettings, namespaces: &Namespaces) -> Option<ServingRules> {
+        let first = configs.first()?;
+        let zones = || configs.iter().flat_map(|config| &config.zones).map(|rule| rule.zone.clone());
+        let apexes = zones().filter_map(|zone| Domain::parse(zone.as_str()).ok());
+        let settings = WishSettings { zones: apexes.collect(), ..flags.clone() };
+        let mut policy = first.policy.clone();
+        configs[1..].iter().for_each(|other| policy.add(&other.policy));
+        let is_alone = namespaces.all().count() == 1;
         Some(ServingRules {
-            template: config.template.clone()?,
+            ranges: NameRanges::new(policy, zones(), is_alone.then(|| namespaces.own())),
+            template: first.template.clone()?,
             namespaces: namespaces.clone(),
-            zones: ZoneKeys::of(config.zones.clone().into()),
-            config: config.clone(),
+            zones: ZoneKeys::of(first.zones.clone().into()),
             settings,
+            configs,
         })
     }
 
-    /// Whether the rules are those of this configuration.
-    pub fn are_of(&self, config: &Arc<Config>) -> bool {
-        Arc::ptr_eq(&self.config, config)
+    /// Whether the rules are those of these configurations.
+    pub fn are_of(&self, configs: &[Arc<Config>]) -> bool {
+        self.configs.len() == configs.len() && self.configs.iter().zip(configs).all(|(own, other)| Arc::ptr_eq(own, other))
+    }
+
+    fn issuer(&self, name: Option<&str>) -> Option<&Arc<Issuer>> {
+        self.configs[0].issuers.get(name.or(self.template.issuer.as_deref())?)
     }
 
     /// Calls `merge` with these rules.
     pub fn with<T>(&self, merge: impl FnOnce(&Rules<'_>) -> T) -> T {
         merge(&Rules {
             secret: &|at| self.namespaces.check(at),
-            name: &|namespace, name| self.judge(namespace, name),
-            options: &|namespace, options| self.check_options(namespace, options),
+            name: &|namespace, name| self.ranges.judge(namespace, name),
+            options: &|namespace, options| self.options(namespace, options),
+            issuer: &|options, name| match self.issuer(options.issuer.as_deref()) {
+                Some(issuer) if !issuer.domains.holds(name) => {
+                    Err(format!("{name} is not for the issuer {}, which serves {}", issuer.name, issuer.domains))
+                }
+                Some(_) | None => Ok(()),
+            },
         })
     }
 
-    fn judge(&self, namespace: &str, name: &Domain) -> Result<(), String> {
-        match namespace == self.namespaces.own() {
-            true => Ok(()),
-            false => Err(format!("{name}: the namespace {namespace} has no line in the key `namespaces`")),
+    /// The options with the issuer that the namespace gets.
+    fn options(&self, namespace: &str, options: &WishOptions) -> Result<WishOptions, String> {
+        let issuer = self.ranges.issuer(namespace, options.issuer.as_deref())?;
+        if let Some(name) = issuer.as_deref().filter(|name| !self.configs[0].issuers.contains_key(*name)) {
+            return Err(format!("the issuer {name:?} is not in the key `issuers` of the configuration"));
         }
-    }
-
-    fn check_options(&self, _namespace: &str, options: &WishOptions) -> Result<(), String> {
-        match &options.issuer {
-            Some(name) if !self.config.issuers.contains_key(name) => {
-                Err(format!("the issuer {name:?} is not in the key `issuers` of the configuration"))
-            }
-            Some(_) => Ok(()),
-            None if options.preferred_chain.is_some() && self.template.issuer.is_none() => {
-                Err("a preferred chain needs an issuer that is named".to_owned())
-            }
-            None => Ok(()),
+        if options.preferred_chain.is_some() && self.issuer(issuer.as_deref()).is_none() {
+            return Err("a preferred chain needs an issuer with a name, and this namespace has the default one".to_owned());
         }
+        Ok(WishOptions { issuer, ..options.clone() })
     }
 
     /// The certificate that objects want in `secret`.
@@ -80,7 +91,7 @@ impl ServingRules {
         let MergedWish { names, options, adopt, source, objects } = wish;
         let template = &self.template;
         let issuer_name = options.issuer.as_deref().map(SharedStr::intern).or_else(|| template.issuer.clone());
-        let mut issuer = issuer_name.as_deref().and_then(|name| self.config.issuers.get(name)).cloned();
+        let mut issuer = self.issuer(issuer_name.as_deref()).cloned();
         if let (Some(issuer), Some(chain)) = (&mut issuer, &options.preferred_chain) {
             Arc::<Issuer>::make_mut(issuer).preferred_chain = Some(chain.clone());
         }

@@ -48,8 +48,9 @@ pub trait Source: fmt::Debug + Send {
     /// which stays in force while the present one is refused.
     fn add_to(&self, desired: &mut Desired, last_accepted: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>);
 
-    /// The configuration that the wishes of objects are served by. Sources of objects have none.
-    fn config(&self) -> Option<Arc<Config>> {
+    /// The configurations by which the wishes of objects are served, in the order of the command line; `None` while one of them is unknown,
+    /// and for a source of objects.
+    fn configs(&self) -> Option<Vec<Arc<Config>>> {
         None
     }
 

@@ -107,3 +107,13 @@ pub const OBJECT_GONE_FOR: Duration = Duration::from_secs(60);
 /// The shortest time for which copy, key and history of an object's certificate are kept once the object is gone, whatever `-forget-after`
 /// says.
 pub const OBJECT_KEPT_MIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Lines of the key `namespaces`. A cluster has some thousand namespaces at the most, and a ConfigMap room for as many lines.
+pub const NAMESPACE_LINES_MAX: usize = 10_000;
+
+/// Ranges of names in one line of the key `namespaces`.
+pub const NAMESPACE_RANGES_MAX: usize = 200;
+
+/// Orders within a week for the objects of a namespace, where its line sets no number; renewals are not counted. Let's Encrypt grants 50
+/// certificates a week for each registered domain.
+pub const NAMESPACE_ORDERS_DEFAULT: u32 = 20;

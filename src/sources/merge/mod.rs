@@ -29,8 +29,10 @@ pub struct Rules<'a> {
     pub secret: &'a dyn Fn(&ObjectRef) -> Result<(), String>,
     /// Whether an object of this namespace may have a name.
     pub name: &'a dyn Fn(&str, &Domain) -> Result<(), String>,
-    /// Whether an object of this namespace may have these options.
-    pub options: &'a dyn Fn(&str, &WishOptions) -> Result<(), String>,
+    /// The options that an object of this namespace gets.
+    pub options: &'a dyn Fn(&str, &WishOptions) -> Result<WishOptions, String>,
+    /// Whether the issuer of these options serves a name.
+    pub issuer: &'a dyn Fn(&WishOptions, &Domain) -> Result<(), String>,
 }
 
 /// What is served of the claims for one Secret.
@@ -57,6 +59,13 @@ pub struct MergedWish {
     pub objects: Vec<ObjectKey>,
 }
 
+/// A claim of which something is served.
+struct Accepted<'c> {
+    claim: &'c Claim,
+    options: WishOptions,
+    names: BTreeSet<&'c Domain>,
+}
+
 /// Merges the claims for `secret`, which are sorted by object. `entry` is the entry of the configuration for the Secret, and `held` are the
 /// names of the certificate in it: above [`DOMAINS_MAX`] they go first.
 pub fn merge(
@@ -73,43 +82,55 @@ pub fn merge(
         }
         return merged;
     }
-    let mut accepted: Vec<(&Claim, BTreeSet<&Domain>)> = Vec::new();
+    let mut accepted: Vec<Accepted<'_>> = Vec::new();
+    let mut refused: Vec<(&Claim, Vec<(&Domain, String)>)> = Vec::new();
     for claim in claims {
         let mut refuse = |sentence| merged.problems.push(problem(claim, WishReason::Refused, sentence));
         if let Err(sentence) = (rules.secret)(secret) {
             refuse(format!("the Secret {secret} {sentence}"));
             continue;
         }
-        if let Err(sentence) = (rules.options)(claim.source.namespace(), &claim.wish.options) {
-            refuse(sentence);
-            continue;
-        }
-        let (names, refused) = judged(claim, rules);
-        if let Some(sentence) = refused {
-            refuse(sentence);
+        let options = match (rules.options)(claim.source.namespace(), &claim.wish.options) {
+            Ok(options) => options,
+            Err(sentence) => {
+                refuse(sentence);
+                continue;
+            }
+        };
+        // The issuer of the first object serves all.
+        let issuer = accepted.first().map_or(&options, |first| &first.options);
+        let (names, others) = judged(claim, issuer, rules);
+        if !others.is_empty() {
+            refused.push((claim, others));
         }
         if !names.is_empty() {
-            accepted.push((claim, names));
+            accepted.push(Accepted { claim, options, names });
         }
     }
-    let Some((first, _)) = accepted.first() else { return merged };
-    let (options, source) = (first.wish.options.clone(), first.source.clone());
-    for (claim, _) in &accepted[1..] {
-        if let Some(sentence) = other_options(&claim.wish.options, &options, &source) {
-            merged.problems.push(problem(claim, WishReason::Conflict, sentence));
+    for (claim, mut names) in refused {
+        // Another wish of the same object may have what this one has not.
+        let own = |other: &&Accepted<'_>| other.claim.object == claim.object;
+        names.retain(|(name, _)| !accepted.iter().filter(own).any(|other| other.names.contains(name)));
+        merged.problems.extend(refusal(&names).map(|sentence| problem(claim, WishReason::Refused, sentence)));
+    }
+    let Some(first) = accepted.first() else { return merged };
+    let (options, source) = (first.options.clone(), first.claim.source.clone());
+    for other in accepted[1..].iter().filter(|other| other.claim.object != first.claim.object) {
+        if let Some(sentence) = other_options(other, &options, &source) {
+            merged.problems.push(problem(other.claim, WishReason::Conflict, sentence));
         }
     }
-    for (claim, left_out) in bound(&mut accepted, held) {
-        merged.problems.push(problem(claim, WishReason::Refused, left_out));
+    for (claim, sentence) in bound(&mut accepted, held) {
+        merged.problems.push(problem(claim, WishReason::Refused, sentence));
     }
-    accepted.retain(|(_, names)| !names.is_empty());
-    let names: BTreeSet<&Domain> = accepted.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-    let mut objects: Vec<ObjectKey> = accepted.iter().map(|(claim, _)| claim.object.clone()).collect();
+    accepted.retain(|other| !other.names.is_empty());
+    let names: BTreeSet<&Domain> = accepted.iter().flat_map(|other| other.names.iter().copied()).collect();
+    let mut objects: Vec<ObjectKey> = accepted.iter().map(|other| other.claim.object.clone()).collect();
     objects.dedup();
     merged.wanted = Some(MergedWish {
         names: names.into_iter().cloned().collect(),
         options,
-        adopt: accepted.iter().any(|(claim, _)| claim.wish.adopt),
+        adopt: accepted.iter().any(|other| other.claim.wish.adopt),
         source,
         objects,
     });
@@ -144,27 +165,38 @@ fn beside(claim: &Claim, entry: &Entry) -> Option<(ObjectKey, WishProblem)> {
     Some(problem(claim, WishReason::Conflict, sentence))
 }
 
-/// The names of a claim that the rules allow, and the sentence about the others.
-fn judged<'c>(claim: &'c Claim, rules: &Rules<'_>) -> (BTreeSet<&'c Domain>, Option<String>) {
-    let (mut names, mut first, mut others) = (BTreeSet::new(), None, Vec::new());
+/// Splits the names of a claim into those that the rules allow and those that they refuse, each with its sentence.
+fn judged<'c>(
+    claim: &'c Claim,
+    options: &WishOptions,
+    rules: &Rules<'_>,
+) -> (BTreeSet<&'c Domain>, Vec<(&'c Domain, String)>) {
+    let (mut names, mut refused) = (BTreeSet::new(), Vec::new());
     for (name, namespaces) in &claim.wish.names {
-        match namespaces.iter().find_map(|namespace| (rules.name)(namespace, name).err()) {
+        let fault = namespaces.iter().find_map(|namespace| (rules.name)(namespace, name).err());
+        match fault.or_else(|| (rules.issuer)(options, name).err()) {
             None => drop(names.insert(name)),
-            Some(sentence) if first.is_none() => first = Some(sentence),
-            Some(_) => others.push(name),
+            Some(sentence) => refused.push((name, sentence)),
         }
     }
-    let sentence = first.map(|first| match others.is_empty() {
-        true => first,
-        false => format!("{first}; refused are {}, too", shown(&others)),
-    });
-    (names, sentence)
+    (names, refused)
+}
+
+/// The sentence about refused names: why the first one is, and which others are.
+fn refusal(refused: &[(&Domain, String)]) -> Option<String> {
+    let ((_, first), others) = refused.split_first()?;
+    let others: Vec<&Domain> = others.iter().map(|(name, _)| *name).collect();
+    Some(match others.is_empty() {
+        true => first.clone(),
+        false => format!("{first}; refused, too: {}", shown(&others)),
+    })
 }
 
 /// The options of a claim that the first object has otherwise.
-fn other_options(own: &WishOptions, first: &WishOptions, source: &SourceRef) -> Option<String> {
+fn other_options(other: &Accepted<'_>, first: &WishOptions, source: &SourceRef) -> Option<String> {
+    let own = &other.claim.wish.options;
     let differ = [
-        ("issuer", own.issuer.is_some() && own.issuer != first.issuer),
+        ("issuer", own.issuer.is_some() && other.options.issuer != first.issuer),
         ("key type", own.key_type.is_some() && own.key_type != first.key_type),
         ("preferred chain", own.preferred_chain.is_some() && own.preferred_chain != first.preferred_chain),
         ("time of the renewal", own.renew_before.is_some() && own.renew_before != first.renew_before),
@@ -181,10 +213,10 @@ fn other_options(own: &WishOptions, first: &WishOptions, source: &SourceRef) -> 
 
 /// Takes away the names above [`DOMAINS_MAX`]. Names that are held go first, then those of the first objects. Returns the sentence for each
 /// claim that lost names.
-fn bound<'c>(accepted: &mut [(&'c Claim, BTreeSet<&Domain>)], held: &[Domain]) -> Vec<(&'c Claim, String)> {
+fn bound<'c>(accepted: &mut [Accepted<'c>], held: &[Domain]) -> Vec<(&'c Claim, String)> {
     let held: BTreeSet<&Domain> = held.iter().collect();
     let mut ranks: BTreeMap<&Domain, (bool, usize)> = BTreeMap::new();
-    for (place, (_, names)) in accepted.iter().enumerate() {
+    for (place, Accepted { names, .. }) in accepted.iter().enumerate() {
         for name in names {
             ranks.entry(name).or_insert((!held.contains(name), place));
         }
@@ -196,7 +228,7 @@ fn bound<'c>(accepted: &mut [(&'c Claim, BTreeSet<&Domain>)], held: &[Domain]) -
     order.sort();
     let lost: BTreeSet<&Domain> = order.drain(DOMAINS_MAX..).map(|(_, name)| name).collect();
     let mut said = Vec::new();
-    for (claim, names) in accepted {
+    for Accepted { claim, names, .. } in accepted {
         let own: Vec<&Domain> = names.iter().copied().filter(|name| lost.contains(name)).collect();
         if own.is_empty() {
             continue;
