@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::flags::{Command, Takes};
+use super::objects::selection;
 use super::values::{Values, number};
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
@@ -143,11 +144,6 @@ impl Arguments {
             None
         }
     }
-}
-
-/// The flags for the objects that are sources.
-fn selection(values: &Values) -> Result<Selection, String> {
-    Ok(Selection { kinds: values.value("sources", Selection::kinds)?.unwrap_or_default(), ..Selection::default() })
 }
 
 /// Refuses what is not the name of an object in the own namespace.

@@ -117,3 +117,6 @@ pub const NAMESPACE_RANGES_MAX: usize = 200;
 /// Orders within a week for the objects of a namespace, where its line sets no number; renewals are not counted. Let's Encrypt grants 50
 /// certificates a week for each registered domain.
 pub const NAMESPACE_ORDERS_DEFAULT: u32 = 20;
+
+/// Zones of `-ingress-all`.
+pub const INGRESS_ZONES_MAX: usize = 100;
