@@ -1,8 +1,13 @@
 //! The sources of certificates. Every source yields the same [`CertificateSpec`]; adding one is one file here, which implements [`Source`],
 //! and a line in [`registry`].
 
+pub mod annotations;
 pub mod config_map;
 pub mod dependencies;
+pub mod draft;
+pub mod hosts;
+pub mod ingress;
+pub mod kept;
 pub mod registry;
 pub mod wish;
 
@@ -344,3 +349,6 @@ impl Desired {
         self.wanted.insert(main, Arc::new(wanted));
     }
 }
+
+#[cfg(test)]
+mod tests;
