@@ -164,6 +164,7 @@ fn word(told: &ReflectorEvent) -> String {
         ReflectorEvent::Found => "found".to_owned(),
         ReflectorEvent::Lost(_) => "lost".to_owned(),
         ReflectorEvent::Denied(e) => format!("denied {e}"),
+        ReflectorEvent::Absent => "absent".to_owned(),
     }
 }
 
