@@ -146,6 +146,11 @@ impl Sources {
         if denied { self.denied.insert(target.clone()) } else { self.denied.remove(target) }
     }
 
+    /// Whether the objects of `target` are read: they may be, and the API server serves their kind.
+    pub(super) fn is_read(&self, target: &WatchTarget) -> bool {
+        self.has_synced(target) && !self.denied.contains(target) && !self.absent.contains(target)
+    }
+
     /// Notes whether the API server does not serve the kind of `target`. Returns whether that is new.
     pub(super) fn set_absent(&mut self, target: &WatchTarget, absent: bool) -> bool {
         if absent { self.absent.insert(target.clone()) } else { self.absent.remove(target) }

@@ -1,7 +1,7 @@
 //! The wishes of objects in the loop: watched objects change them, and a pass merges them. No object is decided about before every source had
 //! its first list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ use crate::base::time::Time;
 use crate::kube::events::EventReason;
 use crate::kube::object::TYPE_TLS;
 use crate::kube::resource::{Resource, WatchTarget};
+use crate::server::snapshot::SourceFigures;
 use crate::sources::wish::{ObjectKey, WishReason};
 use crate::sources::{CertificateSpec, Desired, Source, SourceEvent};
 
@@ -137,19 +138,33 @@ impl ControllerState {
             for problem in self.objects.index.problems_of(object) {
                 let text = problem.to_string();
                 let reason = event_reason(problem.reason);
+                // A watch of all namespaces shows the objects of those that are not served, too; Events are allowed where Secrets are.
+                let is_served = self.context.namespaces.check(&object.at).is_ok();
                 if self.log_dedup.changed("wish", &text) {
-                    match problem.reason {
-                        WishReason::Skipped => event!(debug, "not-served", object = object, reason = reason, why = text),
-                        _ => event!(warn, "not-served", object = object, reason = reason, why = text),
+                    match is_served && problem.reason != WishReason::Skipped {
+                        true => event!(warn, "not-served", object = object, reason = reason, why = text),
+                        false => event!(debug, "not-served", object = object, reason = reason, why = text),
                     }
                 }
-                // Events are allowed where Secrets are.
-                let may_tell = leads && self.context.namespaces.check(&object.at).is_ok();
-                if may_tell && self.log_dedup.changed("wish Event", &text) {
+                if leads && is_served && self.log_dedup.changed("wish Event", &text) {
                     self.context.recorder.publish(reason, source.reference(), None, text);
                 }
             }
         }
+    }
+
+    /// The figures of the kinds of objects that are sources.
+    pub(super) fn source_figures(&self) -> Vec<SourceFigures> {
+        let figures = |target: WatchTarget| {
+            let kind = target.resource.kind;
+            let mut problems = BTreeMap::new();
+            for (_, problem) in self.objects.index.problems().filter(|(object, _)| object.kind == kind) {
+                *problems.entry(problem.reason.name()).or_default() += 1;
+            }
+            let objects = self.objects.index.len_of(kind);
+            SourceFigures { kind, is_watched: self.sources.is_read(&target), objects, problems }
+        };
+        self.sources.all().filter(|source| source.has_wishes()).flat_map(Source::targets).map(figures).collect()
     }
 
     /// Reads the objects of `target` for a run without watches. Returns whether that was done.

@@ -58,6 +58,13 @@ impl SourceRef {
         Some(SourceRef::new(kind, &ObjectRef::parse(object, "").ok()?, None))
     }
 
+    /// The key of an object that wishes something; `None` for the objects that hold a configuration.
+    pub fn object_key(&self) -> Option<ObjectKey> {
+        let kind = Resource::of_kind(&self.0.kind)?.kind;
+        let holds_entries = kind == Resource::CONFIG_MAPS.kind || kind == Resource::SECRETS.kind;
+        (!holds_entries).then(|| ObjectKey { kind, at: self.0.object.clone() })
+    }
+
     /// The kind of the object.
     pub fn kind(&self) -> &str {
         &self.0.kind

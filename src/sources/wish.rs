@@ -103,6 +103,18 @@ pub enum WishReason {
     Conflict,
 }
 
+impl WishReason {
+    /// The reason of the Event.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WishReason::Skipped => "Skipped",
+            WishReason::Invalid => "Invalid",
+            WishReason::Refused => "Refused",
+            WishReason::Conflict => "Conflict",
+        }
+    }
+}
+
 /// The settings of the command line and of the ConfigMap that the readers of objects need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WishSettings {

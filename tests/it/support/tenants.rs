@@ -108,7 +108,7 @@ impl Tenants {
         let mut last = Vec::new();
         let mut is_told = || {
             last = self.events(namespace, object);
-            last.iter().any(|event| event.starts_with(start) && event.contains(&self.filled(part)))
+            last.iter().any(|event| event.starts_with(&self.filled(start)) && event.contains(&self.filled(part)))
         };
         until(&format!("{namespace}/{object}: {start} … {part}"), &mut is_told);
     }
@@ -128,7 +128,7 @@ fn base64_of(text: &str) -> Vec<u8> {
 pub const DEFAULTS: &str =
     "{email: admin@site.test, tsigSecretName: tsigkey, dns: {server: '{server}', propagation: primary}}";
 
-const RIGHTS: &str = "
+pub const RIGHTS: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: 'notariat-sources-{own}'}
