@@ -70,6 +70,14 @@ impl Note {
                         reason = reason,
                         detail = detail
                     );
+                    if waiting == WaitReason::NamespaceCapped {
+                        recorder.publish(
+                            EventReason::Waiting,
+                            wanted.source.reference(),
+                            secret_reference(secret),
+                            format!("not ordered before {until}: {reason} ({detail})"),
+                        );
+                    }
                     if waiting == WaitReason::Contested {
                         let text = format!(
                             "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"

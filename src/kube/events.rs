@@ -36,6 +36,8 @@ pub enum EventReason {
     Refused,
     /// Another writer changes the Secret again and again.
     Contested,
+    /// The namespace had its orders of this week.
+    Waiting,
     /// The ConfigMap can not be used.
     ConfigInvalid,
 }

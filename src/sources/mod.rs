@@ -202,6 +202,8 @@ pub struct CertificateSpec {
     pub issuer: Option<Arc<Issuer>>,
     /// The object that wants it.
     pub source: SourceRef,
+    /// Orders within a week that its namespace may cause; none where an entry of the configuration wants it.
+    pub orders_per_week: Option<u32>,
     /// Whether this is the last accepted form, while the source has another one that is refused.
     pub last_accepted: bool,
     /// The fingerprint of the form to remember; made once, because every decision compares it.
@@ -236,7 +238,7 @@ impl ZoneKeys {
     ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
-        CertificateSpec { entry, zones, issuer, source, last_accepted: false, fingerprint, keys }
+        CertificateSpec { entry, zones, issuer, source, orders_per_week: None, last_accepted: false, fingerprint, keys }
     }
 }
 
@@ -279,6 +281,7 @@ impl CertificateSpec {
         let mut wanted = self.clone();
         Arc::make_mut(&mut wanted.entry).domains = domains;
         CertificateSpec {
+            orders_per_week: wanted.orders_per_week,
             last_accepted: true,
             ..CertificateSpec::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source)
         }
