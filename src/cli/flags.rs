@@ -55,6 +55,23 @@ const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'st
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
+    flag(
+        "--sources",
+        "KIND,KIND",
+        "config",
+        "where certificates are asked for: config, ingress, gateway, service; objects need the key `namespaces`",
+    ),
+    flag("--selector", "LABELS", "", "label selector that Ingresses, Gateways and Services must match (default: all)"),
+    flag("--ingress-class", "C,C", "", "classes of Ingresses that count; none: those without a class (default: all)"),
+    flag(
+        "--ingress-all",
+        "ZONE,ZONE",
+        "",
+        "every host of an Ingress below these zones gets a certificate, without an annotation",
+    ),
+    flag("--secret-namespace", "NS", "", "namespace of the Secrets of -ingress-all (default: that of the Ingress)"),
+    flag("--secret-hostlabel", "L", "", "label with the host on the Secrets of -ingress-all (default: none)"),
+    flag("--wildcards", "", "", "hosts of -ingress-all share the certificate of the wildcard above them"),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
     flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server"),
     flag(

@@ -50,6 +50,8 @@ pub struct Config {
     pub policy: NamePolicy,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
+    /// An entry that has nothing but the defaults: what the wishes of objects leave out is taken of it.
+    pub template: Option<Arc<Entry>>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
 }
@@ -133,6 +135,7 @@ fn all(
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
     config.policy = name_policy::read(policy.as_ref(), &config.issuers, &is_written, &mut faults);
     config.warnings.extend(name_policy::not_served(&config.policy, namespaces));
     // These trees may be large and are not needed any more.

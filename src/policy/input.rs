@@ -34,6 +34,8 @@ pub struct EvaluationInput<'a> {
     pub closed: Option<&'a RateLimitBlock>,
     /// The time until which the namespace has used up its orders of a week.
     pub week_is_full: Option<Time>,
+    /// Whether objects of the cluster want the certificate, and no entry of the configuration.
+    pub of_objects: bool,
     /// The time.
     pub now: Time,
 }

@@ -38,6 +38,8 @@ pub const MISSING: &str = "it does not exist: are -config and -namespace right?"
 #[derive(Debug)]
 pub struct ConfigMapSource {
     namespaces: Namespaces,
+    /// The ConfigMaps in the order of the command line.
+    names: Vec<ObjectRef>,
     config_maps: BTreeMap<ObjectRef, ConfigMapState>,
 }
 
@@ -90,7 +92,8 @@ impl ConfigMapSource {
             known: false,
             print: None,
         };
-        ConfigMapSource { namespaces, config_maps: names.iter().map(|name| (name.clone(), state(name))).collect() }
+        let config_maps = names.iter().map(|name| (name.clone(), state(name))).collect();
+        ConfigMapSource { namespaces, names: names.to_vec(), config_maps }
     }
 
     fn state(&mut self, target: &WatchTarget) -> Option<&mut ConfigMapState> {
@@ -153,6 +156,10 @@ impl Source for ConfigMapSource {
             Ok(None) => state.reject(MISSING.to_owned(), false),
             Err(e) => state.reject(e.to_string(), true),
         }
+    }
+
+    fn configs(&self) -> Option<Vec<Arc<Config>>> {
+        self.names.iter().map(|name| self.config_maps.get(name)?.config.clone()).collect()
     }
 
     fn has_synced(&self) -> bool {

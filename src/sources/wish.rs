@@ -4,11 +4,27 @@
 //! wishes for one Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use super::SourceRef;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::entry::KeyType;
+
+/// The kind and the name of an object that wishes something. The order is that in which objects go first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The name of the kind, `Ingress` say.
+    pub kind: &'static str,
+    /// Namespace and name.
+    pub at: ObjectRef,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.at)
+    }
+}
 
 /// The wishes of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +76,15 @@ pub struct WishProblem {
     pub place: String,
     /// One sentence: what is wrong, and what to do.
     pub sentence: String,
+}
+
+impl fmt::Display for WishProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place.as_str() {
+            "" => f.write_str(&self.sentence),
+            place => write!(f, "{place}: {}", self.sentence),
+        }
+    }
 }
 
 /// Why a wish is not served.

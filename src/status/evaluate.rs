@@ -103,6 +103,7 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         orders: facts.orders().counted(),
         closed: block.as_ref(),
         week_is_full,
+        of_objects: wanted.is_of_objects(),
         now,
     };
     let evaluation = policy::evaluate(&input);

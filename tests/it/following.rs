@@ -84,6 +84,7 @@ impl Play {
                 lasts: [Duration::from_secs(2); 2],
                 grace: Duration::from_secs(1),
                 doubt: Duration::from_secs(1),
+                absent: None,
             };
             Reflector { client: &client, target: &target, stop: &stopped, timeouts, tell }.run();
         });

@@ -45,6 +45,7 @@ impl Simulation {
             orders: &self.counted_orders(i),
             closed: closed.as_ref(),
             week_is_full: None,
+            of_objects: false,
             now: self.now,
         });
         match evaluation.decision {

@@ -138,6 +138,18 @@ impl WorkQueue {
         released
     }
 
+    /// Drops the job of a certificate that waits: something else is wanted now, and it is reconciled later. Returns the order that was reserved
+    /// for the job.
+    pub(super) fn drop_job(&mut self, secret: &ObjectRef) -> Option<Box<ReservedOrder>> {
+        self.update(secret, |item| {
+            if item.busy.is_some() {
+                return None;
+            }
+            item.result.job = None;
+            item.result.order.take()
+        })?
+    }
+
     /// Takes the order that is reserved for a certificate, which is decided anew.
     pub(super) fn take_order(&mut self, secret: &ObjectRef) -> Option<Box<ReservedOrder>> {
         self.items.get_mut(secret)?.result.order.take()

@@ -31,6 +31,7 @@ struct Case {
     closed: Option<RateLimitBlock>,
     week_is_full: Option<Time>,
     profile: Option<&'static str>,
+    of_objects: bool,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -88,6 +89,7 @@ fn case() -> Case {
         closed: None,
         week_is_full: None,
         profile: None,
+        of_objects: false,
     }
 }
 
@@ -106,6 +108,7 @@ impl Case {
             orders: &orders,
             closed: self.closed.as_ref(),
             week_is_full: self.week_is_full,
+            of_objects: self.of_objects,
             now: NOW,
         })
     }
