@@ -286,7 +286,9 @@ impl Desired {
             None => self.wanted.remove(secret).is_some(),
             Some(wanted) => {
                 let is_same = |held: &Arc<CertificateSpec>| {
-                    held.fingerprint == wanted.fingerprint && held.objects == wanted.objects
+                    held.fingerprint == wanted.fingerprint
+                        && held.objects == wanted.objects
+                        && held.orders_per_week == wanted.orders_per_week
                 };
                 let changed = !self.wanted.get(secret).is_some_and(is_same);
                 if changed {
