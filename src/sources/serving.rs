@@ -34,14 +34,11 @@ impl ServingRules {
     /// is served.
     pub fn of(configs: Vec<Arc<Config>>, flags: &WishSettings, namespaces: &Namespaces) -> Option<ServingRules> {
         let first = configs.first()?;
-        let zones = || configs.iter().flat_map(|config| &config.zones).map(|rule| rule.zone.clone());
-        let apexes = zones().filter_map(|zone| Domain::parse(zone.as_str()).ok());
+        let zones = configs.iter().flat_map(|config| &config.zones);
+        let apexes = zones.filter_map(|rule| Domain::parse(rule.zone.as_str()).ok());
         let settings = WishSettings { zones: apexes.collect(), ..flags.clone() };
-        let mut policy = first.policy.clone();
-        configs[1..].iter().for_each(|other| policy.add(&other.policy));
-        let is_alone = namespaces.all().count() == 1;
         Some(ServingRules {
-            ranges: NameRanges::new(policy, zones(), is_alone.then(|| namespaces.own())),
+            ranges: NameRanges::of(configs.iter().map(|config| &**config), namespaces),
             template: first.template.clone()?,
             namespaces: namespaces.clone(),
             zones: ZoneKeys::of(first.zones.clone().into()),
