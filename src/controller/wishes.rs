@@ -145,7 +145,9 @@ impl ControllerState {
                         _ => event!(warn, "not-served", object = object, reason = reason, why = text),
                     }
                 }
-                if leads && self.log_dedup.changed("wish Event", &text) {
+                // Events are allowed where Secrets are.
+                let may_tell = leads && self.context.namespaces.check(&object.at).is_ok();
+                if may_tell && self.log_dedup.changed("wish Event", &text) {
                     self.context.recorder.publish(reason, source.reference(), None, text);
                 }
             }

@@ -1,8 +1,13 @@
 //! The sources of certificates. Every source yields the same [`CertificateSpec`]; adding one is one file here, which implements [`Source`],
 //! and a line in [`registry`].
 
+pub mod annotations;
 pub mod config_map;
 pub mod dependencies;
+pub mod draft;
+pub mod hosts;
+pub mod ingress;
+pub mod kept;
 pub mod merge;
 pub mod registry;
 pub mod selection;
@@ -22,6 +27,7 @@ use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::kube::metadata::ObjectReference;
 use crate::kube::resource::Resource;
+pub use crate::record::AcceptedSpec;
 use crate::record::{Accepted, Fingerprint, SharedPrints};
 pub use source::{Parsed, Parser, ParserFactory, Source, SourceEvent, SourceObject, SourceProblem};
 use wish::ObjectKey;
@@ -304,3 +310,6 @@ impl Desired {
         self.wanted.get(self.owner_of(secret)?).filter(|wanted| !wanted.is_of_objects())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,13 +2,22 @@
 
 use super::Source;
 use super::config_map::ConfigMapSource;
+use super::ingress::IngressSource;
 use super::selection::{ObjectKind, Selection};
 use crate::base::name::ObjectRef;
 use crate::config::namespaces::Namespaces;
+use crate::kube::resource::Selector;
 
 /// The sources of objects that the flag `-sources` names.
 pub fn of_objects(selection: &Selection) -> Vec<Box<dyn Source>> {
-    let source = |_kind: &ObjectKind| -> Option<Box<dyn Source>> { None };
+    let selector = || selection.selector.clone().map_or(Selector::All, Selector::Labels);
+    let has_all = !selection.settings.ingress_all.is_empty();
+    let source = |kind: &ObjectKind| -> Option<Box<dyn Source>> {
+        match kind {
+            ObjectKind::Ingress => Some(Box::new(IngressSource::new(selector(), has_all))),
+            ObjectKind::Gateway | ObjectKind::Service => None,
+        }
+    };
     selection.kinds.iter().filter_map(source).collect()
 }
 

@@ -10,7 +10,7 @@ use crate::base::name::{Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::config::Config;
 use crate::config::entry::Entry;
-use crate::config::issuers::Issuer;
+use crate::config::issuers::{self, Issuer};
 use crate::config::metadata::Metadata;
 use crate::config::namespaces::Namespaces;
 use crate::policy::name_ranges::NameRanges;
@@ -36,7 +36,8 @@ impl ServingRules {
         let first = configs.first()?;
         let zones = configs.iter().flat_map(|config| &config.zones);
         let apexes = zones.filter_map(|rule| Domain::parse(rule.zone.as_str()).ok());
-        let settings = WishSettings { zones: apexes.collect(), ..flags.clone() };
+        let settings =
+            WishSettings { zones: apexes.collect(), replaces: issuers::replaced(&first.issuers), ..flags.clone() };
         Some(ServingRules {
             ranges: NameRanges::of(configs.iter().map(|config| &**config), namespaces),
             template: first.template.clone()?,
@@ -95,14 +96,6 @@ impl ServingRules {
         if let (Some(issuer), Some(chain)) = (&mut issuer, &options.preferred_chain) {
             Arc::<Issuer>::make_mut(issuer).preferred_chain = Some(chain.clone());
         }
-        let labels = match options.labels.is_empty() {
-            true => template.labels.clone(),
-            false => {
-                let mut labels: BTreeMap<String, String> = (*template.labels).clone();
-                labels.extend(options.labels);
-                Metadata::from(labels)
-            }
-        };
         let entry = Entry {
             secrets: vec![secret.clone()],
             domains: names,
@@ -110,7 +103,8 @@ impl ServingRules {
             key_type: options.key_type.unwrap_or(template.key_type),
             renew_before: options.renew_before.or(template.renew_before),
             adopt,
-            labels,
+            labels: overlaid(&template.labels, options.labels),
+            annotations: overlaid(&template.annotations, options.annotations),
             ..(**template).clone()
         };
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
@@ -118,4 +112,14 @@ impl ServingRules {
         let orders_per_week = self.ranges.orders_per_week(&secret.namespace);
         CertificateSpec { objects: objects.into(), orders_per_week, ..spec }
     }
+}
+
+/// Labels or annotations of the defaults, overlaid with those of an object.
+fn overlaid(defaults: &Metadata, own: BTreeMap<String, String>) -> Metadata {
+    if own.is_empty() {
+        return defaults.clone();
+    }
+    let mut all: BTreeMap<String, String> = (**defaults).clone();
+    all.extend(own);
+    Metadata::from(all)
 }

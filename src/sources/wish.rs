@@ -31,7 +31,8 @@ impl fmt::Display for ObjectKey {
 pub struct ObjectWishes {
     /// The object.
     pub source: SourceRef,
-    /// One wish for each Secret, in the order of the object.
+    /// The wishes, in the order of the object. Two wishes for one Secret add up; they differ in the namespaces that vouch for a name, and
+    /// one of them is enough.
     pub wishes: Vec<Wish>,
     /// What is not served, in the order of the object.
     pub problems: Vec<WishProblem>,
@@ -65,6 +66,8 @@ pub struct WishOptions {
     pub renew_before: Option<Duration>,
     /// Labels for the Secret.
     pub labels: BTreeMap<String, String>,
+    /// Annotations for the Secret.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What an object asks for and does not get.

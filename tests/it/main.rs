@@ -52,6 +52,7 @@ mod renewal_info;
 mod roles;
 mod scripted_ca;
 mod seeing;
+mod sources;
 mod static_binary;
 mod status;
 mod support;

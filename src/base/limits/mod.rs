@@ -3,12 +3,14 @@
 mod config;
 mod kube;
 mod port;
+mod sources;
 
 use std::time::Duration;
 
 pub use config::*;
 pub use kube::*;
 pub use port::*;
+pub use sources::*;
 
 // DNS -------------------------------------------------------------------------------------------------------------------------
 

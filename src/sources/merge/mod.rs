@@ -201,6 +201,7 @@ fn other_options(other: &Accepted<'_>, first: &WishOptions, source: &SourceRef) 
         ("preferred chain", own.preferred_chain.is_some() && own.preferred_chain != first.preferred_chain),
         ("time of the renewal", own.renew_before.is_some() && own.renew_before != first.renew_before),
         ("labels", !own.labels.is_empty() && own.labels != first.labels),
+        ("annotations", !own.annotations.is_empty() && own.annotations != first.annotations),
     ];
     let differ: Vec<&str> = differ.into_iter().filter(|(_, is)| *is).map(|(option, _)| option).collect();
     (!differ.is_empty()).then(|| {

@@ -121,10 +121,13 @@ fn every_option_of_another_object_that_differs_is_named() {
         preferred_chain: Some("Root".to_owned()),
         renew_before: Some(std::time::Duration::from_secs(1)),
         labels: [("a".to_owned(), "b".to_owned())].into(),
+        annotations: [("a".to_owned(), "b".to_owned())].into(),
         ..by_issuer("lab")
     };
     let merged = run(&[claim("i", &["x"], WishOptions::default()), claim("j", &["y"], all.clone())], None, &[]);
-    assert!(problems(&merged)[0].ends_with("issuer, key type, preferred chain, time of the renewal, labels"));
+    assert!(
+        problems(&merged)[0].ends_with("issuer, key type, preferred chain, time of the renewal, labels, annotations")
+    );
     assert!(problems(&run(&[claim("i", &["x"], all.clone()), claim("j", &["y"], all)], None, &[])).is_empty());
 }
 

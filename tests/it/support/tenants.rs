@@ -1,7 +1,5 @@
 //! A cluster whose objects are sources: the own namespace of notariat, and namespaces of tenants that it may write Secrets in.
 
-use std::path::PathBuf;
-
 use notariat_lab::Scratch;
 use serde_json::Value;
 
@@ -17,7 +15,7 @@ pub struct Tenants {
 }
 
 impl Tenants {
-    /// Two tenants, and the rights for `kinds` (plurals with their group).
+    /// Two tenants, and the rights for all kinds.
     pub fn new() -> Tenants {
         Tenants::on(Cluster::new())
     }
@@ -59,9 +57,10 @@ impl Tenants {
 
     /// An Ingress of the tenant `namespace` (`{a}` say): annotations as YAML pairs, and its `spec.tls`.
     pub fn ingress(&self, namespace: &str, name: &str, annotations: &str, tls: &str) {
+        let metadata = format!("{{namespace: '{namespace}', name: {name}, annotations: {{{annotations}}}}}");
+        let backend = "{service: {name: x, port: {number: 80}}}";
         self.apply(&format!(
-            "{{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {{namespace: '{namespace}', name: {name}, \
-             annotations: {{{annotations}}}}}, spec: {{tls: {tls}, defaultBackend: {{service: {{name: x, port: {{number: 80}}}}}}}}}}"
+            "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {metadata}\nspec: {{tls: {tls}, defaultBackend: {backend}}}\n"
         ));
     }
 
@@ -118,10 +117,6 @@ impl Tenants {
     pub fn orders(&self) -> usize {
         self.cluster.site.pebble.request_lines().iter().filter(|line| line.contains("/order-plz")).count()
     }
-
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
-        self.scratch.write(name, text)
-    }
 }
 
 fn base64_of(text: &str) -> Vec<u8> {
@@ -150,7 +145,7 @@ subjects: [{kind: ServiceAccount, name: notariat, namespace: '{own}'}]
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {namespace: '{a}', name: notariat}
-rules: &rules
+rules:
 - {apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, update]}
 - {apiGroups: [''], resources: [events], verbs: [create, update]}
 ---
