@@ -138,7 +138,7 @@ impl Arguments {
             Some("-dry-run and -probe exclude each other: a probe asks name servers, and changes nothing there")
         } else if has_file && !self.config.is_empty() {
             Some("-config and -f exclude each other: the ConfigMap is in the file or in the cluster")
-        } else if command.takes == Takes::ConfigMap && !has_file && self.config.is_empty() {
+        } else if matches!(command.takes, Takes::ConfigMap | Takes::Domain) && !has_file && self.config.is_empty() {
             Some("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)")
         } else {
             None

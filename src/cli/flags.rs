@@ -38,6 +38,8 @@ pub enum Takes {
     ConfigMap,
     /// Flags and the name of a Secret.
     Secret,
+    /// Flags, `-config` or `-f` among them, and a domain name.
+    Domain,
     /// Flags.
     Flags,
     /// Nothing.
@@ -137,7 +139,7 @@ pub const FLAGS: &[Flag] = &[
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
     flag("--log-level", "L", "info", "error, warn, info or debug"),
     flag("--log-format", "F", "text", "text or json: an object on each line"),
-    of(&["role", "dns-policy", "check"], "-f", "FILE"),
+    of(&["role", "dns-policy", "check", "explain"], "-f", "FILE"),
     of(&["check"], "--role", "FILE"),
     of(&["status", "check"], "-o", "FORM"),
     of(&["status"], "-w", ""),
@@ -184,6 +186,13 @@ const COMMANDS: &[Command] = &[
         "-config NAME | -f FILE",
         Takes::ConfigMap,
         "print what BIND, Knot and PowerDNS must allow for its names, and no more",
+    ),
+    command(
+        "explain",
+        "NAME -config NAME | -f FILE",
+        Takes::Domain,
+        "say which namespaces may have a domain name for their Ingresses, Gateways and Services, and why the others may not; give \
+         the flags of the controller; exit 1: none",
     ),
     command(
         "convert",

@@ -104,10 +104,14 @@ mod tests {
         .unwrap();
         assert_eq!(found.kinds, [ObjectKind::Ingress, ObjectKind::Service].into());
         assert_eq!(found.selector.as_deref(), Some("app=web,tier!=test"));
-        let WishSettings { ingress_classes, ingress_all, secret_namespace, secret_host_label, wildcards, .. } = found.settings;
+        let WishSettings { ingress_classes, ingress_all, secret_namespace, secret_host_label, wildcards, .. } =
+            found.settings;
         assert_eq!(ingress_classes, [String::new(), "nginx".to_owned()].into());
         assert_eq!(ingress_all.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a.test", "b.test"]);
-        assert_eq!((secret_namespace.as_deref(), secret_host_label.as_deref(), wildcards), (Some("certs"), Some("host"), true));
+        assert_eq!(
+            (secret_namespace.as_deref(), secret_host_label.as_deref(), wildcards),
+            (Some("certs"), Some("host"), true)
+        );
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub enum CommandLine {
 #[derive(Debug, Default)]
 pub struct Values {
     given: Vec<Given>,
-    /// The name of a Secret, of the commands that take one.
-    pub secret: Option<String>,
+    /// The argument without a flag, of the commands that take one: the name of a Secret, or a domain name.
+    pub operand: Option<String>,
 }
 
 #[derive(Debug)]
@@ -73,8 +73,8 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
         let text = text.into_string().map_err(|_| format!("the value of {variable} is not UTF-8"))?;
         values.given.push(Given { flag, text, variable: Some(variable) });
     }
-    if command.takes == Takes::Secret {
-        values.secret = rest.opt_free_from_str().map_err(|e| e.to_string())?;
+    if matches!(command.takes, Takes::Secret | Takes::Domain) {
+        values.operand = rest.opt_free_from_str().map_err(|e| e.to_string())?;
     }
     values.given.iter().try_for_each(Given::check)?;
     match rest.finish().first() {

@@ -149,7 +149,10 @@ impl NamePolicy {
     pub fn faults(&self) -> impl Iterator<Item = String> {
         self.all().filter_map(|(namespace, line)| {
             let fault = line.fault.as_ref()?;
-            Some(format!("key `{KEY}` {}: {fault}; until then this namespace gets no certificate", shown(namespace)))
+            Some(format!(
+                "key `{KEY}` {}: {fault}; until it is mended, the namespace gets no certificate",
+                shown(namespace)
+            ))
         })
     }
 
@@ -265,7 +268,8 @@ fn kept_ranges(node: &YamlNode) -> Vec<NameRange> {
 /// The warning about lines of namespaces that are not served: neither the own namespace nor one of `-allow-namespaces`.
 pub(super) fn not_served(policy: &NamePolicy, namespaces: &Namespaces) -> Option<String> {
     let served: Vec<&str> = namespaces.all().collect();
-    let others: Vec<&str> = policy.lines.keys().map(String::as_str).filter(|name| !served.contains(name)).collect();
+    let sound = policy.lines.iter().filter(|(_, line)| line.fault.is_none()).map(|(namespace, _)| namespace.as_str());
+    let others: Vec<&str> = sound.filter(|namespace| !served.contains(namespace)).collect();
     let shown: Vec<&str> = others.iter().take(NAMES_SHOWN_MAX).map(|name| shown(name)).collect();
     let more = match others.len().saturating_sub(NAMES_SHOWN_MAX) {
         0 => String::new(),

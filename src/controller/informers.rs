@@ -14,7 +14,9 @@ use crossbeam_channel::Sender;
 use super::messages::ControllerEvent;
 use super::observed::{InformerEvent, ObjectEvent, object_event};
 use super::permissions::Permissions;
-use crate::base::limits::{ABSENT_KIND_AGAIN, DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
+use crate::base::limits::{
+    ABSENT_KIND_AGAIN, DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX,
+};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
@@ -222,8 +224,7 @@ impl Informers {
         let keeps = parser.is_some() && matches!(target.selector, Selector::Name(_));
         // A kind outside the core may be installed later.
         let may_be_absent = parser.is_some() && !target.resource.group.is_empty();
-        let timeouts =
-            WatchTimeouts { absent: may_be_absent.then_some(ABSENT_KIND_AGAIN), ..WatchTimeouts::default() };
+        let timeouts = WatchTimeouts { absent: may_be_absent.then_some(ABSENT_KIND_AGAIN), ..WatchTimeouts::default() };
         let run = move || {
             let tell =
                 |seen| changes.send(ControllerEvent::Change(Box::new(InformerEvent { watch: number, seen }))).is_ok();

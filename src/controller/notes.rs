@@ -72,7 +72,8 @@ impl Note {
                         reason = reason,
                         detail = detail
                     );
-                    let is_limit = matches!(waiting, WaitReason::Capped | WaitReason::RateLimited);
+                    let is_limit =
+                        matches!(waiting, WaitReason::Capped | WaitReason::NamespaceCapped | WaitReason::RateLimited);
                     if is_limit && wanted.is_of_objects() {
                         let text = format!("{waiting}: nothing is ordered before {until}: {reason} ({detail})");
                         recorder.publish(

@@ -172,9 +172,11 @@ impl SecretCache {
                 Affected::Object(at)
             }
             ObjectEvent::Found if !was_live => Affected::All,
-            ObjectEvent::Source(_) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found | ObjectEvent::Absent => {
-                Affected::Nothing
-            }
+            ObjectEvent::Source(_)
+            | ObjectEvent::Listing
+            | ObjectEvent::Lost(_)
+            | ObjectEvent::Found
+            | ObjectEvent::Absent => Affected::Nothing,
         }
     }
 

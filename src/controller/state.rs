@@ -17,9 +17,9 @@ use crate::base::limits::{POLL_INTERVAL, TABLE_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
-use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
+use crate::policy::order_index::ReservedOrder;
 use crate::server::snapshot::StatusTable;
 use crate::sources::{Desired, Source, SourceEvent};
 
@@ -301,8 +301,8 @@ impl ControllerState {
     }
 
     /// Counts a reserved order no longer.
-    pub(super) fn release(&mut self, (directory, renewal): &(SharedStr, bool)) {
-        self.secrets.records.index.orders.release(directory, *renewal);
+    pub(super) fn release(&mut self, order: &ReservedOrder) {
+        self.secrets.records.index.orders.release(order);
     }
 
     /// Whether a certificate is wanted.

@@ -7,7 +7,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::base::name::{DnsName, Domain};
+use crate::config::Config;
 use crate::config::name_policy::{EVERY, NamePolicy, NameRange, NamespaceLine};
+use crate::config::namespaces::Namespaces;
 
 /// The ranges of all namespaces, ready to be asked.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,17 @@ impl NameRanges {
         }
         let (free, zones) = (free.map(str::to_owned), zones.into_iter().collect());
         NameRanges { policy, free, holders, below, open, zones }
+    }
+
+    /// The ranges by the lines of all ConfigMaps of an instance.
+    pub fn of<'c>(configs: impl IntoIterator<Item = &'c Config>, namespaces: &Namespaces) -> NameRanges {
+        let (mut policy, mut zones) = (NamePolicy::default(), Vec::new());
+        for config in configs {
+            policy.add(&config.policy);
+            zones.extend(config.zones.iter().map(|rule| rule.zone.clone()));
+        }
+        let is_alone = namespaces.all().count() == 1;
+        NameRanges::new(policy, zones, is_alone.then(|| namespaces.own()))
     }
 
     /// Judges a name for the objects of a namespace.
@@ -124,6 +137,12 @@ impl NameRanges {
             Ok(line) => line.map(|line| line.certificates_per_week),
             Err(_) => Some(0),
         }
+    }
+
+    /// Whether a range of the namespace holds the name, also where a longer one of another namespace does.
+    pub fn is_near(&self, namespace: &str, domain: &Domain) -> bool {
+        let ranges = self.policy.line(namespace).into_iter().flat_map(|line| &line.ranges);
+        ranges.filter_map(|range| range.of(namespace)).any(|range| domain.base().is_within(&range))
     }
 
     /// The policy as written.

@@ -79,7 +79,8 @@ impl<F: PartialEq + 'static> Kept<F> {
                 false
             }
             SourceEvent::Listed => {
-                let gone: Vec<ObjectRef> = self.objects.extract_if(.., |_, object| !object.listed).map(|(at, _)| at).collect();
+                let gone: Vec<ObjectRef> =
+                    self.objects.extract_if(.., |_, object| !object.listed).map(|(at, _)| at).collect();
                 let first = !std::mem::replace(&mut self.has_synced, true);
                 let lost = !gone.is_empty();
                 self.changed.extend(gone);

@@ -135,6 +135,8 @@ pub struct CertificateSpec {
     pub issuer: Option<Arc<Issuer>>,
     /// The object that wants it; of several the first.
     pub source: SourceRef,
+    /// Orders within a week that its namespace may cause; none where an entry of the configuration wants it.
+    pub orders_per_week: Option<u32>,
     /// The objects whose wishes it serves, in their order; none where an entry wants it.
     pub objects: Arc<[ObjectKey]>,
     /// Whether this is the last accepted form, while the source has another one that is refused.
@@ -171,8 +173,8 @@ impl ZoneKeys {
     ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
-        let objects = Arc::default();
-        CertificateSpec { entry, zones, issuer, source, objects, last_accepted: false, fingerprint, keys }
+        let (objects, orders_per_week, last_accepted) = (Arc::default(), None, false);
+        CertificateSpec { entry, zones, issuer, source, orders_per_week, objects, last_accepted, fingerprint, keys }
     }
 }
 
@@ -215,10 +217,16 @@ impl CertificateSpec {
         let mut wanted = self.clone();
         Arc::make_mut(&mut wanted.entry).domains = domains;
         CertificateSpec {
+            orders_per_week: wanted.orders_per_week,
             last_accepted: true,
             objects: wanted.objects,
             ..CertificateSpec::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source)
         }
+    }
+
+    /// The same certificate, wanted by these objects.
+    pub fn of_objects(self, objects: Arc<[ObjectKey]>) -> CertificateSpec {
+        CertificateSpec { objects, ..self }
     }
 
     /// Whether objects of the cluster want it, and no entry of the configuration.
@@ -296,7 +304,9 @@ impl Desired {
             None => self.wanted.remove(secret).is_some(),
             Some(wanted) => {
                 let is_same = |held: &Arc<CertificateSpec>| {
-                    held.fingerprint == wanted.fingerprint && held.objects == wanted.objects
+                    held.fingerprint == wanted.fingerprint
+                        && held.objects == wanted.objects
+                        && held.orders_per_week == wanted.orders_per_week
                 };
                 let changed = !self.wanted.get(secret).is_some_and(is_same);
                 if changed {

@@ -34,15 +34,12 @@ impl ServingRules {
     /// is served.
     pub fn of(configs: Vec<Arc<Config>>, flags: &WishSettings, namespaces: &Namespaces) -> Option<ServingRules> {
         let first = configs.first()?;
-        let zones = || configs.iter().flat_map(|config| &config.zones).map(|rule| rule.zone.clone());
-        let apexes = zones().filter_map(|zone| Domain::parse(zone.as_str()).ok());
+        let zones = configs.iter().flat_map(|config| &config.zones);
+        let apexes = zones.filter_map(|rule| Domain::parse(rule.zone.as_str()).ok());
         let settings =
             WishSettings { zones: apexes.collect(), replaces: issuers::replaced(&first.issuers), ..flags.clone() };
-        let mut policy = first.policy.clone();
-        configs[1..].iter().for_each(|other| policy.add(&other.policy));
-        let is_alone = namespaces.all().count() == 1;
         Some(ServingRules {
-            ranges: NameRanges::new(policy, zones(), is_alone.then(|| namespaces.own())),
+            ranges: NameRanges::of(configs.iter().map(|config| &**config), namespaces),
             template: first.template.clone()?,
             namespaces: namespaces.clone(),
             zones: ZoneKeys::of(first.zones.clone().into()),
@@ -53,7 +50,8 @@ impl ServingRules {
 
     /// Whether the rules are those of these configurations.
     pub fn are_of(&self, configs: &[Arc<Config>]) -> bool {
-        self.configs.len() == configs.len() && self.configs.iter().zip(configs).all(|(own, other)| Arc::ptr_eq(own, other))
+        self.configs.len() == configs.len()
+            && self.configs.iter().zip(configs).all(|(own, other)| Arc::ptr_eq(own, other))
     }
 
     fn issuer(&self, name: Option<&str>) -> Option<&Arc<Issuer>> {
@@ -82,7 +80,9 @@ impl ServingRules {
             return Err(format!("the issuer {name:?} is not in the key `issuers` of the configuration"));
         }
         if options.preferred_chain.is_some() && self.issuer(issuer.as_deref()).is_none() {
-            return Err("a preferred chain needs an issuer with a name, and this namespace has the default one".to_owned());
+            return Err(
+                "a preferred chain needs an issuer with a name, and this namespace has the default one".to_owned()
+            );
         }
         Ok(WishOptions { issuer, ..options.clone() })
     }
@@ -109,7 +109,8 @@ impl ServingRules {
         };
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
         let spec = self.zones.wanted(Arc::new(entry), issuer, &print, source);
-        CertificateSpec { objects: objects.into(), ..spec }
+        let orders_per_week = self.ranges.orders_per_week(&secret.namespace);
+        CertificateSpec { orders_per_week, ..spec.of_objects(objects.into()) }
     }
 }
 

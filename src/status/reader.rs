@@ -18,10 +18,10 @@ use crate::config::namespaces::Namespaces;
 use crate::issuance::account::{gates_of, reference};
 use crate::issuance::clients::AcmeClients;
 use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::policy::Directory;
 use crate::policy::ca_limits::{RateLimitBlock, closed, quota_rank};
 use crate::policy::order_index::OrderIndex;
 use crate::policy::secret_state::SecretState;
-use crate::policy::{Decision, Directory};
 use crate::record::{self, AcceptedSpec, Record, RecordData};
 use crate::sources::dependencies::{self, NONE, content_hash};
 use crate::sources::{CertificateSpec, Desired, Source, SourceProblem, SourceRef, registry};
@@ -170,7 +170,7 @@ impl StatusReader {
         for (AcceptedSpec { entry, zones, issuer }, source, object) in found {
             let secret = entry.main_secret().clone();
             let wanted = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source);
-            desired.put_of_objects(&secret, Some(CertificateSpec { objects: [object].into(), ..wanted }));
+            desired.put_of_objects(&secret, Some(wanted.of_objects([object].into())));
         }
     }
 
@@ -242,8 +242,8 @@ impl ReadObjects<'_> {
     fn row(&mut self, wanted: &Arc<CertificateSpec>) -> CertificateStatus {
         match evaluate(self, wanted, self.now) {
             Ok(evaluated) => {
-                if let Decision::Issue { .. } = evaluated.evaluation.decision {
-                    self.orders.reserve(&evaluated.status.directory, evaluated.is_renewal);
+                if let Some(order) = &evaluated.order {
+                    self.orders.reserve(order);
                 }
                 evaluated.status
             }

@@ -5,6 +5,7 @@
 pub mod check;
 pub mod convert;
 pub mod dns_policy;
+pub mod explain;
 pub mod man;
 pub mod manifest;
 pub mod options;

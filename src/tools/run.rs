@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::options::{CheckOptions, SecretAction, StatusOptions};
-use super::{check, convert, dns_policy, man, role, secret_action, status};
+use super::{check, convert, dns_policy, explain, man, role, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::Command;
 use crate::cli::values::Values;
@@ -38,6 +38,12 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
     match command.name {
         "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
+        "explain" => {
+            let name = values.operand.as_deref().ok_or("the domain name is missing (-h shows all commands)".to_owned());
+            let (text, has_any) =
+                explain::run(name.map_err(unreadable)?, file.as_deref(), &arguments).map_err(unreadable)?;
+            Ok(Output { status: if has_any { ExitStatus::Good } else { ExitStatus::Unsound }, ..good(text) })
+        }
         "convert" => {
             let done = convert::run(&arguments).map_err(unreadable)?;
             let status = if done.lost.is_empty() { ExitStatus::Good } else { ExitStatus::Unsound };

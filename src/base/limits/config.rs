@@ -120,3 +120,6 @@ pub const NAMESPACE_ORDERS_DEFAULT: u32 = 20;
 
 /// Zones of `-ingress-all`.
 pub const INGRESS_ZONES_MAX: usize = 100;
+
+/// Lines of the key `namespaces` that `check` shows.
+pub const POLICY_LINES_SHOWN_MAX: usize = 100;

@@ -32,7 +32,8 @@ fn run(claims: &[Claim], entry: Option<&str>, held: &[&str]) -> Merged {
             Some(_) => Ok(options.clone()),
             None => Ok(WishOptions { issuer: Some("line".to_owned()), ..options.clone() }),
         },
-        issuer: &|options, name| match options.issuer.as_deref() == Some("narrow") && name.to_string().starts_with("z.") {
+        issuer: &|options, name| match options.issuer.as_deref() == Some("narrow") && name.to_string().starts_with("z.")
+        {
             true => Err(format!("{name} is not for the issuer narrow")),
             false => Ok(()),
         },
@@ -61,7 +62,11 @@ fn wishes_of_several_objects_are_one_certificate() {
     for (claims, expected, told) in [
         (vec![claim("i", &["x"], plain())], Some(("x", "line", "i")), vec![]),
         (vec![], None, vec![]),
-        (vec![claim("i", &["y", "x"], plain()), claim("j", &["x", "z"], plain())], Some(("x y z", "line", "i j")), vec![]),
+        (
+            vec![claim("i", &["y", "x"], plain()), claim("j", &["x", "z"], plain())],
+            Some(("x y z", "line", "i j")),
+            vec![],
+        ),
         (
             vec![claim("i", &["x"], plain()), claim("j", &["evil"], plain())],
             Some(("x", "line", "i")),
@@ -88,7 +93,11 @@ fn wishes_of_several_objects_are_one_certificate() {
         ),
         // Without an issuer an object has the one of the first; and who names that one is in no conflict.
         (vec![claim("i", &["x"], by_issuer("lab")), claim("j", &["y"], plain())], Some(("x y", "lab", "i j")), vec![]),
-        (vec![claim("i", &["x"], plain()), claim("j", &["y"], by_issuer("line"))], Some(("x y", "line", "i j")), vec![]),
+        (
+            vec![claim("i", &["x"], plain()), claim("j", &["y"], by_issuer("line"))],
+            Some(("x y", "line", "i j")),
+            vec![],
+        ),
         // The issuer of the first object serves all.
         (
             vec![claim("i", &["x", "z"], by_issuer("narrow")), claim("j", &["y", "z"], plain())],
@@ -116,7 +125,9 @@ fn every_option_of_another_object_that_differs_is_named() {
         ..by_issuer("lab")
     };
     let merged = run(&[claim("i", &["x"], WishOptions::default()), claim("j", &["y"], all.clone())], None, &[]);
-    assert!(problems(&merged)[0].ends_with("issuer, key type, preferred chain, time of the renewal, labels, annotations"));
+    assert!(
+        problems(&merged)[0].ends_with("issuer, key type, preferred chain, time of the renewal, labels, annotations")
+    );
     assert!(problems(&run(&[claim("i", &["x"], all.clone()), claim("j", &["y"], all)], None, &[])).is_empty());
 }
 
@@ -130,14 +141,16 @@ fn two_wishes_of_one_object_add_up() {
     // A name that one wish may not have and the other one may is served.
     Arc::make_mut(&mut vouched.wish).names = [(domain("r"), ["t".to_owned()].into())].into();
     let mut refused = vouched.clone();
-    Arc::make_mut(&mut refused.wish).names = [(Domain::parse("evil.r.a.test").unwrap(), ["t".to_owned()].into())].into();
+    Arc::make_mut(&mut refused.wish).names =
+        [(Domain::parse("evil.r.a.test").unwrap(), ["t".to_owned()].into())].into();
     assert_eq!(problems(&run(&[refused, vouched], None, &[])).len(), 1);
 }
 
 #[test]
 fn an_entry_of_the_configuration_decides_alone() {
     let entry = Some("{secret: s, domains: [x.a.test, '*.w.a.test']}");
-    let (x, evil) = (claim("i", &["x", "p.w"], WishOptions::default()), claim("j", &["y", "x", "evil"], by_issuer("foreign")));
+    let (x, evil) =
+        (claim("i", &["x", "p.w"], WishOptions::default()), claim("j", &["y", "x", "evil"], by_issuer("foreign")));
     let merged = run(&[x, evil], entry, &[]);
     assert_eq!(wanted(&merged), None);
     let told = problems(&merged);

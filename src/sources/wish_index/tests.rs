@@ -82,7 +82,10 @@ fn problems_of_one_object_are_bounded() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     note(&mut index, "i", Some(&wishes("i", &["a"], &many)));
     index.set_problems(&secret("a"), vec![(key("i"), problem("x"))]);
-    assert_eq!((told(&index, "i").len(), index.problems().count()), (PROBLEMS_OF_OBJECT_MAX, PROBLEMS_OF_OBJECT_MAX + 1));
+    assert_eq!(
+        (told(&index, "i").len(), index.problems().count()),
+        (PROBLEMS_OF_OBJECT_MAX, PROBLEMS_OF_OBJECT_MAX + 1)
+    );
 }
 
 #[test]

@@ -117,7 +117,6 @@ impl Tenants {
     pub fn orders(&self) -> usize {
         self.cluster.site.pebble.request_lines().iter().filter(|line| line.contains("/order-plz")).count()
     }
-
 }
 
 fn base64_of(text: &str) -> Vec<u8> {
