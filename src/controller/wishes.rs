@@ -18,7 +18,7 @@ use crate::kube::events::EventReason;
 use crate::kube::object::TYPE_TLS;
 use crate::kube::resource::{Resource, WatchTarget};
 use crate::sources::wish::{ObjectKey, WishReason};
-use crate::sources::{CertificateSpec, Desired, Source, SourceEvent};
+use crate::sources::{CertificateSpec, Desired, SourceEvent};
 
 impl Controller<'_> {
     /// Merges the wishes that changed. The certificates are reconciled once the wishes have settled.
@@ -139,7 +139,9 @@ impl ControllerState {
                 let reason = event_reason(problem.reason);
                 if self.log_dedup.changed("wish", &text) {
                     match problem.reason {
-                        WishReason::Skipped => event!(debug, "not-served", object = object, reason = reason, why = text),
+                        WishReason::Skipped => {
+                            event!(debug, "not-served", object = object, reason = reason, why = text)
+                        }
                         _ => event!(warn, "not-served", object = object, reason = reason, why = text),
                     }
                 }
@@ -155,7 +157,7 @@ impl ControllerState {
     /// Reads the objects of `target` for a run without watches. Returns whether that was done.
     pub(super) fn list_objects(&mut self, target: &WatchTarget) -> bool {
         let Some(client) = self.context.kube.clone().filter(|_| !self.is_watching()) else { return false };
-        let Some(factory) = self.sources.all().find(|s| s.targets().contains(target)).map(Source::parser) else {
+        let Some(factory) = self.sources.all().find(|s| s.targets().contains(target)).map(|s| s.parser(target)) else {
             return false;
         };
         let (mut parser, mut parsed) = ((factory.0)(), Vec::new());

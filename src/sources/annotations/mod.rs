@@ -109,12 +109,22 @@ impl Annotations {
         self.is_true(ADOPT)
     }
 
+    /// Whether the object says that it wants no certificate.
+    pub fn declines(&self) -> bool {
+        self.ignores_all() || self.get(CERTIFICATE).is_some_and(|value| value.eq_ignore_ascii_case("false"))
+    }
+
+    /// Whether an annotation gives all names of the certificate.
+    pub fn gives_all_names(&self) -> bool {
+        [DOMAINS, DNS_NAMES].iter().any(|key| self.get(key).is_some())
+    }
+
     /// Whether the annotations ask for a certificate. `kubernetes.io/tls-acme` counts on an Ingress only.
     pub fn opt_in(&self, is_ingress: bool, settings: &WishSettings) -> OptIn {
         if self.is_true(CERTIFICATE) {
             return OptIn::Yes;
         }
-        if self.get(CERTIFICATE).is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        if self.declines() {
             return OptIn::No;
         }
         if self.get(PURPOSE) == Some("managed") || self.get(OLD_PURPOSE) == Some("managed-cert") {

@@ -235,7 +235,7 @@ fn the_source_keeps_what_its_watch_shows() {
     let mut source = IngressSource::new(Selector::Labels("a=b".to_owned()), false);
     let target = source.targets().remove(0);
     assert_eq!(target.to_string(), "/ingresses a=b");
-    let mut parse = (source.parser().0)();
+    let mut parse = (source.parser(&target).0)();
     let one = ingress(ACME, "s:x", "");
     let mut two = ingress(ACME, "r:y", "");
     two["metadata"]["name"] = json!("h");

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::*;
 use crate::base::limits::{OBJECT_HOSTS_MAX, OBJECT_ITEMS_MAX, OBJECT_PROBLEMS_MAX, OBJECT_SENTENCE_CHARS_MAX};
+use crate::sources::Source as _;
 use crate::sources::wish::{ObjectWishes, WishSettings};
 
 /// Numbers that look random and are the same in each run (xorshift64).
@@ -179,4 +180,56 @@ fn random_ingresses_do_no_harm() {
         check(&found, &format!("round {round}"));
     }
     assert!(served > 500, "only {served} of the objects were served: the test tests little");
+}
+
+#[test]
+fn random_gateways_do_no_harm() {
+    let mut random = Random(0x2026_1130);
+    let mut parent = gateway(
+        "c/issuer: prod\nn/secret-labels: a=b",
+        "l https secret=s from=All\nm tls host=x secret=r from=Selector",
+    );
+    parent["spec"]["allowedListeners"] = json!({"namespaces": {"from": "All"}});
+    let sound = [
+        with_condition(parent, "listener", ["Accepted", "True", "Accepted"], 2),
+        listener_set("u", "n/issuer: own", "l https host=*.a.test secret=s from=All"),
+        with_condition(route("HTTPRoute", "u/r", "t/g", "x,y"), "parent", ["Accepted", "False", "NoReadyListeners"], 2),
+        route("TLSRoute", "t/r", "t/g#m", "x"),
+        route("GRPCRoute", "v/r", "ListenerSet!u/l", "x,*.b.a.test"),
+        labelled("u"),
+    ];
+    let mut served = 0;
+    for round in 0..2_000 {
+        let mut source = gateways(&[]);
+        for object in &sound {
+            let kind = object["kind"].clone();
+            let mut object = if random.below(20) == 0 { random.value(6) } else { object.clone() };
+            spoil(&mut object, &mut random);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("kind".to_owned(), kind);
+                let _ = show(&mut source, &object, true);
+            }
+        }
+        for key in source.wishing() {
+            let found = source.wishes_of(&key, &settings_of(&mut random)).unwrap();
+            served += usize::from(!found.wishes.is_empty());
+            check(&found, &format!("round {round}: {key}"));
+        }
+    }
+    assert!(served > 500, "only {served} of the objects were served: the test tests little");
+}
+
+#[test]
+fn random_services_do_no_harm() {
+    let mut random = Random(0x2026_1201);
+    let sound = service("g/secretname: s\ng/dnsnames: x.a.test\ng/secret-labels: a=b", "LoadBalancer");
+    let mut served = 0;
+    for round in 0..2_000 {
+        let mut object = if round % 4 == 0 { random.value(6) } else { sound.clone() };
+        spoil(&mut object, &mut random);
+        let found = of_service(&object, &settings());
+        served += usize::from(!found.wishes.is_empty());
+        check(&found, &format!("round {round}"));
+    }
+    assert!(served > 300, "only {served} of the objects were served: the test tests little");
 }
