@@ -146,7 +146,7 @@ impl CertificateRef {
             Some(value) => value.as_str().unwrap_or("?"),
         };
         CertificateRef {
-            is_secret: word("group", "") == "" && word("kind", "Secret") == "Secret",
+            is_secret: word("group", "").is_empty() && word("kind", "Secret") == "Secret",
             namespace: text(reference.get("namespace")).filter(|namespace| **namespace != *own),
             name: text(reference.get("name")).unwrap_or_default(),
         }
@@ -187,6 +187,12 @@ pub fn parent(reference: &Value, own: &str) -> Option<(&'static str, ObjectRef)>
     is_ours.then(|| (kind, ObjectRef::new(namespace.as_deref().unwrap_or(own), &name)))
 }
 
+/// The reasons of a controller for which an object may not attach.
+const FORBIDDEN: [&str; 2] = ["NotAllowedByListeners", "NotAllowed"];
+
+/// The reasons of a controller for which a listener stands back behind another one.
+const CONFLICTS: [&str; 2] = ["HostnameConflict", "ProtocolConflict"];
+
 /// Whether the conditions of a status take the certificate away: attaching is forbidden, or another listener has the host or the port.
 /// Conditions for an older form of the object do not count, and neither do others: some controllers accept nothing until the Secret exists.
 pub fn is_vetoed(object: &Value, status: Option<&Value>) -> bool {
@@ -195,15 +201,11 @@ pub fn is_vetoed(object: &Value, status: Option<&Value>) -> bool {
     conditions.into_iter().flatten().any(|condition| {
         let word = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
         let observed = condition.get("observedGeneration").and_then(Value::as_u64);
-        let is_current = observed.is_none() || observed == generation;
-        is_current
-            && match (word("type"), word("status"), word("reason")) {
-                (
-                    "Accepted",
-                    "False",
-                    "NotAllowedByListeners" | "NotAllowed" | "HostnameConflict" | "ProtocolConflict",
-                ) => true,
-                ("Conflicted", "True", "HostnameConflict" | "ProtocolConflict") => true,
+        let forbids = |reasons: &[&str]| reasons.contains(&word("reason"));
+        (observed.is_none() || observed == generation)
+            && match (word("type"), word("status")) {
+                ("Accepted", "False") => forbids(&FORBIDDEN) || forbids(&CONFLICTS),
+                ("Conflicted", "True") => forbids(&CONFLICTS),
                 _ => false,
             }
     })

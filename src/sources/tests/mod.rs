@@ -2,4 +2,5 @@
 
 mod bounds;
 mod rules;
+mod seeds;
 pub(crate) mod support;
