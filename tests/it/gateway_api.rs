@@ -34,7 +34,8 @@ fn the_api_server_takes_what_a_reader_meets_and_refuses_the_rest() {
     let namespace = kube.namespace();
     let apply = |text: &str| {
         let manifest = std::env::temp_dir().join(format!("{namespace}-gateway-api.yaml"));
-        std::fs::write(&manifest, text).unwrap();
+        // Without a line before it kubectl takes the text for JSON.
+        std::fs::write(&manifest, format!("---\n{text}")).unwrap();
         let applied = kube.try_kubectl(&["apply", "-n", &namespace, "-f", manifest.to_str().unwrap()]);
         std::fs::remove_file(&manifest).unwrap();
         applied
@@ -82,7 +83,7 @@ fn the_api_server_takes_what_a_reader_meets_and_refuses_the_rest() {
     };
     assert_eq!(
         text("gateway/a", ".spec.listeners[0].tls"),
-        r#"{"certificateRefs":[{"group":"","kind":"Secret","name":"s"}],"mode":"Terminate"}"#
+        r#"{"certificateRefs":[{"kind":"Secret","name":"s"}],"mode":"Terminate"}"#
     );
     assert_eq!(text("gateway/a", ".spec.listeners[0].allowedRoutes"), r#"{"namespaces":{"from":"Same"}}"#);
     assert_eq!(text("httproute/a", ".spec.parentRefs[0].kind"), "Gateway");

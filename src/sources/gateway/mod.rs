@@ -5,13 +5,15 @@
 
 pub mod listener;
 pub mod namespaces;
+pub mod reference;
 pub mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::listener::{GatewayFacts, GatewayListener, ListenerProtocol};
 use self::namespaces::NamespaceLabels;
-use self::route::{RouteFacts, RouteKind};
+use self::reference::RouteKind;
+use self::route::RouteFacts;
 use super::annotations::OptIn;
 use super::annotations::keys::CM_IGNORED_LISTENERS;
 use super::draft::{Claims, Draft};

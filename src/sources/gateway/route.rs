@@ -4,38 +4,13 @@
 
 use serde_json::Value;
 
-use super::listener::{GatewayListener, is_vetoed, parent};
+use super::listener::GatewayListener;
 use super::namespaces::NamespaceLabels;
+use super::reference::{RouteKind, is_vetoed, parent};
 use crate::base::limits::{OBJECT_HOSTS_MAX, OBJECT_ITEMS_MAX};
 use crate::base::name::{Domain, ObjectRef};
-use crate::kube::resource::Resource;
 use crate::sources::SourceRef;
 use crate::sources::hosts::{HostList, text, texts};
-
-/// A kind of routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RouteKind {
-    /// HTTPRoute
-    Http,
-    /// GRPCRoute
-    Grpc,
-    /// TLSRoute
-    Tls,
-}
-
-impl RouteKind {
-    /// All kinds.
-    pub const ALL: [RouteKind; 3] = [RouteKind::Http, RouteKind::Grpc, RouteKind::Tls];
-
-    /// The kind of its objects.
-    pub fn resource(self) -> Resource {
-        match self {
-            RouteKind::Http => Resource::HTTP_ROUTES,
-            RouteKind::Grpc => Resource::GRPC_ROUTES,
-            RouteKind::Tls => Resource::TLS_ROUTES,
-        }
-    }
-}
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
