@@ -167,8 +167,12 @@ impl GatewaySource {
         for kind in RouteKind::ALL {
             for route in self.routes(kind).iter().map(|(_, route)| route) {
                 let namespace = route.namespace();
+                let names = route.names_at(kind, &facts.source, listener, || self.labels(namespace));
+                if names.is_empty() {
+                    continue;
+                }
                 let by = BTreeSet::from([namespace.to_owned(), facts.source.namespace().to_owned()]);
-                for name in route.names_at(kind, &facts.source, listener, self.labels(namespace)) {
+                for name in names {
                     let count = read.entry(namespace).or_default();
                     if *count < OBJECT_HOSTS_MAX {
                         *count += 1;

@@ -65,20 +65,22 @@ impl RouteFacts {
         &self.namespace
     }
 
-    /// The host names that the route and a listener of `owner` have in common; none where the route does not attach. `labels` are those of the
-    /// route's namespace.
-    pub fn names_at(
+    /// The host names that the route and a listener of `owner` have in common; none where the route does not attach. `labels` finds those of
+    /// the route's namespace.
+    pub fn names_at<'l>(
         &self,
         kind: RouteKind,
         owner: &SourceRef,
         listener: &GatewayListener,
-        labels: Option<&NamespaceLabels>,
+        labels: impl FnOnce() -> Option<&'l NamespaceLabels>,
     ) -> Vec<Domain> {
         let attaches = self.parents.iter().any(|parent| parent.names(owner, listener) && !parent.is_vetoed);
-        if !attaches
-            || !listener.kinds.contains(&kind)
-            || !listener.allowed_routes.allows(&self.namespace, owner.namespace(), labels)
-        {
+        if !attaches || !listener.kinds.contains(&kind) {
+            return Vec::new();
+        }
+        let allowed = &listener.allowed_routes;
+        let labels = if allowed.needs_labels() { labels() } else { None };
+        if !allowed.allows(&self.namespace, owner.namespace(), labels) {
             return Vec::new();
         }
         self.hosts.names().iter().filter_map(|host| in_common(listener.host(), host)).collect()
