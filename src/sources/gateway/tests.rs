@@ -151,6 +151,9 @@ fn only_some_reasons_of_a_current_status_veto() {
         (veto("Accepted", "Unknown", "NotAllowedByListeners"), 2, false),
         (veto("Accepted", "True", "NotAllowedByListeners"), 2, false),
         (veto("Conflicted", "False", "NoConflicts"), 2, false),
+        (veto("Conflicted", "False", "HostnameConflict"), 2, false),
+        (veto("Conflicted", "Unknown", "ProtocolConflict"), 2, false),
+        (veto("Conflicted", "True", "NotAllowed"), 2, false),
         (veto("ResolvedRefs", "False", "InvalidCertificateRef"), 2, false),
         (veto("Programmed", "False", "HostnameConflict"), 2, false),
     ] {

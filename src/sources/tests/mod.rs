@@ -4,3 +4,4 @@ mod bounds;
 mod rules;
 mod seeds;
 pub(crate) mod support;
+mod tenants;
