@@ -268,7 +268,9 @@ impl ControllerState {
     /// When a thread can not be started.
     pub(super) fn watch_wanted(&mut self, now: Time) -> Result<(), String> {
         let sources = self.sources.all();
-        let sources = sources.flat_map(|s| s.targets().into_iter().map(move |target| (target, s.parser()))).collect();
+        let parsers =
+            |s: &'_ dyn Source| -> Vec<_> { s.targets().into_iter().map(|t| (t.clone(), s.parser(&t))).collect() };
+        let sources = sources.flat_map(parsers).collect();
         let mut interest = WatchSet { sources, ..WatchSet::default() };
         if self.sources.have_synced() {
             for (secret, wanted) in &self.desired.wanted {

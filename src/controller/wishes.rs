@@ -170,7 +170,7 @@ impl ControllerState {
     /// Reads the objects of `target` for a run without watches. Returns whether that was done.
     pub(super) fn list_objects(&mut self, target: &WatchTarget) -> bool {
         let Some(client) = self.context.kube.clone().filter(|_| !self.is_watching()) else { return false };
-        let Some(factory) = self.sources.all().find(|s| s.targets().contains(target)).map(Source::parser) else {
+        let Some(factory) = self.sources.all().find(|s| s.targets().contains(target)).map(|s| s.parser(target)) else {
             return false;
         };
         let (mut parser, mut parsed) = ((factory.0)(), Vec::new());

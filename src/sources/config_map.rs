@@ -112,7 +112,7 @@ impl Source for ConfigMapSource {
         self.config_maps.keys().map(target).collect()
     }
 
-    fn parser(&self) -> ParserFactory {
+    fn parser(&self, _: &WatchTarget) -> ParserFactory {
         let namespaces = self.namespaces.clone();
         ParserFactory(Arc::new(move || {
             let (namespaces, mut before) = (namespaces.clone(), Arc::<Config>::default());
@@ -349,7 +349,7 @@ mod tests {
         let mut source = ConfigMapSource::new(std::slice::from_ref(&name), Namespaces::from("team"));
         let target = source.targets().remove(0);
         let parse = |text: &str| {
-            let mut parser = (source.parser().0)();
+            let mut parser = (source.parser(&target).0)();
             SourceEvent::Present(parser(&serde_json::json!({"data": {"certificates": text}})))
         };
         let (good, bad) = (parse("[{secret: a, domains: [a.test]}]"), parse("{"));

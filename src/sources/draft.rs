@@ -161,3 +161,144 @@ impl<'a> Draft<'a> {
         ObjectWishes { source: self.source.clone(), wishes: self.wishes, problems: self.problems }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::tests::support::{domain, metadata, settings, short};
+
+    /// What a draft for `t/i` with these annotations becomes after `steps`.
+    fn drafted(lines: &str, steps: impl FnOnce(&mut Draft<'_>)) -> ObjectWishes {
+        let source = SourceRef::parse("Ingress t/i").unwrap();
+        let annotations = Annotations::read(&metadata("i", lines));
+        let settings = settings();
+        let mut draft = Draft::new(&source, &annotations, &settings);
+        steps(&mut draft);
+        draft.finish()
+    }
+
+    fn claims(text: &str) -> Claims {
+        let claim = |claim: &str| {
+            let (name, by) = claim.split_once('=').unwrap();
+            (domain(&format!("{name}.a.test")), by.split('+').map(str::to_owned).collect())
+        };
+        text.split_whitespace().map(claim).collect()
+    }
+
+    fn shown(wishes: &ObjectWishes) -> String {
+        let names = |wish: &Wish| {
+            let one = |(name, by): (&Domain, &BTreeSet<String>)| {
+                format!("{}={}", short(name), by.iter().map(String::as_str).collect::<Vec<_>>().join("+"))
+            };
+            format!("{} {}", wish.secret.name, wish.names.iter().map(one).collect::<Vec<_>>().join(" "))
+        };
+        wishes.wishes.iter().map(names).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn names_that_different_namespaces_vouch_for_stand_apart() {
+        for (added, expected) in [
+            (&["x=t", "y=t"][..], "s x=t y=t"),
+            (&["x=t", "x=t"], "s x=t"),
+            (&["x=t", "x=t+u"], "s x=t"),
+            (&["x=t+u", "x=t+v"], "s x=t+u | s x=t+v"),
+            (&["x=t+u y=t+u", "x=t+v y=t+v"], "s x=t+u y=t+u | s x=t+v y=t+v"),
+            (&["x=t+u", "x=t+v", "x=t+u"], "s x=t+u | s x=t+v"),
+            (&["x=t+u", "x=t+v", "y=t+v"], "s x=t+u y=t+v | s x=t+v"),
+        ] {
+            let found = drafted("", |draft| {
+                let secret = draft.secret("s", "p").unwrap();
+                added.iter().for_each(|text| draft.want(&secret, "p", claims(text)));
+                draft.apply_names();
+            });
+            assert_eq!(shown(&found), expected, "{added:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_annotations_replace_or_join_those_of_the_object() {
+        for (lines, expected) in [
+            ("", "s x=t+u | s x=t+v"),
+            ("n/domains: z.a.test", "s z=t"),
+            ("g/dnsnames: z.a.test", "s z=t"),
+            ("g/commonname: z.a.test", "s x=t+u z=t | s x=t+v z=t"),
+            ("n/domains: z_.a.test", ""),
+        ] {
+            let found = drafted(lines, |draft| {
+                let secret = draft.secret("s", "p").unwrap();
+                ["x=t+u", "x=t+v"].iter().for_each(|text| draft.want(&secret, "p", claims(text)));
+                draft.apply_names();
+            });
+            assert_eq!(shown(&found), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_one_of_the_objects_own_namespace() {
+        for (name, accepted) in [
+            ("s", true),
+            ("s.x-1", true),
+            ("", false),
+            ("S", false),
+            ("t/s", false),
+            ("kube-system/s", false),
+            ("../s", false),
+            ("s s", false),
+            ("s\n", false),
+            ("ü", false),
+            ("q", false),
+        ] {
+            let mut found = None;
+            let wishes = drafted("n/ignore: q", |draft| found = draft.secret(name, "place"));
+            assert_eq!(found.as_ref().map(ToString::to_string), accepted.then(|| format!("t/{name}")), "{name:?}");
+            // An ignored Secret is no fault.
+            let told = wishes.problems.iter().filter(|p| p.reason == WishReason::Invalid && p.place == "place").count();
+            assert_eq!(told, usize::from(!accepted && name != "q"), "{name:?}");
+            assert!(wishes.problems.iter().all(|p| !p.sentence.contains('\n')));
+        }
+    }
+
+    #[test]
+    fn problems_are_bounded_and_those_left_out_are_counted() {
+        for count in [1, OBJECT_PROBLEMS_MAX, OBJECT_PROBLEMS_MAX + 1, 10_000] {
+            let found = drafted("", |draft| {
+                (0..count).for_each(|i| draft.problem(WishReason::Invalid, "p", &format!("problem {i}")))
+            });
+            assert_eq!(found.problems.len(), count.min(OBJECT_PROBLEMS_MAX + 1));
+            let last = &found.problems.last().unwrap().sentence;
+            match count - count.min(OBJECT_PROBLEMS_MAX) {
+                0 => assert_eq!(*last, format!("problem {}", count - 1)),
+                more => assert!(last.starts_with(&format!("{more} more problems")), "{last}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_wish_has_the_options_and_keeps_its_own_labels() {
+        let found = drafted("n/issuer: own\nn/secret-labels: a=b,host=theirs", |draft| {
+            for (name, label) in [("s", Some("ours")), ("r", None)] {
+                let secret = draft.secret(name, "p").unwrap();
+                draft.want(&secret, "p", claims("x=t"));
+                let wish = draft.wishes.last_mut().unwrap();
+                wish.options.labels.extend(label.map(|value| ("host".to_owned(), value.to_owned())));
+            }
+        });
+        let labels: Vec<_> = found.wishes.iter().map(|wish| wish.options.labels["host"].as_str()).collect();
+        assert_eq!(labels, ["ours", "theirs"]);
+        assert!(found.wishes.iter().all(|wish| wish.options.issuer.as_deref() == Some("own")));
+    }
+
+    #[test]
+    fn a_wish_without_a_name_is_told_once_and_goes() {
+        let found = drafted("", |draft| {
+            for (name, place) in [("s", "one"), ("r", "two")] {
+                let secret = draft.secret(name, place).unwrap();
+                draft.want(&secret, place, Claims::new());
+            }
+            draft.problem(WishReason::Invalid, "two", "its names can not be read");
+            draft.apply_names();
+        });
+        let places: Vec<_> = found.problems.iter().map(|problem| problem.place.as_str()).collect();
+        assert_eq!((found.wishes.len(), places), (0, vec!["two", "one"]));
+    }
+}

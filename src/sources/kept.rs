@@ -14,7 +14,7 @@ use crate::kube::resource::Resource;
 pub struct ReadObject<F> {
     at: ObjectRef,
     /// The facts; `None` for an object that is being deleted, which counts as absent.
-    facts: Option<F>,
+    pub facts: Option<F>,
 }
 
 /// Makes the parser for objects of a kind. `read` makes the facts of an object that is not being deleted.

@@ -23,8 +23,8 @@ pub trait Source: fmt::Debug + Send {
     /// The objects to watch.
     fn targets(&self) -> Vec<WatchTarget>;
 
-    /// Makes the parser for the objects of one watch.
-    fn parser(&self) -> ParserFactory;
+    /// Makes the parser for the objects of `target`.
+    fn parser(&self, target: &WatchTarget) -> ParserFactory;
 
     /// Applies what a watch of `target` saw. Returns whether what is wanted may have changed.
     fn apply(&mut self, target: &WatchTarget, event: SourceEvent) -> bool;

@@ -23,3 +23,6 @@ pub const ANNOTATION_READ_OCTETS_MAX: usize = 8 * 1024;
 
 /// Annotations of one object that are not used and that a sentence names.
 pub const UNUSED_ANNOTATIONS_SHOWN_MAX: usize = 5;
+
+/// Requirements of a label selector for namespaces. One that has more selects nothing.
+pub const SELECTOR_REQUIREMENTS_MAX: usize = 50;

@@ -17,7 +17,7 @@ use crate::config::metadata::PREFIX;
 /// Stands for a value beyond the bound: it is no valid value of any option.
 const TOO_LONG: &str = "\u{fffd}";
 
-/// The annotations of an object that mean something here. An empty value counts as none.
+/// The annotations of an object that mean something here. An empty value counts as none, besides that of Gardener's `dnsnames`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     known: Box<[(&'static str, Box<str>)]>,
@@ -51,16 +51,16 @@ impl Annotations {
     /// Reads the annotations and labels of an object's metadata.
     pub fn read(metadata: &Value) -> Annotations {
         let map = |field: &str| metadata.get(field).and_then(Value::as_object);
-        let value = |value: &Value| {
+        let value = |key: &str, value: &Value| {
             let text = value.as_str().unwrap_or_default().trim();
             let text = if text.len() > ANNOTATION_READ_OCTETS_MAX { TOO_LONG } else { text };
-            (!text.is_empty()).then(|| Box::<str>::from(text))
+            (!text.is_empty() || key == DNS_NAMES).then(|| Box::<str>::from(text))
         };
         let (mut known, mut unused) = (Vec::new(), Vec::new());
         let is_ours = |key: &str| [PREFIX, GARDENER, CERT_MANAGER].iter().any(|prefix| key.starts_with(prefix));
         for (key, text) in map("annotations").into_iter().flatten() {
             match KNOWN.iter().find(|known| *known == key) {
-                Some(key) => known.extend(value(text).map(|text| (*key, text))),
+                Some(key) => known.extend(value(key, text).map(|text| (*key, text))),
                 None if is_ours(key) && unused.len() <= UNUSED_ANNOTATIONS_SHOWN_MAX => {
                     unused.push(key.as_str().into())
                 }
@@ -68,7 +68,7 @@ impl Annotations {
             }
         }
         for key in KNOWN_LABELS {
-            let text = map("labels").and_then(|labels| value(labels.get(key)?));
+            let text = map("labels").and_then(|labels| value(key, labels.get(key)?));
             known.extend(text.map(|text| (key, text)));
         }
         Annotations { known: known.into(), unused: unused.into() }
@@ -109,12 +109,27 @@ impl Annotations {
         self.is_true(ADOPT)
     }
 
+    /// Whether the object says that it wants no certificate.
+    pub fn declines(&self) -> bool {
+        self.ignores_all() || self.get(CERTIFICATE).is_some_and(|value| value.eq_ignore_ascii_case("false"))
+    }
+
+    /// Whether an annotation gives all names of the certificate.
+    pub fn gives_all_names(&self) -> bool {
+        self.get(DOMAINS).is_some() || self.has_dns_names()
+    }
+
+    /// Whether Gardener's names replace those of the object. An empty list does so where a common name stands beside it.
+    fn has_dns_names(&self) -> bool {
+        self.get(DNS_NAMES).is_some_and(|names| !names.is_empty() || self.get(COMMON_NAME).is_some())
+    }
+
     /// Whether the annotations ask for a certificate. `kubernetes.io/tls-acme` counts on an Ingress only.
     pub fn opt_in(&self, is_ingress: bool, settings: &WishSettings) -> OptIn {
         if self.is_true(CERTIFICATE) {
             return OptIn::Yes;
         }
-        if self.get(CERTIFICATE).is_some_and(|value| value.eq_ignore_ascii_case("false")) {
+        if self.declines() {
             return OptIn::No;
         }
         if self.get(PURPOSE) == Some("managed") || self.get(OLD_PURPOSE) == Some("managed-cert") {
@@ -186,7 +201,7 @@ impl Annotations {
             problems.push(invalid(DOMAINS, "it is not used, because the object wants several Secrets".to_owned()));
             return None;
         }
-        if has(&DNS_NAMES) {
+        if self.has_dns_names() {
             return asked(DNS_NAMES, true, read(&[COMMON_NAME, DNS_NAMES]));
         }
         let key = [COMMON_NAME, CM_NAMES].into_iter().find(has)?;

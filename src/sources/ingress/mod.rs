@@ -250,7 +250,7 @@ impl Source for IngressSource {
         vec![self.target.clone()]
     }
 
-    fn parser(&self) -> ParserFactory {
+    fn parser(&self, _: &WatchTarget) -> ParserFactory {
         let all = self.all;
         kept::parser(Resource::INGRESSES, move |source, object| IngressFacts::read(source, object, all))
     }

@@ -79,6 +79,8 @@ fn annotations_choose_names_and_secrets() {
         ("g/dnsnames: z.a.test", "s:x r:y", "s: z; r: z"),
         ("g/commonname: z.a.test", "s:x r:y", "s: x,z; r: y,z"),
         ("g/commonname: z.a.test\ng/dnsnames: y.a.test", "s:x", "s: y,z"),
+        ("g/commonname: z.a.test\ng/dnsnames:", "s:x", "s: z"),
+        ("g/dnsnames:", "s:x", "s: x"),
         ("c/alt-names: z.a.test,=10.0.0.1", "s:x", "s: x,z; Invalid metadata.annotations[cert-manager.io/alt-names]"),
         ("n/domains: w.a.test\ng/dnsnames: y.a.test\nc/alt-names: z.a.test", "s:x", "s: w"),
         ("g/commonname: y.a.test\nc/alt-names: z.a.test", "s:x", "s: x,y"),
@@ -235,7 +237,7 @@ fn the_source_keeps_what_its_watch_shows() {
     let mut source = IngressSource::new(Selector::Labels("a=b".to_owned()), false);
     let target = source.targets().remove(0);
     assert_eq!(target.to_string(), "/ingresses a=b");
-    let mut parse = (source.parser().0)();
+    let mut parse = (source.parser(&target).0)();
     let one = ingress(ACME, "s:x", "");
     let mut two = ingress(ACME, "r:y", "");
     two["metadata"]["name"] = json!("h");

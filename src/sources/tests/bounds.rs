@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::support::*;
+use super::tenants::stays_at_home;
 use crate::base::limits::{OBJECT_HOSTS_MAX, OBJECT_ITEMS_MAX, OBJECT_PROBLEMS_MAX, OBJECT_SENTENCE_CHARS_MAX};
+use crate::sources::Source as _;
 use crate::sources::wish::{ObjectWishes, WishSettings};
 
 /// Numbers that look random and are the same in each run (xorshift64).
@@ -138,7 +140,8 @@ fn spoil(value: &mut Value, random: &mut Random) {
 }
 
 /// Fails where the wishes are larger than any object may make them.
-fn check(wishes: &ObjectWishes, what: &str) {
+fn check(wishes: &ObjectWishes, settings: &WishSettings, what: &str) {
+    stays_at_home(wishes, settings, what);
     let names: usize = wishes.wishes.iter().map(|wish| wish.names.len()).sum();
     assert!(wishes.wishes.len() <= OBJECT_ITEMS_MAX + OBJECT_HOSTS_MAX, "{what}");
     assert!(names <= OBJECT_ITEMS_MAX * OBJECT_HOSTS_MAX, "{what}");
@@ -174,9 +177,64 @@ fn random_ingresses_do_no_harm() {
     for round in 0..4_000 {
         let mut object = if round % 4 == 0 { random.value(6) } else { sound.clone() };
         spoil(&mut object, &mut random);
-        let found = of_ingress(&object, &settings_of(&mut random));
+        let settings = settings_of(&mut random);
+        let found = of_ingress(&object, &settings);
         served += usize::from(!found.wishes.is_empty());
-        check(&found, &format!("round {round}"));
+        check(&found, &settings, &format!("round {round}"));
     }
     assert!(served > 500, "only {served} of the objects were served: the test tests little");
+}
+
+#[test]
+fn random_gateways_do_no_harm() {
+    let mut random = Random(0x2026_1130);
+    let mut parent = gateway(
+        "c/issuer: prod\nn/secret-labels: a=b",
+        "l https secret=s from=All\nm tls host=x secret=r from=Selector",
+    );
+    parent["spec"]["allowedListeners"] = json!({"namespaces": {"from": "All"}});
+    let sound = [
+        with_condition(parent, "listener", ["Accepted", "True", "Accepted"], 2),
+        listener_set("u", "n/issuer: own", "l https host=*.a.test secret=s from=All"),
+        with_condition(route("HTTPRoute", "u/r", "t/g", "x,y"), "parent", ["Accepted", "False", "NoReadyListeners"], 2),
+        route("TLSRoute", "t/r", "t/g#m", "x"),
+        route("GRPCRoute", "v/r", "ListenerSet!u/l", "x,*.b.a.test"),
+        labelled("u"),
+    ];
+    let mut served = 0;
+    for round in 0..2_000 {
+        let mut source = gateways(&[]);
+        for object in &sound {
+            let kind = object["kind"].clone();
+            let mut object = if random.below(20) == 0 { random.value(6) } else { object.clone() };
+            spoil(&mut object, &mut random);
+            if let Value::Object(fields) = &mut object {
+                fields.insert("kind".to_owned(), kind);
+                let _ = show(&mut source, &object, true);
+            }
+        }
+        for key in source.wishing() {
+            let settings = settings_of(&mut random);
+            let found = source.wishes_of(&key, &settings).unwrap();
+            served += usize::from(!found.wishes.is_empty());
+            check(&found, &settings, &format!("round {round}: {key}"));
+        }
+    }
+    assert!(served > 500, "only {served} of the objects were served: the test tests little");
+}
+
+#[test]
+fn random_services_do_no_harm() {
+    let mut random = Random(0x2026_1201);
+    let sound = service("g/secretname: s\ng/dnsnames: x.a.test\ng/secret-labels: a=b", "LoadBalancer");
+    let mut served = 0;
+    for round in 0..2_000 {
+        let mut object = if round % 4 == 0 { random.value(6) } else { sound.clone() };
+        spoil(&mut object, &mut random);
+        let settings = settings();
+        let found = of_service(&object, &settings);
+        served += usize::from(!found.wishes.is_empty());
+        check(&found, &settings, &format!("round {round}"));
+    }
+    assert!(served > 300, "only {served} of the objects were served: the test tests little");
 }

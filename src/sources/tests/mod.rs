@@ -2,4 +2,6 @@
 
 mod bounds;
 mod rules;
+mod seeds;
 pub(crate) mod support;
+mod tenants;

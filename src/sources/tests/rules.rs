@@ -118,3 +118,98 @@ fn ingresses_want_what_the_rules_say() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn gateways_want_what_the_rules_say() {
+    const MANAGED: &str = "g/purpose: managed";
+    let g = |listeners: &str| gateway(MANAGED, listeners);
+    let http = |at: &str, parents: &str, hosts: &str| route("HTTPRoute", at, parents, hosts);
+    let two = "one https host=x secret=s\ntwo https host=y secret=r";
+    let not_ready = ["Accepted", "False", "NoReadyListeners"];
+    let forbidden = ["Accepted", "False", "NotAllowedByListeners"];
+    let vetoed = |condition| with_condition(http("t/r", "g", "x"), "parent", condition, 2);
+    let set = |from: &str| {
+        let mut gateway = g("l http");
+        if !from.is_empty() {
+            gateway["spec"]["allowedListeners"] = json!({"namespaces": {"from": from}});
+        }
+        gateway
+    };
+    let child = || listener_set("t", "", "l https host=x secret=s");
+    let table: Vec<(u32, Vec<Value>, Option<&str>, &str)> = vec![
+        (34, vec![gateway("", "l https host=x secret=s")], None, "none"),
+        (23, vec![gateway("c/cluster-issuer: other", "l https host=x secret=s")], None, "Skipped"),
+        (23, vec![gateway("c/cluster-issuer: prod", "l https host=x secret=s")], None, "s: x"),
+        (24, vec![gateway("k/tls-acme: true", "l https host=x secret=s")], None, "none"),
+        (40, vec![g("l https host=x secret=s")], None, "s: x"),
+        (40, vec![g("l tls host=x secret=s")], None, "s: x"),
+        (40, vec![g("l passthrough host=x secret=s")], None, "none"),
+        (40, vec![g("l http host=x secret=s")], None, "none"),
+        (41, vec![g("l https secret=s"), http("t/r", "g", "x,y")], None, "s: x,y"),
+        (41, vec![g("l https secret=s"), http("t/r", "g", "x"), http("t/q", "g", "y")], None, "s: x,y"),
+        (41, vec![g("l https secret=s")], None, "Invalid spec.listeners[0]"),
+        (41, vec![g("l https secret=s"), http("t/r", "g", "")], None, "Invalid spec.listeners[0]"),
+        // The wildcard covers x, so that no order names x while the wildcard is permitted; p.q lies two labels below.
+        (42, vec![g("l https host=*.a.test secret=s"), http("t/r", "g", "x,p.q")], None, "s: *.a.test,p.q,x"),
+        (
+            43,
+            vec![g(&two.replace("host=x ", "").replace("host=y ", "")), http("t/r", "g#one", "x")],
+            None,
+            "s: x; Invalid spec.listeners[1]",
+        ),
+        (43, vec![g(two), http("t/r", "g#one", "y")], None, "s: x; r: y"),
+        (44, vec![g("l https host=*.a.test secret=s"), http("u/r", "t/g", "p.q")], None, "s: *.a.test"),
+        (44, vec![g("l https host=*.a.test secret=s from=All"), http("u/r", "t/g", "p.q")], None, "s: *.a.test,p.q"),
+        (44, vec![g("l https host=*.a.test secret=s from=Selector"), http("u/r", "t/g", "p.q")], None, "s: *.a.test"),
+        (
+            44,
+            vec![g("l https host=*.a.test secret=s from=Selector"), http("u/r", "t/g", "p.q"), labelled("u")],
+            None,
+            "s: *.a.test,p.q",
+        ),
+        (45, vec![g("l https secret=s"), vetoed(not_ready)], None, "s: x"),
+        (45, vec![g("l https secret=s"), vetoed(forbidden)], None, "Invalid spec.listeners[0]"),
+        (46, vec![g("l https host=x secret=s,r")], None, "Invalid spec.listeners[0]"),
+        (46, vec![g("l https host=x secret=other/s")], None, "Refused spec.listeners[0]"),
+        (47, vec![set(""), child()], Some("t"), "none"),
+        (47, vec![set("None"), child()], Some("t"), "none"),
+        (47, vec![set("Same"), child()], Some("t"), "s: x"),
+        (47, vec![child()], Some("t"), "none"),
+    ];
+    let mut wrong = Vec::new();
+    for (rule, objects, set, expected) in table {
+        let text = shown(&of_gateway(&objects, set, &settings()));
+        if text != expected {
+            wrong.push(format!("rule {rule}: {text:?} instead of {expected:?}: {objects:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn services_want_what_the_rules_say() {
+    let names = "g/secretname: s\ng/dnsnames: x.a.test";
+    for (rule, object, expected) in [
+        (48, service(names, "LoadBalancer"), "s: x"),
+        (48, service(names, "ClusterIP"), "Skipped metadata.annotations[cert.gardener.cloud/secretname]"),
+        (
+            48,
+            service("g/secretname: s\ng/dnsnames: *", "LoadBalancer"),
+            "Invalid metadata.annotations[cert.gardener.cloud/dnsnames]; Invalid metadata.annotations[cert.gardener.cloud/secretname]",
+        ),
+        (
+            48,
+            service("g/secretname: s\ndns.gardener.cloud/dnsnames: *", "LoadBalancer"),
+            "Invalid metadata.annotations[cert.gardener.cloud/secretname]",
+        ),
+        (
+            49,
+            service(&format!("{names}\ng/secret-namespace: kube-system"), "LoadBalancer"),
+            "Refused metadata.annotations[cert.gardener.cloud/secret-namespace]",
+        ),
+        (49, service(&format!("{names}\ng/secret-namespace: t"), "LoadBalancer"), "s: x"),
+        (34, service("g/dnsnames: x.a.test", "LoadBalancer"), "none"),
+    ] {
+        assert_eq!(shown(&of_service(&object, &settings())), expected, "rule {rule}: {object}");
+    }
+}

@@ -4,9 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::name::Domain;
-use crate::sources::SourceRef;
+use crate::kube::resource::Resource;
+use crate::sources::gateway::GatewaySource;
 use crate::sources::ingress::IngressFacts;
-use crate::sources::wish::{ObjectWishes, WishSettings};
+use crate::sources::service::ServiceFacts;
+use crate::sources::wish::{ObjectKey, ObjectWishes, WishSettings};
+use crate::sources::{Source, SourceEvent, SourceRef};
 
 /// The long form of a name.
 pub(crate) fn long(name: &str) -> String {
@@ -105,4 +108,151 @@ pub(crate) fn shown(wishes: &ObjectWishes) -> String {
     };
     let parts: Vec<String> = wishes.wishes.iter().map(of).chain(wishes.problems.iter().map(problem)).collect();
     if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
+}
+
+/// What a Service wants.
+pub(crate) fn of_service(object: &Value, settings: &WishSettings) -> ObjectWishes {
+    ServiceFacts::read(&SourceRef::parse("Service t/s").unwrap(), object).wishes(settings)
+}
+
+/// The Service `t/s`.
+pub(crate) fn service(lines: &str, type_: &str) -> Value {
+    json!({"metadata": metadata("s", lines), "spec": {"type": type_}})
+}
+
+/// A listener of the Gateway API from words: its name and port 443, then `https`, `tls`, `http` or `passthrough`, `host=x` for the host name,
+/// `secret=s` (several with `,`; `ns/s` with a namespace), `from=All` for the routes.
+pub(crate) fn listener(words: &str) -> Value {
+    let mut words = words.split_whitespace();
+    let mut listener = json!({"name": words.next(), "port": 443});
+    for word in words {
+        match word.split_once('=') {
+            None => {
+                let (protocol, mode) = match word {
+                    "https" => ("HTTPS", json!(null)),
+                    "tls" => ("TLS", json!("Terminate")),
+                    "passthrough" => ("TLS", json!("Passthrough")),
+                    _ => ("HTTP", json!(null)),
+                };
+                listener["protocol"] = json!(protocol);
+                listener["tls"]["mode"] = mode;
+            }
+            Some(("host", name)) => listener["hostname"] = json!(long(name)),
+            Some(("port", port)) => listener["port"] = json!(port.parse::<u64>().unwrap()),
+            Some(("secret", secrets)) => {
+                let reference = |text: &str| match text.split_once('/') {
+                    Some((namespace, name)) => json!({"namespace": namespace, "name": name}),
+                    None => json!({"name": text, "kind": "Secret", "group": ""}),
+                };
+                listener["tls"]["certificateRefs"] = secrets.split(',').map(reference).collect();
+            }
+            Some(("from", "Selector")) => {
+                listener["allowedRoutes"]["namespaces"] =
+                    json!({"from": "Selector", "selector": {"matchLabels": {"gateway": "yes"}}});
+            }
+            Some(("from", from)) => listener["allowedRoutes"]["namespaces"] = json!({"from": from}),
+            Some(("kinds", kinds)) => {
+                listener["allowedRoutes"]["kinds"] = kinds.split(',').map(|kind| json!({"kind": kind})).collect();
+            }
+            Some(_) => panic!("{word}"),
+        }
+    }
+    listener
+}
+
+/// The Gateway `t/g` with listeners, one a line.
+pub(crate) fn gateway(lines: &str, listeners: &str) -> Value {
+    let listeners: Vec<Value> = listeners.lines().map(listener).collect();
+    let mut object =
+        json!({"metadata": metadata("g", lines), "spec": {"gatewayClassName": "c", "listeners": listeners}});
+    object["metadata"]["generation"] = json!(2);
+    object
+}
+
+/// The route `NAMESPACE/NAME` of a kind to some parents (`g`, `t/g`, `g#section`, `g:port`, `ListenerSet!l`) with hosts as in `x,y`.
+pub(crate) fn route(kind: &str, at: &str, parents: &str, hosts: &str) -> Value {
+    let (namespace, name) = at.split_once('/').unwrap();
+    let parent = |text: &str| {
+        let (kind, text) = text.split_once('!').unwrap_or(("Gateway", text));
+        let (text, section) = text.split_once('#').unwrap_or((text, ""));
+        let (text, port) = text.split_once(':').unwrap_or((text, ""));
+        let (namespace, name) = text.split_once('/').unwrap_or(("", text));
+        let mut reference = json!({"group": "gateway.networking.k8s.io", "kind": kind, "name": name});
+        for (field, value) in [("namespace", namespace), ("sectionName", section)] {
+            if !value.is_empty() {
+                reference[field] = json!(value);
+            }
+        }
+        if let Ok(port) = port.parse::<u64>() {
+            reference["port"] = json!(port);
+        }
+        reference
+    };
+    let parents: Vec<Value> = parents.split_whitespace().map(parent).collect();
+    json!({
+        "kind": kind,
+        "metadata": {"namespace": namespace, "name": name, "generation": 2},
+        "spec": {"parentRefs": parents, "hostnames": names(hosts)},
+    })
+}
+
+/// The ListenerSet `NAMESPACE/l` of the Gateway `t/g`.
+pub(crate) fn listener_set(namespace: &str, lines: &str, listeners: &str) -> Value {
+    let mut object = gateway(lines, listeners);
+    object["kind"] = json!("ListenerSet");
+    object["metadata"]["name"] = json!("l");
+    object["metadata"]["namespace"] = json!(namespace);
+    object["spec"]["parentRef"] = json!({"name": "g", "namespace": "t"});
+    object
+}
+
+/// The Namespace that has the label `gateway: yes`.
+pub(crate) fn labelled(namespace: &str) -> Value {
+    json!({"kind": "Namespace", "metadata": {"name": namespace, "labels": {"gateway": "yes"}}})
+}
+
+/// Shows an object, or its end, to a source of the Gateway API. An object without a kind is a Gateway.
+pub(crate) fn show(source: &mut GatewaySource, object: &Value, exists: bool) -> bool {
+    let kind = object["kind"].as_str().unwrap_or("Gateway");
+    let target = source.targets().into_iter().find(|target| target.resource.kind == kind).unwrap();
+    let event = match exists {
+        true => SourceEvent::Present((source.parser(&target).0)()(object)),
+        false => {
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+            SourceEvent::Gone(crate::base::name::ObjectRef::new(text("namespace"), text("name")))
+        }
+    };
+    source.apply(&target, event)
+}
+
+/// A source of the Gateway API that knows these objects.
+pub(crate) fn gateways(objects: &[Value]) -> GatewaySource {
+    let mut source = GatewaySource::new(crate::kube::resource::Selector::All);
+    for object in objects {
+        show(&mut source, object, true);
+    }
+    source
+}
+
+/// What the Gateway `t/g` wants, or else the ListenerSet `NAMESPACE/l`.
+pub(crate) fn of_gateway(objects: &[Value], set: Option<&str>, settings: &WishSettings) -> ObjectWishes {
+    let (kind, at) = match set {
+        None => (Resource::GATEWAYS.kind, crate::base::name::ObjectRef::new("t", "g")),
+        Some(namespace) => (Resource::LISTENER_SETS.kind, crate::base::name::ObjectRef::new(namespace, "l")),
+    };
+    gateways(objects).wishes_of(&ObjectKey { kind, at }, settings).unwrap()
+}
+
+/// An object with a condition in its status, as a controller writes it: of the object, of `listeners[0]`, or of the parent `t/g`.
+pub(crate) fn with_condition(mut object: Value, of: &str, condition: [&str; 3], observed: u64) -> Value {
+    let [type_, status, reason] = condition;
+    let conditions = json!([{"type": type_, "status": status, "reason": reason, "observedGeneration": observed}]);
+    object["status"] = match of {
+        "listener" => {
+            json!({"listeners": [{"name": object["spec"]["listeners"][0]["name"], "conditions": conditions}]})
+        }
+        "parent" => json!({"parents": [{"parentRef": object["spec"]["parentRefs"][0], "conditions": conditions}]}),
+        _ => json!({"conditions": conditions}),
+    };
+    object
 }
