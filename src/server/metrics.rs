@@ -155,7 +155,8 @@ fn of_sources(out: &mut dyn Write, snapshot: &Snapshot) -> io::Result<()> {
     series(out, ("notariat_source_objects", "gauge", "Objects that want a certificate."), objects)?;
     let of_kind = |of: &SourceFigures| {
         let kind = of.kind;
-        let problem = move |(reason, count): (&&'static str, &usize)| (vec![("kind", kind), ("reason", *reason)], *count);
+        let problem =
+            move |(reason, count): (&&'static str, &usize)| (vec![("kind", kind), ("reason", *reason)], *count);
         of.problems.iter().map(problem).collect::<Vec<_>>()
     };
     let help = "What objects ask for and do not get, by the reason of the Event.";

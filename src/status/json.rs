@@ -58,9 +58,7 @@ fn row(row: &CertificateStatus) -> Value {
         "attemptsLeft": row.attempts_left,
     });
     if !row.objects.is_empty() {
-        let object = |object: &ObjectKey| {
-            json!({"kind": object.kind, "namespace": object.at.namespace.as_str(), "name": object.at.name.as_str()})
-        };
+        let object = |object: &ObjectKey| json!({"kind": object.kind, "namespace": object.at.namespace.as_str(), "name": object.at.name.as_str()});
         json["objects"] = row.objects.iter().map(object).collect();
     }
     json

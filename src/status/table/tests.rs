@@ -196,7 +196,10 @@ fn json_has_every_field_and_whole_names() {
 #[test]
 fn the_object_stands_behind_the_names_where_an_object_wants_any() {
     let key = |kind: &'static str, namespace: &str, name: &str| ObjectKey { kind, at: ObjectRef::new(namespace, name) };
-    let of = |secret: &str, objects: Vec<ObjectKey>| CertificateStatus { objects: objects.into(), ..row(secret, &["a.test"]) };
+    let of = |secret: &str, objects: Vec<ObjectKey>| CertificateStatus {
+        objects: objects.into(),
+        ..row(secret, &["a.test"])
+    };
     let rows = || {
         vec![
             of("team/entry", vec![]),
@@ -204,10 +207,15 @@ fn the_object_stands_behind_the_names_where_an_object_wants_any() {
             of("team/two", vec![key("Gateway", "other", "edge"), key("Ingress", "team", "shop")]),
         ]
     };
-    let cells = |text: &str| text.lines().take(4).map(|line| line.split("  ").last().unwrap().trim().to_owned()).collect::<Vec<_>>();
+    let cells = |text: &str| {
+        text.lines().take(4).map(|line| line.split("  ").last().unwrap().trim().to_owned()).collect::<Vec<_>>()
+    };
     let expected = ["OBJECT", "-", "ingress/shop", "other/gateway/edge +1"];
     assert_eq!(cells(&shown(&report(rows()), Some(120))), expected);
-    assert!(!shown(&report(vec![of("team/entry", vec![])]), Some(120)).contains("OBJECT"), "without objects nothing changes");
+    assert!(
+        !shown(&report(vec![of("team/entry", vec![])]), Some(120)).contains("OBJECT"),
+        "without objects nothing changes"
+    );
     let json: serde_json::Value = serde_json::from_str(&super::super::json::json(&report(rows()), NOW)).unwrap();
     assert_eq!(json["certificates"][0]["objects"], serde_json::Value::Null);
     assert_eq!(

@@ -54,13 +54,22 @@ fn what_goes_and_comes_back_costs_no_order_and_what_changes_costs_one() {
     assert_eq!(tenants.orders(), 7);
     // Rule 30: an object that is being deleted is absent.
     let finalizers = r#"{"metadata": {"finalizers": ["test/waits"]}}"#;
-    tenants.ingress("{a}", "late", "'x': y", "[{secretName: late, hosts: [late.a.site.test]}]");
+    tenants.ingress("{a}", "late", "x: z", "[{secretName: late, hosts: [late.a.site.test]}]");
     tenants.kubectl(&["-n", "{a}", "patch", "ingress", "late", "--type=merge", "-p", finalizers]);
     tenants.kubectl(&["-n", "{a}", "delete", "ingress", "late", "--wait=false"]);
     tenants.kubectl(&["-n", "{a}", "annotate", "ingress", "late", "kubernetes.io/tls-acme=true"]);
     passes(&tenants, &daemon, "p6");
     std::thread::sleep(Duration::from_secs(4));
     assert_eq!(tenants.names("{a}", "late"), None);
-    tenants.kubectl(&["-n", "{a}", "patch", "ingress", "late", "--type=merge", "-p", r#"{"metadata": {"finalizers": null}}"#]);
+    tenants.kubectl(&[
+        "-n",
+        "{a}",
+        "patch",
+        "ingress",
+        "late",
+        "--type=merge",
+        "-p",
+        r#"{"metadata": {"finalizers": null}}"#,
+    ]);
     daemon.kill();
 }

@@ -8,11 +8,11 @@ const ACME: &str = "kubernetes.io/tls-acme: 'true'";
 fn one_secret_of_several_ingresses_has_the_names_of_all_and_one_that_is_refused_delays_none() {
     let tenants = Tenants::new();
     tenants.config(&[
-        ("namespaces", "{a}: {domains: [a.site.test]}\n{b}: {domains: [b.site.test]}\n{own}: {domains: [own.site.test]}"),
         (
-            "certificates",
-            "- {secret: [alone, '{own}/copy'], domains: [x18.own.site.test, '*.w.own.site.test']}",
+            "namespaces",
+            "{a}: {domains: [a.site.test]}\n{b}: {domains: [b.site.test]}\n{own}: {domains: [own.site.test]}",
         ),
+        ("certificates", "- {secret: [alone, '{own}/copy'], domains: [x18.own.site.test, '*.w.own.site.test']}"),
     ]);
     // Rules 14, 15, 16.
     tenants.ingress("{a}", "j", ACME, "[{secretName: s, hosts: [y.a.site.test]}]");
@@ -34,7 +34,17 @@ fn one_secret_of_several_ingresses_has_the_names_of_all_and_one_that_is_refused_
     tenants.until_told("{a}", "k2", "Warning Conflict spec.tls[0]: Ingress {a}/k1 fills the same Secret", "key type");
     tenants.until_told("{own}", "loud", "Warning Conflict spec.tls[0]: ", "lacks y18.own.site.test");
     assert_eq!(tenants.events("{own}", "silent"), [""; 0]);
-    let key_type = || tenants.kubectl(&["-n", "{a}", "get", "secret", "keys", "-o", r"jsonpath={.metadata.annotations.notariat/key-type}"]);
+    let key_type = || {
+        tenants.kubectl(&[
+            "-n",
+            "{a}",
+            "get",
+            "secret",
+            "keys",
+            "-o",
+            r"jsonpath={.metadata.annotations.notariat/key-type}",
+        ])
+    };
     assert_eq!(key_type(), "ecdsa-p384");
     assert_eq!(tenants.orders(), 3);
     // Created again, the first object is younger than the second one, and still the first.

@@ -15,7 +15,12 @@ fn an_ingress_takes_no_secret_that_somebody_else_made() {
     let mark = |secret: &str, what: &str| drop(tenants.cluster.kubectl(&["annotate", "secret", secret, what]));
     // Rules 20, 21, 22: unowned; to be adopted; of kube-lego; Opaque; of cert-manager, in time and overdue.
     for (secret, from, days) in [
-        ("plain", -1, 80), ("broken", -90, -1), ("adopted", -1, 80), ("lego", -1, 80), ("manager", -1, 80), ("overdue", -89, 1),
+        ("plain", -1, 80),
+        ("broken", -90, -1),
+        ("adopted", -1, 80),
+        ("lego", -1, 80),
+        ("manager", -1, 80),
+        ("overdue", -89, 1),
     ] {
         soon(secret, from, days);
     }

@@ -42,7 +42,10 @@ fn a_tenant_gets_no_name_wildcard_or_secret_of_another_one() {
         ("pretends", "login.b.site.test"),
     ] {
         tenants.until_told("{a}", object, "Warning Refused ", part);
-        assert!(!tenants.events("{a}", object).join("\n").contains(&tenants.b), "no tenant reads the name of another one");
+        assert!(
+            !tenants.events("{a}", object).join("\n").contains(&tenants.b),
+            "no tenant reads the name of another one"
+        );
         assert_eq!(tenants.names("{a}", object), None, "{object}");
     }
     tenants.until_told("{own}", "lineless", "Warning Refused ", "has no line in the key `namespaces`");
