@@ -278,8 +278,8 @@ fn an_order_is_a_first_one_unless_it_is_pending_or_a_retry() {
     body.history_mut(&names, ca, NOW).failures = 1;
     assert!(!body.is_first(&names, ca, way) && body.is_first(&other, ca, way));
     assert!(body.is_first(&names, "https://other.test/dir", way));
-    let mut body = RecordData::default();
-    body.in_flight = Some(Box::new(PendingOrder::new("", NOW, &names, ca, way)));
+    let pending = Some(Box::new(PendingOrder::new("", NOW, &names, ca, way)));
+    let body = RecordData { in_flight: pending, ..RecordData::default() };
     assert!(!body.is_first(&names, ca, way) && body.is_first(&other, ca, way));
     assert!(body.is_first(&names, ca, (KeyType::EcdsaP384, None)));
 }

@@ -79,8 +79,10 @@ impl<F: PartialEq + 'static> Kept<F> {
                 false
             }
             SourceEvent::Listed => {
-                let gone: Vec<ObjectRef> =
-                    self.objects.extract_if(.., |_, object| !object.listed).map(|(at, _)| at).collect();
+                let is_gone = |object: &KeptObject<F>| !object.listed;
+                let gone = self.objects.iter().filter(|(_, object)| is_gone(object)).map(|(at, _)| at.clone());
+                let gone: Vec<ObjectRef> = gone.collect();
+                self.objects.retain(|_, object| !is_gone(object));
                 let first = !std::mem::replace(&mut self.has_synced, true);
                 let lost = !gone.is_empty();
                 self.changed.extend(gone);

@@ -101,7 +101,7 @@ fn the_api_server_takes_the_examples_of_the_older_systems() {
         for manifest in seeds.split("\n---\n") {
             // The namespaces of the examples are those of other tests, too: nothing is stored.
             for namespace in ["echoserver", "kube-lego"] {
-                let _ = kube.try_kubectl(&["create", "namespace", namespace]);
+                kube.try_kubectl(&["create", "namespace", namespace]).ok();
             }
             let applied = kube.kubectl_stdin(&["create", "--dry-run=server", "-f", "-"], manifest);
             assert!(applied.contains("created (server dry run)"), "{applied}");

@@ -122,13 +122,13 @@ impl WorkQueue {
     }
 
     /// Drops certificates that nobody wants, unless their job is under way. Returns the orders that were reserved for them.
-    pub(super) fn retain(&mut self, is_wanted: impl Fn(&ObjectRef) -> bool) -> Vec<Box<ReservedOrder>> {
+    pub(super) fn retain(&mut self, is_wanted: impl Fn(&ObjectRef) -> bool) -> Vec<ReservedOrder> {
         let (mut released, index) = (Vec::new(), &mut self.index);
         self.items.retain(|secret, item| {
             let stays = item.busy.is_some() || is_wanted(secret);
             if !stays {
                 index.remove(secret, item);
-                released.extend(item.result.order.take());
+                released.extend(item.result.order.take().map(|order| *order));
             }
             stays
         });

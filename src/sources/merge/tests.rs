@@ -184,7 +184,7 @@ fn one_adopting_object_is_enough() {
     Arc::make_mut(&mut adopting.wish).adopt = true;
     let plain = claim("i", &["x"], WishOptions::default());
     assert!(run(&[plain.clone(), adopting.clone()], None, &[]).wanted.unwrap().adopt);
-    assert!(!run(&[plain.clone()], None, &[]).wanted.unwrap().adopt);
+    assert!(!run(std::slice::from_ref(&plain), None, &[]).wanted.unwrap().adopt);
     // An object of which nothing is served adopts nothing.
     let wish = Arc::make_mut(&mut adopting.wish);
     wish.names = [(domain("evil"), ["t".to_owned()].into())].into();
