@@ -112,6 +112,7 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
     };
     let plan = Options {
         config_maps,
+        selection: arguments.selection.clone(),
         pass: arguments.pass,
         workers: arguments.workers,
         forget_after: arguments.forget_after,

@@ -54,6 +54,8 @@ pub enum Takes {
     ConfigMap,
     /// Flags and the name of a Secret.
     Secret,
+    /// Flags, `-config` or `-f` among them, and a domain name.
+    Domain,
     /// Flags.
     Flags,
     /// One of some words, or none of them.
@@ -79,6 +81,23 @@ pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
+    flag(
+        "--sources",
+        "KIND,KIND",
+        "config",
+        "where certificates are asked for: config, ingress, gateway, service; objects need the key `namespaces`",
+    ),
+    flag("--selector", "LABELS", "", "label selector that Ingresses, Gateways and Services must match (default: all)"),
+    flag("--ingress-class", "C,C", "", "classes of Ingresses that count; none: those without a class (default: all)"),
+    flag(
+        "--ingress-all",
+        "ZONE,ZONE",
+        "",
+        "every host of an Ingress below these zones gets a certificate, without an annotation",
+    ),
+    flag("--secret-namespace", "NS", "", "namespace of the Secrets of -ingress-all (default: that of the Ingress)"),
+    flag("--secret-hostlabel", "L", "", "label with the host on the Secrets of -ingress-all (default: none)"),
+    flag("--wildcards", "", "", "hosts of -ingress-all share the certificate of the wildcard above them"),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
     flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server").offers(Offers::Files),
     flag(
@@ -148,7 +167,7 @@ pub const FLAGS: &[Flag] = &[
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
     flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
     flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
-    of(&["role", "dns-policy", "check"], "-f", "FILE").offers(Offers::Files),
+    of(&["role", "dns-policy", "check", "explain"], "-f", "FILE").offers(Offers::Files),
     of(&["check"], "--role", "FILE").offers(Offers::Files),
     of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),
@@ -216,6 +235,13 @@ const COMMANDS: &[Command] = &[
         Takes::ConfigMap,
         "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
          -resolver finds zones and CNAMEs",
+    ),
+    command(
+        "explain",
+        "NAME -config NAME | -f FILE",
+        Takes::Domain,
+        "say which namespaces may have a domain name for their Ingresses, Gateways and Services, and why the others may not; give \
+         the flags of the controller; exit 1: none",
     ),
     command(
         "convert",

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod flags;
 mod layout;
+mod objects;
 #[cfg(test)]
 mod tests;
 pub mod values;

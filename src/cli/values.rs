@@ -27,8 +27,8 @@ pub enum CommandLine {
 #[derive(Debug, Default)]
 pub struct Values {
     given: Vec<Given>,
-    /// The name of a Secret, of the commands that take one.
-    pub secret: Option<String>,
+    /// The argument without a flag, of the commands that take one: the name of a Secret, or a domain name.
+    pub operand: Option<String>,
     /// One of the words of the command.
     pub word: Option<&'static str>,
     /// The names of the Secrets that `status -wait` waits for.
@@ -78,7 +78,7 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
         values.given.push(Given { flag, text, variable: Some(variable) });
     }
     match command.takes {
-        Takes::Secret => values.secret = rest.opt_free_from_str().map_err(|e| e.to_string())?,
+        Takes::Secret | Takes::Domain => values.operand = rest.opt_free_from_str().map_err(|e| e.to_string())?,
         Takes::Word(words) => {
             let given: Option<String> = rest.opt_free_from_str().map_err(|e| e.to_string())?;
             let known = |text: String| match words.iter().find(|word| **word == text) {

@@ -64,6 +64,10 @@ pub struct Issuer {
     /// Orders that may be made within 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orders_per_day: Option<u32>,
+    /// The issuers of cert-manager, by name, whose objects are served with this one. No part of what a record keeps: they choose objects
+    /// and change no certificate.
+    #[serde(skip)]
+    pub replaces: Vec<String>,
 }
 
 /// A set of names, given by zones.
@@ -161,7 +165,27 @@ pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mu
             Err(faults) => errors.extend(faults.iter().map(|f| format!("key `issuers` {name}: {f}"))),
         }
     }
+    errors.extend(replaced_twice(&all));
     all
+}
+
+/// The issuers of cert-manager that these replace: their name to the name of ours.
+pub fn replaced(issuers: &Issuers) -> BTreeMap<String, String> {
+    let pairs = |(name, issuer): (&String, &Arc<Issuer>)| -> Vec<(String, String)> {
+        issuer.replaces.iter().map(|theirs| (theirs.clone(), name.clone())).collect()
+    };
+    issuers.iter().flat_map(pairs).collect()
+}
+
+fn replaced_twice(issuers: &Issuers) -> Vec<String> {
+    let mut by: BTreeMap<&str, &str> = BTreeMap::new();
+    let names = issuers.iter().flat_map(|(name, issuer)| issuer.replaces.iter().map(move |theirs| (name, theirs)));
+    let fault = |(name, theirs): (&'_ String, &'_ String), other: &str| {
+        format!(
+            "key `issuers` {name}: replaces: {theirs:?} is replaced by {other} already; one issuer of cert-manager has one of notariat"
+        )
+    };
+    names.filter_map(|(name, theirs)| Some(fault((name, theirs), by.insert(theirs, name)?))).collect()
 }
 
 /// Faults of entries that would write into a Secret which an issuer reads: its contents would be lost.
@@ -206,8 +230,13 @@ impl Issuer {
                 None => DomainFilter::default(),
             },
             orders_per_day: fields.number("ordersPerDay", &mut faults),
+            replaces: fields.list("replaces", &mut faults, replaced_name).unwrap_or_default(),
             directory: directory.clone().unwrap_or_default(),
         };
+        if issuer.replaces.len() > ISSUERS_MAX {
+            let sentence = format!("has {} names; {ISSUERS_MAX} are possible", issuer.replaces.len());
+            faults.push(FieldError { field: "replaces".to_owned(), sentence });
+        }
         if matches!(node, YamlNode::Map(_)) {
             fields.finish(&mut faults);
             if directory.is_none() {
@@ -247,6 +276,14 @@ pub fn directory_url(text: &str) -> Result<String, &'static str> {
         }
         _ => Err("is not an https URL"),
     }
+}
+
+/// Reads the name of an Issuer or ClusterIssuer: a DNS subdomain.
+fn replaced_name(text: &str) -> Result<String, String> {
+    let named = ObjectRef::parse(text, "any").ok().filter(|_| !text.contains('/'));
+    named
+        .map(|at| at.name.to_string())
+        .ok_or_else(|| "is not the name of an issuer of cert-manager; write it without its namespace".to_owned())
 }
 
 fn some_text(text: &str) -> Result<String, &'static str> {
@@ -290,9 +327,28 @@ mod tests {
             assert_eq!(lab.domains.holds(&Domain::parse(name).unwrap()), held, "{name}");
         }
         assert_eq!(lab.domains.to_string(), "names at and below b.test but not no.b.test");
+        assert!(lab.replaces.is_empty() && replaced(&found).is_empty());
         // The record keeps it in the words of the configuration.
         let kept: YamlNode = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
         assert_eq!(Issuer::read("lab", &kept, &Namespaces::new("ns", &["x".to_owned()])).unwrap(), **lab);
+    }
+
+    #[test]
+    fn issuers_of_cert_manager_are_replaced_by_name() {
+        let found = issuers(
+            "lab: {directory: 'https://ca.test/dir', replaces: [old.staging, two]}\nletsencrypt: {replaces: [prod]}",
+        )
+        .unwrap();
+        let pairs: Vec<_> = replaced(&found).into_iter().collect();
+        let expected = [("old.staging", "lab"), ("prod", "letsencrypt"), ("two", "lab")];
+        assert_eq!(pairs, expected.map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned())));
+        let text = serde_json::to_string(&*found["lab"]).unwrap();
+        assert!(!text.contains("replaces"), "the form that a record keeps does not change with it: {text}");
+        let many = format!(
+            "letsencrypt: {{replaces: [{}]}}",
+            (0..101).map(|i| format!("n{i}")).collect::<Vec<_>>().join(", ")
+        );
+        assert!(issuers(&many).unwrap_err().contains("has 101 names"));
     }
 
     #[test]
@@ -312,6 +368,15 @@ mod tests {
             ("Lab: {directory: 'https://ca.test'}", "\"Lab\" is not a name"),
             ("lab: {directory: 'https://ca.test', profile: 'a b'}", "is not the name of a profile"),
             ("7: {directory: 'https://ca.test'}", "has a name that is"),
+            ("letsencrypt: {replaces: text}", "replaces"),
+            ("letsencrypt: {replaces: [team/prod]}", "without its namespace"),
+            ("letsencrypt: {replaces: [Prod]}", "replaces[0]: \"Prod\" is not the name of an issuer of cert-manager"),
+            ("letsencrypt: {replaces: [7]}", "replaces[0]"),
+            ("letsencrypt: {replaces: [a, a]}", "\"a\" is replaced by letsencrypt already"),
+            (
+                "lab: {directory: 'https://ca.test', replaces: [b, a]}\nletsencrypt: {replaces: [a]}",
+                "\"a\" is replaced by lab already",
+            ),
         ] {
             let error = issuers(yaml).expect_err(yaml);
             assert!(error.contains(part) && !error.contains("hunter2"), "{yaml}: {error}");

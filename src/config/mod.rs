@@ -12,6 +12,7 @@ pub mod entry;
 pub mod fields;
 pub mod issuers;
 pub mod metadata;
+pub mod name_policy;
 pub mod namespaces;
 pub mod node;
 pub mod table;
@@ -33,6 +34,7 @@ use entry::Entry;
 pub use entry::InvalidEntry;
 use fields::{FieldError, MapReader, require};
 use issuers::Issuers;
+use name_policy::NamePolicy;
 use namespaces::Namespaces;
 use node::YamlNode;
 use table::{KEY_NAMES, ZONE};
@@ -46,10 +48,14 @@ pub struct Config {
     pub issuers: Issuers,
     /// The rules of the key `zones`.
     pub zones: Vec<ZoneRule>,
+    /// The names that the objects of each namespace may have.
+    pub policy: NamePolicy,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
     /// The keys with lists of entries, each with the number of its entries.
     lists: Vec<(String, usize)>,
+    /// An entry that has nothing but the defaults: what the wishes of objects leave out is taken of it.
+    pub template: Option<Arc<Entry>>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
 }
@@ -134,6 +140,7 @@ fn all(
     let defaults = document(data, "defaults", &mut faults);
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
+    let policy = document(data, name_policy::KEY, &mut faults);
 
     // An issuer with a fault of its own is not reported as missing.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
@@ -150,8 +157,11 @@ fn all(
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
+    config.policy = name_policy::read(policy.as_ref(), &config.issuers, &is_written, &mut faults);
+    config.warnings.extend(name_policy::not_served(&config.policy, namespaces));
     // These trees may be large and are not needed any more.
-    drop((issuers, zones));
+    drop((issuers, zones, policy));
     let (mut last, mut added, mut shown) = (None, 0, 0);
     // One key after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {

@@ -183,7 +183,7 @@ fn defaults_fill_what_an_entry_leaves_out() {
     assert_eq!((x.dns.also_check.len(), y.dns.also_check.len()), (1, 2), "lists replace");
     assert_eq!(
         config.warnings,
-        ["key `notes` is none of certificates, certificates-*, defaults, issuers, zones and is ignored"]
+        ["key `notes` is none of certificates, certificates-*, defaults, issuers, namespaces, zones and is ignored"]
     );
 }
 

@@ -17,6 +17,7 @@ mod informers;
 mod log_dedup;
 mod messages;
 mod notes;
+mod objects;
 mod observed;
 mod options;
 mod orphans;
@@ -28,11 +29,13 @@ mod queue_index;
 mod reconcile;
 mod record_index;
 mod secret_cache;
+mod settling;
 mod sources;
 mod state;
 mod status_writer;
 mod steps;
 mod view;
+mod wishes;
 mod worker_threads;
 
 use std::sync::Arc;
@@ -98,7 +101,8 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     // A Role that names its Secrets allows no list of all: then records whose entry went while the program did not run stay unnoticed.
     let may_list = permissions.allow("list", Resource::SECRETS, &context.namespace, None);
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
-    let sources = registry::all(&plan.config_maps, &context.namespaces);
+    let mut sources = registry::all(&plan.config_maps, &context.namespaces);
+    sources.extend(registry::of_objects(&plan.selection));
     let recorder = context.recorder.clone();
     let state = ControllerState::new(context, sources, plan, statuses, watching, now);
     let controller = Controller {

@@ -12,7 +12,7 @@ use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, Record
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
-use crate::base::name::ObjectRef;
+use crate::base::name::{Domain, ObjectRef};
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
@@ -172,9 +172,11 @@ impl SecretCache {
                 Affected::Object(at)
             }
             ObjectEvent::Found if !was_live => Affected::All,
-            ObjectEvent::Source(_) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found => {
-                Affected::Nothing
-            }
+            ObjectEvent::Source(_)
+            | ObjectEvent::Listing
+            | ObjectEvent::Lost(_)
+            | ObjectEvent::Found
+            | ObjectEvent::Absent => Affected::Nothing,
         }
     }
 
@@ -212,6 +214,12 @@ impl SecretCache {
         self.held.read(at.clone(), &version(secret.as_ref()), fact, self.until(now));
         let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
         Ok((held.unwrap_or(SecretState::Missing), again))
+    }
+
+    /// The names of the certificate that a Secret was last seen with.
+    pub(super) fn held_names(&self, at: &ObjectRef) -> &[Domain] {
+        let held = self.held.get(at, Time::from_unix(0)).and_then(|slot| slot.fact.as_ref());
+        held.and_then(|held| held.state.facts()).map_or(&[], |facts| &facts.names)
     }
 
     /// A certificate's Secret as a running watch shows it, for a write without a read.

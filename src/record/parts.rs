@@ -42,6 +42,15 @@ pub struct Orphaned {
     pub until: Time,
 }
 
+/// The orders of a certificate that count against `certificatesPerWeek` of its namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceOrders {
+    /// The namespace of the Secret.
+    pub namespace: SharedStr,
+    /// The times of the orders of the last seven days.
+    pub at: Vec<Time>,
+}
+
 /// The attempts for one exact name set at one directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

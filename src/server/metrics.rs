@@ -6,7 +6,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, SourceFigures};
 use crate::base::clock::doubt;
 use crate::base::metrics::{CODES, Counts, Peer};
 use crate::base::name::{DnsName, ObjectRef};
@@ -145,6 +145,7 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_entries", "gauge", "Certificates that are wanted."), snapshot.entries)?;
     let orphaned = "Certificates whose entry went, of which copy, key and history are kept for a while.";
     single(out, ("notariat_orphaned", "gauge", orphaned), snapshot.orphaned)?;
+    of_sources(out, snapshot)?;
     single(
         out,
         ("notariat_queue_length", "gauge", "Jobs that wait for a worker, a gate or their turn."),
@@ -153,6 +154,23 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let parked = "Certificates whose job waits for a DNS server or a CA that failed.";
     single(out, ("notariat_parked", "gauge", parked), snapshot.parked.len())?;
     single(out, ("notariat_jobs_running", "gauge", "Jobs that are being done."), snapshot.running)
+}
+
+fn of_sources(out: &mut dyn Write, snapshot: &Snapshot) -> io::Result<()> {
+    let sources = || snapshot.sources.iter();
+    let help = "Whether a kind of objects is watched; 0: it may not be read, or the API server does not serve it.";
+    let watched = sources().map(|of| (vec![("kind", of.kind)], u8::from(of.is_watched)));
+    series(out, ("notariat_source_watched", "gauge", help), watched)?;
+    let objects = sources().map(|of| (vec![("kind", of.kind)], of.objects));
+    series(out, ("notariat_source_objects", "gauge", "Objects that want a certificate."), objects)?;
+    let of_kind = |of: &SourceFigures| {
+        let kind = of.kind;
+        let problem =
+            move |(reason, count): (&&'static str, &usize)| (vec![("kind", kind), ("reason", *reason)], *count);
+        of.problems.iter().map(problem).collect::<Vec<_>>()
+    };
+    let help = "What objects ask for and do not get, by the reason of the Event.";
+    series(out, ("notariat_source_problems", "gauge", help), sources().flat_map(of_kind))
 }
 
 fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {

@@ -77,6 +77,21 @@ pub struct Snapshot {
     pub running: usize,
     /// Certificates whose entry went and whose record is not emptied yet.
     pub orphaned: usize,
+    /// The kinds of objects that are sources; none where the configuration is the only one.
+    pub sources: Vec<SourceFigures>,
+}
+
+/// The figures of a kind of objects that is a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFigures {
+    /// The name of the kind.
+    pub kind: &'static str,
+    /// Whether a watch shows the objects.
+    pub is_watched: bool,
+    /// Objects that want a certificate.
+    pub objects: usize,
+    /// Problems that objects were told about, by the reason.
+    pub problems: BTreeMap<&'static str, usize>,
 }
 
 impl Snapshot {

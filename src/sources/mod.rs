@@ -1,110 +1,38 @@
 //! The sources of certificates. Every source yields the same [`CertificateSpec`]; adding one is one file here, which implements [`Source`],
 //! and a line in [`registry`].
 
+pub mod annotations;
 pub mod config_map;
 pub mod dependencies;
+pub mod draft;
+pub mod gateway;
+pub mod hosts;
+pub mod ingress;
+pub mod kept;
+pub mod merge;
 pub mod registry;
+pub mod selection;
+pub mod service;
+pub mod serving;
+mod source;
 pub mod wish;
+pub mod wish_index;
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::kube::metadata::ObjectReference;
-use crate::kube::resource::{Resource, WatchTarget};
-use crate::record::{Accepted, AcceptedSpec, Fingerprint, SharedPrints};
-use crate::store::Store;
-
-/// A source of certificates: some kind of object that says which are wanted.
-///
-/// The controller watches [`Source::targets`], parses each object on the thread of its watch, and applies what it sees on its own thread.
-/// Objects that no watch shows are polled.
-pub trait Source: fmt::Debug + Send {
-    /// The objects to watch.
-    fn targets(&self) -> Vec<WatchTarget>;
-
-    /// Makes the parser for the objects of one watch.
-    fn parser(&self) -> ParserFactory;
-
-    /// Applies what a watch of `target` saw. Returns whether what is wanted may have changed.
-    fn apply(&mut self, target: &WatchTarget, event: SourceEvent) -> bool;
-
-    /// Reads the objects of `target` from `store`, where no watch shows them.
-    fn poll(&mut self, target: &WatchTarget, store: &Store);
-
-    /// Whether every object was looked for. Until then no certificate is known to be unwanted.
-    fn has_synced(&self) -> bool;
-
-    /// The first object that could not be used yet, and why.
-    fn not_ready(&self) -> Option<String>;
-
-    /// The objects that an operator named, and others only while they have a problem.
-    fn objects(&self) -> Vec<SourceObject>;
-
-    /// Whether a record's source, as text, is an object of this source: only then its certificate is ours to miss.
-    fn owns(&self, source: &str) -> bool;
-
-    /// Adds the wanted certificates and the problems. `last_accepted` finds the form in which the entry for a Secret was last accepted,
-    /// which stays in force while the present one is refused.
-    fn add_to(&self, desired: &mut Desired, last_accepted: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>);
-}
-
-/// A parsed object; only its source knows the type.
-pub type Parsed = Box<dyn Any + Send>;
-
-/// Parses the objects of one watch. May keep what it needs of the object before.
-pub type Parser = Box<dyn FnMut(&Value) -> Parsed>;
-
-/// Makes a [`Parser`] on the thread of a watch.
-#[derive(Clone)]
-pub struct ParserFactory(pub Arc<dyn Fn() -> Parser + Send + Sync>);
-
-impl fmt::Debug for ParserFactory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ParserFactory")
-    }
-}
-
-/// An event of a watch about the objects of a source.
-#[derive(Debug)]
-pub enum SourceEvent {
-    /// An object exists.
-    Present(Parsed),
-    /// An object does not exist any more.
-    Gone(ObjectRef),
-    /// A list begins.
-    Listing,
-    /// A list is complete: objects that were not seen since it began do not exist.
-    Listed,
-}
-
-/// An object of a source, and its problem.
-#[derive(Debug)]
-pub struct SourceObject {
-    /// The object.
-    pub source: SourceRef,
-    /// The problem of the object; `None` when it is in force.
-    pub problem: Option<SourceProblem>,
-}
-
-/// The problem of an object of a source.
-#[derive(Clone, Debug)]
-pub struct SourceProblem {
-    /// The problem, one sentence.
-    pub sentence: String,
-    /// The consequence: what is in force meanwhile.
-    pub in_force: &'static str,
-    /// Whether the object could not be fetched, and may be sound.
-    pub unread: bool,
-}
+use crate::kube::resource::Resource;
+pub use crate::record::AcceptedSpec;
+use crate::record::{Accepted, Fingerprint, SharedPrints};
+pub use source::{Parsed, Parser, ParserFactory, Source, SourceEvent, SourceObject, SourceProblem};
+use wish::ObjectKey;
 
 /// A reference to the object that wants a certificate. Reads as text wherever text is wanted: `ConfigMap ns/name`, the form of records and
 /// annotations.
@@ -130,6 +58,13 @@ impl SourceRef {
     pub fn parse(text: &str) -> Option<SourceRef> {
         let (kind, object) = text.split_once(' ')?;
         Some(SourceRef::new(kind, &ObjectRef::parse(object, "").ok()?, None))
+    }
+
+    /// The key of an object that wishes something; `None` for the objects that hold a configuration.
+    pub fn object_key(&self) -> Option<ObjectKey> {
+        let kind = Resource::of_kind(&self.0.kind)?.kind;
+        let holds_entries = kind == Resource::CONFIG_MAPS.kind || kind == Resource::SECRETS.kind;
+        (!holds_entries).then(|| ObjectKey { kind, at: self.0.object.clone() })
     }
 
     /// The kind of the object.
@@ -200,8 +135,12 @@ pub struct CertificateSpec {
     pub zones: Arc<[ZoneRule]>,
     /// The issuer that the entry names; none for the directory of the command line.
     pub issuer: Option<Arc<Issuer>>,
-    /// The object that wants it.
+    /// The object that wants it; of several the first.
     pub source: SourceRef,
+    /// Orders within a week that its namespace may cause; none where an entry of the configuration wants it.
+    pub orders_per_week: Option<u32>,
+    /// The objects whose wishes it serves, in their order; none where an entry wants it.
+    pub objects: Arc<[ObjectKey]>,
     /// Whether this is the last accepted form, while the source has another one that is refused.
     pub last_accepted: bool,
     /// The fingerprint of the form to remember; made once, because every decision compares it.
@@ -236,7 +175,8 @@ impl ZoneKeys {
     ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
-        CertificateSpec { entry, zones, issuer, source, last_accepted: false, fingerprint, keys }
+        let (objects, orders_per_week, last_accepted) = (Arc::default(), None, false);
+        CertificateSpec { entry, zones, issuer, source, orders_per_week, objects, last_accepted, fingerprint, keys }
     }
 }
 
@@ -279,9 +219,21 @@ impl CertificateSpec {
         let mut wanted = self.clone();
         Arc::make_mut(&mut wanted.entry).domains = domains;
         CertificateSpec {
+            orders_per_week: wanted.orders_per_week,
             last_accepted: true,
+            objects: wanted.objects,
             ..CertificateSpec::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source)
         }
+    }
+
+    /// The same certificate, wanted by these objects.
+    pub fn of_objects(self, objects: Arc<[ObjectKey]>) -> CertificateSpec {
+        CertificateSpec { objects, ..self }
+    }
+
+    /// Whether objects of the cluster want it, and no entry of the configuration.
+    pub fn is_of_objects(&self) -> bool {
+        !self.objects.is_empty()
     }
 
     /// The form to remember.
@@ -350,4 +302,35 @@ impl Desired {
         self.filled.extend(wanted.entry.secrets[1..].iter().map(|s| (s.clone(), main.clone())));
         self.wanted.insert(main, Arc::new(wanted));
     }
+
+    /// Puts the certificate that objects want in `secret`, or takes it away. The certificate of an entry stays. Returns whether that changed
+    /// anything.
+    pub fn put_of_objects(&mut self, secret: &ObjectRef, wanted: Option<CertificateSpec>) -> bool {
+        if self.filled.contains_key(secret) || self.wanted.get(secret).is_some_and(|held| !held.is_of_objects()) {
+            return false;
+        }
+        match wanted {
+            None => self.wanted.remove(secret).is_some(),
+            Some(wanted) => {
+                let is_same = |held: &Arc<CertificateSpec>| {
+                    held.fingerprint == wanted.fingerprint
+                        && held.objects == wanted.objects
+                        && held.orders_per_week == wanted.orders_per_week
+                };
+                let changed = !self.wanted.get(secret).is_some_and(is_same);
+                if changed {
+                    self.wanted.insert(secret.clone(), Arc::new(wanted));
+                }
+                changed
+            }
+        }
+    }
+
+    /// The entry that decides about `secret` alone.
+    pub fn entry_for(&self, secret: &ObjectRef) -> Option<&Arc<CertificateSpec>> {
+        self.wanted.get(self.owner_of(secret)?).filter(|wanted| !wanted.is_of_objects())
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,35 @@
 //! wishes for one Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use super::SourceRef;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::entry::KeyType;
 
+/// The kind and the name of an object that wishes something. The order is that in which objects go first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// The name of the kind, `Ingress` say.
+    pub kind: &'static str,
+    /// Namespace and name.
+    pub at: ObjectRef,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.at)
+    }
+}
+
 /// The wishes of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectWishes {
     /// The object.
     pub source: SourceRef,
-    /// One wish for each Secret, in the order of the object.
+    /// The wishes, in the order of the object. Two wishes for one Secret add up; they differ in the namespaces that vouch for a name, and
+    /// one of them is enough.
     pub wishes: Vec<Wish>,
     /// What is not served, in the order of the object.
     pub problems: Vec<WishProblem>,
@@ -49,6 +66,8 @@ pub struct WishOptions {
     pub renew_before: Option<Duration>,
     /// Labels for the Secret.
     pub labels: BTreeMap<String, String>,
+    /// Annotations for the Secret.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What an object asks for and does not get.
@@ -62,6 +81,15 @@ pub struct WishProblem {
     pub sentence: String,
 }
 
+impl fmt::Display for WishProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place.as_str() {
+            "" => f.write_str(&self.sentence),
+            place => write!(f, "{place}: {}", self.sentence),
+        }
+    }
+}
+
 /// Why a wish is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WishReason {
@@ -73,6 +101,18 @@ pub enum WishReason {
     Refused,
     /// Another object or the configuration wants something else for the same Secret.
     Conflict,
+}
+
+impl WishReason {
+    /// The reason of the Event.
+    pub const fn name(self) -> &'static str {
+        match self {
+            WishReason::Skipped => "Skipped",
+            WishReason::Invalid => "Invalid",
+            WishReason::Refused => "Refused",
+            WishReason::Conflict => "Conflict",
+        }
+    }
 }
 
 /// The settings of the command line and of the ConfigMap that the readers of objects need.

@@ -6,6 +6,7 @@ pub mod check;
 pub mod completion;
 pub mod convert;
 pub mod dns_policy;
+pub mod explain;
 pub mod forget;
 pub mod man;
 pub mod manifest;

@@ -76,7 +76,7 @@ impl SecretAction {
     /// # Errors
     /// When no Secret is named, or the reason is unknown.
     pub fn read(command: &str, values: &Values) -> Result<SecretAction, String> {
-        let secret = values.secret.clone().ok_or("the name of a Secret is missing (-h shows all commands)")?;
+        let secret = values.operand.clone().ok_or("the name of a Secret is missing (-h shows all commands)")?;
         Ok(match command {
             "renew" => SecretAction::Renew { secret, force: values.has("force") },
             "revoke" => {
@@ -162,6 +162,7 @@ mod tests {
             ("role -f a.yaml -acme https://ca/dir", r#"Some("a.yaml")"#),
             ("role -f=a.yaml", r#"Some("a.yaml")"#),
             ("dns-policy --namespace team -f -", r#"Some("-")"#),
+            ("explain a.test -f -", r#"Some("-")"#),
             ("check -f a.yaml", r#"CheckOptions { file: Some("a.yaml"), role: None, as_json: false }"#),
             (
                 "check -f - -role=r.yaml -o json --namespace team",
@@ -196,6 +197,7 @@ mod tests {
             ("convert -f a", "-f is not a flag"),
             ("convert -cluster-resource-namespace A", "-cluster-resource-namespace \"A\" is not a namespace"),
             ("status -config a -one", "-one is not a flag"),
+            ("explain a.test b.test -f -", "\"b.test\" is not a flag"),
             ("man -config a", "-config is not a flag"),
         ] {
             let error = options(line).expect_err(line);

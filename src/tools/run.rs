@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
 use super::wait::{self, WaitOptions};
-use super::{check, completion, convert, dns_policy, forget, man, role, schema, secret_action, status};
+use super::{check, completion, convert, dns_policy, explain, forget, man, role, schema, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
@@ -43,6 +43,12 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
     match command.name {
         "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
+        "explain" => {
+            let name = values.operand.as_deref().ok_or("the domain name is missing (-h shows all commands)".to_owned());
+            let (text, has_any) =
+                explain::run(name.map_err(unreadable)?, file.as_deref(), &arguments).map_err(unreadable)?;
+            Ok(Output { status: if has_any { ExitStatus::Good } else { ExitStatus::Unsound }, ..good(text) })
+        }
         "convert" => {
             let options = ConvertOptions::read(values).map_err(unreadable)?;
             let done = convert::run(&arguments, &options).map_err(unreadable)?;

@@ -35,6 +35,7 @@ const PURE: &str = "
     acme::challenge acme::directory acme::jws acme::order acme::poll acme::wire
     base::address base::limits base::name base::pem base::retry base::sanitize
     cert cert_manager config policy record sources::dependencies
+    sources::annotations sources::draft sources::gateway sources::hosts sources::ingress sources::kept sources::service
     dns::settings dns::target dns::tsig dns::tsig_key dns::update dns::update_error dns::wire dns::zone_policy
     dns::zone::answer
     kube::body kube::correlator kube::credential kube::kubeconfig kube::leader_election kube::managed_fields kube::object

@@ -3,12 +3,14 @@
 mod config;
 mod kube;
 mod port;
+mod sources;
 
 use std::time::Duration;
 
 pub use config::*;
 pub use kube::*;
 pub use port::*;
+pub use sources::*;
 
 // DNS -------------------------------------------------------------------------------------------------------------------------
 
@@ -98,6 +100,9 @@ pub const CHAIN_OCTETS_MAX: usize = 128 * 1024;
 
 /// Name sets remembered for one certificate: an entry rarely has more forms within a week.
 pub const HISTORIES_MAX: usize = 8;
+
+/// Times of orders kept for the namespace of one certificate. Each edit of an object may be one.
+pub const NAMESPACE_ORDERS_KEPT_MAX: usize = 500;
 
 /// Times of orders kept for one name set: more than the cap ever allows, even with `-force`.
 pub const ORDERS_KEPT_MAX: usize = 32;
