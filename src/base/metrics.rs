@@ -59,6 +59,9 @@ static FAILED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 static ISSUED: AtomicU64 = AtomicU64::new(0);
 static REDACTED: AtomicU64 = AtomicU64::new(0);
 
+/// Requests at the responder of challenges: without an answer, and with one.
+static CHALLENGES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
 /// Permissions that a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
 
@@ -112,6 +115,11 @@ pub fn issued() {
     ISSUED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a request at the responder of challenges, and whether there was an answer.
+pub fn challenge_asked(found: bool) {
+    CHALLENGES[usize::from(found)].fetch_add(1, Ordering::Relaxed);
+}
+
 /// Counts an attempt that failed in `stage`.
 pub fn failed(stage: &'static str) {
     *lock(&FAILED).entry(stage).or_default() += 1;
@@ -152,6 +160,8 @@ pub struct Counts {
     pub failed: BTreeMap<&'static str, u64>,
     /// Places where the last filter took a known secret out of a text.
     pub redacted: u64,
+    /// Requests at the responder of challenges: without an answer, and with one.
+    pub challenges: [u64; 2],
     /// Permissions that the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
 }
@@ -172,6 +182,7 @@ impl Counts {
             issued: ISSUED.load(Ordering::Relaxed),
             failed: lock(&FAILED).clone(),
             redacted: REDACTED.load(Ordering::Relaxed),
+            challenges: [0, 1].map(|found: usize| CHALLENGES[found].load(Ordering::Relaxed)),
             missing: lock(&MISSING).clone(),
         }
     }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::fields::{FieldError, MapReader, duration, one_of};
+use super::fields::{FieldError, MapReader, bounded, one_of};
 use super::node::YamlNode;
 use crate::base::address::ServerAddress;
 use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX, TTL_MAX_SECS, ZONE_SERVERS_MAX};
 use crate::base::name::DnsName;
-use crate::base::time::duration_text;
 pub use crate::dns::settings::{DnsSettings, OnWildcardHost, Propagation, Transport};
 
 const PROPAGATIONS: [(&str, Propagation); 3] =
@@ -52,13 +51,6 @@ impl DnsSettings {
             fields.finish(faults);
         }
         read
-    }
-}
-
-fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
-    match duration(text)? {
-        d if d <= most => Ok(d),
-        _ => Err(format!("is too long; {} is the most", duration_text(most))),
     }
 }
 

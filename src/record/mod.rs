@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use accepted::{Accepted, AcceptedSpec, Fingerprint, SharedPrints, fingerprint};
-pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedTxt, ToRevoke};
+pub use parts::{
+    History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedFile, PresentedTxt, ToRevoke,
+};
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};
 

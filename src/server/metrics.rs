@@ -119,6 +119,16 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let help =
         "Places where the last filter took a known secret out of a text; each is a fault of notariat's to report.";
     single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
+    let [missed, given] = live.counts.challenges;
+    series(
+        out,
+        (
+            "notariat_challenge_requests_total",
+            "counter",
+            "Requests at the responder of http-01 challenges, by whether an answer was pending.",
+        ),
+        [(vec![("result", "answered")], given), (vec![("result", "none")], missed)],
+    )?;
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;
