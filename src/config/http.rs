@@ -162,9 +162,9 @@ mod tests {
         assert_eq!(read("{via: 10.0.0.1}").unwrap().via.unwrap().port, 80);
         assert_eq!(read("{via: '10.0.0.1:53'}").unwrap().via.unwrap().port, 53);
         for (text, fault) in [
-            ("{wait: 2d}", "http.wait: is too long"),
-            ("{webroot: www}", "http.webroot: is not the absolute path"),
-            ("{webroot: /srv/../etc}", "http.webroot: is not the absolute path"),
+            ("{wait: 2d}", "http.wait: \"2d\" is too long; 30m is the most"),
+            ("{webroot: www}", "http.webroot: \"www\" is not the absolute path"),
+            ("{webroot: /srv/../etc}", "http.webroot: \"/srv/../etc\" is not the absolute path"),
             ("{check: perhaps}", "http.check: "),
             ("{chek: auto}", "http.chek"),
             ("[]", "http: is a list"),

@@ -26,6 +26,7 @@ mod dry_run;
 mod events;
 mod following;
 mod forgotten;
+mod http01;
 mod issuers;
 mod keys_and_gates;
 mod killed;
