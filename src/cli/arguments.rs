@@ -61,6 +61,8 @@ pub struct Arguments {
     pub forget_after: Duration,
     /// `-listen`: where the HTTP port is.
     pub listen: Option<ListenAddress>,
+    /// `-http-listen`: where the responder of http-01 challenges is.
+    pub http_listen: Option<ListenAddress>,
     /// `-page`
     pub page: bool,
     /// `-log-level`
@@ -113,6 +115,7 @@ impl Arguments {
             workers: values.value("workers", workers)?.unwrap_or(WORKERS_DEFAULT),
             forget_after: values.value("forget-after", forget_after)?.unwrap_or(FORGET_AFTER),
             listen: values.value("listen", str::parse)?,
+            http_listen: values.value("http-listen", str::parse)?,
             page: values.has("page"),
             log_level: values.choice("log-level", &levels)?.unwrap_or(log::LevelFilter::Info),
             log_format: values

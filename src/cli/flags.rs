@@ -164,6 +164,12 @@ pub const FLAGS: &[Flag] = &[
         "how long copy, key and history of a certificate are kept when its entry goes, in h or d; 0: not at all",
     ),
     flag("--listen", "ADDR", "", "HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)"),
+    flag(
+        "--http-listen",
+        "ADDR",
+        "",
+        "port of the responder of http-01 challenges, :PORT or IP:PORT (default: none); a route leads /.well-known/acme-challenge/ here",
+    ),
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
     flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
     flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),

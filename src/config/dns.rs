@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::fields::{FieldError, MapReader, duration, one_of};
+use super::fields::{FieldError, MapReader, bounded, one_of};
 use super::node::YamlNode;
 use super::table::{DNS, ON_WILDCARD_HOST, PROPAGATIONS, TRANSPORTS};
 use crate::base::address::ServerAddress;
 use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::name::DnsName;
-use crate::base::time::duration_text;
 pub use crate::dns::settings::{DnsSettings, OnWildcardHost, Propagation, Transport};
 
 /// The fields of `dns`.
@@ -58,13 +57,6 @@ impl DnsSettings {
             fields.finish_with(faults, misplaced);
         }
         read
-    }
-}
-
-fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
-    match duration(text)? {
-        d if d <= most => Ok(d),
-        _ => Err(format!("is too long; {} is the most", duration_text(most))),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::dns::{DNS_FIELDS, DnsSettings};
-use super::fields::{FieldError, MapReader, duration, require, text};
+use super::fields::{FieldError, MapReader, duration, one_of, require, text};
+use super::http::{CHALLENGES, ChallengeType, HttpSettings};
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
@@ -43,6 +44,12 @@ pub struct Entry {
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
+    /// The type of challenge; that of the zone or of the issuer when not set. Wildcards are proved by dns-01.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeType>,
+    /// The settings of the http-01 challenge, where they are not the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Box<HttpSettings>>,
     /// The DNS settings of the challenge.
     #[serde(serialize_with = "shared")]
     pub dns: Arc<DnsSettings>,
@@ -115,6 +122,8 @@ impl Entry {
         let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::intern(t)));
         let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::intern(&t)));
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
+        let challenge = fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES));
+        let http = fields.take("http").map(|node| Box::new(HttpSettings::read(node, &mut faults)));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
             None => DnsSettings::default(),
@@ -162,6 +171,8 @@ impl Entry {
             issuer,
             profile,
             tsig_secret,
+            challenge,
+            http,
             dns: Arc::new(dns),
             key_type: key_type.unwrap_or(KeyType::EcdsaP256),
             reuse_key: reuse_key.unwrap_or(false),

@@ -8,6 +8,7 @@ use super::node::YamlNode;
 use super::table::{FieldForm, FieldTable};
 use crate::base::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
+use crate::base::time::duration_text;
 
 /// A fault of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,6 +239,17 @@ pub fn text<T, E: fmt::Display>(
     };
     faults.push(FieldError { field: path.to_owned(), sentence });
     None
+}
+
+/// Reads a duration of at most `most`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
+    match duration(text)? {
+        d if d <= most => Ok(d),
+        _ => Err(format!("is too long; {} is the most", duration_text(most))),
+    }
 }
 
 /// Reads `720h`, `30d`, `1h30m`: whole numbers with a unit of s, m, h or d.

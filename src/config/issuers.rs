@@ -7,7 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::entry::{Entry, email, profile, secret_name};
-use super::fields::{FieldError, MapReader, require};
+use super::fields::{FieldError, MapReader, one_of, require};
+use super::http::{CHALLENGES, ChallengeType};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use super::table::{DOMAIN_FILTER, ISSUER};
@@ -58,6 +59,9 @@ pub struct Issuer {
     /// The profile of entries that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The type of challenge of entries and zones that say none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeType>,
     /// The names that the issuer may be used for.
     #[serde(skip_serializing_if = "DomainFilter::is_all")]
     pub domains: DomainFilter,
@@ -225,6 +229,7 @@ impl Issuer {
             account_secret: fields.text("accountSecretName", &mut faults, secret),
             preferred_chain: fields.text("preferredChain", &mut faults, some_text),
             profile: fields.text("profile", &mut faults, profile),
+            challenge: fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES)),
             domains: match fields.take("domains") {
                 Some(node) => range(node, &mut faults),
                 None => DomainFilter::default(),

@@ -10,6 +10,7 @@ mod defaults;
 pub mod dns;
 pub mod entry;
 pub mod fields;
+pub mod http;
 pub mod issuers;
 pub mod metadata;
 pub mod name_policy;
@@ -32,7 +33,8 @@ pub use data::Data;
 use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
 pub use entry::InvalidEntry;
-use fields::{FieldError, MapReader, require};
+use fields::{FieldError, MapReader, one_of, require};
+use http::CHALLENGES;
 use issuers::Issuers;
 use name_policy::NamePolicy;
 use namespaces::Namespaces;
@@ -372,6 +374,7 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
         let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
+        let challenge = fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES));
         if matches!(item, YamlNode::Map(_)) {
             fields.finish(&mut faults);
         }
@@ -379,7 +382,7 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
             Some(zone) if rules.iter().any(|r| r.zone == zone) => {
                 faults.push(FieldError { field: "zone".into(), sentence: format!("names {zone} a second time") });
             }
-            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret }),
+            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret, challenge }),
             None => require("zone", "the name of a zone", item, &mut faults),
         }
         errors.extend(faults.iter().map(|f| format!("key `zones` item {}: {f}", i + 1)));

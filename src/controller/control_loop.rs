@@ -81,6 +81,7 @@ impl Controller<'_> {
         }
         self.last_pass = now;
         self.state.set_time(now);
+        self.state.secrets.note_feed();
         if self.read_again <= now {
             self.resync(now)?;
         }

@@ -52,6 +52,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::issuance::Context;
 use crate::kube::resource::Resource;
+use crate::server::challenge_port;
 use crate::server::publisher::SnapshotPublisher;
 use crate::server::snapshot::StatusTable;
 use crate::sources::registry;
@@ -83,6 +84,9 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     let shown = plan.port.as_deref().zip(statuses.clone());
     let publisher =
         shown.map(|(port, statuses)| SnapshotPublisher::start(port, plan.page, &context, statuses)).transpose()?;
+    if let Some(port) = &plan.challenge_port {
+        challenge_port::serve(port, &context)?;
+    }
     let workers = Workers::new(context.clone(), plan.workers, wake.clone());
     let election = match (&context.kube, &plan.lease) {
         (Some(client), Some(at)) => {

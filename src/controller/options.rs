@@ -26,6 +26,8 @@ pub struct Options {
     pub forget_after: Duration,
     /// The HTTP port.
     pub port: Option<Arc<Port>>,
+    /// The port of the responder of http-01 challenges.
+    pub challenge_port: Option<Arc<Port>>,
     /// Whether the port serves the page.
     pub page: bool,
 }

@@ -16,6 +16,7 @@ use crate::base::name::{Domain, ObjectRef};
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
+use crate::issuance::answers::Feed;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
@@ -58,7 +59,8 @@ pub(super) type Reading<T> = (T, Option<Time>);
 
 impl SecretCache {
     pub(super) fn new(context: Arc<Context>, watching: Option<Informers>) -> SecretCache {
-        let (held, records, contents) = (Cache::default(), Cache::default(), Cache::default());
+        let (held, mut records, contents) = (Cache::default(), Cache::<_, RecordIndex>::default(), Cache::default());
+        records.index.answers = context.answers.clone();
         SecretCache {
             context,
             watching,
@@ -178,6 +180,16 @@ impl SecretCache {
             | ObjectEvent::Found
             | ObjectEvent::Absent => Affected::Nothing,
         }
+    }
+
+    /// Says what keeps the answers to challenges up to date.
+    pub(super) fn note_feed(&self) {
+        let records = of_type(&self.context.namespace, record::TYPE);
+        self.context.answers.set_feed(match &self.watching {
+            Some(watching) if watching.has_synced(&records) => Feed::Watch,
+            Some(watching) if watching.has(&records) => Feed::LostWatch,
+            Some(_) | None => Feed::Presenter,
+        });
     }
 
     fn has_synced(&self, kind: &'static str, namespace: &str) -> bool {

@@ -28,6 +28,8 @@ pub enum EventReason {
     UpdateRefused,
     /// The values were not seen on every server.
     NotPropagated,
+    /// The name's web server does not answer the challenge.
+    NotReached,
     /// The CA did not find the challenge answered.
     ValidationFailed,
     /// A Secret could not be written.

@@ -124,6 +124,16 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
     let help = "Kubernetes Events that were not sent: beyond the budget of an object and reason, or not taken by the API server.";
     single(out, ("notariat_events_dropped_total", "counter", help), live.counts.events_dropped)?;
+    let [missed, given] = live.counts.challenges;
+    series(
+        out,
+        (
+            "notariat_challenge_requests_total",
+            "counter",
+            "Requests at the responder of http-01 challenges, by whether an answer was pending.",
+        ),
+        [(vec![("result", "answered")], given), (vec![("result", "none")], missed)],
+    )?;
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::ZoneRule;
 use crate::config::entry::Entry;
+use crate::config::http::{ChallengeType, challenge_of};
 use crate::config::issuers::Issuer;
 use crate::kube::metadata::ObjectReference;
 use crate::kube::resource::Resource;
@@ -200,6 +201,11 @@ impl CertificateSpec {
     /// The profile to order.
     pub fn profile(&self) -> Option<&str> {
         self.entry.profile.as_deref().or_else(|| self.issuer.as_ref()?.profile.as_deref())
+    }
+
+    /// The type of challenge by which a name is proved.
+    pub fn challenge_of(&self, name: &Domain) -> ChallengeType {
+        challenge_of(&self.entry, &self.zones, self.issuer.as_deref(), name)
     }
 
     /// The quota of orders within a day that an operator set for the issuer.

@@ -258,7 +258,7 @@ impl<'a> Attempt<'a> {
         let (orders, account, counted) = (run.orders, run.account.clone(), run.counted);
         run.solver()?;
         let Some(Ok(mut solver)) = run.solver.take() else { return Err(AttemptError::internal()) };
-        let challenges = match orders.challenges(&account, order, solver.challenge_type())? {
+        let challenges = match orders.challenges(&account, order, &|name| solver.challenge_type(name))? {
             Challenges::Pending(challenges) => challenges,
             Challenges::Over(failed) => {
                 self.give_up_order();
@@ -286,6 +286,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let secret = self.entry().main_secret();
+        solver.validated();
         event!(debug, "validated", secret = secret, status = format!("{:?}", answer.body.status));
         self.clean_up_presented(&mut |presented| solver.clean_up(presented));
         event!(debug, "withdrawn", secret = secret);

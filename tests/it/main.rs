@@ -32,6 +32,7 @@ mod following;
 mod forget;
 mod forgotten;
 mod gateway_api;
+mod http01;
 mod issuers;
 mod keys_and_gates;
 mod killed;

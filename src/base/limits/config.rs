@@ -52,6 +52,9 @@ pub const MANIFEST_NODES_MAX: usize = 1_000_000;
 /// Names in one certificate. Let's Encrypt allows 100, others fewer.
 pub const DOMAINS_MAX: usize = 100;
 
+/// Octets of `http.webroot`.
+pub const WEBROOT_OCTETS_MAX: usize = 1_024;
+
 /// Secrets that one entry may fill.
 pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 

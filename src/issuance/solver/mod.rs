@@ -5,6 +5,8 @@
 
 mod challenge;
 pub mod dns01;
+pub mod http01;
+mod mixed;
 mod registry;
 
 pub use challenge::{ChallengeRequest, NotPresented, Solver};
