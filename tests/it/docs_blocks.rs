@@ -182,7 +182,6 @@ fn every_command_block_of_the_other_pages_runs() {
         let folder = path.parent().filter(|folder| folder.starts_with("deploy")).map_or(PathBuf::new(), Path::to_owned);
         let reader = Reader::with_a_certificate();
         for block in blocks {
-            println!("{}:\n{}", path.display(), block.commands);
             reader.types(folder.to_str().unwrap(), &block.commands);
             count += 1;
         }

@@ -60,3 +60,29 @@ impl<'k> Finder<'k> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::entry::Entry;
+    use crate::config::node;
+
+    #[test]
+    fn after_too_much_time_in_vain_nobody_is_asked() {
+        let keys = KeySecrets::Manifest(Default::default());
+        // Nobody listens there, so a question fails at once.
+        let mut finder = Finder::new("127.0.0.1:9".parse().unwrap(), &keys);
+        let entry = node::read("{secret: s, domains: [a.test], tsigSecretName: k}").unwrap();
+        let entry = Entry::read(&entry, &"t".into()).unwrap();
+        let mut find = |lost| {
+            finder.lost = lost;
+            assert!(finder.find(entry.zone_policy(&[]), &entry.domains[0]).is_none());
+            finder.remarks.pop().unwrap()
+        };
+        assert!(find(Duration::ZERO).starts_with("a.test: resolver 127.0.0.1:9 does not answer"));
+        assert_eq!(
+            find(POLICY_FIND_FAILED + Duration::from_secs(1)),
+            "a.test: not looked up, because the names before it took too long"
+        );
+    }
+}
