@@ -9,10 +9,12 @@ pub mod forget;
 pub mod man;
 pub mod manifest;
 pub mod options;
+mod output;
 pub mod role;
 mod run;
 pub mod secret_action;
 pub mod status;
 pub mod wait;
 
-pub use run::{Output, run};
+pub use output::Output;
+pub use run::run;

@@ -3,23 +3,13 @@
 use std::path::PathBuf;
 
 use super::options::{CheckOptions, SecretAction, StatusOptions};
+use super::output::Output;
 use super::wait::{self, WaitOptions};
 use super::{check, convert, dns_policy, forget, man, role, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::Command;
 use crate::cli::values::Values;
 use crate::controller::ExitStatus;
-
-/// The output of a command, and its exit status.
-#[derive(Debug)]
-pub struct Output {
-    /// For standard output.
-    pub text: String,
-    /// For standard error; empty where nothing is wrong.
-    pub problems: String,
-    /// The exit code.
-    pub status: ExitStatus,
-}
 
 /// Runs a command.
 pub fn run(command: &Command, values: &Values) -> Output {
