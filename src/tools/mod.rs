@@ -11,6 +11,7 @@ pub mod forget;
 pub mod man;
 pub mod manifest;
 pub mod options;
+mod output;
 pub mod role;
 mod run;
 pub mod schema;
@@ -20,4 +21,5 @@ mod terminal;
 pub mod tsig_secret;
 pub mod wait;
 
-pub use run::{Output, run};
+pub use output::Output;
+pub use run::run;

@@ -3,23 +3,13 @@
 use std::path::PathBuf;
 
 use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
+use super::output::Output;
 use super::wait::{self, WaitOptions};
 use super::{check, completion, convert, dns_policy, explain, forget, man, role, schema, secret_action, status};
 use crate::cli::Arguments;
 use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
 use crate::controller::ExitStatus;
-
-/// The output of a command, and its exit status.
-#[derive(Debug)]
-pub struct Output {
-    /// For standard output.
-    pub text: String,
-    /// For standard error; empty where nothing is wrong.
-    pub problems: String,
-    /// The exit code.
-    pub status: ExitStatus,
-}
 
 /// Runs a command.
 pub fn run(command: &Command, values: &Values) -> Output {

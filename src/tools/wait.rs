@@ -13,10 +13,10 @@ use crate::controller::ExitStatus;
 use crate::status::certificate::CertificateStatus;
 use crate::status::report::{NoteKind, StatusReport};
 use crate::status::state::CertificateState;
-use crate::tools::Output;
+use crate::tools::output::Output;
 use crate::tools::status::{reader, stop_on_signals};
 
-/// What is waited for, and how long.
+/// The Secrets to wait for, and the longest wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitOptions {
     /// The Secrets, `name` or `namespace/name`; empty for all.
@@ -77,7 +77,7 @@ pub fn run(options: &WaitOptions, arguments: &Arguments) -> Result<Output, Strin
     }
 }
 
-/// What stands in the way of the named certificates, or of all: a sentence each, none when they are Valid.
+/// A sentence for each obstacle of the named certificates, or of all; none when they are Valid.
 fn unmet(report: &StatusReport, secrets: &[ObjectRef]) -> Vec<String> {
     let is_meant = |row: &CertificateStatus| match secrets {
         [] => row.state != CertificateState::Orphaned,
@@ -101,7 +101,7 @@ fn unmet(report: &StatusReport, secrets: &[ObjectRef]) -> Vec<String> {
     unmet
 }
 
-/// The state of a certificate and what it waits for.
+/// The state of a certificate, its cause, and the next attempt.
 fn sentence(row: &CertificateStatus) -> String {
     let mut text = format!("{}: {}", row.secrets()[0], row.state);
     let failed = row.failure.as_ref().map(|failure| match failure.stage {

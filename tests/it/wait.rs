@@ -37,7 +37,9 @@ fn a_pipeline_goes_on_when_the_certificates_are_valid_and_else_is_told_what_each
     assert_eq!(daemon.terminate(), 0);
 
     // What the author wants now is not what is served.
-    site.config(&[site.entry("web", "www.site.test", ", nonsense: 1"), site.entry("api", "api.site.test", "")].concat());
+    site.config(
+        &[site.entry("web", "www.site.test", ", nonsense: 1"), site.entry("api", "api.site.test", "")].concat(),
+    );
     let refused = Run::of(&mut wait(&site, &["-timeout", "1s", "web"])).ends(1).log;
     assert!(refused.contains("\n  refused: ") && refused.contains("(default/web): nonsense"), "{refused}");
     Run::of(&mut wait(&site, &["-timeout", "1s", "api"])).ends(0);

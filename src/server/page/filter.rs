@@ -1,4 +1,4 @@
-//! The query of the page's address: which certificates are shown. Pure.
+//! The query of the page's address, which chooses certificates. Pure.
 //!
 //! Untrusted: the whole query. No text of it is repeated: the page names states and namespaces from its own tables. A part that is not
 //! known hides nothing and is said.
@@ -17,7 +17,7 @@ pub(super) struct Filter {
     pub(super) state: Option<CertificateState>,
     /// The namespace in which each has a Secret; `None` for any.
     pub(super) namespace: Option<String>,
-    /// Whether the browser is to load the page again each minute.
+    /// Asks the browser to load the page again each minute.
     pub(super) reloads: bool,
 }
 
@@ -53,12 +53,12 @@ impl Filter {
         (filter, unknown.into_iter().collect())
     }
 
-    /// Whether a certificate is shown.
+    /// Shows a certificate that has the state and the namespace.
     pub(super) fn shows(&self, certificate: &CertificateStatus, snapshot: &Snapshot) -> bool {
         self.state.is_none_or(|state| snapshot.state(certificate) == state) && self.is_in(certificate)
     }
 
-    /// Whether a certificate has a Secret in the namespace.
+    /// Finds a Secret of the certificate in the namespace.
     fn is_in(&self, certificate: &CertificateStatus) -> bool {
         let is_named = |name: &String| certificate.secrets().iter().any(|at| *at.namespace == **name);
         self.namespace.as_ref().is_none_or(is_named)

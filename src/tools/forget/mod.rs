@@ -25,9 +25,9 @@ use crate::sources::registry;
 use crate::start::{OpenedStore, open};
 use crate::status::config_map;
 use crate::store::{Component, LockMode, Store};
-use crate::tools::Output;
+use crate::tools::output::Output;
 
-/// What is done to a record.
+/// The step for a record.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// The record is emptied; the commands remove what it knows at name servers.
@@ -38,7 +38,7 @@ enum Step {
     Leave(String),
 }
 
-/// What is done, and what was found.
+/// The objects to empty, and sentences about the others.
 #[derive(Debug, Default)]
 struct Plan {
     records: Vec<SecretObject>,
@@ -126,7 +126,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Empties everything. Returns what failed.
+    /// Empties everything. Returns a sentence for each failure.
     fn carry_out(&self, store: &Store, kube: Option<&KubeClient>) -> Vec<String> {
         let now = time::now();
         let emptied = |secret: &SecretObject| {
@@ -143,7 +143,7 @@ impl Plan {
         failed
     }
 
-    /// What is emptied, what is left alone, and what stays at name servers.
+    /// A line for each object that is emptied or left alone, and for each challenge that stays at a name server.
     fn told(&self, is_done: bool) -> String {
         let verb = if is_done { "emptied" } else { "would empty" };
         let mut lines: Vec<String> =
@@ -161,7 +161,7 @@ impl Plan {
     }
 }
 
-/// What is done to a record. `is_ours` tells the sources of this instance.
+/// The step for a record. `is_ours` tells the sources of this instance.
 fn step(secret: &SecretObject, is_ours: &dyn Fn(&str) -> bool, now: Time) -> Step {
     let read = match Record::read(Some(secret)) {
         Ok(read) => read,
@@ -182,7 +182,7 @@ fn step(secret: &SecretObject, is_ours: &dyn Fn(&str) -> bool, now: Time) -> Ste
 /// The Lease without a holder; `None` where it has none.
 ///
 /// # Errors
-/// Who holds it: a holder that renewed it lately is at work.
+/// The holder, where it renewed the Lease lately: it is at work.
 fn released(LeaseObject(mut lease): LeaseObject, now: Time) -> Result<Option<LeaseObject>, String> {
     let spec = &lease["spec"];
     let holder = spec["holderIdentity"].as_str().unwrap_or_default();
@@ -200,7 +200,7 @@ fn released(LeaseObject(mut lease): LeaseObject, now: Time) -> Result<Option<Lea
     Ok(Some(LeaseObject(lease)))
 }
 
-/// What remains, with the commands that delete it.
+/// The remaining objects, with the commands that delete them.
 fn remains(plan: &Plan, own: &str, arguments: &Arguments) -> String {
     let kept =
         "The Secrets of the certificates stay as they are and are valid until they expire; nobody renews them.\n";
