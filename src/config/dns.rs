@@ -10,20 +10,6 @@ use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::name::DnsName;
 pub use crate::dns::settings::{DnsSettings, OnWildcardHost, Propagation, Transport};
 
-/// The fields of `dns`.
-pub(super) const DNS_FIELDS: [&str; 10] = [
-    "server",
-    "zone",
-    "ttl",
-    "propagation",
-    "propagationTimeout",
-    "propagationNameservers",
-    "alsoCheck",
-    "settle",
-    "transport",
-    "onWildcardHost",
-];
-
 /// The sentence for a field of the entry that stands below `dns`.
 fn misplaced(key: &str) -> Option<String> {
     let is_of_entry = ["tsigSecretName", "email", "issuer", "renewBefore", "keyType"].contains(&key);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::dns::{DNS_FIELDS, DnsSettings};
+use super::dns::DnsSettings;
 use super::fields::{FieldError, MapReader, duration, one_of, require, text};
-use super::http::{CHALLENGES, ChallengeType, HttpSettings};
+use super::http::{ChallengeType, HttpSettings};
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use super::table::{ENTRY, KEY_TYPES};
+use super::table::{CHALLENGES, DNS, ENTRY, KEY_TYPES};
 use crate::base::limits::SECRETS_PER_ENTRY_MAX;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
@@ -202,7 +202,7 @@ const OTHER_NAMES: [(&str, &str); 4] =
 /// The sentence for a field that stands at the wrong level, or under the name of another program.
 fn misplaced(key: &str) -> Option<String> {
     let field = key.strip_prefix("dns.").unwrap_or(key);
-    if DNS_FIELDS.contains(&field) {
+    if DNS.iter().any(|row| row.name == field) {
         return Some(format!("belongs below `dns`, one level deeper: write `dns: {{{field}: …}}`"));
     }
     let (_, ours) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == key)?;

@@ -8,16 +8,13 @@ use super::entry::Entry;
 use super::fields::{FieldError, MapReader, bounded, one_of};
 use super::issuers::Issuer;
 use super::node::YamlNode;
+use super::table::{CHECKS, HTTP};
 use crate::base::address::{DNS_PORT, ServerAddress};
 pub use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::{REACH_WAIT_DEFAULT, REACH_WAIT_MAX, WEBROOT_OCTETS_MAX};
 use crate::base::name::Domain;
 use crate::base::time::duration_text;
 use crate::dns::zone_policy::ZoneRule;
-
-/// The types of challenges by name, for [`one_of`].
-pub(super) const CHALLENGES: [(&str, ChallengeType); 2] =
-    [("dns-01", ChallengeType::Dns01), ("http-01", ChallengeType::Http01)];
 
 /// The field `http` of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,8 +43,6 @@ pub enum ReachCheck {
     Off,
 }
 
-const CHECKS: [(&str, ReachCheck); 2] = [("auto", ReachCheck::Auto), ("off", ReachCheck::Off)];
-
 impl Default for HttpSettings {
     fn default() -> HttpSettings {
         HttpSettings { check: ReachCheck::Auto, via: None, wait: REACH_WAIT_DEFAULT, webroot: None }
@@ -60,7 +55,7 @@ fn some_duration<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
 
 impl HttpSettings {
     pub(super) fn read(node: &YamlNode, faults: &mut Vec<FieldError>) -> HttpSettings {
-        let mut fields = MapReader::of(node, "http", faults);
+        let mut fields = MapReader::of(node, HTTP, "http", faults);
         let default = HttpSettings::default();
         let read = HttpSettings {
             check: fields.text("check", faults, |t| one_of(t, &CHECKS)).unwrap_or(default.check),

@@ -34,12 +34,11 @@ use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
 pub use entry::InvalidEntry;
 use fields::{FieldError, MapReader, one_of, require};
-use http::CHALLENGES;
 use issuers::Issuers;
 use name_policy::NamePolicy;
 use namespaces::Namespaces;
 use node::YamlNode;
-use table::{KEY_NAMES, ZONE};
+use table::{CHALLENGES, KEY_NAMES, ZONE};
 
 /// The configuration in one ConfigMap.
 #[derive(Clone, Debug, Default)]

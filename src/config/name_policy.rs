@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
 
-use super::fields::{FieldError, MapReader, shown};
+use super::fields::{MapReader, shown};
 use super::issuers::Issuers;
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use crate::base::limits::{NAMES_SHOWN_MAX, NAMESPACE_LINES_MAX, NAMESPACE_ORDERS_DEFAULT, NAMESPACE_RANGES_MAX};
+use super::table::NAMESPACE;
+use crate::base::limits::{NAMES_SHOWN_MAX, NAMESPACE_LINES_MAX, NAMESPACE_ORDERS_DEFAULT};
 use crate::base::name::{DnsName, Domain, NAME_MAX, check_namespace};
 
 /// The key of the ConfigMap.
@@ -219,19 +220,15 @@ pub(super) fn read(
 
 fn read_line(namespace: &str, node: &YamlNode, issuers: &Issuers, is_written: &impl Fn(&str) -> bool) -> NamespaceLine {
     let mut faults = Vec::new();
-    let mut fields = MapReader::of(node, "", &mut faults);
+    let mut fields = MapReader::of(node, NAMESPACE, "", &mut faults);
     let ranges = fields.list("domains", &mut faults, NameRange::parse).unwrap_or_default();
-    if ranges.len() > NAMESPACE_RANGES_MAX {
-        let sentence = format!("has {} ranges; {NAMESPACE_RANGES_MAX} are possible", ranges.len());
-        faults.push(FieldError { field: "domains".to_owned(), sentence });
-    }
     let wildcards = fields.bool("wildcards", &mut faults).unwrap_or_default();
     let issuer = |name: &str| match issuers.contains_key(name) || is_written(name) {
         true => Ok(name.to_owned()),
         false => Err("is not in the key `issuers`"),
     };
     let issuers = fields.list("issuers", &mut faults, issuer).unwrap_or_default();
-    let orders = fields.number("certificatesPerWeek", 0..=1_000_000, "orders", &mut faults);
+    let orders = fields.number("certificatesPerWeek", &mut faults);
     if matches!(node, YamlNode::Map(_)) {
         fields.finish(&mut faults);
     }

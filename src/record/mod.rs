@@ -14,7 +14,8 @@ use std::fmt;
 
 pub use accepted::{Accepted, AcceptedSpec, Fingerprint, SharedPrints, fingerprint};
 pub use parts::{
-    History, Issued, LeftBehind, NamespaceOrders, Orphaned, PendingOrder, Presented, PresentedFile, PresentedTxt, ToRevoke,
+    History, Issued, LeftBehind, NamespaceOrders, Orphaned, PendingOrder, Presented, PresentedFile, PresentedTxt,
+    ToRevoke,
 };
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};

@@ -163,7 +163,13 @@ mod tests {
         let parsed = |head_only: bool, target: &str, host: Option<&str>| {
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
             let (path, query) = (path.to_owned(), query.to_owned());
-            Parsed::Request(PortRequest { head_only, path, query, target: target.to_owned(), host: host.map(str::to_owned) })
+            Parsed::Request(PortRequest {
+                head_only,
+                path,
+                query,
+                target: target.to_owned(),
+                host: host.map(str::to_owned),
+            })
         };
         for (octets, expected) in [
             ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", parsed(false, "/livez", Some("a"))),

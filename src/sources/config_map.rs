@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use ring::digest;
 
+use super::desired::taken_sentence;
 use super::{
     CertificateSpec, Desired, ParserFactory, RefusedSpec, Source, SourceEvent, SourceObject, SourceProblem, SourceRef,
-    ZoneKeys, taken_sentence,
+    ZoneKeys,
 };
 use crate::base::name::ObjectRef;
 use crate::config::namespaces::Namespaces;

@@ -5,7 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::issuers;
 use crate::config::metadata::{PREFIX, reserved};
 use crate::config::table::{FieldForm, FieldRow, FieldTable, ItemCount, KEYS, TextForm};
 
@@ -64,7 +63,7 @@ fn value(form: &FieldForm) -> Value {
         }
         FieldForm::Map(rows) => mapping(rows, false),
         FieldForm::Maps(rows, count) => list(mapping(rows, false), count),
-        FieldForm::Named(rows, count) => named(rows, count),
+        FieldForm::Named { key, rows, count, built_in } => named(key, rows, count, built_in),
         FieldForm::Defaults(rows) => mapping(rows, true),
         FieldForm::Any => json!({}),
     }
@@ -93,15 +92,15 @@ fn mapping(rows: FieldTable, as_defaults: bool) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
-/// A mapping from names to mappings. The built-in issuers have what is required already.
-fn named(rows: FieldTable, count: &ItemCount) -> Value {
+/// A mapping from names to mappings. The names that are built in have what is required already.
+fn named(key: &TextForm, rows: FieldTable, count: &ItemCount, built_in: &[&str]) -> Value {
     let item = mapping(rows, false);
     let mut extended = item.clone();
     extended["required"] = json!([]);
-    let built_in: Map<String, Value> = issuers::built_in().map(|name| (name.to_owned(), extended.clone())).collect();
+    let built_in: Map<String, Value> = built_in.iter().map(|name| ((*name).to_owned(), extended.clone())).collect();
     json!({
         "type": "object",
-        "propertyNames": {"pattern": "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
+        "propertyNames": text_of(key),
         "properties": built_in,
         "additionalProperties": item,
         "maxProperties": count.most,

@@ -70,8 +70,7 @@ pub fn give_up(presented: &Presented) {
             event!(error, "left-for-good", zone = txt.zone, names = owners.join(","), hint = nsupdate(txt));
         }
         Presented::Http01(file) => {
-            let (folder, path) = (file.webroot.as_deref().unwrap_or_default(), http01::CHALLENGE_PATH);
-            event!(error, "left-for-good", name = file.name, hint = format!("rm {folder}{path}{}", file.token));
+            event!(error, "left-for-good", name = file.name, hint = removal(presented));
         }
     }
 }
@@ -80,6 +79,9 @@ pub fn give_up(presented: &Presented) {
 pub fn removal(presented: &Presented) -> String {
     match presented {
         Presented::Dns01(txt) => nsupdate(txt),
+        Presented::Http01(file) => {
+            format!("rm {}{}{}", file.webroot.as_deref().unwrap_or_default(), http01::CHALLENGE_PATH, file.token)
+        }
     }
 }
 

@@ -3,14 +3,24 @@
 //! [`super::fields::MapReader`] reads by it: the names that there are, bounds and counts. `notariat schema` is made of it. To add a
 //! field: one row here, and the line that takes it where the mapping is read. Tests refuse a row that nothing takes.
 
+mod forms;
+
 use std::ops::RangeInclusive;
 
+use super::http::ReachCheck;
+use super::issuers::BUILT_IN_ISSUERS;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::{
-    DOMAINS_MAX, ENTRIES_MAX, FIELDS_MAX, ISSUER_ZONES_MAX, ISSUERS_MAX, LABELS_MAX, SECRETS_PER_ENTRY_MAX,
-    TTL_MAX_SECS, ZONE_SERVERS_MAX, ZONES_MAX,
+    DOMAINS_MAX, ENTRIES_MAX, FIELDS_MAX, ISSUER_ZONES_MAX, ISSUERS_MAX, LABELS_MAX, NAMESPACE_LINES_MAX,
+    NAMESPACE_RANGES_MAX, SECRETS_PER_ENTRY_MAX, TTL_MAX_SECS, ZONE_SERVERS_MAX, ZONES_MAX,
 };
 use crate::cert::key::KeyType;
 use crate::dns::settings::{OnWildcardHost, Propagation, Transport};
+pub use forms::TextForm;
+use forms::{
+    ANNOTATION_VALUE, DIRECTORY, DOMAIN, DURATION, DURATION_OR_ZERO, EMAIL, ISSUER_NAME, LABEL_VALUE, METADATA_KEY,
+    NAME_RANGE, NAMESPACE_OR_EVERY, PROFILE, REPLACED_NAME, SECRET, SERVER, SOME_TEXT, WEBROOT, ZONE_NAME,
+};
 
 /// One field.
 #[derive(Debug)]
@@ -57,7 +67,16 @@ pub enum FieldForm {
     /// A list of such mappings.
     Maps(FieldTable, ItemCount),
     /// A mapping from names that the user chooses to mappings with fields.
-    Named(FieldTable, ItemCount),
+    Named {
+        /// The names.
+        key: &'static TextForm,
+        /// The fields.
+        rows: FieldTable,
+        /// The bounds of the mapping.
+        count: ItemCount,
+        /// Names that have what is required without being written.
+        built_in: &'static [&'static str],
+    },
     /// The fields of a mapping that are not required in it, as values for many such mappings.
     Defaults(FieldTable),
     /// A value that is read elsewhere.
@@ -77,15 +96,6 @@ pub struct ItemCount {
     pub cure: &'static str,
 }
 
-/// Text as a schema can describe it. The parser of the field decides; every text that it accepts has this form.
-#[derive(Debug)]
-pub struct TextForm {
-    /// A regular expression without look-around, which not every validator has; empty for any text.
-    pub pattern: &'static str,
-    /// The largest number of characters.
-    pub most: usize,
-}
-
 /// The words of `propagation`.
 pub const PROPAGATIONS: [(&str, Propagation); 3] =
     [("all", Propagation::All), ("primary", Propagation::Primary), ("none", Propagation::None)];
@@ -98,6 +108,12 @@ pub const ON_WILDCARD_HOST: [(&str, OnWildcardHost); 2] =
 /// The words of `keyType`.
 pub const KEY_TYPES: [(&str, KeyType); 2] =
     [(KeyType::EcdsaP256.name(), KeyType::EcdsaP256), (KeyType::EcdsaP384.name(), KeyType::EcdsaP384)];
+
+/// The words of `challenge`.
+pub const CHALLENGES: [(&str, ChallengeType); 2] =
+    [(ChallengeType::Dns01.name(), ChallengeType::Dns01), (ChallengeType::Http01.name(), ChallengeType::Http01)];
+/// The words of `check` in `http`.
+pub const CHECKS: [(&str, ReachCheck); 2] = [("auto", ReachCheck::Auto), ("off", ReachCheck::Off)];
 
 /// The words of a table of words.
 const fn words<T, const N: usize>(table: &[(&'static str, T); N]) -> [&'static str; N] {
@@ -112,61 +128,9 @@ const fn words<T, const N: usize>(table: &[(&'static str, T); N]) -> [&'static s
 const PROPAGATION_WORDS: [&str; PROPAGATIONS.len()] = words(&PROPAGATIONS);
 const TRANSPORT_WORDS: [&str; TRANSPORTS.len()] = words(&TRANSPORTS);
 const ON_WILDCARD_HOST_WORDS: [&str; ON_WILDCARD_HOST.len()] = words(&ON_WILDCARD_HOST);
+const CHALLENGE_WORDS: [&str; CHALLENGES.len()] = words(&CHALLENGES);
+const CHECK_WORDS: [&str; CHECKS.len()] = words(&CHECKS);
 const KEY_TYPE_WORDS: [&str; KEY_TYPES.len()] = words(&KEY_TYPES);
-
-const fn text(pattern: &'static str, most: usize) -> TextForm {
-    TextForm { pattern, most }
-}
-
-/// Letters, digits and what is not ASCII; with `-`; with `_` as well.
-macro_rules! letter {
-    () => {
-        r"[^\x00-/\x3a-\x40\x5b-\x60\x7b-\x7f]"
-    };
-    (hyphen) => {
-        r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
-    };
-    (any) => {
-        r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7f]"
-    };
-}
-/// A label of a host name.
-macro_rules! label {
-    () => {
-        concat!(letter!(), "(", letter!(hyphen), "{0,61}", letter!(), ")?")
-    };
-}
-/// A name in ASCII, with or without its last dot.
-macro_rules! ascii_name {
-    () => {
-        r"[0-9A-Za-z_-]{1,63}(\.[0-9A-Za-z_-]{1,63})*\.?"
-    };
-}
-
-// The other full stops are those of UTS 46, section 2.3.
-const DOMAIN: TextForm = text(concat!(r"^(\*\.)?", label!(), r"([.\u3002\uff0e\uff61]", label!(), ")+$"), 239);
-const ZONE_NAME: TextForm = text(concat!("^", letter!(any), r"{1,63}(\.", letter!(any), r"{1,63})*\.?$"), 254);
-const SERVER: TextForm = text(
-    concat!(
-        "^(",
-        ascii_name!(),
-        r"(:\+?0*[1-9][0-9]{0,4})?|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f.]*|\[[0-9A-Fa-f:.]+\](:\+?0*[1-9][0-9]{0,4})?)$"
-    ),
-    300,
-);
-const SECRET: TextForm =
-    text("^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$", 253 + 1 + 63);
-const ISSUER_NAME: TextForm = text("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", 63);
-const EMAIL: TextForm = text(concat!(r"^[!#-+\x2d-;=A-~]+@", ascii_name!(), "$"), 254);
-const PROFILE: TextForm = text(r"^[!#-\x5b\x5d-~]{1,64}$", 64);
-const DIRECTORY: TextForm = text(r"^https://[^\x00-\x20#/:?\x7f][^\x00-\x20\x7f]*$", 2048);
-const SOME_TEXT: TextForm = text(r"\S", usize::MAX);
-const DURATION: TextForm = text("^([0-9]+[smhd])*[0-9]*[1-9][0-9]*[smhd]([0-9]+[smhd])*$", usize::MAX);
-const DURATION_OR_ZERO: TextForm = text("^(0s?|([0-9]+[smhd])*[0-9]*[1-9][0-9]*[smhd]([0-9]+[smhd])*)$", usize::MAX);
-const METADATA_KEY: TextForm =
-    text(concat!("^(", ascii_name!(), "/)?[0-9A-Za-z]([-0-9A-Za-z_.]{0,61}[0-9A-Za-z])?$"), 254 + 1 + 63);
-const LABEL_VALUE: TextForm = text("^([0-9A-Za-z]([-0-9A-Za-z_.]{0,61}[0-9A-Za-z])?)?$", 63);
-const ANNOTATION_VALUE: TextForm = text("", 32 * 1024);
 
 const fn row(name: &'static str, form: FieldForm, help: &'static str) -> FieldRow {
     FieldRow { name, form, required: false, help }
@@ -186,10 +150,29 @@ const fn count(least: usize, most: usize, what: &'static str, cure: &'static str
 }
 
 /// The keys of a ConfigMap. Keys that begin with `certificates-` are like `certificates`.
-pub const KEYS: [FieldRow; 4] = [
+pub const KEYS: [FieldRow; 5] = [
     row("certificates", FieldForm::Maps(ENTRY, count(0, ENTRIES_MAX, "entries", "")), "the wanted certificates"),
     row("defaults", FieldForm::Defaults(ENTRY), "fields that entries leave out; mappings merge, lists replace"),
-    row("issuers", FieldForm::Named(ISSUER, count(0, ISSUERS_MAX, "issuers", "")), "further CAs, by name"),
+    row(
+        "issuers",
+        FieldForm::Named {
+            key: &ISSUER_NAME,
+            rows: ISSUER,
+            count: count(0, ISSUERS_MAX, "issuers", ""),
+            built_in: &BUILT_IN_ISSUERS,
+        },
+        "further CAs, by name",
+    ),
+    row(
+        "namespaces",
+        FieldForm::Named {
+            key: &NAMESPACE_OR_EVERY,
+            rows: NAMESPACE,
+            count: count(0, NAMESPACE_LINES_MAX, "lines", ""),
+            built_in: &[],
+        },
+        "the names that the objects of each namespace may have; \"*\" stands for namespaces without a line",
+    ),
     row(
         "zones",
         FieldForm::Maps(ZONE, count(0, ZONES_MAX, "items", "")),
@@ -232,6 +215,12 @@ pub const ENTRY: FieldTable = &[
         FieldForm::Text(&SECRET),
         "the Secret with the TSIG key, NAME or NAMESPACE/NAME; the key itself stands in that Secret",
     ),
+    row(
+        "challenge",
+        FieldForm::Word(&CHALLENGE_WORDS),
+        "the type of challenge; that of the zone or of the issuer when not set, else dns-01, which wildcards always have",
+    ),
+    row("http", FieldForm::Map(HTTP), "how http-01 challenges are answered and tried before the CA is asked"),
     row("dns", FieldForm::Map(DNS), "where and how challenges are published"),
     row("keyType", FieldForm::Word(&KEY_TYPE_WORDS), "the type of the private key (default ecdsa-p256)"),
     row("reuseKey", FieldForm::Bool, "keep the private key at renewals (default false)"),
@@ -288,6 +277,22 @@ pub const DNS: FieldTable = &[
     ),
 ];
 
+/// The field `http` of an entry.
+pub const HTTP: FieldTable = &[
+    row(
+        "check",
+        FieldForm::Word(&CHECK_WORDS),
+        "auto: the web server of each name is asked before the CA is (default); off: it is not",
+    ),
+    row("via", FieldForm::Text(&SERVER), "the server that is asked instead of the name's addresses, HOST or HOST:PORT"),
+    row("wait", FieldForm::Text(&DURATION), "how long a wrong answer may last, 30m at the most (default 2m)"),
+    row(
+        "webroot",
+        FieldForm::Text(&WEBROOT),
+        "the folder that a web server serves for all names; notariat answers by itself when not set",
+    ),
+];
+
 /// An issuer.
 pub const ISSUER: FieldTable = &[
     required("directory", FieldForm::Text(&DIRECTORY), "the https URL of the ACME directory"),
@@ -305,8 +310,18 @@ pub const ISSUER: FieldTable = &[
         "common name of the issuer of the last certificate in the wanted chain",
     ),
     row("profile", FieldForm::Text(&PROFILE), "the profile of entries that name none"),
+    row(
+        "challenge",
+        FieldForm::Word(&CHALLENGE_WORDS),
+        "the type of challenge of entries and zones that say none (default dns-01)",
+    ),
     row("domains", FieldForm::Map(DOMAIN_FILTER), "the names that the issuer may be used for (default all)"),
     row("ordersPerDay", FieldForm::Number(1..=1_000_000, "orders"), "orders that may be made within 24 hours"),
+    row(
+        "replaces",
+        FieldForm::List(&REPLACED_NAME, count(0, ISSUERS_MAX, "names", "")),
+        "the issuers of cert-manager whose annotations on objects mean this one, without their namespace",
+    ),
 ];
 
 /// The field `domains` of an issuer.
@@ -324,103 +339,28 @@ pub const ZONE: FieldTable = &[
     required("zone", FieldForm::Text(&ZONE_NAME), "the name of the zone"),
     row("server", FieldForm::Text(&SERVER), "the server for UPDATEs, HOST or HOST:PORT"),
     row("tsigSecretName", FieldForm::Text(&SECRET), "the Secret with the TSIG key of the zone"),
+    row("challenge", FieldForm::Word(&CHALLENGE_WORDS), "the type of challenge of names in the zone"),
+];
+
+/// A line of `namespaces`.
+pub const NAMESPACE: FieldTable = &[
+    row(
+        "domains",
+        FieldForm::List(&NAME_RANGE, count(0, NAMESPACE_RANGES_MAX, "ranges", "")),
+        "the names that objects may have: each of these and the names below it; {namespace} stands for the namespace",
+    ),
+    row("wildcards", FieldForm::Bool, "permit wildcards (default false)"),
+    row(
+        "issuers",
+        FieldForm::List(&ISSUER_NAME, count(0, ISSUERS_MAX, "issuers", "")),
+        "the issuers that objects may name, the first one for those that name none (default: that of -acme alone)",
+    ),
+    row(
+        "certificatesPerWeek",
+        FieldForm::Number(0..=1_000_000, "orders"),
+        "orders that the objects may cause within a week, renewals apart (default 20)",
+    ),
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::entry::Entry;
-    use crate::config::fields::FieldError;
-    use crate::config::issuers::Issuer;
-    use crate::config::namespaces::Namespaces;
-    use crate::config::{node, zones_of};
-
-    /// A mapping that reads, where it stands, and the faults of one that does not.
-    type Case = (&'static str, FieldTable, &'static str, fn(&str) -> Vec<FieldError>);
-
-    fn entry(yaml: &str) -> Vec<FieldError> {
-        Entry::read(&node::read(yaml).unwrap(), &Namespaces::from("team")).err().unwrap_or_default()
-    }
-
-    fn issuer(yaml: &str) -> Vec<FieldError> {
-        Issuer::read("lab", &node::read(yaml).unwrap(), &Namespaces::from("team")).err().unwrap_or_default()
-    }
-
-    fn zone(yaml: &str) -> Vec<FieldError> {
-        let faults = zones_of(&node::read(&format!("[{yaml}]")).unwrap(), &Namespaces::from("team")).err();
-        let fault =
-            |text: &str| text.strip_prefix("key `zones` item 1: ").unwrap().split_once(": ").map(parts).unwrap();
-        faults.iter().flat_map(|all| all.0.split("; ")).filter(|text| text.starts_with("key")).map(fault).collect()
-    }
-
-    fn parts((field, sentence): (&str, &str)) -> FieldError {
-        FieldError { field: field.to_owned(), sentence: sentence.to_owned() }
-    }
-
-    const CASES: [Case; 5] = [
-        ("", ENTRY, "secret: web, domains: [a.test]", entry),
-        ("dns.", DNS, "", entry),
-        ("", ISSUER, "directory: 'https://ca.test'", issuer),
-        ("domains.", DOMAIN_FILTER, "", issuer),
-        ("", ZONE, "zone: a.test", zone),
-    ];
-
-    /// A mapping with `field: value` besides what it needs, and what stands around it.
-    fn with(case: &Case, field: &str, value: &str) -> String {
-        let (at, _, needed, _) = case;
-        let own = needed.split(", ").filter(|own| !own.is_empty() && !own.starts_with(&format!("{field}:")));
-        let own = own.chain(std::iter::once(value).filter(|v| !v.is_empty())).collect::<Vec<_>>().join(", ");
-        match *at {
-            "dns." => format!("{{secret: web, domains: [a.test], dns: {{{own}}}}}"),
-            "domains." => format!("{{directory: 'https://ca.test', domains: {{{own}}}}}"),
-            _ => format!("{{{own}}}"),
-        }
-    }
-
-    #[test]
-    fn every_row_is_taken_and_what_is_required_is_missed() {
-        for case in &CASES {
-            let (at, rows, _, read) = case;
-            assert_eq!(read(&with(case, "-", "")), [], "{at}");
-            for FieldRow { name, required, .. } in *rows {
-                let yaml = with(case, name, &format!("{name}: [[1]]"));
-                assert!(read(&yaml).iter().any(|f| f.field.starts_with(&format!("{at}{name}"))), "{yaml}");
-                assert_eq!(!read(&with(case, name, "")).is_empty(), *required, "{at}{name}");
-                let empty = with(case, name, &format!("{name}: ~"));
-                assert_eq!(!read(&empty).is_empty(), *required, "{empty}");
-            }
-        }
-    }
-
-    #[test]
-    fn words_numbers_and_lists_are_taken_as_the_rows_say_and_no_others() {
-        for case in &CASES {
-            let (at, rows, _, read) = case;
-            for FieldRow { name, form, .. } in *rows {
-                let reads = |value: &str| {
-                    let yaml = with(case, name, &format!("{name}: {value}"));
-                    !read(&yaml).iter().any(|f| f.field.starts_with(&format!("{at}{name}")))
-                };
-                match form {
-                    FieldForm::Word(words) => {
-                        assert!(words.iter().all(|word| reads(word)) && !reads("other"), "{name}");
-                    }
-                    FieldForm::Number(range, _) => {
-                        assert!(reads(&range.start().to_string()) && reads(&range.end().to_string()), "{name}");
-                        assert!(!reads(&(u64::from(*range.end()) + 1).to_string()) && !reads("-1"), "{name}");
-                    }
-                    FieldForm::List(_, count) | FieldForm::OneOrList(_, count) => {
-                        let list = |n: usize| {
-                            let items = (0..n).map(|i| format!("a{i}.test")).collect::<Vec<_>>();
-                            format!("[{}]", items.join(", "))
-                        };
-                        assert!(reads(&list(count.least)) && reads(&list(count.most)), "{name}");
-                        assert!(!reads(&list(count.most + 1)) && (count.least == 0 || !reads("[]")), "{name}");
-                    }
-                    FieldForm::Bool => assert!(reads("true") && reads("false") && !reads("'true'"), "{name}"),
-                    _ => {}
-                }
-            }
-        }
-    }
-}
+mod tests;
