@@ -283,6 +283,7 @@ pub(super) fn not_served(policy: &NamePolicy, namespaces: &Namespaces) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::NAMESPACE_RANGES_MAX;
     use crate::config::node;
 
     fn policy(yaml: &str) -> Result<NamePolicy, String> {

@@ -211,6 +211,7 @@ fn the_schema_of_one_key_is_for_a_file_of_its_own() {
         ("defaults", json!({"adopt": true, "email": null}), json!({"secret": "web"})),
         ("issuers", json!({"letsencrypt": {"email": "a@b.test"}}), json!({"lab": {"email": "a@b.test"}})),
         ("zones", json!(null), json!([{"server": "ns1.test"}])),
+        ("namespaces", json!({"*": {"domains": ["{namespace}.a.test"]}}), json!({"Team": {}})),
     ] {
         assert!(KEY_NAMES.contains(&key));
         let found = validated(Some(key), &[good, bad]);
@@ -218,7 +219,7 @@ fn the_schema_of_one_key_is_for_a_file_of_its_own() {
     }
     Run::of(notariat().args(["schema", "zone"]))
         .ends(78)
-        .says(&["schema knows certificates, defaults, issuers, zones"]);
+        .says(&["schema knows certificates, defaults, issuers, namespaces, zones"]);
 }
 
 /// Texts that look like values, from parts that parsers look at.
@@ -331,20 +332,26 @@ fn the_schema_takes_every_text_that_the_parser_takes() {
         let (rows, base) = match (&row.form, row.name) {
             (FieldForm::Maps(rows, _), "zones") => (rows, json!({"zone": "a.test"})),
             (FieldForm::Maps(rows, _), _) => (rows, json!({"secret": "web", "domains": ["a.test"]})),
-            (FieldForm::Named(rows, _), _) => (rows, json!({"directory": "https://ca.test/dir"})),
+            (FieldForm::Named { rows, .. }, "issuers") => (rows, json!({"directory": "https://ca.test/dir"})),
+            (FieldForm::Named { rows, .. }, _) => (rows, json!({})),
             _ => continue,
         };
         for (path, is_list) in text_fields(rows) {
             for text in &texts {
                 let item = with(&base, &path, is_list, text);
-                let value = if row.name == "issuers" { json!({"lab": item}) } else { json!([item]) };
+                let value = match row.form {
+                    FieldForm::Named { .. } => json!({"lab": item}),
+                    _ => json!([item]),
+                };
                 let mut keys = BTreeMap::from([(row.name, value)]);
-                if path == ["issuer"] {
+                if path == ["issuer"] || (row.name, &path[..]) == ("namespaces", &["issuers"]) {
                     keys.insert("issuers", json!({text: {"directory": "https://ca.test/dir"}}));
                 }
                 let data: Data = keys.iter().map(|(key, value)| ((*key).to_owned(), value.to_string())).collect();
                 let namespaces = Namespaces::new("team", &["a".to_owned(), "com".to_owned()]);
-                if config::read(&data, &namespaces).is_ok_and(|config| config.entries.iter().all(Result::is_ok)) {
+                let has_no_fault =
+                    |c: config::Config| c.entries.iter().all(Result::is_ok) && c.policy.faults().next().is_none();
+                if config::read(&data, &namespaces).is_ok_and(has_no_fault) {
                     *fields.entry(format!("{} {}", row.name, path.join("."))).or_insert(0) += 1;
                     asked.push(json!(keys));
                 }

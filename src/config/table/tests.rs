@@ -3,9 +3,9 @@
 use super::*;
 use crate::config::entry::Entry;
 use crate::config::fields::FieldError;
-use crate::config::issuers::Issuer;
+use crate::config::issuers::{Issuer, Issuers};
 use crate::config::namespaces::Namespaces;
-use crate::config::{node, zones_of};
+use crate::config::{name_policy, node, zones_of};
 
 /// A mapping that reads, where it stands, and the faults of one that does not.
 type Case = (&'static str, FieldTable, &'static str, fn(&str) -> Vec<FieldError>);
@@ -28,12 +28,24 @@ fn parts((field, sentence): (&str, &str)) -> FieldError {
     FieldError { field: field.to_owned(), sentence: sentence.to_owned() }
 }
 
-const CASES: [Case; 5] = [
+fn line(yaml: &str) -> Vec<FieldError> {
+    let policy = name_policy::read(
+        Some(&node::read(&format!("{{team: {yaml}}}")).unwrap()),
+        &Issuers::default(),
+        &|_| true,
+        &mut Vec::new(),
+    );
+    policy.lines["team"].fault.iter().map(|text| parts(text.split_once(": ").unwrap())).collect()
+}
+
+const CASES: [Case; 7] = [
     ("", ENTRY, "secret: web, domains: [a.test]", entry),
     ("dns.", DNS, "", entry),
+    ("http.", HTTP, "", entry),
     ("", ISSUER, "directory: 'https://ca.test'", issuer),
     ("domains.", DOMAIN_FILTER, "", issuer),
     ("", ZONE, "zone: a.test", zone),
+    ("", NAMESPACE, "", line),
 ];
 
 /// A mapping with `field: value` besides what it needs, and what stands around it.
@@ -42,7 +54,9 @@ fn with(case: &Case, field: &str, value: &str) -> String {
     let own = needed.split(", ").filter(|own| !own.is_empty() && !own.starts_with(&format!("{field}:")));
     let own = own.chain(std::iter::once(value).filter(|v| !v.is_empty())).collect::<Vec<_>>().join(", ");
     match *at {
-        "dns." => format!("{{secret: web, domains: [a.test], dns: {{{own}}}}}"),
+        "dns." | "http." => {
+            format!("{{secret: web, domains: [a.test], {}: {{{own}}}}}", at.trim_end_matches('.'))
+        }
         "domains." => format!("{{directory: 'https://ca.test', domains: {{{own}}}}}"),
         _ => format!("{{{own}}}"),
     }
