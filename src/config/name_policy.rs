@@ -376,7 +376,7 @@ mod tests {
             ("a: {domains: ['.']}", "", ""),
             ("a: {domains: ['']}", "is empty", ""),
             ("a: {domains: [10.0.0.1]}", "is an IP address", ""),
-            ("a: {domains: [7]}", "is a number; put quotes around it", ""),
+            ("a: {domains: [7]}", "7 has one label only", ""),
             ("a: {domains: ['{namespace}.test']}", "has after {namespace} a domain that has one label only", ""),
             ("a: {domains: ['x.{namespace}']}", "must have {namespace} as a whole label", ""),
             ("a: {domains: ['{namespace}']}", "must have {namespace} as a whole label", ""),
