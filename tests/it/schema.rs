@@ -158,10 +158,10 @@ fn every_bad_configuration_is_refused_by_both_or_stands_in_the_list() {
         let refused = !text.lines().any(|line| line.starts_with("# expect: warning"))
             || text.lines().any(|line| line.starts_with("# expect: fault"));
         match instances(&text) {
-            Some(found) => asked.extend(found.into_iter().map(|i| {
-                names.push((name.clone(), refused));
-                i
-            })),
+            Some(found) => {
+                names.extend(found.iter().map(|_| (name.clone(), refused)));
+                asked.extend(found);
+            }
             None => drop(alone.insert(name.clone())),
         }
         if !names.iter().any(|(known, _)| *known == name) && refused {
