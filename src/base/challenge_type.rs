@@ -28,6 +28,16 @@ impl ChallengeType {
     }
 }
 
+/// Whether the web server of a name is asked before the CA is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReachCheck {
+    /// It is asked, and a wrong answer keeps the CA from being asked.
+    Auto,
+    /// It is not asked.
+    Off,
+}
+
 impl fmt::Display for ChallengeType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

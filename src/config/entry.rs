@@ -8,11 +8,12 @@ use serde::{Serialize, Serializer};
 
 use super::dns::DnsSettings;
 use super::fields::{FieldError, MapReader, duration, one_of, require, text};
-use super::http::{ChallengeType, HttpSettings};
+use super::http::HttpSettings;
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use super::table::{CHALLENGES, DNS, ENTRY, KEY_TYPES};
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::SECRETS_PER_ENTRY_MAX;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;

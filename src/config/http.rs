@@ -1,20 +1,16 @@
-//! Reads the field `http` of an entry, and the type of challenge of a name.
+//! Reads the field `http` of an entry.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::entry::Entry;
 use super::fields::{FieldError, MapReader, bounded, one_of};
-use super::issuers::Issuer;
 use super::node::YamlNode;
 use super::table::{CHECKS, HTTP};
 use crate::base::address::{DNS_PORT, ServerAddress};
-pub use crate::base::challenge_type::ChallengeType;
+use crate::base::challenge_type::ReachCheck;
 use crate::base::limits::{REACH_WAIT_DEFAULT, REACH_WAIT_MAX, WEBROOT_OCTETS_MAX};
-use crate::base::name::Domain;
 use crate::base::time::duration_text;
-use crate::dns::zone_policy::ZoneRule;
 
 /// The field `http` of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,16 +27,6 @@ pub struct HttpSettings {
     /// The folder that a web server serves for all names; `None` where notariat answers by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webroot: Option<String>,
-}
-
-/// Whether the web server of a name is asked before the CA is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReachCheck {
-    /// It is asked, and a wrong answer keeps the CA from being asked.
-    Auto,
-    /// It is not asked.
-    Off,
 }
 
 impl Default for HttpSettings {
@@ -87,57 +73,10 @@ fn webroot(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The type of challenge by which `name` is proved: that of the entry, else of the longest of `zones` that encloses the name and says one,
-/// else of the issuer, else dns-01. A wildcard is always proved by dns-01.
-pub fn challenge_of(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, name: &Domain) -> ChallengeType {
-    if name.is_wildcard() {
-        return ChallengeType::Dns01;
-    }
-    let enclosing = zones.iter().filter(|rule| rule.challenge.is_some() && name.base().is_within(&rule.zone));
-    let longest = || enclosing.max_by_key(|rule| rule.zone.as_str().len()).and_then(|rule| rule.challenge);
-    let given = entry.challenge.or_else(longest).or_else(|| issuer.and_then(|issuer| issuer.challenge));
-    given.unwrap_or(ChallengeType::Dns01)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, node};
-
-    #[test]
-    fn the_entry_decides_before_the_longest_zone_before_the_issuer() {
-        for (entry, zones, issuer, name, expected) in [
-            ("", "[]", "", "www.a.test", "dns-01"),
-            ("", "[]", ", challenge: http-01", "www.a.test", "http-01"),
-            ("", "[{zone: a.test, challenge: dns-01}]", ", challenge: http-01", "www.a.test", "dns-01"),
-            (
-                "",
-                "[{zone: a.test, challenge: dns-01}, {zone: www.a.test, challenge: http-01}]",
-                "",
-                "www.a.test",
-                "http-01",
-            ),
-            ("", "[{zone: a.test, challenge: http-01}, {zone: www.a.test}]", "", "www.a.test", "http-01"),
-            ("", "[{zone: b.test, challenge: http-01}]", "", "www.a.test", "dns-01"),
-            (
-                ", challenge: dns-01",
-                "[{zone: a.test, challenge: http-01}]",
-                ", challenge: http-01",
-                "www.a.test",
-                "dns-01",
-            ),
-            (", challenge: http-01", "[{zone: a.test, challenge: dns-01}]", "", "www.a.test", "http-01"),
-            (", challenge: http-01", "[]", "", "*.a.test", "dns-01"),
-        ] {
-            let entry = format!("{{secret: s, domains: [\"{name}\"], issuer: ca{entry}}}");
-            let entry = Entry::read(&node::read(&entry).unwrap(), &"t".into()).unwrap();
-            let zones = config::zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
-            let issuer = format!("{{directory: \"https://ca.test/dir\"{issuer}}}");
-            let issuer = Issuer::read("ca", &node::read(&issuer).unwrap(), &"t".into()).unwrap();
-            let found = challenge_of(&entry, &zones, Some(&issuer), &name.parse().unwrap());
-            assert_eq!(found.name(), expected, "{entry:?} {zones:?} {issuer:?}");
-        }
-    }
+    use crate::config::node;
 
     #[test]
     fn the_settings_read_and_say_what_is_wrong() {

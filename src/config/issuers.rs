@@ -8,26 +8,17 @@ use serde::Serialize;
 
 use super::entry::{Entry, email, profile, secret_name};
 use super::fields::{FieldError, MapReader, one_of, require};
-use super::http::ChallengeType;
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use super::table::{CHALLENGES, DOMAIN_FILTER, ISSUER};
+use super::table::{BUILT_IN_ISSUERS, CHALLENGES, DOMAIN_FILTER, ISSUER};
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::{ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
-/// The issuers that every ConfigMap has.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
-    ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
-];
-
-/// The names of the issuers that every ConfigMap has.
-pub const BUILT_IN_ISSUERS: [&str; BUILT_IN.len()] = [BUILT_IN[0].0, BUILT_IN[1].0];
-
 /// Whether every ConfigMap has this issuer.
 pub fn is_built_in(name: &str) -> bool {
-    BUILT_IN_ISSUERS.contains(&name)
+    BUILT_IN_ISSUERS.iter().any(|(known, _)| *known == name)
 }
 
 /// A named CA. The serialized form reads back, so that a record keeps the issuer with which an entry was accepted.
@@ -120,7 +111,7 @@ pub type Issuers = BTreeMap<String, Arc<Issuer>>;
 
 /// Reads the key `issuers`: a mapping from names to issuers, besides those that are built in. Faults begin with the key.
 pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Issuers {
-    let mut all: Issuers = BUILT_IN
+    let mut all: Issuers = BUILT_IN_ISSUERS
         .into_iter()
         .map(|(name, directory)| {
             let fields = vec![(YamlNode::Text("directory".to_owned()), YamlNode::Text(directory.to_owned()))];
@@ -311,7 +302,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["lab", "letsencrypt", "letsencrypt-staging"]);
         let own = &found["letsencrypt"];
-        assert_eq!((own.directory.as_str(), own.email.as_deref()), (BUILT_IN[0].1, Some("me@b.test")));
+        assert_eq!((own.directory.as_str(), own.email.as_deref()), (BUILT_IN_ISSUERS[0].1, Some("me@b.test")));
         let lab = &found["lab"];
         assert_eq!(lab.eab_secret.as_ref().unwrap().to_string(), "x/eab");
         for (name, held) in [

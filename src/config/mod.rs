@@ -5,6 +5,7 @@
 //! or bad `defaults` or `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
 pub mod bounds;
+pub mod challenge;
 pub mod data;
 mod defaults;
 pub mod dns;

@@ -13,10 +13,10 @@ use crate::record::{Presented, PresentedFile};
 
 /// A shared table of answers.
 #[derive(Clone, Debug, Default)]
-pub struct Answers(Arc<Shared>);
+pub struct Answers(Arc<AnswersState>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct AnswersState {
     table: Mutex<Table>,
     changed: Condvar,
 }

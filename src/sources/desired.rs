@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::reference::{ObjectKey, SourceRef};
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::ZoneRule;
+use crate::config::challenge::{ChallengeType, challenge_of};
 use crate::config::entry::Entry;
-use crate::config::http::{ChallengeType, challenge_of};
 use crate::config::issuers::Issuer;
 use crate::record::{Accepted, Fingerprint, SharedPrints};
 

@@ -39,7 +39,7 @@ fn line(text: &str) -> String {
 /// a flag and what follows it.
 fn escaped(text: &str) -> String {
     let is_flag =
-        |word: &str| word.trim_start_matches(['[', '(', '`']).starts_with('-') && !word.ends_with([',', ';', '.']);
+        |word: &str| word.trim_start_matches(['[', '(', '`']).starts_with('-') && !word.ends_with([',', ';', '.', ']']);
     let words = text.split(' ').map(|word| escaped_word(word) + if is_flag(word) { "\\ " } else { " " });
     words.collect::<String>().trim_end_matches(['\\', ' ']).to_owned()
 }

@@ -46,7 +46,7 @@ fn hostile() -> Vec<Hostile> {
         (
             "100,000 names",
             one(format!("- secret: a\n  domains: [{}]\n", names(100_000))),
-            "has 100000 items; 1000 are possible",
+            "has 100000 names; 100 are possible",
         ),
         (
             "100,000 fields",

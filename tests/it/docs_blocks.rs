@@ -173,7 +173,9 @@ fn the_five_steps_of_the_readme_end_with_a_certificate() {
 #[test]
 fn every_command_block_of_the_other_pages_runs() {
     let mut count = 0;
-    for (path, page) in pages().into_iter().filter(|(path, _)| path != Path::new("README.md")) {
+    // The test of README above and tests/it/convert/guide.rs follow these two from their first command to their last.
+    let followed = ["README.md", "docs/moving.md"].map(Path::new);
+    for (path, page) in pages().into_iter().filter(|(path, _)| !followed.contains(&path.as_path())) {
         let blocks: Vec<Block> = blocks(&page).into_iter().filter(|block| block.not_run.is_none()).collect();
         if blocks.is_empty() {
             continue;
@@ -197,5 +199,5 @@ fn few_command_blocks_do_not_run_and_each_says_why() {
         not_run.extend(blocks(&page).into_iter().filter_map(|block| Some((path.clone(), block.not_run?))));
     }
     assert!(not_run.iter().all(|(_, why)| why.split(' ').count() > 5), "{not_run:?}");
-    assert_eq!(not_run.len(), 8, "{not_run:#?}");
+    assert_eq!(not_run.len(), 6, "{not_run:#?}");
 }

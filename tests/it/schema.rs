@@ -64,8 +64,11 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
         "follows from several fields, entries or keys",
         &[
             "defaults-issuer-unknown",
+            "field-tsig-empty",
+            "field-tsig-missing",
             "issuer-excludes-the-domain",
             "issuer-not-for-the-domain",
+            "issuer-replaces-twice",
             "issuer-unknown",
             "manifest-list-with-two",
             "secret-of-two-entries",
@@ -75,7 +78,12 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
     ),
     (
         "follows from the flags, which name the namespaces that may be used",
-        &["issuer-secret-namespace", "secret-namespace-not-allowed", "tsig-namespace-not-allowed"],
+        &[
+            "issuer-secret-namespace",
+            "manifest-namespace-of-another",
+            "secret-namespace-not-allowed",
+            "tsig-namespace-not-allowed",
+        ],
     ),
     (
         "a pattern compares no numbers",
@@ -92,7 +100,14 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
     ("the tables of Unicode decide (UTS 46)", &["domain-bad-u-label"]),
     (
         "unknown keys are ignored, but for those that resemble a known one",
-        &["key-default", "key-misspelled", "key-misspelled-with-suffix", "key-with-suffix"],
+        &[
+            "key-default",
+            "key-misspelled",
+            "key-misspelled-with-suffix",
+            "key-namespace",
+            "key-swapped-letters",
+            "key-with-suffix",
+        ],
     ),
     (
         "a schema never sees it: a text that is no YAML, a field that stands there twice, the object around the keys",
@@ -116,6 +131,7 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
             "manifest-string-data",
             "manifest-tab",
             "manifest-without-name",
+            "namespaces-several",
             "several-everywhere",
             "yaml-alias-bomb",
             "yaml-indentation",

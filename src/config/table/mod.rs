@@ -7,9 +7,7 @@ mod forms;
 
 use std::ops::RangeInclusive;
 
-use super::http::ReachCheck;
-use super::issuers::BUILT_IN_ISSUERS;
-use crate::base::challenge_type::ChallengeType;
+use crate::base::challenge_type::{ChallengeType, ReachCheck};
 use crate::base::limits::{
     DOMAINS_MAX, ENTRIES_MAX, FIELDS_MAX, ISSUER_ZONES_MAX, ISSUERS_MAX, LABELS_MAX, NAMESPACE_LINES_MAX,
     NAMESPACE_RANGES_MAX, SECRETS_PER_ENTRY_MAX, TTL_MAX_SECS, ZONE_SERVERS_MAX, ZONES_MAX,
@@ -115,6 +113,12 @@ pub const CHALLENGES: [(&str, ChallengeType); 2] =
 /// The words of `check` in `http`.
 pub const CHECKS: [(&str, ReachCheck); 2] = [("auto", ReachCheck::Auto), ("off", ReachCheck::Off)];
 
+/// The issuers that every ConfigMap has: name and directory.
+pub const BUILT_IN_ISSUERS: [(&str, &str); 2] = [
+    ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
+    ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
+];
+
 /// The words of a table of words.
 const fn words<T, const N: usize>(table: &[(&'static str, T); N]) -> [&'static str; N] {
     let (mut all, mut at) = ([""; N], 0);
@@ -159,7 +163,7 @@ pub const KEYS: [FieldRow; 5] = [
             key: &ISSUER_NAME,
             rows: ISSUER,
             count: count(0, ISSUERS_MAX, "issuers", ""),
-            built_in: &BUILT_IN_ISSUERS,
+            built_in: &words(&BUILT_IN_ISSUERS),
         },
         "further CAs, by name",
     ),

@@ -43,12 +43,20 @@ fn expiry(cluster: &Cluster, secret: &str) -> f64 {
 }
 
 /// Alerts and dashboard are written against a table: what is exposed is in it, with these labels, and all of it is exposed but what
-/// there is only while something is wrong.
+/// there is only while something is wrong or objects are watched.
 #[track_caller]
 fn assert_is_what_alerts_know<'s>(series: impl Iterator<Item = &'s String>) {
     let mut seen = BTreeSet::from(
-        ["circuit_failures", "gate_closed_until_timestamp_seconds", "permission_missing", "dns_probe_ok"]
-            .map(|name| format!("notariat_{name}")),
+        [
+            "circuit_failures",
+            "gate_closed_until_timestamp_seconds",
+            "permission_missing",
+            "dns_probe_ok",
+            "source_objects",
+            "source_problems",
+            "source_watched",
+        ]
+        .map(|name| format!("notariat_{name}")),
     );
     for series in series {
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));

@@ -17,11 +17,12 @@ use std::time::Duration;
 
 use crate::acme::jws::AccountKey;
 use crate::base::challenge_type::ChallengeType;
+use crate::base::challenge_type::ReachCheck;
 use crate::base::limits::{ANSWERS_SHOWN_WITHIN, REACH_AGAIN, REACH_AT_ONCE, REACH_KNOWN_MAX};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
 use crate::base::time::Deadline;
-use crate::config::http::{HttpSettings, ReachCheck};
+use crate::config::http::HttpSettings;
 use crate::issuance::answers::Feed;
 use crate::issuance::context::Context;
 use crate::issuance::error::AttemptError;
