@@ -17,12 +17,12 @@ pub struct Answers(Arc<AnswersState>);
 
 #[derive(Debug, Default)]
 struct AnswersState {
-    table: Mutex<Table>,
+    table: Mutex<PendingAnswers>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct PendingAnswers {
     /// The key authorization by name and token.
     answers: HashMap<String, HashMap<String, String>>,
     feed: Feed,
@@ -96,7 +96,7 @@ impl Answers {
         }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, PendingAnswers> {
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,6 +17,7 @@ pub mod order;
 pub mod probe;
 pub mod probes;
 pub mod rate_limits;
+pub mod reached;
 pub mod renewal_schedule;
 pub mod solver;
 pub mod validation;

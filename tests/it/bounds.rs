@@ -93,7 +93,7 @@ fn hostile() -> Vec<Hostile> {
                 ("defaults", format!("domains: [{domains}]\n")),
                 ("certificates", (0..20_000).map(|i| format!("- secret: s{i}\n")).collect()),
             ],
-            "adds more than 16777216 octets",
+            "can not be a default",
         ),
         ("1,000 zones and 18,000 entries", vec![("zones", zones), ("certificates", entries(18_000))], ""),
         (

@@ -11,16 +11,14 @@ pub use self_test::{Tester, test_name};
 pub use verdict::{CHALLENGE_PATH, Verdict};
 pub use webroot::remove as remove_file;
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::acme::jws::AccountKey;
-use crate::base::challenge_type::ChallengeType;
-use crate::base::challenge_type::ReachCheck;
-use crate::base::limits::{ANSWERS_SHOWN_WITHIN, REACH_AGAIN, REACH_AT_ONCE, REACH_KNOWN_MAX};
+use crate::base::challenge_type::{ChallengeType, ReachCheck};
+use crate::base::limits::{ANSWERS_SHOWN_WITHIN, REACH_AGAIN, REACH_AT_ONCE};
 use crate::base::log::event;
-use crate::base::name::{DnsName, Domain};
+use crate::base::name::Domain;
 use crate::base::time::Deadline;
 use crate::config::http::HttpSettings;
 use crate::issuance::answers::Feed;
@@ -213,25 +211,3 @@ pub fn remove(context: &Context, presented: &Presented) -> Result<(), String> {
 
 /// The name and token at which a web server can be asked although nothing is pending: `check` looks there.
 pub const PROBE_TOKEN: &str = "notariat";
-
-/// The names that a CA reached although this program could not, so that they are not warned about again.
-#[derive(Debug, Default)]
-pub struct Reached(Mutex<BTreeSet<DnsName>>);
-
-impl Reached {
-    fn has(&self, name: &DnsName) -> bool {
-        self.names().contains(name)
-    }
-
-    fn add(&self, name: &DnsName) {
-        let mut known = self.names();
-        if known.len() >= REACH_KNOWN_MAX {
-            known.clear();
-        }
-        known.insert(name.clone());
-    }
-
-    fn names(&self) -> MutexGuard<'_, BTreeSet<DnsName>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
