@@ -30,7 +30,7 @@ use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
 use placement::Placement;
 use plan::Plan;
-use table::{Row, RowResult};
+use table::{ResultRow, RowResult};
 
 /// The result of a conversion.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ struct Conversion<'c> {
 
 impl<'c> Conversion<'c> {
     /// Converts the Certificates: a row for each, in their order.
-    fn certificates(&mut self, objects: &[&Value]) -> Vec<Row> {
+    fn certificates(&mut self, objects: &[&Value]) -> Vec<ResultRow> {
         let read: Vec<(String, Result<Certificate, String>)> = objects.iter().map(|object| titled(object)).collect();
         if let Some(own) = self.scope.one {
             let all: BTreeSet<String> =
@@ -256,7 +256,7 @@ impl<'c> Conversion<'c> {
         object: &Value,
         read: &Result<Certificate, String>,
         with_loss: &BTreeSet<usize>,
-    ) -> Row {
+    ) -> ResultRow {
         let (namespace, name) = object_id(object);
         let is_carried = self.places.values().any(|place| place.entries.contains_key(&number));
         let result = match (is_carried, with_loss.contains(&number)) {
@@ -265,7 +265,7 @@ impl<'c> Conversion<'c> {
             (false, _) => RowResult::LeftOut,
         };
         let read = read.as_ref().ok();
-        Row {
+        ResultRow {
             certificate: format!("{namespace}/{name}").escape_debug().to_string(),
             secret: read.map(|read| read.secret.name.to_string()).unwrap_or_default(),
             issuer: read.map(|read| read.issuer.name.escape_debug().to_string()).unwrap_or_default(),

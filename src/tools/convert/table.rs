@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// The result for one Certificate.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct ResultRow {
     /// `namespace/name`
     pub(super) certificate: String,
     /// The name of the Secret; empty where it can not be read.
@@ -40,7 +40,7 @@ impl RowResult {
 }
 
 /// The counts on one line, then a row for each Certificate in the order of the input.
-pub(super) fn table(rows: &[Row], passed_over: usize) -> String {
+pub(super) fn table(rows: &[ResultRow], passed_over: usize) -> String {
     let count = |outcome| rows.iter().filter(|row| row.result == outcome).count();
     let (whole, with_loss, left_out) = (count(RowResult::Whole), count(RowResult::WithLoss), count(RowResult::LeftOut));
     let plural = if rows.len() == 1 { "" } else { "s" };

@@ -29,7 +29,7 @@ use crate::tools::output::Output;
 
 /// The step for a record.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum ForgetStep {
     /// The record is emptied; the commands remove what it knows at name servers.
     Empty(Vec<String>),
     /// The record is empty already.
@@ -40,7 +40,7 @@ enum Step {
 
 /// The objects to empty, and sentences about the others.
 #[derive(Debug, Default)]
-struct Plan {
+struct ForgetPlan {
     records: Vec<SecretObject>,
     config_map: Option<ConfigMapObject>,
     lease: Option<LeaseObject>,
@@ -65,7 +65,7 @@ pub fn run(values: &Values, arguments: &Arguments) -> Result<Output, (String, Ex
         open(arguments, sharing, &Shutdown::new()).map_err(|e| (e.sentence, e.end))?;
     let instance = arguments.instance.clone().unwrap_or_else(|| namespace.clone());
     let unsound = |e: String| (e, ExitStatus::Unsound);
-    let mut plan = Plan::default();
+    let mut plan = ForgetPlan::default();
     plan.add_records(&store, arguments, &namespace).map_err(unsound)?;
     if let Some(client) = &kube {
         plan.add_objects(client, arguments, &namespace, &instance, time::now()).map_err(unsound)?;
@@ -81,7 +81,7 @@ pub fn run(values: &Values, arguments: &Arguments) -> Result<Output, (String, Ex
     Ok(Output { text, problems, status: ExitStatus::Unsound })
 }
 
-impl Plan {
+impl ForgetPlan {
     fn add_records(&mut self, store: &Store, arguments: &Arguments, own: &str) -> Result<(), String> {
         let in_own = |name: &String| ObjectRef::new(own, name);
         let config_maps: Vec<ObjectRef> = arguments.config.iter().map(in_own).collect();
@@ -90,12 +90,12 @@ impl Plan {
         let now = time::now();
         for secret in store.records(own).map_err(|e| e.to_string())? {
             match step(&secret, &is_ours, now) {
-                Step::Empty(removals) => {
+                ForgetStep::Empty(removals) => {
                     self.records.push(secret);
                     self.removals.extend(removals);
                 }
-                Step::Nothing => {}
-                Step::Leave(why) => self.left.push(format!("Secret {}: {why}", secret.reference)),
+                ForgetStep::Nothing => {}
+                ForgetStep::Leave(why) => self.left.push(format!("Secret {}: {why}", secret.reference)),
             }
         }
         Ok(())
@@ -162,21 +162,21 @@ impl Plan {
 }
 
 /// The step for a record. `is_ours` tells the sources of this instance.
-fn step(secret: &SecretObject, is_ours: &dyn Fn(&str) -> bool, now: Time) -> Step {
+fn step(secret: &SecretObject, is_ours: &dyn Fn(&str) -> bool, now: Time) -> ForgetStep {
     let read = match Record::read(Some(secret)) {
         Ok(read) => read,
-        Err(why) => return Step::Leave(format!("the record {why}")),
+        Err(why) => return ForgetStep::Leave(format!("the record {why}")),
     };
     let source = read.body.accepted.as_ref().and_then(|accepted| accepted.source.as_deref());
     if let Some(source) = source.filter(|source| !is_ours(source)) {
-        return Step::Leave(format!("it belongs to {source}, which -config does not name"));
+        return ForgetStep::Leave(format!("it belongs to {source}, which -config does not name"));
     }
     if secret.data == Record::default().data(now) {
-        return Step::Nothing;
+        return ForgetStep::Nothing;
     }
     let published = read.body.in_flight.iter().flat_map(|flight| &flight.published);
     let left = read.body.leftovers.iter().map(|left| &left.published);
-    Step::Empty(published.chain(left).map(removal).collect())
+    ForgetStep::Empty(published.chain(left).map(removal).collect())
 }
 
 /// The Lease without a holder; `None` where it has none.
@@ -201,7 +201,7 @@ fn released(LeaseObject(mut lease): LeaseObject, now: Time) -> Result<Option<Lea
 }
 
 /// The remaining objects, with the commands that delete them.
-fn remains(plan: &Plan, own: &str, arguments: &Arguments) -> String {
+fn remains(plan: &ForgetPlan, own: &str, arguments: &Arguments) -> String {
     let kept =
         "The Secrets of the certificates stay as they are and are valid until they expire; nobody renews them.\n";
     let head = format!(

@@ -17,20 +17,20 @@ fn a_record_of_ours_is_emptied_and_any_other_left_alone() {
     let is_ours = |source: &str| source == "configmap ns/certs";
     let step = |json: &str| super::step(&record(json), &is_ours, NOW);
     let entry = |source: &str| format!(r#"{{"version":1,"accepted":{{"entry":{{}},"source":"{source}"}}}}"#);
-    assert_eq!(step(&entry("configmap ns/certs")), Step::Empty(Vec::new()));
-    assert_eq!(step(r#"{"version":1,"restores":[1]}"#), Step::Empty(Vec::new()), "it names no source");
-    assert_eq!(step(r#"{"version":1}"#), Step::Nothing);
+    assert_eq!(step(&entry("configmap ns/certs")), ForgetStep::Empty(Vec::new()));
+    assert_eq!(step(r#"{"version":1,"restores":[1]}"#), ForgetStep::Empty(Vec::new()), "it names no source");
+    assert_eq!(step(r#"{"version":1}"#), ForgetStep::Nothing);
     for (json, part) in [
         (entry("configmap ns/other"), "it belongs to configmap ns/other"),
         (r#"{"version":2}"#.to_owned(), "written by a newer notariat"),
         ("no json".to_owned(), "does not read"),
     ] {
-        let Step::Leave(why) = step(&json) else { panic!("{json}") };
+        let ForgetStep::Leave(why) = step(&json) else { panic!("{json}") };
         assert!(why.contains(part), "{why}");
     }
     let mut with_key = record(r#"{"version":1}"#);
     with_key.data.insert("tls.key".to_owned(), Secret::new(b"k".to_vec()));
-    assert_eq!(super::step(&with_key, &is_ours, NOW), Step::Empty(Vec::new()), "a key is no empty record");
+    assert_eq!(super::step(&with_key, &is_ours, NOW), ForgetStep::Empty(Vec::new()), "a key is no empty record");
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn what_stays_at_a_name_server_is_told_with_the_command_that_removes_it() {
         r#""inFlight":{{"holder":"","at":1800000000,"directory":"d","names":["a.test"],"keyType":"ecdsa-p256","published":[{values}]}}"#
     );
     for json in [format!(r#"{{"version":1,"leftovers":[{left}]}}"#), format!(r#"{{"version":1,{flight}}}"#)] {
-        let Step::Empty(removals) = step(&record(&json), &|_| true, NOW) else { panic!("{json}") };
+        let ForgetStep::Empty(removals) = step(&record(&json), &|_| true, NOW) else { panic!("{json}") };
         assert!(removals.len() == 1 && removals[0].contains("update delete _acme-challenge.a.test"), "{removals:?}");
     }
 }
