@@ -1,7 +1,7 @@
 //! The http-01 challenge (RFC 8555 section 8.3): the record that is written before presenting carries the answers, every replica that watches
 //! the records gives them, and the web server of each name is asked before the CA is.
 //!
-//! Untrusted: the answers of web servers, which [`verdict`] judges. Tested by tests/it/http01.rs.
+//! Untrusted: the answers of web servers, which `verdict` judges. Tested by tests/it/http01/.
 
 mod self_test;
 mod verdict;
