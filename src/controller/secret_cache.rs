@@ -54,6 +54,11 @@ pub(super) enum Affected {
     All,
 }
 
+/// Whether something is left to do for a record once its entry went.
+fn is_left(known: &ReadRecord) -> bool {
+    known.as_ref().map_or(true, |known| known.accepted.is_some() || !known.body.leftovers.is_empty())
+}
+
 /// A fact, and until when it counts where no watch shows changes.
 pub(super) type Reading<T> = (T, Option<Time>);
 
@@ -93,10 +98,6 @@ impl SecretCache {
         let own = &self.context.namespace;
         let is_held = |at: &ObjectRef| desired.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
-        let is_left = |known: &ReadRecord| match known {
-            Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
-            Err(_) => true,
-        };
         let is_recorded = |at: &ObjectRef| match record::subject(at) {
             Some(secret) => is_held(&secret),
             None => desired.wanted.keys().any(|secret| record::reference(secret, own) == *at),
@@ -107,6 +108,11 @@ impl SecretCache {
             let all = || desired.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
             inputs.get_or_insert_with(all).contains(at)
         });
+    }
+
+    /// The records that are not empty.
+    pub(super) fn left_records(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.records.facts().filter(|(_, known)| is_left(known)).map(|(at, _)| at)
     }
 
     /// Applies what a watch saw of Secrets. `target` and `list` are those of the watch; `was_live` says whether it had synced before.

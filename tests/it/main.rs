@@ -51,6 +51,7 @@ mod namespaces;
 mod new_user;
 mod no_secret_leaves;
 mod objects;
+mod orphans;
 mod owners;
 mod port;
 mod probes;
