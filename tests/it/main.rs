@@ -47,6 +47,7 @@ mod main_job;
 mod man;
 mod manifests;
 mod monitoring;
+mod moving_objects;
 mod namespaces;
 mod new_user;
 mod no_secret_leaves;

@@ -142,7 +142,6 @@ fn no_kind_of_object_gets_a_tenant_what_is_not_theirs() {
         ("set-options", "Warning Refused ", "the issuer other is not for the namespace {a}"),
         ("exact", "Warning Refused ", "login.b.site.test"),
         ("star", "Warning Refused ", "*.b.site.test"),
-        ("star", "Warning Refused ", "covers b.site.test"),
         ("far", "Warning Refused ", "secret-namespace"),
         ("path", "Warning ", "notariat/secret"),
         ("issuer", "Warning Refused ", "the issuer other is not for the namespace {a}"),
