@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cache::{Cache, CacheEntry, Freshness};
 use super::informers::{Informers, WatchSet, by_name, of_type};
-use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary};
+use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary, is_left};
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
@@ -52,11 +52,6 @@ pub(super) enum Affected {
     Content(ObjectRef),
     /// All certificates.
     All,
-}
-
-/// Whether something is left to do for a record once its entry went.
-fn is_left(known: &ReadRecord) -> bool {
-    known.as_ref().map_or(true, |known| known.accepted.is_some() || !known.body.leftovers.is_empty())
 }
 
 /// A fact, and until when it counts where no watch shows changes.
