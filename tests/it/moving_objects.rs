@@ -87,6 +87,12 @@ impl Mover {
         let daemon = self.tenants.daemon(flags);
         self.tenants.until_issued(&daemon, missing.0, missing.1, &[name]);
         assert_eq!((self.held() == before, self.tenants.orders()), (true, 1), "{}", daemon.log());
+        // From now on notariat renews it.
+        if missing.0 == "{a}" {
+            self.tenants.kubectl(&["-n", "{a}", "annotate", "secret", "held", "notariat/renew=1"]);
+            self.tenants.until_issued(&daemon, "{a}", "held", &["held.shop"]);
+            daemon.until("it is renewed", || self.held() != before);
+        }
         daemon.kill();
     }
 
@@ -158,6 +164,6 @@ fn who_comes_from_the_shim_keeps_what_is_valid() {
     assert!(said.contains("Nothing is to be done."), "{said}");
     let tls = "[{secretName: missing, hosts: [missing.shop.site.test]}]";
     mover.tenants.ingress("{a}", "missing", "cert-manager.io/cluster-issuer: letsencrypt-prod", tls);
-    mover.runs(&["-sources", "config,ingress"], ("{a}", "missing"), "missing.shop");
     assert_eq!(mover.held(), before);
+    mover.runs(&["-sources", "config,ingress"], ("{a}", "missing"), "missing.shop");
 }

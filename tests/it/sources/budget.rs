@@ -28,7 +28,7 @@ fn a_namespace_waits_after_its_orders_of_the_week_and_another_one_does_not() {
     tenants.until_told("{a}", "three", "Warning Waiting ", "2");
     ingress("{b}", "other", "b");
     tenants.until_issued(&daemon, "{b}", "other", &["other.b"]);
-    daemon.kill();
+    assert_eq!(daemon.terminate(), 0);
     let daemon = tenants.daemon(&["-sources", "config,ingress"]);
     ingress("{b}", "last", "b");
     tenants.until_issued(&daemon, "{b}", "last", &["last.b"]);

@@ -50,7 +50,7 @@ fn the_class_and_the_items_of_an_ingress_decide() {
     tenants.until_told("{a}", "other", "Normal Skipped ", "other");
     tenants.until_told("{a}", "classless", "Normal Skipped ", "");
     assert_eq!(tenants.orders(), 3);
-    daemon.kill();
+    assert_eq!(daemon.terminate(), 0);
     let daemon = tenants.daemon(&["-sources", "config,ingress", "-ingress-class", "nginx,none"]);
     tenants.until_issued(&daemon, "{a}", "classless", &["classless.a"]);
     tenants.until_told("{a}", "eight", "Warning Invalid spec.tls[0]: ", "");
@@ -86,7 +86,7 @@ fn every_host_below_the_zone_gets_its_certificate_but_those_of_leftovers() {
     };
     assert_eq!((of("x.a.site.test"), of(&format!("{long}.site.test"))), ("x.a.site.test".to_owned(), String::new()));
     assert_eq!(tenants.orders(), 4, "one for two Ingresses of one Secret, none for leftovers and for z");
-    daemon.kill();
+    assert_eq!(daemon.terminate(), 0);
     // With wildcards two hosts share one.
     rules(&tenants, "folded", "", "", &["p.w.a", "q.w.a"]);
     let daemon = tenants.daemon(&[&flags[..], &["-wildcards"]].concat());

@@ -69,7 +69,7 @@ impl Documentation {
                 daemon.until(secret, || found().is_some_and(|found| found == names));
                 self.assert_valid(namespace, secret, &names);
             }
-            daemon.kill();
+            assert_eq!(daemon.terminate(), 0);
         }
         assert_eq!(self.secrets(), self.wanted.keys().cloned().collect(), "nothing else was made");
     }
