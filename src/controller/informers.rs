@@ -74,8 +74,8 @@ pub(super) struct WatchSet {
     pub(super) sources: BTreeMap<WatchTarget, ParserFactory>,
     /// The Secrets that hold certificates.
     pub(super) certificates: BTreeSet<ObjectRef>,
-    /// The main Secrets, by which records are named.
-    pub(super) recorded: Vec<ObjectRef>,
+    /// The records, of entries and of those that went.
+    pub(super) records: Vec<ObjectRef>,
     /// The Secrets that are only read: TSIG keys, roots, bindings.
     pub(super) contents: BTreeSet<ObjectRef>,
 }
@@ -109,7 +109,7 @@ fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool
             interest.certificates.iter().filter(|at| at.namespace == namespace).cloned().collect()
         });
     }
-    add(record::TYPE, own, &|| interest.recorded.iter().map(|secret| record::reference(secret, own)).collect());
+    add(record::TYPE, own, &|| interest.records.clone());
     let allowed = single.into_iter().filter(|target| !denied(target));
     wanted.extend(allowed.take(WATCHES_BY_NAME_MAX));
     wanted
@@ -312,7 +312,7 @@ mod tests {
         let interest = WatchSet {
             sources: [(by_name(Resource::CONFIG_MAPS, &ObjectRef::new("own", "certs")), parser)].into(),
             certificates: refs(&["a", "b", "team/c"]),
-            recorded: refs(&["a", "b", "team/c"]).into_iter().collect(),
+            records: refs(&["a", "b", "team/c"]).iter().map(|secret| record::reference(secret, "own")).collect(),
             contents: refs(&["tsigkey"]),
         };
         let text = |t: &WatchTarget| t.to_string();

@@ -60,6 +60,11 @@ pub(super) struct HeldSecret {
 /// A record as it was read, or why it is unusable.
 pub(super) type ReadRecord = Result<Box<RecordSummary>, String>;
 
+/// Whether something is left to do for a record once its entry went.
+pub(super) fn is_left(known: &ReadRecord) -> bool {
+    known.as_ref().map_or(true, |known| known.accepted.is_some() || !known.body.leftovers.is_empty())
+}
+
 /// An event of the watch of this number.
 #[derive(Debug)]
 pub(super) struct InformerEvent {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cache::{Cache, CacheEntry, Freshness};
 use super::informers::{Informers, WatchSet, by_name, of_type};
-use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary};
+use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary, is_left};
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
@@ -93,10 +93,6 @@ impl SecretCache {
         let own = &self.context.namespace;
         let is_held = |at: &ObjectRef| desired.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
-        let is_left = |known: &ReadRecord| match known {
-            Ok(known) => known.accepted.is_some() || !known.body.leftovers.is_empty(),
-            Err(_) => true,
-        };
         let is_recorded = |at: &ObjectRef| match record::subject(at) {
             Some(secret) => is_held(&secret),
             None => desired.wanted.keys().any(|secret| record::reference(secret, own) == *at),
@@ -107,6 +103,11 @@ impl SecretCache {
             let all = || desired.wanted.values().flat_map(|wanted| wanted.inputs()).collect();
             inputs.get_or_insert_with(all).contains(at)
         });
+    }
+
+    /// The records that are not empty.
+    pub(super) fn left_records(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.records.facts().filter(|(_, known)| is_left(known)).map(|(at, _)| at)
     }
 
     /// Applies what a watch saw of Secrets. `target` and `list` are those of the watch; `was_live` says whether it had synced before.

@@ -20,6 +20,7 @@ use crate::base::sanitize::one_line;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
 use crate::policy::order_index::ReservedOrder;
+use crate::record;
 use crate::server::snapshot::StatusTable;
 use crate::sources::{Desired, Source, SourceEvent};
 
@@ -275,9 +276,12 @@ impl ControllerState {
         if self.sources.have_synced() {
             for (secret, wanted) in &self.desired.wanted {
                 interest.certificates.extend(wanted.entry.secrets.iter().cloned());
-                interest.recorded.push(secret.clone());
+                interest.records.push(record::reference(secret, &self.context.namespace));
                 interest.contents.extend(wanted.inputs().cloned());
             }
+            // A record whose entry went is followed until it is emptied.
+            let left = self.secrets.left_records().filter(|at| self.owner(at).is_none());
+            interest.records.extend(left.cloned());
         }
         self.secrets.watch(&interest, now)?;
         // A lost watch that ended never says that it is back.

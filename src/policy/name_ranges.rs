@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::base::limits::NAMESPACE_ORDERS_DEFAULT;
 use crate::base::name::{DnsName, Domain};
 use crate::config::Config;
 use crate::config::name_policy::{EVERY, NamePolicy, NameRange, NamespaceLine};
@@ -131,10 +132,12 @@ impl NameRanges {
         }
     }
 
-    /// The orders that the objects of a namespace may cause within a week, renewals apart; `None` for any number.
+    /// The orders that objects may cause within a week for Secrets of a namespace, renewals apart; `None` for any number. The namespace
+    /// that `-secret-namespace` names needs no line of its own.
     pub fn orders_per_week(&self, namespace: &str) -> Option<u32> {
         match self.line(namespace) {
             Ok(line) => line.map(|line| line.certificates_per_week),
+            Err(_) if self.policy.line(namespace).is_none() => Some(NAMESPACE_ORDERS_DEFAULT),
             Err(_) => Some(0),
         }
     }

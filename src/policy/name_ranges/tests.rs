@@ -285,7 +285,7 @@ fn the_own_namespace_needs_no_line_where_no_other_is_served() {
     let free = of("{}");
     judged(&free, &[("own", "a.test", ""), ("own", "*.x.test", ""), ("other", "a.test", NO_LINE)]);
     assert_eq!(free.issuer("own", Some("lab")), Ok(Some("lab".to_owned())));
-    assert_eq!((free.orders_per_week("own"), free.orders_per_week("other")), (None, Some(0)));
+    assert_eq!((free.orders_per_week("own"), free.orders_per_week("other")), (None, Some(20)));
     judged(
         &of("a: {domains: [a.test]}"),
         &[("own", "www.a.test", FOREIGN), ("own", "b.test", ""), ("own", "*.w.a.test", FOREIGN)],
@@ -313,7 +313,7 @@ fn an_issuer_must_be_listed() {
         assert!(refused.contains(part), "{refused}");
     }
     assert!(ranges.issuer("a", Some("lab")).unwrap_err().contains("which may have letsencrypt-staging, letsencrypt"));
-    assert_eq!((ranges.orders_per_week("b"), ranges.orders_per_week("d")), (Some(20), Some(0)));
+    assert_eq!((ranges.orders_per_week("b"), ranges.orders_per_week("d")), (Some(20), Some(20)));
 }
 
 #[test]

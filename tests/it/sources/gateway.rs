@@ -55,6 +55,7 @@ fn services_do_not_wait_for_gateways_that_come_later() {
     tenants.config(&[("namespaces", "{a}: {domains: [a.site.test]}\n{b}: {domains: [b.site.test]}")]);
     tenants.apply(SERVICES);
     let daemon = tenants.daemon(&["-sources", "config,gateway,service"]);
+    // Rules 48 and 49.
     // The kinds are absent: one line each, and nothing waits for them.
     tenants.until_issued(&daemon, "{a}", "mail", &["mail.a"]);
     tenants.until_told("{b}", "thief", "Warning Refused ", "login.a.site.test");
@@ -64,6 +65,7 @@ fn services_do_not_wait_for_gateways_that_come_later() {
         assert_eq!(daemon.log().matches(&line).count(), 1, "{kind}: {}", daemon.log());
     }
     assert_eq!(tenants.orders(), 1);
+    // Rules 40 and 46.
     // They are installed, and start by themselves.
     kube.kubectl_stdin(&["apply", "-f", "-"], CRDS);
     kube.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);

@@ -21,6 +21,7 @@ fn a_source_that_may_not_be_read_stops_alone_and_its_last_objects_hold() {
     let daemon = tenants.daemon(&["-sources", "config,ingress"]);
     tenants.until_issued(&daemon, "{a}", "web", &["x.a"]);
     tenants.kubectl(&["delete", "clusterrolebinding", "notariat-sources-{own}"]);
+    // Rule 50.
     // The watch that is open goes on until it ends; then it is refused. What it showed last holds.
     tenants.kubectl(&["-n", "{a}", "annotate", "secret", "web", "notariat/renew=1"]);
     daemon.until("it is renewed", || daemon.log().matches("issued secret=").count() == 2);

@@ -36,9 +36,14 @@ impl Cluster {
 
     /// On an API server of one's own.
     pub fn on(kube: &'static Kube) -> Cluster {
+        Cluster::at(kube, Site::new())
+    }
+
+    /// With servers of one's own.
+    pub fn at(kube: &'static Kube, site: Site) -> Cluster {
         let namespace = kube.namespace();
         deploy(kube, &namespace);
-        let cluster = Cluster { kube, namespace, site: Site::new() };
+        let cluster = Cluster { kube, namespace, site };
         let key = format!("--from-literal=key={}", cluster.site.key.secret_text());
         cluster.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
         cluster
