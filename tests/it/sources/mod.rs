@@ -6,4 +6,5 @@ mod lifecycle;
 mod merging;
 mod ownership;
 mod permission;
+mod scale;
 mod tenancy;
