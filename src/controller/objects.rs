@@ -238,6 +238,22 @@ mod tests {
         world.config("t: {domains: [b.test]}", "[{secret: t/r, domains: [z.b.test]}]");
         assert_eq!(world.update(true).1, ["j"], "the entry decides alone and lacks the name");
         assert_eq!(world.names("r").unwrap(), ["z.b.test"]);
+        world.config("t: {domains: [b.test]}", "[{secret: [t/q, t/r], domains: [z.b.test]}]");
+        world.update(true);
+        assert_eq!(world.names("r"), None, "the second Secret of an entry is its own, too");
+    }
+
+    #[test]
+    fn another_number_of_orders_within_a_week_is_another_certificate() {
+        let mut world = World::new("t: {domains: [a.test], certificatesPerWeek: 3}");
+        world.ingress("i", "s", &["x.a.test"]);
+        let per_week = |world: &World| world.desired.wanted[&ObjectRef::new("t", "s")].orders_per_week;
+        assert_eq!((world.update(true).0, per_week(&world)), (words(&["s"]), Some(3)));
+        // The certificates of objects stay where only the configuration is read anew.
+        world.config("t: {domains: [a.test], certificatesPerWeek: 4}", "");
+        let World { sources, table, desired, namespaces } = &mut world;
+        let change = table.update(sources, desired, namespaces, &|_| Vec::new(), true);
+        assert_eq!((change.secrets.len(), per_week(&world)), (1, Some(4)));
     }
 
     #[test]

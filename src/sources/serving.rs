@@ -131,8 +131,8 @@ mod tests {
     use crate::sources::SourceRef;
     use std::time::Duration;
 
-    const ISSUERS: &str = "own: {acme: 'https://ca.test/dir', replaces: [letsencrypt-prod]}\n\
-                           narrow: {acme: 'https://narrow.test/dir', domains: [n.a.test]}";
+    const ISSUERS: &str = "own: {directory: 'https://ca.test/dir', replaces: [letsencrypt-prod]}\n\
+                           narrow: {directory: 'https://narrow.test/dir', domains: {include: [n.a.test]}}";
 
     fn config(keys: &[(&str, &str)]) -> Arc<Config> {
         let data: BTreeMap<_, _> = keys.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
@@ -159,7 +159,8 @@ mod tests {
         WishOptions { issuer: issuer.map(str::to_owned), ..WishOptions::default() }
     }
 
-    const DEFAULTS: &str = "email: a@a.test\nkeyType: rsa-2048\nrenewBefore: 480h\nlabels: {a: default, b: default}\n";
+    const DEFAULTS: &str =
+        "email: a@a.test\nkeyType: ecdsa-p384\nrenewBefore: 480h\nlabels: {a: default, b: default}\n";
 
     #[test]
     fn an_object_gets_an_issuer_of_its_line_that_is_known() {
@@ -173,7 +174,7 @@ mod tests {
                 Some("narrow"),
                 Err("the issuer narrow is not for the namespace t"),
             ),
-            ("{domains: [a.test], issuers: [gone]}", None, Err("the issuer \"gone\" is not in the key `issuers`")),
+            ("{domains: [a.test], issuers: [gone]}", None, Err("\"gone\" is not in the key `issuers`")),
         ] {
             let found = rules(&format!("t: {line}"), DEFAULTS).options("t", &by_issuer(asked));
             match (found, expected) {
@@ -238,18 +239,18 @@ mod tests {
         let spec = rules.spec(&secret, wish(WishOptions::default()));
         let entry = &spec.entry;
         assert_eq!((&entry.secrets[..], entry.domains.len()), (std::slice::from_ref(&secret), 1));
-        assert_eq!((entry.key_type.name(), entry.renew_before), ("rsa-2048", Some(Duration::from_secs(480 * 3_600))));
+        assert_eq!((entry.key_type.name(), entry.renew_before), ("ecdsa-p384", Some(Duration::from_secs(480 * 3_600))));
         assert_eq!((entry.labels["a"].as_str(), entry.email.as_deref()), ("default", Some("a@a.test")));
         assert_eq!((spec.orders_per_week, spec.issuer.is_some(), entry.adopt), (Some(7), false, false));
         let own = WishOptions {
-            key_type: Some(crate::config::entry::KeyType::EcdsaP384),
+            key_type: Some(crate::config::entry::KeyType::EcdsaP256),
             renew_before: Some(Duration::from_secs(3_600)),
             labels: [(text("a"), text("own")), (text("c"), text("own"))].into(),
             ..by_issuer(Some("own"))
         };
         let spec = rules.spec(&secret, MergedWish { adopt: true, ..wish(own) });
         let entry = &spec.entry;
-        assert_eq!((entry.key_type.name(), entry.renew_before), ("ecdsa-p384", Some(Duration::from_secs(3_600))));
+        assert_eq!((entry.key_type.name(), entry.renew_before), ("ecdsa-p256", Some(Duration::from_secs(3_600))));
         let labels: Vec<_> = entry.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(labels, ["a=own", "b=default", "c=own"]);
         assert_eq!((spec.issuer.unwrap().name.as_str(), entry.adopt), ("own", true));
@@ -268,8 +269,22 @@ mod tests {
     }
 
     #[test]
+    fn the_own_namespace_needs_no_line_where_it_is_the_only_one() {
+        let name = Domain::parse("x.b.test").unwrap();
+        for (others, is_allowed) in [(&[][..], true), (&["t".to_owned()], false)] {
+            let config = config(&[("namespaces", "t: {domains: [a.test]}"), ("defaults", DEFAULTS)]);
+            let namespaces = Namespaces::new("own", others);
+            let rules = ServingRules::of(vec![config], &WishSettings::default(), &namespaces).unwrap();
+            let found = rules.with(|asked| (asked.name)("own", &name));
+            assert_eq!(found.is_ok(), is_allowed, "{others:?}: {found:?}");
+            let per_week = rules.spec(&ObjectRef::new("own", "s"), wish(WishOptions::default())).orders_per_week;
+            assert_eq!(per_week, (!is_allowed).then_some(0), "nobody orders without a line but who needs none");
+        }
+    }
+
+    #[test]
     fn readers_know_the_zones_of_all_configurations_and_the_issuers_of_the_first() {
-        let zone = |zone: &str| format!("{zone}: {{tsigSecretName: key, dns: {{server: '192.0.2.1'}}}}");
+        let zone = |zone: &str| format!("- {{zone: {zone}, server: '192.0.2.1', tsigSecretName: key}}");
         let (a, b) = (zone("a.test"), zone("b.test"));
         let configs =
             vec![config(&[("zones", &a), ("issuers", ISSUERS), ("defaults", DEFAULTS)]), config(&[("zones", &b)])];

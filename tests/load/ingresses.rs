@@ -181,6 +181,8 @@ pub fn measure(binary: &Path, count: usize) -> Vec<String> {
 
 /// Counts the requests of an instance at rest.
 fn rest(servers: &Servers) -> Option<String> {
+    // The status of the start is written within this time.
+    thread::sleep(REST / 2);
     let before = servers.requests(0).len();
     thread::sleep(REST);
     let requests = servers.requests(before);
