@@ -128,3 +128,157 @@ impl ObjectTable {
         sources.wishes_of(object, settings).map(|wishes| wishes.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::resource::Selector;
+    use crate::sources::config_map::ConfigMapSource;
+    use crate::sources::ingress::IngressSource;
+    use crate::sources::{Source, SourceEvent};
+    use serde_json::{Value, json};
+
+    const DEFAULTS: &str = "email: a@a.test\ntsigSecretName: key\ndns: {server: '192.0.2.1'}";
+
+    /// A controller's sources and what they want.
+    struct World {
+        sources: Sources,
+        table: ObjectTable,
+        desired: Desired,
+        namespaces: Namespaces,
+    }
+
+    impl World {
+        fn new(lines: &str) -> World {
+            let namespaces = Namespaces::new("own", &["t".to_owned()]);
+            let config = ConfigMapSource::new(&[ObjectRef::new("own", "notariat")], namespaces.clone());
+            let all: Vec<Box<dyn Source>> = vec![Box::new(config), Box::new(IngressSource::new(Selector::All, false))];
+            let sources = Sources::new(all, WishSettings::default());
+            let mut world = World { sources, table: ObjectTable::default(), desired: Desired::default(), namespaces };
+            world.config(lines, "");
+            world
+        }
+
+        fn see(&mut self, number: usize, object: &Value) {
+            let (target, factory) = {
+                let source = self.sources.all().nth(number).unwrap();
+                let target = source.targets().remove(0);
+                (target.clone(), source.parser(&target))
+            };
+            self.sources.apply(&target, SourceEvent::Present((factory.0)()(object)));
+        }
+
+        fn config(&mut self, lines: &str, entries: &str) {
+            let data = json!({"defaults": DEFAULTS, "namespaces": lines, "certificates": entries});
+            self.see(0, &json!({"metadata": {"namespace": "own", "name": "notariat"}, "data": data}));
+        }
+
+        fn ingress(&mut self, name: &str, secret: &str, hosts: &[&str]) {
+            let metadata = json!({"namespace": "t", "name": name, "annotations": {"kubernetes.io/tls-acme": "true"}});
+            self.see(1, &json!({"metadata": metadata, "spec": {"tls": [{"secretName": secret, "hosts": hosts}]}}));
+        }
+
+        fn gone(&mut self, name: &str) {
+            let target = self.sources.all().nth(1).unwrap().targets().remove(0);
+            self.sources.apply(&target, SourceEvent::Gone(ObjectRef::new("t", name)));
+        }
+
+        /// The Secrets that changed, and the objects with other problems than before.
+        fn update(&mut self, all: bool) -> (Vec<String>, Vec<String>) {
+            if all {
+                self.desired = Desired::default();
+                self.sources.all().for_each(|source| source.add_to(&mut self.desired, &|_| None));
+            }
+            let World { sources, table, desired, namespaces } = self;
+            let change = table.update(sources, desired, namespaces, &|_| Vec::new(), all);
+            let objects = change.objects.iter().map(|object| object.at.name.to_string()).collect();
+            (change.secrets.iter().map(|at| at.name.to_string()).collect(), objects)
+        }
+
+        fn names(&self, secret: &str) -> Option<Vec<String>> {
+            let wanted = self.desired.wanted.get(&ObjectRef::new("t", secret))?;
+            Some(wanted.entry.domains.iter().map(ToString::to_string).collect())
+        }
+    }
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_change_of_an_object_changes_what_it_names() {
+        let mut world = World::new("t: {domains: [a.test]}");
+        world.ingress("i", "s", &["x.a.test"]);
+        assert_eq!(world.update(false), (vec![], vec![]), "the configuration is not known");
+        world.ingress("j", "s", &["y.a.test"]);
+        assert_eq!(world.update(true), (words(&["s"]), vec![]));
+        assert_eq!(world.names("s").unwrap(), ["x.a.test", "y.a.test"]);
+        assert_eq!(world.update(false), (vec![], vec![]), "nothing changed");
+        world.ingress("j", "r", &["y.a.test", "x.b.test"]);
+        assert_eq!(world.update(false), (words(&["r", "s"]), words(&["j"])));
+        assert_eq!(
+            (world.names("s").unwrap(), world.names("r").unwrap()),
+            (words(&["x.a.test"]), words(&["y.a.test"]))
+        );
+        world.gone("j");
+        assert_eq!(world.update(false), (words(&["r"]), words(&["j"])), "its problem went, too");
+        assert_eq!(world.names("r"), None);
+    }
+
+    #[test]
+    fn another_configuration_decides_anew_about_all() {
+        let mut world = World::new("t: {domains: [a.test]}");
+        world.ingress("i", "s", &["x.a.test"]);
+        world.ingress("j", "r", &["x.b.test"]);
+        assert_eq!(world.update(true), (words(&["s"]), words(&["j"])));
+        world.config("t: {domains: [b.test]}", "");
+        assert_eq!(world.update(true), (words(&["r"]), words(&["i", "j"])));
+        assert_eq!((world.names("s"), world.names("r")), (None, Some(words(&["x.b.test"]))));
+        assert_eq!(world.update(true).1, [""; 0], "the same problems are no news");
+        world.config("t: {domains: [b.test]}", "[{secret: t/r, domains: [z.b.test]}]");
+        assert_eq!(world.update(true).1, ["j"], "the entry decides alone and lacks the name");
+        assert_eq!(world.names("r").unwrap(), ["z.b.test"]);
+        world.config("t: {domains: [b.test]}", "[{secret: [t/q, t/r], domains: [z.b.test]}]");
+        world.update(true);
+        assert_eq!(world.names("r"), None, "the second Secret of an entry is its own, too");
+    }
+
+    #[test]
+    fn another_number_of_orders_within_a_week_is_another_certificate() {
+        let mut world = World::new("t: {domains: [a.test], certificatesPerWeek: 3}");
+        world.ingress("i", "s", &["x.a.test"]);
+        let per_week = |world: &World| world.desired.wanted[&ObjectRef::new("t", "s")].orders_per_week;
+        assert_eq!((world.update(true).0, per_week(&world)), (words(&["s"]), Some(3)));
+        // The certificates of objects stay where only the configuration is read anew.
+        world.config("t: {domains: [a.test], certificatesPerWeek: 4}", "");
+        let World { sources, table, desired, namespaces } = &mut world;
+        let change = table.update(sources, desired, namespaces, &|_| Vec::new(), true);
+        assert_eq!((change.secrets.len(), per_week(&world)), (1, Some(4)));
+    }
+
+    #[test]
+    fn what_many_objects_want_in_one_secret_is_whole() {
+        let mut world = World::new("t: {domains: [a.test]}");
+        let all: Vec<usize> = (0..2 * WISHES_KEPT).collect();
+        for i in &all {
+            world.ingress(&format!("i{i:04}"), "s", &[&format!("x{:02}.a.test", i % 60)]);
+        }
+        world.update(true);
+        assert_eq!(world.names("s").unwrap().len(), 60, "more objects than an update keeps");
+        world.gone("i0000");
+        assert_eq!(world.update(false).0, ["s"], "another first object");
+        assert_eq!(world.names("s").unwrap().len(), 60);
+    }
+
+    #[test]
+    fn an_object_is_found_while_it_exists() {
+        let mut world = World::new("t: {domains: [a.test]}");
+        world.ingress("i", "s", &["x.a.test"]);
+        let key = ObjectKey { kind: "Ingress", at: ObjectRef::new("t", "i") };
+        assert!(world.table.source_of(&world.sources, &key).is_none(), "the configuration is not known");
+        world.update(true);
+        assert_eq!(world.table.source_of(&world.sources, &key).unwrap().to_string(), "Ingress t/i");
+        world.gone("i");
+        assert!(world.table.source_of(&world.sources, &key).is_none());
+    }
+}

@@ -123,3 +123,175 @@ fn overlaid(defaults: &Metadata, own: BTreeMap<String, String>) -> Metadata {
     all.extend(own);
     Metadata::from(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::sources::SourceRef;
+    use std::time::Duration;
+
+    const ISSUERS: &str = "own: {directory: 'https://ca.test/dir', replaces: [letsencrypt-prod]}\n\
+                           narrow: {directory: 'https://narrow.test/dir', domains: {include: [n.a.test]}}";
+
+    fn config(keys: &[(&str, &str)]) -> Arc<Config> {
+        let data: BTreeMap<_, _> = keys.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect();
+        Arc::new(config::read(&data.into(), &namespaces()).unwrap())
+    }
+
+    fn namespaces() -> Namespaces {
+        Namespaces::new("own", &["t".to_owned()])
+    }
+
+    /// The rules of a ConfigMap with these lines of `namespaces` and these `defaults`.
+    fn rules(lines: &str, defaults: &str) -> ServingRules {
+        let config = config(&[("issuers", ISSUERS), ("namespaces", lines), ("defaults", defaults)]);
+        ServingRules::of(vec![config], &WishSettings::default(), &namespaces()).unwrap()
+    }
+
+    fn wish(options: WishOptions) -> MergedWish {
+        let names = vec![Domain::parse("x.a.test").unwrap()];
+        let source = SourceRef::new("Ingress", &ObjectRef::new("t", "i"), None);
+        MergedWish { names, options, adopt: false, source, objects: Vec::new() }
+    }
+
+    fn by_issuer(issuer: Option<&str>) -> WishOptions {
+        WishOptions { issuer: issuer.map(str::to_owned), ..WishOptions::default() }
+    }
+
+    const DEFAULTS: &str =
+        "email: a@a.test\nkeyType: ecdsa-p384\nrenewBefore: 480h\nlabels: {a: default, b: default}\n";
+
+    #[test]
+    fn an_object_gets_an_issuer_of_its_line_that_is_known() {
+        for (line, asked, expected) in [
+            ("{domains: [a.test]}", None, Ok(None)),
+            ("{domains: [a.test]}", Some("own"), Err("may have the default one only")),
+            ("{domains: [a.test], issuers: [own, narrow]}", None, Ok(Some("own"))),
+            ("{domains: [a.test], issuers: [own, narrow]}", Some("narrow"), Ok(Some("narrow"))),
+            (
+                "{domains: [a.test], issuers: [own]}",
+                Some("narrow"),
+                Err("the issuer narrow is not for the namespace t"),
+            ),
+            ("{domains: [a.test], issuers: [gone]}", None, Err("\"gone\" is not in the key `issuers`")),
+        ] {
+            let found = rules(&format!("t: {line}"), DEFAULTS).options("t", &by_issuer(asked));
+            match (found, expected) {
+                (Ok(options), Ok(issuer)) => assert_eq!(options.issuer.as_deref(), issuer, "{line} {asked:?}"),
+                (Err(sentence), Err(part)) => assert!(sentence.contains(part), "{line} {asked:?}: {sentence}"),
+                (found, _) => panic!("{line} {asked:?}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_preferred_chain_needs_an_issuer_with_a_name() {
+        for (line, defaults, is_served) in [
+            ("{domains: [a.test]}", "", false),
+            ("{domains: [a.test]}", "issuer: own\n", true),
+            ("{domains: [a.test], issuers: [own]}", "", true),
+        ] {
+            let rules = rules(&format!("t: {line}"), &format!("{DEFAULTS}{defaults}"));
+            let asked = WishOptions { preferred_chain: Some("Root X".to_owned()), ..WishOptions::default() };
+            let found = rules.options("t", &asked);
+            assert_eq!(found.is_ok(), is_served, "{line} {defaults}: {found:?}");
+            let Ok(options) = found else { continue };
+            let spec = rules.spec(&ObjectRef::new("t", "s"), wish(options));
+            assert_eq!(spec.issuer.unwrap().preferred_chain.as_deref(), Some("Root X"));
+            assert_eq!(rules.issuer(Some("own")).unwrap().preferred_chain, None, "others keep theirs");
+        }
+    }
+
+    #[test]
+    fn the_rules_of_a_merge_are_those_of_the_configuration() {
+        let rules = rules("t: {domains: [a.test], issuers: [own, narrow]}", DEFAULTS);
+        let domain = |name: &str| Domain::parse(name).unwrap();
+        rules.with(|asked| {
+            for (namespace, is_allowed) in [("own", true), ("t", true), ("u", false)] {
+                assert_eq!((asked.secret)(&ObjectRef::new(namespace, "s")).is_ok(), is_allowed, "{namespace}");
+            }
+            for (namespace, name, is_allowed) in [
+                ("t", "x.a.test", true),
+                ("t", "x.b.test", false),
+                ("u", "x.a.test", false),
+                ("own", "x.a.test", false),
+            ] {
+                assert_eq!((asked.name)(namespace, &domain(name)).is_ok(), is_allowed, "{namespace} {name}");
+            }
+            for (issuer, name, is_served) in [
+                (None, "x.a.test", true),
+                (Some("own"), "x.a.test", true),
+                (Some("narrow"), "x.a.test", false),
+                (Some("narrow"), "x.n.a.test", true),
+            ] {
+                let found = (asked.issuer)(&by_issuer(issuer), &domain(name));
+                assert_eq!(found.is_ok(), is_served, "{issuer:?} {name}: {found:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_an_object_leaves_out_is_that_of_the_defaults() {
+        let rules = rules("t: {domains: [a.test], issuers: [own], certificatesPerWeek: 7}", DEFAULTS);
+        let text = |text: &str| text.to_owned();
+        let secret = ObjectRef::new("t", "s");
+        let spec = rules.spec(&secret, wish(WishOptions::default()));
+        let entry = &spec.entry;
+        assert_eq!((&entry.secrets[..], entry.domains.len()), (std::slice::from_ref(&secret), 1));
+        assert_eq!((entry.key_type.name(), entry.renew_before), ("ecdsa-p384", Some(Duration::from_secs(480 * 3_600))));
+        assert_eq!((entry.labels["a"].as_str(), entry.email.as_deref()), ("default", Some("a@a.test")));
+        assert_eq!((spec.orders_per_week, spec.issuer.is_some(), entry.adopt), (Some(7), false, false));
+        let own = WishOptions {
+            key_type: Some(crate::config::entry::KeyType::EcdsaP256),
+            renew_before: Some(Duration::from_secs(3_600)),
+            labels: [(text("a"), text("own")), (text("c"), text("own"))].into(),
+            ..by_issuer(Some("own"))
+        };
+        let spec = rules.spec(&secret, MergedWish { adopt: true, ..wish(own) });
+        let entry = &spec.entry;
+        assert_eq!((entry.key_type.name(), entry.renew_before), ("ecdsa-p256", Some(Duration::from_secs(3_600))));
+        let labels: Vec<_> = entry.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        assert_eq!(labels, ["a=own", "b=default", "c=own"]);
+        assert_eq!((spec.issuer.unwrap().name.as_str(), entry.adopt), ("own", true));
+    }
+
+    #[test]
+    fn the_rules_are_those_of_these_very_configurations() {
+        let (one, same) = (config(&[("defaults", DEFAULTS)]), config(&[("defaults", DEFAULTS)]));
+        let of = |configs: &[Arc<Config>]| ServingRules::of(configs.to_vec(), &WishSettings::default(), &namespaces());
+        let rules = of(std::slice::from_ref(&one)).unwrap();
+        assert!(rules.are_of(std::slice::from_ref(&one)));
+        for others in [vec![], vec![same.clone()], vec![one.clone(), same.clone()]] {
+            assert!(!rules.are_of(&others), "{}", others.len());
+        }
+        assert!(of(&[]).is_none(), "no configuration, no certificate");
+    }
+
+    #[test]
+    fn the_own_namespace_needs_no_line_where_it_is_the_only_one() {
+        let name = Domain::parse("x.b.test").unwrap();
+        for (others, is_allowed) in [(&[][..], true), (&["t".to_owned()], false)] {
+            let config = config(&[("namespaces", "t: {domains: [a.test]}"), ("defaults", DEFAULTS)]);
+            let namespaces = Namespaces::new("own", others);
+            let rules = ServingRules::of(vec![config], &WishSettings::default(), &namespaces).unwrap();
+            let found = rules.with(|asked| (asked.name)("own", &name));
+            assert_eq!(found.is_ok(), is_allowed, "{others:?}: {found:?}");
+            let per_week = rules.spec(&ObjectRef::new("own", "s"), wish(WishOptions::default())).orders_per_week;
+            assert_eq!(per_week, (!is_allowed).then_some(0), "nobody orders without a line but who needs none");
+        }
+    }
+
+    #[test]
+    fn readers_know_the_zones_of_all_configurations_and_the_issuers_of_the_first() {
+        let zone = |zone: &str| format!("- {{zone: {zone}, server: '192.0.2.1', tsigSecretName: key}}");
+        let (a, b) = (zone("a.test"), zone("b.test"));
+        let configs =
+            vec![config(&[("zones", &a), ("issuers", ISSUERS), ("defaults", DEFAULTS)]), config(&[("zones", &b)])];
+        let flags = WishSettings { wildcards: true, ..WishSettings::default() };
+        let settings = ServingRules::of(configs, &flags, &namespaces()).unwrap().settings;
+        let zones: Vec<String> = settings.zones.iter().map(ToString::to_string).collect();
+        assert_eq!((zones, settings.wildcards), (vec!["a.test".to_owned(), "b.test".to_owned()], true));
+        assert_eq!(settings.replaces.get("letsencrypt-prod").map(String::as_str), Some("own"));
+    }
+}

@@ -12,6 +12,7 @@
 #[path = "../peers/binary.rs"]
 mod binary;
 mod fixture;
+mod ingresses;
 mod process;
 mod servers;
 mod throughput;
@@ -24,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use notariat_lab::kube::Audited;
 use process::{Daemon, WAIT_MAX};
-use servers::{Servers, ZONE};
+use servers::Servers;
 use throughput::Throughput;
 
 /// The bounds at a number of certificates.
@@ -65,6 +66,7 @@ const FIRST: [usize; 2] = [200, 3_000];
 struct Settings {
     kubernetes: bool,
     directory: bool,
+    ingresses: Option<usize>,
     counts: Vec<usize>,
     idle: Duration,
     binary: Option<PathBuf>,
@@ -75,6 +77,7 @@ impl Settings {
         let mut settings = Settings {
             kubernetes: false,
             directory: false,
+            ingresses: None,
             counts: Vec::new(),
             idle: Duration::from_secs(600),
             binary: None,
@@ -86,11 +89,13 @@ impl Settings {
                 "--idle" => settings.idle = Duration::from_secs(arguments.next()?.parse().ok()?),
                 "--kubernetes" => settings.kubernetes = true,
                 "--directory" => settings.directory = true,
+                "--ingresses" => settings.ingresses = Some(arguments.next()?.parse().ok()?),
                 "--binary" => settings.binary = Some(arguments.next()?.into()),
                 count => settings.counts.push(count.parse().ok()?),
             }
         }
-        if settings.counts.is_empty() && !settings.kubernetes && !settings.directory {
+        let is_other = settings.kubernetes || settings.directory || settings.ingresses.is_some();
+        if settings.counts.is_empty() && !is_other {
             settings.counts = BOUNDS.iter().map(|b| b.count).collect();
         }
         Some(settings)
@@ -121,15 +126,10 @@ fn passes(log: &str, count: usize) -> Vec<Duration> {
 /// Measures at one number of certificates and prints the figures. Returns the broken bounds.
 fn measure(settings: &Settings, binary: &Path, count: usize) -> Vec<String> {
     let servers = Servers::start();
-    let place = fixture::Place {
-        namespace: &servers.namespace,
-        zone: ZONE,
-        dns: servers.dns.addr(),
-        directory: &servers.pebble.directory(),
-        admin: servers.kube.admin_kubeconfig(),
-    };
+    let directory = servers.pebble.directory();
+    let place = servers.place(&directory);
     let making = Instant::now();
-    let octets = fixture::populate(&place, count);
+    let octets = fixture::populate(&place, count, 2);
     eprintln!("made {count} certificates and their records in {:.0} s", making.elapsed().as_secs_f64());
 
     let mut daemon = servers.daemon(binary, &[]);
@@ -237,7 +237,9 @@ fn first_on_directory(binary: &Path) {
 
 fn main() -> ExitCode {
     let Some(settings) = Settings::read() else {
-        eprintln!("usage: tests/scale [--kubernetes] [--directory] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]");
+        eprintln!(
+            "usage: tests/scale [--kubernetes] [--directory] [--ingresses N] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]"
+        );
         return ExitCode::from(2);
     };
     let binary = settings.binary.clone().unwrap_or_else(|| binary::static_binary(true));
@@ -247,7 +249,9 @@ fn main() -> ExitCode {
     if settings.directory {
         first_on_directory(&binary);
     }
-    let faults: Vec<String> = settings.counts.iter().flat_map(|count| measure(&settings, &binary, *count)).collect();
+    let of_ingresses = settings.ingresses.map(|count| ingresses::measure(&binary, count));
+    let of_certificates = settings.counts.iter().flat_map(|count| measure(&settings, &binary, *count));
+    let faults: Vec<String> = of_ingresses.into_iter().flatten().chain(of_certificates).collect();
     for fault in &faults {
         eprintln!("scale: {fault}");
     }

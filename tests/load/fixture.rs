@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -49,38 +50,62 @@ pub struct Place<'a> {
     pub admin: &'a Path,
 }
 
-/// Makes `count` certificates with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
-pub fn populate(place: &Place<'_>, count: usize) -> usize {
-    // Each client keeps to its own rate, so each thread has one.
-    let client = || KubeClient::new(discovery::find(Some(place.admin)).unwrap(), Shutdown::new()).unwrap();
-    let data = config_map(place, count, 2);
-    let name = ObjectRef::parse("notariat", place.namespace).unwrap();
+impl Place<'_> {
+    /// A client of the administrator.
+    pub fn client(&self) -> KubeClient {
+        KubeClient::new(discovery::find(Some(self.admin)).unwrap(), Shutdown::new()).unwrap()
+    }
+}
+
+/// Makes `count` certificates of so many names with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
+pub fn populate(place: &Place<'_>, count: usize, names: usize) -> usize {
+    let data = config_map(place, count, names);
+    let name = ObjectRef::new(place.namespace, "notariat");
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
     let mut wishes = Desired::default();
     config_map::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
     assert_eq!(wanted.len(), count);
+    store(place, &wanted);
+    create_config_map(place, &data);
+    data.values().map(String::len).sum()
+}
 
-    let (issuer, next) = (intermediate(), AtomicUsize::new(0));
+/// Makes the ConfigMap.
+pub fn create_config_map(place: &Place<'_>, data: &BTreeMap<String, String>) {
+    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+        "metadata": {"name": "notariat", "namespace": place.namespace}});
+    place.client().create(&ConfigMapObject(object), DryRun::Real).unwrap();
+}
+
+/// Makes valid certificates with their records.
+pub fn store(place: &Place<'_>, wanted: &[&Arc<CertificateSpec>]) {
+    let issuer = intermediate();
+    at_once(place, wanted.len(), |client, i| {
+        let create = |secret: &SecretObject| client.create(secret, DryRun::Real).unwrap();
+        let pair = pair(&issuer, wanted[i], i as i32 % OLDEST_DAYS);
+        create(&certificate(place, wanted[i], &pair));
+        create(&record(place, wanted[i], pair));
+    });
+}
+
+/// Does something for each of so many numbers, on several threads.
+pub fn at_once(place: &Place<'_>, count: usize, work: impl Fn(&KubeClient, usize) + Sync) {
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
-                let client = client();
-                let create = |secret: &SecretObject| client.create(secret, DryRun::Real).unwrap();
+                // Each client keeps to its own rate, so each thread has one.
+                let client = place.client();
                 loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(wanted) = wanted.get(i) else { return };
-                    let pair = pair(&issuer, wanted, i as i32 % OLDEST_DAYS);
-                    create(&certificate(place, wanted, &pair));
-                    create(&record(place, wanted, pair));
+                    match next.fetch_add(1, Ordering::Relaxed) {
+                        i if i < count => work(&client, i),
+                        _ => return,
+                    }
                 }
             });
         }
     });
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
-        "metadata": {"name": name.name, "namespace": name.namespace}});
-    client().create(&ConfigMapObject(object), DryRun::Real).unwrap();
-    data.values().map(String::len).sum()
 }
 
 /// The data of a ConfigMap with so many entries of one or two names. The fields that all share stand in `defaults`, so that 10,000 entries
@@ -92,11 +117,15 @@ pub fn config_map(place: &Place<'_>, count: usize, names: usize) -> BTreeMap<Str
     let mut data = BTreeMap::from([("defaults".to_owned(), defaults)]);
     for i in 0..count {
         let key = format!("certificates-{}", i / ENTRIES_IN_A_KEY);
-        let second = if names > 1 { format!(", www.w{i:05}.{zone}") } else { String::new() };
-        let entry = format!("- {{secret: cert-{i:05}, domains: [w{i:05}.{zone}{second}]}}\n");
+        let entry = format!("- {{secret: cert-{i:05}, domains: [{}]}}\n", hosts(zone, i)[..names].join(", "));
         data.entry(key).or_default().push_str(&entry);
     }
     data
+}
+
+/// The names of a certificate, as many as one may have here.
+pub fn hosts(zone: &str, i: usize) -> [String; 3] {
+    [format!("w{i:05}.{zone}"), format!("www.w{i:05}.{zone}"), format!("api.w{i:05}.{zone}")]
 }
 
 fn padding(octets: usize) -> CustomExtension {

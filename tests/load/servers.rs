@@ -6,6 +6,7 @@ use std::process::Command;
 use notariat_lab::kube::Audited;
 use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 
+use super::fixture::Place;
 use super::process::Daemon;
 
 /// The zone of all names.
@@ -41,6 +42,12 @@ impl Servers {
         servers.kubectl(&["create", "rolebinding", "notariat", "--role=notariat", &account]);
         servers.kubectl(&["create", "secret", "generic", "tsigkey", &text]);
         servers
+    }
+
+    /// The place of what is measured.
+    pub fn place<'a>(&'a self, directory: &'a str) -> Place<'a> {
+        let (namespace, admin) = (&self.namespace, self.kube.admin_kubeconfig());
+        Place { namespace, zone: ZONE, dns: self.dns.addr(), directory, admin }
     }
 
     /// The output of `kubectl` in the namespace, as administrator.

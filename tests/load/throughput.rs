@@ -11,9 +11,9 @@ use std::time::Duration;
 use notariat_lab::Scratch;
 use notariat_lab::tools::try_output;
 
-use super::fixture::{self, Place};
+use super::fixture;
 use super::process::Daemon;
-use super::servers::{Servers, ZONE};
+use super::servers::Servers;
 
 /// The resources that the program asks for. The API server asks itself for others.
 const RESOURCES: [&str; 5] = ["secrets", "configmaps", "events", "leases", "selfsubjectrulesreviews"];
@@ -80,7 +80,7 @@ pub fn knows(binary: &Path, flag: &str) -> bool {
 pub fn on_kubernetes(binary: &Path, count: usize, workers: usize, flags: &[&str]) -> Throughput {
     let servers = Servers::start();
     let mut object = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notariat"}});
-    object["data"] = serde_json::json!(fixture::config_map(&place(&servers), count, 1));
+    object["data"] = serde_json::json!(fixture::config_map(&servers.place(""), count, 1));
     servers.kube.kubectl_stdin(&["-n", &servers.namespace, "create", "-f", "-"], &object.to_string());
     let before = api_requests(&servers);
     let made = obtain(&servers, count, workers, flags, |more| servers.daemon(binary, more));
@@ -101,20 +101,10 @@ pub fn on_directory(binary: &Path, count: usize, workers: usize) -> Throughput {
         std::fs::write(path, text).unwrap();
     };
     put("default/secrets/tsigkey/key", &servers.key.secret_text());
-    for (key, text) in fixture::config_map(&place(&servers), count, 1) {
+    for (key, text) in fixture::config_map(&servers.place(""), count, 1) {
         put(&format!("default/configmaps/notariat/{key}"), &text);
     }
     obtain(&servers, count, workers, &[], |more| servers.local_daemon(binary, folder.path(), more))
-}
-
-fn place(servers: &Servers) -> Place<'_> {
-    Place {
-        namespace: &servers.namespace,
-        zone: ZONE,
-        dns: servers.dns.addr(),
-        directory: "",
-        admin: servers.kube.admin_kubeconfig(),
-    }
 }
 
 fn obtain(

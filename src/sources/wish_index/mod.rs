@@ -20,13 +20,14 @@ pub struct WishIndex {
 
 impl WishIndex {
     /// Notes the present wishes of an object; `None` when it does not exist. Adds the Secrets of its wishes, before and now, to `affected`.
-    /// Returns whether its problems changed.
+    /// Returns whether its problems may have changed.
     pub fn note(
         &mut self,
         object: &ObjectKey,
         wishes: Option<&ObjectWishes>,
         affected: &mut BTreeSet<ObjectRef>,
     ) -> bool {
+        let mut lost = false;
         for secret in self.secrets.remove(object).into_iter().flatten() {
             if let Some(objects) = self.objects.get_mut(&secret) {
                 objects.retain(|other| other != object);
@@ -34,7 +35,7 @@ impl WishIndex {
                     self.objects.remove(&secret);
                 }
             }
-            self.problems.remove(&(object.clone(), Some(secret.clone())));
+            lost |= self.problems.remove(&(object.clone(), Some(secret.clone()))).is_some();
             affected.insert(secret);
         }
         let own: BTreeSet<ObjectRef> = wishes.iter().flat_map(|w| &w.wishes).map(|wish| wish.secret.clone()).collect();
@@ -48,7 +49,7 @@ impl WishIndex {
             self.secrets.insert(object.clone(), own.into_iter().collect());
         }
         let problems = wishes.map(|wishes| wishes.problems.clone()).unwrap_or_default();
-        self.put_problems((object.clone(), None), problems)
+        self.put_problems((object.clone(), None), problems) || lost
     }
 
     /// The objects that want `secret`, sorted.

@@ -46,6 +46,9 @@ fn a_change_affects_the_secrets_of_before_and_of_now() {
     assert_eq!(note(&mut index, "j", Some(&wishes("j", &["a", "b", "a"], &[]))), (words(&["a", "b"]), false));
     assert_eq!(note(&mut index, "i", Some(&wishes("i", &["b"], &[]))), (words(&["b"]), false));
     assert_eq!(index.objects_of(&secret("b")), [key("i"), key("j")], "sorted, whoever came first");
+    note(&mut index, "k", Some(&wishes("k", &["b"], &[])));
+    assert_eq!(index.objects_of(&secret("b")), [key("i"), key("j"), key("k")]);
+    note(&mut index, "k", None);
     assert_eq!(note(&mut index, "j", Some(&wishes("j", &["c"], &[]))), (words(&["a", "b", "c"]), false));
     assert_eq!(index.objects_of(&secret("a")), []);
     assert_eq!(index.secrets().map(|at| at.name.to_string()).collect::<Vec<_>>(), words(&["b", "c"]));
@@ -73,6 +76,12 @@ fn problems_are_news_only_when_they_change() {
     // What was said of a Secret goes with the wish for it.
     assert!(note(&mut index, "i", Some(&wishes("i", &["b"], &[]))).1);
     assert_eq!(told(&index, "i"), [""; 0]);
+    set_for(&mut index, "b");
+    assert!(note(&mut index, "i", None).1, "who comes back with it is told again");
+}
+
+fn set_for(index: &mut WishIndex, name: &str) {
+    assert_eq!(index.set_problems(&secret(name), vec![(key("i"), problem("refused"))]), [key("i")]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod merging;
 mod ownership;
 mod permission;
 mod routes;
+mod scale;
 mod seeds;
 mod tenancy;
 
