@@ -1,6 +1,7 @@
 //! The private key of a certificate, and the request (CSR) it signs.
 
 use rcgen::{CertificateParams, DistinguishedName, KeyPair};
+use ring::signature::RsaKeyPair;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::Serialize;
@@ -19,6 +20,15 @@ pub enum KeyType {
     /// ECDSA on P-384.
     #[serde(rename = "ecdsa-p384")]
     EcdsaP384,
+    /// RSA with a modulus of 2048 bits.
+    #[serde(rename = "rsa-2048")]
+    Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    #[serde(rename = "rsa-3072")]
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    #[serde(rename = "rsa-4096")]
+    Rsa4096,
 }
 
 impl KeyType {
@@ -27,6 +37,19 @@ impl KeyType {
         match self {
             KeyType::EcdsaP256 => "ecdsa-p256",
             KeyType::EcdsaP384 => "ecdsa-p384",
+            KeyType::Rsa2048 => "rsa-2048",
+            KeyType::Rsa3072 => "rsa-3072",
+            KeyType::Rsa4096 => "rsa-4096",
+        }
+    }
+
+    /// The bits of the modulus of an RSA key.
+    pub const fn rsa_bits(self) -> Option<usize> {
+        match self {
+            KeyType::EcdsaP256 | KeyType::EcdsaP384 => None,
+            KeyType::Rsa2048 => Some(2048),
+            KeyType::Rsa3072 => Some(3072),
+            KeyType::Rsa4096 => Some(4096),
         }
     }
 }
@@ -47,33 +70,50 @@ impl CertificateKey {
     /// Generates a key.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system gives no randomness, and for RSA in a build without the feature `rsa`.
     pub fn generate(kind: KeyType) -> Result<CertificateKey, String> {
-        let algorithm = match kind {
-            KeyType::EcdsaP256 => &rcgen::PKCS_ECDSA_P256_SHA256,
-            KeyType::EcdsaP384 => &rcgen::PKCS_ECDSA_P384_SHA384,
+        let made = match kind {
+            KeyType::EcdsaP256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            KeyType::EcdsaP384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+            KeyType::Rsa2048 => rsa_key(2048)?,
+            KeyType::Rsa3072 => rsa_key(3072)?,
+            KeyType::Rsa4096 => rsa_key(4096)?,
         };
-        KeyPair::generate_for(algorithm)
-            .map(Zeroizing::new)
-            .map(CertificateKey)
-            .map_err(|e| format!("no key could be made: {e}"))
+        made.map(Zeroizing::new).map(CertificateKey).map_err(|e| format!("no key could be made: {e}"))
     }
 
-    /// Reads the key of a Secret for reuse. Only PKCS#8 can sign.
+    /// Reads the key of a Secret for reuse: PKCS#8, or RSA as PKCS#1.
     ///
     /// # Errors
     /// Whether the text is no key, or a key that cannot sign.
     pub fn from_pem(pem: &[u8]) -> Result<CertificateKey, KeyError> {
-        let der = Zeroizing::new(PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?);
-        KeyPair::try_from(&*der).map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
+        let der = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?);
+        let wrapped;
+        let pkcs8 = match &*der {
+            PrivateKeyDer::Pkcs8(pkcs8) => pkcs8.secret_pkcs8_der(),
+            PrivateKeyDer::Pkcs1(pkcs1) => {
+                wrapped = pkcs8_of_pkcs1(pkcs1.secret_pkcs1_der());
+                &wrapped
+            }
+            _ => return Err(KeyError::UnknownKind),
+        };
+        let key = KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8));
+        key.map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
     }
 
-    /// Whether the key is of this type. RSA is of no type.
+    /// Whether the key is of this type.
     pub fn is(&self, kind: KeyType) -> bool {
         match kind {
             KeyType::EcdsaP256 => self.0.is_compatible(&rcgen::PKCS_ECDSA_P256_SHA256),
             KeyType::EcdsaP384 => self.0.is_compatible(&rcgen::PKCS_ECDSA_P384_SHA384),
+            KeyType::Rsa2048 | KeyType::Rsa3072 | KeyType::Rsa4096 => self.rsa_bits() == kind.rsa_bits(),
         }
+    }
+
+    /// The bits of the modulus; `None` for keys of other kinds than RSA.
+    pub fn rsa_bits(&self) -> Option<usize> {
+        let key = RsaKeyPair::from_pkcs8(self.0.serialized_der()).ok()?;
+        Some(key.public().modulus_len() * 8)
     }
 
     /// The key as PKCS#8 in PEM, the stored form.
@@ -91,6 +131,49 @@ impl CertificateKey {
         params.distinguished_name = DistinguishedName::new();
         let request = params.serialize_request(&*self.0).map_err(|e| format!("no request could be made: {e}"))?;
         Ok(request.der().to_vec())
+    }
+}
+
+/// Generates an RSA key from the randomness of the operating system. From here on ring reads it and signs with it.
+#[cfg(feature = "rsa")]
+fn rsa_key(bits: usize) -> Result<Result<KeyPair, rcgen::Error>, String> {
+    use rsa::pkcs8::EncodePrivateKey as _;
+    let key = rsa::PrivateKey::new(&mut super::random::SystemRandomness, bits);
+    let pkcs8 = key.map_err(|e| e.to_string()).and_then(|key| key.to_pkcs8_der().map_err(|e| e.to_string()));
+    let pkcs8 = pkcs8.map_err(|e| format!("no key could be made: {e}"))?;
+    Ok(KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8.as_bytes())))
+}
+
+#[cfg(not(feature = "rsa"))]
+fn rsa_key(_: usize) -> Result<Result<KeyPair, rcgen::Error>, String> {
+    Err("no RSA key could be made: this program was built without the feature `rsa`".to_owned())
+}
+
+/// An RSA key of PKCS#1 as PKCS#8 (RFC 5208 section 5: version, algorithm, key).
+fn pkcs8_of_pkcs1(key: &[u8]) -> Zeroizing<Vec<u8>> {
+    // Version 0, and rsaEncryption without parameters.
+    const HEAD: [u8; 18] = [2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+    let inner = length(key.len());
+    let whole = length(HEAD.len() + 1 + inner.len() + key.len());
+    // With its whole capacity from the start: a buffer that grows leaves copies behind.
+    let mut der = Zeroizing::new(Vec::with_capacity(key.len() + 64));
+    der.push(0x30);
+    der.extend_from_slice(&whole);
+    der.extend_from_slice(&HEAD);
+    der.push(4);
+    der.extend_from_slice(&inner);
+    der.extend_from_slice(key);
+    der
+}
+
+/// A length in DER.
+fn length(octets: usize) -> Vec<u8> {
+    let bytes = octets.to_be_bytes();
+    let skipped = bytes.iter().take_while(|b| **b == 0).count().min(bytes.len() - 1);
+    let bytes = &bytes[skipped..];
+    match bytes {
+        [short @ ..=0x7f] => vec![*short],
+        long => [&[0x80 | long.len() as u8], long].concat(),
     }
 }
 
@@ -122,9 +205,23 @@ fn is_der_sequence(der: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// The kinds that this build makes.
+    #[cfg(feature = "rsa")]
+    const MADE: [KeyType; 5] =
+        [KeyType::EcdsaP256, KeyType::EcdsaP384, KeyType::Rsa2048, KeyType::Rsa3072, KeyType::Rsa4096];
+    #[cfg(not(feature = "rsa"))]
+    const MADE: [KeyType; 2] = [KeyType::EcdsaP256, KeyType::EcdsaP384];
+
+    #[test]
+    #[cfg(not(feature = "rsa"))]
+    fn without_the_feature_no_rsa_key_is_made() {
+        let error = CertificateKey::generate(KeyType::Rsa2048).err().unwrap();
+        assert!(error.ends_with("built without the feature `rsa`"), "{error}");
+    }
+
     #[test]
     fn a_key_and_its_request_hold_the_names_and_no_subject() {
-        for kind in [KeyType::EcdsaP256, KeyType::EcdsaP384] {
+        for kind in MADE {
             let key = CertificateKey::generate(kind).unwrap();
             let der = key.request(&[Domain::parse("a.test").unwrap(), Domain::parse("*.a.test").unwrap()]).unwrap();
             let (_, csr) =
@@ -140,7 +237,7 @@ mod tests {
             assert_eq!(csr.certification_request_info.subject_pki.raw, public_of(key.pem().expose()).unwrap());
 
             let again = CertificateKey::from_pem(key.pem().expose()).unwrap();
-            assert!(again.is(kind));
+            assert_eq!(MADE.map(|other| again.is(other)), MADE.map(|other| other == kind));
             assert_eq!(public_of(again.pem().expose()), public_of(key.pem().expose()));
         }
     }
@@ -159,6 +256,14 @@ mod tests {
             let expected = std::fs::read(format!("tests/vectors/keys/{public}")).unwrap();
             let expected = rustls::pki_types::SubjectPublicKeyInfoDer::from_pem_slice(&expected).unwrap();
             assert_eq!(read(file).as_deref(), Ok(&expected[..]), "{file}");
+        }
+        // Both forms of an RSA key sign, as the same key.
+        for file in ["rsa2048-pkcs1.pem", "rsa2048-pkcs8.pem"] {
+            let pem = std::fs::read(format!("tests/vectors/keys/{file}")).unwrap();
+            let key = CertificateKey::from_pem(&pem).unwrap();
+            assert!(key.is(KeyType::Rsa2048) && !key.is(KeyType::Rsa3072) && !key.is(KeyType::EcdsaP256), "{file}");
+            assert_eq!(public_of(key.pem().expose()), public_of(&pem), "{file}");
+            assert!(key.request(&[Domain::parse("a.test").unwrap()]).is_ok(), "{file}");
         }
         assert_eq!(read("p521-sec1.pem"), Err(KeyError::UnknownKind));
         assert_eq!(read("rsa1024-pkcs8.pem"), Err(KeyError::UnknownKind));

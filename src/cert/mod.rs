@@ -4,3 +4,5 @@ pub mod bundle;
 pub mod facts;
 pub mod key;
 pub mod path;
+#[cfg(feature = "rsa")]
+mod random;

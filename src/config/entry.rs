@@ -303,5 +303,10 @@ pub(super) fn profile(text: &str) -> Result<String, &'static str> {
 
 fn key_type(text: &str) -> Result<KeyType, &'static str> {
     let known = KEY_TYPES.iter().find(|(name, _)| *name == text).map(|(_, key_type)| *key_type);
-    known.ok_or("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)")
+    let known =
+        known.ok_or("is not a key type; ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096 are possible")?;
+    if known.rsa_bits().is_some() && !cfg!(feature = "rsa") {
+        return Err("asks for an RSA key, and this program was built without the feature `rsa`");
+    }
+    Ok(known)
 }

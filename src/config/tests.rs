@@ -96,7 +96,7 @@ fn each_fault_names_entry_field_and_value_and_stops_that_entry_only() {
         ),
         ("secret: web, domains: [a.test], renewBefore: '30'", &["renewBefore: \"30\" is not a duration"]),
         ("secret: web, domains: [a.test], adopt: 'yes'", &["adopt: is text; it must be true or false"]),
-        ("secret: web, domains: [a.test], keyType: rsa-2048", &["keyType: \"rsa-2048\" is not a key type"]),
+        ("secret: web, domains: [a.test], keyType: rsa-1024", &["keyType: \"rsa-1024\" is not a key type"]),
         (
             "secret: web, domains: [a.test], dns: {server: 'a:b:c', ttl: 0.5, propagation: some}",
             &["dns.server: ", "dns.ttl: must be a whole number of seconds", "dns.propagation: \"some\" is none of all"],
@@ -346,5 +346,22 @@ fn a_config_map_of_nothing_but_refused_entries_is_bounded() {
 impl<const N: usize> From<[(String, String); N]> for Data {
     fn from(texts: [(String, String); N]) -> Data {
         Data::from(std::collections::BTreeMap::from(texts))
+    }
+}
+
+#[test]
+fn rsa_keys_are_for_builds_with_the_feature() {
+    for word in ["rsa-2048", "rsa-3072", "rsa-4096"] {
+        let read = one(&format!("- {{secret: web, domains: [a.test], keyType: {word}}}"));
+        match read {
+            Ok(entry) => assert!(cfg!(feature = "rsa") && entry.key_type.name() == word),
+            Err(error) => {
+                assert!(!cfg!(feature = "rsa"), "{error}");
+                assert!(
+                    error.contains("asks for an RSA key, and this program was built without the feature"),
+                    "{error}"
+                );
+            }
+        }
     }
 }

@@ -42,13 +42,12 @@ impl OwnKey {
         key.map(OwnKey).map_err(|e| AttemptError::new(Stage::Order, RetryClass::Transient, e))
     }
 
-    /// The key of a held certificate, where it has the wanted type, or a type that we cannot generate (RSA).
-    pub fn reuse(pem: &[u8], wanted: KeyType) -> Option<OwnKey> {
-        let other = match wanted {
-            KeyType::EcdsaP256 => KeyType::EcdsaP384,
-            KeyType::EcdsaP384 => KeyType::EcdsaP256,
-        };
-        CertificateKey::from_pem(pem).ok().filter(|key| !key.is(other)).map(OwnKey)
+    /// The key of a held certificate, where it has the wanted type. An RSA key of another program stays where ECDSA is wanted, as
+    /// nobody asked for another; one that was `ordered` as RSA does not.
+    pub fn reuse(pem: &[u8], wanted: KeyType, ordered: Option<&str>) -> Option<OwnKey> {
+        let was_rsa = ordered.is_some_and(|ordered| ordered.starts_with("rsa-"));
+        let stays = |key: &CertificateKey| wanted.rsa_bits().is_none() && !was_rsa && key.rsa_bits().is_some();
+        CertificateKey::from_pem(pem).ok().filter(|key| key.is(wanted) || stays(key)).map(OwnKey)
     }
 
     /// The key of a pending order, as the record keeps it.
@@ -76,6 +75,7 @@ impl KeySource for OwnKey {
 mod tests {
     use super::*;
     use crate::base::time;
+    use crate::cert::key::public_of;
 
     fn names() -> Vec<Domain> {
         vec![Domain::parse("a.test").unwrap()]
@@ -146,11 +146,23 @@ mod tests {
     #[test]
     fn a_key_is_used_again_where_its_type_is_wanted() {
         let pem = OwnKey::generate(KeyType::EcdsaP256).unwrap().private_key();
-        assert!(OwnKey::reuse(pem.expose(), KeyType::EcdsaP256).is_some_and(|key| key.private_key() == pem));
-        assert!(
-            OwnKey::reuse(pem.expose(), KeyType::EcdsaP384).is_none()
-                && OwnKey::reuse(b"x", KeyType::EcdsaP256).is_none()
-        );
+        let rsa = std::fs::read("tests/vectors/keys/rsa2048-pkcs1.pem").unwrap();
+        for (held, wanted, ordered, stays) in [
+            (pem.expose(), KeyType::EcdsaP256, None, true),
+            (pem.expose(), KeyType::EcdsaP384, None, false),
+            (pem.expose(), KeyType::Rsa2048, None, false),
+            (&rsa, KeyType::Rsa2048, None, true),
+            (&rsa, KeyType::Rsa2048, Some("rsa-2048"), true),
+            (&rsa, KeyType::Rsa3072, Some("rsa-2048"), false),
+            (&rsa, KeyType::EcdsaP256, None, true),
+            (&rsa, KeyType::EcdsaP384, Some("ecdsa-p384"), true),
+            (&rsa, KeyType::EcdsaP256, Some("rsa-2048"), false),
+            (&b"x".to_vec(), KeyType::EcdsaP256, None, false),
+        ] {
+            let key = OwnKey::reuse(held, wanted, ordered);
+            assert_eq!(key.is_some(), stays, "{wanted:?} {ordered:?}");
+            assert!(key.is_none_or(|key| public_of(key.private_key().expose()) == public_of(held)));
+        }
         assert!(OwnKey::pending(Some(&pem)).is_ok() && OwnKey::pending(None).is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::issuance::AttemptError;
 use crate::issuance::key_source::OwnKey;
 use crate::kube::object::SecretObject;
 use crate::policy::backoff::{RetryClass, Stage};
-use crate::policy::secret_state::SecretState;
+use crate::policy::secret_state::{SecretState, annotation};
 use crate::store::StoreError;
 
 impl Attempt<'_> {
@@ -69,8 +69,9 @@ impl Attempt<'_> {
     /// The key of the first target, where the entry wants keys to be used again.
     pub(super) fn key_to_reuse(&self, targets: &[usize]) -> Option<OwnKey> {
         let target = targets.first().filter(|_| self.entry().reuse_key)?;
-        let key = self.secrets.object(*target)?.value("tls.key")?;
-        OwnKey::reuse(key.expose(), self.entry().key_type)
+        let secret = self.secrets.object(*target)?;
+        let ordered = secret.annotations.get(annotation::KEY_TYPE).map(String::as_str);
+        OwnKey::reuse(secret.value("tls.key")?.expose(), self.entry().key_type, ordered)
     }
 }
 

@@ -34,6 +34,7 @@ mod forgotten;
 mod gateway_api;
 mod http01;
 mod issuers;
+mod key_types;
 mod keys_and_gates;
 mod killed;
 mod kube_auth;

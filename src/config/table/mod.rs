@@ -104,8 +104,13 @@ pub const TRANSPORTS: [(&str, Transport); 3] =
 pub const ON_WILDCARD_HOST: [(&str, OnWildcardHost); 2] =
     [("warn", OnWildcardHost::Warn), ("refuse", OnWildcardHost::Refuse)];
 /// The words of `keyType`.
-pub const KEY_TYPES: [(&str, KeyType); 2] =
-    [(KeyType::EcdsaP256.name(), KeyType::EcdsaP256), (KeyType::EcdsaP384.name(), KeyType::EcdsaP384)];
+pub const KEY_TYPES: [(&str, KeyType); 5] = [
+    (KeyType::EcdsaP256.name(), KeyType::EcdsaP256),
+    (KeyType::EcdsaP384.name(), KeyType::EcdsaP384),
+    (KeyType::Rsa2048.name(), KeyType::Rsa2048),
+    (KeyType::Rsa3072.name(), KeyType::Rsa3072),
+    (KeyType::Rsa4096.name(), KeyType::Rsa4096),
+];
 
 /// The words of `challenge`.
 pub const CHALLENGES: [(&str, ChallengeType); 2] =
