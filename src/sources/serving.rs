@@ -127,6 +127,7 @@ fn overlaid(defaults: &Metadata, own: BTreeMap<String, String>) -> Metadata {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::limits::NAMESPACE_ORDERS_DEFAULT;
     use crate::config;
     use crate::sources::SourceRef;
     use std::time::Duration;
@@ -278,7 +279,8 @@ mod tests {
             let found = rules.with(|asked| (asked.name)("own", &name));
             assert_eq!(found.is_ok(), is_allowed, "{others:?}: {found:?}");
             let per_week = rules.spec(&ObjectRef::new("own", "s"), wish(WishOptions::default())).orders_per_week;
-            assert_eq!(per_week, (!is_allowed).then_some(0), "nobody orders without a line but who needs none");
+            // The names decide. The budget is that of Secrets in the namespace, which `-secret-namespace` may name without a line.
+            assert_eq!(per_week, (!is_allowed).then_some(NAMESPACE_ORDERS_DEFAULT), "{others:?}");
         }
     }
 
