@@ -35,7 +35,7 @@ fn a_record_of_ours_is_emptied_and_any_other_left_alone() {
 
 #[test]
 fn what_stays_at_a_name_server_is_told_with_the_command_that_removes_it() {
-    let values = r#"{"zone":"a.test","server":"ns1.a.test","address":"192.0.2.1:53","key":{"namespace":"ns","name":"key"},
+    let values = r#"{"zone":"a.test","server":"ns1.a.test","address":"192.0.2.1:53","key":"ns/key",
         "values":[{"owner":"_acme-challenge.a.test","value":"v1"}]}"#;
     let left = values.replacen('{', "{\"since\":1800000000,", 1);
     let flight = format!(
