@@ -7,7 +7,7 @@ use super::settling::Settling;
 use super::sources::Sources;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::namespaces::Namespaces;
-use crate::sources::merge::{Claim, Merged, merge};
+use crate::sources::merge::{Merged, ObjectClaim, merge};
 use crate::sources::serving::ServingRules;
 use crate::sources::wish::{ObjectKey, ObjectWishes, Wish, WishSettings};
 use crate::sources::wish_index::WishIndex;
@@ -61,13 +61,14 @@ impl Known<'_> {
     }
 
     /// The claims of one object for `secret`.
-    fn claims(&mut self, object: &ObjectKey, secret: &ObjectRef) -> Vec<Claim> {
+    fn claims(&mut self, object: &ObjectKey, secret: &ObjectRef) -> Vec<ObjectClaim> {
         if !self.wishes.contains_key(object) {
             let wishes = self.sources.wishes_of(object, self.settings);
             self.put(object, wishes);
         }
         let Some((source, by_secret)) = self.wishes.get(object).and_then(Option::as_ref) else { return Vec::new() };
-        let claim = |wish: &Arc<Wish>| Claim { object: object.clone(), source: source.clone(), wish: wish.clone() };
+        let claim =
+            |wish: &Arc<Wish>| ObjectClaim { object: object.clone(), source: source.clone(), wish: wish.clone() };
         by_secret.get(secret).into_iter().flatten().map(claim).collect()
     }
 }
@@ -105,7 +106,7 @@ impl ObjectTable {
         }
         for secret in secrets {
             let objects = self.index.objects_of(&secret).to_vec();
-            let claims: Vec<Claim> = objects.iter().flat_map(|object| known.claims(object, &secret)).collect();
+            let claims: Vec<ObjectClaim> = objects.iter().flat_map(|object| known.claims(object, &secret)).collect();
             let entry = desired.entry_for(&secret).map(|wanted| wanted.entry.clone());
             let Merged { wanted, problems } =
                 rules.with(|rules| merge(&secret, &claims, entry.as_deref(), &held(&secret), rules));

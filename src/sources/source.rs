@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::wish::{ObjectKey, ObjectWishes, WishSettings};
-use super::{Desired, SourceRef};
+use super::desired::Desired;
+use super::reference::{ObjectKey, SourceRef};
+use super::wish::{ObjectWishes, WishSettings};
 use crate::base::name::ObjectRef;
 use crate::config::Config;
 use crate::kube::resource::WatchTarget;

@@ -7,24 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::SourceRef;
+pub use super::reference::ObjectKey;
+use super::reference::SourceRef;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::entry::KeyType;
-
-/// The kind and the name of an object that wishes something. The order is that in which objects go first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// The name of the kind, `Ingress` say.
-    pub kind: &'static str,
-    /// Namespace and name.
-    pub at: ObjectRef,
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.at)
-    }
-}
 
 /// The wishes of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,7 +34,8 @@ const SIBLINGS: &[(&str, &str)] = &[
 const PURE: &str = "
     acme::challenge acme::directory acme::jws acme::order acme::poll acme::wire
     base::address base::limits base::name base::pem base::retry base::sanitize
-    cert config policy record sources::dependencies
+    cert config policy record sources::dependencies sources::merge sources::selection sources::serving sources::wish sources::wish_index
+    controller::settling
     sources::annotations sources::draft sources::gateway sources::hosts sources::ingress sources::kept sources::service
     dns::settings dns::target dns::tsig dns::tsig_key dns::update dns::update_error dns::wire dns::zone_policy
     dns::zone::answer

@@ -14,7 +14,7 @@ use crate::config::entry::Entry;
 
 /// The wish of one object for the Secret.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct ObjectClaim {
     /// The object.
     pub object: ObjectKey,
     /// The reference to the object.
@@ -60,8 +60,8 @@ pub struct MergedWish {
 }
 
 /// A claim of which something is served.
-struct Accepted<'c> {
-    claim: &'c Claim,
+struct ServedClaim<'c> {
+    claim: &'c ObjectClaim,
     options: WishOptions,
     names: BTreeSet<&'c Domain>,
 }
@@ -70,7 +70,7 @@ struct Accepted<'c> {
 /// names of the certificate in it: above [`DOMAINS_MAX`] they go first.
 pub fn merge(
     secret: &ObjectRef,
-    claims: &[Claim],
+    claims: &[ObjectClaim],
     entry: Option<&Entry>,
     held: &[Domain],
     rules: &Rules<'_>,
@@ -82,8 +82,8 @@ pub fn merge(
         }
         return merged;
     }
-    let mut accepted: Vec<Accepted<'_>> = Vec::new();
-    let mut refused: Vec<(&Claim, Vec<(&Domain, String)>)> = Vec::new();
+    let mut accepted: Vec<ServedClaim<'_>> = Vec::new();
+    let mut refused: Vec<(&ObjectClaim, Vec<(&Domain, String)>)> = Vec::new();
     for claim in claims {
         let mut refuse = |sentence| merged.problems.push(problem(claim, WishReason::Refused, sentence));
         if let Err(sentence) = (rules.secret)(secret) {
@@ -104,12 +104,12 @@ pub fn merge(
             refused.push((claim, others));
         }
         if !names.is_empty() {
-            accepted.push(Accepted { claim, options, names });
+            accepted.push(ServedClaim { claim, options, names });
         }
     }
     for (claim, mut names) in refused {
         // Another wish of the same object may have what this one has not.
-        let own = |other: &&Accepted<'_>| other.claim.object == claim.object;
+        let own = |other: &&ServedClaim<'_>| other.claim.object == claim.object;
         names.retain(|(name, _)| !accepted.iter().filter(own).any(|other| other.names.contains(name)));
         merged.problems.extend(refusal(&names).map(|sentence| problem(claim, WishReason::Refused, sentence)));
     }
@@ -137,7 +137,7 @@ pub fn merge(
     merged
 }
 
-fn problem(claim: &Claim, reason: WishReason, sentence: String) -> (ObjectKey, WishProblem) {
+fn problem(claim: &ObjectClaim, reason: WishReason, sentence: String) -> (ObjectKey, WishProblem) {
     (claim.object.clone(), WishProblem { reason, place: claim.wish.place.clone(), sentence })
 }
 
@@ -151,7 +151,7 @@ fn shown<T: ToString>(names: &[T]) -> String {
 }
 
 /// The conflict of a claim with the entry that fills its Secret. A claim whose names the entry has is silent.
-fn beside(claim: &Claim, entry: &Entry) -> Option<(ObjectKey, WishProblem)> {
+fn beside(claim: &ObjectClaim, entry: &Entry) -> Option<(ObjectKey, WishProblem)> {
     let is_served = |name: &Domain| entry.domains.iter().any(|served| served.covers(name));
     let lacking: Vec<&Domain> = claim.wish.names.keys().filter(|name| !is_served(name)).collect();
     if lacking.is_empty() {
@@ -167,7 +167,7 @@ fn beside(claim: &Claim, entry: &Entry) -> Option<(ObjectKey, WishProblem)> {
 
 /// Splits the names of a claim into those that the rules allow and those that they refuse, each with its sentence.
 fn judged<'c>(
-    claim: &'c Claim,
+    claim: &'c ObjectClaim,
     options: &WishOptions,
     rules: &Rules<'_>,
 ) -> (BTreeSet<&'c Domain>, Vec<(&'c Domain, String)>) {
@@ -193,7 +193,7 @@ fn refusal(refused: &[(&Domain, String)]) -> Option<String> {
 }
 
 /// The options of a claim that the first object has otherwise.
-fn other_options(other: &Accepted<'_>, first: &WishOptions, source: &SourceRef) -> Option<String> {
+fn other_options(other: &ServedClaim<'_>, first: &WishOptions, source: &SourceRef) -> Option<String> {
     let own = &other.claim.wish.options;
     let differ = [
         ("issuer", own.issuer.is_some() && other.options.issuer != first.issuer),
@@ -214,10 +214,10 @@ fn other_options(other: &Accepted<'_>, first: &WishOptions, source: &SourceRef) 
 
 /// Takes away the names above [`DOMAINS_MAX`]. Names that are held go first, then those of the first objects. Returns the sentence for each
 /// claim that lost names.
-fn bound<'c>(accepted: &mut [Accepted<'c>], held: &[Domain]) -> Vec<(&'c Claim, String)> {
+fn bound<'c>(accepted: &mut [ServedClaim<'c>], held: &[Domain]) -> Vec<(&'c ObjectClaim, String)> {
     let held: BTreeSet<&Domain> = held.iter().collect();
     let mut ranks: BTreeMap<&Domain, (bool, usize)> = BTreeMap::new();
-    for (place, Accepted { names, .. }) in accepted.iter().enumerate() {
+    for (place, ServedClaim { names, .. }) in accepted.iter().enumerate() {
         for name in names {
             ranks.entry(name).or_insert((!held.contains(name), place));
         }
@@ -229,7 +229,7 @@ fn bound<'c>(accepted: &mut [Accepted<'c>], held: &[Domain]) -> Vec<(&'c Claim, 
     order.sort();
     let lost: BTreeSet<&Domain> = order.drain(DOMAINS_MAX..).map(|(_, name)| name).collect();
     let mut said = Vec::new();
-    for Accepted { claim, names, .. } in accepted {
+    for ServedClaim { claim, names, .. } in accepted {
         let own: Vec<&Domain> = names.iter().copied().filter(|name| lost.contains(name)).collect();
         if own.is_empty() {
             continue;

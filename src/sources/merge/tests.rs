@@ -5,20 +5,20 @@ fn domain(name: &str) -> Domain {
 }
 
 /// A claim of the Ingress `object` for these names, which `options` change.
-fn claim(object: &str, names: &[&str], options: WishOptions) -> Claim {
+fn claim(object: &str, names: &[&str], options: WishOptions) -> ObjectClaim {
     let at = ObjectRef::new("t", object);
     let names = names.iter().map(|name| (domain(name), ["t".to_owned()].into())).collect();
     let (secret, place) = (ObjectRef::new("t", "s"), "spec.tls[0]".to_owned());
     let source = SourceRef::new("Ingress", &at, Some("u"));
     let wish = Arc::new(Wish { secret, place, names, options, adopt: false });
-    Claim { object: ObjectKey { kind: "Ingress", at }, source, wish }
+    ObjectClaim { object: ObjectKey { kind: "Ingress", at }, source, wish }
 }
 
 fn by_issuer(name: &str) -> WishOptions {
     WishOptions { issuer: Some(name.to_owned()), ..WishOptions::default() }
 }
 
-fn run(claims: &[Claim], entry: Option<&str>, held: &[&str]) -> Merged {
+fn run(claims: &[ObjectClaim], entry: Option<&str>, held: &[&str]) -> Merged {
     let entry = entry.map(|yaml| Entry::read(&crate::config::node::read(yaml).unwrap(), &"t".into()).unwrap());
     let held: Vec<Domain> = held.iter().map(|name| domain(name)).collect();
     let rules = Rules {
