@@ -4,7 +4,6 @@
 pub mod config_map;
 pub mod dependencies;
 pub mod registry;
-pub mod wish;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
