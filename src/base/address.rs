@@ -27,7 +27,7 @@ pub struct ServerAddress {
 /// The port of DNS, RFC 1035 section 4.2.
 pub const DNS_PORT: u16 = 53;
 
-/// What to do where nothing answers at the address of a DNS server: the rest of a sentence.
+/// The cure where nothing answers at the address of a DNS server: the rest of a sentence.
 pub fn to_reach(address: SocketAddr) -> String {
     let (ip, port) = (address.ip(), address.port());
     format!("open port {port} of {ip} for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall)")

@@ -20,7 +20,7 @@ pub struct Time(NonZeroI64);
 impl Time {
     /// The moment `seconds` after 1970-01-01T00:00:00Z. `i64::MAX` counts as one second less.
     pub const fn from_unix(seconds: i64) -> Time {
-        // Moments from 1970 on are kept one second later, in the same order, so that zero stands for none of them.
+        // Moments from 1970 on are kept one second later, in the same order, so that none of them is zero and the last arm is never taken.
         match NonZeroI64::new(if seconds < 0 { seconds } else { seconds.saturating_add(1) }) {
             Some(kept) => Time(kept),
             None => Time(NonZeroI64::MIN),

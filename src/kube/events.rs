@@ -67,8 +67,8 @@ pub struct NewEvent {
 }
 
 impl NewEvent {
-    /// Whether two occurrences are of one reason, at one subject, and about one related object; without one, of the same text. An object that
-    /// was deleted and created again counts as the same.
+    /// Tells whether two occurrences are of one reason, at one subject, and about one related object; without one, of the same text. An object
+    /// that was deleted and created again counts as the same.
     pub(super) fn is_about_the_same(&self, other: &NewEvent) -> bool {
         let subject = |event: &NewEvent| (event.subject.resource, event.subject.at.clone());
         let related = self.related == other.related && (self.related.is_some() || self.text == other.text);

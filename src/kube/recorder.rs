@@ -32,7 +32,7 @@ struct EventQueue {
     dropped: Arc<Dropped>,
 }
 
-/// Whether the log has said that Events are dropped.
+/// A mark that is set once the log has said that Events are dropped.
 #[derive(Debug, Default)]
 struct Dropped(AtomicBool);
 

@@ -253,8 +253,8 @@ pub fn is_forced(secret: &SecretState) -> bool {
     matches!(secret, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
 
-/// Whether `notariat renew -force` asked where there is no Secret. The request stays in the record, and counts for one order: the first after
-/// its time.
+/// Tells whether `notariat renew -force` asked where there is no Secret. The request stays in the record, and counts for one order: the first
+/// after its time.
 fn is_forced_by_record(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
     let asked = input.record.asked.as_deref().and_then(|asked| Time::parse_rfc3339(asked.strip_suffix(FORCE)?));
     let last = input.orders_of(names).iter().max();

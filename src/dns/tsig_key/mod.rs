@@ -58,7 +58,7 @@ pub fn parse_keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     }
 }
 
-/// Whether a line, or all lines of a text, are the base64 of another text with keys. `base64` breaks its lines.
+/// Tells whether a line, or all lines of a text, are the base64 of another text with keys. `base64` breaks its lines.
 fn encodes_keys(line: &str) -> bool {
     let octets = decoded(line).ok().filter(|_| !line.contains(':'));
     let inner = octets.as_ref().and_then(|octets| std::str::from_utf8(octets.expose()).ok());

@@ -19,7 +19,7 @@ use wrap::{cut, wrapped};
 pub struct TableStyle<'a> {
     /// Characters in a line; `None` for lines of any length, in a pipe or a file.
     pub width: Option<usize>,
-    /// Whether there are all columns, every name of a certificate, and no lines below the rows.
+    /// All columns, every name of a certificate, and no lines below the rows.
     pub wide: bool,
     /// Whether states are coloured.
     pub colour: bool,
