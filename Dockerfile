@@ -4,6 +4,8 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY tests/lab tests/lab
 COPY src src
+# For `notariat -version`: docker build --build-arg NOTARIAT_COMMIT=$(git rev-parse HEAD) .
+ARG NOTARIAT_COMMIT=
 # --target keeps procedural macros dynamic, which a static build of them could not be. The remapping leaves no path of the
 # build in the binary, so that another build gives the same one.
 RUN target=$(rustc -vV | sed -n 's/^host: //p') \

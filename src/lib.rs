@@ -29,6 +29,7 @@
 //! | words of all | [`base`]: names, times, secrets, the log, retries, limits |
 //! | protocols | [`http`], [`acme`], [`dns`], [`cert`], [`kube`]: each usable without the rest of the program |
 //! | decisions | [`config`], [`record`], [`policy`]: pure |
+//! | objects of others | [`cert_manager`]: its kinds as data, pure |
 //! | input and output | [`sources`], [`store`] |
 //! | one order | [`issuance`] |
 //! | one attempt | [`worker`] |
@@ -49,6 +50,7 @@
 pub mod acme;
 pub mod base;
 pub mod cert;
+pub mod cert_manager;
 pub mod cli;
 pub mod config;
 pub mod controller;

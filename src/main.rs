@@ -9,13 +9,14 @@ use notariat::base::{log, redact};
 use notariat::cli::Arguments;
 use notariat::cli::flags::{Command, usage};
 use notariat::cli::values::{self, CommandLine, Values};
+use notariat::cli::version;
 use notariat::controller::{ExitStatus, run_daemon};
 use notariat::start;
 
 fn main() -> ExitCode {
     match values::read(std::env::args_os().skip(1).collect(), variable) {
         Ok(CommandLine::Help) => print(&usage()),
-        Ok(CommandLine::Version) => print(concat!("notariat ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(CommandLine::Version) => print(&(version::line() + "\n")),
         Ok(CommandLine::Run(command, values)) if command.name.is_empty() => controller(command, &values),
         Ok(CommandLine::Run(command, values)) => tool(command, &values),
         Err(e) => fail(&e, ExitStatus::Unreadable),

@@ -13,11 +13,13 @@ use crate::dns::resolver::Resolver;
 use crate::http::tls::TlsTrust;
 use crate::issuance::Context;
 use crate::issuance::account::Accounts;
+use crate::issuance::answers::Answers;
 use crate::issuance::circuits::Circuits;
 use crate::issuance::clients::AcmeClients;
 use crate::issuance::leadership::LeaderStatus;
 use crate::issuance::probes::Probes;
 use crate::issuance::rate_limits::RateLimits;
+use crate::issuance::reached::Reached;
 use crate::issuance::renewal_schedule::RenewalInfoSchedule;
 use crate::kube::client::KubeClient;
 use crate::kube::discovery;
@@ -61,10 +63,12 @@ impl From<StartError> for String {
 pub fn build(arguments: &Arguments) -> Result<(Context, Options), StartError> {
     // Bound first. A pass beside a controller may share its environment, and binds nothing.
     let listen = arguments.listen.as_ref().filter(|_| arguments.pass == RunMode::Forever);
-    let port = listen.map(Port::bind).transpose()?.map(Arc::new);
+    let port = listen.map(|at| Port::bind("-listen", at)).transpose()?.map(Arc::new);
+    let responds = arguments.http_listen.as_ref().filter(|_| arguments.pass != RunMode::Probe && !arguments.dry_run);
+    let challenge_port = responds.map(|at| Port::bind("-http-listen", at)).transpose()?.map(Arc::new);
     let sharing = if arguments.dry_run { LockMode::Beside } else { LockMode::Alone };
     let (context, plan) = build_for(arguments, sharing)?;
-    Ok((context, Options { port, ..plan }))
+    Ok((context, Options { port, challenge_port, ..plan }))
 }
 
 /// Builds the same with a given lock mode. [`LockMode::Beside`] is for runs that write nothing while another process may work.
@@ -95,6 +99,9 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
         store: store.within(namespaces.clone()).recording(report.clone()),
         accounts: Accounts::default(),
         dns: client::DnsClient::default(),
+        answers: Answers::default(),
+        listens_for_challenges: arguments.http_listen.is_some(),
+        reached: Reached::default(),
         circuits: Circuits::new(arguments.workers),
         limits: RateLimits::default(),
         probes: Probes::default(),
@@ -112,12 +119,14 @@ pub fn build_for(arguments: &Arguments, sharing: LockMode) -> Result<(Context, O
     };
     let plan = Options {
         config_maps,
+        selection: arguments.selection.clone(),
         pass: arguments.pass,
         workers: arguments.workers,
         forget_after: arguments.forget_after,
         dry_run: arguments.dry_run,
         lease,
         port: None,
+        challenge_port: None,
         page: arguments.page,
     };
     Ok((context, plan))

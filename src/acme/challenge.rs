@@ -30,9 +30,9 @@ pub fn of_challenge(challenge: &Challenge, retries: bool) -> ChallengeOutcome {
     }
 }
 
-/// The outcome by the authorization of the challenge.
-pub fn of_authorization(authorization: &Authorization, retries: bool) -> ChallengeOutcome {
-    let challenge = dns01(authorization);
+/// The outcome by the authorization of the challenge at `url`.
+pub fn of_authorization(authorization: &Authorization, url: &str, retries: bool) -> ChallengeOutcome {
+    let challenge = challenge_at(authorization, url);
     let problem = || challenge.and_then(|c| c.error.clone()).unwrap_or_default();
     match authorization.status {
         AcmeStatus::Valid => ChallengeOutcome::Passed,
@@ -44,17 +44,18 @@ pub fn of_authorization(authorization: &Authorization, retries: bool) -> Challen
 
 /// The outcome by a refusal (`malformed`) of a response, and by the authorization where that could be read. The answer
 /// to an earlier response may have been lost, the challenge may have ended, or the CA does not take the request.
-pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>) -> ChallengeOutcome {
-    let is_pending = |a: &Authorization| dns01(a).is_none_or(|c| matches!(c.status, None | Some(AcmeStatus::Pending)));
-    match authorization.map(|a| of_authorization(a, true)) {
+pub fn of_refusal(refusal: Problem, authorization: Option<&Authorization>, url: &str) -> ChallengeOutcome {
+    let is_pending =
+        |a: &Authorization| challenge_at(a, url).is_none_or(|c| matches!(c.status, None | Some(AcmeStatus::Pending)));
+    match authorization.map(|a| of_authorization(a, url, true)) {
         None => ChallengeOutcome::Tried(refusal),
         Some(ChallengeOutcome::Waiting) if authorization.is_none_or(is_pending) => ChallengeOutcome::Tried(refusal),
         Some(outcome) => outcome,
     }
 }
 
-fn dns01(authorization: &Authorization) -> Option<&Challenge> {
-    authorization.challenges.iter().find(|c| c.kind == "dns-01")
+fn challenge_at<'a>(authorization: &'a Authorization, url: &str) -> Option<&'a Challenge> {
+    authorization.challenges.iter().find(|c| c.url == url)
 }
 
 /// A challenge under validation.
@@ -153,7 +154,7 @@ mod tests {
     }
 
     fn authorization(status: &str, challenge: &str) -> Authorization {
-        let challenge = challenge.replacen('{', r#"{"type":"dns-01","#, 1);
+        let challenge = challenge.replacen('{', r#"{"url":"u","#, 1);
         let json = format!(
             r#"{{"status":"{status}","identifier":{{"type":"dns","value":"a.test"}},"challenges":[{{"type":"http-01"}},{challenge}]}}"#
         );
@@ -189,7 +190,7 @@ mod tests {
             ("revoked", r#"{"status":"valid"}"#, Failed(Problem::default())),
             ("thinking", r#"{"status":"pending"}"#, Failed(Problem::default())),
         ] {
-            let found = of_authorization(&authorization(status, challenge), false);
+            let found = of_authorization(&authorization(status, challenge), "u", false);
             assert_eq!(found, expected, "{status} {challenge}");
         }
         // What a `malformed` means stands in the authorization.
@@ -199,10 +200,10 @@ mod tests {
             ("pending", r#"{"status":"pending"}"#, Tried(problem())),
             ("invalid", r#"{"status":"invalid","error":{"detail":"no TXT"}}"#, Failed(problem())),
         ] {
-            let found = of_refusal(problem(), Some(&authorization(status, challenge)));
+            let found = of_refusal(problem(), Some(&authorization(status, challenge)), "u");
             assert_eq!(found, expected, "{status} {challenge}");
         }
-        assert_eq!(of_refusal(problem(), None), Tried(problem()));
+        assert_eq!(of_refusal(problem(), None, "u"), Tried(problem()));
     }
 
     #[test]

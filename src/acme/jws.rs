@@ -141,8 +141,12 @@ impl AccountKey {
 
     /// The TXT value that answers a dns-01 challenge (RFC 8555 section 8.4).
     pub fn dns01_value(&self, token: &str) -> String {
-        let key_authorization = format!("{token}.{}", self.thumbprint());
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, key_authorization.as_bytes()))
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, self.key_authorization(token).as_bytes()))
+    }
+
+    /// The key authorization, which a web server gives as the answer to an http-01 challenge (RFC 8555 sections 8.1 and 8.3).
+    pub fn key_authorization(&self, token: &str) -> String {
+        format!("{token}.{}", self.thumbprint())
     }
 
     fn algorithm(&self) -> &'static str {

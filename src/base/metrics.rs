@@ -60,6 +60,9 @@ static ISSUED: AtomicU64 = AtomicU64::new(0);
 static REDACTED: AtomicU64 = AtomicU64::new(0);
 static EVENTS_DROPPED: AtomicU64 = AtomicU64::new(0);
 
+/// Requests at the responder of challenges: without an answer, and with one.
+static CHALLENGES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+
 /// Permissions that a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
 
@@ -113,6 +116,11 @@ pub fn issued() {
     ISSUED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a request at the responder of challenges, and whether there was an answer.
+pub fn challenge_asked(found: bool) {
+    CHALLENGES[usize::from(found)].fetch_add(1, Ordering::Relaxed);
+}
+
 /// Counts an attempt that failed in `stage`.
 pub fn failed(stage: &'static str) {
     *lock(&FAILED).entry(stage).or_default() += 1;
@@ -160,6 +168,8 @@ pub struct Counts {
     pub redacted: u64,
     /// Kubernetes Events that were not sent.
     pub events_dropped: u64,
+    /// Requests at the responder of challenges: without an answer, and with one.
+    pub challenges: [u64; 2],
     /// Permissions that the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
 }
@@ -181,6 +191,7 @@ impl Counts {
             failed: lock(&FAILED).clone(),
             redacted: REDACTED.load(Ordering::Relaxed),
             events_dropped: EVENTS_DROPPED.load(Ordering::Relaxed),
+            challenges: [0, 1].map(|found: usize| CHALLENGES[found].load(Ordering::Relaxed)),
             missing: lock(&MISSING).clone(),
         }
     }

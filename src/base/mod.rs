@@ -2,6 +2,7 @@
 //! messages.
 
 pub mod address;
+pub mod challenge_type;
 pub mod clock;
 pub mod limits;
 pub mod liveness;

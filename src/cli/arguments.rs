@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::flags::{Command, Takes};
+use super::objects::selection;
 use super::values::{Values, number};
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
@@ -16,6 +17,7 @@ use crate::config::issuers::directory_url;
 use crate::controller::RunMode;
 use crate::kube::rate_limit::RequestRate;
 use crate::server::listener::ListenAddress;
+use crate::sources::selection::Selection;
 use crate::store::FileMode;
 
 /// The arguments of a run.
@@ -29,6 +31,8 @@ pub struct Arguments {
     pub acme_proxy: Option<String>,
     /// `-config`: names without a namespace.
     pub config: Vec<String>,
+    /// `-sources` and the flags for them.
+    pub selection: Selection,
     /// `-kubeconfig`
     pub kubeconfig: Option<PathBuf>,
     /// `-kube-api-qps`, `-kube-api-burst`
@@ -57,6 +61,8 @@ pub struct Arguments {
     pub forget_after: Duration,
     /// `-listen`: where the HTTP port is.
     pub listen: Option<ListenAddress>,
+    /// `-http-listen`: where the responder of http-01 challenges is.
+    pub http_listen: Option<ListenAddress>,
     /// `-page`
     pub page: bool,
     /// `-log-level`
@@ -83,6 +89,7 @@ impl Arguments {
             acme_proxy: values.value("acme-proxy", proxy)?,
             acme_ca: values.text("acme-ca"),
             config: values.value("config", config_maps)?.unwrap_or_default(),
+            selection: selection(values)?,
             kubeconfig: values.text("kubeconfig"),
             kube_api_rate: RequestRate {
                 qps: values.value("kube-api-qps", |v| number(v, API_QPS_MAX))?.unwrap_or(rate.qps),
@@ -108,6 +115,7 @@ impl Arguments {
             workers: values.value("workers", workers)?.unwrap_or(WORKERS_DEFAULT),
             forget_after: values.value("forget-after", forget_after)?.unwrap_or(FORGET_AFTER),
             listen: values.value("listen", str::parse)?,
+            http_listen: values.value("http-listen", str::parse)?,
             page: values.has("page"),
             log_level: values.choice("log-level", &levels)?.unwrap_or(log::LevelFilter::Info),
             log_format: values
@@ -127,11 +135,13 @@ impl Arguments {
             Some("-page needs -listen, which says where the page is")
         } else if self.local.is_some() && self.kubeconfig.is_some() {
             Some("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes")
+        } else if self.local.is_some() && self.selection.has_objects() {
+            Some("-local and -sources exclude each other: a directory has no Ingresses, Gateways and Services")
         } else if self.dry_run && self.pass == RunMode::Probe {
             Some("-dry-run and -probe exclude each other: a probe asks name servers, and changes nothing there")
         } else if has_file && !self.config.is_empty() {
             Some("-config and -f exclude each other: the ConfigMap is in the file or in the cluster")
-        } else if command.takes == Takes::ConfigMap && !has_file && self.config.is_empty() {
+        } else if matches!(command.takes, Takes::ConfigMap | Takes::Domain) && !has_file && self.config.is_empty() {
             Some("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)")
         } else {
             None

@@ -1,7 +1,8 @@
 //! The one table of flags and commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
-//! made of it; tests/it/docs.rs compares README with it.
+//! made of it; tests/it/docs.rs compares docs/settings.md with it.
 
 use super::layout::{Column, row};
+use crate::config::table::KEY_NAMES;
 
 /// A flag.
 #[derive(Debug)]
@@ -12,10 +13,25 @@ pub struct Flag {
     pub value: &'static str,
     /// The default, for people; empty where `help` says it.
     pub default: &'static str,
-    /// The commands that know the flag; empty: the controller and every command but `man`.
+    /// The commands that know the flag; empty: the controller and every command that takes flags.
     pub commands: &'static [&'static str],
     /// The purpose of the flag, in one sentence.
     pub help: &'static str,
+    /// The values that a shell offers.
+    pub offers: Offers,
+}
+
+/// The values of a flag that a shell offers.
+#[derive(Clone, Copy, Debug)]
+pub enum Offers {
+    /// None.
+    Nothing,
+    /// Words.
+    Words(&'static [&'static str]),
+    /// Files.
+    Files,
+    /// Folders.
+    Folders,
 }
 
 /// A command, or one of its two forms.
@@ -38,25 +54,52 @@ pub enum Takes {
     ConfigMap,
     /// Flags and the name of a Secret.
     Secret,
+    /// Flags, `-config` or `-f` among them, and a domain name.
+    Domain,
     /// Flags.
     Flags,
+    /// One of some words, or none of them.
+    Word(&'static [&'static str]),
     /// Nothing.
     Nothing,
 }
 
 const fn flag(dashed: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Flag {
-    Flag { dashed, value, default, commands: &[], help }
+    Flag { dashed, value, default, commands: &[], help, offers: Offers::Nothing }
 }
 
 const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'static str) -> Flag {
-    Flag { dashed, value, default: "", commands, help: "" }
+    Flag { dashed, value, default: "", commands, help: "", offers: Offers::Nothing }
 }
+
+const LOG_LEVELS: &[&str] = &["error", "warn", "info", "debug"];
+const REASONS: &[&str] = &["unspecified", "keyCompromise", "superseded", "cessationOfOperation"];
+
+/// The shells that `completion` knows.
+pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
 
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
+    flag(
+        "--sources",
+        "KIND,KIND",
+        "config",
+        "where certificates are asked for: config, ingress, gateway, service; objects need the key `namespaces`",
+    ),
+    flag("--selector", "LABELS", "", "label selector that Ingresses, Gateways and Services must match (default: all)"),
+    flag("--ingress-class", "C,C", "", "classes of Ingresses that count; none: those without a class (default: all)"),
+    flag(
+        "--ingress-all",
+        "ZONE,ZONE",
+        "",
+        "every host of an Ingress below these zones gets a certificate, without an annotation",
+    ),
+    flag("--secret-namespace", "NS", "", "namespace of the Secrets of -ingress-all (default: that of the Ingress)"),
+    flag("--secret-hostlabel", "L", "", "label with the host on the Secrets of -ingress-all (default: none)"),
+    flag("--wildcards", "", "", "hosts of -ingress-all share the certificate of the wildcard above them"),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
-    flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server"),
+    flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server").offers(Offers::Files),
     flag(
         "--acme-proxy",
         "URL",
@@ -83,7 +126,8 @@ pub const FLAGS: &[Flag] = &[
         "ask each zone's server by a signed UPDATE that changes nothing whether it would take a challenge, then exit in the \
          same way; the controller does so once a day",
     ),
-    flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)"),
+    flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)")
+        .offers(Offers::Files),
     flag("--kube-api-qps", "N", "50", "requests to the API server in a second, 1 to 1000"),
     flag("--kube-api-burst", "N", "100", "requests at once after a rest, 1 to 10000"),
     flag("--namespace", "NS", "", "own namespace (default: the pod's or the kubeconfig's; with -local: default)"),
@@ -99,15 +143,18 @@ pub const FLAGS: &[Flag] = &[
         "on|off",
         "on",
         "whether replicas elect by a Lease the one that works; never with -local, -once, -probe",
-    ),
+    )
+    .offers(Offers::Words(&["on", "off"])),
     flag(
         "--lease-name",
         "NAME",
         "notariat",
         "the Lease, in the own namespace. Two instances in one namespace that are no replicas of each other need two names",
     ),
-    flag("--local", "DIR", "", "no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>"),
-    flag("--local-mode", "M", "0600", "file mode of Secrets there: 0600, 0640 or 0660"),
+    flag("--local", "DIR", "", "no Kubernetes: objects are files, DIR/<namespace>/{configmaps,secrets}/<name>/<key>")
+        .offers(Offers::Folders),
+    flag("--local-mode", "M", "0600", "file mode of Secrets there: 0600, 0640 or 0660")
+        .offers(Offers::Words(&["0600", "0640", "0660"])),
     flag("--resolver", "HOST[:PORT]", "", "DNS resolver for finding zones and servers (default: /etc/resolv.conf)"),
     flag("--workers", "N", "4", "certificates obtained at the same time, 1 to 64"),
     flag(
@@ -117,15 +164,27 @@ pub const FLAGS: &[Flag] = &[
         "how long copy, key and history of a certificate are kept when its entry goes, in h or d; 0: not at all",
     ),
     flag("--listen", "ADDR", "", "HTTP port for /livez, /readyz and /metrics, :PORT or IP:PORT (default: none)"),
+    flag(
+        "--http-listen",
+        "ADDR",
+        "",
+        "port of the responder of http-01 challenges, :PORT or IP:PORT (default: none); a route leads /.well-known/acme-challenge/ here",
+    ),
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
-    flag("--log-level", "L", "info", "error, warn, info or debug"),
-    flag("--log-format", "F", "text", "text or json: an object on each line"),
-    of(&["role", "dns-policy", "check"], "-f", "FILE"),
-    of(&["check"], "--role", "FILE"),
-    of(&["status", "check"], "-o", "FORM"),
+    flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
+    flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
+    of(&["role", "dns-policy", "check", "explain"], "-f", "FILE").offers(Offers::Files),
+    of(&["check"], "--role", "FILE").offers(Offers::Files),
+    of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),
+    of(&["status"], "--wait", ""),
+    of(&["status"], "--timeout", "D"),
+    of(&["forget"], "--all", ""),
+    of(&["forget"], "--yes", ""),
     of(&["renew"], "--force", ""),
-    of(&["revoke"], "--reason", "R"),
+    of(&["revoke"], "--reason", "R").offers(Offers::Words(REASONS)),
+    of(&["convert"], "--one", ""),
+    of(&["convert"], "--cluster-resource-namespace", "NS"),
 ];
 
 const fn command(name: &'static str, form: &'static str, takes: Takes, help: &'static str) -> Command {
@@ -154,6 +213,20 @@ const COMMANDS: &[Command] = &[
         "print the state of each certificate, the most urgent first; -w again whenever it changed. Writes nothing. Give the \
          flags of the controller. Exit codes as with -once",
     ),
+    command(
+        "status",
+        "-config NAME -wait [-timeout D] [[NS/]SECRET ...]",
+        Takes::ConfigMap,
+        "wait until the certificates of these Secrets, or all, are Valid: exit 0; after D (default 10m) exit 1 with what each \
+         waits for. For pipelines",
+    ),
+    command(
+        "forget",
+        "-config NAME -all [-yes]",
+        Takes::ConfigMap,
+        "before an uninstallation, with notariat stopped: empty its records, status ConfigMap and Lease, and say what remains; \
+         without -yes only say so (exit 1)",
+    ),
     command("account rollover", "SECRET", Takes::Secret, "give an ACME account, by the name of its Secret, a new key"),
     command(
         "role",
@@ -166,14 +239,23 @@ const COMMANDS: &[Command] = &[
         "dns-policy",
         "-config NAME | -f FILE",
         Takes::ConfigMap,
-        "print what BIND, Knot and PowerDNS must allow for its names, and no more",
+        "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
+         -resolver finds zones and CNAMEs",
+    ),
+    command(
+        "explain",
+        "NAME -config NAME | -f FILE",
+        Takes::Domain,
+        "say which namespaces may have a domain name for their Ingresses, Gateways and Services, and why the others may not; give \
+         the flags of the controller; exit 1: none",
     ),
     command(
         "convert",
-        "[-config NAME]",
+        "[-one] [-cluster-resource-namespace NS] [-config NAME]",
         Takes::Flags,
         "turn cert-manager's objects on standard input (kubectl get certificates,issuers,clusterissuers -A -o json) into \
-         ConfigMaps; exit 1: not all could be carried over",
+         ConfigMaps, one for each namespace, or with -one a single one in -namespace; NS has the Secrets of ClusterIssuers \
+         (default cert-manager). Exit 1: not all could be carried over",
     ),
     command(
         "check",
@@ -190,6 +272,19 @@ const COMMANDS: &[Command] = &[
         "say everything that is wrong with the ConfigMaps of a manifest, and what the Roles of another lack for them, without \
          any network; give the flags of the controller; exit 0 sound, 1 faults, 78 unreadable",
     ),
+    command(
+        "schema",
+        "[KEY]",
+        Takes::Word(&KEY_NAMES),
+        "print a JSON Schema (draft 2020-12) of what the keys of the ConfigMap hold, or of one KEY: certificates, defaults, \
+         issuers or zones",
+    ),
+    command(
+        "completion",
+        "bash|zsh|fish",
+        Takes::Word(SHELLS),
+        "print completions for a shell: source <(notariat completion bash)",
+    ),
     command("man", "", Takes::Nothing, "print the manual page: notariat man | man -l -"),
 ];
 
@@ -202,9 +297,14 @@ pub const ENVIRONMENT: &str = "Each flag from -config to -log-format that has a 
      ~/.kube/config is read, too.";
 
 /// Flags that are asked for alone, with what they print.
-pub const ALONE: [(&str, &str); 2] = [("-h, -help", "print this"), ("-version", "print the version")];
+pub const ALONE: [(&str, &str); 2] =
+    [("-h, -help", "print this"), ("-version", "print version, commit, features and target")];
 
 impl Flag {
+    const fn offers(self, offers: Offers) -> Flag {
+        Flag { offers, ..self }
+    }
+
     /// The name without dashes.
     pub fn name(&self) -> &'static str {
         self.dashed.trim_start_matches('-')
@@ -226,7 +326,7 @@ impl Flag {
     /// Whether `command` knows the flag.
     pub fn belongs_to(&self, command: &Command) -> bool {
         match self.commands {
-            [] => command.takes != Takes::Nothing,
+            [] => !matches!(command.takes, Takes::Word(_) | Takes::Nothing),
             commands => commands.contains(&command.name),
         }
     }

@@ -3,8 +3,10 @@
 pub mod arguments;
 pub mod flags;
 mod layout;
+mod objects;
 #[cfg(test)]
 mod tests;
 pub mod values;
+pub mod version;
 
 pub use arguments::Arguments;

@@ -27,8 +27,12 @@ pub enum CommandLine {
 #[derive(Debug, Default)]
 pub struct Values {
     given: Vec<Given>,
-    /// The name of a Secret, of the commands that take one.
-    pub secret: Option<String>,
+    /// The argument without a flag, of the commands that take one: the name of a Secret, or a domain name.
+    pub operand: Option<String>,
+    /// One of the words of the command.
+    pub word: Option<&'static str>,
+    /// The names of the Secrets that `status -wait` waits for.
+    pub secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -73,8 +77,25 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
         let text = text.into_string().map_err(|_| format!("the value of {variable} is not UTF-8"))?;
         values.given.push(Given { flag, text, variable: Some(variable) });
     }
-    if command.takes == Takes::Secret {
-        values.secret = rest.opt_free_from_str().map_err(|e| e.to_string())?;
+    match command.takes {
+        Takes::Secret | Takes::Domain => values.operand = rest.opt_free_from_str().map_err(|e| e.to_string())?,
+        Takes::Word(words) => {
+            let given: Option<String> = rest.opt_free_from_str().map_err(|e| e.to_string())?;
+            let known = |text: String| match words.iter().find(|word| **word == text) {
+                Some(word) => Ok(*word),
+                None => Err(format!("{} knows {} (-h shows all commands)", command.name, words.join(", "))),
+            };
+            values.word = given.map(known).transpose()?;
+        }
+        Takes::ConfigMap | Takes::Flags | Takes::Nothing => {}
+    }
+    if values.has("wait") {
+        while let Some(name) = rest.opt_free_from_str::<String>().map_err(|e| e.to_string())? {
+            if name.starts_with('-') {
+                return Err(left_over(&name, command));
+            }
+            values.secrets.push(name);
+        }
     }
     values.given.iter().try_for_each(Given::check)?;
     match rest.finish().first() {

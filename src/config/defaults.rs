@@ -7,6 +7,7 @@ use super::fields;
 use super::metadata::Metadata;
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
+use super::table::ENTRY;
 use crate::base::limits::{DEFAULTS_ADDED_OCTETS_MAX, FAULTS_SHOWN_MAX, FIELDS_MAX};
 
 /// The labels and annotations of `defaults`, which entries share.
@@ -18,11 +19,6 @@ pub(super) struct EntryDefaults {
 
 /// Takes labels and annotations out of valid `defaults`, sharing the maps of `before` where they are equal.
 pub(super) fn take_shared(defaults: &mut YamlNode, namespaces: &Namespaces, before: &EntryDefaults) -> EntryDefaults {
-    let sample = |pairs: Vec<(YamlNode, YamlNode)>| {
-        let text = |text: &str| YamlNode::Text(text.to_owned());
-        let own = [(text("secret"), text("sample")), (text("domains"), YamlNode::List(vec![text("sample.example")]))];
-        YamlNode::Map(own.into_iter().chain(pairs).collect())
-    };
     let YamlNode::Map(pairs) = defaults else { return EntryDefaults::default() };
     let is_shared = |(key, _): &mut (YamlNode, YamlNode)| matches!(key.text(), Some("labels" | "annotations"));
     let taken = pairs.extract_if(.., is_shared).collect();
@@ -70,6 +66,19 @@ pub(super) fn with_shared(
     Err(InvalidEntry { place: place.to_owned(), secret: entry.secrets.into_iter().next(), faults })
 }
 
+/// An entry with a name and a Secret of no meaning, and with the valid `defaults`.
+pub(super) fn template(defaults: &YamlNode, shared: &EntryDefaults, namespaces: &Namespaces) -> Option<Entry> {
+    let entry = Entry::read(&merged(&sample(Vec::new()), defaults, &mut 0), namespaces).ok()?;
+    Some(Entry { labels: shared.labels.clone(), annotations: shared.annotations.clone(), ..entry })
+}
+
+/// The fields of an entry that every entry needs, and more.
+fn sample(more: Vec<(YamlNode, YamlNode)>) -> YamlNode {
+    let text = |text: &str| YamlNode::Text(text.to_owned());
+    let own = [(text("secret"), text("sample")), (text("domains"), YamlNode::List(vec![text("sample.example")]))];
+    YamlNode::Map(own.into_iter().chain(more).collect())
+}
+
 /// The defaults without the fields that have a fault. A fault is reported once, not for each entry.
 pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &mut Vec<String>) -> YamlNode {
     let text = |text: &str| YamlNode::Text(text.to_owned());
@@ -81,17 +90,15 @@ pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &m
         faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
         return YamlNode::Null;
     }
-    let all = pairs.len();
-    pairs.retain(|(key, _)| *key != text("secret"));
-    if pairs.len() < all {
-        faults.push("key `defaults`: secret: can not be a default: each entry needs its own".to_owned());
+    for own in ENTRY.iter().filter(|row| row.required).map(|row| row.name) {
+        let all = pairs.len();
+        pairs.retain(|(key, _)| *key != text(own));
+        if pairs.len() < all {
+            faults.push(format!("key `defaults`: {own}: can not be a default: each entry needs its own"));
+        }
     }
-    let sample = YamlNode::Map(vec![
-        (text("secret"), text("sample")),
-        (text("domains"), YamlNode::List(vec![text("sample.example")])),
-    ]);
     let mut defaults = YamlNode::Map(pairs);
-    let found = Entry::read(&merged(&sample, &defaults, &mut 0), namespaces).err().unwrap_or_default();
+    let found = Entry::read(&merged(&sample(Vec::new()), &defaults, &mut 0), namespaces).err().unwrap_or_default();
     let faulty: BTreeSet<&str> = found.iter().filter_map(|fault| fault.field.split(['.', '[']).next()).collect();
     let is_faulty = |key: &str| faulty.contains(fields::shown(key).split(['.', '[']).next().unwrap_or_default());
     if let YamlNode::Map(pairs) = &mut defaults {

@@ -2,34 +2,13 @@
 
 use std::time::Duration;
 
-use super::fields::{FieldError, MapReader, duration, one_of};
+use super::fields::{FieldError, MapReader, bounded, one_of};
 use super::node::YamlNode;
+use super::table::{DNS, ON_WILDCARD_HOST, PROPAGATIONS, TRANSPORTS};
 use crate::base::address::ServerAddress;
-use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX, TTL_MAX_SECS, ZONE_SERVERS_MAX};
+use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::name::DnsName;
-use crate::base::time::duration_text;
 pub use crate::dns::settings::{DnsSettings, OnWildcardHost, Propagation, Transport};
-
-const PROPAGATIONS: [(&str, Propagation); 3] =
-    [("all", Propagation::All), ("primary", Propagation::Primary), ("none", Propagation::None)];
-const TRANSPORTS: [(&str, Transport); 3] =
-    [("auto", Transport::Auto), ("tcp", Transport::Tcp), ("udp", Transport::Udp)];
-const ON_WILDCARD_HOST: [(&str, OnWildcardHost); 2] =
-    [("warn", OnWildcardHost::Warn), ("refuse", OnWildcardHost::Refuse)];
-
-/// The fields of `dns`.
-pub(super) const DNS_FIELDS: [&str; 10] = [
-    "server",
-    "zone",
-    "ttl",
-    "propagation",
-    "propagationTimeout",
-    "propagationNameservers",
-    "alsoCheck",
-    "settle",
-    "transport",
-    "onWildcardHost",
-];
 
 /// The sentence for a field of the entry that stands below `dns`.
 fn misplaced(key: &str) -> Option<String> {
@@ -40,12 +19,12 @@ fn misplaced(key: &str) -> Option<String> {
 impl DnsSettings {
     pub(super) fn read(node: &YamlNode, faults: &mut Vec<FieldError>) -> DnsSettings {
         let default = DnsSettings::default();
-        let mut fields = MapReader::of(node, "dns", faults);
+        let mut fields = MapReader::of(node, DNS, "dns", faults);
         let address = str::parse::<ServerAddress>;
         let read = DnsSettings {
             server: fields.text("server", faults, address),
             zone: fields.text("zone", faults, DnsName::parse_unicode),
-            ttl: fields.number("ttl", 0..=TTL_MAX_SECS, "seconds", faults).unwrap_or(default.ttl),
+            ttl: fields.number("ttl", faults).unwrap_or(default.ttl),
             propagation: fields
                 .text("propagation", faults, |t| one_of(t, &PROPAGATIONS))
                 .unwrap_or(default.propagation),
@@ -60,25 +39,10 @@ impl DnsSettings {
                 .text("onWildcardHost", faults, |t| one_of(t, &ON_WILDCARD_HOST))
                 .unwrap_or(default.on_wildcard_host),
         };
-        for (field, servers) in
-            [("propagationNameservers", &read.propagation_nameservers), ("alsoCheck", &read.also_check)]
-        {
-            if servers.len() > ZONE_SERVERS_MAX {
-                let sentence = format!("has more than {ZONE_SERVERS_MAX} servers");
-                faults.push(FieldError { field: fields.path_of(field), sentence });
-            }
-        }
         if matches!(node, YamlNode::Map(_)) {
             fields.finish_with(faults, misplaced);
         }
         read
-    }
-}
-
-fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
-    match duration(text)? {
-        d if d <= most => Ok(d),
-        _ => Err(format!("is too long; {} is the most", duration_text(most))),
     }
 }
 

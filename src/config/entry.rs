@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::dns::{DNS_FIELDS, DnsSettings};
-use super::fields::{FieldError, MapReader, duration, require, text};
+use super::dns::DnsSettings;
+use super::fields::{FieldError, MapReader, duration, one_of, require, text};
+use super::http::HttpSettings;
 use super::metadata::{Metadata, check_annotation, check_annotations, check_label, check_labels};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use crate::base::limits::{DOMAINS_MAX, SECRETS_PER_ENTRY_MAX};
+use super::table::{CHALLENGES, DNS, ENTRY, KEY_TYPES};
+use crate::base::challenge_type::ChallengeType;
+use crate::base::limits::SECRETS_PER_ENTRY_MAX;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::duration_text;
@@ -42,6 +45,12 @@ pub struct Entry {
     /// The Secret that holds the TSIG key.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
+    /// The type of challenge; that of the zone or of the issuer when not set. Wildcards are proved by dns-01.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeType>,
+    /// The settings of the http-01 challenge, where they are not the defaults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<Box<HttpSettings>>,
     /// The DNS settings of the challenge.
     #[serde(serialize_with = "shared")]
     pub dns: Arc<DnsSettings>,
@@ -106,7 +115,7 @@ impl Entry {
     /// Every fault, in the order of the fields.
     pub fn read(node: &YamlNode, namespaces: &Namespaces) -> Result<Entry, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, ENTRY, "", &mut faults);
         let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
         secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
@@ -114,6 +123,8 @@ impl Entry {
         let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::intern(t)));
         let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::intern(&t)));
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| secret_name(t, namespaces));
+        let challenge = fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES));
+        let http = fields.take("http").map(|node| Box::new(HttpSettings::read(node, &mut faults)));
         let dns = match fields.take("dns") {
             Some(node) => DnsSettings::read(node, &mut faults),
             None => DnsSettings::default(),
@@ -148,11 +159,6 @@ impl Entry {
                 sentence: "is an empty list; a certificate needs a name".into(),
             });
         }
-        if domains.len() > DOMAINS_MAX {
-            let sentence =
-                format!("has {} names; CAs allow {DOMAINS_MAX} in one certificate, so split the entry", domains.len());
-            faults.push(FieldError { field: "domains".into(), sentence });
-        }
         if secrets.is_empty() {
             require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
         }
@@ -166,6 +172,8 @@ impl Entry {
             issuer,
             profile,
             tsig_secret,
+            challenge,
+            http,
             dns: Arc::new(dns),
             key_type: key_type.unwrap_or(KeyType::EcdsaP256),
             reuse_key: reuse_key.unwrap_or(false),
@@ -195,7 +203,7 @@ const OTHER_NAMES: [(&str, &str); 4] =
 /// The sentence for a field that stands at the wrong level, or under the name of another program.
 fn misplaced(key: &str) -> Option<String> {
     let field = key.strip_prefix("dns.").unwrap_or(key);
-    if DNS_FIELDS.contains(&field) {
+    if DNS.iter().any(|row| row.name == field) {
         return Some(format!("belongs below `dns`, one level deeper: write `dns: {{{field}: …}}`"));
     }
     let (_, ours) = OTHER_NAMES.iter().find(|(theirs, _)| *theirs == key)?;
@@ -294,6 +302,6 @@ pub(super) fn profile(text: &str) -> Result<String, &'static str> {
 }
 
 fn key_type(text: &str) -> Result<KeyType, &'static str> {
-    let known = [KeyType::EcdsaP256, KeyType::EcdsaP384].into_iter().find(|key_type| key_type.name() == text);
+    let known = KEY_TYPES.iter().find(|(name, _)| *name == text).map(|(_, key_type)| *key_type);
     known.ok_or("is not a key type; ecdsa-p256 and ecdsa-p384 are possible (RSA only by `reuseKey`)")
 }

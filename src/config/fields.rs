@@ -5,8 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::node::YamlNode;
+use super::table::{FieldForm, FieldTable};
 use crate::base::limits::{FIELD_SHOWN_OCTETS, FIELDS_MAX};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
+use crate::base::time::duration_text;
 
 /// A fault of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +34,15 @@ const START_MIN: usize = 4;
 /// The fields of a mapping, taken one by one. The fields left at the end are unknown.
 pub struct MapReader<'n> {
     path: String,
-    known: Vec<&'static str>,
+    rows: FieldTable,
     fields: Vec<(&'n str, &'n YamlNode)>,
 }
 
 impl<'n> MapReader<'n> {
-    /// The fields of `node`, which should be a mapping with distinct text keys; deviations become faults.
-    pub fn of(node: &'n YamlNode, path: &str, faults: &mut Vec<FieldError>) -> MapReader<'n> {
-        let mut all = MapReader { path: path.to_owned(), known: Vec::new(), fields: Vec::new() };
+    /// The fields of `node`, which should be a mapping with distinct text keys; deviations become faults. `rows` are the fields that there
+    /// are; none for names that the user chooses.
+    pub fn of(node: &'n YamlNode, rows: FieldTable, path: &str, faults: &mut Vec<FieldError>) -> MapReader<'n> {
+        let mut all = MapReader { path: path.to_owned(), rows, fields: Vec::new() };
         let YamlNode::Map(pairs) = node else {
             let sentence = format!("is {}; it must be a mapping (`field: value` lines)", node.kind());
             faults.push(FieldError { field: path.to_owned(), sentence });
@@ -74,9 +77,14 @@ impl<'n> MapReader<'n> {
         self.fault(field, String::new()).field
     }
 
+    /// The form of a field in the table.
+    fn form(&self, field: &str) -> Option<&'static FieldForm> {
+        self.rows.iter().find(|row| row.name == field).map(|row| &row.form)
+    }
+
     /// Takes the field's node. `None` when the field is absent or empty.
     pub fn take(&mut self, field: &'static str) -> Option<&'n YamlNode> {
-        self.known.push(field);
+        debug_assert!(self.form(field).is_some(), "{field} has no row in the table");
         let at = self.fields.iter().position(|(k, _)| *k == field)?;
         Some(self.fields.remove(at).1).filter(|node| **node != YamlNode::Null)
     }
@@ -92,7 +100,7 @@ impl<'n> MapReader<'n> {
         text(node, &self.path_of(field), faults, &parse)
     }
 
-    /// Takes a list of texts and parses each.
+    /// Takes a list of texts, of a length that the table allows, and parses each.
     pub fn list<T, E: fmt::Display>(
         &mut self,
         field: &'static str,
@@ -100,9 +108,10 @@ impl<'n> MapReader<'n> {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<Vec<T>> {
         let path = self.path_of(field);
+        let FieldForm::List(_, count) = self.form(field)? else { return None };
         match self.take(field)? {
-            YamlNode::List(items) if items.len() > FIELDS_MAX => {
-                let sentence = format!("has {} items; {FIELDS_MAX} are possible", items.len());
+            YamlNode::List(items) if items.len() > count.most => {
+                let sentence = format!("has {} {}; {} are possible{}", items.len(), count.what, count.most, count.cure);
                 faults.push(FieldError { field: path, sentence });
                 None
             }
@@ -130,14 +139,9 @@ impl<'n> MapReader<'n> {
         }
     }
 
-    /// Takes a whole number within `range`; the fault names `unit`.
-    pub fn number(
-        &mut self,
-        field: &'static str,
-        range: std::ops::RangeInclusive<u32>,
-        unit: &str,
-        faults: &mut Vec<FieldError>,
-    ) -> Option<u32> {
+    /// Takes a whole number within the range of the table; the fault names its unit.
+    pub fn number(&mut self, field: &'static str, faults: &mut Vec<FieldError>) -> Option<u32> {
+        let FieldForm::Number(range, unit) = self.form(field)? else { return None };
         let node = self.take(field)?;
         if let YamlNode::Integer(n) = node
             && let Ok(n) = u32::try_from(*n)
@@ -158,7 +162,7 @@ impl<'n> MapReader<'n> {
         check: impl Fn(&str, &str) -> Result<(), String>,
     ) -> Option<BTreeMap<String, String>> {
         let node = self.take(field)?;
-        let inner = MapReader::of(node, &self.path_of(field), faults);
+        let inner = MapReader::of(node, &[], &self.path_of(field), faults);
         let mut map = BTreeMap::new();
         for (key, value) in &inner.fields {
             let path = inner.path_of(key);
@@ -178,7 +182,10 @@ impl<'n> MapReader<'n> {
     pub fn finish_with(self, faults: &mut Vec<FieldError>, misplaced: impl Fn(&str) -> Option<String>) {
         for (key, _) in &self.fields {
             let near = || Some(format!("is not a field; did you mean `{}`?", self.near(key)?));
-            let all = || format!("is not a field; fields are {}", self.known.join(", "));
+            let all = || {
+                let known: Vec<&str> = self.rows.iter().map(|row| row.name).collect();
+                format!("is not a field; fields are {}", known.join(", "))
+            };
             faults.push(self.fault(key, misplaced(key).or_else(near).unwrap_or_else(all)));
         }
     }
@@ -188,11 +195,10 @@ impl<'n> MapReader<'n> {
         if key.len() > FIELD_SHOWN_OCTETS {
             return None;
         }
-        let is_start = |known: &&&str| key.len() >= START_MIN && known.starts_with(key);
-        let by_start = self.known.iter().find(is_start);
-        let close =
-            self.known.iter().filter(|known| distance(known, key) <= 2).min_by_key(|known| distance(known, key));
-        close.or(by_start).copied()
+        let known = || self.rows.iter().map(|row| row.name);
+        let by_start = || known().find(|known| key.len() >= START_MIN && known.starts_with(key));
+        let close = known().filter(|known| distance(known, key) <= 2).min_by_key(|known| distance(known, key));
+        close.or_else(by_start)
     }
 }
 
@@ -233,6 +239,17 @@ pub fn text<T, E: fmt::Display>(
     };
     faults.push(FieldError { field: path.to_owned(), sentence });
     None
+}
+
+/// Reads a duration of at most `most`.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
+    match duration(text)? {
+        d if d <= most => Ok(d),
+        _ => Err(format!("is too long; {} is the most", duration_text(most))),
+    }
 }
 
 /// Reads `720h`, `30d`, `1h30m`: whole numbers with a unit of s, m, h or d.

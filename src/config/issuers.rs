@@ -7,22 +7,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::entry::{Entry, email, profile, secret_name};
-use super::fields::{FieldError, MapReader, require};
+use super::fields::{FieldError, MapReader, one_of, require};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use crate::base::limits::{ISSUER_ZONES_MAX, ISSUERS_MAX, NAMES_SHOWN_MAX};
+use super::table::{BUILT_IN_ISSUERS, CHALLENGES, DOMAIN_FILTER, ISSUER};
+use crate::base::challenge_type::ChallengeType;
+use crate::base::limits::{ISSUERS_MAX, NAMES_SHOWN_MAX};
 use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
-/// The issuers that every ConfigMap has.
-const BUILT_IN: [(&str, &str); 2] = [
-    ("letsencrypt", "https://acme-v02.api.letsencrypt.org/directory"),
-    ("letsencrypt-staging", "https://acme-staging-v02.api.letsencrypt.org/directory"),
-];
-
 /// Whether every ConfigMap has this issuer.
 pub fn is_built_in(name: &str) -> bool {
-    BUILT_IN.iter().any(|(known, _)| *known == name)
+    BUILT_IN_ISSUERS.iter().any(|(known, _)| *known == name)
 }
 
 /// A named CA. The serialized form reads back, so that a record keeps the issuer with which an entry was accepted.
@@ -52,12 +48,19 @@ pub struct Issuer {
     /// The profile of entries that name none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The type of challenge of entries and zones that say none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeType>,
     /// The names that the issuer may be used for.
     #[serde(skip_serializing_if = "DomainFilter::is_all")]
     pub domains: DomainFilter,
     /// Orders that may be made within 24 hours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orders_per_day: Option<u32>,
+    /// The issuers of cert-manager, by name, whose objects are served with this one. No part of what a record keeps: they choose objects
+    /// and change no certificate.
+    #[serde(skip)]
+    pub replaces: Vec<String>,
 }
 
 /// A set of names, given by zones.
@@ -108,7 +111,7 @@ pub type Issuers = BTreeMap<String, Arc<Issuer>>;
 
 /// Reads the key `issuers`: a mapping from names to issuers, besides those that are built in. Faults begin with the key.
 pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Issuers {
-    let mut all: Issuers = BUILT_IN
+    let mut all: Issuers = BUILT_IN_ISSUERS
         .into_iter()
         .map(|(name, directory)| {
             let fields = vec![(YamlNode::Text("directory".to_owned()), YamlNode::Text(directory.to_owned()))];
@@ -155,7 +158,27 @@ pub(super) fn read(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mu
             Err(faults) => errors.extend(faults.iter().map(|f| format!("key `issuers` {name}: {f}"))),
         }
     }
+    errors.extend(replaced_twice(&all));
     all
+}
+
+/// The issuers of cert-manager that these replace: their name to the name of ours.
+pub fn replaced(issuers: &Issuers) -> BTreeMap<String, String> {
+    let pairs = |(name, issuer): (&String, &Arc<Issuer>)| -> Vec<(String, String)> {
+        issuer.replaces.iter().map(|theirs| (theirs.clone(), name.clone())).collect()
+    };
+    issuers.iter().flat_map(pairs).collect()
+}
+
+fn replaced_twice(issuers: &Issuers) -> Vec<String> {
+    let mut by: BTreeMap<&str, &str> = BTreeMap::new();
+    let names = issuers.iter().flat_map(|(name, issuer)| issuer.replaces.iter().map(move |theirs| (name, theirs)));
+    let fault = |(name, theirs): (&'_ String, &'_ String), other: &str| {
+        format!(
+            "key `issuers` {name}: replaces: {theirs:?} is replaced by {other} already; one issuer of cert-manager has one of notariat"
+        )
+    };
+    names.filter_map(|(name, theirs)| Some(fault((name, theirs), by.insert(theirs, name)?))).collect()
 }
 
 /// Faults of entries that would write into a Secret which an issuer reads: its contents would be lost.
@@ -184,7 +207,7 @@ impl Issuer {
     /// Every fault.
     pub fn read(name: &str, node: &YamlNode, namespaces: &Namespaces) -> Result<Issuer, Vec<FieldError>> {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(node, "", &mut faults);
+        let mut fields = MapReader::of(node, ISSUER, "", &mut faults);
         let secret = |t: &str| secret_name(t, namespaces);
         let directory = fields.text("directory", &mut faults, directory_url);
         let issuer = Issuer {
@@ -195,11 +218,13 @@ impl Issuer {
             account_secret: fields.text("accountSecretName", &mut faults, secret),
             preferred_chain: fields.text("preferredChain", &mut faults, some_text),
             profile: fields.text("profile", &mut faults, profile),
+            challenge: fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES)),
             domains: match fields.take("domains") {
                 Some(node) => range(node, &mut faults),
                 None => DomainFilter::default(),
             },
-            orders_per_day: fields.number("ordersPerDay", 1..=1_000_000, "orders", &mut faults),
+            orders_per_day: fields.number("ordersPerDay", &mut faults),
+            replaces: fields.list("replaces", &mut faults, replaced_name).unwrap_or_default(),
             directory: directory.clone().unwrap_or_default(),
         };
         if matches!(node, YamlNode::Map(_)) {
@@ -213,17 +238,11 @@ impl Issuer {
 }
 
 fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
-    let mut fields = MapReader::of(node, "domains", faults);
+    let mut fields = MapReader::of(node, DOMAIN_FILTER, "domains", faults);
     let range = DomainFilter {
         include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
         exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
     };
-    for (field, zones) in [("include", &range.include), ("exclude", &range.exclude)] {
-        if zones.len() > ISSUER_ZONES_MAX {
-            let sentence = format!("has {} zones; {ISSUER_ZONES_MAX} are possible", zones.len());
-            faults.push(FieldError { field: fields.path_of(field), sentence });
-        }
-    }
     if matches!(node, YamlNode::Map(_)) {
         fields.finish(faults);
     }
@@ -247,6 +266,14 @@ pub fn directory_url(text: &str) -> Result<String, &'static str> {
         }
         _ => Err("is not an https URL"),
     }
+}
+
+/// Reads the name of an Issuer or ClusterIssuer: a DNS subdomain.
+fn replaced_name(text: &str) -> Result<String, String> {
+    let named = ObjectRef::parse(text, "any").ok().filter(|_| !text.contains('/'));
+    named
+        .map(|at| at.name.to_string())
+        .ok_or_else(|| "is not the name of an issuer of cert-manager; write it without its namespace".to_owned())
 }
 
 fn some_text(text: &str) -> Result<String, &'static str> {
@@ -275,7 +302,7 @@ mod tests {
         .unwrap();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["lab", "letsencrypt", "letsencrypt-staging"]);
         let own = &found["letsencrypt"];
-        assert_eq!((own.directory.as_str(), own.email.as_deref()), (BUILT_IN[0].1, Some("me@b.test")));
+        assert_eq!((own.directory.as_str(), own.email.as_deref()), (BUILT_IN_ISSUERS[0].1, Some("me@b.test")));
         let lab = &found["lab"];
         assert_eq!(lab.eab_secret.as_ref().unwrap().to_string(), "x/eab");
         for (name, held) in [
@@ -290,9 +317,28 @@ mod tests {
             assert_eq!(lab.domains.holds(&Domain::parse(name).unwrap()), held, "{name}");
         }
         assert_eq!(lab.domains.to_string(), "names at and below b.test but not no.b.test");
+        assert!(lab.replaces.is_empty() && replaced(&found).is_empty());
         // The record keeps it in the words of the configuration.
         let kept: YamlNode = serde_json::from_value(serde_json::to_value(&**lab).unwrap()).unwrap();
         assert_eq!(Issuer::read("lab", &kept, &Namespaces::new("ns", &["x".to_owned()])).unwrap(), **lab);
+    }
+
+    #[test]
+    fn issuers_of_cert_manager_are_replaced_by_name() {
+        let found = issuers(
+            "lab: {directory: 'https://ca.test/dir', replaces: [old.staging, two]}\nletsencrypt: {replaces: [prod]}",
+        )
+        .unwrap();
+        let pairs: Vec<_> = replaced(&found).into_iter().collect();
+        let expected = [("old.staging", "lab"), ("prod", "letsencrypt"), ("two", "lab")];
+        assert_eq!(pairs, expected.map(|(theirs, ours)| (theirs.to_owned(), ours.to_owned())));
+        let text = serde_json::to_string(&*found["lab"]).unwrap();
+        assert!(!text.contains("replaces"), "the form that a record keeps does not change with it: {text}");
+        let many = format!(
+            "letsencrypt: {{replaces: [{}]}}",
+            (0..101).map(|i| format!("n{i}")).collect::<Vec<_>>().join(", ")
+        );
+        assert!(issuers(&many).unwrap_err().contains("has 101 names"));
     }
 
     #[test]
@@ -312,6 +358,15 @@ mod tests {
             ("Lab: {directory: 'https://ca.test'}", "\"Lab\" is not a name"),
             ("lab: {directory: 'https://ca.test', profile: 'a b'}", "is not the name of a profile"),
             ("7: {directory: 'https://ca.test'}", "has a name that is"),
+            ("letsencrypt: {replaces: text}", "replaces"),
+            ("letsencrypt: {replaces: [team/prod]}", "without its namespace"),
+            ("letsencrypt: {replaces: [Prod]}", "replaces[0]: \"Prod\" is not the name of an issuer of cert-manager"),
+            ("letsencrypt: {replaces: [7]}", "replaces[0]"),
+            ("letsencrypt: {replaces: [a, a]}", "\"a\" is replaced by letsencrypt already"),
+            (
+                "lab: {directory: 'https://ca.test', replaces: [b, a]}\nletsencrypt: {replaces: [a]}",
+                "\"a\" is replaced by lab already",
+            ),
         ] {
             let error = issuers(yaml).expect_err(yaml);
             assert!(error.contains(part) && !error.contains("hunter2"), "{yaml}: {error}");

@@ -135,6 +135,11 @@ const RESERVED: &[(&str, &str)] = &[
     ("cert.gardener.cloud/certificate", "Gardener would take the Secret for its own"),
 ];
 
+/// The keys that may not be set, besides those that begin with [`PREFIX`].
+pub fn reserved() -> impl Iterator<Item = &'static str> {
+    RESERVED.iter().map(|(key, _)| *key)
+}
+
 /// Checks a label's key and value (Kubernetes: key `[prefix/]name`, value of at most 63 characters).
 ///
 /// # Errors

@@ -5,15 +5,19 @@
 //! or bad `defaults` or `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
 
 pub mod bounds;
+pub mod challenge;
 pub mod data;
 mod defaults;
 pub mod dns;
 pub mod entry;
 pub mod fields;
+pub mod http;
 pub mod issuers;
 pub mod metadata;
+pub mod name_policy;
 pub mod namespaces;
 pub mod node;
+pub mod table;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -30,10 +34,12 @@ pub use data::Data;
 use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
 pub use entry::InvalidEntry;
-use fields::{FieldError, MapReader, require};
+use fields::{FieldError, MapReader, one_of, require};
 use issuers::Issuers;
+use name_policy::NamePolicy;
 use namespaces::Namespaces;
 use node::YamlNode;
+use table::{CHALLENGES, KEY_NAMES, ZONE};
 
 /// The configuration in one ConfigMap.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +50,14 @@ pub struct Config {
     pub issuers: Issuers,
     /// The rules of the key `zones`.
     pub zones: Vec<ZoneRule>,
+    /// The names that the objects of each namespace may have.
+    pub policy: NamePolicy,
     /// Possible mistakes, a sentence each.
     pub warnings: Vec<String>,
     /// The keys with lists of entries, each with the number of its entries.
     lists: Vec<(String, usize)>,
+    /// An entry that has nothing but the defaults: what the wishes of objects leave out is taken of it.
+    pub template: Option<Arc<Entry>>,
     /// Labels and annotations of `defaults`.
     shared: EntryDefaults,
 }
@@ -126,13 +136,13 @@ fn all(
     let mut known = before.entries.iter().filter_map(|entry| entry.as_ref().ok());
     let mut faults = Vec::new();
     let mut config = Config::default();
-    let is_read = |key: &str| is_list(key) || OTHER_KEYS.contains(&key);
-    if let Err(fault) = bounds::check(bounds::texts(&data.texts, is_read)) {
+    if let Err(fault) = bounds::check(bounds::texts(&data.texts, is_known)) {
         return (config, vec![fault]);
     }
     let defaults = document(data, "defaults", &mut faults);
     let zones = document(data, "zones", &mut faults);
     let issuers = document(data, "issuers", &mut faults);
+    let policy = document(data, name_policy::KEY, &mut faults);
 
     // An issuer with a fault of its own is not reported as missing.
     let scans = !faults.iter().any(|fault| fault.starts_with("key `issuers`"));
@@ -149,8 +159,11 @@ fn all(
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
     config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
+    config.policy = name_policy::read(policy.as_ref(), &config.issuers, &is_written, &mut faults);
+    config.warnings.extend(name_policy::not_served(&config.policy, namespaces));
     // These trees may be large and are not needed any more.
-    drop((issuers, zones));
+    drop((issuers, zones, policy));
     let (mut last, mut added, mut shown) = (None, 0, 0);
     // One key after the other: the tree of a large one takes many times the memory of its text.
     for key in data.texts.keys().filter(|key| is_list(key)) {
@@ -207,11 +220,8 @@ fn all(
     (config, faults)
 }
 
-/// The keys besides the lists.
-const OTHER_KEYS: [&str; 3] = ["defaults", "issuers", "zones"];
-
 fn is_known(key: &str) -> bool {
-    is_list(key) || OTHER_KEYS.contains(&key)
+    is_list(key) || KEY_NAMES.contains(&key)
 }
 
 /// The known key that this one equals or resembles: `Certificates`, `certificate`, `certs`, `certificates.yaml`.
@@ -223,14 +233,17 @@ fn resembled(key: &str) -> Option<&'static str> {
         let is_close = start.len() <= 2 * known.len() && fields::distance(known, start) * 4 <= known.len();
         is_close || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
     };
-    ["certificates"].into_iter().chain(OTHER_KEYS).find(near)
+    KEY_NAMES.into_iter().find(near)
 }
 
 /// The letters at the start of a known key that suffice: `cert`, `zone`.
 const KEY_STEM_MIN: usize = 4;
 
 fn none_of(key: &str) -> String {
-    format!("key `{key}` is none of certificates, certificates-*, defaults, issuers, zones")
+    format!(
+        "key `{key}` is none of {}",
+        KEY_NAMES.join(", ").replacen("certificates", "certificates, certificates-*", 1)
+    )
 }
 
 fn ignored(key: &str) -> String {
@@ -357,10 +370,11 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
     let mut rules: Vec<ZoneRule> = Vec::new();
     for (i, item) in items.iter().enumerate() {
         let mut faults = Vec::new();
-        let mut fields = MapReader::of(item, "", &mut faults);
+        let mut fields = MapReader::of(item, ZONE, "", &mut faults);
         let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
         let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
         let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
+        let challenge = fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES));
         if matches!(item, YamlNode::Map(_)) {
             fields.finish(&mut faults);
         }
@@ -368,7 +382,7 @@ fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec
             Some(zone) if rules.iter().any(|r| r.zone == zone) => {
                 faults.push(FieldError { field: "zone".into(), sentence: format!("names {zone} a second time") });
             }
-            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret }),
+            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret, challenge }),
             None => require("zone", "the name of a zone", item, &mut faults),
         }
         errors.extend(faults.iter().map(|f| format!("key `zones` item {}: {f}", i + 1)));

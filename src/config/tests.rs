@@ -168,9 +168,9 @@ fn defaults_fill_what_an_entry_leaves_out() {
     let config = config(&[
         (
             "defaults",
-            "email: d@a.test\ndomains: [never.test]\ndns: {server: 192.0.2.1, ttl: 30}\nlabels: {a: '1', b: '2'}",
+            "email: d@a.test\ndns: {server: 192.0.2.1, ttl: 30, alsoCheck: ['192.0.2.8', '192.0.2.9']}\nlabels: {a: '1', b: '2'}",
         ),
-        ("certificates", "- {secret: x, domains: [x.test], dns: {ttl: 5}, labels: {b: '3'}}"),
+        ("certificates", "- {secret: x, domains: [x.test], dns: {ttl: 5, alsoCheck: ['192.0.2.7']}, labels: {b: '3'}}"),
         ("certificates-more", "- {secret: y, domains: [y.test], email: y@a.test}"),
         ("notes", "anything: [ "),
     ])
@@ -180,10 +180,10 @@ fn defaults_fill_what_an_entry_leaves_out() {
     assert_eq!((x.dns.ttl, y.dns.ttl), (5, 30));
     assert_eq!(x.dns.server, y.dns.server, "mappings merge by key");
     assert_eq!(x.labels.values().cloned().collect::<Vec<_>>(), ["1", "3"]);
-    assert_eq!(x.domains.len(), 1, "lists replace");
+    assert_eq!((x.dns.also_check.len(), y.dns.also_check.len()), (1, 2), "lists replace");
     assert_eq!(
         config.warnings,
-        ["key `notes` is none of certificates, certificates-*, defaults, issuers, zones and is ignored"]
+        ["key `notes` is none of certificates, certificates-*, defaults, issuers, namespaces, zones and is ignored"]
     );
 }
 
@@ -197,6 +197,7 @@ fn a_config_map_that_does_not_scan_is_not_taken_at_all() {
         (&[("certificates", "secret: a\n")], "key `certificates`: is a mapping; it must be a list of entries"),
         (&[("defaults", "- a")], "key `defaults`: is a list; it must be a mapping"),
         (&[("defaults", "secret: a")], "key `defaults`: secret: can not be a default"),
+        (&[("defaults", "domains: [a.test]")], "key `defaults`: domains: can not be a default"),
         (&[("defaults", "emial: a@b.test")], "key `defaults`: emial: is not a field; did you mean `email`?"),
         (&[("zones", "a: b")], "key `zones`: is a mapping; it must be a list"),
         (&[("zones", "- server: 192.0.2.1")], "key `zones` item 1: zone: is missing"),

@@ -23,6 +23,12 @@ pub(super) trait CacheIndex<T> {
 
     /// A fact was removed, or is about to be replaced.
     fn removed(&mut self, at: &ObjectRef, fact: &T);
+
+    /// A fact takes the place of another one.
+    fn replaced(&mut self, at: &ObjectRef, before: &T, fact: &T) {
+        self.removed(at, before);
+        self.added(at, fact);
+    }
 }
 
 /// No index.
@@ -73,9 +79,12 @@ impl<T, I: Default> Default for Cache<T, I> {
 
 impl<T, I: CacheIndex<T>> Cache<T, I> {
     fn insert(&mut self, at: ObjectRef, entry: CacheEntry<T>) {
-        self.remove(&at);
-        if let Some(fact) = &entry.fact {
-            self.index.added(&at, fact);
+        let before = self.entries.remove(&at);
+        match (before.as_ref().and_then(|entry| entry.fact.as_ref()), &entry.fact) {
+            (Some(before), Some(fact)) => self.index.replaced(&at, before, fact),
+            (Some(before), None) => self.index.removed(&at, before),
+            (None, Some(fact)) => self.index.added(&at, fact),
+            (None, None) => {}
         }
         self.entries.insert(at, Box::new(entry));
     }

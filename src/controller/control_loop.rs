@@ -81,6 +81,7 @@ impl Controller<'_> {
         }
         self.last_pass = now;
         self.state.set_time(now);
+        self.state.secrets.note_feed();
         if self.read_again <= now {
             self.resync(now)?;
         }
@@ -94,6 +95,7 @@ impl Controller<'_> {
             self.add_all_now();
         }
         self.led = leads;
+        self.merge_wishes(now)?;
         // A replica that stands by only keeps its caches up to date.
         if leads && !self.state.waits_for_caches() {
             self.reconcile_changed(now);
@@ -106,10 +108,11 @@ impl Controller<'_> {
     /// The pause until something is due: a certificate, a parked job whose circuit opens, what people are shown, a poll.
     pub(super) fn pause(&mut self, now: Time) -> std::time::Duration {
         let leads = self.led;
+        let settled = self.state.objects.settling.next();
         let due = if leads { self.queue.due(now).into_iter().chain(self.opens()).min() } else { None };
         let show = self.show(now);
         let tell = self.status_writer.due().filter(|_| leads).map(|left| now + left);
-        pause_until(due.into_iter().chain(show).chain(tell).chain([self.read_again]).min(), now)
+        pause_until(due.into_iter().chain(show).chain(tell).chain(settled).chain([self.read_again]).min(), now)
     }
 
     /// Reconciles all certificates again, also those that back off.
@@ -170,7 +173,9 @@ impl Controller<'_> {
         if all {
             self.note_gone(now);
         }
-        let taken = self.queue.take(now);
+        let mut taken = self.queue.take(now);
+        // These come again once their wishes have settled.
+        taken.retain(|secret| !self.state.objects.settling.holds(secret));
         if taken.is_empty() {
             return;
         }

@@ -123,8 +123,8 @@ impl ControllerState {
             Note::Unread(error).say(&wanted, &self.context, &mut self.log_dedup);
             ReconcileResult { unknown: true, due: Some(now + POLL_INTERVAL), ..ReconcileResult::default() }
         });
-        if let Some((directory, renewal)) = result.order.as_deref() {
-            self.secrets.records.index.orders.reserve(directory, *renewal);
+        if let Some(order) = result.order.as_deref() {
+            self.secrets.records.index.orders.reserve(order);
         }
         let latest = now + if self.is_watching() { LOOK_AT_ALL } else { POLL_INTERVAL };
         result.due = Some(result.due.map_or(latest, |due| due.min(latest)));

@@ -14,7 +14,9 @@ use crossbeam_channel::Sender;
 use super::messages::ControllerEvent;
 use super::observed::{InformerEvent, ObjectEvent, object_event};
 use super::permissions::Permissions;
-use crate::base::limits::{DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX};
+use crate::base::limits::{
+    ABSENT_KIND_AGAIN, DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX,
+};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
@@ -218,6 +220,11 @@ impl Informers {
         let watch = Informer { number, list: 0, state: InformerState::Starting, stop: stop.clone() };
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
         let (followed, alive) = (target.clone(), self.alive.clone());
+        // Of many objects the source compares the facts.
+        let keeps = parser.is_some() && matches!(target.selector, Selector::Name(_));
+        // A kind outside the core may be installed later.
+        let may_be_absent = parser.is_some() && !target.resource.group.is_empty();
+        let timeouts = WatchTimeouts { absent: may_be_absent.then_some(ABSENT_KIND_AGAIN), ..WatchTimeouts::default() };
         let run = move || {
             let tell =
                 |seen| changes.send(ControllerEvent::Change(Box::new(InformerEvent { watch: number, seen }))).is_ok();
@@ -225,11 +232,10 @@ impl Informers {
                 let (parser, shown) = (RefCell::new(parser.as_ref().map(|factory| (factory.0)())), RefCell::default());
                 let tell = |told| {
                     let mut parser = parser.borrow_mut();
-                    (parser.is_some() && repeats(&told, &shown))
+                    (keeps && repeats(&told, &shown))
                         || tell(object_event(&followed, told, &context, parser.as_mut(), time::now()))
                 };
-                Reflector { client: &client, target: &followed, stop: &stop, timeouts: WatchTimeouts::default(), tell }
-                    .run();
+                Reflector { client: &client, target: &followed, stop: &stop, timeouts, tell }.run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
             let _alive = alive;
@@ -253,7 +259,7 @@ impl Informers {
         let was_live = watch.state == InformerState::Live;
         match &change.seen {
             ObjectEvent::Listing => watch.list += 1,
-            ObjectEvent::Listed | ObjectEvent::Found => watch.state = InformerState::Live,
+            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Absent => watch.state = InformerState::Live,
             ObjectEvent::Lost(_) if watch.state == InformerState::Live => watch.state = InformerState::Lost,
             ObjectEvent::Denied(_) => {
                 let list = watch.list;

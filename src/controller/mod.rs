@@ -17,6 +17,7 @@ mod informers;
 mod log_dedup;
 mod messages;
 mod notes;
+mod objects;
 mod observed;
 mod options;
 mod orphans;
@@ -28,11 +29,13 @@ mod queue_index;
 mod reconcile;
 mod record_index;
 mod secret_cache;
+mod settling;
 mod sources;
 mod state;
 mod status_writer;
 mod steps;
 mod view;
+mod wishes;
 mod worker_threads;
 
 use std::sync::Arc;
@@ -49,6 +52,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::issuance::Context;
 use crate::kube::resource::Resource;
+use crate::server::challenge_port;
 use crate::server::publisher::SnapshotPublisher;
 use crate::server::snapshot::StatusTable;
 use crate::sources::registry;
@@ -80,6 +84,9 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     let shown = plan.port.as_deref().zip(statuses.clone());
     let publisher =
         shown.map(|(port, statuses)| SnapshotPublisher::start(port, plan.page, &context, statuses)).transpose()?;
+    if let Some(port) = &plan.challenge_port {
+        challenge_port::serve(port, &context)?;
+    }
     let workers = Workers::new(context.clone(), plan.workers, wake.clone());
     let election = match (&context.kube, &plan.lease) {
         (Some(client), Some(at)) => {
@@ -98,7 +105,8 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     // A Role that names its Secrets allows no list of all: then records whose entry went while the program did not run stay unnoticed.
     let may_list = permissions.allow("list", Resource::SECRETS, &context.namespace, None);
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
-    let sources = registry::all(&plan.config_maps, &context.namespaces);
+    let mut sources = registry::all(&plan.config_maps, &context.namespaces);
+    sources.extend(registry::of_objects(&plan.selection));
     let recorder = context.recorder.clone();
     let state = ControllerState::new(context, sources, plan, statuses, watching, now);
     let controller = Controller {

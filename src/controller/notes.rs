@@ -46,8 +46,10 @@ impl Note {
             Note::LeftAlone(target, violation) => {
                 if said.changed(&target.to_string(), &violation.detail) {
                     event!(error, "left-alone", secret = target, reason = violation.reason, error = violation.detail);
+                    // Whoever made an object knows the Secret by its name, and asks whose it is.
+                    let reason = if wanted.is_of_objects() { EventReason::NotOurs } else { EventReason::Refused };
                     recorder.publish(
-                        EventReason::Refused,
+                        reason,
                         wanted.source.reference(),
                         secret_reference(&target),
                         violation.to_string(),
@@ -70,6 +72,17 @@ impl Note {
                         reason = reason,
                         detail = detail
                     );
+                    let is_limit =
+                        matches!(waiting, WaitReason::Capped | WaitReason::NamespaceCapped | WaitReason::RateLimited);
+                    if is_limit && wanted.is_of_objects() {
+                        let text = format!("{waiting}: nothing is ordered before {until}: {reason} ({detail})");
+                        recorder.publish(
+                            EventReason::Waiting,
+                            wanted.source.reference(),
+                            secret_reference(secret),
+                            text,
+                        );
+                    }
                     if waiting == WaitReason::Contested {
                         let text = format!(
                             "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"

@@ -90,6 +90,8 @@ pub(super) enum ObjectEvent {
     Found,
     /// The watch is not allowed, in the API server's words.
     Denied(String),
+    /// The API server does not serve the kind.
+    Absent,
     /// An object that is unreadable, and why.
     Unreadable(ObjectRef, String),
 }
@@ -108,7 +110,7 @@ pub(super) fn object_event(
             ReflectorEvent::Gone(_) | ReflectorEvent::Listing | ReflectorEvent::Denied(_) => watched.forget(&at),
             ReflectorEvent::Listed | ReflectorEvent::Found => watched.set_live(&at, true),
             ReflectorEvent::Lost(_) => watched.set_live(&at, false),
-            ReflectorEvent::Object(_) => {}
+            ReflectorEvent::Object(_) | ReflectorEvent::Absent => {}
         }
     }
     match (told, parser) {
@@ -120,6 +122,7 @@ pub(super) fn object_event(
         (ReflectorEvent::Listed, _) => ObjectEvent::Listed,
         (ReflectorEvent::Found, _) => ObjectEvent::Found,
         (ReflectorEvent::Lost(e), _) => ObjectEvent::Lost(e.to_string()),
+        (ReflectorEvent::Absent, _) => ObjectEvent::Absent,
         (ReflectorEvent::Denied(e), _) => ObjectEvent::Denied(e.to_string()),
     }
 }

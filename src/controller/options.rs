@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use crate::base::name::ObjectRef;
 use crate::server::listener::Port;
+use crate::sources::selection::Selection;
 
 /// How the daemon runs.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
+    /// The objects that are sources besides.
+    pub selection: Selection,
     /// When the program ends.
     pub pass: RunMode,
     /// Certificates obtained at the same time.
@@ -23,6 +26,8 @@ pub struct Options {
     pub forget_after: Duration,
     /// The HTTP port.
     pub port: Option<Arc<Port>>,
+    /// The port of the responder of http-01 challenges.
+    pub challenge_port: Option<Arc<Port>>,
     /// Whether the port serves the page.
     pub page: bool,
 }

@@ -1,11 +1,11 @@
 //! Certificates whose entry went or came back: what is to be done to their records, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::state::{ControllerState, ProbeMode, prune};
 use super::steps::step;
-use crate::base::limits::TIDY_INTERVAL;
+use crate::base::limits::{OBJECT_GONE_FOR, OBJECT_KEPT_MIN, TIDY_INTERVAL};
 use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::policy::retention::{RecordOwner, RetentionStep, fate};
@@ -30,6 +30,7 @@ impl ControllerState {
         // A refused entry still wants its certificate, though perhaps in no form that can be served.
         let refused: BTreeSet<ObjectRef> = self.refused().collect();
         let (mut due, mut next) = (Vec::new(), None);
+        let (gone, mut still_gone) = (std::mem::take(&mut self.gone), HashMap::new());
         for (at, known) in self.secrets.records.facts().filter(|(at, _)| !worked_on.contains(at)) {
             step();
             let Ok(known) = known else { continue };
@@ -40,6 +41,8 @@ impl ControllerState {
                 _ if self.desired.incomplete => continue,
                 None => RecordOwner::Emptied,
                 // A record of another instance in this namespace is not ours to miss.
+                // The objects of a source that may not be read may exist.
+                Some(a) if a.source.as_ref().is_some_and(|source| self.sources.is_denied(source)) => continue,
                 Some(a) if a.source.as_ref().is_none_or(|source| self.sources.own(source)) => RecordOwner::Gone,
                 Some(_) => continue,
             };
@@ -48,7 +51,19 @@ impl ControllerState {
             {
                 next = sooner(next, until);
             }
-            let Some(fate) = fate(&known.body, claimed, forget_after, now) else { continue };
+            let is_of_object =
+                known.accepted.as_ref().and_then(|a| a.source.as_ref()).is_some_and(|source| self.sources.wish(source));
+            // Deleted and created again is the usual way of some tools.
+            if is_of_object && claimed == RecordOwner::Gone && known.body.orphaned.is_none() {
+                let since = gone.get(at).copied().filter(|since| *since <= now).unwrap_or(now);
+                if now < since + OBJECT_GONE_FOR {
+                    still_gone.insert(at.clone(), since);
+                    next = sooner(next, since + OBJECT_GONE_FOR);
+                    continue;
+                }
+            }
+            let kept = if is_of_object { forget_after.max(OBJECT_KEPT_MIN) } else { forget_after };
+            let Some(fate) = fate(&known.body, claimed, kept, now) else { continue };
             match self.cleaned_up.get(at).map(|last| *last + TIDY_INTERVAL).filter(|rested| *rested > now) {
                 Some(rested) => next = sooner(next, rested),
                 None => due.push((at.clone(), fate)),
@@ -59,7 +74,7 @@ impl ControllerState {
             next = sooner(next, now + TIDY_INTERVAL);
             self.cleaned_up.insert(at.clone(), now);
         }
-        self.next_fate = next;
+        (self.next_fate, self.gone) = (next, still_gone);
         due
     }
 

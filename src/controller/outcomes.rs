@@ -130,7 +130,7 @@ fn answered(outcome: &Outcome, task: &Task) -> Option<bool> {
         Err(failed) if failed.uncounted => None,
         Err(failed) => match failed.stage {
             Stage::Account | Stage::Order | Stage::Validation | Stage::Finalize | Stage::Download => Some(true),
-            Stage::Clock | Stage::Zone | Stage::Publish | Stage::Propagation | Stage::Store => None,
+            Stage::Clock | Stage::Zone | Stage::Publish | Stage::Propagation | Stage::Reach | Stage::Store => None,
         },
     }
 }

@@ -12,10 +12,11 @@ use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, Record
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
-use crate::base::name::ObjectRef;
+use crate::base::name::{Domain, ObjectRef};
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
+use crate::issuance::answers::Feed;
 use crate::kube::object::{SecretObject, TYPE_TLS};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
@@ -58,7 +59,8 @@ pub(super) type Reading<T> = (T, Option<Time>);
 
 impl SecretCache {
     pub(super) fn new(context: Arc<Context>, watching: Option<Informers>) -> SecretCache {
-        let (held, records, contents) = (Cache::default(), Cache::default(), Cache::default());
+        let (held, mut records, contents) = (Cache::default(), Cache::<_, RecordIndex>::default(), Cache::default());
+        records.index.answers = context.answers.clone();
         SecretCache {
             context,
             watching,
@@ -172,10 +174,22 @@ impl SecretCache {
                 Affected::Object(at)
             }
             ObjectEvent::Found if !was_live => Affected::All,
-            ObjectEvent::Source(_) | ObjectEvent::Listing | ObjectEvent::Lost(_) | ObjectEvent::Found => {
-                Affected::Nothing
-            }
+            ObjectEvent::Source(_)
+            | ObjectEvent::Listing
+            | ObjectEvent::Lost(_)
+            | ObjectEvent::Found
+            | ObjectEvent::Absent => Affected::Nothing,
         }
+    }
+
+    /// Says what keeps the answers to challenges up to date.
+    pub(super) fn note_feed(&self) {
+        let records = of_type(&self.context.namespace, record::TYPE);
+        self.context.answers.set_feed(match &self.watching {
+            Some(watching) if watching.has_synced(&records) => Feed::Watch,
+            Some(watching) if watching.has(&records) => Feed::LostWatch,
+            Some(_) | None => Feed::Presenter,
+        });
     }
 
     fn has_synced(&self, kind: &'static str, namespace: &str) -> bool {
@@ -212,6 +226,12 @@ impl SecretCache {
         self.held.read(at.clone(), &version(secret.as_ref()), fact, self.until(now));
         let again = self.held.get(at, now).and_then(|slot| self.ends(slot));
         Ok((held.unwrap_or(SecretState::Missing), again))
+    }
+
+    /// The names of the certificate that a Secret was last seen with.
+    pub(super) fn held_names(&self, at: &ObjectRef) -> &[Domain] {
+        let held = self.held.get(at, Time::from_unix(0)).and_then(|slot| slot.fact.as_ref());
+        held.and_then(|held| held.state.facts()).map_or(&[], |facts| &facts.names)
     }
 
     /// A certificate's Secret as a running watch shows it, for a write without a read.

@@ -1,12 +1,17 @@
 //! The sources of a controller: what they want together, and what is said of their problems.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::log_dedup::LogDedup;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
+use crate::config::Config;
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
 use crate::kube::resource::WatchTarget;
 use crate::record::AcceptedSpec;
+use crate::sources::wish::{ObjectKey, ObjectWishes, WishSettings};
 use crate::sources::{Desired, Source, SourceEvent, SourceProblem};
 use crate::store::Store;
 
@@ -16,7 +21,15 @@ const STAGING: &str = "no -acme was given: certificates of entries without `issu
 
 /// All sources.
 #[derive(Debug)]
-pub(super) struct Sources(Vec<Box<dyn Source>>);
+pub(super) struct Sources {
+    all: Vec<Box<dyn Source>>,
+    /// The settings of the command line for the wishes of objects.
+    flags: WishSettings,
+    /// The targets that may not be read.
+    denied: BTreeSet<WatchTarget>,
+    /// The targets whose kind the API server does not serve.
+    absent: BTreeSet<WatchTarget>,
+}
 
 /// Problems that concern no single certificate.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,17 +45,17 @@ pub(super) struct ConfigHealth {
 }
 
 impl Sources {
-    pub(super) fn new(sources: Vec<Box<dyn Source>>) -> Sources {
-        Sources(sources)
+    pub(super) fn new(all: Vec<Box<dyn Source>>, flags: WishSettings) -> Sources {
+        Sources { all, flags, denied: BTreeSet::new(), absent: BTreeSet::new() }
     }
 
     /// Each source.
     pub(super) fn all(&self) -> impl Iterator<Item = &dyn Source> {
-        self.0.iter().map(|source| &**source)
+        self.all.iter().map(|source| &**source)
     }
 
     fn of(&mut self, target: &WatchTarget) -> Option<&mut Box<dyn Source>> {
-        self.0.iter_mut().find(|source| source.targets().contains(target))
+        self.all.iter_mut().find(|source| source.targets().contains(target))
     }
 
     /// Whether a source watches `target`.
@@ -62,9 +75,49 @@ impl Sources {
         }
     }
 
+    /// Whether any source has objects with wishes.
+    pub(super) fn have_objects(&self) -> bool {
+        self.all().any(Source::has_wishes)
+    }
+
+    /// Whether the objects of `target` have wishes, and are no entries.
+    pub(super) fn have_wishes(&self, target: &WatchTarget) -> bool {
+        self.all().any(|source| source.has_wishes() && source.targets().contains(target))
+    }
+
+    /// The settings of the command line for the wishes of objects.
+    pub(super) fn flags(&self) -> &WishSettings {
+        &self.flags
+    }
+
+    /// The configurations by which wishes are served; `None` while one of them is unknown.
+    pub(super) fn configs(&self) -> Option<Vec<Arc<Config>>> {
+        self.all().find_map(Source::configs)
+    }
+
+    /// Takes the objects whose wishes may differ since the last call.
+    pub(super) fn take_changed(&mut self) -> BTreeSet<ObjectKey> {
+        self.all.iter_mut().flat_map(|source| source.take_changed()).collect()
+    }
+
+    /// Every object that wishes something.
+    pub(super) fn wishing(&self) -> Vec<ObjectKey> {
+        self.all().flat_map(Source::wishing).collect()
+    }
+
+    /// The wishes of an object that exists.
+    pub(super) fn wishes_of(&self, object: &ObjectKey, settings: &WishSettings) -> Option<ObjectWishes> {
+        self.all().find_map(|source| source.wishes_of(object, settings))
+    }
+
     /// Whether each object was looked for.
     pub(super) fn have_synced(&self) -> bool {
         self.all().all(Source::has_synced)
+    }
+
+    /// Whether the source of `target` had its first list.
+    pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
+        self.all().any(|source| source.has_synced() && source.targets().contains(target))
     }
 
     /// The first object that could not be used yet, and why.
@@ -75,6 +128,32 @@ impl Sources {
     /// Whether one of the sources has the object that a record names: only then its certificate is ours to miss.
     pub(super) fn own(&self, source: &str) -> bool {
         self.all().any(|own| own.owns(source))
+    }
+
+    /// Whether a source of objects has the object that a record names.
+    pub(super) fn wish(&self, source: &str) -> bool {
+        self.all().any(|own| own.has_wishes() && own.owns(source))
+    }
+
+    /// Whether the source of the object that a record names may not be read.
+    pub(super) fn is_denied(&self, source: &str) -> bool {
+        !self.denied.is_empty()
+            && self.all().any(|own| own.owns(source) && own.targets().iter().any(|target| self.denied.contains(target)))
+    }
+
+    /// Notes whether the objects of `target` may not be read. Returns whether that is new.
+    pub(super) fn set_denied(&mut self, target: &WatchTarget, denied: bool) -> bool {
+        if denied { self.denied.insert(target.clone()) } else { self.denied.remove(target) }
+    }
+
+    /// Whether the objects of `target` are read: they may be, and the API server serves their kind.
+    pub(super) fn is_read(&self, target: &WatchTarget) -> bool {
+        self.has_synced(target) && !self.denied.contains(target) && !self.absent.contains(target)
+    }
+
+    /// Notes whether the API server does not serve the kind of `target`. Returns whether that is new.
+    pub(super) fn set_absent(&mut self, target: &WatchTarget, absent: bool) -> bool {
+        if absent { self.absent.insert(target.clone()) } else { self.absent.remove(target) }
     }
 
     /// The problems, a sentence each.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::accepted_specs::{AcceptedSpecs, LastAccepted};
 use super::informers::{Informers, WatchSet};
 use super::log_dedup::LogDedup;
+use super::objects::ObjectTable;
 use super::observed::{InformerEvent, ObjectEvent};
 use super::options::{Options, RunMode};
 use super::secret_cache::{Affected, SecretCache};
@@ -16,9 +17,9 @@ use crate::base::limits::{POLL_INTERVAL, TABLE_KEPT_MIN};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
-use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
+use crate::policy::order_index::ReservedOrder;
 use crate::server::snapshot::StatusTable;
 use crate::sources::{Desired, Source, SourceEvent};
 
@@ -27,6 +28,10 @@ use crate::sources::{Desired, Source, SourceEvent};
 pub(super) struct ControllerState {
     pub(super) context: Arc<Context>,
     pub(super) sources: Sources,
+    /// What objects want, apart from the entries of the configuration.
+    pub(super) objects: ObjectTable,
+    /// Since when the objects of each record are gone whose record does not say so yet.
+    pub(super) gone: HashMap<ObjectRef, Time>,
     pub(super) secrets: SecretCache,
     /// The certificates that the sources want.
     pub(super) desired: Desired,
@@ -77,7 +82,9 @@ impl ControllerState {
         let mut state = ControllerState {
             secrets: SecretCache::new(context.clone(), watching),
             context,
-            sources: Sources::new(sources),
+            sources: Sources::new(sources, options.selection.settings.clone()),
+            objects: ObjectTable::default(),
+            gone: HashMap::new(),
             desired: Desired::default(),
             log_dedup: LogDedup::default(),
             cleaned_up: HashMap::new(),
@@ -126,7 +133,9 @@ impl ControllerState {
         };
         self.note_lost(&change);
         let is_denied = matches!(change.seen, ObjectEvent::Denied(_));
-        if let ObjectEvent::Denied(e) = &change.seen {
+        if let ObjectEvent::Denied(e) = &change.seen
+            && !self.sources.have_wishes(&target)
+        {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
         if !self.sources.watch(&target) {
@@ -142,6 +151,9 @@ impl ControllerState {
                 self.watch(now)?;
             }
             return Ok(affected);
+        }
+        if self.sources.have_wishes(&target) {
+            return self.handle_object(&target, change.seen, now);
         }
         let has_changed = match change.seen {
             ObjectEvent::Source(event) => self.sources.apply(&target, event),
@@ -167,7 +179,7 @@ impl ControllerState {
             ObjectEvent::Lost(_) => {
                 self.lost_watches.insert(change.watch);
             }
-            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Denied(_) => {
+            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Absent | ObjectEvent::Denied(_) => {
                 self.lost_watches.remove(&change.watch);
             }
             _ => {}
@@ -186,7 +198,9 @@ impl ControllerState {
         let mut again = self.rebuild_again;
         let targets: Vec<_> = self.sources.all().flat_map(Source::targets).collect();
         for target in targets {
-            if !self.secrets.watching.as_ref().is_some_and(|w| w.has(&target)) {
+            if self.sources.have_wishes(&target) {
+                again |= self.list_objects(&target);
+            } else if !self.secrets.watching.as_ref().is_some_and(|w| w.has(&target)) {
                 self.sources.poll(&target, &self.context.store);
                 again = true;
             }
@@ -202,10 +216,12 @@ impl ControllerState {
         let form = |secret: &ObjectRef| {
             lookup.form(secret, |record| self.secrets.was_never_accepted(record, now), &self.context)
         };
-        let (desired, mut health) = self.sources.desired(&self.context, &mut self.log_dedup, &form);
+        let (mut desired, mut health) = self.sources.desired(&self.context, &mut self.log_dedup, &form);
         health.unread = lookup.end();
         health.unknown |= health.unread;
+        let change = self.update_objects(&mut desired, true);
         (self.desired, self.rebuild_again) = (desired, health.unread);
+        self.say_problems(&change.objects);
         // While a source object is unreadable nobody knows what is wanted.
         if !self.desired.incomplete {
             self.secrets.prune(&self.desired);
@@ -240,11 +256,23 @@ impl ControllerState {
         if !self.is_watching() {
             return Ok(());
         }
-        let sources = self.sources.all();
-        let sources = sources.flat_map(|s| s.targets().into_iter().map(move |target| (target, s.parser()))).collect();
-        let mut interest = WatchSet { sources, ..WatchSet::default() };
         if self.sources.have_synced() {
             self.rebuild_desired();
+        }
+        self.watch_wanted(now)
+    }
+
+    /// Watches the objects that `desired` needs.
+    ///
+    /// # Errors
+    /// When a thread can not be started.
+    pub(super) fn watch_wanted(&mut self, now: Time) -> Result<(), String> {
+        let sources = self.sources.all();
+        let parsers =
+            |s: &'_ dyn Source| -> Vec<_> { s.targets().into_iter().map(|t| (t.clone(), s.parser(&t))).collect() };
+        let sources = sources.flat_map(parsers).collect();
+        let mut interest = WatchSet { sources, ..WatchSet::default() };
+        if self.sources.have_synced() {
             for (secret, wanted) in &self.desired.wanted {
                 interest.certificates.extend(wanted.entry.secrets.iter().cloned());
                 interest.recorded.push(secret.clone());
@@ -275,8 +303,8 @@ impl ControllerState {
     }
 
     /// Counts a reserved order no longer.
-    pub(super) fn release(&mut self, (directory, renewal): &(SharedStr, bool)) {
-        self.secrets.records.index.orders.release(directory, *renewal);
+    pub(super) fn release(&mut self, order: &ReservedOrder) {
+        self.secrets.records.index.orders.release(order);
     }
 
     /// Whether a certificate is wanted.

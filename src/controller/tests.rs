@@ -128,7 +128,7 @@ impl Source for LeaseSource {
         vec![WatchTarget { resource, namespace, selector: Selector::Name("desired".to_owned()) }]
     }
 
-    fn parser(&self) -> ParserFactory {
+    fn parser(&self, _: &WatchTarget) -> ParserFactory {
         let parse = |object: &Value| -> Parsed {
             let text = |field: &str| object["spec"][field].as_str().unwrap().to_owned();
             Box::new((text("secret"), text("domain")))
@@ -177,7 +177,8 @@ fn a_source_of_another_kind_needs_nothing_but_itself() {
     let folder = Folder::new("source", 1);
     let (context, options) = folder.open();
     let source = LeaseSource { wanted: vec![("lease-a".to_owned(), "a.test".to_owned())], polled: false };
-    let (target, parser) = (source.targets().remove(0), source.parser());
+    let target = source.targets().remove(0);
+    let parser = source.parser(&target);
     let mut controller = controller(&context, &options, vec![Box::new(source)]);
     assert_eq!(controller.state.not_ready().as_deref(), Some("ConfigMap ns/certs: it was not read yet"));
     let mut now = time::now();

@@ -46,6 +46,7 @@ impl ControllerState {
             entries: self.desired.wanted.len(),
             orphaned: self.orphans().count(),
             gates,
+            sources: self.source_figures(),
             ..Snapshot::default()
         }
     }

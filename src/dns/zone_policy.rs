@@ -1,11 +1,12 @@
 //! The configuration of zones: the zone of a name, its server, and the key that may sign for it. Pure.
 //!
 //! The rules here decide at which servers a key may be used: setting a CNAME is not enough to make our key sign for a
-//! zone that is not configured (README "How a zone is found").
+//! zone that is not configured (docs/zones.md).
 
 use serde::Serialize;
 
 use crate::base::address::ServerAddress;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::settings::DnsSettings;
 
@@ -21,6 +22,9 @@ pub struct ZoneRule {
     /// The Secret of the key; the entry's when not set.
     #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
     pub tsig_secret: Option<ObjectRef>,
+    /// The type of challenge of the names in the zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeType>,
 }
 
 /// The configuration of one certificate, as far as it concerns zones and keys.

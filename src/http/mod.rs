@@ -3,6 +3,7 @@
 //! Untrusted: every answer. Nothing is retried here; the caller decides what an error means.
 
 pub mod tls;
+pub mod web_check;
 mod words;
 
 use std::io::{BufRead as _, BufReader, Read};

@@ -107,6 +107,11 @@ impl Circuits {
         }
     }
 
+    /// The servers that failed since their last verified answer, with the number of failures in a row.
+    pub fn failing(&self) -> Vec<(DnsTarget, u32)> {
+        self.lock().failing()
+    }
+
     fn lock(&self) -> MutexGuard<'_, CircuitSet> {
         self.circuits.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -53,6 +53,11 @@ impl AcmeClients {
         is_unchosen.then_some(&self.default)
     }
 
+    /// Whether there are roots of trust besides the public ones for every CA.
+    pub fn has_own_roots(&self) -> bool {
+        !self.roots_pem.is_empty()
+    }
+
     /// The directory of a certificate.
     pub fn directory(&self, wanted: &CertificateSpec) -> Directory {
         wanted.issuer.as_ref().map_or_else(|| self.default.clone(), |issuer| Directory::new(&issuer.directory, true))

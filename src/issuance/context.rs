@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::account::Accounts;
+use super::answers::Answers;
 use super::circuits::Circuits;
 use super::clients::AcmeClients;
 use super::leadership::LeaderStatus;
 use super::probes::Probes;
 use super::rate_limits::RateLimits;
+use super::reached::Reached;
 use super::renewal_schedule::RenewalInfoSchedule;
 use crate::base::shutdown::Shutdown;
 use crate::config::namespaces::Namespaces;
@@ -36,6 +38,12 @@ pub struct Context {
     pub runs_on: bool,
     /// The resolver for names and zones.
     pub resolver: Resolver,
+    /// The answers to http-01 challenges.
+    pub answers: Answers,
+    /// Whether a responder gives those answers.
+    pub listens_for_challenges: bool,
+    /// The names that a CA reached although this program could not.
+    pub reached: Reached,
     /// The circuits of the DNS servers.
     pub circuits: Circuits,
     /// The rate limits that CAs announced.

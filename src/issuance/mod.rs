@@ -4,6 +4,7 @@
 //! Untrusted: the answers of CAs and DNS servers, which `acme`, `dns` and `cert::bundle` judge. Tested by tests/it/main_job.rs.
 
 pub mod account;
+pub mod answers;
 pub mod chain;
 pub mod circuits;
 pub mod clients;
@@ -16,6 +17,7 @@ pub mod order;
 pub mod probe;
 pub mod probes;
 pub mod rate_limits;
+pub mod reached;
 pub mod renewal_schedule;
 pub mod solver;
 pub mod validation;

@@ -8,11 +8,11 @@ use super::account::AccountStore;
 use super::context::Context;
 use super::error::{AttemptError, of_acme};
 use super::solver::ChallengeRequest;
-use crate::acme::challenge::{ChallengeOutcome, of_authorization};
 use crate::acme::client::{Account, AcmeClient, AcmeResponse};
 use crate::acme::error::AcmeError;
 use crate::acme::requests::NewOrder;
 use crate::acme::wire::{AcmeStatus, Authorization, Order};
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::PROFILES_SHOWN_MAX;
 use crate::base::log::event;
 use crate::base::name::Domain;
@@ -213,7 +213,7 @@ impl<'a> Orders<'a> {
         order.authorizations.iter().map(read).collect()
     }
 
-    /// The challenges of `challenge_type` of all authorizations that are pending.
+    /// The challenges of all authorizations that are pending, for each name of the type that `challenge_type` gives.
     ///
     /// # Errors
     /// When an authorization cannot be read, or has no usable challenge.
@@ -221,7 +221,7 @@ impl<'a> Orders<'a> {
         &self,
         account: &Account,
         order: &mut OpenOrder,
-        challenge_type: &str,
+        challenge_type: &dyn Fn(&Domain) -> ChallengeType,
     ) -> Result<Challenges, AttemptError> {
         let authorizations = match order.authorizations.take() {
             Some(read) => read,
@@ -294,7 +294,11 @@ const NOT_FOR_REPLACES: [&str; 9] = [
 
 /// Whether an authorization can never be valid: it is neither pending nor valid, or a challenge of it failed.
 fn is_over(authorization: &Authorization) -> bool {
-    matches!(of_authorization(authorization, true), ChallengeOutcome::Failed(_))
+    match authorization.status {
+        AcmeStatus::Valid => false,
+        AcmeStatus::Pending => authorization.challenges.iter().any(|c| c.status == Some(AcmeStatus::Invalid)),
+        _ => true,
+    }
 }
 
 /// Whether the order is for exactly these names, with at most one authorization for each.
@@ -312,18 +316,19 @@ fn same_names(order: &Order, names: &[Domain]) -> bool {
     theirs == ours && order.identifiers.len() == ours.len()
 }
 
-/// The challenge of `challenge_type` of an authorization.
+/// The challenge of an authorization, of the type that `challenge_type` gives for its name.
 fn challenge(
     authorization: &Authorization,
     url: String,
     names: &[Domain],
-    challenge_type: &str,
+    challenge_type: &dyn Fn(&Domain) -> ChallengeType,
 ) -> Result<ChallengeRequest, AttemptError> {
     let failed = |error| AttemptError::new(Stage::Order, RetryClass::Policy, error);
     let text = one_line(&authorization.name());
     let name = names.iter().find(|n| n.to_string() == text).cloned();
     let name =
         name.ok_or_else(|| failed(format!("the CA wants an authorization for {text:?}, which was not ordered")))?;
+    let challenge_type = challenge_type(&name).name();
     let offered = || one_line(&authorization.challenges.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>().join(", "));
     let found = authorization.challenges.iter().find(|c| c.kind == challenge_type);
     let found = found
@@ -355,7 +360,7 @@ mod tests {
             r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"wildcard":true,"challenges":[
         {"type":"dns-persist-01","url":"u0"},{"type":"http-01","url":"u1","token":"t1"},{"type":"dns-01","url":"u2","token":"t-2_"}]}"#,
         );
-        let found = challenge(&given, "u".to_owned(), &names(), "dns-01").unwrap();
+        let found = challenge(&given, "u".to_owned(), &names(), &|_| ChallengeType::Dns01).unwrap();
         assert_eq!((found.name.to_string().as_str(), &*found.token, &*found.url), ("*.a.test", "t-2_", "u2"));
     }
 
@@ -383,7 +388,8 @@ mod tests {
                 "no usable token",
             ),
         ] {
-            let error = challenge(&authorization(json), String::new(), &names(), "dns-01").unwrap_err().error;
+            let error =
+                challenge(&authorization(json), String::new(), &names(), &|_| ChallengeType::Dns01).unwrap_err().error;
             assert!(error.contains(part), "{error}");
         }
     }

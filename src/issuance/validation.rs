@@ -144,7 +144,7 @@ impl ValidationRun<'_> {
             Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => {
                 let url = &self.list[index].authorization;
                 let authorization = self.run.ca.authorization(self.account, url).ok();
-                of_refusal(*problem, authorization.as_ref().map(|answer| &answer.body))
+                of_refusal(*problem, authorization.as_ref().map(|answer| &answer.body), &self.list[index].challenge)
             }
             Err(e) => return Err(of_acme(Stage::Order, &e).into()),
         };
@@ -160,7 +160,7 @@ impl ValidationRun<'_> {
                 && let Ok(answer) = self.run.ca.authorization(self.account, authorization)
             {
                 let retries = answer.retry_after.is_some();
-                self.note(index, of_authorization(&answer.body, retries))?;
+                self.note(index, of_authorization(&answer.body, &self.list[index].challenge, retries))?;
             }
         }
         Ok(())

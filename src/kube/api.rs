@@ -48,6 +48,14 @@ impl KubeClient {
         target: &WatchTarget,
         each: &mut dyn FnMut(Result<O, InvalidObject>),
     ) -> Result<(), KubeError> {
+        self.list_json(target, &mut |item| each(O::from_json(item)))
+    }
+
+    /// Reads objects of any kind, as [`KubeClient::list`] does.
+    ///
+    /// # Errors
+    /// When the list could not be read to its end.
+    pub fn list_json(&self, target: &WatchTarget, each: &mut dyn FnMut(Value)) -> Result<(), KubeError> {
         let mut continue_token: Option<String> = None;
         loop {
             let path = target.list_path(PAGE_OBJECTS, continue_token.as_deref());
@@ -61,7 +69,7 @@ impl KubeClient {
                 })?;
                 Ok((items, page))
             })?;
-            items.into_iter().for_each(|item| each(O::from_json(item)));
+            items.into_iter().for_each(&mut *each);
             continue_token = page.continue_token;
             if continue_token.is_none() {
                 return Ok(());

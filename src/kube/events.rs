@@ -28,6 +28,8 @@ pub enum EventReason {
     UpdateRefused,
     /// The values were not seen on every server.
     NotPropagated,
+    /// The name's web server does not answer the challenge.
+    NotReached,
     /// The CA did not find the challenge answered.
     ValidationFailed,
     /// A Secret could not be written.
@@ -38,12 +40,22 @@ pub enum EventReason {
     Contested,
     /// The ConfigMap can not be used.
     ConfigInvalid,
+    /// What an object asks for is none of notariat's.
+    Skipped,
+    /// What an object asks for can not be read, or be served by anybody.
+    Invalid,
+    /// Another object or the configuration wants something else for the same Secret.
+    Conflict,
+    /// The Secret that an object names was made by somebody else.
+    NotOurs,
+    /// An order has to wait for a limit.
+    Waiting,
 }
 
 impl EventReason {
     /// Whether a person should look at it: `type: Warning`.
     pub fn is_warning(self) -> bool {
-        !matches!(self, EventReason::Issued | EventReason::Renewed | EventReason::Restored)
+        !matches!(self, EventReason::Issued | EventReason::Renewed | EventReason::Restored | EventReason::Skipped)
     }
 }
 

@@ -33,13 +33,37 @@ impl Resource {
     /// coordination.k8s.io/v1 Lease
     pub const LEASES: Resource =
         Resource { group: "coordination.k8s.io", plural: "leases", kind: "Lease", ..Resource::SECRETS };
+    /// networking.k8s.io/v1 Ingress
+    pub const INGRESSES: Resource =
+        Resource { group: "networking.k8s.io", version: "v1", plural: "ingresses", kind: "Ingress", namespaced: true };
+    /// core/v1 Service
+    pub const SERVICES: Resource = Resource::core("services", "Service");
+    /// core/v1 Namespace
+    pub const NAMESPACES: Resource = Resource { namespaced: false, ..Resource::core("namespaces", "Namespace") };
+    /// gateway.networking.k8s.io/v1 Gateway
+    pub const GATEWAYS: Resource = Resource::gateway("gateways", "Gateway");
+    /// gateway.networking.k8s.io/v1 ListenerSet
+    pub const LISTENER_SETS: Resource = Resource::gateway("listenersets", "ListenerSet");
+    /// gateway.networking.k8s.io/v1 HTTPRoute
+    pub const HTTP_ROUTES: Resource = Resource::gateway("httproutes", "HTTPRoute");
+    /// gateway.networking.k8s.io/v1 GRPCRoute
+    pub const GRPC_ROUTES: Resource = Resource::gateway("grpcroutes", "GRPCRoute");
+    /// gateway.networking.k8s.io/v1 TLSRoute
+    pub const TLS_ROUTES: Resource = Resource::gateway("tlsroutes", "TLSRoute");
     /// authorization.k8s.io/v1 SelfSubjectRulesReview
     pub const RULES_REVIEWS: Resource = Resource::review("selfsubjectrulesreviews", "SelfSubjectRulesReview");
     /// authorization.k8s.io/v1 SelfSubjectAccessReview
     pub const ACCESS_REVIEWS: Resource = Resource::review("selfsubjectaccessreviews", "SelfSubjectAccessReview");
 
     /// The kinds whose objects references name as text. A source of another kind adds its resource here.
-    const NAMED: &[Resource] = &[Resource::CONFIG_MAPS, Resource::SECRETS];
+    const NAMED: &[Resource] = &[
+        Resource::CONFIG_MAPS,
+        Resource::SECRETS,
+        Resource::INGRESSES,
+        Resource::GATEWAYS,
+        Resource::LISTENER_SETS,
+        Resource::SERVICES,
+    ];
 
     /// The resource of a kind that references name as text; `None` for another kind.
     pub fn of_kind(kind: &str) -> Option<Resource> {
@@ -48,6 +72,10 @@ impl Resource {
 
     const fn core(plural: &'static str, kind: &'static str) -> Resource {
         Resource { group: "", version: "v1", plural, kind, namespaced: true }
+    }
+
+    const fn gateway(plural: &'static str, kind: &'static str) -> Resource {
+        Resource { group: "gateway.networking.k8s.io", version: "v1", plural, kind, namespaced: true }
     }
 
     const fn review(plural: &'static str, kind: &'static str) -> Resource {
@@ -146,10 +174,8 @@ impl WatchTarget {
 mod tests {
     use super::*;
 
-    const INGRESSES: Resource =
-        Resource { group: "networking.k8s.io", version: "v1", plural: "ingresses", kind: "Ingress", namespaced: true };
     const INGRESS_CLASSES: Resource =
-        Resource { plural: "ingressclasses", kind: "IngressClass", namespaced: false, ..INGRESSES };
+        Resource { plural: "ingressclasses", kind: "IngressClass", namespaced: false, ..Resource::INGRESSES };
 
     #[test]
     fn each_kind_has_its_paths() {
@@ -157,7 +183,14 @@ mod tests {
             (Resource::SECRETS, "team", "/api/v1/namespaces/team/secrets"),
             (Resource::SECRETS, "", "/api/v1/secrets"),
             (Resource::LEASES, "team", "/apis/coordination.k8s.io/v1/namespaces/team/leases"),
-            (INGRESSES, "team", "/apis/networking.k8s.io/v1/namespaces/team/ingresses"),
+            (Resource::INGRESSES, "team", "/apis/networking.k8s.io/v1/namespaces/team/ingresses"),
+            (Resource::SERVICES, "team", "/api/v1/namespaces/team/services"),
+            (Resource::NAMESPACES, "", "/api/v1/namespaces"),
+            (Resource::GATEWAYS, "", "/apis/gateway.networking.k8s.io/v1/gateways"),
+            (Resource::LISTENER_SETS, "team", "/apis/gateway.networking.k8s.io/v1/namespaces/team/listenersets"),
+            (Resource::HTTP_ROUTES, "", "/apis/gateway.networking.k8s.io/v1/httproutes"),
+            (Resource::GRPC_ROUTES, "", "/apis/gateway.networking.k8s.io/v1/grpcroutes"),
+            (Resource::TLS_ROUTES, "", "/apis/gateway.networking.k8s.io/v1/tlsroutes"),
             (INGRESS_CLASSES, "", "/apis/networking.k8s.io/v1/ingressclasses"),
             (INGRESS_CLASSES, "team", "/apis/networking.k8s.io/v1/ingressclasses"),
             (Resource::RULES_REVIEWS, "", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"),
@@ -188,7 +221,7 @@ mod tests {
                 "team/configmaps metadata.name=web",
             ),
             (
-                target(INGRESSES, "", labels()),
+                target(Resource::INGRESSES, "", labels()),
                 "/apis/networking.k8s.io/v1/ingresses?limit=100&labelSelector=app%3Dweb%2Ctier%21%3Dtest&continue=a%3Db",
                 "/apis/networking.k8s.io/v1/ingresses?watch=1&allowWatchBookmarks=true&timeoutSeconds=200\
                  &resourceVersion=17&labelSelector=app%3Dweb%2Ctier%21%3Dtest",

@@ -204,11 +204,11 @@ impl OrderLog {
     }
 }
 
-fn insert(times: &mut Vec<Time>, at: Time) {
+pub(super) fn insert(times: &mut Vec<Time>, at: Time) {
     times.insert(times.partition_point(|time| *time <= at), at);
 }
 
-fn remove(times: &mut Vec<Time>, at: Time) {
+pub(super) fn remove(times: &mut Vec<Time>, at: Time) {
     if let Ok(place) = times.binary_search(&at) {
         times.remove(place);
     }
@@ -234,7 +234,7 @@ pub fn quota_rank(record: &RecordData) -> (bool, Option<Time>) {
 
 /// Until when no further order may be made, given the sorted times of those that were, and how many count as made now. `None`: there is
 /// room.
-fn exhausted(quota: &Quota, orders: &[Time], reserved: usize, now: Time) -> Option<Time> {
+pub(super) fn exhausted(quota: &Quota, orders: &[Time], reserved: usize, now: Time) -> Option<Time> {
     let recent = recent(quota, orders, now);
     let first = (recent.len() + reserved).checked_sub(quota.orders)?;
     Some(recent.get(first).copied().unwrap_or(now) + quota.window)

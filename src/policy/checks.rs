@@ -105,6 +105,7 @@ type Check = fn(&CheckInput<'_>) -> Option<Violation>;
 const CHECKS: &[Check] = &[
     wrong_type,        // `type` can not be changed, and never is the Secret deleted
     owned_by_another,  // another program would write it back
+    owned_by_nobody,   // a person made it, and who may name it in an object need not be allowed to write it
     unparsable,        // nothing can use it
     key_mismatch,      // nothing can use it
     name_missing,      // a configured name is not served
@@ -123,6 +124,7 @@ const CHECKS: &[Check] = &[
 const READY_CHECKS: &[Check] = &[
     wrong_type,        // clients look for `kubernetes.io/tls`
     owned_by_another,  // its content is not ours to promise
+    owned_by_nobody,   // its content is not ours to promise
     unparsable,        // nothing can use it
     key_mismatch,      // nothing can use it
     name_missing,      // a configured name is not served
@@ -184,6 +186,15 @@ fn owned_by_another(view: &CheckInput<'_>) -> Option<Violation> {
         return None;
     }
     found(Reason::OwnedByAnother, format!("it belongs to {owner}; it is left alone: set `adopt: true` to take it over"))
+}
+
+fn owned_by_nobody(view: &CheckInput<'_>) -> Option<Violation> {
+    if !view.input.of_objects || view.input.entry.adopt || view.present.owner != Owner::Nobody {
+        return None;
+    }
+    let detail = "nothing says that it was made for this: it is left alone; set the annotation `notariat/adopt: \"true\"` on the object to have it \
+                  kept up to date, or delete it yourself";
+    found(Reason::OwnedByAnother, detail.to_owned())
 }
 
 /// Whether the owner of a Secret is gone: no renewal for a tenth of the lifetime.

@@ -118,6 +118,12 @@ impl CircuitSet {
         }
     }
 
+    /// The targets that failed since their last verified answer, with the number of failures in a row.
+    pub fn failing(&self) -> Vec<(DnsTarget, u32)> {
+        let failing = self.circuits.iter().filter(|(_, circuit)| circuit.failures > 0);
+        failing.map(|(target, circuit)| (target.clone(), circuit.failures)).collect()
+    }
+
     /// Releases a reserved trial.
     pub fn release(&mut self, target: &DnsTarget) {
         if let Some(circuit) = self.circuits.get_mut(target) {
@@ -190,6 +196,21 @@ mod tests {
     }
 
     const OF_THREE: Admission = Admission { most: 3, further: false, has_trial: false };
+
+    #[test]
+    fn a_target_is_failing_until_its_next_verified_answer() {
+        let (mut circuits, of) = (CircuitSet::default(), target(1, "a.test"));
+        let mut call = |result, at| {
+            circuits.enter(&of, &ca(), OF_THREE, at).unwrap();
+            circuits.leave(&of, &ca(), false, result, at);
+            circuits.failing()
+        };
+        let later = |minutes: u64| NOW + Duration::from_secs(60 * minutes);
+        assert_eq!(call(CallResult::Bad, NOW), [(of.clone(), 1)]);
+        assert_eq!(call(CallResult::Unknown, later(2)), [(of.clone(), 1)]);
+        assert_eq!(call(CallResult::Bad, later(3)), [(of.clone(), 2)]);
+        assert_eq!(call(CallResult::Good, later(30)), []);
+    }
 
     #[test]
     fn never_all_places_of_a_ca_are_taken_by_one_server() {

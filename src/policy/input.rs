@@ -32,6 +32,10 @@ pub struct EvaluationInput<'a> {
     pub orders: &'a Orders,
     /// The rate limit in force for these names at the CA.
     pub closed: Option<&'a RateLimitBlock>,
+    /// The time until which the namespace has used up its orders of a week.
+    pub week_is_full: Option<Time>,
+    /// Whether objects of the cluster want the certificate, and no entry of the configuration.
+    pub of_objects: bool,
     /// The time.
     pub now: Time,
 }

@@ -8,6 +8,7 @@ pub mod ca_limits;
 pub mod checks;
 pub mod circuit;
 mod input;
+pub mod name_ranges;
 pub mod order_index;
 pub mod renewal;
 pub mod renewal_window;
@@ -39,6 +40,8 @@ pub enum WaitReason {
     BackingOff,
     /// Too many orders of this name set within a week.
     Capped,
+    /// Too many orders for the namespace within a week.
+    NamespaceCapped,
     /// Another writer overwrites the Secret again and again.
     Contested,
     /// The CA, or the quota of its issuer, allows no order now.
@@ -218,11 +221,19 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
         let capped = capped(input.orders_of(&names), input.now).filter(|_| cap_holds);
         capped.map(|until| (WaitReason::Capped, until))
     });
+    // Not even `-force` overrides it: the annotation is on a Secret that the namespace may write.
+    let wait = wait.or_else(|| {
+        let is_new = |_: &Time| counted && is_first(input, &names);
+        input.week_is_full.filter(is_new).map(|until| (WaitReason::NamespaceCapped, until))
+    });
     if let Some((waiting, until)) = wait {
         return match partial(input, &finding, first) {
             Some(names) => Decision::Issue { finding, targets: usable.to_vec(), counted: true, names: Some(names) },
             None => {
-                let words = limit.and_then(|history| history.error.as_deref());
+                let words = match waiting {
+                    WaitReason::NamespaceCapped => Some(WEEK_IS_FULL),
+                    _ => limit.and_then(|history| history.error.as_deref()),
+                };
                 Decision::Wait { finding: finding.with(words), waiting, until }
             }
         };
@@ -232,6 +243,13 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
         return Decision::Wait { finding, waiting: WaitReason::RateLimited, until: closed.until };
     }
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
+}
+
+/// Why an order for a namespace waits.
+const WEEK_IS_FULL: &str = "its namespace had as many orders within a week as `certificatesPerWeek` allows";
+
+fn is_first(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
+    input.record.is_first(names, input.directory.url(), (input.entry.key_type, input.profile))
 }
 
 /// The pending order of these names. The CA's limits concern new orders only; a counted one may only have to be downloaded.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::backoff::Stage;
-use super::ca_limits::OrderLog;
+use super::ca_limits::{OrderLog, Quota, exhausted, insert, remove};
 use crate::base::clock::happened;
 use crate::base::limits::CAP_WINDOW;
 use crate::base::name::Domain;
@@ -16,11 +16,32 @@ use crate::record::{History, RecordData};
 /// The times of orders that count against the cap, by directory and name set.
 pub type Orders = HashMap<SharedStr, HashMap<Vec<Domain>, Vec<Time>>>;
 
-/// Orders by directory: for the cap of each name set, and for the quotas.
+/// Orders by directory, for the cap of each name set and for the quotas, and by namespace.
 #[derive(Clone, Debug, Default)]
 pub struct OrderIndex {
     counted: Orders,
     logs: HashMap<SharedStr, OrderLog>,
+    namespaces: HashMap<SharedStr, NamespaceLog>,
+}
+
+/// The orders of one namespace.
+#[derive(Clone, Debug, Default)]
+struct NamespaceLog {
+    /// The times, sorted.
+    made: Vec<Time>,
+    /// The orders that wait or are being made.
+    reserved: usize,
+}
+
+/// An order that waits or is being made, and counts as made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedOrder {
+    /// The directory.
+    pub directory: SharedStr,
+    /// Whether the CA takes the order for a renewal.
+    pub renewal: bool,
+    /// The namespace for which it counts.
+    pub namespace: Option<SharedStr>,
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -36,15 +57,38 @@ impl OrderIndex {
         self.logs.get(directory)
     }
 
+    /// The time until which a namespace has used up its orders of a week; `None` while there is room.
+    pub fn week_is_full(&self, namespace: &SharedStr, orders_per_week: u32, now: Time) -> Option<Time> {
+        let quota = Quota { orders: orders_per_week as usize, window: CAP_WINDOW, renewals: false };
+        let (made, reserved) =
+            self.namespaces.get(namespace).map_or((&[][..], 0), |log| (log.made.as_slice(), log.reserved));
+        exhausted(&quota, made, reserved, now)
+    }
+
     /// Counts an order that waits or is being made.
-    pub fn reserve(&mut self, directory: &SharedStr, renewal: bool) {
-        self.logs.entry(directory.clone()).or_default().reserve(renewal);
+    pub fn reserve(&mut self, order: &ReservedOrder) {
+        self.logs.entry(order.directory.clone()).or_default().reserve(order.renewal);
+        if let Some(namespace) = &order.namespace {
+            self.namespaces.entry(namespace.clone()).or_default().reserved += 1;
+        }
     }
 
     /// Counts an order of [`OrderIndex::reserve`] no longer.
-    pub fn release(&mut self, directory: &SharedStr, renewal: bool) {
-        if let Some(log) = self.logs.get_mut(directory) {
-            log.release(renewal);
+    pub fn release(&mut self, order: &ReservedOrder) {
+        if let Some(log) = self.logs.get_mut(&order.directory) {
+            log.release(order.renewal);
+        }
+        if let Some(namespace) = &order.namespace {
+            self.change_namespace(namespace, |log| log.reserved = log.reserved.saturating_sub(1));
+        }
+    }
+
+    /// Changes the log of a namespace, and drops it when it is empty.
+    fn change_namespace(&mut self, namespace: &SharedStr, change: impl FnOnce(&mut NamespaceLog)) {
+        let Some(log) = self.namespaces.get_mut(namespace) else { return };
+        change(log);
+        if log.made.is_empty() && log.reserved == 0 {
+            self.namespaces.remove(namespace);
         }
     }
 
@@ -56,6 +100,10 @@ impl OrderIndex {
             if recent.peek().is_some() {
                 self.times_of(history).extend(recent);
             }
+        }
+        if let Some(orders) = &record.namespace_orders {
+            let log = self.namespaces.entry(orders.namespace.clone()).or_default();
+            orders.at.iter().for_each(|at| insert(&mut log.made, *at));
         }
         for_each_order(record, |directory, at, kind| {
             if at + DAY <= now || !happened(at, now) {
@@ -84,6 +132,9 @@ impl OrderIndex {
             if times.is_empty() {
                 of.remove(history.names.as_slice());
             }
+        }
+        if let Some(orders) = &record.namespace_orders {
+            self.change_namespace(&orders.namespace, |log| orders.at.iter().for_each(|at| remove(&mut log.made, *at)));
         }
         for_each_order(record, |directory, at, kind| {
             let Some(log) = self.logs.get_mut(directory) else { return };
@@ -129,7 +180,6 @@ fn for_each_order(record: &RecordData, mut each: impl FnMut(&SharedStr, Time, Or
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::ca_limits::Quota;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
     const CA: &str = "https://ca.test/dir";
@@ -162,12 +212,46 @@ mod tests {
         assert_eq!((counted(&index), until(&index, 4), until(&index, 5)), (3, Some(NOW + 22 * hour), None));
         index.remove(&one);
         assert_eq!((counted(&index), until(&index, 2), until(&index, 3)), (1, Some(NOW + 23 * hour), None));
-        index.reserve(&CA.into(), false);
+        let reserved = ReservedOrder { directory: CA.into(), renewal: false, namespace: None };
+        index.reserve(&reserved);
         assert_eq!(until(&index, 3), Some(NOW + 23 * hour), "an order that waits counts as made");
-        index.release(&CA.into(), false);
+        index.release(&reserved);
         index.remove(&two);
         index.remove(&old);
         assert_eq!((counted(&index), until(&index, 1)), (0, None));
         assert!(index.counted().values().all(HashMap::is_empty), "nothing is left in memory");
+    }
+
+    /// The 21st order waits, whatever its names, until the first one is a week old. What waits or is being made counts as made.
+    #[test]
+    fn a_namespace_has_its_orders_of_a_week() {
+        let hour = Duration::from_secs(3600);
+        let of = |namespace: &str, hours: &[u32]| {
+            let mut record = RecordData::default();
+            hours.iter().for_each(|hours| record.count_for_namespace(namespace, NOW - hour * *hours));
+            record
+        };
+        let (old, many, other) = (of("a", &[200]), of("a", &[100, 30, 20]), of("b", &[1]));
+        let mut index = OrderIndex::default();
+        for record in [&old, &many, &other] {
+            index.add(record, NOW);
+        }
+        let full = |index: &OrderIndex, namespace: &str, orders| index.week_is_full(&namespace.into(), orders, NOW);
+        assert_eq!((full(&index, "a", 4), full(&index, "a", 3)), (None, Some(NOW + 68 * hour)));
+        assert_eq!((full(&index, "a", 1), full(&index, "a", 0)), (Some(NOW + 148 * hour), Some(NOW + 168 * hour)));
+        assert_eq!(
+            (full(&index, "b", 2), full(&index, "c", 1), full(&index, "c", 0)),
+            (None, None, Some(NOW + 168 * hour))
+        );
+        let reserved = ReservedOrder { directory: CA.into(), renewal: false, namespace: Some("a".into()) };
+        index.reserve(&reserved);
+        assert_eq!(
+            (full(&index, "a", 4), full(&index, "a", 5), full(&index, "b", 2)),
+            (Some(NOW + 68 * hour), None, None)
+        );
+        index.release(&reserved);
+        assert_eq!(full(&index, "a", 4), None);
+        [&many, &old, &other].into_iter().for_each(|record| index.remove(record));
+        assert!(index.namespaces.is_empty(), "nothing is left in memory");
     }
 }

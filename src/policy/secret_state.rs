@@ -47,6 +47,8 @@ pub struct Present {
 pub enum Owner {
     /// No mark: nobody, or a person.
     Nobody,
+    /// kube-lego, which nobody runs any more.
+    KubeLego,
     /// This instance.
     Us,
     /// Another owner, in words.
@@ -181,6 +183,7 @@ fn owner(secret: &SecretObject, instance: &str) -> Owner {
     }
     match &secret.controller {
         Some(controller) => Owner::Another(format!("the controller {controller}")),
+        None if secret.annotations.contains_key("kubernetes.io/tls-acme") => Owner::KubeLego,
         None => Owner::Nobody,
     }
 }

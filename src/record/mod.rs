@@ -13,11 +13,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use accepted::{Accepted, AcceptedSpec, Fingerprint, SharedPrints, fingerprint};
-pub use parts::{History, Issued, LeftBehind, Orphaned, PendingOrder, Presented, PresentedTxt, ToRevoke};
+pub use parts::{
+    History, Issued, LeftBehind, NamespaceOrders, Orphaned, PendingOrder, Presented, PresentedFile, PresentedTxt,
+    ToRevoke,
+};
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};
 
-use crate::base::limits::{CAP_WINDOW, HISTORIES_MAX, LEFTOVERS_MAX, ORDERS_KEPT_MAX};
+use crate::base::limits::{CAP_WINDOW, HISTORIES_MAX, LEFTOVERS_MAX, NAMESPACE_ORDERS_KEPT_MAX, ORDERS_KEPT_MAX};
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::redact;
 use crate::base::sanitize::json_fault;
@@ -25,6 +28,7 @@ use crate::base::secret::Secret;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
+use crate::cert::key::KeyType;
 use crate::kube::object::SecretObject;
 
 /// The type of a record's Secret.
@@ -77,6 +81,9 @@ pub struct RecordData {
     /// The attempts, by name set and directory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histories: Vec<History>,
+    /// The orders that count for the namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace_orders: Option<Box<NamespaceOrders>>,
     /// The pending order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight: Option<Box<PendingOrder>>,
@@ -236,6 +243,19 @@ impl RecordData {
         &mut self.histories[at]
     }
 
+    /// Whether an order of these names is a first one: nothing is pending for it, and the last one of these names did not fail.
+    pub fn is_first(&self, names: &[Domain], directory: &str, (key_type, profile): (KeyType, Option<&str>)) -> bool {
+        let is_pending = |order: &PendingOrder| order.is_for(names, directory, key_type, profile);
+        !self.in_flight.as_deref().is_some_and(is_pending)
+            && self.history(names, directory).is_none_or(|history| history.failures == 0)
+    }
+
+    /// Counts an order for the namespace of the Secret.
+    pub fn count_for_namespace(&mut self, namespace: &str, now: Time) {
+        let new = || Box::new(NamespaceOrders { namespace: SharedStr::intern(namespace), at: Vec::new() });
+        self.namespace_orders.get_or_insert_with(new).at.push(now);
+    }
+
     /// Counts the pending order against the cap. An order is counted once.
     pub fn count_order(&mut self, now: Time) {
         let Some(flight) = self.in_flight.as_deref_mut().filter(|flight| !flight.counted) else { return };
@@ -285,6 +305,12 @@ impl RecordData {
 
     /// Drops what no decision uses any more.
     fn trim(&mut self, now: Time) {
+        if let Some(orders) = &mut self.namespace_orders {
+            orders.at.retain(|at| *at + CAP_WINDOW > now);
+            let excess = orders.at.len().saturating_sub(NAMESPACE_ORDERS_KEPT_MAX);
+            orders.at.drain(..excess);
+        }
+        self.namespace_orders = self.namespace_orders.take().filter(|orders| !orders.at.is_empty());
         for history in &mut self.histories {
             history.orders.retain(|t| *t + CAP_WINDOW > now);
             let excess = history.orders.len().saturating_sub(ORDERS_KEPT_MAX);

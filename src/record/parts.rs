@@ -42,6 +42,15 @@ pub struct Orphaned {
     pub until: Time,
 }
 
+/// The orders of a certificate that count against `certificatesPerWeek` of its namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceOrders {
+    /// The namespace of the Secret.
+    pub namespace: SharedStr,
+    /// The times of the orders of the last seven days.
+    pub at: Vec<Time>,
+}
+
 /// The attempts for one exact name set at one directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,20 +164,22 @@ pub struct ToRevoke {
     pub done: bool,
 }
 
-/// A presented value, and the data to remove it. The JSON of the first kind has no tag, so that older records read the same. Each
-/// further kind carries one.
+/// A presented value, and the data to remove it. The JSON has no tag: the kinds differ in their fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Presented {
     /// TXT values in one zone (dns-01).
     Dns01(PresentedTxt),
+    /// The answer of a web server (http-01).
+    Http01(PresentedFile),
 }
 
 impl Presented {
-    /// The place of the values, for messages: the zone.
+    /// The place of the values, for messages: the zone, or the name of the web server.
     pub fn place(&self) -> &DnsName {
         match self {
             Presented::Dns01(txt) => &txt.zone,
+            Presented::Http01(file) => file.name.base(),
         }
     }
 
@@ -176,6 +187,8 @@ impl Presented {
     pub fn is_same(&self, other: &Presented) -> bool {
         match (self, other) {
             (Presented::Dns01(one), Presented::Dns01(other)) => (&one.key, &one.values) == (&other.key, &other.values),
+            (Presented::Http01(one), Presented::Http01(other)) => one == other,
+            (Presented::Dns01(_), Presented::Http01(_)) | (Presented::Http01(_), Presented::Dns01(_)) => false,
         }
     }
 }
@@ -196,6 +209,20 @@ pub struct PresentedTxt {
     pub transport: Transport,
     /// The values.
     pub values: Vec<TxtValue>,
+}
+
+/// The answer of a web server to the http-01 challenge of a name (RFC 8555 section 8.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresentedFile {
+    /// The name.
+    pub name: Domain,
+    /// The token, which is the name of the file.
+    pub token: String,
+    /// The key authorization, which is the content.
+    pub answer: String,
+    /// The folder that a web server serves; `None` where every replica answers by the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webroot: Option<String>,
 }
 
 /// Values that could not be removed yet.

@@ -259,3 +259,38 @@ fn presented_values_of_older_records_read_and_are_written_the_same() {
     assert_eq!(read, published());
     assert_eq!(serde_json::to_string(&read).unwrap(), json);
 }
+
+#[test]
+fn the_orders_of_a_namespace_are_kept_for_a_week_and_outlive_the_entry() {
+    let mut record = full();
+    let day = CAP_WINDOW / 7;
+    for days in [9, 7, 6, 1] {
+        record.body.count_for_namespace("team", NOW - day * days);
+    }
+    let json = |record: &mut Record, now| {
+        let data = record.data(now);
+        serde_json::from_slice::<RecordData>(data[DATA_RECORD].expose()).unwrap().namespace_orders
+    };
+    let kept = json(&mut record, NOW).unwrap();
+    assert_eq!((&*kept.namespace, kept.at.as_slice()), ("team", &[NOW - day * 6, NOW - day][..]));
+    assert_eq!(json(&mut record, NOW + CAP_WINDOW), None);
+    (0..2 * NAMESPACE_ORDERS_KEPT_MAX).for_each(|_| record.body.count_for_namespace("team", NOW));
+    assert_eq!(json(&mut record, NOW).unwrap().at.len(), NAMESPACE_ORDERS_KEPT_MAX);
+}
+
+#[test]
+fn an_order_is_a_first_one_unless_it_is_pending_or_a_retry() {
+    let (names, other) = ([Domain::parse("n.test").unwrap()], [Domain::parse("o.test").unwrap()]);
+    let (ca, way) = ("https://ca.test/dir", (KeyType::EcdsaP256, None));
+    let mut body = RecordData::default();
+    assert!(body.is_first(&names, ca, way));
+    body.history_mut(&names, ca, NOW).orders.push(NOW);
+    assert!(body.is_first(&names, ca, way), "another one after a success");
+    body.history_mut(&names, ca, NOW).failures = 1;
+    assert!(!body.is_first(&names, ca, way) && body.is_first(&other, ca, way));
+    assert!(body.is_first(&names, "https://other.test/dir", way));
+    let pending = Some(Box::new(PendingOrder::new("", NOW, &names, ca, way)));
+    let body = RecordData { in_flight: pending, ..RecordData::default() };
+    assert!(!body.is_first(&names, ca, way) && body.is_first(&other, ca, way));
+    assert!(body.is_first(&names, ca, (KeyType::EcdsaP384, None)));
+}

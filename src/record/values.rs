@@ -21,6 +21,8 @@ pub enum Stage {
     Publish,
     /// The values were not seen on every server.
     Propagation,
+    /// The name's web server does not answer the challenge.
+    Reach,
     /// The account could not be made or used.
     Account,
     /// The CA did not take the order, or an answer of its was unusable.
@@ -47,12 +49,13 @@ pub enum RetryClass {
 
 impl Stage {
     /// All stages, in the usual order of an attempt.
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 11] = [
         Stage::Store,
         Stage::Clock,
         Stage::Zone,
         Stage::Publish,
         Stage::Propagation,
+        Stage::Reach,
         Stage::Account,
         Stage::Order,
         Stage::Validation,
@@ -68,6 +71,7 @@ impl Stage {
             Stage::Zone => "zone",
             Stage::Publish => "publish",
             Stage::Propagation => "propagation",
+            Stage::Reach => "reach",
             Stage::Account => "account",
             Stage::Order => "order",
             Stage::Validation => "validation",

@@ -46,23 +46,23 @@ impl FromStr for ListenAddress {
 #[derive(Debug)]
 pub struct Port(TcpListener);
 
-/// Answers a request.
-pub type Answering = dyn Fn(&PortRequest) -> PortResponse + Send;
+/// Answers a request, or input that is none, which has this status as a rule.
+pub type Answering = dyn Fn(Result<&PortRequest, StatusCode>) -> PortResponse + Send;
 
 impl Port {
-    /// Binds the port.
+    /// Binds the port that `flag` gives.
     ///
     /// # Errors
     /// One sentence with the address and the cause.
-    pub fn bind(listen: &ListenAddress) -> Result<Port, String> {
+    pub fn bind(flag: &str, listen: &ListenAddress) -> Result<Port, String> {
         let ListenAddress(addresses) = listen;
         TcpListener::bind(&addresses[..]).map(Port).map_err(|e| {
             let at = addresses.first().map(ToString::to_string).unwrap_or_default();
             match e.kind() {
                 ErrorKind::AddrInUse => {
-                    format!("-listen {at}: the port is in use by another process; give another one")
+                    format!("{flag} {at}: the port is in use by another process; give another one")
                 }
-                _ => format!("-listen {at}: {e}"),
+                _ => format!("{flag} {at}: {e}"),
             }
         })
     }
@@ -72,17 +72,17 @@ impl Port {
         self.0.local_addr().ok()
     }
 
-    /// Starts to answer requests, until `stop`.
+    /// Starts to answer requests, until `stop`. `name` is that of the threads.
     ///
     /// # Errors
     /// When a thread can not be started.
-    pub fn serve(&self, stop: Shutdown, answering: Box<Answering>) -> Result<(), String> {
+    pub fn serve(&self, stop: Shutdown, name: &str, answering: Box<Answering>) -> Result<(), String> {
         let told = |e: io::Error| format!("the port can not be served: {e}");
         let listener = self.0.try_clone().map_err(told)?;
         let (long, asked) = bounded(PORT_WAITING_MAX);
-        thread::Builder::new().name("port-answers".to_owned()).spawn(move || write_long(&asked)).map_err(told)?;
+        thread::Builder::new().name(format!("{name}-long")).spawn(move || write_long(&asked)).map_err(told)?;
         let listener = Listener { listener, stop, answering, long, connections: VecDeque::new() };
-        thread::Builder::new().name("port".to_owned()).spawn(move || listener.run()).map_err(told)?;
+        thread::Builder::new().name(name.to_owned()).spawn(move || listener.run()).map_err(told)?;
         Ok(())
     }
 }
@@ -150,11 +150,18 @@ impl Listener {
         Ok(())
     }
 
+    /// The answer. A panic costs it, and not the port.
+    fn answer(&self, request: Result<&PortRequest, StatusCode>) -> PortResponse {
+        let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(request)));
+        answer.unwrap_or_else(|_| PortResponse::of(StatusCode::ServiceUnavailable))
+    }
+
     /// Reads from a connection, and answers a complete request. Returns the connection while it stays open.
     fn poll(&self, mut connection: Connection) -> Option<Connection> {
         if connection.deadline.left().is_none() {
             if !connection.answered && !connection.came.is_empty() {
-                send(&mut connection.stream, &PortResponse::of(StatusCode::RequestTimeout), false);
+                let answer = self.answer(Err(StatusCode::RequestTimeout));
+                send(&mut connection.stream, &answer, false);
             }
             return None;
         }
@@ -164,12 +171,8 @@ impl Listener {
         let is_open = fill(&mut connection);
         let (answer, head_only) = match read(&connection.came) {
             Parsed::Part => return is_open.then_some(connection),
-            Parsed::Request(request) => {
-                // A panic costs this answer, and not the port.
-                let answer = catch_unwind(AssertUnwindSafe(|| (self.answering)(&request)));
-                (answer.unwrap_or_else(|_| PortResponse::of(StatusCode::ServiceUnavailable)), request.head_only)
-            }
-            Parsed::Wrong(status) => (PortResponse::of(status), false),
+            Parsed::Request(request) => (self.answer(Ok(&request)), request.head_only),
+            Parsed::Wrong(status) => (self.answer(Err(status)), false),
         };
         match answer.body {
             ResponseBody::Short(_) => send(&mut connection.stream, &answer, head_only),
@@ -311,8 +314,8 @@ mod tests {
 
     #[test]
     fn an_answer_that_can_not_be_made_costs_no_other() {
-        let (port, stop) = (Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap(), Shutdown::new());
-        let answering = |request: &PortRequest| match request.path.as_str() {
+        let (port, stop) = (Port::bind("-listen", &"127.0.0.1:0".parse().unwrap()).unwrap(), Shutdown::new());
+        let answering = |request: Result<&PortRequest, StatusCode>| match request.unwrap().path.as_str() {
             "/short" => panic!("a fault"),
             "/long" => PortResponse {
                 body: ResponseBody::Long(Box::new(|_| panic!("a fault"))),
@@ -323,7 +326,7 @@ mod tests {
                 ..PortResponse::of(StatusCode::Ok)
             },
         };
-        port.serve(stop.clone(), Box::new(answering)).unwrap();
+        port.serve(stop.clone(), "port", Box::new(answering)).unwrap();
         let ask = |path: &str| {
             let mut stream = TcpStream::connect(port.address().unwrap()).unwrap();
             stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
@@ -339,9 +342,9 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_named() {
-        let one = Port::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let one = Port::bind("-listen", &"127.0.0.1:0".parse().unwrap()).unwrap();
         let at = one.address().unwrap();
-        let error = Port::bind(&ListenAddress(vec![at])).unwrap_err();
+        let error = Port::bind("-listen", &ListenAddress(vec![at])).unwrap_err();
         assert_eq!(error, format!("-listen {at}: the port is in use by another process; give another one"));
     }
 }

@@ -6,13 +6,14 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, SourceFigures};
 use crate::base::clock::doubt;
 use crate::base::metrics::{CODES, Counts, Peer};
 use crate::base::name::{DnsName, ObjectRef};
 use crate::base::redact;
 use crate::base::time::Time;
 use crate::policy::backoff::Stage;
+use crate::policy::circuit::DnsTarget;
 use crate::status::certificate::CertificateStatus;
 
 /// The media type.
@@ -27,6 +28,8 @@ pub struct Live {
     pub leads: bool,
     /// The result of the last probe of each zone.
     pub probes: Vec<(DnsName, bool)>,
+    /// The DNS servers that failed since their last verified answer, with the failures in a row.
+    pub circuits: Vec<(DnsTarget, u32)>,
     /// The figures of the process.
     pub process: Process,
     /// The time.
@@ -121,6 +124,16 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_secrets_redacted_total", "counter", help), live.counts.redacted)?;
     let help = "Kubernetes Events that were not sent: beyond the budget of an object and reason, or not taken by the API server.";
     single(out, ("notariat_events_dropped_total", "counter", help), live.counts.events_dropped)?;
+    let [missed, given] = live.counts.challenges;
+    series(
+        out,
+        (
+            "notariat_challenge_requests_total",
+            "counter",
+            "Requests at the responder of http-01 challenges, by whether an answer was pending.",
+        ),
+        [(vec![("result", "answered")], given), (vec![("result", "none")], missed)],
+    )?;
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;
@@ -128,6 +141,11 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let probes = zones.iter().map(|(zone, ok)| (vec![("zone", zone.as_str())], *ok));
     let help = "Whether the zone's server would take an UPDATE with each of its keys, as last probed.";
     series(out, ("notariat_dns_probe_ok", "gauge", help), probes)?;
+    let circuits: Vec<([String; 3], u32)> = live.circuits.iter().map(|(target, n)| (circuit(target), *n)).collect();
+    let circuits =
+        circuits.iter().map(|(of, n)| (CIRCUIT.into_iter().zip(of.iter().map(String::as_str)).collect(), *n));
+    let help = "Failures in a row of a server, for a zone and a key; only until its next verified answer.";
+    series(out, ("notariat_circuit_failures", "gauge", help), circuits)?;
     let closed = snapshot.gates.iter().filter(|(_, until)| *until > live.now);
     let closed = closed.map(|(directory, until)| (vec![("directory", directory.as_str())], until.unix()));
     let help = "Until when the CA takes no orders of the account; only while that lasts.";
@@ -137,6 +155,7 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_entries", "gauge", "Certificates that are wanted."), snapshot.entries)?;
     let orphaned = "Certificates whose entry went, of which copy, key and history are kept for a while.";
     single(out, ("notariat_orphaned", "gauge", orphaned), snapshot.orphaned)?;
+    of_sources(out, snapshot)?;
     single(
         out,
         ("notariat_queue_length", "gauge", "Jobs that wait for a worker, a gate or their turn."),
@@ -145,6 +164,23 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let parked = "Certificates whose job waits for a DNS server or a CA that failed.";
     single(out, ("notariat_parked", "gauge", parked), snapshot.parked.len())?;
     single(out, ("notariat_jobs_running", "gauge", "Jobs that are being done."), snapshot.running)
+}
+
+fn of_sources(out: &mut dyn Write, snapshot: &Snapshot) -> io::Result<()> {
+    let sources = || snapshot.sources.iter();
+    let help = "Whether a kind of objects is watched; 0: it may not be read, or the API server does not serve it.";
+    let watched = sources().map(|of| (vec![("kind", of.kind)], u8::from(of.is_watched)));
+    series(out, ("notariat_source_watched", "gauge", help), watched)?;
+    let objects = sources().map(|of| (vec![("kind", of.kind)], of.objects));
+    series(out, ("notariat_source_objects", "gauge", "Objects that want a certificate."), objects)?;
+    let of_kind = |of: &SourceFigures| {
+        let kind = of.kind;
+        let problem =
+            move |(reason, count): (&&'static str, &usize)| (vec![("kind", kind), ("reason", *reason)], *count);
+        of.problems.iter().map(problem).collect::<Vec<_>>()
+    };
+    let help = "What objects ask for and do not get, by the reason of the Event.";
+    series(out, ("notariat_source_problems", "gauge", help), sources().flat_map(of_kind))
 }
 
 fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {
@@ -182,6 +218,14 @@ fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::R
         }
     }
     Ok(())
+}
+
+/// The names of the labels of a DNS target.
+const CIRCUIT: [&str; 3] = ["server", "zone", "key"];
+
+/// The values of the labels of a DNS target; without a key it is only asked about the zone.
+fn circuit(DnsTarget { server, zone, key }: &DnsTarget) -> [String; 3] {
+    [server.to_string(), zone.to_string(), key.as_ref().map(ObjectRef::to_string).unwrap_or_default()]
 }
 
 fn labels(at: &ObjectRef) -> String {
@@ -239,5 +283,26 @@ mod tests {
         series(&mut out, ("a", "gauge", "A."), [(vec![("b", "c\"d\\e\nf")], 7)]).unwrap();
         series::<u8>(&mut out, ("b", "gauge", "B."), []).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "# HELP a A.\n# TYPE a gauge\na{b=\"c\\\"d\\\\e\\nf\"} 7\n");
+    }
+
+    #[test]
+    fn a_server_that_fails_is_named_with_its_zone_and_key_until_it_answers() {
+        let key = Some(ObjectRef::new("team", "key"));
+        let target = DnsTarget { server: "[2001:db8::1]:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key };
+        let keyless = DnsTarget { key: None, ..target.clone() };
+        let shown = |circuits| {
+            let (counts, process, now) = (Counts::default(), Process::default(), Time::from_unix(0));
+            let live = Live { counts, leads: true, probes: Vec::new(), circuits, process, now };
+            let mut out = Vec::new();
+            write(&mut out, &live, &Snapshot::default()).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let text = shown(vec![(target, 3), (keyless, 1)]);
+        for (key, n) in [("team/key", 3), ("", 1)] {
+            let labels = format!("server=\"[2001:db8::1]:53\",zone=\"a.test\",key=\"{key}\"");
+            let line = format!("\nnotariat_circuit_failures{{{labels}}} {n}\n");
+            assert!(text.contains(&line), "{line} in {text}");
+        }
+        assert!(!shown(Vec::new()).contains("notariat_circuit_failures"));
     }
 }

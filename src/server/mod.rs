@@ -1,6 +1,6 @@
 //! The HTTP port: health, metrics, and a page. Off unless `-listen` names an address.
 
-pub mod axis;
+pub mod challenge_port;
 pub mod listener;
 pub mod metrics;
 pub mod page;

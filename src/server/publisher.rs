@@ -15,6 +15,7 @@ use crate::base::log::event;
 use crate::base::metrics::Counts;
 use crate::base::time::{self, Stopwatch, Time};
 use crate::issuance::Context;
+use crate::issuance::answers::Feed;
 
 /// The controller's side: publishes what the port shows.
 #[derive(Debug)]
@@ -57,7 +58,11 @@ impl SnapshotPublisher {
             snapshot: Mutex::default(),
         });
         let answering = shown.clone();
-        port.serve(context.stop.clone(), Box::new(move |request| answering.answer(request)))?;
+        let answer = move |request: Result<&PortRequest, StatusCode>| match request {
+            Ok(request) => answering.answer(request),
+            Err(status) => PortResponse::of(status),
+        };
+        port.serve(context.stop.clone(), "port", Box::new(answer))?;
         if let Some(address) = port.address() {
             event!(info, "listening", address = address);
         }
@@ -93,18 +98,25 @@ impl Shown {
                 }
             },
             "/readyz" => match &*lock(&self.not_ready) {
+                // Another replica may see the records whose answers a CA asks for.
+                None if self.context.listens_for_challenges && self.context.answers.feed() == Feed::LostWatch => {
+                    let lacks =
+                        "not ready: the watch of the records shows nothing, and with it no answers to challenges";
+                    PortResponse::short(StatusCode::ServiceUnavailable, lacks)
+                }
                 None => PortResponse::short(StatusCode::Ok, "ok"),
                 Some(lacks) => PortResponse::short(StatusCode::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
             "/metrics" => self.metrics(),
-            "/" if self.page => self.page(),
+            "/" if self.page => self.page(&request.query),
             _ => PortResponse::of(StatusCode::NotFound),
         }
     }
 
-    fn page(&self) -> PortResponse {
+    fn page(&self, query: &str) -> PortResponse {
         let Context { namespace, leader, .. } = &*self.context;
-        let title = Title { namespace: namespace.clone(), leads: leader.leading(), now: time::now() };
+        let (leads, query) = (leader.leading(), query.to_owned());
+        let title = Title { namespace: namespace.clone(), leads, now: time::now(), query };
         let snapshot = self.snapshot(title.leads);
         let write = ResponseBody::Long(Box::new(move |out| page::write(out, &title, &snapshot)));
         PortResponse { status: StatusCode::Ok, kind: page::KIND, body: write }
@@ -115,6 +127,7 @@ impl Shown {
             counts: Counts::now(),
             leads: self.context.leader.leading(),
             probes: self.context.probes.results(),
+            circuits: self.context.circuits.failing(),
             process: process::read(self.started),
             now: time::now(),
         };

@@ -1,6 +1,6 @@
 //! Reads the head of a request and writes the head of an answer (RFC 9112), as far as GET and HEAD need it. Pure.
 //!
-//! Untrusted: every octet of a request. The parser reads only the method, the path, and whether there is a Host; no answer repeats any of it.
+//! Untrusted: every octet of a request. The parser reads only the method, the path, the query and the Host; no answer repeats any of it.
 
 use std::io::{self, Write};
 
@@ -13,6 +13,12 @@ pub struct PortRequest {
     pub head_only: bool,
     /// The path, without the query.
     pub path: String,
+    /// The query as it came, without its question mark; empty where there is none.
+    pub query: String,
+    /// The path with the query, as it came.
+    pub target: String,
+    /// The value of the Host header.
+    pub host: Option<String>,
 }
 
 /// The input so far.
@@ -133,7 +139,9 @@ fn parse(head: &[u8]) -> Result<Parsed, StatusCode> {
     }
     // RFC 9112 section 3.2: whoever speaks HTTP/1.1 names the host, once.
     let is_host = |line: &&str| line.get(..5).is_some_and(|name| name.eq_ignore_ascii_case("host:"));
-    if version != "HTTP/1.0" && lines.filter(is_host).count() != 1 {
+    let mut hosts = lines.filter(is_host).map(|line| line[5..].trim().to_owned());
+    let (host, other) = (hosts.next(), hosts.next());
+    if other.is_some() || (version != "HTTP/1.0" && host.is_none()) {
         return Err(StatusCode::BadRequest);
     }
     let head_only = match method {
@@ -141,8 +149,9 @@ fn parse(head: &[u8]) -> Result<Parsed, StatusCode> {
         "HEAD" => true,
         _ => return Err(StatusCode::MethodNotAllowed),
     };
-    let path = target.split('?').next().unwrap_or(target).to_owned();
-    Ok(Parsed::Request(PortRequest { head_only, path }))
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let (path, query, target) = (path.to_owned(), query.to_owned(), target.to_owned());
+    Ok(Parsed::Request(PortRequest { head_only, path, query, target, host }))
 }
 
 #[cfg(test)]
@@ -151,13 +160,24 @@ mod tests {
 
     #[test]
     fn a_request_is_its_method_and_its_path() {
-        let get = |path: &str| Parsed::Request(PortRequest { head_only: false, path: path.to_owned() });
+        let parsed = |head_only: bool, target: &str, host: Option<&str>| {
+            let (path, query) = target.split_once('?').unwrap_or((target, ""));
+            let (path, query) = (path.to_owned(), query.to_owned());
+            Parsed::Request(PortRequest {
+                head_only,
+                path,
+                query,
+                target: target.to_owned(),
+                host: host.map(str::to_owned),
+            })
+        };
         for (octets, expected) in [
-            ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", get("/livez")),
-            ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", get("/livez")),
-            ("GET / HTTP/1.0\n\n", get("/")),
-            ("GET / HTTP/1.0\r\n\r\n", get("/")),
-            ("HEAD / HTTP/1.0\r\n\r\n", Parsed::Request(PortRequest { head_only: true, path: "/".to_owned() })),
+            ("GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", parsed(false, "/livez", Some("a"))),
+            ("GET /livez?verbose HTTP/1.1\r\nhost:\r\nX: y\r\n\r\nmore", parsed(false, "/livez?verbose", Some(""))),
+            ("GET /?state=Parked?&x HTTP/1.0\n\n", parsed(false, "/?state=Parked?&x", None)),
+            ("GET / HTTP/1.0\n\n", parsed(false, "/", None)),
+            ("GET / HTTP/1.0\r\n\r\n", parsed(false, "/", None)),
+            ("HEAD / HTTP/1.0\r\n\r\n", parsed(true, "/", None)),
             ("", Parsed::Part),
             ("GET /livez HTTP/1.1\r\nHost: a\r\n", Parsed::Part),
             ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", Parsed::Wrong(StatusCode::MethodNotAllowed)),

@@ -77,6 +77,21 @@ pub struct Snapshot {
     pub running: usize,
     /// Certificates whose entry went and whose record is not emptied yet.
     pub orphaned: usize,
+    /// The kinds of objects that are sources; none where the configuration is the only one.
+    pub sources: Vec<SourceFigures>,
+}
+
+/// The figures of a kind of objects that is a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFigures {
+    /// The name of the kind.
+    pub kind: &'static str,
+    /// Whether a watch shows the objects.
+    pub is_watched: bool,
+    /// Objects that want a certificate.
+    pub objects: usize,
+    /// Problems that objects were told about, by the reason.
+    pub problems: BTreeMap<&'static str, usize>,
 }
 
 impl Snapshot {
@@ -93,8 +108,8 @@ impl Snapshot {
     /// The troubles of a certificate: the peer that its job waits for, the finding, and the error of its last attempt.
     pub fn troubles(&self, certificate: &CertificateStatus) -> String {
         let parked = self.parked.get(&certificate.secrets()[0]).map(|parked| match parked.until {
-            Some(until) => format!("{} (until {until})", parked.why),
-            None => parked.why.clone(),
+            Some(until) if !parked.why.contains(&until.to_string()) => format!("{} (until {until})", parked.why),
+            Some(_) | None => parked.why.clone(),
         });
         let failed = certificate.failure.as_ref().map(|failure| failure.error.as_str());
         let all: Vec<&str> =

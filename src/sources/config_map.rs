@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use ring::digest;
 
+use super::desired::taken_sentence;
 use super::{
     CertificateSpec, Desired, ParserFactory, RefusedSpec, Source, SourceEvent, SourceObject, SourceProblem, SourceRef,
-    ZoneKeys, taken_sentence,
+    ZoneKeys,
 };
 use crate::base::name::ObjectRef;
 use crate::config::namespaces::Namespaces;
@@ -39,6 +40,8 @@ pub const MISSING: &str = "it does not exist: are -config and -namespace right?"
 #[derive(Debug)]
 pub struct ConfigMapSource {
     namespaces: Namespaces,
+    /// The ConfigMaps in the order of the command line.
+    names: Vec<ObjectRef>,
     config_maps: BTreeMap<ObjectRef, ConfigMapState>,
 }
 
@@ -91,7 +94,8 @@ impl ConfigMapSource {
             known: false,
             print: None,
         };
-        ConfigMapSource { namespaces, config_maps: names.iter().map(|name| (name.clone(), state(name))).collect() }
+        let config_maps = names.iter().map(|name| (name.clone(), state(name))).collect();
+        ConfigMapSource { namespaces, names: names.to_vec(), config_maps }
     }
 
     fn state(&mut self, target: &WatchTarget) -> Option<&mut ConfigMapState> {
@@ -110,7 +114,7 @@ impl Source for ConfigMapSource {
         self.config_maps.keys().map(target).collect()
     }
 
-    fn parser(&self) -> ParserFactory {
+    fn parser(&self, _: &WatchTarget) -> ParserFactory {
         let namespaces = self.namespaces.clone();
         ParserFactory(Arc::new(move || {
             let (namespaces, mut before) = (namespaces.clone(), Arc::<Config>::default());
@@ -154,6 +158,10 @@ impl Source for ConfigMapSource {
             Ok(None) => state.reject(MISSING.to_owned(), false),
             Err(e) => state.reject(e.to_string(), true),
         }
+    }
+
+    fn configs(&self) -> Option<Vec<Arc<Config>>> {
+        self.names.iter().map(|name| self.config_maps.get(name)?.config.clone()).collect()
     }
 
     fn has_synced(&self) -> bool {
@@ -230,7 +238,8 @@ fn add_config(
     let zones = ZoneKeys::of(config.zones.clone().into());
     let prints: BTreeMap<&str, String> =
         config.issuers.iter().map(|(name, issuer)| (name.as_str(), SharedPrints::issuer(issuer))).collect();
-    desired.warnings.extend(config.warnings.iter().map(|w| format!("{source}: {w}")));
+    let warnings = config.warnings.iter().cloned().chain(config.policy.faults());
+    desired.warnings.extend(warnings.map(|warning| format!("{source}: {warning}")));
     let numbers = OnceCell::new();
     for (index, entry) in config.entries.iter().enumerate() {
         let refused = match entry {
@@ -368,7 +377,7 @@ mod tests {
         let mut source = ConfigMapSource::new(std::slice::from_ref(&name), Namespaces::from("team"));
         let target = source.targets().remove(0);
         let parse = |text: &str| {
-            let mut parser = (source.parser().0)();
+            let mut parser = (source.parser(&target).0)();
             SourceEvent::Present(parser(&serde_json::json!({"data": {"certificates": text}})))
         };
         let (good, bad) = (parse("[{secret: a, domains: [a.test]}]"), parse("{"));

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use super::certificate::CertificateStatus;
 use crate::base::name::{Domain, ObjectRef};
+use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
+use crate::config::entry::order_names;
 use crate::policy::ca_limits::{RateLimitBlock, is_renewal, out_of_quota};
-use crate::policy::order_index::OrderIndex;
+use crate::policy::order_index::{OrderIndex, ReservedOrder};
 use crate::policy::secret_state::SecretState;
-use crate::policy::{self, Directory, Evaluation, EvaluationInput};
+use crate::policy::{self, Decision, Directory, Evaluation, EvaluationInput};
 use crate::record::RecordData;
 use crate::sources::CertificateSpec;
 
@@ -58,8 +60,8 @@ pub struct Evaluated {
     pub dependencies: Option<String>,
     /// Where the certificate comes from.
     pub directory: Directory,
-    /// Whether the CA takes an order for a renewal.
-    pub is_renewal: bool,
+    /// The order that the decision makes, as it counts against quotas.
+    pub order: Option<ReservedOrder>,
     /// The decision.
     pub evaluation: Evaluation,
     /// The status.
@@ -87,6 +89,8 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         let log = facts.orders().log(directory.url())?;
         out_of_quota(log, directory.url(), wanted.orders_per_day(), is_renewal, now)
     });
+    let orders_per_week = wanted.orders_per_week;
+    let week_is_full = orders_per_week.and_then(|orders| facts.orders().week_is_full(&secret.namespace, orders, now));
     let (record, copy) = facts.record(secret);
     let input = EvaluationInput {
         entry,
@@ -98,10 +102,21 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         inputs: dependencies.as_deref().unwrap_or_default(),
         orders: facts.orders().counted(),
         closed: block.as_ref(),
+        week_is_full,
+        of_objects: wanted.is_of_objects(),
         now,
     };
     let evaluation = policy::evaluate(&input);
+    let order = match &evaluation.decision {
+        Decision::Issue { counted, names, .. } => {
+            let names = names.as_deref().map_or_else(|| entry.order_names(), order_names);
+            let is_first = || record.is_first(&names, directory.url(), (entry.key_type, wanted.profile()));
+            let namespace = (*counted && orders_per_week.is_some() && is_first()).then(|| secret.namespace.clone());
+            Some(ReservedOrder { directory: SharedStr::intern(directory.url()), renewal: is_renewal, namespace })
+        }
+        Decision::Keep { .. } | Decision::Wait { .. } | Decision::Refuse { .. } | Decision::Restore { .. } => None,
+    };
     let unready = policy::unready(&input).map(|violation| violation.reason);
     let status = CertificateStatus::of(wanted, &held, record, directory.url(), &evaluation, unready, now);
-    Ok(Evaluated { held, dependencies, directory, is_renewal, evaluation, status })
+    Ok(Evaluated { held, dependencies, directory, order, evaluation, status })
 }

@@ -6,6 +6,7 @@ use super::certificate::CertificateStatus;
 use super::report::{NoteKind, StatusReport};
 use super::state::CertificateState;
 use crate::base::time::Time;
+use crate::sources::wish::ObjectKey;
 
 /// The report as one JSON object.
 pub fn json(report: &StatusReport, now: Time) -> String {
@@ -41,7 +42,7 @@ fn row(row: &CertificateStatus) -> Value {
             "time": failure.at.to_string(),
         })
     });
-    json!({
+    let mut json = json!({
         "secret": row.secrets().first().map(ToString::to_string),
         "secrets": texts(&row.secrets().iter().map(ToString::to_string).collect::<Vec<_>>()),
         "names": texts(&row.names().iter().map(ToString::to_string).collect::<Vec<_>>()),
@@ -55,7 +56,12 @@ fn row(row: &CertificateStatus) -> Value {
         "lastError": failure,
         "nextAttempt": time(row.next_attempt),
         "attemptsLeft": row.attempts_left,
-    })
+    });
+    if !row.objects.is_empty() {
+        let object = |object: &ObjectKey| json!({"kind": object.kind, "namespace": object.at.namespace.as_str(), "name": object.at.name.as_str()});
+        json["objects"] = row.objects.iter().map(object).collect();
+    }
+    json
 }
 
 fn time(at: Option<Time>) -> Value {

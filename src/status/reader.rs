@@ -18,10 +18,10 @@ use crate::config::namespaces::Namespaces;
 use crate::issuance::account::{gates_of, reference};
 use crate::issuance::clients::AcmeClients;
 use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::policy::Directory;
 use crate::policy::ca_limits::{RateLimitBlock, closed, quota_rank};
 use crate::policy::order_index::OrderIndex;
 use crate::policy::secret_state::SecretState;
-use crate::policy::{Decision, Directory};
 use crate::record::{self, AcceptedSpec, Record, RecordData};
 use crate::sources::dependencies::{self, NONE, content_hash};
 use crate::sources::{CertificateSpec, Desired, Source, SourceProblem, SourceRef, registry};
@@ -148,9 +148,30 @@ impl StatusReader {
                 notes.push((kind, format!("{said}; {in_force}")));
             }
         }
+        self.add_of_objects(&mut desired);
         notes.extend(desired.refused.iter().map(|refused| (NoteKind::Refused, refused.to_string())));
         notes.extend(desired.warnings.iter().map(|warning| (NoteKind::Warning, warning.clone())));
         (desired, notes)
+    }
+
+    /// Adds the certificates that objects of the cluster want, as the records say: whoever asks for the status may not read the objects. The
+    /// record names the first object.
+    fn add_of_objects(&self, desired: &mut Desired) {
+        let mut found = Vec::new();
+        let listed = self.store.list(self.namespaces.own(), record::TYPE, &mut |secret| {
+            let Ok(Record { body, .. }) = Record::read(Some(&secret)) else { return };
+            let Some(accepted) = body.accepted.filter(|_| body.orphaned.is_none()) else { return };
+            let Some(source) = accepted.source.as_deref().and_then(SourceRef::parse) else { return };
+            let Some(object) = source.object_key() else { return };
+            found.extend(accepted.read(&self.namespaces).map(|form| (form, source, object)));
+        });
+        // Without the list nothing is known of these certificates.
+        listed.ok();
+        for (AcceptedSpec { entry, zones, issuer }, source, object) in found {
+            let secret = entry.main_secret().clone();
+            let wanted = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source);
+            desired.put_of_objects(&secret, Some(wanted.of_objects([object].into())));
+        }
     }
 
     /// Adds what a source object wanted when it was readable, as the records say. Returns the number of entries.
@@ -221,8 +242,8 @@ impl ReadObjects<'_> {
     fn row(&mut self, wanted: &Arc<CertificateSpec>) -> CertificateStatus {
         match evaluate(self, wanted, self.now) {
             Ok(evaluated) => {
-                if let Decision::Issue { .. } = evaluated.evaluation.decision {
-                    self.orders.reserve(&evaluated.status.directory, evaluated.is_renewal);
+                if let Some(order) = &evaluated.order {
+                    self.orders.reserve(order);
                 }
                 evaluated.status
             }

@@ -21,7 +21,7 @@ pub enum CertificateState {
     BackingOff,
     /// The CA, or the quota of the issuer, allows no order now.
     RateLimited,
-    /// Too many orders of these names were made within a week.
+    /// Too many orders were made within a week: of these names, or for the namespace.
     Capped,
     /// Another program writes the Secret again and again.
     Contested,
@@ -92,7 +92,7 @@ impl From<WaitReason> for CertificateState {
     fn from(waiting: WaitReason) -> CertificateState {
         match waiting {
             WaitReason::BackingOff => CertificateState::BackingOff,
-            WaitReason::Capped => CertificateState::Capped,
+            WaitReason::Capped | WaitReason::NamespaceCapped => CertificateState::Capped,
             WaitReason::Contested => CertificateState::Contested,
             WaitReason::RateLimited => CertificateState::RateLimited,
         }

@@ -9,15 +9,16 @@ pub fn page(version: &str) -> String {
     let name = ABOUT.split(", ").next().unwrap_or_default().trim_start_matches("notariat ");
     // Neither hyphens nor wide spaces: people copy from the page.
     let mut page = format!(
-        ".TH NOTARIAT 1 \"\" \"notariat {}\" \"User Commands\"\n.nh\n.ad l\n.SH NAME\nnotariat \\- {}\n.SH SYNOPSIS\n.nf\n",
+        ".TH NOTARIAT 1 \"\" \"notariat {}\" \"User Commands\"\n.nh\n.ad l\n.SH NAME\nnotariat \\- {}\n.SH SYNOPSIS\n.in +4n\n",
         escaped(version),
         escaped(name)
     );
     let commands: Vec<(String, String)> = commands().iter().map(|c| (Command::head(c), c.help.to_owned())).collect();
     let flags = FLAGS.iter().filter(|flag| flag.is_shared()).map(|flag| (Flag::head(flag), flag.explanation()));
     let alone = ALONE.map(|(head, what)| (head.to_owned(), what.to_owned()));
-    commands.iter().for_each(|(head, _)| page += &line(head));
-    page += &format!(".fi\n.SH DESCRIPTION\n{}", line(ABOUT));
+    // A line that is too long goes on below, four columns to the right.
+    commands.iter().for_each(|(head, _)| page += &format!(".ti -4n\n{}", line(head)));
+    page += &format!(".br\n.in -4n\n.SH DESCRIPTION\n{}", line(ABOUT));
     for (title, items) in [("COMMANDS", commands), ("OPTIONS", flags.chain(alone).collect())] {
         page += &format!(".SH {title}\n");
         for (head, text) in items {
@@ -34,9 +35,17 @@ fn line(text: &str) -> String {
     format!("\\&{}\n", escaped(text))
 }
 
-/// The text with an escape for each character that groff replaces by another one, which cannot be copied to a shell.
+/// The text with an escape for each character that groff replaces by another one, which cannot be copied to a shell. No line ends between
+/// a flag and what follows it.
 fn escaped(text: &str) -> String {
-    text.chars().fold(String::new(), |mut out, c| {
+    let is_flag =
+        |word: &str| word.trim_start_matches(['[', '(', '`']).starts_with('-') && !word.ends_with([',', ';', '.', ']']);
+    let words = text.split(' ').map(|word| escaped_word(word) + if is_flag(word) { "\\ " } else { " " });
+    words.collect::<String>().trim_end_matches(['\\', ' ']).to_owned()
+}
+
+fn escaped_word(word: &str) -> String {
+    word.chars().fold(String::new(), |mut out, c| {
         match c {
             '\\' => out += "\\e",
             '-' => out += "\\-",
@@ -59,12 +68,13 @@ mod tests {
     fn nothing_can_be_taken_for_a_request_or_an_escape() {
         assert_eq!(line(".so /etc/passwd"), "\\&.so /etc/passwd\n");
         assert_eq!(escaped(r"a-b \n 'c' `d` ~"), r"a\-b \en \(aqc\(aq \(gad\(ga \(ti");
+        assert_eq!(escaped("[-o json] -w, or -"), r"[\-o\ json] \-w, or \-");
     }
 
     #[test]
     fn the_page_has_every_word_of_the_usage() {
         let page = page("1.2.3");
-        let escapes = [("\\-", "-"), ("\\(ga", "`"), ("\\(ti", "~"), ("\\(aq", "'"), ("\\&", "")];
+        let escapes = [("\\-", "-"), ("\\(ga", "`"), ("\\(ti", "~"), ("\\(aq", "'"), ("\\&", ""), ("\\ ", " ")];
         let plain = escapes.iter().fold(page, |page, (from, to)| page.replace(from, to));
         let words: Vec<&str> = plain.split_whitespace().collect();
         for word in usage().split_whitespace().filter(|word| *word != "usage:") {

@@ -1,5 +1,5 @@
-//! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps and Roles, with what is wrong
-//! with the objects themselves.
+//! The one reader of manifests, for `check -f`, `role -f` and `dns-policy -f`: a file -> its ConfigMaps, Roles and TSIG keys, with
+//! what is wrong with the objects themselves.
 //!
 //! A manifest is one or several documents, each an object or a List. The namespace of a ConfigMap is its own, else that of `-namespace`,
 //! else kubectl's `default`; one of its own that is not that of `-namespace` is a fault, as for kubectl. The ConfigMaps of one namespace are those of one notariat. Tested by tests/it/manifests.rs: the three
@@ -18,7 +18,9 @@ use crate::base::limits::{CONFIG_MAP_OCTETS_MAX, MANIFEST_OCTETS_MAX};
 use crate::base::name::ObjectRef;
 use crate::config::fields::{FieldError, MapReader};
 use crate::config::node::{self, YamlNode};
+use crate::config::table::{FieldTable, unread};
 use crate::config::{Data, bounds, data};
+use crate::tools::tsig_secret::{self, TsigSecrets};
 
 /// The ConfigMaps and Roles of a manifest.
 #[derive(Debug, Default)]
@@ -27,7 +29,19 @@ pub struct Manifest {
     pub config_maps: Vec<ConfigMap>,
     /// The Roles and ClusterRoles.
     pub roles: Vec<Role>,
+    /// The TSIG keys of the Secrets.
+    pub secrets: TsigSecrets,
 }
+
+/// The fields of the object.
+const CONFIG_MAP: FieldTable = &[
+    unread("apiVersion"),
+    unread("kind"),
+    unread("metadata"),
+    unread("data"),
+    unread("binaryData"),
+    unread("immutable"),
+];
 
 /// The data of ConfigMaps.
 pub type ConfigMaps = BTreeMap<ObjectRef, Data>;
@@ -136,6 +150,12 @@ impl Manifest {
                 }
             }
             (_, _, Some("ConfigMap")) => self.config_maps.push(config_map(object, namespace)),
+            (_, _, Some("Secret")) => {
+                let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
+                let namespace = word(metadata, "namespace").or(namespace).unwrap_or(NAMESPACE);
+                let at = word(metadata, "name").and_then(|name| ObjectRef::parse(name, namespace).ok());
+                self.secrets.extend(at.map(|at| (at.clone(), tsig_secret::read(object, &at))));
+            }
             (_, _, Some(kind @ ("Role" | "ClusterRole"))) => {
                 let metadata = object.get("metadata").unwrap_or(&YamlNode::Null);
                 let rules = object.get("rules").map(value);
@@ -193,9 +213,9 @@ fn config_map(object: &YamlNode, namespace: Option<&str>) -> ConfigMap {
             }
         }
     }
-    let mut fields = MapReader::of(object, "", &mut faults);
-    for field in ["apiVersion", "kind", "metadata", "data", "binaryData", "immutable"] {
-        fields.take(field);
+    let mut fields = MapReader::of(object, CONFIG_MAP, "", &mut faults);
+    for row in CONFIG_MAP {
+        fields.take(row.name);
     }
     fields.finish(&mut faults);
     ConfigMap { at, data, faults: faults.iter().map(FieldError::to_string).collect() }

@@ -3,15 +3,23 @@
 #![cfg(feature = "tools")]
 
 pub mod check;
+pub mod completion;
 pub mod convert;
 pub mod dns_policy;
+pub mod explain;
+pub mod forget;
 pub mod man;
 pub mod manifest;
 pub mod options;
+mod output;
 pub mod role;
 mod run;
+pub mod schema;
 pub mod secret_action;
 pub mod status;
 mod terminal;
+pub mod tsig_secret;
+pub mod wait;
 
-pub use run::{Output, run};
+pub use output::Output;
+pub use run::run;

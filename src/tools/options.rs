@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::acme::requests::REASONS;
+use crate::base::name::check_namespace;
 use crate::cli::values::Values;
 
 /// A request to the running controller, or to the CA.
@@ -60,13 +61,22 @@ pub struct CheckOptions {
     pub as_json: bool,
 }
 
+/// The flags of `convert`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// `-one`: one ConfigMap for all namespaces.
+    pub one: bool,
+    /// `-cluster-resource-namespace`: where the Secrets of ClusterIssuers are.
+    pub cluster_resource_namespace: String,
+}
+
 impl SecretAction {
     /// Reads the flags of `renew`, `revoke` or `account rollover`.
     ///
     /// # Errors
     /// When no Secret is named, or the reason is unknown.
     pub fn read(command: &str, values: &Values) -> Result<SecretAction, String> {
-        let secret = values.secret.clone().ok_or("the name of a Secret is missing (-h shows all commands)")?;
+        let secret = values.operand.clone().ok_or("the name of a Secret is missing (-h shows all commands)")?;
         Ok(match command {
             "renew" => SecretAction::Renew { secret, force: values.has("force") },
             "revoke" => {
@@ -86,6 +96,20 @@ impl StatusOptions {
     pub fn read(values: &Values) -> Result<StatusOptions, String> {
         let format = values.choice("o", &[("wide", OutputFormat::Wide), ("json", OutputFormat::Json)])?;
         Ok(StatusOptions { format: format.unwrap_or(OutputFormat::Table), follow: values.has("w") })
+    }
+}
+
+impl ConvertOptions {
+    /// Reads the flags of `convert`.
+    ///
+    /// # Errors
+    /// When the namespace is none.
+    pub fn read(values: &Values) -> Result<ConvertOptions, String> {
+        let parse = |v: &str| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string());
+        // The namespace in which cert-manager is installed as a rule.
+        let namespace = values.value("cluster-resource-namespace", parse)?;
+        let cluster_resource_namespace = namespace.unwrap_or_else(|| "cert-manager".to_owned());
+        Ok(ConvertOptions { one: values.has("one"), cluster_resource_namespace })
     }
 }
 
@@ -114,6 +138,7 @@ mod tests {
         match read(line.split_whitespace().map(Into::into).collect(), |_| None)? {
             CommandLine::Run(command, values) => match command.name {
                 "status" => StatusOptions::read(&values).map(|options| format!("{options:?}")),
+                "convert" => ConvertOptions::read(&values).map(|options| format!("{options:?}")),
                 "check" => CheckOptions::read(&values).map(|options| format!("{options:?}")),
                 "renew" | "revoke" | "account rollover" => {
                     SecretAction::read(command.name, &values).map(|action| format!("{action:?}"))
@@ -137,6 +162,7 @@ mod tests {
             ("role -f a.yaml -acme https://ca/dir", r#"Some("a.yaml")"#),
             ("role -f=a.yaml", r#"Some("a.yaml")"#),
             ("dns-policy --namespace team -f -", r#"Some("-")"#),
+            ("explain a.test -f -", r#"Some("-")"#),
             ("check -f a.yaml", r#"CheckOptions { file: Some("a.yaml"), role: None, as_json: false }"#),
             (
                 "check -f - -role=r.yaml -o json --namespace team",
@@ -144,6 +170,11 @@ mod tests {
             ),
             ("status -config a", "StatusOptions { format: Table, follow: false }"),
             ("status -config a,b -o wide", "StatusOptions { format: Wide, follow: false }"),
+            ("convert", r#"ConvertOptions { one: false, cluster_resource_namespace: "cert-manager" }"#),
+            (
+                "convert -one -cluster-resource-namespace=kube-system -namespace n",
+                r#"ConvertOptions { one: true, cluster_resource_namespace: "kube-system" }"#,
+            ),
             ("status -w -o=json --config a", "StatusOptions { format: Json, follow: true }"),
         ] {
             assert_eq!(options(line).as_deref(), Ok(expected), "{line}");
@@ -164,6 +195,9 @@ mod tests {
             ("status -config a -o yaml", "-o \"yaml\" is neither wide nor json"),
             ("status -config a web", "\"web\" is not a flag"),
             ("convert -f a", "-f is not a flag"),
+            ("convert -cluster-resource-namespace A", "-cluster-resource-namespace \"A\" is not a namespace"),
+            ("status -config a -one", "-one is not a flag"),
+            ("explain a.test b.test -f -", "\"b.test\" is not a flag"),
             ("man -config a", "-config is not a flag"),
         ] {
             let error = options(line).expect_err(line);

@@ -18,7 +18,7 @@ use crate::kube::rbac::{Names, PolicyRule, RBAC_RULES, RuleSubject};
 use crate::sources::{Desired, config_map};
 use crate::start::{OpenedStore, directory, open};
 use crate::store::LockMode;
-use crate::tools::manifest::{self, ConfigMaps};
+use crate::tools::manifest::{self, ConfigMaps, Manifest};
 
 /// The ConfigMaps of one notariat.
 #[derive(Debug)]
@@ -68,13 +68,29 @@ pub fn sources(instances: &[Instance]) -> String {
 /// # Errors
 /// As [`run`].
 pub fn instances(file: Option<&Path>, arguments: &Arguments) -> Result<Vec<Instance>, String> {
-    let config_maps = match file {
+    config_maps(file, arguments)?.into_iter().map(|(own, config_maps)| instance(own, config_maps, arguments)).collect()
+}
+
+/// The instances of a manifest that was read from `file`.
+///
+/// # Errors
+/// As [`run`].
+pub fn instances_of(manifest: Manifest, file: &Path, arguments: &Arguments) -> Result<Vec<Instance>, String> {
+    let config_maps = manifest.by_namespace().map_err(|e| format!("-f {}: {e}", file.display()))?;
+    config_maps.into_iter().map(|(own, config_maps)| instance(own, config_maps, arguments)).collect()
+}
+
+/// The ConfigMaps of `file` by namespace, or else those that the arguments name.
+///
+/// # Errors
+/// What can not be read.
+pub fn config_maps(file: Option<&Path>, arguments: &Arguments) -> Result<BTreeMap<String, ConfigMaps>, String> {
+    match file {
         Some(file) => manifest::open("f", file, arguments.namespace.as_deref())?
             .by_namespace()
-            .map_err(|e| format!("-f {}: {e}", file.display()))?,
-        None => BTreeMap::from([in_place(arguments)?]),
-    };
-    config_maps.into_iter().map(|(own, config_maps)| instance(own, config_maps, arguments)).collect()
+            .map_err(|e| format!("-f {}: {e}", file.display())),
+        None => Ok(BTreeMap::from([in_place(arguments)?])),
+    }
 }
 
 fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {

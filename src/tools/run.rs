@@ -2,23 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::options::{CheckOptions, SecretAction, StatusOptions};
-use super::{check, convert, dns_policy, man, role, secret_action, status};
+use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
+use super::output::Output;
+use super::wait::{self, WaitOptions};
+use super::{check, completion, convert, dns_policy, explain, forget, man, role, schema, secret_action, status};
 use crate::cli::Arguments;
-use crate::cli::flags::Command;
+use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
 use crate::controller::ExitStatus;
-
-/// The output of a command, and its exit status.
-#[derive(Debug)]
-pub struct Output {
-    /// For standard output.
-    pub text: String,
-    /// For standard error; empty where nothing is wrong.
-    pub problems: String,
-    /// The exit code.
-    pub status: ExitStatus,
-}
 
 /// Runs a command.
 pub fn run(command: &Command, values: &Values) -> Output {
@@ -30,20 +21,35 @@ pub fn run(command: &Command, values: &Values) -> Output {
 fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitStatus)> {
     let (unreadable, unsound) = (|e| (e, ExitStatus::Unreadable), |e| (e, ExitStatus::Unsound));
     let good = |text| Output { text, problems: String::new(), status: ExitStatus::Good };
-    if command.name == "man" {
-        return Ok(good(man::page(env!("CARGO_PKG_VERSION"))));
+    match (command.name, values.word) {
+        ("man", _) => return Ok(good(man::page(env!("CARGO_PKG_VERSION")))),
+        ("schema", key) => return Ok(good(schema::text(key))),
+        ("completion", Some(shell)) => return Ok(good(completion::script(shell))),
+        ("completion", None) => return Err(unreadable(format!("completion needs a shell: {}", SHELLS.join(", ")))),
+        _ => {}
     }
     let arguments = Arguments::read(command, values).map_err(unreadable)?;
     let file: Option<PathBuf> = values.text("f");
     match command.name {
         "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
-        "convert" => {
-            let done = convert::run(&arguments).map_err(unreadable)?;
-            let status = if done.lost.is_empty() { ExitStatus::Good } else { ExitStatus::Unsound };
-            Ok(Output { text: done.yaml, problems: done.lost.join("\nnotariat: "), status })
+        "explain" => {
+            let name = values.operand.as_deref().ok_or("the domain name is missing (-h shows all commands)".to_owned());
+            let (text, has_any) =
+                explain::run(name.map_err(unreadable)?, file.as_deref(), &arguments).map_err(unreadable)?;
+            Ok(Output { status: if has_any { ExitStatus::Good } else { ExitStatus::Unsound }, ..good(text) })
         }
+        "convert" => {
+            let options = ConvertOptions::read(values).map_err(unreadable)?;
+            let done = convert::run(&arguments, &options).map_err(unreadable)?;
+            let status = if done.is_whole { ExitStatus::Good } else { ExitStatus::Unsound };
+            Ok(Output { text: done.yaml, problems: done.report.join("\nnotariat: "), status })
+        }
+        "forget" => forget::run(values, &arguments),
         "status" => {
+            if let Some(options) = WaitOptions::read(values).map_err(unreadable)? {
+                return wait::run(&options, &arguments).map_err(unreadable);
+            }
             let options = StatusOptions::read(values).map_err(unreadable)?;
             let status = status::run(options, &arguments).map_err(unreadable)?;
             Ok(Output { status, ..good(String::new()) })

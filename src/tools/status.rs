@@ -68,7 +68,7 @@ pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, 
 
 /// SIGINT and SIGTERM set `stop`, also where a shell made SIGINT ignored for a background process. The first signal waits for the request under
 /// way; a second one ends the process at once.
-fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
+pub(super) fn stop_on_signals(stop: Shutdown) -> Result<(), String> {
     let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(|e| format!("signals can not be handled: {e}"))?;
     let handle = move || {
         for signal in signals.forever() {

@@ -120,7 +120,7 @@ impl<'a> Attempt<'a> {
         // A certificate that is revoked takes its key with it.
         let is_revoked = finding.reason == Reason::Revoked || !self.claim.record.body.to_revoke.is_empty();
         let reuse = if is_revoked { None } else { self.key_to_reuse(targets) };
-        self.begin()?;
+        self.begin(counted)?;
 
         let account = orders.account(None).map_err(|failed| orders.learn(failed))?;
         let mut run = Steps { orders: &orders, account, solver, reuse, counted };
@@ -134,8 +134,15 @@ impl<'a> Attempt<'a> {
     }
 
     /// Claims the certificate. A pending order for other names, another directory, key type or profile is given up.
-    fn begin(&mut self) -> Result<(), AttemptError> {
+    fn begin(&mut self, counted: bool) -> Result<(), AttemptError> {
         let (now, names) = (time::now(), self.entry().order_names());
+        let way = (self.entry().key_type, self.wanted.profile());
+        if counted && self.wanted.orders_per_week.is_some() {
+            let body = &mut self.claim.record.body;
+            if body.is_first(&names, self.directory.url(), way) {
+                body.count_for_namespace(&self.wanted.entry.main_secret().namespace, now);
+            }
+        }
         if !self.claim.record.body.in_flight.as_ref().is_some_and(|pending| self.is_for_this(pending)) {
             let body = &mut self.claim.record.body;
             let published = body.in_flight.take().map(|pending| pending.published).unwrap_or_default();
@@ -251,7 +258,7 @@ impl<'a> Attempt<'a> {
         let (orders, account, counted) = (run.orders, run.account.clone(), run.counted);
         run.solver()?;
         let Some(Ok(mut solver)) = run.solver.take() else { return Err(AttemptError::internal()) };
-        let challenges = match orders.challenges(&account, order, solver.challenge_type())? {
+        let challenges = match orders.challenges(&account, order, &|name| solver.challenge_type(name))? {
             Challenges::Pending(challenges) => challenges,
             Challenges::Over(failed) => {
                 self.give_up_order();
@@ -279,6 +286,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let secret = self.entry().main_secret();
+        solver.validated();
         event!(debug, "validated", secret = secret, status = format!("{:?}", answer.body.status));
         self.clean_up_presented(&mut |presented| solver.clean_up(presented));
         event!(debug, "withdrawn", secret = secret);

@@ -53,6 +53,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::base::challenge_type::ChallengeType;
     use crate::base::name::Domain;
     use crate::policy::backoff::{RetryClass, Stage};
 
@@ -78,8 +79,8 @@ mod tests {
     }
 
     impl Solver for FakeSolver<'_> {
-        fn challenge_type(&self) -> &'static str {
-            "fake-01"
+        fn challenge_type(&self, _: &Domain) -> ChallengeType {
+            ChallengeType::Dns01
         }
 
         fn check(&self) -> Result<(), AttemptError> {

@@ -152,6 +152,7 @@ fn event_reason(stage: Stage) -> EventReason {
         Stage::Publish => EventReason::UpdateRefused,
         Stage::Propagation => EventReason::NotPropagated,
         Stage::Validation => EventReason::ValidationFailed,
+        Stage::Reach => EventReason::NotReached,
         Stage::Clock | Stage::Zone | Stage::Account | Stage::Order | Stage::Finalize | Stage::Download => {
             EventReason::OrderFailed
         }

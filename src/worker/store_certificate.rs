@@ -137,7 +137,10 @@ impl Attempt<'_> {
             Owner::Another(owner) if !self.entry().adopt && !is_abandoned(self.entry(), present, time::now()) => {
                 policy(format!("it belongs to {owner} now"))
             }
-            Owner::Another(_) | Owner::Us | Owner::Nobody => Ok(()),
+            Owner::Nobody if self.wanted.is_of_objects() && !self.entry().adopt => {
+                policy("somebody else made it meanwhile".to_owned())
+            }
+            Owner::Another(_) | Owner::Us | Owner::KubeLego | Owner::Nobody => Ok(()),
         }
     }
 

@@ -60,7 +60,7 @@ fn every_fault_of_a_hundred_bad_configurations_is_found_and_nothing_else() {
 #[test]
 fn what_users_are_told_to_apply_is_sound() {
     let mut manifests = Vec::new();
-    for folder in ["deploy", "deploy/multi-namespace"] {
+    for folder in ["deploy", "deploy/single-namespace", "deploy/multi-namespace", "deploy/cluster", "examples"] {
         for file in std::fs::read_dir(root().join(folder)).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "yaml") {
@@ -83,7 +83,7 @@ fn what_users_are_told_to_apply_is_sound() {
         assert_eq!(found(&report), expected, "{name}");
         entries += report.lines.iter().filter(|line| line.level == Level::Ok).count();
     }
-    assert_eq!(entries, 2, "deploy/example.yaml and the README have one each");
+    assert_eq!(entries, 6, "deploy/example.yaml, the README and each example have one");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_role_is_compared_with_what_the_config_map_needs() {
     let scratch = Scratch::new("check-role");
     let config_map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notariat, namespace: team}\ndata:\n  certificates: |\n    - {secret: web, domains: [a.example.com], tsigSecretName: key}\n    - {secret: other/web, domains: [b.example.com], tsigSecretName: key}\n";
     let file = scratch.write("manifest", config_map);
-    let role = root().join("deploy/role.yaml");
+    let role = root().join("deploy/single-namespace/role.yaml");
     let cluster_role = std::fs::read_to_string(root().join("deploy/multi-namespace/clusterrole.yaml")).unwrap();
     let with = |flags: &[&str]| checked(&file, &[&["-allow-namespaces=other"], flags].concat()).unwrap();
     let lines = |report: &CheckReport| {

@@ -1,17 +1,21 @@
 //! `notariat convert`: every input of tests/vectors/cert-manager/ becomes ConfigMaps that are read without a fault.
 
+mod guide;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use notariat::config;
+use notariat::config::namespaces::Namespaces;
 use notariat_lab::{Kube, Scratch};
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::support::run::notariat;
 
+/// The inputs and what is printed for them.
 fn vectors() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/cert-manager")
 }
@@ -38,7 +42,8 @@ fn read(yaml: &str) -> BTreeMap<String, config::Config> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap().to_owned();
         let data = object["data"].as_object().unwrap().iter();
         let data = data.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect();
-        let config = config::read(&data, &namespace.as_str().into()).unwrap_or_else(|e| panic!("{e}\n{yaml}"));
+        let namespaces = Namespaces::new(&namespace, &["shop", "blog", "ops", "edge"].map(str::to_owned));
+        let config = config::read(&data, &namespaces).unwrap_or_else(|e| panic!("{e}\n{yaml}"));
         assert!(config.entries.iter().all(Result::is_ok) && config.warnings.is_empty(), "{config:#?}");
         found.insert(namespace, config);
     }
@@ -47,19 +52,26 @@ fn read(yaml: &str) -> BTreeMap<String, config::Config> {
 
 #[test]
 fn what_is_printed_is_read_without_a_fault_and_each_thing_lost_has_a_sentence() {
-    for (file, code, namespaces) in [
-        ("plain", 0, &["team"][..]),
-        ("everything", 1, &["team-a", "team-b"]),
-        ("hostile", 1, &["team"]),
-        ("line-breaks", 1, &["team"]),
-        ("one-object", 1, &[]),
+    for (file, arguments, code, namespaces) in [
+        ("plain", &[][..], 0, &["team"][..]),
+        ("everything", &[], 1, &["team-a", "team-b"]),
+        ("hostile", &[], 1, &["team"]),
+        ("line-breaks", &[], 1, &["team"]),
+        ("one-object", &[], 1, &[]),
+        ("keys", &[], 0, &["other", "team"]),
+        ("zones", &[], 1, &["team"]),
+        ("secrets", &[], 0, &["team"]),
+        ("cluster-resources", &["-cluster-resource-namespace", "kube-system"], 0, &["team"]),
+        ("cluster", &["-one", "-namespace", "certs"], 1, &["certs"]),
     ] {
-        let done = convert(vectors().join(format!("{file}.json")), &[]);
+        let done = convert(vectors().join(format!("{file}.json")), arguments);
         let (yaml, log) = (text(&done.stdout), text(&done.stderr));
         assert_eq!(done.status.code(), Some(code), "{file}: {log}");
         assert_eq!(read(yaml).keys().collect::<Vec<_>>(), namespaces, "{file}");
-        assert!(log.lines().all(|line| line.starts_with("notariat: ")), "{log}");
-        assert_eq!(log.is_empty(), code == 0);
+        // The table comes last; its first line has the counts.
+        let lost = log.lines().take_while(|line| line.starts_with("notariat: ")).count();
+        assert!(log.lines().nth(lost).is_some_and(|line| line.starts_with("CERTIFICATE ")), "{log}");
+        assert_eq!(lost == 1, code == 0, "{log}");
         for (name, found) in [("yaml", yaml), ("lost", log)] {
             let expected = vectors().join(format!("{file}.{name}"));
             let known = std::fs::read_to_string(&expected).unwrap_or_default();
@@ -73,7 +85,9 @@ fn no_value_leaves_its_line_or_stands_in_a_command() {
     let done = convert(vectors().join("hostile.json"), &[]);
     let yaml = text(&done.stdout);
     assert!(!yaml.lines().any(|line| line.trim_start().starts_with("evil")), "{yaml}");
-    assert!(!yaml.lines().any(|line| line.starts_with('#') && line.contains("evil")), "{yaml}");
+    let is_command = |line: &str| line.starts_with("#secrets") || line.starts_with("#handover");
+    assert!(!yaml.lines().any(|line| is_command(line) && line.contains("evil")), "{yaml}");
+    assert!(yaml.contains("# - Delete by hand: Certificate team/a\\nevil: b\n"), "{yaml}");
     let config = &read(yaml)["team"];
     let entry = config.entries[0].as_ref().unwrap();
     assert_eq!(entry.annotations["note"], "a\"\nevil: true\n");
@@ -83,6 +97,8 @@ fn no_value_leaves_its_line_or_stands_in_a_command() {
 /// What our own reader finds, and what stands in the texts of the data.
 fn objects(yaml: &str) -> Value {
     let documents = serde_yaml::Deserializer::from_str(yaml).map(|document| Value::deserialize(document).unwrap());
+    // A document of comments alone is none.
+    let documents = documents.filter(|document| !document.is_null());
     let with_inner = documents.map(|object| {
         let data = object["data"].as_object().unwrap().iter();
         let inner = data.map(|(key, text)| (key.clone(), serde_yaml::from_str(text.as_str().unwrap()).unwrap()));
@@ -96,7 +112,7 @@ fn objects(yaml: &str) -> Value {
 fn other_readers_of_yaml_find_the_same_objects_and_no_more() {
     // Debian's Python: it has the packages of the lab's group `tools`.
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/convert/readers.py");
-    for file in ["plain", "everything", "hostile", "line-breaks"] {
+    for file in ["plain", "everything", "hostile", "line-breaks", "zones"] {
         let input = vectors().join(format!("{file}.json"));
         let yaml = convert(input.clone(), &[]).stdout;
         let folder = Scratch::new("convert");
@@ -137,7 +153,7 @@ fn a_namespace_and_a_name_can_be_chosen_and_what_is_no_such_json_is_refused() {
     assert!(text(&named.stdout).contains("  name: \"certs\"\n"));
     let folder = Scratch::new("convert");
     for (input, part) in [
-        ("", "is not JSON"),
+        ("{", "is not JSON"),
         ("[1]", "none of cert-manager's"),
         (r#"{"items": 1}"#, "no list under `items`"),
         (r#"{"kind": "Pod", "apiVersion": "v1"}"#, "an object of kind \"Pod\""),
@@ -149,35 +165,120 @@ fn a_namespace_and_a_name_can_be_chosen_and_what_is_no_such_json_is_refused() {
     }
 }
 
-/// The commands that stand above a manifest.
-fn commands(yaml: &str) -> Vec<&str> {
-    let lines = yaml.lines().filter_map(|line| line.strip_prefix("# - ")?.split_once(": "));
-    lines.map(|(_, command)| command.trim_end_matches(';')).filter(|command| command.contains("kubectl")).collect()
+#[test]
+fn nothing_to_convert_is_said_and_ends_with_1() {
+    let folder = Scratch::new("convert");
+    let plain = std::fs::read_to_string(vectors().join("plain.json")).unwrap();
+    for (input, arguments, part) in [
+        ("", &[][..], "standard input is empty (did the command before the pipe fail?)"),
+        ("\n", &[], "standard input is empty"),
+        (r#"{"items": []}"#, &[], "standard input has no Certificate"),
+        (&plain, &["-namespace", "other"], "none of the 1 Certificates is in other"),
+        (&plain, &["-one", "-namespace", "certs", "-allow-namespaces", "a,b"], "is in certs, a, b"),
+    ] {
+        let done = convert(folder.write("input", input), arguments);
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(1), ""), "{input}");
+        assert!(text(&done.stderr).contains(part), "{input}: {}", text(&done.stderr));
+    }
 }
 
+#[test]
+fn one_config_map_for_all_needs_its_namespace_and_leaves_out_those_that_are_not_allowed() {
+    let run = |arguments: &[&str]| convert(vectors().join("cluster.json"), arguments);
+    let refused = run(&["-one"]);
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(text(&refused.stderr).contains("-one needs -namespace"));
+    let some = run(&["-one", "-namespace", "ops", "-allow-namespaces", "blog"]);
+    let config = &read(text(&some.stdout))["ops"];
+    let secrets: Vec<String> = config.entries.iter().map(|e| e.as_ref().unwrap().main_secret().to_string()).collect();
+    assert_eq!(secrets, ["blog/blog-tls", "blog/feed-tls", "ops/grafana-tls", "ops/vpn-tls"]);
+    assert!(
+        text(&some.stderr).contains("5 Certificates: 4 carried over, 1 left out; 5 of other namespaces passed over")
+    );
+    assert!(text(&some.stdout).contains("\n#    Its flags: -namespace ops -allow-namespaces blog\n"));
+}
+
+/// The commands behind a mark.
+fn commands<'y>(yaml: &'y str, mark: &str) -> Vec<&'y str> {
+    yaml.lines().filter_map(|line| line.strip_prefix(mark)?.strip_prefix(": ")).collect()
+}
+
+#[test]
+fn the_certificates_to_delete_are_those_that_were_carried_over() {
+    for (file, arguments, expected) in [
+        ("cluster", &["-one", "-namespace", "certs"][..], "blog: blog feed|edge: proxy|ops: grafana vpn|shop: web api"),
+        ("everything", &[], "team-a: shop|team-b: inside"),
+        ("one-object", &[], ""),
+    ] {
+        let done = convert(vectors().join(format!("{file}.json")), arguments);
+        let deleted: Vec<String> = commands(text(&done.stdout), "#handover")
+            .into_iter()
+            .filter_map(|line| {
+                let (namespace, names) = line
+                    .strip_prefix("kubectl -n ")?
+                    .split_once(" delete certificates.cert-manager.io --cascade=orphan ")?;
+                Some(format!("{namespace}: {names}"))
+            })
+            .collect();
+        assert_eq!(deleted.join("|"), expected, "{file}");
+    }
+}
+
+#[test]
+fn keys_that_differ_have_secrets_that_differ_and_no_name_is_one_that_is_taken() {
+    let done = convert(vectors().join("keys.json"), &[]);
+    let all = read(text(&done.stdout));
+    let of = |namespace: &str| -> Vec<String> {
+        let entries = all[namespace].entries.iter().map(|e| e.as_ref().unwrap());
+        entries.map(|e| format!("{} {}", e.domains[0], e.tsig_secret.as_ref().unwrap().name)).collect()
+    };
+    let expected = [
+        "a.site.test tsig-secret",
+        "b.site.test tsig-secret-2",
+        "c.site.test tsig-secret-3",
+        "d.site.test tsig-secret-4",
+        "e.site.test x-a-b-2",
+        "f.site.test x-a-b-3",
+        "a.site.test tsig-secret",
+        "d.site.test tsig-secret-4",
+    ];
+    assert_eq!(of("team"), expected);
+    assert_eq!(of("other"), ["g.site.test tsig-secret"]);
+}
+
+/// The account, the external account binding and the CA's roots; the guide's test has the TSIG keys.
 #[test]
 fn the_commands_make_the_secrets_that_the_config_map_names() {
     let kube = Kube::shared();
     let namespace = kube.namespace();
     let folder = Scratch::new("convert");
-    let plain = std::fs::read_to_string(vectors().join("plain.json")).unwrap();
-    let done = convert(folder.write("input", &plain.replace("\"team\"", &format!("{namespace:?}"))), &[]);
+    let input = std::fs::read_to_string(vectors().join("secrets.json")).unwrap();
+    let done = convert(folder.write("input", &input.replace("\"team\"", &format!("{namespace:?}"))), &[]);
     let yaml = text(&done.stdout);
-    kube.kubectl(&[
-        "-n",
-        &namespace,
-        "create",
-        "secret",
-        "generic",
-        "tsig",
-        "--from-literal=secret=MDEyMzQ1Njc4OWFiY2RlZg==",
-    ]);
-    let [command] = commands(yaml)[..] else { panic!("{yaml}") };
-    let made = Command::new("sh").args(["-ec", command]).env("KUBECONFIG", kube.admin_kubeconfig()).output().unwrap();
-    assert!(made.status.success(), "{command}: {}", text(&made.stderr));
-    let path = "go-template={{.data.key | base64decode}}";
-    let key = kube.kubectl(&["-n", &namespace, "get", "secret", "tsig-secret", "-o", path]);
-    assert_eq!(key, "hmac-sha256:certs:MDEyMzQ1Njc4OWFiY2RlZg==");
+    let make = |name: &str, from: &str| {
+        kube.kubectl(&["-n", &namespace, "create", "secret", "generic", name, &format!("--from-literal={from}")]);
+    };
+    make("tsig", "secret=MDEyMzQ1Njc4OWFiY2RlZg==\n");
+    make("account", "account.pem=-----BEGIN\nx\n-----END\n");
+    make("eab", "mac.key=c2VjcmV0");
+    let [account, binding, roots, tsig] = commands(yaml, "#secrets")[..] else { panic!("{yaml}") };
+    assert!(roots.contains("get issuers.cert-manager.io private.ca -o jsonpath='{.spec.acme.caBundle}'"), "{roots}");
+    for command in [account, binding, tsig] {
+        let made =
+            Command::new("sh").args(["-ec", command]).env("KUBECONFIG", kube.admin_kubeconfig()).output().unwrap();
+        assert!(made.status.success(), "{command}: {}", text(&made.stderr));
+    }
+    let get = |name: &str, key: &str| {
+        let path = format!("go-template={{{{index .data {key:?} | base64decode}}}}");
+        kube.kubectl(&["-n", &namespace, "get", "secret", name, "-o", &path])
+    };
+    assert_eq!(get("tsig-secret", "key"), "hmac-sha256:certs:MDEyMzQ1Njc4OWFiY2RlZg==");
+    assert_eq!(get("account-account-pem", "tls.key"), "-----BEGIN\nx\n-----END\n");
+    assert_eq!((get("eab-mac-key", "hmacKey"), get("eab-mac-key", "kid")), ("c2VjcmV0".to_owned(), "kid-1".to_owned()));
+    // Where the original is missing nothing is made.
+    kube.kubectl(&["-n", &namespace, "delete", "secret", "tsig", "tsig-secret"]);
+    let made = Command::new("sh").args(["-c", tsig]).env("KUBECONFIG", kube.admin_kubeconfig()).output().unwrap();
+    assert!(!made.status.success() && kube.try_kubectl(&["-n", &namespace, "get", "secret", "tsig-secret"]).is_err());
     kube.kubectl(&["apply", "-f", &folder.write("manifest.yaml", yaml).display().to_string()]);
     let applied =
         kube.kubectl(&["-n", &namespace, "get", "configmap", "notariat", "-o", "jsonpath={.data.certificates}"]);

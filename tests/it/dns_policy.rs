@@ -1,6 +1,10 @@
 //! `notariat dns-policy`: with what it prints, and nothing else, a full run works on each server, and another name is refused.
 
-use notariat_lab::{Hmac, Key, NameServer, Scratch, Software, Zone};
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use notariat_lab::{Hmac, Key, NameServer, Place, Resolver, Scratch, Software, Zone};
 
 use crate::support::run::notariat;
 use crate::support::{Run, Site};
@@ -120,9 +124,87 @@ fn zones_and_keys_are_those_of_the_configuration() {
     };
     let text = run("").ends(0).stdout;
     assert_eq!(
-        part(&text, "# ZONE", "\n\n"),
+        part(&text, "# ZONE:", "\n\n"),
         "# ZONE:\ngrant \"KEY-IN-team-own\" name _acme-challenge.www.b.test. TXT;\n# a.test:\ngrant \"KEY-IN-team-ruled\" name _acme-challenge.a.test. TXT;\n\
          grant \"KEY-IN-team-ruled\" name _acme-challenge.www.a.test. TXT;"
     );
     run("    - {secret: y, domains: [c.test]}\n").ends(1).says(&["entry team/y: c.test: no TSIG key is configured"]);
+}
+
+/// A manifest with one entry for these names, and further documents.
+fn manifest(domains: &str, data: &str, more: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: team}}\ndata:\n{data}  certificates: |\n    \
+         - {{secret: x, domains: [{domains}], tsigSecretName: tsigkey}}\n---\n{more}"
+    )
+}
+
+#[test]
+fn a_secret_of_the_same_file_tells_the_name_of_its_key_and_nothing_else() {
+    let folder = Scratch::new("policy");
+    let key = Key::new("notariat.key", Hmac::Sha512);
+    let text = key.secret_text();
+    let secret =
+        |metadata: &str, data: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{{metadata}}}\n{data}\n");
+    let run = |more: &str, flags: &[&str]| {
+        let file = folder.write("manifest.yaml", &manifest("a.test", "", more));
+        let run = Run::of(notariat().args(["dns-policy", "-f"]).arg(file).args(flags)).ends(0);
+        assert!(!run.stdout.contains(&key.secret) && !run.log.contains(&key.secret));
+        run.stdout
+    };
+    let in_base64 = format!("data: {{key: {}}}", STANDARD.encode(&text));
+    for (data, flags) in [(format!("stringData: {{key: '{text}'}}"), &[][..]), (in_base64, &["-namespace=team"])] {
+        for at in ["name: tsigkey, namespace: team", "name: tsigkey"] {
+            let printed = run(&secret(at, &data), flags);
+            // A Secret without a namespace is in that of the command line, else in `default`.
+            let is_there = at.contains("team") || !flags.is_empty();
+            let name = if is_there { "notariat.key" } else { "KEY-IN-team-tsigkey" };
+            assert!(printed.contains(&format!("grant \"{name}\" name _acme-challenge.a.test. TXT;")), "{printed}");
+            assert_eq!(printed.contains("# KEY-IN-"), !is_there, "{printed}");
+        }
+    }
+    let at = "name: tsigkey, namespace: team";
+    for (data, remark) in [
+        ("data: {key: '%%'}", "# the Secret team/tsigkey: data.key: is not base64"),
+        ("data: {kay: eA==}", "# the Secret team/tsigkey has no data key `key`"),
+        ("stringData: {key: x}", "# the TSIG key in the Secret team/tsigkey "),
+    ] {
+        let printed = run(&secret(at, data), &[]);
+        assert!(printed.contains(remark) && printed.contains("\"KEY-IN-team-tsigkey\""), "{data}: {printed}");
+    }
+}
+
+#[test]
+fn with_a_resolver_zones_and_cnames_are_found_and_what_is_not_found_is_told() {
+    // Where port 53 is free, as zones that nobody configured are found there.
+    let (place, folder) = (Place::new_namespace(), Scratch::new("policy"));
+    let address = SocketAddr::from(([127, 0, 0, 2], 53));
+    let served = |name: &str| Zone::new(name).name_server(&format!("ns1.{name}"), address.ip());
+    let site =
+        served("site.test").line("_acme-challenge.a CNAME a.acme.test.").line("_acme-challenge.www CNAME w.far.test.");
+    let dns = NameServer::setup(Software::Bind).place(&place).address(address);
+    let dns = dns.zone(site).zone(served("acme.test")).zone(served("far.test")).start();
+    let zones = ["site.test", "acme.test", "far.test"];
+    let resolver = Resolver::setup().place(&place).address("127.0.0.53:53");
+    let resolver = zones.iter().fold(resolver, |setup, zone| setup.forward(zone, dns.addr())).start();
+    let names = "other.site.test, '*.a.site.test', www.site.test, no.test";
+    let file = folder.write("manifest.yaml", &manifest(names, "  zones: '[{zone: acme.test}]'\n", ""));
+    let run = |flags: &[&str]| {
+        let mut command = place.command(notariat().get_program());
+        Run::of(command.args(["dns-policy", "-f"]).arg(&file).args(flags)).ends(0).stdout
+    };
+    let printed = run(&[]);
+    let grants = ["a.site", "no", "other.site", "www.site"]
+        .map(|host| format!("grant \"KEY-IN-team-tsigkey\" name _acme-challenge.{host}.test. TXT;\n"));
+    assert!(printed.contains(&grants.concat()) && printed.contains("`-resolver ADDRESS` finds both"), "{printed}");
+    let printed = run(&["-resolver", &resolver.addr().to_string()]);
+    assert_eq!(
+        part(&printed, "# ZONE:", "\n\n").replace("\"KEY-IN-team-tsigkey\" name ", ""),
+        "# ZONE:\ngrant _acme-challenge.no.test. TXT;\ngrant _acme-challenge.www.site.test. TXT;\n# acme.test:\ngrant a.acme.test. TXT;\n\
+         # site.test:\ngrant _acme-challenge.other.site.test. TXT;"
+    );
+    let far = "# www.site.test: _acme-challenge.www.site.test -> w.far.test leads to the zone far.test, which is not configured";
+    for remark in [far, "# no.test: resolver 127.0.0.53 says SERVFAIL"] {
+        assert!(printed.contains(remark), "{remark}: {printed}");
+    }
 }

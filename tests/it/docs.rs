@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::Run;
 use crate::support::run::notariat;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -23,9 +23,11 @@ pub fn read(path: impl AsRef<Path>) -> String {
 
 /// Every page for people, with its text.
 pub fn pages() -> BTreeMap<PathBuf, String> {
-    let mut found = vec![PathBuf::from("README.md"), PathBuf::from("deploy/monitoring/README.md")];
+    let mut found =
+        vec![PathBuf::from("README.md"), PathBuf::from("deploy/monitoring/README.md"), "examples/README.md".into()];
     let in_docs = std::fs::read_dir(root().join("docs")).unwrap();
-    found.extend(in_docs.map(|entry| Path::new("docs").join(entry.unwrap().file_name())));
+    let names = in_docs.map(|entry| Path::new("docs").join(entry.unwrap().file_name()));
+    found.extend(names.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
     found.into_iter().map(|path| (path.clone(), read(path))).collect()
 }
 
@@ -108,7 +110,7 @@ fn variants(file: &str, name: &str) -> Vec<String> {
 
 #[test]
 fn every_stage_event_reason_and_state_is_explained() {
-    let (page, readme) = (read("docs/troubleshooting.md"), read("README.md"));
+    let page = read("docs/troubleshooting.md");
     let stages = section(&page, "Stages of a failure");
     for stage in variants("src/record/values.rs", "Stage") {
         assert!(stages.contains(&format!("\n| {} | ", stage.to_lowercase())), "the stage {stage}");
@@ -117,11 +119,12 @@ fn every_stage_event_reason_and_state_is_explained() {
     for event in variants("src/kube/events.rs", "EventReason") {
         assert!(told.contains(&event), "the Event {event}");
     }
-    let reasons = section(&readme, "What it does with a Secret");
+    let page = read("docs/secrets.md");
+    let reasons = section(&page, "What it does with a Secret");
     for reason in variants("src/policy/checks.rs", "Reason") {
         assert!(reasons.contains(&reason), "the reason {reason}");
     }
-    let states = section(&readme, "The state of the certificates");
+    let states = read("docs/status.md");
     for state in variants("src/status/state.rs", "CertificateState") {
         assert!(states.contains(&format!("\n| {state} | ")), "the state {state}");
     }
@@ -174,6 +177,23 @@ fn every_yaml_block_is_an_object_and_every_config_map_is_read_without_a_fault() 
     assert!(config_maps >= 3, "{config_maps}");
 }
 
+/// The first sentence says what the page is for, so that nobody reads the wrong one.
+#[test]
+fn every_page_says_first_what_it_is_for() {
+    for (path, page) in pages() {
+        let (title, rest) = page.split_once("\n\n").unwrap();
+        assert!(title.starts_with("# ") && !title.contains('\n'), "{path:?}");
+        let is_readme = path == Path::new("README.md") || path.starts_with("examples");
+        assert!(is_readme || rest.starts_with("This page "), "{path:?}: {}", rest.lines().next().unwrap());
+    }
+    let lines = read("README.md").lines().count();
+    assert!((100..=140).contains(&lines), "README.md has {lines} lines; what is more belongs into docs/");
+    let contents = section(&read("README.md"), "Contents").to_owned();
+    for page in pages().keys().filter(|path| **path != Path::new("README.md")) {
+        assert!(contents.contains(&format!("]({})", page.display())), "README lists no {page:?}");
+    }
+}
+
 /// Pages lead to pages, files and headings that there are.
 #[test]
 fn links_lead_somewhere() {
@@ -187,8 +207,8 @@ fn links_lead_somewhere() {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
             let file =
                 if file.is_empty() { root().join(&path) } else { root().join(&path).parent().unwrap().join(file) };
-            let text = match file.is_dir() {
-                true => String::new(),
+            let text = match file.is_dir() || target.ends_with(".png") {
+                true => file.metadata().map(|_| String::new()).unwrap_or_else(|e| panic!("{path:?}: {target}: {e}")),
                 false => std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{path:?}: {target}: {e}")),
             };
             let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| {
@@ -205,9 +225,8 @@ fn links_lead_somewhere() {
 /// the same table.
 #[test]
 fn every_flag_and_no_other_is_in_the_table_of_settings() {
-    let readme = read("README.md");
-    let settings = section(&readme, "Settings");
-    let rows = settings.lines().filter_map(|line| line.strip_prefix("| `-")?.split_once("` | "));
+    let page = read("docs/settings.md");
+    let rows = section(&page, "Flags").lines().filter_map(|line| line.strip_prefix("| `-")?.split_once("` | "));
     let mut told: BTreeMap<String, &str> = BTreeMap::new();
     for (names, meaning) in rows {
         let names = names.split("`, `-").map(|name| (format!("-{}", name.replace("\\|", "|")), meaning));

@@ -1,10 +1,10 @@
-//! The commands and manifests of docs/ and deploy/ on a real API server.
+//! What the commands of docs/ leave behind on a real API server; tests/it/docs_blocks.rs runs all of them.
 
 use std::process::Command;
 
-use notariat_lab::{Kube, tools};
+use notariat_lab::tools;
 
-use crate::docs::{blocks, pages, read};
+use crate::docs::{blocks, read};
 use crate::support::cluster::Cluster;
 
 /// Runs the lines of a block with a kubectl for the cluster's namespace.
@@ -87,25 +87,4 @@ fn on_the_way_back_cert_manager_finds_its_annotations_and_the_bare_secret_of_the
     let bare =
         cluster.kubectl(&["get", "secret", "tsig-cert-manager", "-o", "go-template={{.data.secret | base64decode}}"]);
     assert_eq!(Some(bare.as_str()), cluster.site.key.secret_text().rsplit(':').next());
-}
-
-/// What README.md and docs/ have of ours, and each file of deploy/. Those of deploy/multi-namespace/ are applied by tests/it/namespaces.rs.
-#[test]
-fn the_api_server_takes_every_manifest() {
-    let kube = Kube::shared();
-    let namespace = kube.namespace();
-    let files = std::fs::read_dir("deploy").unwrap().map(|entry| entry.unwrap().path());
-    let is_object = |path: &std::path::PathBuf| {
-        path.extension().is_some_and(|e| e == "yaml") && path.file_name().unwrap() != "kustomization.yaml"
-    };
-    let mut objects: Vec<String> = files.filter(is_object).map(|path| read(&path)).collect();
-    let pages = pages();
-    let ours =
-        pages.values().flat_map(|page| blocks(page, "yaml")).filter(|block| block.starts_with("apiVersion: v1\n"));
-    objects.extend(ours.map(str::to_owned));
-    assert!(objects.len() > 6, "{}", objects.len());
-    for object in objects {
-        let taken = kube.kubectl_stdin(&["-n", &namespace, "apply", "--dry-run=server", "-f", "-"], &object);
-        assert!(taken.contains("(server dry run)"), "{taken}: {object}");
-    }
 }

@@ -45,6 +45,11 @@ struct Play {
 
 impl Play {
     fn of(script: Vec<Answer>) -> Play {
+        Play::with(None, script)
+    }
+
+    /// One that follows a kind that may be absent, and looks again after a pause.
+    fn with(absent: Option<Duration>, script: Vec<Answer>) -> Play {
         let folder = Scratch::new("following");
         let (chain, key) = x509::make(&["localhost"], "somebody", -1, 80);
         let config = Arc::new(server_config(&folder.write("crt", &chain), &folder.write("key", &key)));
@@ -84,6 +89,7 @@ impl Play {
                 lasts: [Duration::from_secs(2); 2],
                 grace: Duration::from_secs(1),
                 doubt: Duration::from_secs(1),
+                absent,
             };
             Reflector { client: &client, target: &target, stop: &stopped, timeouts, tell }.run();
         });
@@ -163,6 +169,7 @@ fn word(told: &ReflectorEvent) -> String {
         ReflectorEvent::Found => "found".to_owned(),
         ReflectorEvent::Lost(_) => "lost".to_owned(),
         ReflectorEvent::Denied(e) => format!("denied {e}"),
+        ReflectorEvent::Absent => "absent".to_owned(),
     }
 }
 
@@ -249,6 +256,26 @@ fn a_server_that_forgets_at_once_what_it_listed_is_asked_less_and_less() {
     thread::sleep(Duration::from_secs(10));
     let lists = play.asked().iter().filter(|asked| !asked.contains("watch=1")).count();
     assert!((2..10).contains(&lists), "{lists} lists in 10 s");
+}
+
+#[test]
+fn a_kind_that_is_not_served_has_no_objects_until_it_is() {
+    let absent = || Whole(404, "404 page not found\n".to_owned());
+    let play = Play::with(
+        Some(Duration::from_millis(200)),
+        vec![
+            absent(),
+            absent(),
+            list(5, "", &["a"]),
+            Lines(vec![event("MODIFIED", "a", 6)]),
+            // Its definition is deleted.
+            absent(),
+            absent(),
+            list(9, "", &["b"]),
+        ],
+    );
+    play.tells(&["listing", "absent", "listing", "absent", "listing", "a@5", "listed", "a@6"]);
+    play.tells(&["listing", "absent", "listing", "b@9", "listed"]);
 }
 
 #[test]

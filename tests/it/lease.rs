@@ -85,7 +85,11 @@ fn one_of_two_replicas_works_and_the_other_one_follows_when_it_is_stopped() {
     let asked = cluster.kube.audit().into_iter().filter(|a| a.user == user).collect::<Vec<_>>();
     assert!(asked.iter().all(|a| a.code != 403), "{asked:#?}");
     let verbs: BTreeSet<_> = asked.iter().filter(|a| a.resource == "leases").map(|a| a.verb.as_str()).collect();
-    assert_eq!(verbs.into_iter().collect::<Vec<_>>(), ["create", "get", "update"], "what deploy/role.yaml grants");
+    assert_eq!(
+        verbs.into_iter().collect::<Vec<_>>(),
+        ["create", "get", "update"],
+        "what deploy/single-namespace/role.yaml grants"
+    );
 }
 
 /// Its claim on the certificate is the dead one's, who can not be seen to be dead from another node.

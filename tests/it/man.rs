@@ -36,3 +36,38 @@ fn groff_makes_a_page_of_it_without_a_warning() {
     }
     assert!(text.contains("       notariat dns-policy -config NAME | -f FILE\n"), "{text}");
 }
+
+/// What people see, in a terminal of a width.
+fn shown(width: &str) -> String {
+    let mut man = Command::new(tools::tool("man"));
+    let environment = [("MANWIDTH", width), ("LC_ALL", "C.UTF-8")];
+    tools::try_output(man.args(["-l", "-"]).envs(environment), &printed()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn no_flag_is_split_over_two_lines_or_from_its_value() {
+    let flags = |page: &str| -> Vec<String> {
+        let words = page.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '-'));
+        words.filter(|word| word.starts_with('-')).map(str::to_owned).collect()
+    };
+    let wide = flags(&shown("1000"));
+    assert!(wide.len() > 60, "{wide:?}");
+    for width in ["80", "60", "45"] {
+        let page = shown(width);
+        assert_eq!(flags(&page), wide, "{width}: {page}");
+        // A path that is longer than a line stands alone.
+        let fits = |line: &str| line.chars().count() <= width.parse().unwrap() || !line.trim().contains(' ');
+        assert!(page.lines().all(fits), "{width}: {page}");
+        let together =
+            ["-l -", "-o json", "-role FILE", "-acme-proxy URL", "-kube-api-burst N", "-allow-namespaces NS,NS"];
+        for words in together {
+            assert!(page.contains(words), "{width}: {words}: {page}");
+        }
+        // At the end of a line stands a flag that nothing follows, or one behind which a sentence ends.
+        for flag in FLAGS.iter().filter(|flag| !flag.value.is_empty()) {
+            let head = format!("-{}", flag.name());
+            let is_cut = |line: &&str| line.trim_end().trim_start_matches([' ', '[']) == head;
+            assert!(!page.lines().any(|line| is_cut(&line)), "{width}: {head}: {page}");
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_certificate_renewal_timestamp_seconds", CERTIFICATE),
     ("notariat_certificate_staging", CERTIFICATE),
     ("notariat_certificate_state", &["secret_name", "secret_namespace", "state"]),
+    ("notariat_challenge_requests_total", &["result"]),
+    ("notariat_circuit_failures", &["key", "server", "zone"]),
     ("notariat_clock_in_doubt", &[]),
     ("notariat_clock_offset_seconds", &["peer"]),
     ("notariat_configuration_faults", &[]),
@@ -34,6 +36,9 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_request_duration_seconds_sum", &["peer"]),
     ("notariat_requests_total", &["code", "peer"]),
     ("notariat_secrets_redacted_total", &[]),
+    ("notariat_source_objects", &["kind"]),
+    ("notariat_source_problems", &["kind", "reason"]),
+    ("notariat_source_watched", &["kind"]),
     ("process_cpu_seconds_total", &[]),
     ("process_resident_memory_bytes", &[]),
     ("process_start_time_seconds", &[]),
@@ -119,7 +124,7 @@ fn prometheus_understands_what_the_dashboard_asks() {
         json!({"record": format!("panel:{number}"), "expr": expression})
     };
     let rules: Vec<Value> = questions(&dashboard).into_iter().enumerate().map(rule).collect();
-    assert!(rules.len() > 15);
+    assert!(rules.len() > 18);
     let scratch = Scratch::new("dashboard");
     let file = scratch.join("rules.yaml");
     std::fs::write(&file, json!({"groups": [{"name": "dashboard", "rules": rules}]}).to_string()).unwrap();

@@ -143,12 +143,12 @@ fn on_an_api_server_it_takes_the_flag_and_a_rolebinding_in_each_namespace() {
     let [a, b, unbound, unasked] = [(); 4].map(|()| cluster.kube.namespace());
     let overlay = Scratch::new("multi-namespace");
     let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/multi-namespace");
-    for file in ["kustomization.yaml", "clusterrole.yaml", "rolebindings.yaml"] {
+    for file in ["clusterrole.yaml", "rolebindings.yaml"] {
         let text = fs::read_to_string(deploy.join(file)).unwrap();
         let text = text.replace("namespace: default", &format!("namespace: {}", cluster.namespace));
         overlay.write(file, &text.replace("team-a", &a).replace("team-b", &b));
     }
-    cluster.kube.kubectl(&["apply", "-k", overlay.path().to_str().unwrap()]);
+    cluster.kube.kubectl(&["apply", "-f", overlay.path().to_str().unwrap()]);
     let key = cluster.site.key.secret_text();
     cluster.kube.kubectl(&["-n", &b, "create", "secret", "generic", "key", &format!("--from-literal=key={key}")]);
 

@@ -49,7 +49,7 @@ fn in_deploy(file: &str) -> String {
 
 #[test]
 fn the_roles_of_deploy_grant_what_is_sent_and_nothing_else() {
-    let own = rules(&in_deploy("role.yaml"));
+    let own = rules(&in_deploy("single-namespace/role.yaml"));
     assert_eq!(granted(&own), sent());
     for rule in &own {
         let named = !texts(&rule["resourceNames"]).is_empty();

@@ -41,7 +41,7 @@ fn in_root(place: &Place, root: &Scratch, arguments: &[&str]) -> Command {
     command
 }
 
-/// Both sizes are printed; README has them.
+/// Both sizes are printed; docs/auditing.md has them.
 #[test]
 #[expect(clippy::print_stdout, reason = "tests/run shows the sizes")]
 fn it_is_static_and_small() {

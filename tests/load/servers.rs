@@ -33,7 +33,7 @@ impl Servers {
         let namespace = kube.namespace();
         let text = format!("--from-literal=key={}", key.secret_text());
         let servers = Servers { kube, namespace, dns, pebble, key, resolver, scratch: Scratch::new("scale") };
-        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+        let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/single-namespace");
         for file in ["serviceaccount.yaml", "role.yaml"] {
             servers.kubectl(&["apply", "-f", deploy.join(file).to_str().unwrap()]);
         }

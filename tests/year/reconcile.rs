@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use notariat::base::time::Time;
 use notariat::policy::ca_limits::{RateLimitBlock, Scope, is_renewal, quota_rank, quotas};
-use notariat::policy::order_index::{OrderIndex, Orders};
+use notariat::policy::order_index::{OrderIndex, Orders, ReservedOrder};
 use notariat::policy::renewal_window::{answered, next_question};
 use notariat::policy::secret_state::SecretState;
 use notariat::policy::{Decision, EvaluationInput, WaitReason, evaluate};
@@ -44,6 +44,8 @@ impl Simulation {
             inputs: "inputs",
             orders: &self.counted_orders(i),
             closed: closed.as_ref(),
+            week_is_full: None,
+            of_objects: false,
             now: self.now,
         });
         match evaluation.decision {
@@ -158,7 +160,8 @@ impl Simulation {
         let mut orders = OrderIndex::default();
         self.certificates.iter().for_each(|c| orders.add(&c.record.body, self.now));
         for other in self.certificates.iter().filter(|c| c.reserved) {
-            orders.reserve(&DIRECTORY.into(), is_renewal(&other.held, &other.names, DIRECTORY, self.now));
+            let renewal = is_renewal(&other.held, &other.names, DIRECTORY, self.now);
+            orders.reserve(&ReservedOrder { directory: DIRECTORY.into(), renewal, namespace: None });
         }
         let until = orders.log(DIRECTORY).and_then(|made| made.exhausted(&quotas, renewal, self.now));
         (until.map(closed), until.is_some())

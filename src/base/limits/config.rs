@@ -52,6 +52,9 @@ pub const MANIFEST_NODES_MAX: usize = 1_000_000;
 /// Names in one certificate. Let's Encrypt allows 100, others fewer.
 pub const DOMAINS_MAX: usize = 100;
 
+/// Octets of `http.webroot`.
+pub const WEBROOT_OCTETS_MAX: usize = 1_024;
+
 /// Secrets that one entry may fill.
 pub const SECRETS_PER_ENTRY_MAX: usize = 100;
 
@@ -90,3 +93,36 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(600);
 
 /// The longest `propagationTimeout`: the wait occupies a worker.
 pub const PROPAGATION_TIMEOUT_MAX: Duration = Duration::from_secs(7_200);
+
+/// Problems of one object of the cluster that are kept and reported: an object may have 10,000 bad items.
+pub const PROBLEMS_OF_OBJECT_MAX: usize = 8;
+
+/// How long the wishes for a Secret must stay as they are before an order: `helm` and people change an object several times in a row. Times
+/// are whole seconds, so that at least two of them pass.
+pub const WISHES_SETTLE: Duration = Duration::from_secs(3);
+
+/// How long changes that follow each other delay an order at most.
+pub const WISHES_SETTLE_MAX: Duration = Duration::from_secs(10);
+
+/// How long an object must be gone before its certificate counts as unwanted: `helm upgrade` and GitOps tools delete and create again.
+pub const OBJECT_GONE_FOR: Duration = Duration::from_secs(60);
+
+/// The shortest time for which copy, key and history of an object's certificate are kept once the object is gone, whatever `-forget-after`
+/// says.
+pub const OBJECT_KEPT_MIN: Duration = Duration::from_secs(24 * 3600);
+
+/// Lines of the key `namespaces`. A cluster has some thousand namespaces at the most, and a ConfigMap room for as many lines.
+pub const NAMESPACE_LINES_MAX: usize = 10_000;
+
+/// Ranges of names in one line of the key `namespaces`.
+pub const NAMESPACE_RANGES_MAX: usize = 200;
+
+/// Orders within a week for the objects of a namespace, where its line sets no number; renewals are not counted. Let's Encrypt grants 50
+/// certificates a week for each registered domain.
+pub const NAMESPACE_ORDERS_DEFAULT: u32 = 20;
+
+/// Zones of `-ingress-all`.
+pub const INGRESS_ZONES_MAX: usize = 100;
+
+/// Lines of the key `namespaces` that `check` shows.
+pub const POLICY_LINES_SHOWN_MAX: usize = 100;

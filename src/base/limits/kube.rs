@@ -205,3 +205,6 @@ pub const EVENT_FLUSH: Duration = Duration::from_millis(500);
 
 /// Octets of a manifest that `-f` of `check`, `role` and `dns-policy` reads: a ConfigMap and the objects beside it.
 pub const MANIFEST_OCTETS_MAX: u64 = 16 * 1024 * 1024;
+
+/// The pause before a kind is looked for again that the API server does not serve: its definition was not installed yet.
+pub const ABSENT_KIND_AGAIN: Duration = Duration::from_secs(60);

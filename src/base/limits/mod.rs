@@ -3,12 +3,14 @@
 mod config;
 mod kube;
 mod port;
+mod sources;
 
 use std::time::Duration;
 
 pub use config::*;
 pub use kube::*;
 pub use port::*;
+pub use sources::*;
 
 // DNS -------------------------------------------------------------------------------------------------------------------------
 
@@ -36,6 +38,9 @@ pub const DNS_TCP_ANSWER: Duration = Duration::from_secs(10);
 
 /// Longest time to find zone and server of one name, over all queries.
 pub const DNS_FIND: Duration = Duration::from_secs(30);
+
+/// Time that `dns-policy` spends on look-ups that fail. A silent resolver would otherwise cost [`DNS_FIND`] for each name.
+pub const POLICY_FIND_FAILED: Duration = Duration::from_secs(60);
 
 /// Longest wait for a zone's serial, which only a message shows.
 pub const DNS_SERIAL: Duration = Duration::from_secs(2);
@@ -95,6 +100,9 @@ pub const CHAIN_OCTETS_MAX: usize = 128 * 1024;
 
 /// Name sets remembered for one certificate: an entry rarely has more forms within a week.
 pub const HISTORIES_MAX: usize = 8;
+
+/// Times of orders kept for the namespace of one certificate. Each edit of an object may be one.
+pub const NAMESPACE_ORDERS_KEPT_MAX: usize = 500;
 
 /// Times of orders kept for one name set: more than the cap ever allows, even with `-force`.
 pub const ORDERS_KEPT_MAX: usize = 32;
@@ -338,6 +346,13 @@ pub const STATUS_POLL: Duration = Duration::from_secs(2);
 
 /// The factor by which that pause is at least longer than the look took, so that following costs the API server little.
 pub const STATUS_SHARE: u32 = 10;
+
+/// How long `status -wait` waits without `-timeout`: an order with its propagation, and one more after a failure.
+pub const WAIT_DEFAULT: Duration = Duration::from_secs(600);
+
+/// How long after its last renewal a Lease counts as held by a controller at work, for `forget`: longer than any lease, and clocks that
+/// differ by minutes do no harm.
+pub const LEASE_DOUBT: Duration = Duration::from_secs(300);
 
 /// Longest time for work under way to stop. Kubernetes kills after 30 s by default.
 pub const SHUTDOWN: Duration = Duration::from_secs(8);

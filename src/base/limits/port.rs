@@ -58,5 +58,49 @@ pub const PAGE_FAULTS_MAX: usize = 100;
 /// Names of a certificate that the page shows.
 pub const PAGE_NAMES_MAX: usize = 3;
 
+/// Namespaces that the page links to; a query shows any other.
+pub const PAGE_NAMESPACES_MAX: usize = 100;
+
 /// The span of the time line before and after now: longer than the lifetime of public certificates.
 pub const PAGE_AXIS_MAX: Duration = Duration::from_secs(400 * 86_400);
+
+// HTTP-01 ---------------------------------------------------------------------------------------------------------------------
+
+/// Octets of a web server's answer that the self-test reads: a key authorization has 87.
+pub const REACH_BODY_OCTETS: usize = 512;
+
+/// Octets of another server's answer that a sentence shows.
+pub const REACH_BODY_SHOWN_OCTETS: usize = 40;
+
+/// The longest URL that a redirect may lead to; Boulder's bound for a path.
+pub const REACH_URL_OCTETS_MAX: usize = 2_000;
+
+/// Redirects that the self-test follows: as many as Pebble, one less than Boulder.
+pub const REACH_REDIRECTS_MAX: usize = 9;
+
+/// The time for one answer of a web server; CAs wait for 10 to 15 s.
+pub const REACH_WITHIN: Duration = Duration::from_secs(10);
+
+/// The pauses between two self-tests of a name: the first, and the longest.
+pub const REACH_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// The time after which a name whose web server answers wrongly fails, where `http.wait` says nothing else.
+pub const REACH_WAIT_DEFAULT: Duration = Duration::from_secs(120);
+
+/// The longest `http.wait`.
+pub const REACH_WAIT_MAX: Duration = Duration::from_secs(1800);
+
+/// Names that are tested at a time.
+pub const REACH_AT_ONCE: usize = 8;
+
+/// Addresses of a name that are tested.
+pub const REACH_ADDRESSES_MAX: usize = 8;
+
+/// Names whose web server can not be reached from inside but was by a CA, and that are not warned about again.
+pub const REACH_KNOWN_MAX: usize = 10_000;
+
+/// The time within which a replica's own watch shows the record that it has just written.
+pub const ANSWERS_SHOWN_WITHIN: Duration = Duration::from_secs(10);
+
+/// Octets of a token and of a key authorization: 43 and 87 are usual.
+pub const ANSWER_OCTETS_MAX: usize = 1_200;

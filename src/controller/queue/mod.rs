@@ -10,9 +10,9 @@ use super::queue_index::{CHANGE, Position, QueueIndex, QueueItem};
 use super::reconcile::ReconcileResult;
 use super::steps::step;
 use crate::base::name::ObjectRef;
-use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::policy::circuit::{DnsTarget, Unavailable};
+use crate::policy::order_index::ReservedOrder;
 use crate::sources::CertificateSpec;
 use crate::worker::{Job, JobPeer, Task};
 
@@ -31,9 +31,6 @@ pub(super) struct WorkQueue {
     /// CAs that did not answer the last request.
     silent: HashSet<JobPeer>,
 }
-
-/// An order that is reserved against the quota of its directory; whether it is a renewal.
-pub(super) type ReservedOrder = Box<(SharedStr, bool)>;
 
 /// The kind of a task. A single pass does each kind once for a certificate.
 fn task_kind(task: &Task) -> u8 {
@@ -94,7 +91,7 @@ impl WorkQueue {
 
     /// Sets the result of a certificate. The circuit that its job waits for stays, unless something else is wanted now. Returns the order that
     /// was reserved before.
-    pub(super) fn set_result(&mut self, secret: ObjectRef, mut result: ReconcileResult) -> Option<ReservedOrder> {
+    pub(super) fn set_result(&mut self, secret: ObjectRef, mut result: ReconcileResult) -> Option<Box<ReservedOrder>> {
         let kinds = self.attempted.as_ref().and_then(|attempted| attempted.get(&secret));
         result.job = result.job.filter(|job| !kinds.is_some_and(|kinds| kinds.contains(&task_kind(&job.task))));
         if !self.items.contains_key(&secret) {
@@ -137,7 +134,7 @@ impl WorkQueue {
             let stays = item.busy.is_some() || is_wanted(secret);
             if !stays {
                 index.remove(secret, item);
-                released.extend(item.result.order.take());
+                released.extend(item.result.order.take().map(|order| *order));
             }
             stays
         });
@@ -147,8 +144,20 @@ impl WorkQueue {
         released
     }
 
+    /// Drops the job of a certificate that waits: something else is wanted now, and it is reconciled later. Returns the order that was reserved
+    /// for the job.
+    pub(super) fn drop_job(&mut self, secret: &ObjectRef) -> Option<Box<ReservedOrder>> {
+        self.update(secret, |item| {
+            if item.busy.is_some() {
+                return None;
+            }
+            item.result.job = None;
+            item.result.order.take()
+        })?
+    }
+
     /// Takes the order that is reserved for a certificate, which is decided anew.
-    pub(super) fn take_order(&mut self, secret: &ObjectRef) -> Option<ReservedOrder> {
+    pub(super) fn take_order(&mut self, secret: &ObjectRef) -> Option<Box<ReservedOrder>> {
         self.items.get_mut(secret)?.result.order.take()
     }
 
@@ -236,7 +245,7 @@ impl WorkQueue {
         written: Vec<(ObjectRef, String)>,
         backoff_until: Option<Time>,
         now: Time,
-    ) -> Option<ReservedOrder> {
+    ) -> Option<Box<ReservedOrder>> {
         let expects = self.items.contains_key(secret) && self.expectations.expect(secret, written, now);
         self.update(secret, |item| {
             (item.busy, item.backoff_until, item.expects, item.changed) = (None, backoff_until, expects, true);

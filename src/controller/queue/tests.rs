@@ -1,5 +1,6 @@
 use super::*;
 use crate::base::limits::SHOWN_WITHIN;
+use crate::base::shared_str::SharedStr;
 use crate::config::entry::Entry;
 use crate::config::node;
 use crate::policy::Reason;

@@ -9,6 +9,7 @@ use crate::base::limits::SHORT_LIVED;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
+use crate::policy::order_index::ReservedOrder;
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory, Violation};
 use crate::sources::CertificateSpec;
@@ -42,8 +43,8 @@ pub(super) struct ReconcileResult {
     pub(super) unknown: bool,
     /// Whether a Secret is not as it should be.
     pub(super) unsound: bool,
-    /// The directory at which the job makes an order, and whether that is a renewal.
-    pub(super) order: Option<Box<(SharedStr, bool)>>,
+    /// The order that the job makes.
+    pub(super) order: Option<Box<ReservedOrder>>,
     /// Whether the certificate is to be made in another way, which failed and waits.
     pub(super) change_waits: bool,
     /// Whether the entry went and came back, and no job writes that into the record.
@@ -75,7 +76,7 @@ pub(super) fn renewal_info_facts<'h>(held: &'h [SecretState], directory: &Direct
 pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note>) {
     let ReconcileInput { wanted, evaluated, record, version, next_clean_up, next_probe, next_renewal_info, now } =
         input;
-    let Evaluated { held, dependencies, directory, is_renewal, evaluation, .. } = evaluated;
+    let Evaluated { held, dependencies, directory, order, evaluation, .. } = evaluated;
     let (entry, body) = (&wanted.entry, &record.body);
     let asked = held.iter().find_map(|held| match held {
         SecretState::Present(present) => present.renewal_asked.clone(),
@@ -122,9 +123,7 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
     });
     let Some(task) = task else { return (ReconcileResult { is_back, ..result }, notes) };
     let ca = || SharedStr::intern(directory.url());
-    if let Task::Issue { .. } = &task {
-        result.order = Some(Box::new((ca(), is_renewal)));
-    }
+    result.order = order.map(Box::new);
     let peer = match &task {
         Task::Issue { .. } | Task::Window(_) => JobPeer::Ca(ca()),
         // A certificate that was replaced is revoked at the CA.

@@ -243,3 +243,47 @@ fn an_evaluation_gathers_limits_and_says_what_it_could_not_read() {
     known.unreadable = true;
     assert_eq!(evaluate(&mut known, &wanted, NOW).unwrap_err(), "no answer");
 }
+
+/// The order that is decided counts for the namespace of a certificate that objects want, unless it is a regular renewal.
+#[test]
+fn a_decided_order_counts_for_its_namespace() {
+    let limited = |orders_per_week| {
+        let mut wanted = wanted();
+        Arc::make_mut(&mut wanted).orders_per_week = orders_per_week;
+        wanted
+    };
+    let stored = |record: &mut RecordData| {
+        record.stored = Some(crate::record::Issued {
+            serial: "01".into(),
+            at: NOW - DAY * 62,
+            directory: CA.into(),
+            key_type: "ecdsa-p256".into(),
+            profile: None,
+            account: None,
+            cert_id: None,
+        });
+    };
+    for (orders_per_week, held, made, expected) in [
+        (None, SecretState::Missing, 9, "counts for none"),
+        (Some(2), SecretState::Missing, 1, "counts for team"),
+        (Some(2), SecretState::Missing, 2, "waits"),
+        (Some(0), SecretState::Missing, 0, "waits"),
+        (Some(2), holds(28, |_| ()), 9, "counts for none"),
+    ] {
+        let mut orders = OrderIndex::default();
+        let (mut other, mut record) = (RecordData::default(), RecordData::default());
+        (0..made).for_each(|_| other.count_for_namespace("team", NOW - DAY));
+        orders.add(&other, NOW);
+        stored(&mut record);
+        let mut known = Known { held, record, limit: None, unreadable: false, orders };
+        let evaluated = evaluate(&mut known, &limited(orders_per_week), NOW).unwrap();
+        let found = match (&evaluated.evaluation.decision, &evaluated.order) {
+            (Decision::Wait { waiting: WaitReason::NamespaceCapped, .. }, None) => "waits".to_owned(),
+            (Decision::Issue { .. }, Some(order)) => {
+                format!("counts for {}", order.namespace.as_deref().unwrap_or("none"))
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, expected, "{orders_per_week:?} {made}");
+    }
+}

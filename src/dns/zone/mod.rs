@@ -1,4 +1,4 @@
-//! The place of a challenge's TXT: owner (after CNAMEs), zone, servers, and key (README "How a zone is found").
+//! The place of a challenge's TXT: owner (after CNAMEs), zone, servers, and key (docs/zones.md).
 //!
 //! Untrusted: every answer. Answers decide where a signed UPDATE is sent, and a key is only used at servers that the
 //! configuration names or that the zone's own SOA and NS name. An error (SERVFAIL, REFUSED, silence) is never read as

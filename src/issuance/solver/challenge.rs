@@ -1,6 +1,7 @@
 //! The interface of solvers.
 
 use crate::acme::jws::AccountKey;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::name::Domain;
 use crate::issuance::error::AttemptError;
 use crate::record::Presented;
@@ -20,8 +21,8 @@ pub struct ChallengeRequest {
 
 /// A way to answer challenges. The methods are called in this order, once for each order.
 pub trait Solver {
-    /// The type of the challenges that are answered, such as `dns-01`.
-    fn challenge_type(&self) -> &'static str;
+    /// The type of the challenge that is answered for a name.
+    fn challenge_type(&self, name: &Domain) -> ChallengeType;
 
     /// Checks the configured policy before anything is ordered.
     ///
@@ -50,6 +51,9 @@ pub trait Solver {
     /// # Errors
     /// Where the values are not visible in time.
     fn wait_visible(&mut self) -> Result<(), AttemptError>;
+
+    /// Notes that the CA found all values.
+    fn validated(&mut self) {}
 
     /// Removes presented values and releases what was reserved.
     ///

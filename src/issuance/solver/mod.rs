@@ -5,7 +5,9 @@
 
 mod challenge;
 pub mod dns01;
+pub mod http01;
+mod mixed;
 mod registry;
 
 pub use challenge::{ChallengeRequest, NotPresented, Solver};
-pub use registry::{clean_up_each, find, give_up, remove};
+pub use registry::{clean_up_each, find, give_up, removal, remove};

@@ -3,6 +3,9 @@
 use super::challenge::Solver;
 use super::dns01::Dns01;
 use super::dns01::update::withdraw;
+use super::http01::{self, Http01};
+use super::mixed::Mixed;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::log::event;
 use crate::base::name::Domain;
 use crate::base::time::Time;
@@ -20,7 +23,16 @@ pub fn find<'c>(
     wanted: &'c CertificateSpec,
     names: &[Domain],
 ) -> Result<Box<dyn Solver + 'c>, AttemptError> {
-    Ok(Box::new(Dns01::find(context, wanted, names)?))
+    let by = |way| -> Vec<Domain> { names.iter().filter(|name| wanted.challenge_of(name) == way).cloned().collect() };
+    let (by_dns, by_http) = (by(ChallengeType::Dns01), by(ChallengeType::Http01));
+    if by_http.is_empty() {
+        return Ok(Box::new(Dns01::find(context, wanted, names)?));
+    }
+    let http = Box::new(Http01::find(context, wanted)?);
+    if by_dns.is_empty() {
+        return Ok(http);
+    }
+    Ok(Box::new(Mixed { wanted, dns: Box::new(Dns01::find(context, wanted, &by_dns)?), http }))
 }
 
 /// Removes a value that the record names, by the solver that presented it.
@@ -30,6 +42,7 @@ pub fn find<'c>(
 pub fn remove(context: &Context, presented: &Presented) -> Result<(), String> {
     match presented {
         Presented::Dns01(txt) => withdraw(context, txt),
+        Presented::Http01(_) => http01::remove(context, presented),
     }
 }
 
@@ -55,6 +68,19 @@ pub fn give_up(presented: &Presented) {
         Presented::Dns01(txt) => {
             let owners: Vec<&str> = txt.values.iter().map(|v| v.owner.as_str()).collect();
             event!(error, "left-for-good", zone = txt.zone, names = owners.join(","), hint = nsupdate(txt));
+        }
+        Presented::Http01(file) => {
+            event!(error, "left-for-good", name = file.name, hint = removal(presented));
+        }
+    }
+}
+
+/// The commands that remove values by hand.
+pub fn removal(presented: &Presented) -> String {
+    match presented {
+        Presented::Dns01(txt) => nsupdate(txt),
+        Presented::Http01(file) => {
+            format!("rm {}{}{}", file.webroot.as_deref().unwrap_or_default(), http01::CHALLENGE_PATH, file.token)
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum ReflectorEvent {
     Lost(KubeError),
     /// The API server answers again, and no event was missed.
     Found,
+    /// The API server does not serve the kind, so that no object exists. The reflector looks again now and then.
+    Absent,
     /// The API server refuses. This is the last event.
     Denied(KubeError),
 }
@@ -54,11 +56,13 @@ pub struct WatchTimeouts {
     pub grace: Duration,
     /// How long a refusal is doubted: an API server that has just started refuses everything until it has read its Roles.
     pub doubt: Duration,
+    /// The pause before a kind is looked for again that the API server does not serve; none where that is a refusal.
+    pub absent: Option<Duration>,
 }
 
 impl Default for WatchTimeouts {
     fn default() -> WatchTimeouts {
-        WatchTimeouts { lasts: WATCH_LASTS, grace: WATCH_GRACE, doubt: REFUSAL_DOUBTED }
+        WatchTimeouts { lasts: WATCH_LASTS, grace: WATCH_GRACE, doubt: REFUSAL_DOUBTED, absent: None }
     }
 }
 
@@ -162,8 +166,18 @@ impl<F: FnMut(ReflectorEvent) -> bool> RunningReflector<'_, F> {
             }
             Err(e) => e,
         };
+        if let Some(pause) = self.absence(&failed) {
+            self.tell(ReflectorEvent::Absent)?;
+            self.failures = Failures::default();
+            return (!self.reflector.stop.wait(pause)).then_some(Input::Outdated);
+        }
         self.backoff(failed)?;
         Some(Input::Outdated)
+    }
+
+    /// The pause after an answer that says that the kind is not served.
+    fn absence(&self, failed: &KubeError) -> Option<Duration> {
+        self.reflector.timeouts.absent.filter(|_| matches!(failed, KubeError::Api(e) if e.code == 404))
     }
 
     fn open_watch(&mut self, resource_version: &str) -> Option<Input<Watch>> {
@@ -219,6 +233,10 @@ impl<F: FnMut(ReflectorEvent) -> bool> RunningReflector<'_, F> {
         let input = if was_silent { Input::Outdated } else { Input::Closed };
         let failed = match failed {
             Some(KubeError::Api(e)) if e.is_expired() => return self.expire(),
+            // The list says whether the kind is gone.
+            Some(e) if self.absence(&e).is_some() => {
+                return (!self.reflector.stop.wait(pause(1, draw()))).then_some(Input::Outdated);
+            }
             Some(e) => e,
             None if was_short => KubeError::Unusable("it ends watches at once".to_owned()),
             None => return Some(input),

@@ -29,7 +29,9 @@ struct Case {
     directory: Directory,
     orders: Vec<Time>,
     closed: Option<RateLimitBlock>,
+    week_is_full: Option<Time>,
     profile: Option<&'static str>,
+    of_objects: bool,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -85,7 +87,9 @@ fn case() -> Case {
         directory: Directory::new(PEBBLE, true),
         orders: Vec::new(),
         closed: None,
+        week_is_full: None,
         profile: None,
+        of_objects: false,
     }
 }
 
@@ -103,6 +107,8 @@ impl Case {
             inputs: "inputs",
             orders: &orders,
             closed: self.closed.as_ref(),
+            week_is_full: self.week_is_full,
+            of_objects: self.of_objects,
             now: NOW,
         })
     }
@@ -349,6 +355,51 @@ fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
     let foreign_serial =
         Case { record: RecordData::default(), orders, ..case() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
     assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
+}
+
+/// A namespace that had its orders of this week gets no new one. What it has is renewed, and what was counted goes on.
+#[test]
+fn a_namespace_whose_week_is_full_waits_and_its_renewals_do_not() {
+    let until = NOW + DAY * 2;
+    let full = || Case { week_is_full: Some(until), copy: None, ..case() };
+    let missing = || Case { secrets: vec![SecretState::Missing], ..full() };
+    let Decision::Wait { waiting: WaitReason::NamespaceCapped, until: waits, finding } = missing().decide().decision
+    else {
+        panic!("{}", missing().word())
+    };
+    assert!(waits == until && finding.detail.contains("`certificatesPerWeek` allows"), "{finding}");
+    let with_history = |failures| {
+        let mut case = missing();
+        let names = case.entry.order_names();
+        case.record.history_mut(&names, PEBBLE, NOW - DAY).failures = failures;
+        case
+    };
+    let pending = |order: Option<&str>| {
+        let mut case = missing();
+        let names = case.entry.order_names();
+        let mut pending = PendingOrder::new("", NOW, &names, PEBBLE, (case.entry.key_type, None));
+        pending.order = order.map(str::to_owned);
+        case.record.in_flight = Some(Box::new(pending));
+        case
+    };
+    for (what, case, expected) in [
+        ("due", full().pair(facts(&["a.test", "*.a.test"], 62, 28, "01")), "Issue RenewalDue uncounted"),
+        ("valid", full(), "Keep"),
+        ("expired", full().pair(facts(&["a.test", "*.a.test"], 90, 0, "01")), "Wait NamespaceCapped Expired"),
+        ("asked for", full().with(|p| p.renewal_asked = Some("1".into())), "Wait NamespaceCapped RenewalRequested"),
+        ("forced", full().with(|p| p.renewal_asked = Some("1 force".into())), "Wait NamespaceCapped RenewalRequested"),
+        ("a name more", full().pair(facts(&["a.test"], 10, 80, "01")), "Wait NamespaceCapped NameMissing"),
+        ("ordered before", with_history(0), "Wait NamespaceCapped SecretMissing"),
+        ("tried before, and counted then", with_history(1), "Issue SecretMissing"),
+        ("claimed, and counted then", pending(None), "Issue SecretMissing"),
+        ("ordered, and counted then", pending(Some("https://ca.example/order/1")), "Issue SecretMissing"),
+        ("room", Case { week_is_full: None, ..missing() }, "Issue SecretMissing"),
+    ] {
+        assert_eq!(case.word(), expected, "{what}");
+    }
+    // A due certificate with a name more is renewed with the names that it has.
+    let due = full().pair(facts(&["a.test"], 62, 28, "01"));
+    assert!(matches!(due.decide().decision, Decision::Issue { names: Some(names), .. } if names.len() == 1));
 }
 
 #[test]

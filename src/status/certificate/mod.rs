@@ -19,6 +19,7 @@ use crate::policy::secret_state::{Owner, SecretState};
 use crate::policy::{Decision, Evaluation, Reason, Violation};
 use crate::record::{self, Issued, Orphaned, RecordData};
 use crate::sources::CertificateSpec;
+use crate::sources::wish::ObjectKey;
 
 /// The status of one certificate as it was decided about last. There may be 10,000 of them, so that texts are shared or boxed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct CertificateStatus {
     pub attempts_left: Option<u32>,
     /// Whether nothing was ever stored or found.
     pub is_first: bool,
+    /// The objects that want it; none where an entry does.
+    pub objects: Arc<[ObjectKey]>,
 }
 
 /// The certificate that a status is about.
@@ -159,6 +162,7 @@ impl CertificateStatus {
             next_attempt,
             attempts_left,
             is_first: facts.is_none() && body.stored.is_none() && state != CertificateState::Refused,
+            objects: wanted.objects.clone(),
             ..CertificateStatus::empty(Subject::Wanted(entry.clone()), state, directory)
         }
     }
@@ -168,6 +172,7 @@ impl CertificateStatus {
         CertificateStatus {
             held: wanted.entry.secrets.iter().map(|_| None).collect(),
             finding: Some(one_line(error).into()),
+            objects: wanted.objects.clone(),
             ..CertificateStatus::empty(Subject::Wanted(wanted.entry.clone()), CertificateState::Unknown, directory)
         }
     }
@@ -214,6 +219,7 @@ impl CertificateStatus {
             next_attempt: None,
             attempts_left: None,
             is_first: false,
+            objects: Arc::default(),
         }
     }
 

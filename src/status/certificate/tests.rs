@@ -71,6 +71,8 @@ fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> Cer
         inputs: "",
         orders: &Default::default(),
         closed: None,
+        week_is_full: None,
+        of_objects: false,
         now: NOW,
     };
     let unready = unready(&input).map(|violation| violation.reason);

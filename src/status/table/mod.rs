@@ -5,6 +5,7 @@
 
 mod wrap;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificate::CertificateStatus;
@@ -12,6 +13,7 @@ use super::report::{NoteKind, StatusReport};
 use super::state::CertificateState;
 use crate::base::name::ObjectRef;
 use crate::base::time::{Time, human};
+use crate::sources::wish::ObjectKey;
 use wrap::{cut, wrapped};
 
 /// The style of a table.
@@ -42,6 +44,7 @@ pub fn table(report: &StatusReport, style: TableStyle<'_>, now: Time) -> String 
     if !report.rows.is_empty() {
         let mut lines = vec![head(style.wide)];
         lines.extend(report.rows.iter().map(|row| cells(row, style, now)));
+        add_objects(&mut lines, &report.rows);
         let widths = widths(&lines, style.width);
         for (place, cells) in lines.iter().enumerate() {
             let row = place.checked_sub(1).map(|place| &report.rows[place]);
@@ -119,6 +122,31 @@ fn cells(row: &CertificateStatus, TableStyle { wide, own, .. }: TableStyle<'_>, 
         cells.push(or_none(what(row)));
     }
     cells
+}
+
+/// Adds the column of the objects behind the names, where an object wants any of the certificates.
+fn add_objects(lines: &mut [Vec<String>], rows: &[Arc<CertificateStatus>]) {
+    if rows.iter().all(|row| row.objects.is_empty()) {
+        return;
+    }
+    let object = |row: &CertificateStatus| match &row.objects[..] {
+        [] => "-".to_owned(),
+        [one] => short_object(one, row),
+        [first, others @ ..] => format!("{} +{}", short_object(first, row), others.len()),
+    };
+    let cells = std::iter::once("OBJECT".to_owned()).chain(rows.iter().map(|row| object(row)));
+    for (line, cell) in lines.iter_mut().zip(cells) {
+        line.insert(NAMES + 1, cell);
+    }
+}
+
+/// An object as `kubectl get` takes it; with its namespace where that is another one than the Secret's.
+fn short_object(object: &ObjectKey, row: &CertificateStatus) -> String {
+    let kind = object.kind.to_ascii_lowercase();
+    match row.secrets().first().is_some_and(|secret| secret.namespace == object.at.namespace) {
+        true => format!("{kind}/{}", object.at.name),
+        false => format!("{}/{kind}/{}", object.at.namespace, object.at.name),
+    }
 }
 
 fn soon(at: Time, now: Time) -> String {

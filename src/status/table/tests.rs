@@ -225,3 +225,34 @@ fn json_has_every_field_and_whole_names() {
     assert_eq!((&value["states"]["Valid"], &value["time"]), (&1.into(), &"2027-01-15T08:00:00Z".into()));
     assert!(value["certificates"][1]["lastError"].is_null() && value["progress"].is_null());
 }
+
+#[test]
+fn the_object_stands_behind_the_names_where_an_object_wants_any() {
+    let key = |kind: &'static str, namespace: &str, name: &str| ObjectKey { kind, at: ObjectRef::new(namespace, name) };
+    let of = |secret: &str, objects: Vec<ObjectKey>| CertificateStatus {
+        objects: objects.into(),
+        ..row(secret, &["a.test"])
+    };
+    let rows = || {
+        vec![
+            of("team/entry", vec![]),
+            of("team/one", vec![key("Ingress", "team", "shop")]),
+            of("team/two", vec![key("Gateway", "other", "edge"), key("Ingress", "team", "shop")]),
+        ]
+    };
+    let cells = |text: &str| {
+        text.lines().take(4).map(|line| line.split("  ").last().unwrap().trim().to_owned()).collect::<Vec<_>>()
+    };
+    let expected = ["OBJECT", "-", "ingress/shop", "other/gateway/edge +1"];
+    assert_eq!(cells(&shown(&report(rows()), Some(120))), expected);
+    assert!(
+        !shown(&report(vec![of("team/entry", vec![])]), Some(120)).contains("OBJECT"),
+        "without objects nothing changes"
+    );
+    let json: serde_json::Value = serde_json::from_str(&super::super::json::json(&report(rows()), NOW)).unwrap();
+    assert_eq!(json["certificates"][0]["objects"], serde_json::Value::Null);
+    assert_eq!(
+        json["certificates"][2]["objects"],
+        serde_json::json!([{"kind": "Gateway", "namespace": "other", "name": "edge"}, {"kind": "Ingress", "namespace": "team", "name": "shop"}])
+    );
+}

@@ -8,6 +8,7 @@ mod caa;
 mod cluster;
 mod dns;
 mod lint;
+mod names;
 mod objects;
 pub mod report;
 mod secrets;

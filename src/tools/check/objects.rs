@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::lint;
 use super::report::{CheckReport, Level};
+use super::{lint, names};
 use crate::base::name::ObjectRef;
 use crate::config::Inspected;
+use crate::config::name_policy::NamePolicy;
 use crate::kube::rbac::{Missing, RuleSubject};
 use crate::kube::resource::Resource;
 use crate::sources::config_map;
@@ -24,6 +25,7 @@ pub(super) fn config_map(
     for fault in config_map.faults.iter().chain(faults) {
         report.say(Level::Fault, &object, fault.clone());
     }
+    names::say(report, &object, &config.policy);
     for ((place, _), entry) in items.iter().zip(&config.entries) {
         let (secrets, faults) = match entry {
             Ok(entry) => (entry.secrets.as_slice(), [].as_slice()),
@@ -55,6 +57,7 @@ pub(super) fn config_map(
         return;
     }
     match items.len() {
+        0 if config.policy != NamePolicy::default() => {}
         0 => report.say(
             Level::Warning,
             &object,

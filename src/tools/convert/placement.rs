@@ -1,70 +1,284 @@
-//! The contents of the ConfigMap of one namespace.
+//! What one ConfigMap gets: issuers, zones, entries, the Secrets that they name, and what is left out.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use super::entry;
+use super::lines::FieldMap;
+use super::names::NameRegistry;
+use super::plan::{Access, Plan, Proof};
+use super::secrets::InputSecret;
+use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::cert_manager::{CertManagerIssuer, Certificate, ControllerReference, IssuerKind};
+use crate::config::namespaces::Namespaces;
 
-use crate::base::name::{DnsName, Domain};
-
-/// How UPDATEs for a name are sent and signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct UpdateAccess {
-    pub(super) server: String,
-    /// The Secret that notariat reads.
-    pub(super) secret: String,
-    /// The command that makes this Secret from cert-manager's.
-    pub(super) command: String,
+/// A Certificate that became an entry.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) owner: Option<ControllerReference>,
 }
 
-impl UpdateAccess {
-    /// The fields of an item of `zones`. `protocol: TCP` has no field: TCP is tried first.
-    pub(super) fn fields(&self) -> FieldMap {
-        vec![("server", self.server.as_str().into()), ("tsigSecretName", self.secret.as_str().into())]
-    }
-
-    /// The fields `tsigSecretName` and `dns` of an entry.
-    pub(super) fn entry_fields(&self) -> FieldMap {
-        let dns = serde_json::json!({"server": self.server});
-        vec![("tsigSecretName", self.secret.as_str().into()), ("dns", dns)]
-    }
+/// A Certificate that did not.
+#[derive(Debug)]
+pub(super) struct LeftOut {
+    pub(super) title: String,
+    pub(super) reasons: Vec<String>,
+    /// The entry, and its issuer by its label, where they can be read.
+    pub(super) entry: Option<(FieldMap, String, FieldMap)>,
 }
 
-/// The issuers, zones and entries for one namespace.
-#[derive(Debug, Default)]
+/// The contents of one ConfigMap.
+#[derive(Debug)]
 pub(super) struct Placement {
+    /// The ConfigMap's own namespace first.
+    namespaces: Namespaces,
+    /// Whether the Secrets of certificates are in other namespaces, too.
+    pub(super) is_one: bool,
+    secrets: NameRegistry<InputSecret>,
+    labels: NameRegistry<(IssuerKind, String, String)>,
     pub(super) issuers: BTreeMap<String, FieldMap>,
-    pub(super) zones: BTreeMap<String, UpdateAccess>,
-    pub(super) entries: Vec<FieldMap>,
-    /// The names whose entries have their own server and key.
-    pub(super) alone: Vec<(Domain, UpdateAccess)>,
-    /// Steps for the operator, each once.
-    pub(super) to_do: Vec<String>,
+    rules: BTreeMap<DnsName, Access>,
+    /// What the names of all entries need.
+    proved: Vec<(Domain, Access)>,
+    /// The entries by the number of their Certificate in the input.
+    pub(super) entries: BTreeMap<usize, FieldMap>,
+    pub(super) moved: Vec<Moved>,
+    pub(super) left_out: BTreeMap<usize, LeftOut>,
+    /// What the operator should know, each once.
+    pub(super) reminders: Vec<String>,
 }
 
 impl Placement {
-    /// Adds a step for the operator.
-    pub(super) fn remind(&mut self, sentence: String) {
-        if !self.to_do.contains(&sentence) {
-            self.to_do.push(sentence);
+    /// A ConfigMap in the own one of `namespaces`.
+    pub(super) fn new(namespaces: Namespaces, is_one: bool) -> Placement {
+        Placement {
+            namespaces,
+            is_one,
+            secrets: NameRegistry::default(),
+            labels: NameRegistry::default(),
+            issuers: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            proved: Vec::new(),
+            entries: BTreeMap::new(),
+            moved: Vec::new(),
+            left_out: BTreeMap::new(),
+            reminders: Vec::new(),
         }
     }
 
-    /// Adds the step that makes the Secret of the TSIG key.
-    pub(super) fn needs_key(&mut self, update: &UpdateAccess) {
-        self.remind(format!("make the Secret of the TSIG key: {}", update.command));
+    /// The namespace of the ConfigMap, and of the Secrets that are made.
+    pub(super) fn namespace(&self) -> &str {
+        self.namespaces.own()
     }
 
-    /// A sentence for each name that an item of `zones`, made for another Certificate, would send elsewhere than its own entry.
-    pub(super) fn misled(&self) -> impl Iterator<Item = String> {
-        let zones: Vec<_> =
-            self.zones.iter().filter_map(|(zone, update)| Some((DnsName::parse(zone).ok()?, update))).collect();
-        self.alone.iter().filter_map(move |(domain, update)| {
-            let enclosing = zones.iter().filter(|(zone, _)| domain.base().is_within(zone));
-            let (zone, _) = enclosing.max_by_key(|(zone, _)| zone.as_str().len()).filter(|(_, rule)| *rule != update)?;
-            Some(format!("{domain}: the rule for {zone} in `zones` leads it to another server or key than its solver: give it a ConfigMap of its own"))
-        })
+    /// The namespaces with Secrets of certificates, besides the own one.
+    pub(super) fn others(&self) -> Vec<&str> {
+        let mut others: Vec<&str> =
+            self.moved.iter().map(|m| m.namespace.as_str()).filter(|n| *n != self.namespace()).collect();
+        others.sort_unstable();
+        others.dedup();
+        others
+    }
+
+    /// The Secrets that are made, each with its name.
+    pub(super) fn secrets(&self) -> Vec<(&str, &InputSecret)> {
+        self.secrets.all()
+    }
+
+    /// The items of the key `zones`.
+    pub(super) fn zones(&mut self) -> Vec<FieldMap> {
+        let rules: Vec<_> = self.rules.iter().map(|(zone, access)| (zone.to_string(), access.clone())).collect();
+        let item = |(zone, access): (String, Access)| {
+            let mut fields: FieldMap = vec![("zone", zone.into()), ("server", access.update.server.to_string().into())];
+            fields.extend(self.tsig_key(&access).map(|name| ("tsigSecretName", name.into())));
+            fields
+        };
+        rules.into_iter().map(item).collect()
+    }
+
+    /// Keeps the name of a Secret free that exists in some namespace.
+    pub(super) fn reserve(&mut self, namespace: &str, name: &str) {
+        if namespace == self.namespace() {
+            self.secrets.reserve(name);
+        }
+    }
+
+    /// The reference to the Secret of a certificate.
+    pub(super) fn reference(&self, secret: &ObjectRef) -> String {
+        if self.is_one { secret.to_string() } else { secret.name.to_string() }
+    }
+
+    /// Adds a sentence for the operator.
+    pub(super) fn remind(&mut self, sentence: &str) {
+        if !self.reminders.iter().any(|known| known == sentence) {
+            self.reminders.push(sentence.to_owned());
+        }
+    }
+
+    /// Makes the Certificate with this number an entry; `say` gets a sentence for each loss.
+    ///
+    /// # Errors
+    /// Why that is not possible.
+    pub(super) fn add(
+        &mut self,
+        number: usize,
+        plan: &Plan<'_>,
+        cluster_resources: &str,
+        say: &mut impl FnMut(String),
+    ) -> Result<(), String> {
+        let certificate = &plan.certificate;
+        let shared = plan.shared_access();
+        // Read first with any names, so that a Certificate that is left out leaves no Secret behind.
+        let label = self.labels.give(&issuer_key(plan.issuer), &label_wishes(plan.issuer));
+        let secret = self.reference(&certificate.secret);
+        let mut fields = entry::fields(certificate, &secret, Some(&label), say);
+        entry::check(&fields, &self.namespaces)?;
+        let can_not = |why| format!("its {} can not be used: {why}", plan.issuer.title());
+        entry::check_issuer(&label, &entry::issuer_fields(plan.acme), &self.namespaces).map_err(can_not)?;
+        if shared.is_none() {
+            self.add_rules(&plan.proofs)?;
+        }
+        if !self.issuers.contains_key(&label) {
+            let issuer = self.issuer(plan, cluster_resources, say);
+            self.issuers.insert(label, issuer);
+        }
+        if let Some(access) = shared {
+            let server = serde_json::json!({"server": access.update.server.to_string()});
+            fields.extend(self.tsig_key(access).map(|name| ("tsigSecretName", name.into())));
+            fields.push(("dns", server));
+        }
+        self.proved.extend(plan.proofs.iter().map(|proof| (proof.domain.clone(), proof.access.clone())));
+        self.entries.insert(number, fields);
+        let (namespace, name) = (certificate.namespace.clone(), certificate.name.clone());
+        self.moved.push(Moved { namespace, name, owner: certificate.owner.clone() });
+        self.remind_of(plan);
+        Ok(())
+    }
+
+    /// What the Certificate's peculiarities ask of the operator.
+    fn remind_of(&mut self, plan: &Plan<'_>) {
+        let key = &plan.certificate.key;
+        if key.is_rsa && !key.is_asked && !key.is_kept {
+            self.remind(
+                "New keys are ECDSA on P-256, where cert-manager makes RSA keys because nothing else is said. A held certificate is kept until it is due.",
+            );
+        }
+        if plan.follows {
+            self.remind("Add to `zones` those that CNAMEs of challenges lead to (cnameStrategy: Follow).");
+        }
+        if plan.shared_access().is_none() {
+            self.remind(
+                "See that each of `zones` is a zone of its own (has a SOA record): they were cert-manager's dnsZones.",
+            );
+        }
+    }
+
+    /// Adds the rules that send each name to its own server. An entry itself has room for one server and one key.
+    fn add_rules(&mut self, proofs: &[Proof]) -> Result<(), String> {
+        let mut rules = self.rules.clone();
+        for Proof { domain, access, zone } in proofs {
+            let zone = zone.as_ref().ok_or_else(|| {
+                format!("{domain} has a solver that its other names have not, and that no zone selects: give it a Certificate of its own")
+            })?;
+            rules.entry(zone.clone()).or_insert_with(|| access.clone());
+        }
+        let of_plan = proofs.iter().map(|proof| (&proof.domain, &proof.access));
+        let all = of_plan.chain(self.proved.iter().map(|(domain, access)| (domain, access)));
+        for (domain, access) in all {
+            if let Some((zone, _)) = rule_for(&rules, domain).filter(|(_, rule)| *rule != access) {
+                return Err(format!(
+                    "its names have several servers or keys, which takes rules in `zones`, and the one for {zone} would send {domain} to another server or key than its solver: give it a ConfigMap of its own"
+                ));
+            }
+        }
+        self.rules = rules;
+        Ok(())
+    }
+
+    /// The fields of an issuer, with the Secrets that it names.
+    fn issuer(&mut self, plan: &Plan<'_>, cluster_resources: &str, say: &mut impl FnMut(String)) -> FieldMap {
+        let (issuer, acme) = (plan.issuer, plan.acme);
+        let from = issuer.secrets_in(cluster_resources);
+        let mut fields = entry::issuer_fields(acme);
+        let title = issuer.title();
+        acme.without_effect.iter().for_each(|why| say(format!("{title}: {why} and is left out")));
+        let account = acme.account.as_ref().map(|key| InputSecret::account(key, from, self.namespace()));
+        match account {
+            None => {}
+            Some(Ok(Ok(made))) => fields.push(("accountSecretName", self.made(&made).into())),
+            Some(Ok(Err(there))) => fields.push(("accountSecretName", there.name.to_string().into())),
+            Some(Err(why)) => say(format!("{title}: notariat makes an account of its own: {why}")),
+        }
+        let binding = acme.external_account.as_ref().map(|account| InputSecret::external_account(account, from));
+        match binding {
+            None => {}
+            Some(Ok(made)) => fields.push(("eabSecretName", self.made(&made).into())),
+            Some(Err(why)) => say(format!("{title}: its external account binding is left out: {why}")),
+        }
+        if acme.has_ca_bundle {
+            let (kind, namespace) = (issuer.kind, issuer.namespace.clone());
+            let made = InputSecret::Roots { kind, namespace, issuer: issuer.name.clone() };
+            fields.push(("caSecretName", self.made(&made).into()));
+        }
+        fields
+    }
+
+    /// The name of a Secret that is made.
+    fn made(&mut self, secret: &InputSecret) -> String {
+        self.secrets.give(secret, &[secret.wish()])
+    }
+
+    /// The name of the Secret with the key; the reference was read when the Certificate was planned.
+    fn tsig_key(&mut self, access: &Access) -> Option<String> {
+        let secret = InputSecret::tsig_key(&access.update, &access.secret_in).ok()?;
+        Some(self.made(&secret))
+    }
+
+    /// Leaves a Certificate out. `known` is what makes an entry of it later: the Certificate, and its ACME issuer.
+    pub(super) fn leave_out(
+        &mut self,
+        number: usize,
+        title: String,
+        reasons: Vec<String>,
+        known: Option<(&Certificate, &CertManagerIssuer)>,
+    ) {
+        let entry = known.and_then(|(certificate, issuer)| {
+            let label = self.labels.give(&issuer_key(issuer), &label_wishes(issuer));
+            let secret = self.reference(&certificate.secret);
+            let fields = entry::fields(certificate, &secret, Some(&label), &mut |_| {});
+            Some((fields, label, entry::issuer_fields(issuer.acme.as_ref()?)))
+        });
+        self.left_out.insert(number, LeftOut { title, reasons, entry });
+    }
+
+    /// Reads the ConfigMap as the controller will read it.
+    ///
+    /// # Errors
+    /// The faults for which it would be refused.
+    pub(super) fn check(&self, data: BTreeMap<String, String>) -> Result<(), String> {
+        crate::config::read(&data.into(), &self.namespaces).map(drop).map_err(|fault| fault.to_string())
     }
 }
 
-/// The fields of a mapping in the order in which they are printed.
-pub(super) type FieldMap = Vec<(&'static str, Value)>;
+/// The rule that counts for a name: that of the longest zone around it.
+fn rule_for<'r>(rules: &'r BTreeMap<DnsName, Access>, domain: &Domain) -> Option<(&'r DnsName, &'r Access)> {
+    let parents = std::iter::successors(Some(domain.base().clone()), DnsName::parent);
+    parents.into_iter().find_map(|zone| rules.get_key_value(&zone))
+}
+
+fn issuer_key(issuer: &CertManagerIssuer) -> (IssuerKind, String, String) {
+    (issuer.kind, issuer.namespace.clone(), issuer.name.clone())
+}
+
+/// The names in the key `issuers`, the best first. A name has no dots and, with a number, 63 characters at most.
+fn label_wishes(issuer: &CertManagerIssuer) -> [String; 2] {
+    let scope = if issuer.namespace.is_empty() { "cluster" } else { issuer.namespace.as_str() };
+    [issuer.name.clone(), format!("{scope}-{}", issuer.name)].map(|name| {
+        let short: String = name.replace('.', "-").chars().take(LABEL_CHARACTERS).collect();
+        short.trim_end_matches('-').to_owned()
+    })
+}
+
+/// The characters of a label, without a number.
+const LABEL_CHARACTERS: usize = 55;

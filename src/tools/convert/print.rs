@@ -1,85 +1,63 @@
-//! Writes a ConfigMap. A value is printed as JSON, and every character outside printable ASCII is escaped on top of that.
-//!
-//! JSON alone is not enough: YAML readers take U+0085, U+2028 and U+2029 for line breaks, also inside quotes, and refuse U+007F. The
-//! escape of a character beyond U+FFFF is `\UXXXXXXXX`, since YAML has no surrogate pairs.
-
-use std::fmt::Write as _;
+//! Writes a ConfigMap with the steps before it and what is left out behind it.
 
 use serde_json::Value;
 
-use super::placement::{FieldMap, Placement};
+use super::lines::{escaped, item, labelled};
+use super::placement::{LeftOut, Placement};
+use super::steps;
 
-/// The manifest of a namespace; comments above it list the steps for the operator.
-pub(super) fn manifest(namespace: &str, name: &str, place: &Placement) -> String {
-    let mut lines = vec![
-        "# Printed by `notariat convert`. Before it is applied:".to_owned(),
-        "# - end cert-manager's work here: delete the Certificates (their Secrets stay, unless cert-manager runs with"
-            .to_owned(),
-        "#   --enable-certificate-owner-ref). `adopt` takes the Secrets over; remove it when all are notariat's;"
-            .to_owned(),
-    ];
-    lines.extend(place.to_do.iter().map(|sentence| format!("# - {sentence};")));
-    lines.push("# - see with `notariat -probe` whether the keys may change what they have to.".to_owned());
-    lines.extend(["apiVersion: v1", "kind: ConfigMap", "metadata:"].map(str::to_owned));
-    lines.extend([format!("  name: {}", Value::from(name)), format!("  namespace: {}", Value::from(namespace))]);
-    lines.extend(["data:", "  defaults: |", "    adopt: true"].map(str::to_owned));
-    if !place.issuers.is_empty() {
-        lines.push("  issuers: |".to_owned());
-        for (name, fields) in &place.issuers {
-            lines.push(format!("    {}:", Value::from(name.as_str())));
-            lines.extend(mapping(fields).map(|line| format!("      {line}")));
+/// A manifest: the steps for the operator, the ConfigMap where it has an entry, and what is left out.
+pub(super) fn manifest(name: &str, place: &mut Placement) -> String {
+    let mut lines = steps::lines(place);
+    if !place.entries.is_empty() {
+        lines.extend(["apiVersion: v1", "kind: ConfigMap", "metadata:"].map(str::to_owned));
+        lines.push(format!("  name: {}", Value::from(name)));
+        lines.push(format!("  namespace: {}", Value::from(place.namespace())));
+        lines.push("data:".to_owned());
+        for (key, text) in data(place) {
+            lines.push(format!("  {key}: |"));
+            lines.extend(text.into_iter().map(|line| format!("    {line}")));
         }
     }
-    if !place.zones.is_empty() {
-        lines.push("  zones: |".to_owned());
-        for (zone, update) in &place.zones {
-            lines.extend(item(&[&[("zone", zone.as_str().into())], &update.fields()[..]].concat(), "    "));
-        }
-    }
-    lines.push("  certificates: |".to_owned());
-    lines.extend(place.entries.iter().flat_map(|entry| item(entry, "    ")));
+    lines.extend(left_out(place));
     // Comments are escaped as well: no value can end its line.
     lines.iter().map(|line| escaped(line) + "\n").collect()
 }
 
-/// The text with an escape, as in a double-quoted YAML scalar, for each character outside printable ASCII.
-fn escaped(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            ' '..='~' => printable.push(c),
-            '\0'..='\u{ffff}' => write!(printable, "\\u{:04x}", u32::from(c)).expect("a String takes everything"),
-            _ => write!(printable, "\\U{:08x}", u32::from(c)).expect("a String takes everything"),
-        }
+/// The keys of the ConfigMap with their lines.
+pub(super) fn data(place: &mut Placement) -> Vec<(&'static str, Vec<String>)> {
+    let mut keys = vec![("defaults", vec![ADOPT.to_owned()])];
+    let issuers: Vec<_> = place.issuers.iter().flat_map(|(label, fields)| labelled(label, fields)).collect();
+    let zones: Vec<_> = place.zones().iter().flat_map(item).collect();
+    let certificates = place.entries.values().flat_map(item).collect();
+    keys.extend([("issuers", issuers), ("zones", zones)].into_iter().filter(|(_, lines)| !lines.is_empty()));
+    keys.push(("certificates", certificates));
+    keys
+}
+
+/// The default that takes Secrets over, still a comment.
+pub(super) const ADOPT: &str = "#adopt: true";
+
+/// What is left out, as comments that follow the list of entries: without its `#` such an entry belongs to it.
+fn left_out(place: &Placement) -> Vec<String> {
+    if place.left_out.is_empty() {
+        return Vec::new();
     }
-    printable
-}
-
-/// The lines of a list item.
-pub(super) fn item(fields: &FieldMap, indent: &str) -> Vec<String> {
-    let lines = mapping(fields).enumerate();
-    lines.map(|(i, line)| format!("{indent}{}{line}", if i == 0 { "- " } else { "  " })).collect()
-}
-
-/// The lines of a mapping.
-pub(super) fn mapping(fields: &FieldMap) -> impl Iterator<Item = String> {
-    fields.iter().map(|(key, value)| format!("{key}: {}", escaped(&value.to_string())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_printable_ascii_is_left_and_reads_back_as_it_was() {
-        for code in (0..=0x11_0000).filter_map(char::from_u32) {
-            let value = Value::from(format!("a{code}b"));
-            let printed = escaped(&value.to_string());
-            assert!(printed.chars().all(|c| matches!(c, ' '..='~')), "U+{:04X}: {printed}", u32::from(code));
-            let is_sampled = u32::from(code) % 251 == 0 || u32::from(code) < 0x2100;
-            if is_sampled {
-                assert_eq!(serde_yaml::from_str::<Value>(&printed).unwrap(), value, "U+{:04X}", u32::from(code));
-            }
+    let mut lines = vec![
+        "# Left out, because notariat can not serve it as it is. cert-manager goes on with it. Where the reason is mended, an entry counts"
+            .to_owned(),
+        "# without the `#` before it.".to_owned(),
+    ];
+    for LeftOut { title, reasons, entry } in place.left_out.values() {
+        lines.push("#".to_owned());
+        lines.extend(reasons.iter().map(|reason| format!("# {title}: {reason}")));
+        let Some((fields, label, issuer)) = entry.as_ref().filter(|_| !place.entries.is_empty()) else { continue };
+        if !place.issuers.contains_key(label) {
+            lines.push("# For the key `issuers`:".to_owned());
+            lines.extend(labelled(label, issuer).iter().map(|line| format!("#    {line}")));
+            lines.push("# For the key `certificates`:".to_owned());
         }
+        lines.extend(item(fields).iter().map(|line| format!("#    {line}")));
     }
+    lines
 }

@@ -20,8 +20,10 @@ def ruamel_yaml(text):
 def read(reader):
     found = []
     for document in reader(text):
+        if document is None:
+            continue
         inner = {key: reader(value) for key, value in document["data"].items()}
-        found.append([document, {key: documents[0] if len(documents) == 1 else documents for key, documents in inner.items()}])
+        found.append([document, {key: documents[0] if len(documents) == 1 else documents or None for key, documents in inner.items()}])
     return found
 
 

@@ -43,12 +43,20 @@ fn expiry(cluster: &Cluster, secret: &str) -> f64 {
 }
 
 /// Alerts and dashboard are written against a table: what is exposed is in it, with these labels, and all of it is exposed but what
-/// there is only while something is wrong.
+/// there is only while something is wrong or objects are watched.
 #[track_caller]
 fn assert_is_what_alerts_know<'s>(series: impl Iterator<Item = &'s String>) {
     let mut seen = BTreeSet::from(
-        ["gate_closed_until_timestamp_seconds", "permission_missing", "dns_probe_ok"]
-            .map(|name| format!("notariat_{name}")),
+        [
+            "circuit_failures",
+            "gate_closed_until_timestamp_seconds",
+            "permission_missing",
+            "dns_probe_ok",
+            "source_objects",
+            "source_problems",
+            "source_watched",
+        ]
+        .map(|name| format!("notariat_{name}")),
     );
     for series in series {
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
@@ -106,7 +114,7 @@ fn the_figures_are_those_of_kubectl_and_promtool_finds_no_fault_in_them() {
     assert_eq!((value("notariat_configuration_faults"), value("notariat_jobs_running")), (0.0, 0.0));
     assert!(value("process_resident_memory_bytes") > 1e6 && found.contains_key("process_cpu_seconds_total"));
     let version = output(Command::new(env!("CARGO_BIN_EXE_notariat")).arg("-version"));
-    let version = version.trim().strip_prefix("notariat ").unwrap().to_owned();
+    let version = version.split(' ').nth(1).unwrap().to_owned();
     assert_eq!(value(&format!("notariat_build_info{{version=\"{version}\"}}")), 1.0);
     assert_is_what_alerts_know(found.keys());
     let said = try_output(Command::new(tool("promtool")).args(["check", "metrics"]), &text);

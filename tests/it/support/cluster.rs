@@ -13,7 +13,7 @@ use super::{Site, x509};
 /// Applies deploy/ to a namespace, without the Deployment: there is no kubelet here.
 pub fn deploy(kube: &Kube, namespace: &str) {
     let overlay = Scratch::new("overlay");
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/single-namespace");
     // kustomize wants relative paths.
     for file in ["serviceaccount.yaml", "role.yaml", "rolebinding.yaml", "deployment.yaml", "kustomization.yaml"] {
         let text = std::fs::read_to_string(deploy.join(file)).unwrap();

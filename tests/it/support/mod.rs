@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod run;
 pub mod signed;
 pub mod site;
+pub mod tenants;
 pub mod x509;
 
 pub use run::Run;

@@ -26,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dig", "bind9-dnsutils"),
     ("etcd", "etcd-server"),
     ("faketime", "faketime"),
+    ("fish", "fish"),
     ("groff", "groff-base"),
     ("ip", "iproute2"),
     ("knotc", "knot"),
@@ -34,6 +35,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("kube-apiserver", "kubernetes, whose source is built once"),
     ("kubectl", "kubernetes-client"),
     ("lego", "lego"),
+    ("man", "man-db"),
     ("named", "bind9"),
     ("named-checkconf", "bind9-utils"),
     ("nsupdate", "bind9-dnsutils"),
@@ -49,6 +51,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("time", "time"),
     ("unbound", "unbound"),
+    ("zsh", "zsh"),
 ];
 
 /// The path of a program; panics with the package that holds it where there is none.
@@ -58,6 +61,13 @@ pub fn tool(name: &str) -> PathBuf {
         let package = PACKAGES.iter().find(|(program, _)| *program == name).map_or(name, |(_, package)| package);
         panic!("`{name}` is missing (Debian package {package}): run tests/lab/install")
     })
+}
+
+/// The text of a file that `tests/lab/install` put into the cache; panics where it is not there.
+pub fn cached(path: &str) -> String {
+    let path = cache().join(path);
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}: run tests/lab/install with all groups", path.display()))
 }
 
 /// The output of a program that has to succeed; panics with its standard error otherwise.

@@ -4,6 +4,7 @@ use super::update::{UpdateOutcome, send, withdraw};
 use super::zone_update::{WILDCARD_HOST, ZoneUpdate, refused};
 use super::zones::Dns01Solver;
 use crate::acme::jws::AccountKey;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::{DNS_PLACE_WAIT, WILDCARD_HOST_WAIT};
 use crate::base::log::event;
 use crate::base::name::{DnsName, Domain};
@@ -53,8 +54,8 @@ impl<'c> Dns01<'c> {
 }
 
 impl Solver for Dns01<'_> {
-    fn challenge_type(&self) -> &'static str {
-        "dns-01"
+    fn challenge_type(&self, _: &Domain) -> ChallengeType {
+        ChallengeType::Dns01
     }
 
     fn check(&self) -> Result<(), AttemptError> {
@@ -92,8 +93,10 @@ impl Solver for Dns01<'_> {
 
     fn clean_up(&mut self, presented: &Presented) -> Result<(), String> {
         self.release();
-        let Presented::Dns01(presented) = presented;
-        withdraw(self.zones.context, presented)
+        match presented {
+            Presented::Dns01(presented) => withdraw(self.zones.context, presented),
+            Presented::Http01(_) => Ok(()),
+        }
     }
 }
 

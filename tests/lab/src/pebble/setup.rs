@@ -22,6 +22,7 @@ pub struct Setup {
     profiles: Vec<(String, String, u64, bool)>,
     account_keys: Vec<(String, String)>,
     blocked: Vec<String>,
+    http_port: u16,
 }
 
 impl Setup {
@@ -36,6 +37,7 @@ impl Setup {
             profiles: Vec::new(),
             account_keys: Vec::new(),
             blocked: Vec::new(),
+            http_port: 80,
         };
         setup.no_sleep(true).nonce_reject(0).authz_reuse(0)
     }
@@ -108,6 +110,12 @@ impl Setup {
         self.env("PEBBLE_CHAIN_LENGTH", &count.to_string())
     }
 
+    /// The port at which it asks for answers to http-01 challenges. Default: 80.
+    pub fn http_port(mut self, port: u16) -> Setup {
+        self.http_port = port;
+        self
+    }
+
     /// A domain it issues nothing for.
     pub fn blocklist(mut self, domain: &str) -> Setup {
         self.blocked.push(domain.into());
@@ -170,7 +178,7 @@ impl Setup {
             r#"{{"pebble": {{
   "listenAddress": "{address}", "managementListenAddress": "{management}",
   "certificate": {:?}, "privateKey": {:?},
-  "httpPort": 80, "tlsPort": 443, "ocspResponderURL": "", "keyAlgorithm": "ecdsa",
+  "httpPort": {}, "tlsPort": 443, "ocspResponderURL": "", "keyAlgorithm": "ecdsa",
   "caaIdentities": ["pebble.letsencrypt.org"],
   "externalAccountBindingRequired": {}, "externalAccountMACKeys": {{{}}},
   "domainBlocklist": {:?},
@@ -179,6 +187,7 @@ impl Setup {
 }}}}"#,
             pair.certificate,
             pair.key,
+            self.http_port,
             !self.account_keys.is_empty(),
             joined(account_keys),
             self.blocked,

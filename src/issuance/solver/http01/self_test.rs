@@ -1,0 +1,164 @@
+//! Asks the web server of a name as a CA would, at each of the name's addresses, and follows redirects by the rules of [`super::verdict`].
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::verdict::{Step, Verdict, WebUrl, judge};
+use crate::base::address::{ServerAddress, shown};
+use crate::base::limits::{REACH_ADDRESSES_MAX, REACH_WITHIN};
+use crate::base::name::DnsName;
+use crate::base::time::Deadline;
+use crate::dns::client::DnsClient;
+use crate::dns::resolver::Resolver;
+use crate::http::web_check;
+
+/// Where names are looked up and asked for.
+#[derive(Debug)]
+pub struct Tester<'t> {
+    /// The resolver of names.
+    pub resolver: &'t Resolver,
+    /// The client for DNS.
+    pub dns: &'t DnsClient,
+    /// The server that is asked first, instead of the name's addresses.
+    pub via: Option<&'t ServerAddress>,
+    /// Whether the CA asks from the internet.
+    pub public: bool,
+}
+
+impl Tester<'_> {
+    fn addresses(&self, host: &DnsName, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, Verdict> {
+        let found = self.resolver.addresses(self.dns, host, port, deadline).map_err(|e| {
+            // "has no address" is a CA's answer as well; a resolver that fails is not.
+            if e.contains("has no address") { Verdict::Wrong(e) } else { Verdict::Unknown(e) }
+        })?;
+        match found.iter().find(|address| self.public && !is_public(address.ip())) {
+            Some(private) => {
+                Err(Verdict::Wrong(format!("{host} has the address {}, which no public CA asks", private.ip())))
+            }
+            None => Ok(found.into_iter().take(REACH_ADDRESSES_MAX).collect()),
+        }
+    }
+}
+
+/// Asks for the challenge of `name` at each address. All must be right; the first that is wrong decides, then the first that is unknown.
+pub fn test_name(tester: &Tester<'_>, name: &DnsName, token: &str, answer: &str) -> Verdict {
+    let start = WebUrl::challenge(name, token);
+    let deadline = Deadline::after(REACH_WITHIN);
+    let addresses = match tester.via {
+        Some(via) => match tester.resolver.resolve(tester.dns, via, deadline) {
+            Ok(found) => found,
+            Err(error) => return Verdict::Unknown(format!("http.via: {error}")),
+        },
+        None => match tester.addresses(name, start.port(), deadline) {
+            Ok(found) => found,
+            Err(verdict) => return verdict,
+        },
+    };
+    let several = addresses.len() > 1;
+    let mut unknown = None;
+    let mut right = 0;
+    for address in &addresses {
+        let at = |why: String| {
+            let ipv6 = address.is_ipv6() && addresses.iter().any(SocketAddr::is_ipv4);
+            let hint = if ipv6 { "; CAs ask IPv6 first" } else { "" };
+            if several || tester.via.is_some() { format!("at {}: {why}{hint}", shown(*address)) } else { why }
+        };
+        match walk(tester, &start, *address, answer) {
+            Verdict::Right => right += 1,
+            Verdict::Wrong(why) => return Verdict::Wrong(at(why)),
+            Verdict::Unknown(why) => {
+                unknown.get_or_insert_with(|| at(why));
+            }
+        }
+    }
+    match unknown {
+        // One of several addresses that answers is no proof of the others.
+        Some(why) => Verdict::Unknown(why),
+        None if right > 0 => Verdict::Right,
+        None => Verdict::Wrong(format!("{name} has no address")),
+    }
+}
+
+/// One address, and where its redirects lead.
+fn walk(tester: &Tester<'_>, start: &WebUrl, first: SocketAddr, answer: &str) -> Verdict {
+    let (mut way, mut address) = (vec![start.clone()], first);
+    let deadline = Deadline::after(2 * REACH_WITHIN);
+    loop {
+        let Some((url, within)) = way.last().zip(deadline.at_most(REACH_WITHIN)) else {
+            return Verdict::Unknown("it takes longer than a CA waits".to_owned());
+        };
+        match judge(web_check::ask(&url.text(), address, within), answer, &way) {
+            Step::End(verdict) => return verdict,
+            Step::Follow(next) => {
+                let is_start = next.host == start.host;
+                address = match tester.addresses(&next.host, next.port(), deadline) {
+                    // The same host is asked where it was asked before.
+                    Ok(_) if is_start && tester.via.is_none() => SocketAddr::new(address.ip(), next.port()),
+                    Ok(found) => match found.first() {
+                        Some(found) => *found,
+                        None => return Verdict::Wrong(format!("{} has no address", next.host)),
+                    },
+                    Err(verdict) => return verdict,
+                };
+                way.push(next);
+            }
+        }
+    }
+}
+
+/// Whether a CA in the internet can ask this address (IANA's special-purpose registries, RFC 6890).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_broadcast()
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || a == 0
+                || a >= 240
+                || shared
+                || (a == 198 && (18..20).contains(&b)))
+        }
+        IpAddr::V6(ip) => {
+            let first = ip.segments()[0];
+            let is_mapped = ip.to_ipv4_mapped().is_some_and(|ip| !is_public(IpAddr::V4(ip)));
+            // Only 2000::/3 is given out; 2001:db8::/32 is for documents.
+            (0x2000..0x4000).contains(&first) && !(first == 0x2001 && ip.segments()[1] == 0xdb8) && !is_mapped
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_addresses_are_asked_by_no_public_ca() {
+        for (address, expected) in [
+            ("10.1.2.3", false),
+            ("172.16.0.1", false),
+            ("172.32.0.1", true),
+            ("192.168.1.1", false),
+            ("127.0.0.1", false),
+            ("169.254.1.1", false),
+            ("100.64.0.1", false),
+            ("100.128.0.1", true),
+            ("0.0.0.0", false),
+            ("198.18.0.1", false),
+            ("192.0.2.1", false),
+            ("255.255.255.255", false),
+            ("8.8.8.8", true),
+            ("::1", false),
+            ("fd00::1", false),
+            ("fe80::1", false),
+            ("2001:db8::1", false),
+            ("::ffff:10.0.0.1", false),
+            ("2606:4700::1111", true),
+        ] {
+            assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

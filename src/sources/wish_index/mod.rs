@@ -1,0 +1,112 @@
+//! Which objects want which Secrets, and what is not served of each object. A change of one object costs what it names, whatever the number
+//! of objects. Pure.
+//!
+//! Names and references only are kept: the wishes are made anew of the facts of a source when they are needed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::wish::{ObjectKey, ObjectWishes, WishProblem};
+use crate::base::limits::PROBLEMS_OF_OBJECT_MAX;
+use crate::base::name::ObjectRef;
+
+/// The index.
+#[derive(Debug, Default)]
+pub struct WishIndex {
+    secrets: BTreeMap<ObjectKey, Box<[ObjectRef]>>,
+    objects: BTreeMap<ObjectRef, Vec<ObjectKey>>,
+    /// What is not served: of the object as a whole (`None`), and of what it wants in a Secret.
+    problems: BTreeMap<(ObjectKey, Option<ObjectRef>), Vec<WishProblem>>,
+}
+
+impl WishIndex {
+    /// Notes the present wishes of an object; `None` when it does not exist. Adds the Secrets of its wishes, before and now, to `affected`.
+    /// Returns whether its problems changed.
+    pub fn note(
+        &mut self,
+        object: &ObjectKey,
+        wishes: Option<&ObjectWishes>,
+        affected: &mut BTreeSet<ObjectRef>,
+    ) -> bool {
+        for secret in self.secrets.remove(object).into_iter().flatten() {
+            if let Some(objects) = self.objects.get_mut(&secret) {
+                objects.retain(|other| other != object);
+                if objects.is_empty() {
+                    self.objects.remove(&secret);
+                }
+            }
+            self.problems.remove(&(object.clone(), Some(secret.clone())));
+            affected.insert(secret);
+        }
+        let own: BTreeSet<ObjectRef> = wishes.iter().flat_map(|w| &w.wishes).map(|wish| wish.secret.clone()).collect();
+        for secret in &own {
+            let objects = self.objects.entry(secret.clone()).or_default();
+            let place = objects.partition_point(|other| other < object);
+            objects.insert(place, object.clone());
+        }
+        affected.extend(own.iter().cloned());
+        if !own.is_empty() {
+            self.secrets.insert(object.clone(), own.into_iter().collect());
+        }
+        let problems = wishes.map(|wishes| wishes.problems.clone()).unwrap_or_default();
+        self.put_problems((object.clone(), None), problems)
+    }
+
+    /// The objects that want `secret`, sorted.
+    pub fn objects_of(&self, secret: &ObjectRef) -> &[ObjectKey] {
+        self.objects.get(secret).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every Secret that an object wants.
+    pub fn secrets(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.keys()
+    }
+
+    /// Sets what is not served of the wishes for `secret`. Returns the objects for which that is something else than before.
+    pub fn set_problems(&mut self, secret: &ObjectRef, problems: Vec<(ObjectKey, WishProblem)>) -> Vec<ObjectKey> {
+        let mut of: BTreeMap<ObjectKey, Vec<WishProblem>> = BTreeMap::new();
+        for (object, problem) in problems {
+            of.entry(object).or_default().push(problem);
+        }
+        let objects = self.objects_of(secret).to_vec();
+        let changed = objects.into_iter().filter(|object| {
+            self.put_problems((object.clone(), Some(secret.clone())), of.remove(object).unwrap_or_default())
+        });
+        changed.collect()
+    }
+
+    fn put_problems(&mut self, key: (ObjectKey, Option<ObjectRef>), mut problems: Vec<WishProblem>) -> bool {
+        problems.truncate(PROBLEMS_OF_OBJECT_MAX);
+        if problems.is_empty() {
+            return self.problems.remove(&key).is_some();
+        }
+        let changed = self.problems.get(&key) != Some(&problems);
+        self.problems.insert(key, problems);
+        changed
+    }
+
+    /// What is not served of an object, bounded.
+    pub fn problems_of(&self, object: &ObjectKey) -> impl Iterator<Item = &WishProblem> {
+        let of = self.problems.range((object.clone(), None)..).take_while(move |((other, _), _)| other == object);
+        of.flat_map(|(_, problems)| problems).take(PROBLEMS_OF_OBJECT_MAX)
+    }
+
+    /// Every problem, by object.
+    pub fn problems(&self) -> impl Iterator<Item = (&ObjectKey, &WishProblem)> {
+        self.problems.iter().flat_map(|((object, _), problems)| problems.iter().map(move |problem| (object, problem)))
+    }
+
+    /// The objects of which something else is not served than in another index.
+    pub fn differ(&self, other: &WishIndex) -> BTreeSet<ObjectKey> {
+        let both = self.problems.keys().chain(other.problems.keys());
+        let changed = both.filter(|key| self.problems.get(*key) != other.problems.get(*key));
+        changed.map(|(object, _)| object.clone()).collect()
+    }
+
+    /// The number of objects that want something.
+    pub fn len_of(&self, kind: &str) -> usize {
+        self.secrets.keys().filter(|object| object.kind == kind).count()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! HTTP-01 on real parts: Pebble as the CA, BIND, nginx and HAProxy in front of the responder, in a network namespace where port 80 is free.
+
+mod fronts;
+mod names;
+mod replicas;
+
+use std::process::Command;
+
+use notariat_lab::process::Server;
+use notariat_lab::{Grant, Hmac, Key, NameServer, Pebble, Place, Resolver, Scratch, Software, Zone};
+
+use crate::support::{Run, Site};
+
+/// A site in a namespace of its own, where `www.site.test` is at 127.0.0.1 and the responder at port 8089.
+struct Web {
+    place: Place,
+    site: Site,
+    front: Option<Server>,
+    files: Scratch,
+}
+
+/// The responder of the program under test.
+const RESPONDER: &str = "127.0.0.1:8089";
+
+impl Web {
+    /// Names at addresses of the loopback interface, and others that `lines` of the zone give.
+    fn new(lines: &[&str]) -> Web {
+        let (place, key) = (Place::new_namespace(), Key::new("notariat.key", Hmac::Sha256));
+        let zone = lines.iter().fold(Zone::new("site.test").grant(Grant::Zone(&key)), |zone, line| zone.line(line));
+        let zone =
+            ["www A 127.0.0.1", "api A 127.0.0.1", "plain A 127.0.0.1"].iter().fold(zone, |zone, line| zone.line(line));
+        let dns = NameServer::setup(Software::Bind).place(&place).address("127.0.0.2:53").zone(zone).start();
+        let resolver = Resolver::setup().place(&place).forward("site.test", dns.addr()).start();
+        let pebble = Pebble::setup().place(&place).dns_server(resolver.addr()).start();
+        let site = Site { store: Scratch::new("store"), dns, resolver, pebble, key };
+        site.secret("tsigkey", &[("key", &site.key.secret_text())]);
+        Web { place, site, front: None, files: Scratch::new("front") }
+    }
+
+    /// An entry whose names are proved by HTTP.
+    fn entry(&self, secret: &str, domains: &str, http: &str) -> String {
+        format!(
+            "- {{secret: {secret}, domains: [{domains}], email: admin@site.test, challenge: http-01, http: {{{http}}}}}\n"
+        )
+    }
+
+    /// The program in the namespace.
+    fn command(&self, more: &[&str]) -> Command {
+        let inside = self.site.command(more);
+        let mut command = self.place.command(inside.get_program());
+        command.args(inside.get_args());
+        command
+    }
+
+    /// One pass with the responder at `address`.
+    fn once_at(&self, address: &str) -> Run {
+        Run::of(&mut self.command(&["-once", "-http-listen", address]))
+    }
+
+    fn once(&self) -> Run {
+        self.once_at(RESPONDER)
+    }
+
+    /// nginx at port 80 and 443 with these `server` blocks.
+    fn nginx(&mut self, servers: &str) {
+        let pair = [
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "9",
+            "-subj",
+            "/CN=lab",
+        ];
+        let (crt, key) = (self.files.join("crt"), self.files.join("key"));
+        let made = Command::new("openssl")
+            .arg("req")
+            .args(pair)
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&crt)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let servers = servers.replace(
+            "CERTIFICATE",
+            &format!("ssl_certificate {}; ssl_certificate_key {};", crt.display(), key.display()),
+        );
+        let path = self.files.path().display().to_string();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {path}/{kind};\n"))
+            .concat();
+        let configuration = self.files.write(
+            "nginx.conf",
+            &format!(
+                "daemon off; user root; pid {path}/pid; error_log {path}/error; worker_processes 1;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{servers}\n}}\n"
+            ),
+        );
+        let mut command = self.place.command("nginx");
+        command.arg("-c").arg(configuration).arg("-e").arg(self.files.join("error"));
+        self.front("nginx", &command);
+    }
+
+    /// HAProxy with this configuration.
+    fn haproxy(&mut self, configuration: &str) {
+        let configuration = self.files.write(
+            "haproxy.cfg",
+            &format!(
+                "defaults\n mode http\n timeout connect 5s\n timeout client 20s\n timeout server 20s\n retries 0\n{configuration}\n"
+            ),
+        );
+        let mut command = self.place.command("haproxy");
+        command.args(["-db", "-f"]).arg(configuration);
+        self.front("haproxy", &command);
+    }
+
+    fn front(&mut self, name: &str, command: &Command) {
+        self.front = None;
+        let front = Server::start(name, command, &self.files.join("log"));
+        let connects = || {
+            let mut curl = self.place.command("curl");
+            curl.args(["--silent", "--output", "/dev/null", "--max-time", "2", "http://127.0.0.1/"])
+                .status()
+                .unwrap()
+                .success()
+        };
+        front.wait_until("listens", connects).unwrap_or_else(|e| panic!("{e}: {}", front.log()));
+        self.front = Some(front);
+    }
+
+    /// How many challenges Pebble began to validate.
+    fn validations(&self) -> usize {
+        self.site.pebble.log().matches("Attempting to validate").count()
+    }
+}
