@@ -100,3 +100,44 @@ fn a_flood_of_connections_that_never_ask_keeps_no_ca_waiting() {
     child.wait().unwrap();
     assert_eq!(daemon.terminate(), 0);
 }
+
+#[test]
+fn a_caddy_leads_the_path_by_one_handle() {
+    let mut web = Web::new(&[]);
+    let caddy = |site: &str| format!("{{\n admin off\n auto_https off\n}}\n:80 {{\n{site}\n}}\n");
+    web.caddy(&caddy(" respond 404"));
+    is_not_reached(&mut web, "404: /.well-known/acme-challenge/ does not lead to notariat");
+    web.caddy(&caddy(" handle /.well-known/acme-challenge/* {\n  reverse_proxy 127.0.0.1:8089\n }\n handle {\n  redir https://{host}{uri}\n }"));
+    is_issued(&mut web);
+}
+
+#[test]
+fn each_address_of_a_name_is_asked_and_the_one_that_is_wrong_is_named() {
+    let mut web = Web::new(&["v6 A 127.0.0.1", "v6 AAAA ::1"]);
+    let config = |rule: &str| {
+        format!(
+            "frontend four\n bind 127.0.0.1:80\n default_backend acme\nfrontend six\n bind [::1]:80\n {rule}\n default_backend acme\nbackend acme\n server n 127.0.0.1:8089\n"
+        )
+    };
+    web.site.config(&web.entry("web", "v6.site.test", "wait: 1s"));
+    web.haproxy(&config("http-request return status 404"));
+    web.once().ends(1).says(&["stage=reach", "at [::1]:80: 404", "CAs ask IPv6 first"]);
+    assert_eq!(web.validations(), 0);
+    web.haproxy(&config(""));
+    web.site.start_over();
+    web.site.config(&web.entry("web", "v6.site.test", ""));
+    web.once().ends(0).never_says("not-tested");
+    web.site.assert_valid("web", &["v6.site.test"]);
+}
+
+#[test]
+fn a_redirect_leads_this_program_to_no_other_machine_of_the_inside() {
+    let mut web = Web::new(&["inside A 127.0.0.9", "clouds A 169.254.169.254"]);
+    // The CA follows it: the other host leads to the responder only for the CA's own request.
+    web.haproxy("frontend f\n bind 127.0.0.1:80\n http-request redirect location http://inside.site.test/latest if { path_beg /.well-known/ }\n default_backend n\nfrontend other\n bind 127.0.0.9:80\n http-request return status 200 content-type text/plain string INSIDE-SECRET\nbackend n\n server n 127.0.0.1:8089\n");
+    web.site.config(&web.entry("web", "www.site.test", "wait: 1s"));
+    web.once().ends(1).says(&["not-tested", "redirected to inside.site.test at 127.0.0.9, an address of the inside"]);
+    web.site.start_over();
+    web.site.config(&web.entry("web", "clouds.site.test", "wait: 1s"));
+    web.once().ends(1).says(&["stage=reach", "clouds.site.test has the address 169.254.169.254, which is never asked"]);
+}

@@ -1,8 +1,27 @@
-//! HTTP-01 on real parts: Pebble as the CA, BIND, nginx and HAProxy in front of the responder, in a network namespace where port 80 is free.
+//! HTTP-01 on real parts: Pebble as the CA, BIND, nginx, HAProxy and Caddy in front of the responder, in a network namespace where port 80 is free.
+//!
+//! | what may happen | test |
+//! |---|---|
+//! | Pebble asks the responder, within `2d + 5` requests | `names::a_name_is_proved_by_the_responder_without_a_key_and_within_the_budget` |
+//! | requests are spread over two replicas; the leader is killed | `replicas`; killed before each request: `steps::killed_before_*` |
+//! | ways are mixed in one certificate, and zones choose | `names::one_certificate_mixes_the_ways_and_a_wildcard_is_proved_by_dns` |
+//! | a wildcard has no way by DNS | `names::without_a_responder_or_without_a_key_nothing_is_ordered_and_it_says_why` |
+//! | a redirect to https, where nobody is or with any certificate | `fronts::a_redirect_to_https_is_followed_as_a_ca_follows_it` |
+//! | nginx: a regular expression wins, a login, `deny`, other pages, circles, other hosts | `fronts::an_nginx_without_a_route_or_with_a_rule_that_wins_is_told_apart` |
+//! | ten redirects, empty pages | the unit tests of `issuance/solver/http01/verdict.rs` |
+//! | the AAAA is right, wrong, dead | `fronts::each_address_of_a_name_*`, `names::a_name_without_a_usable_address_*` |
+//! | no connection from inside, the PROXY protocol, `via` | `fronts::what_can_not_be_tested_from_inside_is_left_to_the_ca_and_said_once` |
+//! | no address; an address of the inside | `names::a_name_without_a_usable_address_*`, the unit tests of `self_test.rs`, `fronts::a_redirect_leads_*` |
+//! | a stranger's hosts and paths | `steps::a_stranger_gets_404_without_a_body_whatever_the_octets`, the unit tests of `server/challenge_port.rs` |
+//! | 500 connections that never ask | `fronts::a_flood_of_connections_that_never_ask_keeps_no_ca_waiting` |
+//! | the Role of deploy/ is enough | `replicas` |
+//! | a folder of a web server, left by a crash | `names::files_of_a_web_server_are_written_and_removed_also_after_a_crash` |
+//! | Caddy in front | `fronts::a_caddy_leads_the_path_by_one_handle` |
 
 mod fronts;
 mod names;
 mod replicas;
+mod steps;
 
 use std::process::Command;
 
@@ -116,6 +135,14 @@ impl Web {
         let mut command = self.place.command("haproxy");
         command.args(["-db", "-f"]).arg(configuration);
         self.front("haproxy", &command);
+    }
+
+    /// Caddy with this Caddyfile.
+    fn caddy(&mut self, configuration: &str) {
+        let configuration = self.files.write("Caddyfile", configuration);
+        let mut command = self.place.command("caddy");
+        command.env("HOME", self.files.path()).args(["run", "--adapter", "caddyfile", "--config"]).arg(configuration);
+        self.front("caddy", &command);
     }
 
     fn front(&mut self, name: &str, command: &Command) {

@@ -52,6 +52,11 @@ impl Pair {
     }
 }
 
+/// How many orders the CA was asked for.
+pub(super) fn orders(site: &Site) -> usize {
+    site.pebble.request_lines().iter().filter(|line| line.contains("order-plz")).count()
+}
+
 #[test]
 fn both_replicas_answer_and_after_a_kill_the_other_ends_the_same_order() {
     let pair = Pair::new();
@@ -61,7 +66,7 @@ fn both_replicas_answer_and_after_a_kill_the_other_ends_the_same_order() {
     let standby = pair.replica(1);
     leader.until_it_says("issued secret=");
     pair.cluster.assert_valid("web", &["www.site.test"]);
-    let orders = || pair.cluster.site.pebble.request_lines().iter().filter(|line| line.contains("order-plz")).count();
+    let orders = || orders(&pair.cluster.site);
     assert_eq!(orders(), 1);
     assert_eq!(pair.cluster.site.dns.updates(), 0);
 

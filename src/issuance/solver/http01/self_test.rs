@@ -30,7 +30,11 @@ impl Tester<'_> {
             // "has no address" is a CA's answer as well; a resolver that fails is not.
             if e.contains("has no address") { Verdict::Wrong(e) } else { Verdict::Unknown(e) }
         })?;
-        match found.iter().find(|address| self.public && !is_public(address.ip())) {
+        let is_refused = |ip: IpAddr| if self.public { !is_public(ip) } else { is_of_the_link(ip) };
+        match found.iter().find(|address| is_refused(address.ip())) {
+            Some(private) if !self.public => {
+                Err(Verdict::Wrong(format!("{host} has the address {}, which is never asked", private.ip())))
+            }
             Some(private) => {
                 Err(Verdict::Wrong(format!("{host} has the address {}, which no public CA asks", private.ip())))
             }
@@ -91,10 +95,11 @@ fn walk(tester: &Tester<'_>, start: &WebUrl, first: SocketAddr, answer: &str) ->
             Step::Follow(next) => {
                 let is_start = next.host == start.host;
                 address = match tester.addresses(&next.host, next.port(), deadline) {
-                    // The same host is asked where it was asked before.
-                    Ok(_) if is_start && tester.via.is_none() => SocketAddr::new(address.ip(), next.port()),
+                    // The same host is asked where it was asked before, also on the way back from another.
+                    Ok(_) if is_start && tester.via.is_none() => SocketAddr::new(first.ip(), next.port()),
                     Ok(found) => match found.first() {
-                        Some(found) => *found,
+                        Some(found) if is_start || may_be_led_to(found.ip()) => *found,
+                        Some(found) => return Verdict::Unknown(elsewhere_inside(&next.host, found.ip())),
                         None => return Verdict::Wrong(format!("{} has no address", next.host)),
                     },
                     Err(verdict) => return verdict,
@@ -102,6 +107,26 @@ fn walk(tester: &Tester<'_>, start: &WebUrl, first: SocketAddr, answer: &str) ->
                 way.push(next);
             }
         }
+    }
+}
+
+/// Says whether a redirect may lead to another host at this address. Whoever has a name may redirect it, and the machines of the inside are not theirs
+/// to ask: a CA of the inside follows such a redirect, this program does not.
+fn may_be_led_to(ip: IpAddr) -> bool {
+    is_public(ip)
+}
+
+fn elsewhere_inside(host: &DnsName, ip: IpAddr) -> String {
+    format!(
+        "it is redirected to {host} at {ip}, an address of the inside, which is not asked for another name; the CA is asked"
+    )
+}
+
+/// An address of the link: clouds answer there for the machine that asks, with its credentials.
+fn is_of_the_link(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(ip.segments()[0] & 0xffc0 == 0xfe80, |ip| ip.is_link_local()),
     }
 }
 
@@ -120,13 +145,14 @@ fn is_public(ip: IpAddr) -> bool {
                 || a == 0
                 || a >= 240
                 || shared
+                || ip.octets()[..3] == [192, 0, 0]
                 || (a == 198 && (18..20).contains(&b)))
         }
         IpAddr::V6(ip) => {
-            let first = ip.segments()[0];
-            let is_mapped = ip.to_ipv4_mapped().is_some_and(|ip| !is_public(IpAddr::V4(ip)));
-            // Only 2000::/3 is given out; 2001:db8::/32 is for documents.
-            (0x2000..0x4000).contains(&first) && !(first == 0x2001 && ip.segments()[1] == 0xdb8) && !is_mapped
+            let [first, second, ..] = ip.segments();
+            // Only 2000::/3 is given out. 2001::/23 is for protocols such as Teredo, 2001:db8::/32 for documents; 2002::/16 leads to an IPv4 address.
+            let is_special = first == 0x2002 || (first == 0x2001 && (second < 0x200 || second == 0xdb8));
+            (0x2000..0x4000).contains(&first) && !is_special
         }
     }
 }
@@ -149,6 +175,11 @@ mod tests {
             ("0.0.0.0", false),
             ("198.18.0.1", false),
             ("192.0.2.1", false),
+            ("192.0.0.8", false),
+            ("192.0.1.1", true),
+            ("2002:a00:1::", false),
+            ("2001::1", false),
+            ("2001:4860:4860::8888", true),
             ("255.255.255.255", false),
             ("8.8.8.8", true),
             ("::1", false),
@@ -159,6 +190,20 @@ mod tests {
             ("2606:4700::1111", true),
         ] {
             assert_eq!(is_public(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+    #[test]
+    fn the_machine_s_own_link_is_never_asked() {
+        for (address, expected) in [
+            ("169.254.169.254", true),
+            ("::ffff:169.254.169.254", true),
+            ("fe80::1", true),
+            ("febf::1", true),
+            ("fec0::1", false),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(is_of_the_link(address.parse().unwrap()), expected, "{address}");
         }
     }
 }

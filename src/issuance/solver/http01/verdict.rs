@@ -112,8 +112,12 @@ pub(super) fn judge(answer: Result<WebAnswer, String>, wanted: &str, way: &[WebU
         200 if answer.body.is_empty() => wrong(format!(
             "{redirected}200 with an empty body: another server answers; a rule of that host wins over the route to notariat"
         )),
+        // Where a redirect leads is the choice of whoever has the name: nothing of that page is shown.
+        200 if way.len() > 1 => {
+            wrong(format!("{redirected}200 with another page: exempt {CHALLENGE_PATH} from the redirect"))
+        }
         200 => wrong(format!(
-            "{redirected}another server answers ({:?}): a rule of that host wins over the route to notariat",
+            "another server answers ({:?}): a rule of that host wins over the route to notariat",
             beginning(&answer.body)
         )),
         301 | 302 | 307 | 308 => follow(&answer, way, url, &wrong),
@@ -200,6 +204,13 @@ mod tests {
             (200, None, "token.thumbprint\r\n", &first, "right"),
             (200, None, "<html>\u{1b}[1mShop", &first, "wrong: another server answers ("),
             (200, None, "", &first, "wrong: 200 with an empty body"),
+            (
+                200,
+                None,
+                "a secret of the inside",
+                &second,
+                "wrong: redirected to https://www.a.test/x, which answered 200 with another page: exempt /.well-known/acme-challenge/ from the redirect",
+            ),
             (206, None, ANSWER, &first, "wrong: it answers 206; a CA wants 200"),
             (
                 404,
