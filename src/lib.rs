@@ -1,10 +1,10 @@
 //! notariat keeps configured Secrets holding valid TLS certificates.
 //!
 //! ```text
-//!  ConfigMap  (of an API server, or a directory)
-//!      |
-//!   config    text -> entries, each valid or refused
-//!   sources   entries -> CertificateSpec, from every kind of source
+//!  ConfigMap  (of an API server, or a directory)    Ingress, Gateway and its routes, Service  (of an API server)
+//!      |                                                |
+//!   config    text -> entries, each valid or refused    |
+//!   sources   entries -> CertificateSpec                objects -> wishes -> names that the namespace may have -> CertificateSpec
 //!      |
 //!      v
 //!   controller   reflectors keep the caches up to date; an event marks keys as changed

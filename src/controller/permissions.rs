@@ -9,7 +9,7 @@ use crate::base::log::event;
 use crate::base::metrics;
 use crate::config;
 use crate::issuance::Context;
-use crate::issuance::dependencies::objects;
+use crate::issuance::dependencies::{add_of_sources, objects};
 use crate::kube::access_review;
 use crate::kube::client::KubeError;
 use crate::kube::rbac::{GrantedRules, Missing, Names, RuleSubject};
@@ -108,6 +108,14 @@ fn say(namespace: &str, missing: &Missing<'_>) {
     );
 }
 
+/// Adds the objects that no entry names.
+fn add_besides(names: &mut BTreeMap<String, Names>, context: &Context, plan: &Options) {
+    if plan.selection.has_objects() {
+        add_of_sources(names, &context.namespaces);
+    }
+    names.entry(context.namespace.clone()).or_default().extend(besides(plan));
+}
+
 /// The objects besides Secrets.
 fn besides(plan: &Options) -> Names {
     let config_maps = plan.config_maps.iter().map(|at| at.name.to_string()).collect();
@@ -126,7 +134,7 @@ fn unnamed(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
     let secrets = [RuleSubject::Input, RuleSubject::Certificate, RuleSubject::Own].map(|kind| (kind, BTreeSet::new()));
     let each = context.namespaces.all().map(|namespace| (namespace.to_owned(), Names::from(secrets.clone())));
     let mut names: BTreeMap<_, _> = each.collect();
-    names.entry(context.namespace.clone()).or_default().extend(besides(plan));
+    add_besides(&mut names, context, plan);
     names
 }
 
@@ -140,6 +148,6 @@ fn named(context: &Context, plan: &Options) -> BTreeMap<String, Names> {
         }
     }
     let mut names = objects(&desired, &context.clients, &context.namespace);
-    names.entry(context.namespace.clone()).or_default().extend(besides(plan));
+    add_besides(&mut names, context, plan);
     names
 }

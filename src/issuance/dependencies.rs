@@ -1,10 +1,11 @@
 //! The objects that the wanted certificates use, by namespace: the names that a Role must list. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::account;
 use super::clients::AcmeClients;
 use crate::base::name::ObjectRef;
+use crate::config::namespaces::Namespaces;
 use crate::kube::rbac::{Names, RuleSubject};
 use crate::record;
 use crate::sources::Desired;
@@ -22,4 +23,16 @@ pub fn objects(wishes: &Desired, cas: &AcmeClients, own_namespace: &str) -> BTre
         add(RuleSubject::Own, &record::reference(wanted.entry.main_secret(), own_namespace));
     }
     objects
+}
+
+/// Adds what certificates need that Ingresses, Gateways and Services ask for: in each served namespace Secrets under names that nobody knows
+/// before, and Events.
+pub fn add_of_sources(objects: &mut BTreeMap<String, Names>, namespaces: &Namespaces) {
+    for namespace in namespaces.all() {
+        let names = objects.entry(namespace.to_owned()).or_default();
+        // The verbs on all Secrets hold those on single ones.
+        names.retain(|subject, _| !matches!(subject, RuleSubject::Input | RuleSubject::Own));
+        names.insert(RuleSubject::Certificate, BTreeSet::new());
+        names.insert(RuleSubject::Event, BTreeSet::new());
+    }
 }

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::client::{KubeClient, KubeError};
-use super::rbac::{GrantedRules, Names, PolicyRule};
+use super::rbac::{GrantedRules, Names, SOURCE_VERBS_SENT};
 use super::resource::Resource;
 use crate::base::limits::ACCESS_REVIEWS_MAX;
 
@@ -38,7 +38,7 @@ pub fn complete(
                 return Ok(true);
             }
             left -= 1;
-            is_allowed(client, namespace, missing.rule, name)
+            is_allowed(client, namespace, missing.rule.verb, missing.rule.resource, name)
         };
         if ask(None)? {
             rules.add(missing.rule, None);
@@ -54,8 +54,29 @@ pub fn complete(
     Ok(())
 }
 
-fn is_allowed(client: &KubeClient, namespace: &str, rule: &PolicyRule, name: Option<&str>) -> Result<bool, KubeError> {
-    let PolicyRule { verb, resource, .. } = rule;
+/// The verbs that are missing to read the objects of a kind in the whole cluster. A review of rules can not say it, because it is about one
+/// namespace.
+///
+/// # Errors
+/// When there is no answer.
+pub fn missing_in_cluster(client: &KubeClient, resource: Resource) -> Result<Vec<&'static str>, KubeError> {
+    let mut missing = Vec::new();
+    for verb in SOURCE_VERBS_SENT {
+        if !is_allowed(client, "", verb, resource, None)? {
+            missing.push(verb);
+        }
+    }
+    Ok(missing)
+}
+
+/// Whether a verb is allowed. An empty namespace stands for all of them.
+fn is_allowed(
+    client: &KubeClient,
+    namespace: &str,
+    verb: &str,
+    resource: Resource,
+    name: Option<&str>,
+) -> Result<bool, KubeError> {
     let attributes = json!({
         "namespace": namespace, "verb": verb, "group": resource.group, "resource": resource.plural,
         "name": name.unwrap_or_default(),

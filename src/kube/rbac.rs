@@ -62,12 +62,18 @@ pub const RBAC_RULES: &[PolicyRule] = &[
     rule(Resource::LEASES,      "get",    BY_NAME, &[Lease],                   NO_LEADER),
     rule(Resource::LEASES,      "create", ALL,     &[Lease],                   NO_LEADER),
     rule(Resource::LEASES,      "update", BY_NAME, &[Lease],                   "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
-    rule(Resource::EVENTS,      "create", ALL,     &[Event],                   "there are no Events on the ConfigMap"),
+    rule(Resource::EVENTS,      "create", ALL,     &[Event],                   "there are no Events that say what became of a certificate"),
     rule(Resource::EVENTS,      "update", ALL,     &[Event],                   "an Event that happens again is not counted"),
     rule(Resource::CONFIG_MAPS, "get",    BY_NAME, &[Status],                  NOT_SHOWN),
     rule(Resource::CONFIG_MAPS, "create", ALL,     &[Status],                  NOT_SHOWN),
     rule(Resource::CONFIG_MAPS, "update", BY_NAME, &[Status],                  NOT_SHOWN),
 ];
+
+/// The verbs on the kinds of objects that are sources, in the whole cluster.
+pub const SOURCE_VERBS: [&str; 3] = ["get", "list", "watch"];
+
+/// Those of [`SOURCE_VERBS`] that are sent: without one of them nothing is taken from the objects of a kind.
+pub const SOURCE_VERBS_SENT: [&str; 2] = ["list", "watch"];
 
 const BY_NAME: bool = true;
 const ALL: bool = false;

@@ -1,5 +1,7 @@
 //! The table of all sources.
 
+use std::collections::BTreeSet;
+
 use super::Source;
 use super::config_map::ConfigMapSource;
 use super::gateway::GatewaySource;
@@ -8,7 +10,7 @@ use super::selection::{ObjectKind, Selection};
 use super::service::ServiceSource;
 use crate::base::name::ObjectRef;
 use crate::config::namespaces::Namespaces;
-use crate::kube::resource::Selector;
+use crate::kube::resource::{Resource, Selector};
 
 /// The sources of objects that the flag `-sources` names.
 pub fn of_objects(selection: &Selection) -> Vec<Box<dyn Source>> {
@@ -22,6 +24,11 @@ pub fn of_objects(selection: &Selection) -> Vec<Box<dyn Source>> {
         }
     };
     selection.kinds.iter().map(source).collect()
+}
+
+/// The kinds that these sources read in the whole cluster.
+pub fn kinds_read(selection: &Selection) -> BTreeSet<Resource> {
+    of_objects(selection).iter().flat_map(|source| source.targets()).map(|target| target.resource).collect()
 }
 
 /// The sources of entries of a program with these arguments.

@@ -3,6 +3,7 @@
 #![cfg(feature = "tools")]
 
 pub mod check;
+pub mod cluster_role;
 pub mod completion;
 pub mod convert;
 pub mod dns_policy;

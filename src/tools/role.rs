@@ -13,11 +13,12 @@ use crate::cli::Arguments;
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, InvalidConfig};
 use crate::issuance::clients::AcmeClients;
-use crate::issuance::dependencies::objects;
+use crate::issuance::dependencies::{add_of_sources, objects};
 use crate::kube::rbac::{Names, PolicyRule, RBAC_RULES, RuleSubject};
-use crate::sources::{Desired, config_map};
+use crate::sources::{Desired, config_map, registry};
 use crate::start::{OpenedStore, directory, open};
 use crate::store::LockMode;
+use crate::tools::cluster_role;
 use crate::tools::manifest::{self, ConfigMaps, Manifest};
 
 /// The ConfigMaps of one notariat.
@@ -31,7 +32,7 @@ pub struct Instance {
     pub desired: Desired,
 }
 
-/// Returns the Roles as YAML, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
+/// Returns the Roles as YAML, and what the kinds of `-sources` need besides, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
 /// # Errors
 /// One sentence that says what is wrong where: an entry that would be refused has no Role.
@@ -49,11 +50,21 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
             }
         }
     }
-    let roles: Vec<String> = roles.into_values().map(|(_, role)| role).collect();
+    let kinds = registry::kinds_read(&arguments.selection);
+    let mut documents = Vec::new();
+    for (namespace, (own, role)) in roles {
+        documents.push(role);
+        if !kinds.is_empty() && namespace != own {
+            documents.push(cluster_role::role_binding(&namespace, own));
+        }
+    }
+    if !kinds.is_empty() {
+        documents.extend(cluster_role::of_sources(&kinds, instances.iter().map(|instance| instance.own.as_str())));
+    }
     Ok(format!(
         "# Printed by `notariat role` for {}: print it anew when that changes.\n{}",
         sources(&instances),
-        roles.join("---\n")
+        documents.join("---\n")
     ))
 }
 
@@ -119,6 +130,9 @@ pub fn needed<'n>(
 ) -> Result<BTreeMap<String, Names>, String> {
     let cas = AcmeClients::new(directory(arguments), Vec::new(), None, Shutdown::new())?;
     let mut all = objects(desired, &cas, own);
+    if arguments.selection.has_objects() {
+        add_of_sources(&mut all, &Namespaces::new(own, &arguments.allow_namespaces));
+    }
     let names = all.entry(own.to_owned()).or_default();
     names.insert(RuleSubject::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
     if let Some(lease) = &arguments.lease {

@@ -13,10 +13,11 @@ use crate::support::Run;
 use crate::support::run::notariat;
 
 /// The folders of deploy/ that can be applied, with the namespace where notariat then lives.
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 8] = [
     ("", "default"),
     ("single-namespace", "default"),
     ("multi-namespace", "default"),
+    ("sources", "default"),
     ("cluster", "notariat"),
     ("ha", "default"),
     ("with-page", "default"),
@@ -90,7 +91,7 @@ fn each_folder_is_taken_and_grants_what_it_uses_and_no_more() {
         let allowed = allowed.map_or("", |variable| variable["value"].as_str().unwrap());
         assert_eq!(
             allowed,
-            if ["multi-namespace", "cluster"].contains(&folder) { "team-a,team-b" } else { "" },
+            if ["multi-namespace", "sources", "cluster"].contains(&folder) { "team-a,team-b" } else { "" },
             "{folder}"
         );
         for namespace in ["team-a", "team-b"] {
@@ -101,6 +102,14 @@ fn each_folder_is_taken_and_grants_what_it_uses_and_no_more() {
         for verb in ["delete", "patch"] {
             assert!(!may(verb, "secrets", home) && !may(verb, "secrets", "team-a"), "{folder}: {verb}");
         }
+        // Objects of users are read in all namespaces by one folder, and written by none.
+        for kind in ["ingresses.networking.k8s.io", "services", "namespaces"] {
+            assert_eq!(may("watch", kind, "ungranted"), folder == "sources", "{folder}: {kind}");
+            assert!(["create", "update", "delete"].iter().all(|verb| !may(verb, kind, "team-a")), "{folder}: {kind}");
+        }
+        assert_eq!(may("create", "events", "team-a"), folder == "sources", "{folder}");
+        let sources = variables.iter().any(|variable| variable["name"] == "NOTARIAT_SOURCES");
+        assert_eq!(sources, folder == "sources", "{folder}");
         // The next folder begins without the grants of this one.
         kube.kubectl_stdin(&["delete", "--wait=false", "-f", "-"], &text);
     }
@@ -141,7 +150,7 @@ fn the_api_server_takes_every_example_and_check_finds_nothing_in_it() {
         assert!(taken.contains("(server dry run)"), "{taken}: {object}");
         let file = notariat_lab::Scratch::new("example");
         let file = file.write("example.yaml", &object);
-        let check = Run::of(notariat().args(["check", "-f"]).arg(file)).ends(0);
+        let check = Run::of(notariat().args(["check", "-allow-namespaces=team-a,team-b", "-f"]).arg(file)).ends(0);
         let is_ok = |line: &str| line.starts_with("ok ");
         assert!(check.stdout.lines().all(is_ok) || !object.contains("kind: ConfigMap"), "{}: {object}", check.stdout);
     }
@@ -159,7 +168,7 @@ fn every_folder_and_example_is_listed() {
         let is_tried =
             FOLDERS.iter().any(|(folder, _)| *folder == name) && page.contains(&format!("`-k deploy/{name}/`"));
         let is_elsewhere = !Path::new("deploy").join(&name).join("kustomization.yaml").exists();
-        assert!(is_tried || is_elsewhere || name == "sources", "deploy/{name}");
+        assert!(is_tried || is_elsewhere, "deploy/{name}");
     }
     for (_, name) in names("examples").into_iter().filter(|(_, name)| name != "README.md") {
         assert!(examples.contains(&format!("[{name}")), "examples/{name}");

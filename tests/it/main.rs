@@ -64,6 +64,7 @@ mod roles;
 mod schema;
 mod scripted_ca;
 mod seeing;
+mod source_rights;
 mod sources;
 mod static_binary;
 mod status;

@@ -14,8 +14,9 @@ use crate::cli::Arguments;
 use crate::config;
 use crate::issuance::Context;
 use crate::kube::access_review;
-use crate::kube::rbac::{Missing, Names, RBAC_RULES};
-use crate::sources::{Desired, config_map};
+use crate::kube::rbac::{Missing, Names, RBAC_RULES, SOURCE_VERBS_SENT};
+use crate::sources::selection::Selection;
+use crate::sources::{Desired, config_map, registry};
 use crate::start::build_for;
 use crate::store::{LockMode, StoreError};
 use crate::tools::manifest::ConfigMap;
@@ -31,6 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
     let (context, plan) = build_for(arguments, LockMode::Beside)?;
     let desired = configuration(&mut report, &context, &plan.config_maps);
     permissions(&mut report, &context, &needed(&desired, plan.config_maps.iter(), &context.namespace, arguments)?);
+    sources(&mut report, &context, &plan.selection);
     let now = time::now();
     // The lines above have the notes about ConfigMaps already.
     secrets::say(&mut report, &reader(arguments, &Shutdown::new())?.read(now), now);
@@ -91,6 +93,21 @@ fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<St
         let missing = rules.missing(names);
         granted(report, &object, names, &missing);
         objects::lacks(report, &object, &missing);
+    }
+}
+
+/// Reports whether the kinds of the sources may be read in the whole cluster.
+fn sources(report: &mut CheckReport, context: &Context, selection: &Selection) {
+    let Some(client) = context.kube.as_deref() else { return };
+    let object = "Permissions in the cluster";
+    for kind in registry::kinds_read(selection) {
+        match access_review::missing_in_cluster(client, kind) {
+            Ok(missing) if missing.is_empty() => {
+                report.say(Level::Ok, object, format!("{}: {}", kind.plural, SOURCE_VERBS_SENT.join(", ")));
+            }
+            Ok(missing) => objects::lacks_source(report, object, kind, &missing),
+            Err(e) => report.miss(object, format!("could not be asked for: {e}")),
+        }
     }
 }
 

@@ -22,8 +22,8 @@ use crate::cli::Arguments;
 use crate::config;
 use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
-use crate::kube::rbac::{GrantedRules, Names};
-use crate::sources::{Desired, config_map};
+use crate::kube::rbac::{GrantedRules, Names, SOURCE_VERBS_SENT};
+use crate::sources::{Desired, config_map, registry};
 use crate::tools::manifest::{self, Manifest};
 use crate::tools::options::CheckOptions;
 use crate::tools::role::needed;
@@ -75,11 +75,24 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<CheckReport, Strin
         names.push(&config_map.at);
     }
     if !found.roles.is_empty() {
+        if !found.config_maps.is_empty() {
+            sources(&mut report, found, arguments);
+        }
         for (own, (desired, names)) in by_namespace {
             permissions(&mut report, found, &needed(&desired, names.into_iter(), own, arguments)?, own);
         }
     }
     Ok(report)
+}
+
+/// Reports what the ClusterRoles lack to read the kinds of `-sources`.
+fn sources(report: &mut CheckReport, found: &Manifest, arguments: &Arguments) {
+    let rules: Vec<_> = found.roles.iter().filter(|role| role.is_cluster).flat_map(|role| role.rules.clone()).collect();
+    let rules = GrantedRules::read(&json!({ "resourceRules": rules }));
+    for kind in registry::kinds_read(&arguments.selection) {
+        let missing: Vec<_> = SOURCE_VERBS_SENT.into_iter().filter(|verb| !rules.allows(verb, kind, None)).collect();
+        objects::lacks_source(report, "ClusterRole", kind, &missing);
+    }
 }
 
 /// Reports what the Roles lack in each namespace. A ClusterRole counts everywhere: its bindings are not examined.

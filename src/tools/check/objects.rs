@@ -69,6 +69,18 @@ pub(super) fn config_map(
     }
 }
 
+/// Reports the verbs that are missing to read a kind of source in the whole cluster.
+pub(super) fn lacks_source(report: &mut CheckReport, object: &str, kind: Resource, verbs: &[&str]) {
+    for verb in verbs {
+        let sentence = format!(
+            "lacks the verb `{verb}` on `{}` in the whole cluster: nothing is taken from these objects until they may be read; \
+             `notariat role -sources …` prints a ClusterRole that is enough",
+            kind.plural
+        );
+        report.say(Level::Fault, object, sentence);
+    }
+}
+
 /// Reports the missing verbs with their consequence. Returns whether any is missing.
 pub(super) fn lacks(report: &mut CheckReport, object: &str, missing: &[Missing<'_>]) -> bool {
     for Missing { rule, names } in missing {
