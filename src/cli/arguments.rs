@@ -89,7 +89,7 @@ impl Arguments {
             acme_proxy: values.value("acme-proxy", proxy)?,
             acme_ca: values.text("acme-ca"),
             config: values.value("config", config_maps)?.unwrap_or_default(),
-            selection: selection(values)?,
+            selection: selection(command, values)?,
             kubeconfig: values.text("kubeconfig"),
             kube_api_rate: RequestRate {
                 qps: values.value("kube-api-qps", |v| number(v, API_QPS_MAX))?.unwrap_or(rate.qps),

@@ -173,7 +173,9 @@ pub const FLAGS: &[Flag] = &[
     flag("--page", "", "", "show the certificates to browsers there, too: a table and a time line"),
     flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
     flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
-    of(&["role", "dns-policy", "check", "explain"], "-f", "FILE").offers(Offers::Files),
+    of(&["role", "dns-policy", "http-route", "check", "explain"], "-f", "FILE").offers(Offers::Files),
+    of(&["http-route"], "--gateway", "NS/NAME[/SECTION]"),
+    of(&["http-route"], "--path-type", "T").offers(Offers::Words(&["Prefix", "ImplementationSpecific", "PathPrefix"])),
     of(&["check"], "--role", "FILE").offers(Offers::Files),
     of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),
@@ -241,6 +243,13 @@ const COMMANDS: &[Command] = &[
         Takes::ConfigMap,
         "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
          -resolver finds zones and CNAMEs",
+    ),
+    command(
+        "http-route",
+        "-config NAME | -f FILE [-ingress-class C | -gateway NS/NAME[/SECTION]] [-path-type T]",
+        Takes::ConfigMap,
+        "print the Ingress, or the HTTPRoutes, that lead the path of http-01 challenges to notariat, for the names that are proved \
+         so; T is Prefix (default) or ImplementationSpecific, with -gateway PathPrefix; give the flags of the controller",
     ),
     command(
         "explain",

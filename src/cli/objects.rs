@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::flags::Command;
 use super::values::Values;
 use crate::base::limits::INGRESS_ZONES_MAX;
 use crate::base::name::{Domain, check_namespace};
@@ -19,7 +20,7 @@ const OF_ALL_HOSTS: [&str; 3] = ["secret-namespace", "secret-hostlabel", "wildca
 ///
 /// # Errors
 /// One sentence that names the flag.
-pub(super) fn selection(values: &Values) -> Result<Selection, String> {
+pub(super) fn selection(command: &Command, values: &Values) -> Result<Selection, String> {
     let kinds = values.value("sources", Selection::kinds)?.unwrap_or_default();
     let settings = WishSettings {
         ingress_classes: values.value("ingress-class", classes)?.unwrap_or_default(),
@@ -31,7 +32,9 @@ pub(super) fn selection(values: &Values) -> Result<Selection, String> {
         wildcards: values.has("wildcards"),
         ..WishSettings::default()
     };
-    if let Some(flag) = OF_INGRESSES.iter().find(|flag| values.has(flag) && !kinds.contains(&ObjectKind::Ingress)) {
+    let is_printed = |flag: &&&str| command.name == "http-route" && **flag == "ingress-class";
+    let mut of_ingresses = OF_INGRESSES.iter().filter(|flag| values.has(flag) && !is_printed(flag));
+    if let Some(flag) = of_ingresses.find(|_| !kinds.contains(&ObjectKind::Ingress)) {
         return Err(format!("-{flag} is about Ingresses, and -sources does not name them: -sources config,ingress"));
     }
     if let Some(flag) = OF_ALL_HOSTS.iter().find(|flag| values.has(flag) && settings.ingress_all.is_empty()) {
@@ -84,7 +87,7 @@ mod tests {
     fn selected(flags: &str) -> Result<Selection, String> {
         let words = format!("-config c {flags}");
         match read(words.split_whitespace().map(Into::into).collect(), |_| None)? {
-            CommandLine::Run(_, values) => selection(&values),
+            CommandLine::Run(command, values) => selection(command, &values),
             CommandLine::Help | CommandLine::Version => panic!("{flags}"),
         }
     }

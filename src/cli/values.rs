@@ -10,7 +10,8 @@ use super::flags::{Command, FLAGS, Flag, Takes, commands};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 
 /// Flags whose presence on the command line switches the variable of another one off: both name one thing.
-const REPLACES: [(&str, &str); 3] = [("f", "config"), ("kubeconfig", "local"), ("local", "kubeconfig")];
+const REPLACES: [(&str, &str); 4] =
+    [("f", "config"), ("kubeconfig", "local"), ("local", "kubeconfig"), ("gateway", "ingress-class")];
 
 /// The request of a command line.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ pub mod convert;
 pub mod dns_policy;
 pub mod explain;
 pub mod forget;
+pub mod http_route;
 pub mod man;
 pub mod manifest;
 pub mod options;

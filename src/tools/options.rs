@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::acme::requests::REASONS;
-use crate::base::name::check_namespace;
+use crate::base::name::{ObjectRef, check_namespace};
 use crate::cli::values::Values;
 
 /// A request to the running controller, or to the CA.
@@ -70,6 +70,17 @@ pub struct ConvertOptions {
     pub cluster_resource_namespace: String,
 }
 
+/// The flags of `http-route`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteOptions {
+    /// `-ingress-class`: the class of the Ingress; `None` leaves the choice to the cluster.
+    pub ingress_class: Option<String>,
+    /// `-gateway`: the Gateway of HTTPRoutes, and its listener. Without it an Ingress is printed.
+    pub gateway: Option<(ObjectRef, Option<String>)>,
+    /// `-path-type`: the type of the path, one that takes everything below it.
+    pub path_type: &'static str,
+}
+
 impl SecretAction {
     /// Reads the flags of `renew`, `revoke` or `account rollover`.
     ///
@@ -113,6 +124,48 @@ impl ConvertOptions {
     }
 }
 
+impl RouteOptions {
+    /// Reads the flags of `http-route`.
+    ///
+    /// # Errors
+    /// When a value is no name of an object, the type is none of the kind, or both kinds are asked for.
+    pub fn read(values: &Values) -> Result<RouteOptions, String> {
+        let gateway = values.value("gateway", gateway)?;
+        if gateway.is_some() && values.has("ingress-class") {
+            return Err(
+                "-ingress-class and -gateway exclude each other: the route is an Ingress or HTTPRoutes".to_owned()
+            );
+        }
+        // `Exact` would take the path of no token.
+        let path_types: &[(&str, &'static str)] = match gateway {
+            Some(_) => &[("PathPrefix", "PathPrefix")],
+            None => &[("Prefix", "Prefix"), ("ImplementationSpecific", "ImplementationSpecific")],
+        };
+        let path_type = values.choice("path-type", path_types)?.unwrap_or(path_types[0].1);
+        let ingress_class = values.value("ingress-class", object_name)?.filter(|class| class != "none");
+        Ok(RouteOptions { ingress_class, gateway, path_type })
+    }
+}
+
+/// The name of one object.
+fn object_name(text: &str) -> Result<String, String> {
+    match ObjectRef::parse(text, "x") {
+        Ok(_) if !text.contains('/') => Ok(text.to_owned()),
+        Ok(_) | Err(_) => Err("is not the name of one object".to_owned()),
+    }
+}
+
+/// The Gateway and the listener of `NS/NAME` or `NS/NAME/SECTION`.
+fn gateway(text: &str) -> Result<(ObjectRef, Option<String>), String> {
+    let mut parts = text.splitn(3, '/');
+    let (Some(namespace), Some(name)) = (parts.next(), parts.next()) else {
+        return Err("is not of the form NS/NAME or NS/NAME/SECTION".to_owned());
+    };
+    let at = ObjectRef::parse(&format!("{namespace}/{name}"), "x").map_err(|e| e.to_string())?;
+    let section = parts.next().map(object_name).transpose();
+    Ok((at, section.map_err(|_| "has a section that is not the name of a listener")?))
+}
+
 impl CheckOptions {
     /// Reads the flags of `check`.
     ///
@@ -140,6 +193,10 @@ mod tests {
                 "status" => StatusOptions::read(&values).map(|options| format!("{options:?}")),
                 "convert" => ConvertOptions::read(&values).map(|options| format!("{options:?}")),
                 "check" => CheckOptions::read(&values).map(|options| format!("{options:?}")),
+                "http-route" => RouteOptions::read(&values).map(|o| match o.gateway {
+                    Some((at, section)) => format!("{at} {section:?} {}", o.path_type),
+                    None => format!("{:?} {}", o.ingress_class, o.path_type),
+                }),
                 "renew" | "revoke" | "account rollover" => {
                     SecretAction::read(command.name, &values).map(|action| format!("{action:?}"))
                 }
@@ -175,6 +232,14 @@ mod tests {
                 "convert -one -cluster-resource-namespace=kube-system -namespace n",
                 r#"ConvertOptions { one: true, cluster_resource_namespace: "kube-system" }"#,
             ),
+            ("http-route -config a", "None Prefix"),
+            ("http-route -f a -ingress-class nginx", r#"Some("nginx") Prefix"#),
+            ("http-route -f a -ingress-class none -path-type ImplementationSpecific", "None ImplementationSpecific"),
+            ("http-route -f a -gateway edge/public", "edge/public None PathPrefix"),
+            (
+                "http-route -f a -gateway edge/public/http -path-type PathPrefix",
+                r#"edge/public Some("http") PathPrefix"#,
+            ),
             ("status -w -o=json --config a", "StatusOptions { format: Json, follow: true }"),
         ] {
             assert_eq!(options(line).as_deref(), Ok(expected), "{line}");
@@ -199,6 +264,15 @@ mod tests {
             ("status -config a -one", "-one is not a flag"),
             ("explain a.test b.test -f -", "\"b.test\" is not a flag"),
             ("man -config a", "-config is not a flag"),
+            ("http-route -f a -ingress-class a,b", "-ingress-class \"a,b\" is not the name of one object"),
+            ("http-route -f a -ingress-class a/b", "-ingress-class \"a/b\" is not the name of one object"),
+            ("http-route -f a -gateway public", "-gateway \"public\" is not of the form NS/NAME"),
+            ("http-route -f a -gateway edge/Public", "-gateway \"edge/Public\" "),
+            ("http-route -f a -gateway edge/public/a/b", "has a section that is not the name of a listener"),
+            ("http-route -f a -gateway edge/public -ingress-class c", "-ingress-class and -gateway exclude each other"),
+            ("http-route -f a -path-type Exact", "-path-type \"Exact\" is neither Prefix nor ImplementationSpecific"),
+            ("http-route -f a -gateway edge/public -path-type Prefix", "-path-type \"Prefix\" is not PathPrefix"),
+            ("role -f a -gateway edge/public", "-gateway is not a flag"),
         ] {
             let error = options(line).expect_err(line);
             assert!(error.contains(part), "{line}: {error}");

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::options::{CheckOptions, ConvertOptions, SecretAction, StatusOptions};
+use super::options::{CheckOptions, ConvertOptions, RouteOptions, SecretAction, StatusOptions};
 use super::output::Output;
 use super::wait::{self, WaitOptions};
-use super::{check, completion, convert, dns_policy, explain, forget, man, role, schema, secret_action, status};
+use super::{
+    check, completion, convert, dns_policy, explain, forget, http_route, man, role, schema, secret_action, status,
+};
 use crate::cli::Arguments;
 use crate::cli::flags::{Command, SHELLS};
 use crate::cli::values::Values;
@@ -33,6 +35,10 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
     match command.name {
         "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
+        "http-route" => {
+            let options = RouteOptions::read(values).map_err(unreadable)?;
+            http_route::run(file.as_deref(), &options, &arguments).map(good).map_err(unsound)
+        }
         "explain" => {
             let name = values.operand.as_deref().ok_or("the domain name is missing (-h shows all commands)".to_owned());
             let (text, has_any) =

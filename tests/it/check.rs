@@ -215,6 +215,17 @@ fn caa_records_are_compared_with_what_the_ca_says_of_itself() {
             ),
         ],
     );
+    // By another type of challenge: what was right is wrong, and the other way around. No TSIG key is asked for.
+    site.config("- {secret: web, domains: [www.site.test, d.site.test], email: a@site.test, challenge: http-01}\n");
+    assert_says(
+        &check(&site.command(&[]), &[]),
+        1,
+        &[
+            ("fault    CAA www.site.test: ", &["leaves out http-01"]),
+            ("ok       CAA d.site.test: the records at d.site.test let the CA issue", &[]),
+        ],
+    );
+    site.config(&site.entry("web", "www.site.test, b.site.test", ""));
     // One that does not say who it is.
     let ca = Ca::start(&site.pebble, |asked, reply| {
         if asked.kind == Kind::Directory {

@@ -208,3 +208,23 @@ fn with_a_resolver_zones_and_cnames_are_found_and_what_is_not_found_is_told() {
         assert!(printed.contains(remark), "{remark}: {printed}");
     }
 }
+
+#[test]
+fn names_that_are_proved_by_http_01_need_no_grant() {
+    let scratch = Scratch::new("policy");
+    let file = scratch.join("config.yaml");
+    let certificates = "[{secret: web, domains: [www.site.test], challenge: http-01}, \
+        {secret: both, domains: [shop.site.test, '*.shop.site.test'], challenge: http-01, tsigSecretName: k}, \
+        {secret: dns, domains: [dns.site.test, www.inside.test], tsigSecretName: k}]";
+    let data = serde_json::json!({"certificates": certificates, "zones": "[{zone: inside.test, challenge: http-01}]"});
+    let metadata = serde_json::json!({"name": "notariat", "namespace": "team"});
+    let config_map = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+    std::fs::write(&file, config_map.to_string()).unwrap();
+    let printed = Run::of(notariat().args(["dns-policy", "-f"]).arg(&file)).ends(0).stdout;
+    let grants: Vec<&str> = printed.lines().filter(|line| line.starts_with("grant ")).collect();
+    // The wildcard is always proved by dns-01.
+    assert_eq!(grants.len(), 2, "{printed}");
+    for name in ["dns", "shop"] {
+        assert!(grants.iter().any(|grant| grant.contains(&format!(" name _acme-challenge.{name}.site.test. TXT;"))));
+    }
+}

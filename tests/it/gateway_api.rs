@@ -10,7 +10,8 @@ const SEEDS: [&str; 3] = [
     include_str!("../vectors/seeds/faythe.yaml"),
 ];
 
-fn with_crds(kube: &Kube) {
+/// Teaches the API server the kinds.
+pub fn with_crds(kube: &Kube) {
     kube.kubectl_stdin(&["apply", "-f", "-"], CRDS);
     kube.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]);
 }

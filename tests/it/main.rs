@@ -33,6 +33,7 @@ mod forget;
 mod forgotten;
 mod gateway_api;
 mod http01;
+mod http_route;
 mod issuers;
 mod key_types;
 mod keys_and_gates;

@@ -126,3 +126,6 @@ pub const INGRESS_ZONES_MAX: usize = 100;
 
 /// Lines of the key `namespaces` that `check` shows.
 pub const POLICY_LINES_SHOWN_MAX: usize = 100;
+
+/// Hostnames of one HTTPRoute that `http-route` prints: the Gateway API takes no more.
+pub const HOSTNAMES_PER_ROUTE: usize = 16;

@@ -1,6 +1,8 @@
-//! Whether CAA records let a CA issue by DNS-01 (RFC 8659, RFC 8657). Pure.
+//! Whether CAA records let a CA issue by the type of challenge of a name (RFC 8659, RFC 8657). Pure.
 //!
 //! The records are untrusted input. The CA applies the same rules to its own view of the DNS.
+
+use crate::base::challenge_type::ChallengeType;
 
 /// A CAA record, its tag in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,11 +12,12 @@ pub(super) struct Property {
     pub(super) value: String,
 }
 
-/// The applicant: the CA's `caaIdentities`, and the URL of the account where it is known.
+/// The applicant: the CA's `caaIdentities`, the URL of the account where it is known, and the type of challenge that proves the name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CaaContext<'a> {
     pub(super) identities: &'a [String],
     pub(super) account: Option<&'a str>,
+    pub(super) challenge: ChallengeType,
 }
 
 /// The verdict of the records of the closest name that has any.
@@ -61,7 +64,7 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
             applicant.identities.first().map_or("", String::as_str)
         ));
     }
-    let mut verdicts = ours.iter().map(|(issuer, parameters)| limited(issuer, parameters, applicant.account));
+    let mut verdicts = ours.iter().map(|(issuer, parameters)| limited(issuer, parameters, applicant));
     let first = verdicts.next().expect("it is not empty, as the lines above saw");
     verdicts.fold(first, |best, next| match (&best, &next) {
         (CaaVerdict::Allows, _) => best,
@@ -71,13 +74,14 @@ pub(super) fn judge(records: &[Property], is_wildcard: bool, applicant: CaaConte
 }
 
 /// The verdict of the parameters of a record that names the CA.
-fn limited(issuer: &str, parameters: &[(String, String)], account: Option<&str>) -> CaaVerdict {
+fn limited(issuer: &str, parameters: &[(String, String)], applicant: CaaContext<'_>) -> CaaVerdict {
+    let CaaContext { account, challenge, .. } = applicant;
     for (tag, value) in parameters {
         match tag.as_str() {
             // RFC 8657 section 4.
-            "validationmethods" if !value.split(',').any(|method| method.trim() == "dns-01") => {
+            "validationmethods" if !value.split(',').any(|method| method.trim() == challenge.name()) => {
                 return CaaVerdict::Forbids(format!(
-                    "the record for {issuer} has `validationmethods={value}`, which leaves out dns-01, the method that is used here: add it"
+                    "the record for {issuer} has `validationmethods={value}`, which leaves out {challenge}, the method that is used here: add it"
                 ));
             }
             "accounturi" if account.is_none() => {
@@ -112,7 +116,7 @@ fn read(value: &str) -> (String, Vec<(String, String)>) {
 mod tests {
     use super::*;
 
-    fn verdict(records: &[&str], is_wildcard: bool) -> String {
+    fn verdict(records: &[&str], is_wildcard: bool, challenge: ChallengeType) -> String {
         let record = |text: &&str| {
             let mut words = text.splitn(3, ' ');
             let mut word = || words.next().unwrap().to_owned();
@@ -120,7 +124,7 @@ mod tests {
         };
         let records: Vec<Property> = records.iter().map(record).collect();
         let identities = ["ca.test".to_owned(), "alias.test".to_owned()];
-        let applicant = CaaContext { identities: &identities, account: Some("https://ca.test/acct/1") };
+        let applicant = CaaContext { identities: &identities, account: Some("https://ca.test/acct/1"), challenge };
         match judge(&records, is_wildcard, applicant) {
             CaaVerdict::Allows => "allows".to_owned(),
             CaaVerdict::Depends(why) => format!("depends: {why}"),
@@ -164,16 +168,39 @@ mod tests {
                 "forbids: the record for ca.test is for the account https://ca.test/acct/2 alone",
             ),
         ] {
-            let found = verdict(records, is_wildcard);
+            let found = verdict(records, is_wildcard, ChallengeType::Dns01);
             assert!(found.starts_with(expected), "{records:?}: {found}");
         }
+    }
+
+    #[test]
+    fn the_methods_are_those_that_may_prove_the_name() {
+        let (dns, http) = (ChallengeType::Dns01, ChallengeType::Http01);
+        for (methods, challenge, lacks) in [
+            ("dns-01", dns, None),
+            ("dns-01", http, Some("http-01")),
+            ("http-01", http, None),
+            ("http-01", dns, Some("dns-01")),
+            ("tls-alpn-01, http-01", http, None),
+            ("dns-01,http-01", http, None),
+            ("http-01x", http, Some("http-01")),
+            ("", dns, Some("dns-01")),
+        ] {
+            let found = verdict(&[&format!("0 issue ca.test; validationmethods={methods}")], false, challenge);
+            let expected = lacks.map_or("allows".to_owned(), |lacks| {
+                format!("forbids: the record for ca.test has `validationmethods={methods}`, which leaves out {lacks}, the method that is used here: add it")
+            });
+            assert_eq!(found, expected);
+        }
+        let both = ["0 issue ca.test; validationmethods=dns-01", "0 issue alias.test; validationmethods=http-01"];
+        assert_eq!(verdict(&both, false, http), "allows");
     }
 
     #[test]
     fn an_account_that_is_not_known_yet_may_be_the_one() {
         let record = Property { critical: false, tag: "issue".to_owned(), value: "ca.test; accounturi=x".to_owned() };
         let identities = ["ca.test".to_owned()];
-        let applicant = CaaContext { identities: &identities, account: None };
+        let applicant = CaaContext { identities: &identities, account: None, challenge: ChallengeType::Http01 };
         assert!(matches!(judge(&[record], false, applicant), CaaVerdict::Depends(_)));
     }
 }

@@ -7,6 +7,7 @@ use super::ca::CaIdentity;
 use super::caa::{self, CaaContext, CaaVerdict, Property};
 use super::report::{CheckReport, Level};
 use crate::base::address::DNS_PORT;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::DNS_FIND;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::time::Deadline;
@@ -41,20 +42,27 @@ impl ZoneChecks {
         ca: Option<&CaIdentity>,
     ) {
         for name in wanted.entry.order_names() {
-            let object = format!("DNS {name}");
-            match Dns01Solver::find_some(context, wanted, slice::from_ref(&name), &|_| true) {
-                Ok(places) => self.probe(report, &object, context, wanted, &name, &places),
-                // A server that fails is asked once, not for each of a thousand names.
-                Err(failed) if failed.barred.is_some() => {
-                    report.say(Level::Warning, &object, format!("not looked at: {}", failed.error));
-                }
-                Err(failed) => {
-                    let sentence = failed.error.strip_prefix(&format!("{name}: ")).unwrap_or(&failed.error);
-                    report.say(Level::Fault, &object, sentence.to_owned());
-                }
+            if wanted.challenge_of(&name) == ChallengeType::Dns01 {
+                self.dns(report, context, wanted, &name);
             }
             if let Some(ca) = ca {
-                self.caa(report, context, &name, ca);
+                self.caa(report, context, &name, wanted.challenge_of(&name), ca);
+            }
+        }
+    }
+
+    /// Reports whether the challenge of a name can be written.
+    fn dns(&mut self, report: &mut CheckReport, context: &Context, wanted: &CertificateSpec, name: &Domain) {
+        let object = format!("DNS {name}");
+        match Dns01Solver::find_some(context, wanted, slice::from_ref(name), &|_| true) {
+            Ok(places) => self.probe(report, &object, context, wanted, name, &places),
+            // A server that fails is asked once, not for each of a thousand names.
+            Err(failed) if failed.barred.is_some() => {
+                report.say(Level::Warning, &object, format!("not looked at: {}", failed.error));
+            }
+            Err(failed) => {
+                let sentence = failed.error.strip_prefix(&format!("{name}: ")).unwrap_or(&failed.error);
+                report.say(Level::Fault, &object, sentence.to_owned());
             }
         }
     }
@@ -109,7 +117,14 @@ impl ZoneChecks {
     }
 
     /// Reports whether the closest CAA records let the CA issue (RFC 8659 section 3).
-    fn caa(&mut self, report: &mut CheckReport, context: &Context, name: &Domain, ca: &CaIdentity) {
+    fn caa(
+        &mut self,
+        report: &mut CheckReport,
+        context: &Context,
+        name: &Domain,
+        challenge: ChallengeType,
+        ca: &CaIdentity,
+    ) {
         let object = format!("CAA {name}");
         let closest = self.records.entry(name.base().clone()).or_insert_with_key(|base| climb(context, base));
         let identities = &ca.directory.meta.caa_identities;
@@ -129,7 +144,7 @@ impl ZoneChecks {
                 ),
             ),
             Ok(Some((at, records))) => {
-                let applicant = CaaContext { identities, account: ca.account.as_deref() };
+                let applicant = CaaContext { identities, account: ca.account.as_deref(), challenge };
                 let (level, sentence) = match caa::judge(records, name.is_wildcard(), applicant) {
                     CaaVerdict::Allows => (Level::Ok, format!("the records at {at} let the CA issue")),
                     CaaVerdict::Depends(why) => (Level::Warning, format!("records at {at}: {why}")),

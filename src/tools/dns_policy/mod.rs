@@ -14,7 +14,8 @@ use std::path::Path;
 use self::find::Finder;
 use self::keys::KeySecrets;
 use self::print::Grant;
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::challenge_type::ChallengeType;
+use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
 use crate::start::{OpenedStore, open};
@@ -54,7 +55,8 @@ fn names(instances: &[Instance], finder: &mut Option<Finder<'_>>) -> Result<Name
     let mut names = Names::new();
     for wanted in instances.iter().flat_map(|instance| instance.desired.wanted.values()) {
         let rules = wanted.entry.zone_policy(&wanted.zones);
-        for domain in &wanted.entry.domains {
+        let by_dns = |domain: &&Domain| wanted.challenge_of(domain) == ChallengeType::Dns01;
+        for domain in wanted.entry.domains.iter().filter(by_dns) {
             if let Some(found) = finder.as_mut().and_then(|finder| finder.find(rules, domain)) {
                 names.entry((Some(found.zone), found.key)).or_default().insert(found.owner);
                 continue;
