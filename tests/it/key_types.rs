@@ -12,9 +12,9 @@ use crate::support::{Site, x509};
 const TYPES: [(&str, &str); 5] = [
     ("ecdsa-p256", "NIST CURVE: P-256"),
     ("ecdsa-p384", "NIST CURVE: P-384"),
-    ("rsa-2048", "Private-Key: (2048 bit"),
-    ("rsa-3072", "Private-Key: (3072 bit"),
-    ("rsa-4096", "Private-Key: (4096 bit"),
+    ("rsa-2048", "Public-Key: (2048 bit)"),
+    ("rsa-3072", "Public-Key: (3072 bit)"),
+    ("rsa-4096", "Public-Key: (4096 bit)"),
 ];
 
 #[test]
