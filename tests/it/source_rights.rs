@@ -184,8 +184,9 @@ fn without_further_sources_nothing_more_is_watched_and_no_further_right_is_neede
         let cluster = Cluster::new();
         let other = cluster.kube.namespace();
         cluster.config(&cluster.site.entry("entry", "entry.site.test", ""));
-        let ingress = "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: web, annotations: {kubernetes.io/tls-acme: 'true'}}, \
-                       spec: {tls: [{secretName: web, hosts: [web.site.test]}], defaultBackend: {service: {name: x, port: {number: 80}}}}}";
+        let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\n\
+                       metadata: {name: web, annotations: {kubernetes.io/tls-acme: 'true'}}\n\
+                       spec: {tls: [{secretName: web, hosts: [web.site.test]}], defaultBackend: {service: {name: x, port: {number: 80}}}}\n";
         for namespace in [&cluster.namespace, &other] {
             cluster.kube.kubectl_stdin(&["-n", namespace, "apply", "-f", "-"], ingress);
         }
