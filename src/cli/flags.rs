@@ -175,7 +175,7 @@ pub const FLAGS: &[Flag] = &[
     flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
     of(&["role", "dns-policy", "http-route", "check", "explain"], "-f", "FILE").offers(Offers::Files),
     of(&["http-route"], "--gateway", "NS/NAME[/SECTION]"),
-    of(&["http-route"], "--path-type", "T").offers(Offers::Words(&["Prefix", "ImplementationSpecific", "PathPrefix"])),
+    of(&["http-route"], "--path-type", "T").offers(Offers::Words(&["Prefix", "ImplementationSpecific"])),
     of(&["check"], "--role", "FILE").offers(Offers::Files),
     of(&["status", "check"], "-o", "FORM").offers(Offers::Words(&["wide", "json"])),
     of(&["status"], "-w", ""),

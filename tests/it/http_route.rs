@@ -82,3 +82,19 @@ fn a_configuration_without_http_01_has_no_route() {
     assert!(run.log.contains("no name is proved by http-01: set `challenge: http-01`"), "{}", run.log);
     assert!(run.stdout.is_empty());
 }
+
+#[test]
+fn check_asks_for_a_key_only_where_a_name_is_proved_by_dns_01() {
+    let scratch = Scratch::new("route");
+    let file = scratch.join("config.yaml");
+    let check = |domains: &str, code| {
+        let entry = format!("[{{secret: web, domains: [{domains}], email: a@site.test, challenge: http-01}}]");
+        let metadata = json!({"name": "notariat", "namespace": "team"});
+        let data = json!({"certificates": entry});
+        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data});
+        std::fs::write(&file, config_map.to_string()).unwrap();
+        Run::of(notariat().args(["check", "-f"]).arg(&file)).ends(code).stdout
+    };
+    check("www.site.test", 0);
+    assert!(check("www.site.test, '*.wild.site.test'", 1).contains("tsigSecretName: is missing"));
+}

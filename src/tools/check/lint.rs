@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::limits::RENEW_BEFORE_USUAL;
 use crate::base::name::Domain;
 use crate::base::time::duration_text;
+use crate::config::Config;
+use crate::config::challenge::{ChallengeType, challenge_of};
 use crate::config::dns::Propagation;
 use crate::config::entry::Entry;
 use crate::config::issuers::is_built_in;
 use crate::config::node::YamlNode;
-use crate::config::{Config, ZoneRule};
 
 /// Returns a sentence for each warning; `items` are the entries' places and fields.
 pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String> {
@@ -36,9 +37,13 @@ pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String>
 }
 
 /// The fault of an entry that no key can serve, so that it never gets a certificate.
-pub(super) fn unserved(entry: &Entry, zones: &[ZoneRule]) -> Option<&'static str> {
-    let has_key = entry.tsig_secret.is_some() || zones.iter().any(|zone| zone.tsig_secret.is_some());
-    (!has_key).then_some(
+pub(super) fn unserved(entry: &Entry, config: &Config) -> Option<&'static str> {
+    let has_key = entry.tsig_secret.is_some() || config.zones.iter().any(|zone| zone.tsig_secret.is_some());
+    let issuer = entry.issuer.as_ref().and_then(|name| config.issuers.get(name.as_str()));
+    let by_dns = |name: &Domain| {
+        challenge_of(entry, &config.zones, issuer.map(|issuer| &**issuer), name) == ChallengeType::Dns01
+    };
+    (!has_key && entry.order_names().iter().any(by_dns)).then_some(
         "tsigSecretName: is missing, and no item of `zones` has one: name the Secret of a TSIG key here, in `defaults` or in `zones`; without one no UPDATE can be signed",
     )
 }

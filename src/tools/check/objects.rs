@@ -35,7 +35,7 @@ pub(super) fn config_map(
         for fault in faults {
             report.say(Level::Fault, &object, format!("{place}{main}: {fault}"));
         }
-        if let Some(fault) = entry.as_ref().ok().and_then(|entry| lint::unserved(entry, &config.zones)) {
+        if let Some(fault) = entry.as_ref().ok().and_then(|entry| lint::unserved(entry, config)) {
             report.say(Level::Fault, &object, format!("{place}{main}: {fault}"));
         }
         for secret in secrets {
