@@ -57,6 +57,10 @@ impl HttpSettings {
 }
 
 fn via(text: &str) -> Result<ServerAddress, String> {
+    // What a DNS server is told of URLs would be wrong here.
+    if text.contains("://") {
+        return Err("is a URL; write HOST or HOST:PORT".to_owned());
+    }
     let address: ServerAddress = text.parse()?;
     // Another default than that of a DNS server.
     let has_port = text.ends_with(&format!(":{DNS_PORT}"));
@@ -99,6 +103,7 @@ mod tests {
             ("{wait: 2d}", "http.wait: \"2d\" is too long; 30m is the most"),
             ("{webroot: www}", "http.webroot: \"www\" is not the absolute path"),
             ("{webroot: /srv/../etc}", "http.webroot: \"/srv/../etc\" is not the absolute path"),
+            ("{via: 'https://a.test'}", "http.via: \"https://a.test\" is a URL; write HOST or HOST:PORT"),
             ("{check: perhaps}", "http.check: "),
             ("{chek: auto}", "http.chek"),
             ("[]", "http: is a list"),

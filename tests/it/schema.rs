@@ -63,6 +63,7 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
     (
         "follows from several fields, entries or keys",
         &[
+            "challenge-wildcard-without-key",
             "defaults-issuer-unknown",
             "field-tsig-empty",
             "field-tsig-missing",
@@ -92,11 +93,16 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
             "dns-server-port-too-large",
             "dns-settle",
             "domain-no-room-for-the-challenge",
+            "http-via-port",
+            "http-wait",
             "renew-before-overflow",
             "zone-server",
         ],
     ),
-    ("a pattern needs look-ahead for it", &["domain-digits-at-the-end", "domain-ipv4", "email-mailto"]),
+    (
+        "a pattern needs look-ahead for it",
+        &["domain-digits-at-the-end", "domain-ipv4", "email-mailto", "http-webroot-parent"],
+    ),
     ("the tables of Unicode decide (UTS 46)", &["domain-bad-u-label"]),
     (
         "unknown keys are ignored, but for those that resemble a known one",
