@@ -84,7 +84,7 @@ fn proof(acme: &Acme, secret_in: &str, domain: &Domain, certificate: &Certificat
             "is proved by DNS-01 at the provider {provider:?}, and notariat sends DNS UPDATE: lead the challenge into a zone of your own by a CNAME"
         )),
         SolverKind::Http => Err(
-            "is proved by HTTP-01, and notariat knows DNS-01 only: lead the challenge into a zone of your own by a CNAME"
+            "is proved by HTTP-01, which is not carried over: give the entry `challenge: http-01` and the route of `notariat http-route`, or lead the challenge into a zone of your own by a CNAME"
                 .to_owned(),
         ),
         SolverKind::Unknown => Err("has a solver that proves nothing that is known here".to_owned()),
