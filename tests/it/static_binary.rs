@@ -45,7 +45,7 @@ fn in_root(place: &Place, root: &Scratch, arguments: &[&str]) -> Command {
 #[test]
 #[expect(clippy::print_stdout, reason = "tests/run shows the sizes")]
 fn it_is_static_and_small() {
-    let bounds = [(release_binary(), "with tools", 7_340_032), (binary_without_tools(), "without tools", 6_553_600)];
+    let bounds = [(release_binary(), "with tools", 7_340_032), (binary_without_tools(), "without tools", 6_488_064)];
     for (binary, which, most) in bounds {
         let kind = output(Command::new("ldd").arg(&binary));
         assert!(kind.contains("statically linked"), "{kind}");
