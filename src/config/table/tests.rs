@@ -88,7 +88,9 @@ fn words_numbers_and_lists_are_taken_as_the_rows_say_and_no_others() {
             };
             match form {
                 FieldForm::Word(words) => {
-                    assert!(words.iter().all(|word| reads(word)) && !reads("other"), "{name}");
+                    // A build without RSA keys has these words and says why it does not take them.
+                    let mut taken = words.iter().filter(|word| cfg!(feature = "rsa") || !word.starts_with("rsa-"));
+                    assert!(taken.all(|word| reads(word)) && !reads("other"), "{name}");
                 }
                 FieldForm::Number(range, _) => {
                     assert!(reads(&range.start().to_string()) && reads(&range.end().to_string()), "{name}");
