@@ -8,7 +8,12 @@ const COMMIT: Option<&str> = option_env!("NOTARIAT_COMMIT");
 pub fn line() -> String {
     // An empty variable is one that a script forgot.
     let commit = COMMIT.filter(|commit| !commit.is_empty()).unwrap_or("unknown");
-    let features = if cfg!(feature = "tools") { "tools" } else { "none" };
+    let features = match (cfg!(feature = "tools"), cfg!(feature = "rsa")) {
+        (true, true) => "tools+rsa",
+        (true, false) => "tools",
+        (false, true) => "rsa",
+        (false, false) => "none",
+    };
     format!("notariat {} (commit {commit}, features {features}, target {})", env!("CARGO_PKG_VERSION"), target())
 }
 
@@ -33,7 +38,9 @@ mod tests {
         let (commit, rest) = rest.split_once(", features ").unwrap();
         assert!(!commit.is_empty() && commit.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "{line}");
         let (features, target) = rest.strip_suffix(')').unwrap().split_once(", target ").unwrap();
-        assert_eq!(features == "tools", cfg!(feature = "tools"), "{line}");
+        for (feature, is_on) in [("tools", cfg!(feature = "tools")), ("rsa", cfg!(feature = "rsa"))] {
+            assert_eq!(features.split('+').any(|name| name == feature), is_on, "{line}");
+        }
         assert_eq!(target.split('-').count(), 4, "{line}");
         assert!(target.starts_with(std::env::consts::ARCH), "{line}");
     }
