@@ -298,7 +298,7 @@ const COMMANDS: &[Command] = &[
 ];
 
 /// The first paragraph of the usage.
-pub const ABOUT: &str = "notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 over signed DNS UPDATE).";
+pub const ABOUT: &str = "notariat keeps Kubernetes Secrets holding valid TLS certificates, obtained by ACME (DNS-01 by signed UPDATE, or HTTP-01).";
 
 /// Notes on all flags.
 pub const ENVIRONMENT: &str = "Each flag from -config to -log-format that has a value can also be set in the environment: -acme-ca is \
