@@ -28,13 +28,13 @@ impl ChallengeType {
     }
 }
 
-/// Whether the web server of a name is asked before the CA is.
+/// The test of a name's web server before the CA is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReachCheck {
-    /// It is asked, and a wrong answer keeps the CA from being asked.
+    /// The web server is asked, and a wrong answer keeps the CA from being asked.
     Auto,
-    /// It is not asked.
+    /// The web server is not asked.
     Off,
 }
 

@@ -101,7 +101,7 @@ impl CertificateKey {
         key.map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
     }
 
-    /// Whether the key is of this type.
+    /// Compares the type of the key.
     pub fn is(&self, kind: KeyType) -> bool {
         match kind {
             KeyType::EcdsaP256 => self.0.is_compatible(&rcgen::PKCS_ECDSA_P256_SHA256),

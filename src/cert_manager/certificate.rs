@@ -59,7 +59,7 @@ pub struct Certificate {
     pub labels: BTreeMap<String, String>,
     /// The object whose controller made the Certificate.
     pub owner: Option<ControllerReference>,
-    /// Whether cert-manager is at an order for it (condition Issuing).
+    /// An order of cert-manager is under way (condition Issuing).
     pub is_issuing: bool,
     /// The Secret.
     pub secret: ObjectRef,
@@ -71,7 +71,7 @@ pub struct Certificate {
     pub key: WantedKey,
     /// `renewBefore`, as it is written.
     pub renew_before: Option<String>,
-    /// Whether the Certificate has a `duration`.
+    /// The Certificate has a `duration`.
     pub has_duration: bool,
     /// Labels for the Secret.
     pub secret_labels: BTreeMap<String, String>,
@@ -105,16 +105,16 @@ pub struct IssuerReference {
     pub name: String,
 }
 
-/// What is wanted of the key.
+/// The wanted key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedKey {
     /// The kind of new keys.
     pub key_type: KeyType,
-    /// Whether cert-manager makes RSA keys for it, asked or by default.
+    /// cert-manager makes RSA keys for the Certificate, asked or by default.
     pub is_rsa: bool,
-    /// Whether the kind of key was asked for.
+    /// The kind of key was asked for.
     pub is_asked: bool,
-    /// Whether renewals keep the key.
+    /// Renewals keep the key.
     pub is_kept: bool,
 }
 

@@ -16,7 +16,7 @@ use crate::base::time::duration_text;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpSettings {
-    /// Whether the web server of each name is asked before the CA is.
+    /// The test of each name's web server before the CA is asked.
     pub check: ReachCheck,
     /// The server that is asked instead of the name's addresses, with the name as its Host.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 //! a body for everything else (RFC 8555 section 8.3).
 //!
 //! Untrusted: every octet of a request. Octets are compared and never decoded, and no answer repeats any of them. The port is never that of
-//! status and metrics: a proxy in front may hand `/.well-known/acme-challenge/../../metrics` through. Tested by tests/it/http01.rs.
+//! status and metrics: a proxy in front may hand `/.well-known/acme-challenge/../../metrics` through. Tested by tests/it/http01/.
 
 use std::sync::Arc;
 

@@ -79,9 +79,9 @@ impl fmt::Display for WishProblem {
 /// Why a wish is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WishReason {
-    /// It is none of notariat's, and that is normal.
+    /// The wish is none of notariat's, and that is normal.
     Skipped,
-    /// It can not be read or can not be served by anybody.
+    /// The wish can not be read or can not be served by anybody.
     Invalid,
     /// The policy forbids it.
     Refused,
