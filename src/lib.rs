@@ -29,7 +29,7 @@
 //! | words of all | [`base`]: names, times, secrets, the log, retries, limits |
 //! | protocols | [`http`], [`acme`], [`dns`], [`cert`], [`kube`]: each usable without the rest of the program |
 //! | decisions | [`config`], [`record`], [`policy`]: pure |
-//! | objects of others | [`cert_manager`]: its kinds as data, pure |
+//! | objects of others | [`cert_manager`], then [`gardener`]: their kinds as data, pure |
 //! | input and output | [`sources`], [`store`] |
 //! | one order | [`issuance`] |
 //! | one attempt | [`worker`] |
@@ -55,6 +55,7 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod dns;
+pub mod gardener;
 pub mod http;
 pub mod issuance;
 pub mod kube;

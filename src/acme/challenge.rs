@@ -99,7 +99,7 @@ impl ChallengeAttempt {
 
     /// Notes that another response is sent now.
     pub fn repeat(&mut self) {
-        (self.again_at, self.repeated) = (None, self.repeated + 1);
+        (self.again_at, self.repeated) = (None, self.repeated.saturating_add(1));
     }
 
     /// Notes the outcome at `now` since the begin of the wait. The pauses before further responses grow; after the last
@@ -114,7 +114,7 @@ impl ChallengeAttempt {
                 return Err(ChallengeEnd { is_over: true, problem: Box::new(problem.clone()) });
             }
             ChallengeOutcome::Tried(problem) if self.again_at.is_none() => match CHALLENGE_AGAIN.get(self.repeated) {
-                Some(pause) => self.again_at = Some(now + *pause),
+                Some(pause) => self.again_at = Some(now.saturating_add(*pause)),
                 None => return Err(ChallengeEnd { is_over: false, problem: Box::new(problem.clone()) }),
             },
             ChallengeOutcome::Tried(_) => {}

@@ -182,7 +182,7 @@ impl AcmeClient {
         url: &str,
         payload: &Payload,
     ) -> Result<Response, AcmeError> {
-        let (mut rejected, mut broken, deadline) = (0, false, Deadline::after(SIGNED_IN_ALL));
+        let (mut rejected, mut broken, deadline) = (0u32, false, Deadline::after(SIGNED_IN_ALL));
         loop {
             let nonce = self.nonce()?;
             let body = key.sign(identity, &nonce, url, payload).map_err(|why| AcmeError::Unusable { what, why })?;
@@ -199,7 +199,7 @@ impl AcmeClient {
                 return Ok(reply);
             }
             let error = refused(what, &reply);
-            rejected += 1;
+            rejected = rejected.saturating_add(1);
             if error.error_type() != Some("badNonce") || rejected >= BAD_NONCE_TRIES || deadline.left().is_none() {
                 return Err(error);
             }
@@ -285,7 +285,7 @@ fn no_https(url: &str) -> String {
 /// and stored URL is the requested one.
 fn redirect(asked: &str, reply: &Response) -> Option<String> {
     let location = reply.header("location").filter(|_| (300..400).contains(&reply.status))?;
-    let host = asked.get(..8 + origin(asked)?.len())?;
+    let host = asked.get(.."https://".len().checked_add(origin(asked)?.len())?)?;
     let target = if location.starts_with('/') { format!("{host}{location}") } else { location.to_owned() };
     let authority = target.split('/').nth(2).unwrap_or_default();
     if authority.contains('@') {

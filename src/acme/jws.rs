@@ -123,7 +123,8 @@ impl AccountKey {
         match &self.pair {
             SigningKey::Ec(pair, curve) => {
                 // SEC 1 section 2.3.3: 04, then the two coordinates.
-                let (x, y) = pair.public_key().as_ref()[1..].split_at(curve.octets);
+                let point = pair.public_key().as_ref();
+                let (x, y) = point.strip_prefix(&[4]).unwrap_or(point).split_at(curve.octets);
                 json!({"crv": curve.name, "kty": "EC", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
             }
             SigningKey::Rsa(pair) => {
@@ -179,11 +180,11 @@ impl AccountKey {
         url: &str,
         payload: &Payload,
     ) -> Result<Vec<u8>, String> {
-        let mut protected = json!({"alg": self.algorithm(), "nonce": nonce, "url": url});
-        match identity {
-            KeyIdentifier::Account(kid) => protected["kid"] = json!(kid),
-            KeyIdentifier::Key => protected["jwk"] = self.jwk(),
-        }
+        let (member, value) = match identity {
+            KeyIdentifier::Account(kid) => ("kid", json!(kid)),
+            KeyIdentifier::Key => ("jwk", self.jwk()),
+        };
+        let protected = json!({"alg": self.algorithm(), "nonce": nonce, "url": url, member: value});
         let payload = match payload {
             Payload::Json(value) => value.to_string(),
             Payload::PostAsGet => String::new(),

@@ -2,6 +2,7 @@
 //!
 //! `jws`, `wire`, `order`, `challenge`, `poll` and `directory` are pure; `client` holds the connection to a CA,
 //! `requests` has the single requests.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod challenge;
 pub mod client;

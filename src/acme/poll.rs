@@ -15,25 +15,34 @@ pub enum Phase {
 
 /// The learned pauses of one CA, by phase.
 #[derive(Clone, Copy, Debug)]
-pub struct PollSchedule([Duration; 2]);
+pub struct PollSchedule {
+    validation: Duration,
+    issuance: Duration,
+}
 
 impl Default for PollSchedule {
     fn default() -> PollSchedule {
-        PollSchedule([POLL_FIRST; 2])
+        PollSchedule { validation: POLL_FIRST, issuance: POLL_FIRST }
     }
 }
 
 impl PollSchedule {
     /// The pause before the first poll.
     pub fn first(&self, phase: Phase) -> Duration {
-        self.0[phase as usize]
+        match phase {
+            Phase::Validation => self.validation,
+            Phase::Issuance => self.issuance,
+        }
     }
 
     /// Learns from an order that needed `polls` polls within `took`. After one poll the next first pause is an eighth
     /// shorter; after several it is as long as the CA took, so that one is enough.
     pub fn learn(&mut self, phase: Phase, polls: u32, took: Duration) {
-        let pause = &mut self.0[phase as usize];
-        let next = if polls == 1 { *pause - *pause / 8 } else { took };
+        let pause = match phase {
+            Phase::Validation => &mut self.validation,
+            Phase::Issuance => &mut self.issuance,
+        };
+        let next = if polls == 1 { pause.saturating_sub(pause.checked_div(8).unwrap_or_default()) } else { took };
         *pause = next.clamp(POLL_LEARNED_MIN, POLL_FIRST_MAX);
     }
 }

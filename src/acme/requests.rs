@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::client::{Account, AcmeClient, AcmeResponse, decode, refused};
 use super::error::AcmeError;
@@ -65,13 +65,10 @@ impl AcmeClient {
     ) -> Result<String, AcmeError> {
         const WHAT: &str = "newAccount";
         let url = self.directory()?.new_account.clone();
-        let mut payload = json!({"termsOfServiceAgreed": true});
-        if let Some(email) = email {
-            payload["contact"] = json!([format!("mailto:{email}")]);
-        }
-        if let Some(external) = external {
-            payload["externalAccountBinding"] = external.binding(&url, key);
-        }
+        let mut payload = Map::from_iter([("termsOfServiceAgreed".to_owned(), json!(true))]);
+        payload.extend(email.map(|email| ("contact".to_owned(), json!([format!("mailto:{email}")]))));
+        payload.extend(external.map(|it| ("externalAccountBinding".to_owned(), it.binding(&url, key))));
+        let payload = Value::Object(payload);
         let reply = self.signed(WHAT, key, KeyIdentifier::Key, &url, &Payload::Json(payload));
         let is_doubtful = external.is_some_and(ExternalAccountBinding::may_be_encoded_twice);
         let reply = reply.map_err(|e| if is_doubtful { with_doubt(e) } else { e })?;
@@ -116,13 +113,10 @@ impl AcmeClient {
     pub fn new_order(&self, account: &Account, order: &NewOrder<'_>) -> Result<AcmeResponse<Order>, AcmeError> {
         const WHAT: &str = "newOrder";
         let identifiers: Vec<_> = order.names.iter().map(|n| json!({"type": "dns", "value": n.to_string()})).collect();
-        let mut payload = json!({"identifiers": identifiers});
-        if let Some(profile) = order.profile {
-            payload["profile"] = json!(profile);
-        }
-        if let Some(replaces) = order.replaces {
-            payload["replaces"] = json!(replaces);
-        }
+        let mut payload = Map::from_iter([("identifiers".to_owned(), json!(identifiers))]);
+        payload.extend(order.profile.map(|profile| ("profile".to_owned(), json!(profile))));
+        payload.extend(order.replaces.map(|replaces| ("replaces".to_owned(), json!(replaces))));
+        let payload = Value::Object(payload);
         let url = self.directory()?.new_order.clone();
         let answer: AcmeResponse<Order> = self.post(WHAT, account, &url, &Payload::Json(payload))?;
         self.location(WHAT, answer.location.as_deref())?;
@@ -244,13 +238,13 @@ impl AcmeClient {
     ) -> Result<AcmeResponse<Order>, AcmeError> {
         let (watch, deadline) = (Stopwatch::start(), Deadline::after(POLL_IN_ALL));
         let mut pause = asked(retry_after).unwrap_or(self.first_pause(Phase::Issuance));
-        let mut polls = 0;
+        let mut polls = 0u32;
         loop {
             if self.stop.wait(pause) {
                 return Err(AcmeError::Stopped);
             }
             let answer = self.order(account, url)?;
-            polls += 1;
+            polls = polls.saturating_add(1);
             let status = &answer.body.status;
             let waiting = matches!(status, AcmeStatus::Ready | AcmeStatus::Processing | AcmeStatus::Unknown(_))
                 || (*status == AcmeStatus::Valid && answer.body.certificate.is_none());

@@ -57,6 +57,7 @@ static REQUESTS: [Requests; Peer::ALL.len()] = [const {
 /// Attempts that failed, by their stage.
 static FAILED: Mutex<BTreeMap<&'static str, u64>> = Mutex::new(BTreeMap::new());
 static ISSUED: AtomicU64 = AtomicU64::new(0);
+static PRUNED: AtomicU64 = AtomicU64::new(0);
 static REDACTED: AtomicU64 = AtomicU64::new(0);
 static EVENTS_DROPPED: AtomicU64 = AtomicU64::new(0);
 
@@ -65,6 +66,9 @@ static CHALLENGES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
 
 /// Permissions that a Role lacks: resource and verb.
 static MISSING: Mutex<Vec<(&'static str, &'static str)>> = Mutex::new(Vec::new());
+
+/// The other clusters, and whether each shows its Secrets.
+static CLUSTERS: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
 
 /// A request under way. Counted when dropped: as an error unless [`Exchange::answered`] was called.
 #[derive(Debug)]
@@ -116,6 +120,11 @@ pub fn issued() {
     ISSUED.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Counts a Secret that was deleted.
+pub fn pruned() {
+    PRUNED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// Counts a request at the responder of challenges, and whether there was an answer.
 pub fn challenge_asked(found: bool) {
     CHALLENGES[usize::from(found)].fetch_add(1, Ordering::Relaxed);
@@ -144,6 +153,11 @@ pub fn missing(resource: &'static str, verb: &'static str) {
     }
 }
 
+/// Notes whether another cluster shows its Secrets.
+pub fn cluster_seen(name: &str, is_shown: bool) {
+    lock(&CLUSTERS).insert(name.to_owned(), is_shown);
+}
+
 /// The counters of one peer at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Counted {
@@ -162,6 +176,8 @@ pub struct Counts {
     pub peers: [Counted; Peer::ALL.len()],
     /// Attempts that gave a certificate.
     pub issued: u64,
+    /// Secrets that were deleted.
+    pub pruned: u64,
     /// Attempts that failed, by their stage.
     pub failed: BTreeMap<&'static str, u64>,
     /// Places where the last filter took a known secret out of a text.
@@ -172,6 +188,8 @@ pub struct Counts {
     pub challenges: [u64; 2],
     /// Permissions that the Role lacks: resource and verb.
     pub missing: Vec<(&'static str, &'static str)>,
+    /// The other clusters, and whether each shows its Secrets.
+    pub clusters: BTreeMap<String, bool>,
 }
 
 impl Counts {
@@ -188,11 +206,13 @@ impl Counts {
         Counts {
             peers: Peer::ALL.map(of),
             issued: ISSUED.load(Ordering::Relaxed),
+            pruned: PRUNED.load(Ordering::Relaxed),
             failed: lock(&FAILED).clone(),
             redacted: REDACTED.load(Ordering::Relaxed),
             events_dropped: EVENTS_DROPPED.load(Ordering::Relaxed),
             challenges: [0, 1].map(|found: usize| CHALLENGES[found].load(Ordering::Relaxed)),
             missing: lock(&MISSING).clone(),
+            clusters: lock(&CLUSTERS).clone(),
         }
     }
 }

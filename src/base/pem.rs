@@ -1,8 +1,10 @@
-//! Reads certificates from PEM text. Errors name a line and never quote the text, because it may hold a private key;
+//! Reads certificates and CSRs from PEM text, and writes sections. Errors name a line and never quote the text, because it may hold a private key;
 //! the parser's own errors quote their input.
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{Error, PemObject as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::pem::{Error, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer};
 
 const BEGINS: &[u8] = b"-----BEGIN";
 
@@ -11,12 +13,24 @@ const BEGINS: &[u8] = b"-----BEGIN";
 /// # Errors
 /// The rest of a sentence: the fault and its line.
 pub fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer<'static>>, String> {
-    let mut sections = CertificateDer::pem_slice_iter(pem);
+    sections(pem, most)
+}
+
+/// The CSRs of a PEM text, as [`certificates`] reads certificates.
+///
+/// # Errors
+/// As above.
+pub fn requests(pem: &[u8], most: usize) -> Result<Vec<CertificateSigningRequestDer<'static>>, String> {
+    sections(pem, most)
+}
+
+fn sections<T: PemObject>(pem: &[u8], most: usize) -> Result<Vec<T>, String> {
+    let mut sections = T::pem_slice_iter(pem);
     let mut all = Vec::new();
     while all.len() < most {
         match sections.next() {
             None => break,
-            Some(Ok(certificate)) => all.push(certificate),
+            Some(Ok(section)) => all.push(section),
             Some(Err(error)) => {
                 let read = &pem[..pem.len() - sections.remainder().len()];
                 return Err(sentence(&error, line_of_last_section(read)));
@@ -24,6 +38,16 @@ pub fn certificates(pem: &[u8], most: usize) -> Result<Vec<CertificateDer<'stati
         }
     }
     Ok(all)
+}
+
+/// One section, as RFC 7468 section 2 has generators write it, which every program reads.
+pub fn section(label: &str, der: &[u8]) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for line in STANDARD.encode(der).as_bytes().chunks(64) {
+        text.extend(line.iter().map(|b| char::from(*b)));
+        text.push('\n');
+    }
+    text + &format!("-----END {label}-----\n")
 }
 
 /// The rest of a sentence about an encrypted key in PEM.

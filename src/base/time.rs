@@ -104,6 +104,12 @@ pub fn now() -> Time {
     }
 }
 
+/// The time left until `at` begins; zero where it has begun.
+pub fn until(at: Time) -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(u64::try_from(at.unix()).unwrap_or_default()).saturating_sub(now)
+}
+
 /// The wall time now with milliseconds, RFC 3339 in UTC: for logs. A clock before 1970 shows that year.
 pub fn now_text() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,6 +8,7 @@ use ring::digest::{SHA256, digest};
 use rustls::pki_types::CertificateDer;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::base::limits::{CHAIN_CERTIFICATES_MAX, CHAIN_OCTETS_MAX};
 use crate::base::name::Domain;
@@ -161,6 +162,38 @@ pub fn of(der: &CertificateDer<'_>) -> Result<CertificateFacts, String> {
     })
 }
 
+/// The common name of the subject of a certificate.
+pub fn common_name(der: &CertificateDer<'_>) -> Option<String> {
+    let certificate = parse(der).ok()?;
+    certificate.subject().iter_common_name().next()?.as_str().ok().map(str::to_owned)
+}
+
+/// The kind of a certificate's public key: RSA with the bits of its modulus, an elliptic curve with the bits of its field, or another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicKeyKind {
+    /// RSA.
+    Rsa(usize),
+    /// ECDSA.
+    Ecdsa(usize),
+    /// Another kind.
+    Other,
+}
+
+/// The kind of the public key of a certificate.
+pub fn public_key_kind(der: &CertificateDer<'_>) -> PublicKeyKind {
+    let Ok(certificate) = parse(der) else { return PublicKeyKind::Other };
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let modulus = rsa.modulus.iter().skip_while(|octet| **octet == 0);
+            let octets: Vec<&u8> = modulus.collect();
+            let zeros = octets.first().map_or(0, |first| first.leading_zeros() as usize);
+            PublicKeyKind::Rsa(8 * octets.len() - zeros)
+        }
+        Ok(PublicKey::EC(point)) => PublicKeyKind::Ecdsa(point.key_size()),
+        Ok(_) | Err(_) => PublicKeyKind::Other,
+    }
+}
+
 /// The name as a [`Domain`]. Other kinds of names, and names that no configured one can equal, are left out.
 fn domain(name: &GeneralName<'_>) -> Option<Domain> {
     match name {
@@ -177,4 +210,22 @@ pub fn sha256(octets: &[u8]) -> [u8; 32] {
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+impl CertificateFacts {
+    /// The facts of a certificate for these names; a test changes the facts that it is about.
+    pub(crate) fn example(names: &[&str], not_before: Time, not_after: Time) -> CertificateFacts {
+        CertificateFacts {
+            names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
+            not_before,
+            not_after,
+            serial: "01".into(),
+            public_key: [0; 32],
+            issuer: "Some CA".into(),
+            fingerprint: [0; 32],
+            cert_id: None,
+            links: Links::Whole,
+        }
+    }
 }

@@ -82,23 +82,24 @@ impl CertificateKey {
         made.map(Zeroizing::new).map(CertificateKey).map_err(|e| format!("no key could be made: {e}"))
     }
 
-    /// Reads the key of a Secret for reuse: PKCS#8, or RSA as PKCS#1.
+    /// Reads the key of a Secret for reuse: PKCS#8, RSA as PKCS#1, or ECDSA as SEC 1, which is what cert-manager writes unless asked.
     ///
     /// # Errors
     /// Whether the text is no key, or a key that cannot sign.
     pub fn from_pem(pem: &[u8]) -> Result<CertificateKey, KeyError> {
         let der = Zeroizing::new(PrivateKeyDer::from_pem_slice(pem).map_err(|_| KeyError::UnknownKind)?);
-        let wrapped;
-        let pkcs8 = match &*der {
-            PrivateKeyDer::Pkcs8(pkcs8) => pkcs8.secret_pkcs8_der(),
-            PrivateKeyDer::Pkcs1(pkcs1) => {
-                wrapped = pkcs8_of_pkcs1(pkcs1.secret_pkcs1_der());
-                &wrapped
+        let read = |pkcs8: &[u8]| KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8)).ok();
+        let key = match &*der {
+            PrivateKeyDer::Pkcs8(pkcs8) => read(pkcs8.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(pkcs1) => read(&pkcs8_of(&RSA, pkcs1.secret_pkcs1_der())),
+            // The curve may stand in the key as well; ring takes no other one.
+            PrivateKeyDer::Sec1(sec1) => {
+                let sec1 = sec1.secret_sec1_der();
+                read(&pkcs8_of(&P256, sec1)).or_else(|| read(&pkcs8_of(&P384, sec1)))
             }
-            _ => return Err(KeyError::UnknownKind),
+            _ => None,
         };
-        let key = KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8));
-        key.map(Zeroizing::new).map(CertificateKey).map_err(|_| KeyError::UnknownKind)
+        key.map(Zeroizing::new).map(CertificateKey).ok_or(KeyError::UnknownKind)
     }
 
     /// Compares the type of the key.
@@ -149,17 +150,23 @@ fn rsa_key(_: usize) -> Result<Result<KeyPair, rcgen::Error>, String> {
     Err("no RSA key could be made: this program was built without the feature `rsa`".to_owned())
 }
 
-/// An RSA key of PKCS#1 as PKCS#8 (RFC 5208 section 5: version, algorithm, key).
-fn pkcs8_of_pkcs1(key: &[u8]) -> Zeroizing<Vec<u8>> {
-    // Version 0, and rsaEncryption without parameters.
-    const HEAD: [u8; 18] = [2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+/// The begin of a key in PKCS#8: version 0, and rsaEncryption without parameters.
+const RSA: [u8; 18] = [2, 1, 0, 0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+/// The same with id-ecPublicKey and the curve P-256 (RFC 5480 section 2.1.1).
+const P256: [u8; 24] =
+    [2, 1, 0, 0x30, 19, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+/// The same with the curve P-384.
+const P384: [u8; 21] = [2, 1, 0, 0x30, 16, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 0x22];
+
+/// A key of PKCS#1 or SEC 1 as PKCS#8 (RFC 5208 section 5: version, algorithm, key).
+fn pkcs8_of(head: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
     let inner = length(key.len());
-    let whole = length(HEAD.len() + 1 + inner.len() + key.len());
+    let whole = length(head.len() + 1 + inner.len() + key.len());
     // With its whole capacity from the start: a buffer that grows leaves copies behind.
     let mut der = Zeroizing::new(Vec::with_capacity(key.len() + 64));
     der.push(0x30);
     der.extend_from_slice(&whole);
-    der.extend_from_slice(&HEAD);
+    der.extend_from_slice(head);
     der.push(4);
     der.extend_from_slice(&inner);
     der.extend_from_slice(key);
@@ -265,6 +272,20 @@ mod tests {
             assert_eq!(public_of(key.pem().expose()), public_of(&pem), "{file}");
             assert!(key.request(&[Domain::parse("a.test").unwrap()]).is_ok(), "{file}");
         }
+        // So do those of ECDSA.
+        for (file, kind) in [
+            ("p256-sec1.pem", KeyType::EcdsaP256),
+            ("p256-pkcs8.pem", KeyType::EcdsaP256),
+            ("p384-sec1.pem", KeyType::EcdsaP384),
+            ("p384-pkcs8.pem", KeyType::EcdsaP384),
+        ] {
+            let pem = std::fs::read(format!("tests/vectors/keys/{file}")).unwrap();
+            let key = CertificateKey::from_pem(&pem).unwrap();
+            assert!(KeyType::EcdsaP256 == kind || !key.is(KeyType::EcdsaP256), "{file}");
+            assert!(key.is(kind) && public_of(key.pem().expose()) == public_of(&pem), "{file}");
+        }
+        let p521 = std::fs::read("tests/vectors/keys/p521-sec1.pem").unwrap();
+        assert_eq!(CertificateKey::from_pem(&p521).err(), Some(KeyError::UnknownKind));
         assert_eq!(read("p521-sec1.pem"), Err(KeyError::UnknownKind));
         assert_eq!(read("rsa1024-pkcs8.pem"), Err(KeyError::UnknownKind));
         assert_eq!(public_of(b""), Err(KeyError::Unparsable));

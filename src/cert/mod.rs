@@ -6,3 +6,4 @@ pub mod key;
 pub mod path;
 #[cfg(feature = "rsa")]
 mod random;
+pub mod request;

@@ -4,13 +4,12 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use x509_parser::error::X509Error;
 use x509_parser::prelude::X509Certificate;
 
 use super::facts::parse;
+use crate::base::pem::section;
 use crate::base::sanitize::one_line;
 
 /// A path, and the certificates outside of it.
@@ -106,17 +105,7 @@ fn named(text: &str) -> String {
 
 /// The certificates in the PEM form of RFC 7468 section 5.1, which every program reads.
 pub fn pem(certificates: &[CertificateDer<'_>]) -> Vec<u8> {
-    let mut text = String::new();
-    for der in certificates {
-        let encoded = STANDARD.encode(der);
-        text += "-----BEGIN CERTIFICATE-----\n";
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|b| char::from(*b)));
-            text.push('\n');
-        }
-        text += "-----END CERTIFICATE-----\n";
-    }
-    text.into_bytes()
+    certificates.iter().map(|der| section("CERTIFICATE", der)).collect::<String>().into_bytes()
 }
 
 /// The lines that begin and end a certificate (RFC 7468 section 5.1).

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::certificate::{Certificate, IssuerReference};
 use super::fields::{DataKey, is_unset, object_id, set_fields, some_text, text};
-use super::solver::IssuerSolver;
+use super::solver::{self, IssuerSolver};
 
 /// The kind of an issuer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ impl IssuerKind {
 }
 
 /// An issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertManagerIssuer {
     /// The kind.
     pub kind: IssuerKind,
@@ -50,7 +50,7 @@ pub struct CertManagerIssuer {
 pub struct KnownIssuers(BTreeMap<(IssuerKind, String, String), CertManagerIssuer>);
 
 /// The ACME CA of an issuer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acme {
     /// The URL of the directory.
     pub server: String,
@@ -62,6 +62,10 @@ pub struct Acme {
     pub profile: Option<String>,
     /// Whether the issuer has roots of its own for the CA's server (`caBundle`).
     pub has_ca_bundle: bool,
+    /// The roots: base64 of PEM, as it is written.
+    pub ca_bundle: Option<String>,
+    /// The account key has to exist (`disableAccountKeyGeneration`).
+    pub needs_account: bool,
     /// The account key.
     pub account: Option<DataKey>,
     /// The external account binding.
@@ -70,8 +74,10 @@ pub struct Acme {
     pub solvers: Vec<IssuerSolver>,
     /// Whether the CA is asked for the duration of a Certificate.
     pub asks_for_duration: bool,
-    /// A sentence for each field that is set and changes nothing here.
+    /// A sentence for each field that is set and has no effect on a certificate.
     pub without_effect: Vec<String>,
+    /// A sentence for each field that is not known here.
+    pub unknown: Vec<String>,
     /// A sentence for each field that notariat can not honour.
     pub refused: Vec<String>,
 }
@@ -135,7 +141,11 @@ impl Acme {
             key: DataKey::read(&binding["keySecretRef"], ""),
         });
         let unknown = set_fields(acme).map(|(field, _)| field).filter(|field| !KNOWN.contains(field));
-        let without_effect = unknown.map(|field| format!("{field:?} has nothing like it here")).collect();
+        let unknown = unknown.map(|field| format!("{field:?} has nothing like it here and is left out")).collect();
+        let solvers = acme["solvers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let without_effect: BTreeMap<_, _> = solvers.iter().flat_map(solver::without_effect).collect();
+        let without_effect =
+            without_effect.iter().map(|(field, why)| format!("{field} has no effect: {why}")).collect();
         let mut refused = Vec::new();
         if acme["skipTLSVerify"] == true {
             refused.push(
@@ -149,16 +159,19 @@ impl Acme {
             preferred_chain: some_text(&acme["preferredChain"]),
             profile: some_text(&acme["profile"]),
             has_ca_bundle: !is_unset(&acme["caBundle"]),
+            ca_bundle: some_text(&acme["caBundle"]),
+            needs_account: acme["disableAccountKeyGeneration"] == true,
             account: DataKey::read(&acme["privateKeySecretRef"], "tls.key"),
             external_account,
-            solvers: acme["solvers"].as_array().into_iter().flatten().map(IssuerSolver::read).collect(),
+            solvers: solvers.iter().map(IssuerSolver::read).collect(),
             asks_for_duration: acme["enableDurationFeature"] == true,
             without_effect,
+            unknown,
             refused,
         })
     }
 
-    /// What this CA would have to do for the Certificate and notariat can not ask of it.
+    /// The wishes of the Certificate that notariat can not ask of this CA.
     pub fn refuses(&self, certificate: &Certificate) -> Vec<String> {
         let mut refused = self.refused.clone();
         if self.asks_for_duration && certificate.has_duration {
@@ -170,7 +183,15 @@ impl Acme {
 
 impl FromIterator<CertManagerIssuer> for KnownIssuers {
     fn from_iter<I: IntoIterator<Item = CertManagerIssuer>>(issuers: I) -> KnownIssuers {
-        KnownIssuers(issuers.into_iter().map(|i| ((i.kind, i.namespace.clone(), i.name.clone()), i)).collect())
+        let mut known = KnownIssuers::default();
+        known.extend(issuers);
+        known
+    }
+}
+
+impl Extend<CertManagerIssuer> for KnownIssuers {
+    fn extend<I: IntoIterator<Item = CertManagerIssuer>>(&mut self, issuers: I) {
+        self.0.extend(issuers.into_iter().map(|i| ((i.kind, i.namespace.clone(), i.name.clone()), i)));
     }
 }
 
@@ -180,13 +201,25 @@ impl KnownIssuers {
     /// # Errors
     /// Why there is none: a kind that is not cert-manager's, or none of that name.
     pub fn find(&self, reference: &IssuerReference, namespace: &str) -> Result<&CertManagerIssuer, String> {
+        self.get(reference, namespace)?.ok_or_else(|| format!("its issuer {:?} is not in the input", reference.name))
+    }
+
+    /// Finds the issuer of a Certificate in `namespace`; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// The kind, where it is not cert-manager's.
+    pub fn get(&self, reference: &IssuerReference, namespace: &str) -> Result<Option<&CertManagerIssuer>, String> {
         let IssuerReference { group, kind, name } = reference;
         let of_kind = IssuerKind::parse(if kind.is_empty() { "Issuer" } else { kind });
         let Some(of_kind) = of_kind.filter(|_| group.is_empty() || group == "cert-manager.io") else {
             return Err(format!("its issuer {name:?} is of the kind {kind:?} of {group:?}, and not an ACME CA"));
         };
         let within = if of_kind == IssuerKind::Issuer { namespace } else { "" };
-        let found = self.0.get(&(of_kind, within.to_owned(), name.clone()));
-        found.ok_or_else(|| format!("its issuer {name:?} is not in the input"))
+        Ok(self.0.get(&(of_kind, within.to_owned(), name.clone())))
+    }
+
+    /// All issuers, by kind, namespace and name.
+    pub fn all(&self) -> impl Iterator<Item = &CertManagerIssuer> {
+        self.0.values()
     }
 }

@@ -1,10 +1,12 @@
 //! The settings that the controller and the commands share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::flags::{Command, Takes};
 use super::objects::selection;
+use super::targets::{self, NamespaceElsewhere, TargetCluster};
 use super::values::{Values, number};
 use crate::base::address::ServerAddress;
 use crate::base::limits::{
@@ -14,6 +16,7 @@ use crate::base::log::Format;
 use crate::base::name::{ObjectRef, check_namespace};
 use crate::config::fields::duration;
 use crate::config::issuers::directory_url;
+use crate::config::namespaces::Namespaces;
 use crate::controller::RunMode;
 use crate::kube::rate_limit::RequestRate;
 use crate::server::listener::ListenAddress;
@@ -41,6 +44,8 @@ pub struct Arguments {
     pub namespace: Option<String>,
     /// `-allow-namespaces`: those besides the own one.
     pub allow_namespaces: Vec<String>,
+    /// `-target`: the other clusters.
+    pub targets: BTreeMap<String, TargetCluster>,
     /// `-instance`
     pub instance: Option<String>,
     /// `-local`
@@ -72,6 +77,16 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// The namespaces that an instance in the namespace `own` may use.
+    pub fn namespaces(&self, own: &str) -> Namespaces {
+        let namespaces = Namespaces::new(own, &self.allow_namespaces);
+        let namespaces = self.selection.input_namespaces().fold(namespaces, Namespaces::with_inputs);
+        let with = |namespaces: Namespaces, (name, target): (&String, &TargetCluster)| {
+            namespaces.with_target(name, &target.namespaces)
+        };
+        self.targets.iter().fold(namespaces, with)
+    }
+
     /// Reads the values that were given to `command`.
     ///
     /// # Errors
@@ -84,6 +99,8 @@ impl Arguments {
             [("error", Error), ("warn", Warn), ("info", Info), ("debug", Debug)]
         };
         let rate = RequestRate::default();
+        let (allow_namespaces, elsewhere) = values.value("allow-namespaces", namespaces)?.unwrap_or_default();
+        let targets = values.value("target", targets::targets)?.unwrap_or_default();
         let arguments = Arguments {
             acme: values.value("acme", |v| directory_url(v).map_err(str::to_owned))?,
             acme_proxy: values.value("acme-proxy", proxy)?,
@@ -97,7 +114,8 @@ impl Arguments {
             },
             namespace: values
                 .value("namespace", |v| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string()))?,
-            allow_namespaces: values.value("allow-namespaces", namespaces)?.unwrap_or_default(),
+            allow_namespaces,
+            targets: targets::allow(targets, elsewhere)?,
             instance: values.value("instance", |v| {
                 let is_name = check_namespace(v).map(|()| v.to_owned());
                 is_name.map_err(|_| "is not a name of lower-case letters, digits and `-`".to_owned())
@@ -122,6 +140,7 @@ impl Arguments {
                 .choice("log-format", &[("text", Format::Text), ("json", Format::Json)])?
                 .unwrap_or_default(),
         };
+        targets::check_sources(&arguments.targets, &arguments.selection.elsewhere)?;
         match arguments.conflict(command, values) {
             Some(sentence) => Err(sentence.to_owned()),
             None => Ok(arguments),
@@ -130,18 +149,26 @@ impl Arguments {
 
     /// Which of the flags do not go together.
     fn conflict(&self, command: &Command, values: &Values) -> Option<&'static str> {
-        let has_file = values.has("f");
+        let (has_file, of_resources) = (values.has("f"), values.has("resources"));
         if self.page && self.listen.is_none() {
             Some("-page needs -listen, which says where the page is")
         } else if self.local.is_some() && self.kubeconfig.is_some() {
             Some("-local and -kubeconfig exclude each other: the objects are in files or in Kubernetes")
         } else if self.local.is_some() && self.selection.has_objects() {
-            Some("-local and -sources exclude each other: a directory has no Ingresses, Gateways and Services")
+            Some(
+                "-local and -sources exclude each other: a directory has no Ingresses, Gateways, Services and Certificates",
+            )
+        } else if self.local.is_some() && !self.targets.is_empty() {
+            Some("-local and -target exclude each other: beside a directory there are no clusters")
         } else if self.dry_run && self.pass == RunMode::Probe {
             Some("-dry-run and -probe exclude each other: a probe asks name servers, and changes nothing there")
-        } else if has_file && !self.config.is_empty() {
+        } else if has_file && !of_resources && !self.config.is_empty() {
             Some("-config and -f exclude each other: the ConfigMap is in the file or in the cluster")
-        } else if matches!(command.takes, Takes::ConfigMap | Takes::Domain) && !has_file && self.config.is_empty() {
+        } else if matches!(command.takes, Takes::ConfigMap | Takes::Domain)
+            && !has_file
+            && !of_resources
+            && self.config.is_empty()
+        {
             Some("-config is missing: the name of the ConfigMap that lists the certificates (-h shows all flags)")
         } else {
             None
@@ -164,13 +191,22 @@ fn config_maps(text: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-fn namespaces(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
+/// The namespaces at home, and those of other clusters with their cluster.
+fn namespaces(text: &str) -> Result<(Vec<String>, Vec<NamespaceElsewhere>), String> {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
     if names.len() > ALLOWED_NAMESPACES_MAX {
         return Err(format!("has {} namespaces; {ALLOWED_NAMESPACES_MAX} are possible", names.len()));
     }
-    names.iter().try_for_each(|name| check_namespace(name).map_err(|e| format!("{e}: {name:?}")))?;
-    Ok(names)
+    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+    for name in names {
+        let namespace = name.split_once(':').map_or(name, |(_, namespace)| namespace);
+        check_namespace(namespace).map_err(|e| format!("{e}: {name:?}"))?;
+        match name.split_once(':') {
+            None => here.push(name.to_owned()),
+            Some((cluster, _)) => elsewhere.push((cluster.to_owned(), namespace.to_owned())),
+        }
+    }
+    Ok((here, elsewhere))
 }
 
 fn proxy(text: &str) -> Result<String, String> {

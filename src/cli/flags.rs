@@ -1,8 +1,8 @@
-//! The one table of flags and commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
+//! The one table of flags; [`super::commands`] is that of commands. The parser ([`super::values`]), the usage text, the manual page and the environment names are
 //! made of it; tests/it/docs.rs compares docs/settings.md with it.
 
+pub use super::commands::{Command, SHELLS, Takes, commands};
 use super::layout::{Column, row};
-use crate::config::table::KEY_NAMES;
 
 /// A flag.
 #[derive(Debug)]
@@ -34,36 +34,6 @@ pub enum Offers {
     Folders,
 }
 
-/// A command, or one of its two forms.
-#[derive(Debug)]
-pub struct Command {
-    /// The words that call it; empty for the controller.
-    pub name: &'static str,
-    /// The text behind the name in the usage.
-    pub form: &'static str,
-    /// The arguments of the command.
-    pub takes: Takes,
-    /// The purpose of the command.
-    pub help: &'static str,
-}
-
-/// The arguments of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
-    /// Flags, `-config` or `-f` among them.
-    ConfigMap,
-    /// Flags and the name of a Secret.
-    Secret,
-    /// Flags, `-config` or `-f` among them, and a domain name.
-    Domain,
-    /// Flags.
-    Flags,
-    /// One of some words, or none of them.
-    Word(&'static [&'static str]),
-    /// Nothing.
-    Nothing,
-}
-
 const fn flag(dashed: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Flag {
     Flag { dashed, value, default, commands: &[], help, offers: Offers::Nothing }
 }
@@ -75,9 +45,6 @@ const fn of(commands: &'static [&'static str], dashed: &'static str, value: &'st
 const LOG_LEVELS: &[&str] = &["error", "warn", "info", "debug"];
 const REASONS: &[&str] = &["unspecified", "keyCompromise", "superseded", "cessationOfOperation"];
 
-/// The shells that `completion` knows.
-pub const SHELLS: &[&str] = &["bash", "zsh", "fish"];
-
 /// Every flag. Those of single commands come last; the help of their command explains them.
 pub const FLAGS: &[Flag] = &[
     flag("--config", "NAME", "", "ConfigMap to use, in notariat's own namespace (several with commas); mandatory"),
@@ -85,9 +52,9 @@ pub const FLAGS: &[Flag] = &[
         "--sources",
         "KIND,KIND",
         "config",
-        "where certificates are asked for: config, ingress, gateway, service; objects need the key `namespaces`",
+        "config, ingress, gateway, service, cert-manager, gardener, CLUSTER:gardener; objects need the key `namespaces`",
     ),
-    flag("--selector", "LABELS", "", "label selector that Ingresses, Gateways and Services must match (default: all)"),
+    flag("--selector", "LABELS", "", "label selector that objects must match (default: all)"),
     flag("--ingress-class", "C,C", "", "classes of Ingresses that count; none: those without a class (default: all)"),
     flag(
         "--ingress-all",
@@ -97,7 +64,26 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag("--secret-namespace", "NS", "", "namespace of the Secrets of -ingress-all (default: that of the Ingress)"),
     flag("--secret-hostlabel", "L", "", "label with the host on the Secrets of -ingress-all (default: none)"),
+    flag("--secret-keys", "C,K", "", "data keys of chain and key there, type Opaque (default: tls.crt,tls.key)"),
     flag("--wildcards", "", "", "hosts of -ingress-all share the certificate of the wildcard above them"),
+    flag(
+        "--prune",
+        "",
+        "",
+        "delete the Secret of an Ingress, Gateway or Service whose wish is gone for a day (default: it stays)",
+    ),
+    flag("--cascade", "", "", "let the Secret of a single object go with it, by an ownerReference (default: it stays)"),
+    flag(
+        "--cluster-resource-namespace",
+        "NS",
+        "cert-manager",
+        "where the Secrets of cert-manager's ClusterIssuers are",
+    ),
+    flag("--cert-manager-lease-namespace", "NS", "kube-system", "where the Lease of cert-manager's controller is"),
+    flag("--without-approval", "", "", "serve Certificates although approver-policy is installed, which is not asked"),
+    flag("--gardener-class", "CLASS", "gardencert", "class of the Certificates of Gardener that are served"),
+    flag("--issuer-namespace", "NS", "default", "namespace of Gardener's Issuers and of their Secrets"),
+    flag("--default-issuer", "NAME", "default-issuer", "Gardener's Issuer for names that no Issuer has ranges for"),
     flag("--acme", "URL", "", "ACME directory (default: Let's Encrypt staging, whose certificates nobody trusts)"),
     flag("--acme-ca", "FILE", "", "extra trust roots (PEM) for the ACME server").offers(Offers::Files),
     flag(
@@ -128,6 +114,12 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag("--kubeconfig", "F", "", "kubeconfig (default: those in KUBECONFIG, else the service account of the pod)")
         .offers(Offers::Files),
+    flag(
+        "--target",
+        "NAME=FILE",
+        "",
+        "another cluster and its kubeconfig, for entries with `cluster: NAME` and -sources NAME:gardener; may be repeated (default: none)",
+    ),
     flag("--kube-api-qps", "N", "50", "requests to the API server in a second, 1 to 1000"),
     flag("--kube-api-burst", "N", "100", "requests at once after a rest, 1 to 10000"),
     flag("--namespace", "NS", "", "own namespace (default: the pod's or the kubeconfig's; with -local: default)"),
@@ -135,7 +127,7 @@ pub const FLAGS: &[Flag] = &[
         "--allow-namespaces",
         "NS,NS",
         "",
-        "namespaces besides the own one whose Secrets entries may name (default: none)",
+        "namespaces besides the own one whose Secrets entries may name; CLUSTER:NS in another cluster (default: none)",
     ),
     flag("--instance", "NAME", "", "owner in the annotations of Secrets (default: the own namespace)"),
     flag(
@@ -174,6 +166,7 @@ pub const FLAGS: &[Flag] = &[
     flag("--log-level", "L", "info", "error, warn, info or debug").offers(Offers::Words(LOG_LEVELS)),
     flag("--log-format", "F", "text", "text or json: an object on each line").offers(Offers::Words(&["text", "json"])),
     of(&["role", "dns-policy", "http-route", "check", "explain"], "-f", "FILE").offers(Offers::Files),
+    of(&["role"], "--cluster", "NAME"),
     of(&["http-route"], "--gateway", "NS/NAME[/SECTION]"),
     of(&["http-route"], "--path-type", "T").offers(Offers::Words(&["Prefix", "ImplementationSpecific"])),
     of(&["check"], "--role", "FILE").offers(Offers::Files),
@@ -186,115 +179,7 @@ pub const FLAGS: &[Flag] = &[
     of(&["renew"], "--force", ""),
     of(&["revoke"], "--reason", "R").offers(Offers::Words(REASONS)),
     of(&["convert"], "--one", ""),
-    of(&["convert"], "--cluster-resource-namespace", "NS"),
-];
-
-const fn command(name: &'static str, form: &'static str, takes: Takes, help: &'static str) -> Command {
-    Command { name, form, takes, help }
-}
-
-/// The controller, then the commands of `tools`.
-const COMMANDS: &[Command] = &[
-    command("", "-config NAME [flags]", Takes::ConfigMap, "one dash or two, value after a space or ="),
-    command(
-        "renew",
-        "[-force] [NS/]SECRET",
-        Takes::Secret,
-        "ask the running notariat for a renewal; -force also beyond the cap",
-    ),
-    command(
-        "revoke",
-        "[-reason R] [NS/]SECRET",
-        Takes::Secret,
-        "ask it to replace and revoke: unspecified (default), keyCompromise, superseded, cessationOfOperation",
-    ),
-    command(
-        "status",
-        "-config NAME [-o wide|json] [-w]",
-        Takes::ConfigMap,
-        "print the state of each certificate, the most urgent first; -w again whenever it changed. Writes nothing. Give the \
-         flags of the controller. Exit codes as with -once",
-    ),
-    command(
-        "status",
-        "-config NAME -wait [-timeout D] [[NS/]SECRET ...]",
-        Takes::ConfigMap,
-        "wait until the certificates of these Secrets, or all, are Valid: exit 0; after D (default 10m) exit 1 with what each \
-         waits for. For pipelines",
-    ),
-    command(
-        "forget",
-        "-config NAME -all [-yes]",
-        Takes::ConfigMap,
-        "before an uninstallation, with notariat stopped: empty its records, status ConfigMap and Lease, and say what remains; \
-         without -yes only say so (exit 1)",
-    ),
-    command("account rollover", "SECRET", Takes::Secret, "give an ACME account, by the name of its Secret, a new key"),
-    command(
-        "role",
-        "-config NAME | -f FILE",
-        Takes::ConfigMap,
-        "print the Role that is enough for a ConfigMap and names its Secrets; give the flags of the controller; FILE is a \
-         manifest, - standard input",
-    ),
-    command(
-        "dns-policy",
-        "-config NAME | -f FILE",
-        Takes::ConfigMap,
-        "print what BIND, Knot and PowerDNS must allow for its names, and no more; FILE may hold the Secret of the key as well; \
-         -resolver finds zones and CNAMEs",
-    ),
-    command(
-        "http-route",
-        "-config NAME | -f FILE [-ingress-class C | -gateway NS/NAME[/SECTION]] [-path-type T]",
-        Takes::ConfigMap,
-        "print the Ingress, or the HTTPRoutes, that lead the path of http-01 challenges to notariat, for the names that are proved \
-         so; T is Prefix (default) or ImplementationSpecific, with -gateway PathPrefix; give the flags of the controller",
-    ),
-    command(
-        "explain",
-        "NAME -config NAME | -f FILE",
-        Takes::Domain,
-        "say which namespaces may have a domain name for their Ingresses, Gateways and Services, and why the others may not; give \
-         the flags of the controller; exit 1: none",
-    ),
-    command(
-        "convert",
-        "[-one] [-cluster-resource-namespace NS] [-config NAME]",
-        Takes::Flags,
-        "turn cert-manager's objects on standard input (kubectl get certificates,issuers,clusterissuers -A -o json) into \
-         ConfigMaps, one for each namespace, or with -one a single one in -namespace; NS has the Secrets of ClusterIssuers \
-         (default cert-manager). Exit 1: not all could be carried over",
-    ),
-    command(
-        "check",
-        "-config NAME [-o json]",
-        Takes::ConfigMap,
-        "try everything that an order needs, with the flags of the controller: configuration, permissions, Secrets, keys and \
-         zones, CAA, the CA. Changes nothing. Exit 0 sound, 1 faults, 75 none but that something was not reached, 78 no \
-         ConfigMap",
-    ),
-    command(
-        "check",
-        "-f FILE [-role FILE] [-o json]",
-        Takes::ConfigMap,
-        "say everything that is wrong with the ConfigMaps of a manifest, and what the Roles of another lack for them, without \
-         any network; give the flags of the controller; exit 0 sound, 1 faults, 78 unreadable",
-    ),
-    command(
-        "schema",
-        "[KEY]",
-        Takes::Word(&KEY_NAMES),
-        "print a JSON Schema (draft 2020-12) of what the keys of the ConfigMap hold, or of one KEY: certificates, defaults, \
-         issuers or zones",
-    ),
-    command(
-        "completion",
-        "bash|zsh|fish",
-        Takes::Word(SHELLS),
-        "print completions for a shell: source <(notariat completion bash)",
-    ),
-    command("man", "", Takes::Nothing, "print the manual page: notariat man | man -l -"),
+    of(&["check"], "--resources", ""),
 ];
 
 /// The first paragraph of the usage.
@@ -357,18 +242,6 @@ impl Flag {
     pub fn is_address(&self) -> bool {
         matches!(self.value, "URL" | "HOST[:PORT]" | "ADDR")
     }
-}
-
-impl Command {
-    /// The whole line of the usage.
-    pub fn head(&self) -> String {
-        ["notariat", self.name, self.form].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// The commands of this build; the first one is the controller.
-pub fn commands() -> &'static [Command] {
-    if cfg!(feature = "tools") { COMMANDS } else { &COMMANDS[..1] }
 }
 
 /// The text of `-h`.

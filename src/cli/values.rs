@@ -13,6 +13,9 @@ use crate::base::sanitize::{CREDENTIALS, has_credentials};
 const REPLACES: [(&str, &str); 4] =
     [("f", "config"), ("kubeconfig", "local"), ("local", "kubeconfig"), ("gateway", "ingress-class")];
 
+/// Flags that may be given several times: their values are one list.
+const REPEATED: [&str; 1] = ["target"];
+
 /// The request of a command line.
 #[derive(Debug)]
 pub enum CommandLine {
@@ -67,6 +70,10 @@ pub fn read(arguments: Vec<OsString>, environment: impl Fn(&str) -> Option<OsStr
         let lacking = |_| format!("-{} lacks its value", flag.name());
         let text = match flag.value {
             "" => rest.contains(flag.dashed).then(String::new),
+            _ if REPEATED.contains(&flag.name()) => {
+                let all: Vec<String> = rest.values_from_str(flag.dashed).map_err(lacking)?;
+                (!all.is_empty()).then(|| all.join(","))
+            }
             _ => rest.opt_value_from_str(flag.dashed).map_err(lacking)?,
         };
         values.given.extend(text.map(|text| Given { flag, text, variable: None }));

@@ -51,7 +51,7 @@ pub fn encoding(octets: &[u8]) -> String {
         Ok(_) => "somebody put it there: text belongs under `data`".to_owned(),
         Err(e) => {
             let at = e.valid_up_to();
-            let line = octets.iter().take(at).filter(|octet| **octet == b'\n').count() + 1;
+            let line = octets.iter().take(at).filter(|octet| **octet == b'\n').count().saturating_add(1);
             let octet = octets.get(at).copied().unwrap_or_default();
             format!(
                 "it is not UTF-8: octet 0x{octet:02X} in line {line} is of another encoding, as of Latin-1; save it as UTF-8 (`iconv -f LATIN1 -t UTF-8`)"
@@ -65,7 +65,7 @@ pub fn is_utf_16(octets: &[u8]) -> bool {
     let start = octets.get(..octets.len().min(64)).unwrap_or_default();
     let zeros = |parity: usize| start.iter().skip(parity).step_by(2).filter(|octet| **octet == 0).count();
     matches!(start, [0xFE, 0xFF, ..] | [0xFF, 0xFE, ..])
-        || (start.len() >= 4 && zeros(0).max(zeros(1)) * 4 >= start.len())
+        || (start.len() >= 4 && zeros(0).max(zeros(1)).saturating_mul(4) >= start.len())
 }
 
 #[cfg(test)]

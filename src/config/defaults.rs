@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::csr;
 use super::entry::{self, Entry, InvalidEntry};
 use super::fields;
 use super::metadata::Metadata;
@@ -46,7 +47,8 @@ pub(super) fn with_shared(
         None => shared.clone(),
         Some(YamlNode::Map(_)) if own.is_empty() => shared.clone(),
         Some(YamlNode::Map(_)) => {
-            *added += shared.octets() + shared.len() * 2 * size_of::<YamlNode>();
+            let nodes = shared.len().saturating_mul(2).saturating_mul(size_of::<YamlNode>());
+            *added = added.saturating_add(shared.octets()).saturating_add(nodes);
             if *added > DEFAULTS_ADDED_OCTETS_MAX { own } else { shared.with(&own) }
         }
         // An empty field takes nothing from the defaults.
@@ -90,7 +92,7 @@ pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &m
         faults.push(format!("key `defaults`: has {} fields; {FIELDS_MAX} are possible", pairs.len()));
         return YamlNode::Null;
     }
-    for own in ENTRY.iter().filter(|row| row.required).map(|row| row.name) {
+    for own in ENTRY.iter().filter(|row| row.is_own()).map(|row| row.name) {
         let all = pairs.len();
         pairs.retain(|(key, _)| *key != text(own));
         if pairs.len() < all {
@@ -108,7 +110,7 @@ pub(super) fn sound_defaults(node: YamlNode, namespaces: &Namespaces, faults: &m
     defaults
 }
 
-/// The entry with the fields of `defaults` that it leaves out: mappings merge by key, lists and values replace. Their
+/// The entry with the fields of `defaults` that it leaves out, and that may stand beside its CSR: mappings merge by key, lists and values replace. Their
 /// octets are added to `added`.
 pub(super) fn merged(item: &YamlNode, defaults: &YamlNode, added: &mut usize) -> YamlNode {
     let (YamlNode::Map(own), YamlNode::Map(defaults)) = (item, defaults) else { return item.clone() };
@@ -119,8 +121,9 @@ pub(super) fn merged(item: &YamlNode, defaults: &YamlNode, added: &mut usize) ->
                 *value = merged(value, default, added);
             }
             Some(_) => {}
+            None if csr::is_given(item) && key.text().is_some_and(|key| csr::OF_OWN_KEYS.contains(&key)) => {}
             None => {
-                *added += key.octets() + default.octets();
+                *added = added.saturating_add(key.octets()).saturating_add(default.octets());
                 all.push((key.clone(), default.clone()));
             }
         }

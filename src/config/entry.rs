@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
+use super::csr;
 use super::dns::DnsSettings;
 use super::fields::{FieldError, MapReader, duration, one_of, require, text};
 use super::http::HttpSettings;
@@ -15,10 +17,11 @@ use super::node::YamlNode;
 use super::table::{CHALLENGES, DNS, ENTRY, KEY_TYPES};
 use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::SECRETS_PER_ENTRY_MAX;
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{ClusterName, DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::duration_text;
 pub use crate::cert::key::KeyType;
+use crate::cert::request::CertificateRequest;
 use crate::dns::zone_policy::{ZonePolicy, ZoneRule};
 
 /// The wish for one certificate in one or several Secrets.
@@ -28,11 +31,14 @@ use crate::dns::zone_policy::{ZonePolicy, ZoneRule};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// The Secrets that hold the certificate; at least one. The first names the record.
-    #[serde(rename = "secret")]
+    /// The Secrets that hold the certificate; at least one, all in one cluster. The first names the record.
+    #[serde(flatten, serialize_with = "placed")]
     pub secrets: Vec<ObjectRef>,
-    /// The names, sorted, each once; at least one.
+    /// The names, sorted, each once; at least one. Those of the CSR where there is one.
     pub domains: Vec<Domain>,
+    /// The CSR to order with. No key is made then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csr: Option<CertificateRequest>,
     /// The contact of the ACME account, lower case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<SharedStr>,
@@ -48,19 +54,29 @@ pub struct Entry {
     /// The type of challenge; that of the zone or of the issuer when not set. Wildcards are proved by dns-01.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub challenge: Option<ChallengeType>,
+    /// True where names without a TSIG key are proved by http-01 where nothing says a type of challenge. An Ingress asks for that by its
+    /// annotation; no field of the configuration does.
+    #[serde(rename = "httpWithoutKey", skip_serializing_if = "std::ops::Not::not")]
+    pub http_without_key: bool,
     /// The settings of the http-01 challenge, where they are not the defaults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<Box<HttpSettings>>,
     /// The DNS settings of the challenge.
     #[serde(serialize_with = "shared")]
     pub dns: Arc<DnsSettings>,
-    /// The kind of the certificate's key.
+    /// The kind of the certificate's key, where it is made here.
     pub key_type: KeyType,
+    /// True where the type of a held key is kept, so that [`Entry::key_type`] counts for the first key only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_key_type: bool,
     /// Whether a renewal keeps the key of the certificate that it replaces.
     pub reuse_key: bool,
     /// The time before the expiry at which to renew, where the default is not wanted.
     #[serde(serialize_with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub renew_before: Option<Duration>,
+    /// The same as a share of the lifetime in percent, where [`Entry::renew_before`] is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew_before_percent: Option<u32>,
     /// Whether a Secret that another program owns is taken over.
     pub adopt: bool,
     /// Whether the record keeps a copy of the stored pair, to restore a lost Secret without the CA.
@@ -71,6 +87,17 @@ pub struct Entry {
     /// Annotations for the Secret.
     #[serde(skip_serializing_if = "Metadata::is_empty")]
     pub annotations: Metadata,
+}
+
+/// The fields `secret` and `cluster`.
+fn placed<S: Serializer>(secrets: &[ObjectRef], s: S) -> Result<S::Ok, S::Error> {
+    let names: Vec<String> = secrets.iter().map(|at| format!("{}/{}", at.namespace, at.name)).collect();
+    let mut map = s.serialize_map(None)?;
+    map.serialize_entry("secret", &names)?;
+    if let Some(cluster) = secrets.first().and_then(|at| at.cluster.name()) {
+        map.serialize_entry("cluster", cluster)?;
+    }
+    map.end()
 }
 
 fn optional_duration<S: Serializer>(d: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
@@ -116,9 +143,17 @@ impl Entry {
     pub fn read(node: &YamlNode, namespaces: &Namespaces) -> Result<Entry, Vec<FieldError>> {
         let mut faults = Vec::new();
         let mut fields = MapReader::of(node, ENTRY, "", &mut faults);
-        let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| namespaces.reference(t));
+        let before = faults.len();
+        let cluster = fields.text("cluster", &mut faults, |t| namespaces.target(t)).unwrap_or_default();
+        // Of a cluster that is refused the Secrets are judged as names only.
+        let is_known = faults.len() == before;
+        let mut secrets = secrets(fields.take("secret"), &mut faults, &|t| match is_known {
+            true => namespaces.reference(t, &cluster),
+            false => ObjectRef::parse(t, namespaces.own()).map_err(|e| e.to_string()),
+        });
         secrets.shrink_to_fit();
         let domains = fields.list("domains", &mut faults, Domain::parse);
+        let csr = fields.text("csr", &mut faults, CertificateRequest::from_pem);
         let email = fields.text("email", &mut faults, |t| email(t).map(|t| SharedStr::intern(&t)));
         let issuer = fields.text("issuer", &mut faults, |t| Ok::<_, String>(SharedStr::intern(t)));
         let profile = fields.text("profile", &mut faults, |t| profile(t).map(|t| SharedStr::intern(&t)));
@@ -130,8 +165,10 @@ impl Entry {
             None => DnsSettings::default(),
         };
         let key_type = fields.text("keyType", &mut faults, key_type);
+        let keep_key_type = fields.bool("keepKeyType", &mut faults);
         let reuse_key = fields.bool("reuseKey", &mut faults);
         let renew_before = fields.text("renewBefore", &mut faults, duration);
+        let renew_before_percent = fields.number("renewBeforePercent", &mut faults);
         let adopt = fields.bool("adopt", &mut faults);
         let keep_copy = fields.bool("keepCopy", &mut faults);
         let labels = Metadata::from(fields.texts("labels", &mut faults, check_label).unwrap_or_default());
@@ -143,22 +180,7 @@ impl Entry {
             fields.finish_with(&mut faults, misplaced);
         }
 
-        let mut domains = domains.unwrap_or_else(|| {
-            require("domains", "the names of the certificate", node, &mut faults);
-            Vec::new()
-        });
-        domains.sort();
-        domains.dedup();
-        domains.shrink_to_fit();
-        if matches!(node, YamlNode::Map(_))
-            && domains.is_empty()
-            && !faults.iter().any(|f| f.field.starts_with("domains"))
-        {
-            faults.push(FieldError {
-                field: "domains".into(),
-                sentence: "is an empty list; a certificate needs a name".into(),
-            });
-        }
+        let domains = csr::names(node, domains, csr.as_ref(), &mut faults);
         if secrets.is_empty() {
             require("secret", "the name of the Secret that holds the certificate", node, &mut faults);
         }
@@ -168,16 +190,20 @@ impl Entry {
         Ok(Entry {
             secrets,
             domains,
+            csr,
             email,
             issuer,
             profile,
             tsig_secret,
             challenge,
+            http_without_key: false,
             http,
             dns: Arc::new(dns),
             key_type: key_type.unwrap_or(KeyType::EcdsaP256),
+            keep_key_type: keep_key_type.unwrap_or(false),
             reuse_key: reuse_key.unwrap_or(false),
             renew_before,
+            renew_before_percent,
             adopt: adopt.unwrap_or(false),
             keep_copy: keep_copy.unwrap_or(true),
             labels,
@@ -185,9 +211,20 @@ impl Entry {
         })
     }
 
+    /// The time before the expiry at which a certificate of this lifetime is renewed; `None` for the default.
+    pub fn renew_before_of(&self, lifetime: Duration) -> Option<Duration> {
+        self.renew_before.or_else(|| lifetime.saturating_mul(self.renew_before_percent?).checked_div(100))
+    }
+
     /// The Secret that names the entry, its record and its log lines.
+    #[expect(clippy::indexing_slicing, reason = "an entry without a Secret is refused")]
     pub fn main_secret(&self) -> &ObjectRef {
         &self.secrets[0]
+    }
+
+    /// The word for the key: its type, or the word of the CSR.
+    pub fn key_word(&self) -> &str {
+        self.csr.as_ref().map_or(self.key_type.name(), |csr| csr.word())
     }
 
     /// The names to order: without those that a wildcard of the entry covers, which Boulder refuses as redundant.
@@ -232,9 +269,10 @@ pub fn main_secret_of(node: &YamlNode, namespaces: &Namespaces) -> Option<Object
     let YamlNode::Map(pairs) = node else { return None };
     let named = |(key, _): &&(YamlNode, YamlNode)| *key == YamlNode::Text("secret".to_owned());
     let value = pairs.iter().find(named).map(|(_, value)| value);
-    secrets(value, &mut ignored, &|t| ObjectRef::parse(t, namespaces.own()).map_err(|e| e.to_string()))
-        .into_iter()
-        .next()
+    let cluster = node.get("cluster").and_then(|node| ClusterName::parse(node.text()?).ok()).unwrap_or_default();
+    let parse = |t: &str| ObjectRef::parse(t, namespaces.own()).map_err(|e| e.to_string());
+    let found = secrets(value, &mut ignored, &parse).into_iter().next()?;
+    Some(ObjectRef { cluster, ..found })
 }
 
 fn secrets(
@@ -277,11 +315,15 @@ pub fn secret_name(text: &str, namespaces: &Namespaces) -> Result<ObjectRef, Str
     let at = at.map_err(|_| {
         "is not the name of a Secret (`name` or `namespace/name`); the key itself goes into that Secret, under the data key `key`"
     })?;
-    namespaces.check(&at)?;
+    namespaces.check_input(&at)?;
     Ok(at)
 }
 
-pub(super) fn email(text: &str) -> Result<String, &'static str> {
+/// Reads an email address.
+///
+/// # Errors
+/// The rest of a sentence that begins with the text.
+pub fn email(text: &str) -> Result<String, &'static str> {
     let printable = text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b',' | b'?' | b'<' | b'>' | b'"'));
     match text.split_once('@') {
         Some((local, host)) if printable && text.len() <= 254 && !local.is_empty() && !local.starts_with("mailto:") => {
@@ -293,7 +335,10 @@ pub(super) fn email(text: &str) -> Result<String, &'static str> {
 }
 
 /// Reads the name of a profile. Only the CA knows which profiles exist.
-pub(super) fn profile(text: &str) -> Result<String, &'static str> {
+///
+/// # Errors
+/// The rest of a sentence that begins with the text.
+pub fn profile(text: &str) -> Result<String, &'static str> {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\');
     match (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         true => Ok(text.to_owned()),
@@ -301,7 +346,11 @@ pub(super) fn profile(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn key_type(text: &str) -> Result<KeyType, &'static str> {
+/// Reads the name of a key type.
+///
+/// # Errors
+/// The rest of a sentence about a name that is none, or that this build can not serve.
+pub fn key_type(text: &str) -> Result<KeyType, &'static str> {
     let known = KEY_TYPES.iter().find(|(name, _)| *name == text).map(|(_, key_type)| *key_type);
     let known =
         known.ok_or("is not a key type; ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072 and rsa-4096 are possible")?;

@@ -204,11 +204,8 @@ impl<'n> MapReader<'n> {
 
 /// The beginning of the name of a field.
 pub(super) fn shown(field: &str) -> &str {
-    let mut end = field.len().min(FIELD_SHOWN_OCTETS);
-    while !field.is_char_boundary(end) {
-        end -= 1;
-    }
-    &field[..end]
+    let ends = (0..=field.len().min(FIELD_SHOWN_OCTETS)).rev();
+    ends.filter_map(|end| field.get(..end)).next().unwrap_or_default()
 }
 
 /// Parses a text node. The fault repeats the value, except where it could be a misplaced secret.
@@ -218,7 +215,7 @@ pub fn text<T, E: fmt::Display>(
     faults: &mut Vec<FieldError>,
     parse: &impl Fn(&str) -> Result<T, E>,
 ) -> Option<T> {
-    let is_silent = path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName");
+    let is_silent = path == "csr" || path.starts_with("tsigSecretName") || path.ends_with(".tsigSecretName");
     let sentence = match node {
         YamlNode::Text(text) => match parse(text) {
             Ok(value) => return Some(value),
@@ -272,7 +269,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         };
         let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(seconds)).ok_or_else(wrong)?;
         total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = &unit[1..];
+        rest = unit.get(1..).unwrap_or_default();
     }
     if text.is_empty() || total == 0 {
         return Err(wrong());
@@ -297,20 +294,27 @@ pub fn require(field: &str, what: &str, node: &YamlNode, faults: &mut Vec<FieldE
 /// Levenshtein distance, for "did you mean"; two neighbours that changed places count once.
 pub(super) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let substituted = rows[i][j] + usize::from(a[i] != b[j]);
-            let mut least = substituted.min(row[j] + 1).min(rows[i][j + 1] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                least = least.min(rows[i - 1][j - 1] + 1);
+    // The rows for the letters of `a` before this one, and before that one.
+    let (mut above, mut higher): (Vec<usize>, Vec<usize>) = ((0..=b.len()).collect(), Vec::new());
+    let mut before = None;
+    for (i, letter) in a.into_iter().enumerate() {
+        let mut left = i.saturating_add(1);
+        let mut row = vec![left];
+        let mut other_before = None;
+        for (j, (other, corner)) in b.iter().copied().zip(above.windows(2)).enumerate() {
+            let [diagonal, up] = corner else { continue };
+            let substituted = diagonal.saturating_add(usize::from(letter != other));
+            let mut least = substituted.min(left.saturating_add(1)).min(up.saturating_add(1));
+            if Some(letter) == other_before && before == Some(other) {
+                let both = j.checked_sub(1).and_then(|at| higher.get(at)).copied().unwrap_or(usize::MAX);
+                least = least.min(both.saturating_add(1));
             }
             row.push(least);
+            (left, other_before) = (least, Some(other));
         }
-        rows.push(row);
+        (higher, above, before) = (above, row, Some(letter));
     }
-    rows[a.len()][b.len()]
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

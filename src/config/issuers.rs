@@ -1,20 +1,23 @@
 //! The key `issuers` of a ConfigMap: named CAs with their settings.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::domain_filter;
+pub use super::domain_filter::DomainFilter;
 use super::entry::{Entry, email, profile, secret_name};
 use super::fields::{FieldError, MapReader, one_of, require};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
-use super::table::{BUILT_IN_ISSUERS, CHALLENGES, DOMAIN_FILTER, ISSUER};
+use super::table::{BUILT_IN_ISSUERS, CHALLENGES, ISSUER};
+use super::zones::data_key;
 use crate::base::challenge_type::ChallengeType;
-use crate::base::limits::{ISSUERS_MAX, NAMES_SHOWN_MAX};
-use crate::base::name::{DnsName, Domain, ObjectRef, check_namespace};
+use crate::base::limits::{CA_OCTETS_MAX, ISSUERS_MAX};
+use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
+use crate::cert::facts::certificates;
 
 /// Whether every ConfigMap has this issuer.
 pub fn is_built_in(name: &str) -> bool {
@@ -36,12 +39,27 @@ pub struct Issuer {
     /// The Secret with further roots of trust for the CA's server, data key `ca.crt`.
     #[serde(rename = "caSecretName", skip_serializing_if = "Option::is_none")]
     pub ca_secret: Option<ObjectRef>,
+    /// Further roots of trust in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
     /// The Secret of the external account binding, data keys `kid` and `hmacKey`.
     #[serde(rename = "eabSecretName", skip_serializing_if = "Option::is_none")]
     pub eab_secret: Option<ObjectRef>,
+    /// The key ID of the binding, where the Secret has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eab_key_id: Option<String>,
+    /// The data key of the MAC key; `hmacKey` when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eab_secret_key: Option<String>,
     /// The Secret of an account key that exists already.
     #[serde(rename = "accountSecretName", skip_serializing_if = "Option::is_none")]
     pub account_secret: Option<ObjectRef>,
+    /// The data key of the account key; one of some usual names when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_secret_key: Option<String>,
+    /// True where an account of our own is made where that Secret does not exist.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub account_secret_optional: bool,
     /// The common name of the issuer of the last certificate in the wanted chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_chain: Option<String>,
@@ -61,49 +79,6 @@ pub struct Issuer {
     /// and change no certificate.
     #[serde(skip)]
     pub replaces: Vec<String>,
-}
-
-/// A set of names, given by zones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct DomainFilter {
-    /// Names at and below these; empty for all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub include: Vec<DnsName>,
-    /// But not at and below these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<DnsName>,
-}
-
-impl DomainFilter {
-    fn is_all(&self) -> bool {
-        self.include.is_empty() && self.exclude.is_empty()
-    }
-
-    /// Whether the set contains the name.
-    pub fn holds(&self, domain: &Domain) -> bool {
-        let within = |zones: &[DnsName]| zones.iter().any(|zone| domain.base().is_within(zone));
-        (self.include.is_empty() || within(&self.include)) && !within(&self.exclude)
-    }
-}
-
-impl fmt::Display for DomainFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let joined = |zones: &[DnsName]| {
-            let shown = zones.iter().take(NAMES_SHOWN_MAX).map(DnsName::as_str).collect::<Vec<_>>().join(", ");
-            match zones.len().saturating_sub(NAMES_SHOWN_MAX) {
-                0 => shown,
-                more => format!("{shown} and {more} more"),
-            }
-        };
-        match self.include.is_empty() {
-            true => f.write_str("all names")?,
-            false => write!(f, "names at and below {}", joined(&self.include))?,
-        }
-        if !self.exclude.is_empty() {
-            write!(f, " but not {}", joined(&self.exclude))?;
-        }
-        Ok(())
-    }
 }
 
 /// All issuers of a ConfigMap.
@@ -214,17 +189,22 @@ impl Issuer {
             name: name.to_owned(),
             email: fields.text("email", &mut faults, email),
             ca_secret: fields.text("caSecretName", &mut faults, secret),
+            ca: fields.text("ca", &mut faults, roots),
+            eab_key_id: fields.text("eabKeyId", &mut faults, some_text),
+            eab_secret_key: fields.text("eabSecretKey", &mut faults, data_key),
+            account_secret_key: fields.text("accountSecretKey", &mut faults, data_key),
+            account_secret_optional: fields.bool("accountSecretOptional", &mut faults).unwrap_or_default(),
             eab_secret: fields.text("eabSecretName", &mut faults, secret),
             account_secret: fields.text("accountSecretName", &mut faults, secret),
             preferred_chain: fields.text("preferredChain", &mut faults, some_text),
             profile: fields.text("profile", &mut faults, profile),
             challenge: fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES)),
             domains: match fields.take("domains") {
-                Some(node) => range(node, &mut faults),
+                Some(node) => domain_filter::read(node, &mut faults),
                 None => DomainFilter::default(),
             },
             orders_per_day: fields.number("ordersPerDay", &mut faults),
-            replaces: fields.list("replaces", &mut faults, replaced_name).unwrap_or_default(),
+            replaces: fields.list("replaces", &mut faults, issuer_name).unwrap_or_default(),
             directory: directory.clone().unwrap_or_default(),
         };
         if matches!(node, YamlNode::Map(_)) {
@@ -235,18 +215,6 @@ impl Issuer {
         }
         if faults.is_empty() { Ok(issuer) } else { Err(faults) }
     }
-}
-
-fn range(node: &YamlNode, faults: &mut Vec<FieldError>) -> DomainFilter {
-    let mut fields = MapReader::of(node, DOMAIN_FILTER, "domains", faults);
-    let range = DomainFilter {
-        include: fields.list("include", faults, DnsName::parse_unicode).unwrap_or_default(),
-        exclude: fields.list("exclude", faults, DnsName::parse_unicode).unwrap_or_default(),
-    };
-    if matches!(node, YamlNode::Map(_)) {
-        fields.finish(faults);
-    }
-    range
 }
 
 /// Reads an https URL, as RFC 8555 section 6.1 demands.
@@ -269,11 +237,24 @@ pub fn directory_url(text: &str) -> Result<String, &'static str> {
 }
 
 /// Reads the name of an Issuer or ClusterIssuer: a DNS subdomain.
-fn replaced_name(text: &str) -> Result<String, String> {
+pub fn issuer_name(text: &str) -> Result<String, String> {
     let named = ObjectRef::parse(text, "any").ok().filter(|_| !text.contains('/'));
     named
         .map(|at| at.name.to_string())
         .ok_or_else(|| "is not the name of an issuer of cert-manager; write it without its namespace".to_owned())
+}
+
+/// Reads certificates in PEM.
+///
+/// # Errors
+/// The rest of a sentence that begins with the text.
+pub fn roots(text: &str) -> Result<String, String> {
+    match text.len() {
+        octets if octets > CA_OCTETS_MAX => Err(format!("has {octets} octets; {CA_OCTETS_MAX} are possible")),
+        _ => {
+            certificates(text.as_bytes()).map(|_| text.to_owned()).map_err(|e| format!("is no certificate in PEM: {e}"))
+        }
+    }
 }
 
 fn some_text(text: &str) -> Result<String, &'static str> {
@@ -286,6 +267,7 @@ fn some_text(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::name::Domain;
     use crate::config::node;
 
     fn issuers(yaml: &str) -> Result<Issuers, String> {

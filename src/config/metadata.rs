@@ -46,7 +46,7 @@ impl Metadata {
 
     /// The octets of all keys and values, as Kubernetes counts them.
     pub(super) fn octets(&self) -> usize {
-        self.iter().map(|(key, value)| key.len() + value.len()).sum()
+        self.iter().fold(0, |sum, (key, value)| sum.saturating_add(key.len()).saturating_add(value.len()))
     }
 
     /// SHA-256 of the map as JSON, in hexadecimal; empty for an empty map. Computed once for each map.

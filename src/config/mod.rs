@@ -3,12 +3,15 @@
 //! Untrusted: the text of anybody who may edit the ConfigMap. [`bounds`] measures the text before the parser sees it.
 //! The time of each later step is linear in the text. A bad entry never stops another one; a document that is not YAML,
 //! or bad `defaults` or `zones`, make the whole ConfigMap unreadable, and the last accepted one stays in force.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod bounds;
 pub mod challenge;
+pub mod csr;
 pub mod data;
 mod defaults;
 pub mod dns;
+mod domain_filter;
 pub mod entry;
 pub mod fields;
 pub mod http;
@@ -18,28 +21,26 @@ pub mod name_policy;
 pub mod namespaces;
 pub mod node;
 pub mod table;
+mod zones;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::address::ServerAddress;
 use crate::base::limits::{
     DEFAULTS_ADDED_OCTETS_MAX, ENTRIES_COMPARED_MAX, ENTRIES_MAX, FAULTS_OCTETS_MAX, FAULTS_SHOWN_MAX, NAMES_SHOWN_MAX,
-    ZONES_MAX,
 };
-use crate::base::name::DnsName;
 pub use crate::dns::zone_policy::ZoneRule;
 pub use data::Data;
 use defaults::{EntryDefaults, merged, sound_defaults, take_shared, with_shared};
 use entry::Entry;
 pub use entry::InvalidEntry;
-use fields::{FieldError, MapReader, one_of, require};
+use fields::FieldError;
 use issuers::Issuers;
 use name_policy::NamePolicy;
 use namespaces::Namespaces;
 use node::YamlNode;
-use table::{CHALLENGES, KEY_NAMES, ZONE};
+use table::KEY_NAMES;
 
 /// The configuration in one ConfigMap.
 #[derive(Clone, Debug, Default)]
@@ -70,15 +71,15 @@ impl Config {
             if left < *entries {
                 return place(key, left);
             }
-            left -= entries;
+            left = left.saturating_sub(*entries);
         }
-        format!("entry {}", index + 1)
+        format!("entry {}", index.saturating_add(1))
     }
 }
 
 /// The place of the entry at `index` of a key's list.
 fn place(key: &str, index: usize) -> String {
-    format!("{key} entry {}", index + 1)
+    format!("{key} entry {}", index.saturating_add(1))
 }
 
 /// The fault for which a ConfigMap is refused as a whole: a sentence that begins with its key.
@@ -158,10 +159,11 @@ fn all(
     let mut defaults = defaults.map_or(YamlNode::Null, |node| sound_defaults(node, namespaces, &mut faults));
     config.shared = take_shared(&mut defaults, namespaces, &before.shared);
     config.issuers = issuers::read(issuers.as_ref(), namespaces, &mut faults);
-    config.zones = read_zones(zones.as_ref(), namespaces, &mut faults);
+    config.zones = zones::read(zones.as_ref(), namespaces, &mut faults);
     config.template = defaults::template(&defaults, &config.shared, namespaces).map(Arc::new);
     config.policy = name_policy::read(policy.as_ref(), &config.issuers, &is_written, &mut faults);
     config.warnings.extend(name_policy::not_served(&config.policy, namespaces));
+    config.warnings.extend(name_policy::without_effect(&config.policy));
     // These trees may be large and are not needed any more.
     drop((issuers, zones, policy));
     let (mut last, mut added, mut shown) = (None, 0, 0);
@@ -169,17 +171,20 @@ fn all(
     for key in data.texts.keys().filter(|key| is_list(key)) {
         match document(data, key, &mut faults) {
             None => {}
-            Some(YamlNode::List(items)) if config.entries.len() + items.len() > ENTRIES_MAX => faults.push(format!(
-                "key `{key}`: with it there are {} entries; a ConfigMap may have {ENTRIES_MAX}: give some to another one",
-                config.entries.len() + items.len()
-            )),
+            Some(YamlNode::List(items)) if config.entries.len().saturating_add(items.len()) > ENTRIES_MAX => {
+                faults.push(format!(
+                    "key `{key}`: with it there are {} entries; a ConfigMap may have {ENTRIES_MAX}: give some to another one",
+                    config.entries.len().saturating_add(items.len())
+                ));
+            }
             Some(YamlNode::List(items)) => {
                 config.lists.push((key.clone(), items.len()));
-                for (i, item) in items.iter().enumerate() {
+                // Each tree goes when it is read: `each` may keep one of its own.
+                for (i, item) in items.into_iter().enumerate() {
                     let place = place(key, i);
-                    let whole = merged(item, &defaults, &mut added);
+                    let whole = merged(&item, &defaults, &mut added);
                     let entry = read_entry(&place, &whole, &config.issuers, &is_written, namespaces);
-                    let entry = entry.and_then(|entry| with_shared(entry, item, &config.shared, &place, &mut added));
+                    let entry = entry.and_then(|entry| with_shared(entry, &item, &config.shared, &place, &mut added));
                     if added > DEFAULTS_ADDED_OCTETS_MAX {
                         faults.push(format!(
                             "key `defaults`: adds more than {DEFAULTS_ADDED_OCTETS_MAX} octets to the entries up to {place}; write long lists into the entries that need them"
@@ -230,7 +235,8 @@ fn resembled(key: &str) -> Option<&'static str> {
     let start = lower.split(|c: char| !c.is_ascii_alphanumeric()).find(|part| !part.is_empty())?;
     let stem = start.trim_end_matches('s');
     let near = |known: &&str| {
-        let is_close = start.len() <= 2 * known.len() && fields::distance(known, start) * 4 <= known.len();
+        let is_close =
+            start.len().div_ceil(2) <= known.len() && fields::distance(known, start) <= known.len().div_euclid(4);
         is_close || (stem.len() >= KEY_STEM_MIN && known.starts_with(stem))
     };
     KEY_NAMES.into_iter().find(near)
@@ -258,7 +264,9 @@ fn bounded(mut refused: InvalidEntry, shown: &mut usize) -> InvalidEntry {
         let sentence = format!("and {more} more faults");
         refused.faults.push(FieldError { field: String::new(), sentence });
     }
-    *shown += refused.faults.iter().map(|fault| fault.field.len() + fault.sentence.len()).sum::<usize>();
+    for fault in &refused.faults {
+        *shown = shown.saturating_add(fault.field.len()).saturating_add(fault.sentence.len());
+    }
     if *shown > FAULTS_OCTETS_MAX {
         let sentence = "has a fault; it is said in full when those before it are mended".to_owned();
         refused.faults = vec![FieldError { field: String::new(), sentence }];
@@ -347,47 +355,8 @@ fn issuer_faults(
 /// Every fault.
 pub fn zones_of(node: &YamlNode, namespaces: &Namespaces) -> Result<Vec<ZoneRule>, InvalidConfig> {
     let mut faults = Vec::new();
-    let rules = read_zones(Some(node), namespaces, &mut faults);
+    let rules = zones::read(Some(node), namespaces, &mut faults);
     if faults.is_empty() { Ok(rules) } else { Err(InvalidConfig(faults.join("; "))) }
-}
-
-fn read_zones(node: Option<&YamlNode>, namespaces: &Namespaces, errors: &mut Vec<String>) -> Vec<ZoneRule> {
-    let items = match node {
-        None => return Vec::new(),
-        Some(YamlNode::List(items)) if items.len() <= ZONES_MAX => items,
-        Some(YamlNode::List(items)) => {
-            errors.push(format!("key `zones`: has {} items; {ZONES_MAX} are possible", items.len()));
-            return Vec::new();
-        }
-        Some(other) => {
-            errors.push(format!(
-                "key `zones`: is {}; it must be a list, each item beginning with `- zone: …`",
-                other.kind()
-            ));
-            return Vec::new();
-        }
-    };
-    let mut rules: Vec<ZoneRule> = Vec::new();
-    for (i, item) in items.iter().enumerate() {
-        let mut faults = Vec::new();
-        let mut fields = MapReader::of(item, ZONE, "", &mut faults);
-        let zone = fields.text("zone", &mut faults, DnsName::parse_unicode);
-        let server = fields.text("server", &mut faults, str::parse::<ServerAddress>);
-        let tsig_secret = fields.text("tsigSecretName", &mut faults, |t| entry::secret_name(t, namespaces));
-        let challenge = fields.text("challenge", &mut faults, |t| one_of(t, &CHALLENGES));
-        if matches!(item, YamlNode::Map(_)) {
-            fields.finish(&mut faults);
-        }
-        match zone {
-            Some(zone) if rules.iter().any(|r| r.zone == zone) => {
-                faults.push(FieldError { field: "zone".into(), sentence: format!("names {zone} a second time") });
-            }
-            Some(zone) => rules.push(ZoneRule { zone, server, tsig_secret, challenge }),
-            None => require("zone", "the name of a zone", item, &mut faults),
-        }
-        errors.extend(faults.iter().map(|f| format!("key `zones` item {}: {f}", i + 1)));
-    }
-    rules
 }
 
 #[cfg(test)]

@@ -3,22 +3,25 @@
 //! A line with a fault grants nothing. Its ranges stay kept from all other namespaces, as far as they can be read, because a typing mistake
 //! of an operator must not hand names over to a tenant. [`crate::policy::name_ranges`] judges names by it.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fields::{MapReader, shown};
-use super::issuers::Issuers;
+use super::issuers::{Issuers, directory_url, issuer_name};
 use super::namespaces::Namespaces;
 use super::node::YamlNode;
 use super::table::NAMESPACE;
 use crate::base::limits::{NAMES_SHOWN_MAX, NAMESPACE_LINES_MAX, NAMESPACE_ORDERS_DEFAULT};
-use crate::base::name::{DnsName, Domain, NAME_MAX, check_namespace};
+use crate::base::name::{ClusterName, DnsName, Domain, NAME_MAX, NameError, check_namespace};
 
 /// The key of the ConfigMap.
 pub const KEY: &str = "namespaces";
 
 /// The name of the line for namespaces without a line of their own.
 pub const EVERY: &str = "*";
+
+/// The word for all names that lie in no other range.
+const ANY: &str = "any";
 
 /// The label of a range that stands for the name of the namespace.
 const PLACEHOLDER: &str = "{namespace}";
@@ -41,8 +44,14 @@ pub struct NamespaceLine {
     pub wildcards: bool,
     /// The issuers that objects may name, the first one for those that name none. Empty for the default issuer alone.
     pub issuers: Vec<String>,
+    /// The ClusterIssuers of cert-manager that Certificates may name; `None` for all.
+    pub cluster_issuers: Option<Vec<String>>,
+    /// The ACME directories that Issuers of cert-manager in the namespace may name.
+    pub own_issuers: Vec<String>,
     /// Orders within a week, renewals apart.
     pub certificates_per_week: u32,
+    /// The number of objects that are served; only for a namespace of another cluster, which must have one.
+    pub most: Option<u32>,
     /// The fault for which the line grants nothing.
     pub fault: Option<String>,
 }
@@ -50,6 +59,8 @@ pub struct NamespaceLine {
 /// A range of names: a name and all names below it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameRange {
+    /// Every name that lies in no other range.
+    Any,
     /// At and below one name.
     Fixed(DnsName),
     /// At and below `before.NAMESPACE.after`, for the namespace that asks.
@@ -64,6 +75,7 @@ pub enum NameRange {
 impl std::fmt::Display for NameRange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            NameRange::Any => f.write_str(ANY),
             NameRange::Fixed(name) => write!(f, "{name}"),
             NameRange::OfNamespace { before: Some(before), after } => write!(f, "{before}.{PLACEHOLDER}.{after}"),
             NameRange::OfNamespace { before: None, after } => write!(f, "{PLACEHOLDER}.{after}"),
@@ -77,15 +89,17 @@ impl NameRange {
     /// # Errors
     /// One sentence that says which rule the text breaks.
     pub fn parse(text: &str) -> Result<NameRange, String> {
+        if text == ANY {
+            return Ok(NameRange::Any);
+        }
         if text.contains('*') {
             return Err("is a wildcard; a range is a name with all names below it, and `wildcards: true` permits \
                         wildcards in it"
                 .to_owned());
         }
-        let Some(at) = text.find(PLACEHOLDER) else {
+        let Some((before, after)) = text.split_once(PLACEHOLDER) else {
             return Ok(NameRange::Fixed(domain_base(text)?));
         };
-        let (before, after) = (&text[..at], &text[at + PLACEHOLDER.len()..]);
         let (Some(after), true) = (after.strip_prefix('.'), before.is_empty() || before.ends_with('.')) else {
             return Err(format!("must have {PLACEHOLDER} as a whole label, with a domain of two labels after it"));
         };
@@ -94,8 +108,9 @@ impl NameRange {
         let whole = domain_base(&format!("{before}{}.{after}", "n".repeat(NAMESPACE_MAX)))?;
         let before = before.strip_suffix('.').map(|_| {
             let labels: Vec<&str> = whole.labels().collect();
-            let left = labels.len() - after.labels().count() - 1;
-            DnsName::parse(&labels[..left].join(".")).expect("labels of a name are a name")
+            let left = labels.len().saturating_sub(after.labels().count()).saturating_sub(1);
+            let left = labels.get(..left).unwrap_or_default().join(".");
+            DnsName::parse(&left).expect("labels of a name are a name")
         });
         Ok(NameRange::OfNamespace { before, after })
     }
@@ -134,10 +149,23 @@ fn domain_base(text: &str) -> Result<DnsName, String> {
     }
 }
 
+impl NamespaceLine {
+    /// True where the line has every name that lies in no range.
+    pub fn has_any(&self) -> bool {
+        self.ranges.contains(&NameRange::Any)
+    }
+}
+
 impl NamePolicy {
-    /// The line that holds for a namespace: its own, or else `"*"`.
+    /// The line that holds for a namespace: its own, or else `"*"`, which stands for no namespace of another cluster.
     pub fn line(&self, namespace: &str) -> Option<&NamespaceLine> {
-        self.lines.get(namespace).or(self.every.as_ref())
+        self.lines.get(namespace).or(self.every.as_ref().filter(|_| !is_elsewhere(namespace)))
+    }
+
+    /// The number of objects that are served in each namespace of another cluster.
+    pub fn most(&self) -> BTreeMap<String, usize> {
+        let most = |line: &NamespaceLine| usize::try_from(line.most?).ok();
+        self.lines.iter().filter_map(|(namespace, line)| Some((namespace.clone(), most(line)?))).collect()
     }
 
     /// Every line with its name, `"*"` first.
@@ -210,8 +238,11 @@ pub(super) fn read(
             YamlNode::Text(namespace) => (namespace.clone(), read_line(namespace, item, issuers, is_written)),
             other => (format!("({})", other.kind()), read_line("", item, issuers, is_written)),
         };
-        if namespace != EVERY && check_namespace(&namespace).is_err() {
-            line.fault = Some("is not the name of a namespace: text of lower-case letters, digits and `-`".to_owned());
+        if namespace != EVERY && check_place(&namespace).is_err() {
+            line.fault = Some(
+                "is not the name of a namespace: text of lower-case letters, digits and `-`; in another cluster it is CLUSTER:NAMESPACE"
+                    .to_owned(),
+            );
         }
         policy.insert(&namespace, line);
     }
@@ -228,24 +259,75 @@ fn read_line(namespace: &str, node: &YamlNode, issuers: &Issuers, is_written: &i
         false => Err("is not in the key `issuers`"),
     };
     let issuers = fields.list("issuers", &mut faults, issuer).unwrap_or_default();
+    let cluster_issuers = fields.list("clusterIssuers", &mut faults, issuer_name);
+    let own_issuers = fields.list("ownIssuers", &mut faults, directory_url).unwrap_or_default();
     let orders = fields.number("certificatesPerWeek", &mut faults);
+    let most = fields.number("maxCertificates", &mut faults);
     if matches!(node, YamlNode::Map(_)) {
         fields.finish(&mut faults);
     }
+    let mut fault = faults.first().map(|first| match faults.len() {
+        1 => first.to_string(),
+        more => format!("{first} (and {} more faults)", more.saturating_sub(1)),
+    });
+    if fault.is_none() {
+        let has_issuers_of_objects = cluster_issuers.is_some() || !own_issuers.is_empty();
+        fault = fault_of_place(is_elsewhere(namespace), &ranges, (orders, most), has_issuers_of_objects);
+    }
+    let own_name = namespace.rsplit(':').next().unwrap_or(namespace);
     // Each range is for the namespace of its own line; only in the line `"*"` the namespace is open.
     let fixed = |range: NameRange| match namespace {
         EVERY => Some(range),
-        _ => range.of(namespace).map(NameRange::Fixed),
+        _ if range == NameRange::Any => Some(range),
+        _ => range.of(own_name).map(NameRange::Fixed),
     };
     NamespaceLine {
-        ranges: if faults.is_empty() { ranges } else { kept_ranges(node) }.into_iter().filter_map(fixed).collect(),
+        ranges: if fault.is_none() { ranges } else { kept_ranges(node) }.into_iter().filter_map(fixed).collect(),
         wildcards,
         issuers,
+        cluster_issuers,
+        own_issuers,
         certificates_per_week: orders.unwrap_or(NAMESPACE_ORDERS_DEFAULT),
-        fault: faults.first().map(|first| match faults.len() {
-            1 => first.to_string(),
-            more => format!("{first} (and {} more faults)", more - 1),
-        }),
+        most,
+        fault,
+    }
+}
+
+/// Tells whether the name of a line is that of a namespace of another cluster.
+fn is_elsewhere(namespace: &str) -> bool {
+    namespace.contains(':')
+}
+
+/// Checks the name of a line: `NAMESPACE` or `CLUSTER:NAMESPACE`.
+fn check_place(text: &str) -> Result<(), NameError> {
+    match text.split_once(':') {
+        None => check_namespace(text),
+        Some((cluster, namespace)) => ClusterName::parse(cluster).and_then(|_| check_namespace(namespace)),
+    }
+}
+
+/// The fault of a line that reads: in another cluster nothing is granted that the line does not write out.
+fn fault_of_place(
+    is_elsewhere: bool,
+    ranges: &[NameRange],
+    (orders, most): (Option<u32>, Option<u32>),
+    has_issuers_of_objects: bool,
+) -> Option<String> {
+    let lacks = |what: &str| {
+        Some(format!(
+            "lacks {what}, which a namespace of another cluster needs: `{{domains: [\"…\"], certificatesPerWeek: 20, maxCertificates: 50}}`"
+        ))
+    };
+    match (is_elsewhere, orders, most) {
+        (false, ..) => None,
+        (true, ..) if ranges.is_empty() => lacks("`domains`"),
+        (true, None, _) => lacks("`certificatesPerWeek`"),
+        (true, _, None) => lacks("`maxCertificates`"),
+        (true, ..) if has_issuers_of_objects => Some(
+            "clusterIssuers and ownIssuers are for namespaces at home; another cluster has the names in `issuers`"
+                .to_owned(),
+        ),
+        (true, ..) => None,
     }
 }
 
@@ -262,11 +344,20 @@ fn kept_ranges(node: &YamlNode) -> Vec<NameRange> {
     items.iter().filter_map(range).collect()
 }
 
+/// The warning about fields of lines at home that count in other clusters only.
+pub(super) fn without_effect(policy: &NamePolicy) -> Option<String> {
+    let (namespace, _) = policy.all().find(|(namespace, line)| line.most.is_some() && !is_elsewhere(namespace))?;
+    Some(format!(
+        "key `{KEY}` {}: maxCertificates changes nothing at home; it counts in a line that is named CLUSTER:NAMESPACE",
+        shown(namespace)
+    ))
+}
+
 /// The warning about lines of namespaces that are not served: neither the own namespace nor one of `-allow-namespaces`.
 pub(super) fn not_served(policy: &NamePolicy, namespaces: &Namespaces) -> Option<String> {
-    let served: Vec<&str> = namespaces.all().collect();
+    let served: BTreeSet<String> = namespaces.places().collect();
     let sound = policy.lines.iter().filter(|(_, line)| line.fault.is_none()).map(|(namespace, _)| namespace.as_str());
-    let others: Vec<&str> = sound.filter(|namespace| !served.contains(namespace)).collect();
+    let others: Vec<&str> = sound.filter(|namespace| !served.contains(*namespace)).collect();
     let shown: Vec<&str> = others.iter().take(NAMES_SHOWN_MAX).map(|name| shown(name)).collect();
     let more = match others.len().saturating_sub(NAMES_SHOWN_MAX) {
         0 => String::new(),
@@ -438,5 +529,46 @@ mod tests {
         let warning = not_served(&found, &namespaces).unwrap();
         assert!(warning.starts_with("key `namespaces`: b: not among the namespaces of the flag -allow-namespaces"));
         assert_eq!(not_served(&policy("own: {}").unwrap(), &namespaces), None);
+    }
+
+    #[test]
+    fn a_namespace_of_another_cluster_needs_a_line_that_says_all() {
+        let whole = "domains: [a.test, '{namespace}.b.test'], certificatesPerWeek: 5, maxCertificates: 7";
+        let found = policy(&format!("edge:team: {{{whole}}}\n'*': {{domains: [any]}}")).unwrap();
+        let line = found.line("edge:team").unwrap();
+        assert_eq!(
+            (line.fault.as_ref(), ranges(line), line.most),
+            (None, vec!["a.test".to_owned(), "team.b.test".to_owned()], Some(7))
+        );
+        assert_eq!((found.line("edge:other"), found.line("moon:team")), (None, None), "\"*\" is for home");
+        assert!(found.line("team").is_some());
+        assert_eq!(found.most(), [("edge:team".to_owned(), 7)].into());
+        for (line, part) in [
+            ("edge:t: {certificatesPerWeek: 5, maxCertificates: 7}", "lacks `domains`"),
+            ("edge:t: {domains: [any], maxCertificates: 7}", "lacks `certificatesPerWeek`"),
+            ("edge:t: {domains: [any], certificatesPerWeek: 5}", "lacks `maxCertificates`"),
+            (
+                "edge:t: {domains: [any], certificatesPerWeek: 5, maxCertificates: 7, ownIssuers: ['https://ca.test/d']}",
+                "are for namespaces at home",
+            ),
+            (
+                "edge:t: {domains: [any], certificatesPerWeek: 5, maxCertificates: 7, clusterIssuers: []}",
+                "are for namespaces at home",
+            ),
+            ("Edge:t: {domains: [any], certificatesPerWeek: 5, maxCertificates: 7}", "is not the name of a namespace"),
+            ("a:b:c: {domains: [any], certificatesPerWeek: 5, maxCertificates: 7}", "is not the name of a namespace"),
+        ] {
+            let found = policy(line).unwrap();
+            let fault = found.faults().next().unwrap_or_default();
+            assert!(fault.contains(part), "{line}: {fault}");
+        }
+        // Whatever else a faulty line lacks, its ranges stay kept from others.
+        assert_eq!(ranges(&policy("edge:t: {domains: [a.test]}").unwrap().lines["edge:t"]), ["a.test"]);
+        assert_eq!(without_effect(&found), None);
+        let at_home = policy("t: {domains: [any], maxCertificates: 7}").unwrap();
+        assert!(at_home.faults().count() == 0 && without_effect(&at_home).unwrap().contains("changes nothing at home"));
+        let there = Namespaces::new("own", &[]).with_target("edge", &["team".to_owned()].into());
+        assert_eq!(not_served(&found, &there), None);
+        assert!(not_served(&policy(&format!("edge:far: {{{whole}}}")).unwrap(), &there).unwrap().contains("edge:far"));
     }
 }

@@ -33,9 +33,9 @@ impl YamlNode {
             YamlNode::Null | YamlNode::Bool(_) | YamlNode::Integer(_) => 0,
             YamlNode::Number(text) | YamlNode::Text(text) => text.len(),
             YamlNode::List(items) => items.iter().map(YamlNode::octets).sum(),
-            YamlNode::Map(pairs) => pairs.iter().map(|(key, value)| key.octets() + value.octets()).sum(),
+            YamlNode::Map(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).map(YamlNode::octets).sum(),
         };
-        size_of::<YamlNode>() + inner
+        inner.saturating_add(size_of::<YamlNode>())
     }
 
     /// The value of a field of a mapping; the first one where it repeats.
@@ -78,7 +78,7 @@ struct Tree<'b>(&'b Cell<usize>);
 
 impl Tree<'_> {
     fn spend<E: Error>(&self, octets: usize, node: YamlNode) -> Result<YamlNode, E> {
-        let left = self.0.get().checked_sub(octets + size_of::<YamlNode>());
+        let left = self.0.get().checked_sub(octets.saturating_add(size_of::<YamlNode>()));
         self.0.set(left.ok_or_else(|| E::custom("it is larger than any configuration"))?);
         Ok(node)
     }
@@ -157,7 +157,8 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     let line = |number: usize| text.lines().nth(number.wrapping_sub(1));
     let last = || text.lines().count();
     if message.contains("more than one document") {
-        let at = text.lines().skip(1).position(|line| line.starts_with("---")).map_or_else(last, |i| i + 2);
+        let at =
+            text.lines().skip(1).position(|line| line.starts_with("---")).map_or_else(last, |i| i.saturating_add(2));
         return format!(
             "line {at} is not YAML of one document: it begins another one with `---`; put both into one list"
         );
@@ -169,8 +170,9 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     // The parser points at the place where it gave up: the line of the fault or one soon after it.
     let at = error.location().map_or_else(last, |l| l.line());
     let starred = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(has_bare_star));
-    let starred =
-        starred.or_else(|| message.contains("anchor").then(|| text.lines().position(has_bare_star).map(|i| i + 1))?);
+    let starred = starred.or_else(|| {
+        message.contains("anchor").then(|| text.lines().position(has_bare_star).map(|i| i.saturating_add(1)))?
+    });
     let tabbed = (1..=at).rev().take(2).find(|n| line(*n).is_some_and(|line| line.starts_with('\t')));
     match (starred, tabbed) {
         (Some(at), _) => {

@@ -56,6 +56,45 @@ fn an_entry_with_every_field_is_read() {
         (KeyType::EcdsaP384, true, true, false)
     );
     assert_eq!(entry.renew_before, Some(Duration::from_secs(30 * 86_400)));
+    let share = Entry { renew_before: None, renew_before_percent: Some(25), ..entry.clone() };
+    assert_eq!(share.renew_before_of(Duration::from_secs(400)), Some(Duration::from_secs(100)));
+    assert_eq!(entry.renew_before_of(Duration::from_secs(400)), entry.renew_before);
+}
+
+#[test]
+fn an_entry_with_a_cluster_has_all_its_secrets_there_and_reads_back_from_the_record() {
+    let targets = namespaces("team").with_target("edge", &["shop".to_owned()].into());
+    let read = |yaml: &str| {
+        let data = [("certificates".to_owned(), yaml.to_owned())].into();
+        let config = read(&data, &targets).unwrap();
+        config.entries.into_iter().next().unwrap().map_err(|refused| refused.to_string())
+    };
+    let entry = read("- {secret: [web, shop/web], cluster: edge, domains: [a.test], tsigSecretName: k}").unwrap();
+    let shown: Vec<String> = entry.secrets.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["edge:team/web", "edge:shop/web"]);
+    assert_eq!(entry.tsig_secret.as_ref().unwrap().to_string(), "team/k");
+    let json = serde_json::to_string(&*entry).unwrap();
+    assert!(json.contains(r#""secret":["team/web","shop/web"],"cluster":"edge""#), "{json}");
+    let node: YamlNode = serde_json::from_str(&json).unwrap();
+    let elsewhere = namespaces("team").with_target("edge", &["shop".to_owned()].into());
+    assert_eq!(Entry::read(&node, &elsewhere).unwrap(), *entry);
+    // An empty field is home, whatever the defaults say.
+    assert_eq!(read("- {secret: web, cluster: , domains: [a.test]}").unwrap().main_secret().to_string(), "team/web");
+    for (yaml, parts) in [
+        (
+            "- {secret: web, cluster: moon, domains: [a.test]}",
+            "(moon:team/web): cluster: \"moon\" is a cluster that no -target names (there are edge)",
+        ),
+        (
+            "- {secret: b/web, cluster: edge, domains: [a.test]}",
+            "(edge:b/web): secret: \"b/web\" is in the namespace b of the cluster edge",
+        ),
+        ("- {secret: 'edge:web', domains: [a.test]}", "secret: \"edge:web\" is not a name"),
+        ("- {secret: shop/web, domains: [a.test]}", "secret: \"shop/web\" is in the namespace shop, which is neither"),
+    ] {
+        let error = read(yaml).unwrap_err();
+        assert!(error.contains(parts), "{yaml}: {error}");
+    }
 }
 
 #[test]
@@ -83,7 +122,7 @@ fn each_fault_names_entry_field_and_value_and_stops_that_entry_only() {
         ("secret: web, domains: [1.5]", &["domains[0]: 1.5 ends with a label of digits only"]),
         ("secret: web, domains: [a.test], issuer: 5", &["issuer: is a number; put quotes around it"]),
         ("secret: web, domain: [a.test]", &["domain: is not a field; did you mean `domains`?", "domains: is missing"]),
-        ("secret: web, domains: [a.test], foo: 1", &["foo: is not a field; fields are secret, domains,"]),
+        ("secret: web, domains: [a.test], foo: 1", &["foo: is not a field; fields are secret, cluster, domains,"]),
         ("secret: web, secret: other, domains: [a.test]", &["secret: stands here twice"]),
         ("secret: Web, domains: [a.test]", &["secret: \"Web\" is not a name Kubernetes allows"]),
         ("secret: 7, domains: [a.test]", &["secret: is a number; put quotes"]),

@@ -28,6 +28,10 @@ impl ControllerState {
     pub(super) fn affected(&self, news: &Affected) -> Vec<ObjectRef> {
         match news {
             Affected::Nothing => Vec::new(),
+            Affected::Cluster(cluster) => {
+                let wanted = self.desired.wanted.keys().inspect(|_| step());
+                wanted.filter(|secret| secret.cluster == *cluster).cloned().collect()
+            }
             Affected::All => self.desired.wanted.keys().cloned().collect(),
             Affected::Object(at) => self.owner(at).into_iter().collect(),
             Affected::Content(at) => {

@@ -7,14 +7,16 @@ use crossbeam_channel::Receiver;
 
 use super::election::ElectionHandle;
 use super::messages::ControllerEvent;
+use super::object_status::{IssuerAccounts, ObjectStatusWriter, Showing};
 use super::options::{Options, RunMode};
 use super::queue::WorkQueue;
 use super::sources::ConfigHealth;
 use super::state::ControllerState;
 use super::status_writer::StatusWriter;
 use super::worker_threads::Workers;
+use crate::base::limits::ACTING_WAIT;
 use crate::base::name::ObjectRef;
-use crate::base::time::Time;
+use crate::base::time::{Deadline, Time};
 use crate::issuance::Context;
 use crate::policy::retention::RetentionStep;
 use crate::server::publisher::SnapshotPublisher;
@@ -49,6 +51,16 @@ pub(super) struct Controller<'p> {
     pub(super) election: Option<ElectionHandle>,
     /// The writer of the status ConfigMap.
     pub(super) status_writer: StatusWriter,
+    /// The writer of the statuses of objects; none where no source has them written.
+    pub(super) object_status: Option<ObjectStatusWriter>,
+    /// The accounts of issuers that objects describe.
+    pub(super) issuer_accounts: Option<IssuerAccounts>,
+    /// What it was told of last.
+    pub(super) showing: Showing,
+    /// This replica's part in holding the Lease of cert-manager's controller.
+    pub(super) cert_manager: Option<ElectionHandle>,
+    /// The time by which a single pass goes on without that Lease.
+    pub(super) acting_by: Deadline,
     /// The publisher of what the port shows.
     pub(super) publisher: Option<SnapshotPublisher>,
 }
@@ -81,6 +93,11 @@ impl<'p> Controller<'p> {
             led: false,
             election: None,
             status_writer: StatusWriter::new(false),
+            object_status: None,
+            issuer_accounts: None,
+            showing: Showing::default(),
+            cert_manager: None,
+            acting_by: Deadline::after(ACTING_WAIT),
             publisher: None,
         }
     }

@@ -1,5 +1,8 @@
 //! The loop: handles events, reconciles the certificates that they affect, hands out jobs.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::control::Controller;
@@ -10,9 +13,12 @@ use super::options::ExitStatus;
 use super::secret_cache::Affected;
 use super::sources::ConfigHealth;
 use super::state::pause_until;
-use crate::base::limits::{CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE};
+use crate::base::limits::{
+    CHANGES_ROUND, CHANGES_ROUND_MAX, POLL_INTERVAL, SHUTDOWN, SHUTDOWN_PATIENCE, STATUS_FINISH,
+};
 use crate::base::liveness;
 use crate::base::log::event;
+use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline, Stopwatch, Time};
 use crate::policy::retention::RetentionStep;
@@ -46,7 +52,9 @@ impl Controller<'_> {
         while !self.context.stop.is_set() {
             let now = time::now();
             if self.pass(now)? {
-                return Ok(self.exit_status());
+                let end = self.exit_status();
+                self.give_back(&BTreeSet::new(), STATUS_FINISH);
+                return Ok(end);
             }
             let pause = self.pause(now);
             liveness::beat_within(pause);
@@ -100,7 +108,9 @@ impl Controller<'_> {
         if leads && !self.state.waits_for_caches() {
             self.reconcile_changed(now);
             self.dispatch();
-            return Ok(self.once() && self.working() == 0);
+            self.show_objects(now);
+            let waits = !self.context.acting.holds() && self.acting_by.left().is_some();
+            return Ok(self.once() && self.working() == 0 && !waits);
         }
         Ok(false)
     }
@@ -116,7 +126,7 @@ impl Controller<'_> {
     }
 
     /// Reconciles all certificates again, also those that back off.
-    fn add_all_now(&mut self) {
+    pub(super) fn add_all_now(&mut self) {
         self.state.affected(&Affected::All).iter().for_each(|secret| self.queue.add_now(secret));
     }
 
@@ -174,8 +184,8 @@ impl Controller<'_> {
             self.note_gone(now);
         }
         let mut taken = self.queue.take(now);
-        // These come again once their wishes have settled.
-        taken.retain(|secret| !self.state.objects.settling.holds(secret));
+        // These come again once their wishes have settled, or the first list of their cluster is complete or has failed.
+        taken.retain(|secret| !self.state.objects.settling.holds(secret) && !self.state.waits_for_cluster(secret));
         if taken.is_empty() {
             return;
         }
@@ -261,11 +271,20 @@ impl Controller<'_> {
         }
     }
 
+    /// Lets cert-manager's objects go: no status says any more that an order is under way, and the Lease is free.
+    fn give_back(&mut self, ordered: &BTreeSet<ObjectRef>, within: Duration) {
+        self.finish_objects(ordered, within, time::now());
+        if let Some(held) = self.cert_manager.take() {
+            held.release();
+        }
+    }
+
     /// Hands out no more jobs; those under way get a while to end at a point from which they can be continued.
-    fn shut_down(self) -> ExitStatus {
+    fn shut_down(mut self) -> ExitStatus {
         let once = self.once();
         let mut busy = self.working();
-        drop(self.workers);
+        let ordered: BTreeSet<ObjectRef> = self.queue.ordering().cloned().collect();
+        self.workers.close();
         let (patience, deadline) = (Deadline::after(SHUTDOWN_PATIENCE), Deadline::after(SHUTDOWN));
         let mut cut = false;
         while let Some(left) = deadline.left().filter(|_| busy > 0) {
@@ -280,8 +299,9 @@ impl Controller<'_> {
                 Err(_) => break,
             }
         }
+        self.give_back(&ordered, deadline.at_most(STATUS_FINISH).unwrap_or_default());
         // The next leader starts at once.
-        if let Some(candidacy) = self.election.filter(|_| busy == 0) {
+        if let Some(candidacy) = self.election.take().filter(|_| busy == 0) {
             candidacy.release();
         }
         if once { ExitStatus::Unknown } else { ExitStatus::Good }

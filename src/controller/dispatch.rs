@@ -55,12 +55,18 @@ impl Controller<'_> {
         let capacity = Capacity { workers: self.plan.workers, others: self.others() };
         let context = &self.context;
         let job = self.queue.start(self.change_proved, capacity, |circuit, job| unavailable(context, circuit, job))?;
+        self.state.objects.unshown.extend(job.wanted.shown_by());
         Some(WorkItem::Do(job))
     }
 
     /// The jobs that wait for a peer.
     pub(super) fn parked(&self) -> impl Iterator<Item = (&ObjectRef, Parked)> {
         self.queue.parked(|circuit, job| unavailable(&self.context, circuit, job))
+    }
+
+    /// The peer that the job of a certificate waits for.
+    pub(super) fn parked_for(&self, secret: &ObjectRef) -> Option<Parked> {
+        self.queue.parked_one(secret, |circuit, job| unavailable(&self.context, circuit, job))
     }
 
     /// When the first circuit opens that jobs wait for.

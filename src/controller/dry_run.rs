@@ -3,6 +3,7 @@
 use super::log_dedup::LogDedup;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
+use crate::policy::Reason;
 use crate::policy::retention::RetentionStep;
 use crate::worker::{Job, Task};
 
@@ -13,6 +14,8 @@ pub(super) fn tell(said: &mut LogDedup, job: &Job) {
         Task::Issue { finding, .. } => ("issue", finding.reason.to_string(), finding.detail.as_str()),
         Task::Restore { finding, .. } => ("restore", finding.reason.to_string(), finding.detail.as_str()),
         Task::Tidy => ("tidy", "Record".to_owned(), "its record is not up to date"),
+        Task::Revoke => ("revoke", Reason::Revoked.to_string(), "a CertificateRevocation asks for it"),
+        Task::Cascade => ("cascade", "Owner".to_owned(), "its owner is to be set or removed"),
         // Questions change nothing.
         Task::Window(_) | Task::Probe => return,
     };
@@ -31,6 +34,8 @@ pub(super) fn tell_fate(record: &ObjectRef, fate: RetentionStep) {
         }
         RetentionStep::Reclaim => ("reclaim", "an entry has its Secret again".to_owned()),
         RetentionStep::Forget => ("forget", "no entry has its Secret any more".to_owned()),
+        RetentionStep::KeepSecret => ("keep", "its Secret stays: all objects of its kind went at once".to_owned()),
+        RetentionStep::Prune(_) => ("prune", "its Secret is deleted: no object wants it since a day".to_owned()),
     };
     event!(info, "would", action = action, record = record, detail = detail);
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::base::limits::{LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS_MAX};
+use crate::base::limits::{ACTING_LOOK, LEASE_RELEASE, LEASE_REQUEST, LEASE_RETRY, LEASE_STEPS_MAX};
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -20,11 +20,21 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::cert::facts::hex;
 use crate::issuance::Context;
+use crate::issuance::leadership::LeaderStatus;
 use crate::kube::api::DryRun;
 use crate::kube::client::{KubeClient, KubeError};
 use crate::kube::leader_election::{Course, LeaderElection, LeaseStep, Setbacks, hint};
 use crate::kube::object::LeaseObject;
 use crate::worker::holder;
+
+/// The Lease that a [`ElectionHandle`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeasePart {
+    /// The Lease of the replicas of this program.
+    Leader,
+    /// The Lease of cert-manager's controller, which the leader holds besides. Without it nothing is done for its objects.
+    CertManager,
+}
 
 /// The part of this process in an election under way.
 pub(super) struct ElectionHandle {
@@ -39,6 +49,7 @@ impl ElectionHandle {
         context: Arc<Context>,
         client: &KubeClient,
         at: &ObjectRef,
+        part: LeasePart,
         changed: impl Fn() + Send + 'static,
     ) -> Result<ElectionHandle, String> {
         let mut random = [0; 4];
@@ -46,6 +57,7 @@ impl ElectionHandle {
         let candidate = LeaderElector {
             client: client.with_timeout(LEASE_REQUEST),
             at: at.clone(),
+            part,
             // The next process in this container may have the same number.
             election: LeaderElection::new(at.clone(), format!("{}_{}", holder(), hex(&random))),
             context,
@@ -57,7 +69,8 @@ impl ElectionHandle {
         };
         let (done, (end, ended)) = (Shutdown::new(), bounded(0));
         let until = done.clone();
-        let spawned = thread::Builder::new().name("election".to_owned()).spawn(move || candidate.run(&until, end));
+        let name = if part == LeasePart::Leader { "election" } else { "other-lease" };
+        let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || candidate.run(name, &until, end));
         spawned.map_err(|e| format!("the thread of the election can not be started: {e}"))?;
         Ok(ElectionHandle { done, ended })
     }
@@ -74,6 +87,7 @@ struct LeaderElector<F> {
     context: Arc<Context>,
     client: KubeClient,
     at: ObjectRef,
+    part: LeasePart,
     election: LeaderElection,
     changed: F,
     /// A Lease was read or written by this process.
@@ -86,9 +100,19 @@ struct LeaderElector<F> {
 }
 
 impl<F: Fn()> LeaderElector<F> {
-    fn run(mut self, done: &Shutdown, _end: Sender<()>) {
-        liveness::begin("election");
+    fn run(mut self, name: &'static str, done: &Shutdown, _end: Sender<()>) {
+        liveness::begin(name);
         loop {
+            if self.part == LeasePart::CertManager && !self.context.leader.leading() {
+                self.give_back();
+                if self.leads {
+                    self.tell("");
+                }
+                if done.wait(ACTING_LOOK) {
+                    break;
+                }
+                continue;
+            }
             // A library that panics costs a round and not the election: without an election this replica would stand by for ever.
             let pause = match catch_unwind(AssertUnwindSafe(|| self.round())) {
                 Ok(Ok(())) => self.succeed(),
@@ -102,8 +126,19 @@ impl<F: Fn()> LeaderElector<F> {
                 break;
             }
         }
+        self.give_back();
+    }
+
+    /// The time until which this replica holds the Lease.
+    fn status(&self) -> &LeaderStatus {
+        status_of(&self.context, self.part)
+    }
+
+    /// Gives the Lease back, where this replica holds it.
+    fn give_back(&mut self) {
         if let Some(lease) = self.election.release(time::now()) {
-            self.context.leader.lead_until(None);
+            self.status().lead_until(None);
+            self.election.forget();
             match self.client.replace(&lease, DryRun::Real) {
                 Ok(_) => event!(info, "released", lease = self.at),
                 Err(e) => event!(warn, "not-released", lease = self.at, error = e),
@@ -115,7 +150,7 @@ impl<F: Fn()> LeaderElector<F> {
     fn succeed(&mut self) -> Duration {
         if self.setbacks.succeed() {
             self.mark();
-            event!(info, "with-lease", lease = self.at, leads = self.context.leader.leading());
+            event!(info, "with-lease", lease = self.at, leads = self.status().leading());
         }
         self.tell("");
         LEASE_RETRY
@@ -130,13 +165,14 @@ impl<F: Fn()> LeaderElector<F> {
         let cure = answer.and_then(|e| hint(verb, &self.at, e));
         let said = cure.as_ref().map_or_else(|| error.to_string(), |cure| format!("{error}: {cure}"));
         let was_alone = self.setbacks.alone();
-        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.context.leader.now());
+        let (course, pause) = self.setbacks.fail(answer, self.is_known, self.status().now());
         match course {
             Course::Unsure => {
                 self.mark();
                 self.tell(&said);
             }
             Course::Alone if was_alone && self.said == said => {}
+            Course::Alone if self.part == LeasePart::CertManager => self.tell(&said),
             Course::Alone => {
                 let hint = cure.map_or_else(|| WITHOUT.to_owned(), |cure| format!("{cure}; {WITHOUT}"));
                 event!(warn, "without-lease", lease = self.at, error = error, hint = hint);
@@ -153,14 +189,15 @@ impl<F: Fn()> LeaderElector<F> {
     /// Leads as long as the election says. A replica that works without the Lease goes on until a round succeeds.
     fn mark(&self) {
         if !self.setbacks.alone() {
-            self.context.leader.lead_until(self.election.leads_until());
+            self.status().lead_until(self.election.leads_until());
         }
     }
 
     /// One round: reads or renews the Lease, and does what follows. A failure is returned with its verb.
     fn round(&mut self) -> Result<(), (&'static str, Box<KubeError>)> {
         let context = self.context.clone();
-        let now = || context.leader.now();
+        let part = self.part;
+        let now = || status_of(&context, part).now();
         let mut next = self.election.begin(now(), time::now());
         for _ in 0..LEASE_STEPS_MAX {
             let sent = now();
@@ -194,7 +231,10 @@ impl<F: Fn()> LeaderElector<F> {
     /// Tells the loop and the log what has changed.
     fn tell(&mut self, problem: &str) {
         let (led, holder) = (self.leads, self.election.holder());
-        self.leads = self.context.leader.leading();
+        if self.part == LeasePart::CertManager {
+            self.context.acting.set_holder(holder);
+        }
+        self.leads = self.status().leading();
         let state = match (self.leads, problem) {
             (true, "") => String::new(),
             (false, "") => format!("standby {holder}"),
@@ -207,7 +247,8 @@ impl<F: Fn()> LeaderElector<F> {
             (false, true) => event!(info, "leading", lease = self.at),
             (true, false) => event!(warn, "not-leading", lease = self.at, holder = holder),
             (false, false) if problem.is_empty() && state != self.said => {
-                event!(info, "standby", lease = self.at, holder = holder, hint = STANDBY)
+                let hint = if self.part == LeasePart::Leader { STANDBY } else { NOT_ACTING };
+                event!(info, "standby", lease = self.at, holder = holder, hint = hint)
             }
             (false, false) | (true, true) => {}
         }
@@ -218,5 +259,14 @@ impl<F: Fn()> LeaderElector<F> {
     }
 }
 
+/// The time until which this replica holds a Lease.
+fn status_of(context: &Context, part: LeasePart) -> &LeaderStatus {
+    match (part, context.acting.lease()) {
+        (LeasePart::CertManager, Some((_, status))) => status,
+        (LeasePart::Leader, _) | (_, None) => &context.leader,
+    }
+}
+
 const WITHOUT: &str = "replicas are kept apart by the claims in the records alone";
+const NOT_ACTING: &str = "nothing is done for cert-manager's objects until its controller is scaled to 0";
 const STANDBY: &str = "it does the work; where it is no replica of this one, give each another -lease-name";

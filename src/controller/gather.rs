@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::notes::Note;
+use super::object_status::not_acting;
 use super::observed::RecordSummary;
 use super::probe_schedule::next_probe;
 use super::reconcile::{ReconcileInput, ReconcileResult, reconcile, renewal_info_facts};
 use super::secret_cache::SecretCache;
 use super::state::{ControllerState, ProbeMode};
 use super::steps::step;
-use crate::base::limits::{LOOK_AT_ALL, POLL_INTERVAL, TIDY_INTERVAL};
+use crate::base::limits::{LOOK_AT_ALL, POLL_INTERVAL};
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
 use crate::issuance::{Context, account};
 use crate::policy::ca_limits::RateLimitBlock;
 use crate::policy::order_index::OrderIndex;
+use crate::policy::retention::next_clean_up;
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory};
 use crate::record::{self, RecordData};
@@ -151,7 +153,7 @@ impl ControllerState {
             evaluated,
             record,
             version,
-            next_clean_up: self.cleaned_up.get(secret).map(|last| *last + TIDY_INTERVAL),
+            next_clean_up: self.cleaned_up.get(secret).map(|last| next_clean_up(*last, &record.body)),
             next_probe: match self.probing {
                 ProbeMode::Daily { started } => {
                     Some(next_probe(secret, started, self.probed.get(secret).copied().unwrap_or(started)))
@@ -168,17 +170,40 @@ impl ControllerState {
             basis.known = job.wanted.entry.secrets.iter().map(|at| self.secrets.known(at, now)).collect();
             basis.record_is_absent = self.secrets.is_record_absent(&at, now);
         }
+        let status = match context.acting.check_for(wanted) {
+            Err(failed) if result.job.is_some() => {
+                (result.job, result.order, result.asked) = (None, None, None);
+                not_acting(status, failed.error)
+            }
+            Ok(()) | Err(_) => status,
+        };
         self.keep_status(secret, status);
         notes.into_iter().for_each(|note| note.say(wanted, &context, &mut self.log_dedup));
         match result.job.as_ref().map(|job| &job.task) {
             Some(Task::Tidy) => drop(self.cleaned_up.insert(secret.clone(), now)),
+            Some(Task::Cascade) if wanted.cascade.is_some() => drop(self.cleaned_up.insert(secret.clone(), now)),
             Some(Task::Probe) => drop(self.probed.insert(secret.clone(), now)),
-            Some(Task::Issue { .. } | Task::Restore { .. } | Task::Window(_)) | None => {}
+            Some(Task::Issue { .. } | Task::Restore { .. } | Task::Revoke | Task::Cascade | Task::Window(_)) | None => {
+            }
         }
         Ok(result)
     }
 
-    fn keep_status(&self, secret: &ObjectRef, status: CertificateStatus) {
+    /// The status of a certificate by what is known now; `None` where something can not be read.
+    pub(super) fn status_now(
+        &mut self,
+        wanted: &Arc<CertificateSpec>,
+        pass: &mut ReconcilePass,
+    ) -> Option<CertificateStatus> {
+        let context = self.context.clone();
+        let (at, now) = (record::reference(wanted.entry.main_secret(), &context.namespace), pass.now);
+        let mut facts = CachedFacts { secrets: &mut self.secrets, context: &context, pass, record: &at, due: None };
+        evaluate(&mut facts, wanted, now).ok().map(|evaluated| evaluated.status)
+    }
+
+    pub(super) fn keep_status(&mut self, secret: &ObjectRef, status: CertificateStatus) {
+        self.objects.unshown.extend(status.objects.iter().cloned());
+        self.objects.unshown.extend(self.desired.wanted.get(secret).into_iter().flat_map(|wanted| wanted.shown_by()));
         if let Some(statuses) = &self.statuses {
             statuses.put(secret, Arc::new(status));
         }

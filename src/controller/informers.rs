@@ -1,12 +1,14 @@
 //! The watches: their targets, their threads, and whether each has synced.
 //!
 //! Secrets are watched by type, all of a namespace at once. Where the Role allows single Secrets only, each is watched by name, up to a
-//! bound; where it allows neither, they are read now and then. A watch that was not allowed is tried again later.
+//! bound; where it allows neither, they are read now and then. A watch that was not allowed is tried again later. Each cluster has watches of
+//! its own ([`super::elsewhere`] has those of other clusters).
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crossbeam_channel::Sender;
@@ -17,7 +19,7 @@ use super::permissions::Permissions;
 use crate::base::limits::{
     ABSENT_KIND_AGAIN, DENIED_AGAIN, REFUSAL_DOUBTED, WATCH_PAUSE_MAX, WATCH_THREADS_MAX, WATCHES_BY_NAME_MAX,
 };
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
@@ -31,6 +33,7 @@ use crate::sources::ParserFactory;
 /// The watches.
 #[derive(Debug)]
 pub(super) struct Informers {
+    cluster: ClusterName,
     client: Arc<KubeClient>,
     context: Arc<Context>,
     changes: Sender<ControllerEvent>,
@@ -43,7 +46,8 @@ pub(super) struct Informers {
     ask_again: Time,
     /// Whether an object of interest is not watched.
     is_partial: bool,
-    count: usize,
+    /// Numbers the watches of all clusters.
+    count: Arc<AtomicUsize>,
     /// Held by each thread that has not ended yet.
     alive: Arc<()>,
 }
@@ -54,6 +58,8 @@ pub(super) struct Informer {
     /// The number of lists that it began.
     pub(super) list: u32,
     state: InformerState,
+    /// Why the watch shows nothing, as it said last.
+    lost: Option<String>,
     stop: Shutdown,
 }
 
@@ -70,10 +76,12 @@ enum InformerState {
 /// The objects of interest.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WatchSet {
-    /// The objects of the sources, with their parsers.
+    /// The objects of the sources in all clusters, with their parsers.
     pub(super) sources: BTreeMap<WatchTarget, ParserFactory>,
     /// The Secrets that hold certificates.
     pub(super) certificates: BTreeSet<ObjectRef>,
+    /// The same in other clusters.
+    pub(super) elsewhere: BTreeSet<ObjectRef>,
     /// The records, of entries and of those that went.
     pub(super) records: Vec<ObjectRef>,
     /// The Secrets that are only read: TSIG keys, roots, bindings.
@@ -82,17 +90,32 @@ pub(super) struct WatchSet {
 
 /// The Secrets of a type in a namespace.
 pub(super) fn of_type(namespace: &str, kind: &'static str) -> WatchTarget {
-    WatchTarget { resource: Resource::SECRETS, namespace: namespace.to_owned(), selector: Selector::Type(kind) }
+    WatchTarget {
+        resource: Resource::SECRETS,
+        namespace: namespace.to_owned(),
+        selector: Selector::Type(kind),
+        cluster: ClusterName::HOME,
+    }
 }
 
 /// One object.
 pub(super) fn by_name(resource: Resource, at: &ObjectRef) -> WatchTarget {
-    WatchTarget { resource, namespace: at.namespace.to_string(), selector: Selector::Name(at.name.to_string()) }
+    WatchTarget {
+        resource,
+        namespace: at.namespace.to_string(),
+        selector: Selector::Name(at.name.to_string()),
+        cluster: ClusterName::HOME,
+    }
 }
 
-/// The targets that show the objects of interest, without those that are not allowed.
-fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool) -> BTreeSet<WatchTarget> {
-    let sources = interest.sources.keys().filter(|target| !denied(target));
+/// The targets that show the objects of interest, without those that are not allowed. `own` is the namespace of the records, which are at home.
+fn targets(
+    cluster: &ClusterName,
+    interest: &WatchSet,
+    own: Option<&str>,
+    denied: impl Fn(&WatchTarget) -> bool,
+) -> BTreeSet<WatchTarget> {
+    let sources = interest.sources.keys().filter(|target| target.cluster == *cluster && !denied(target));
     let mut wanted: BTreeSet<WatchTarget> = sources.cloned().collect();
     let mut single: BTreeSet<WatchTarget> = interest.contents.iter().map(|at| by_name(Resource::SECRETS, at)).collect();
     let mut add = |kind: &'static str, namespace: &str, objects: &dyn Fn() -> Vec<ObjectRef>| {
@@ -103,22 +126,29 @@ fn targets(interest: &WatchSet, own: &str, denied: impl Fn(&WatchTarget) -> bool
             wanted.insert(all);
         }
     };
-    let namespaces: BTreeSet<&str> = interest.certificates.iter().map(|at| at.namespace.as_str()).collect();
+    let mut namespaces: BTreeSet<&str> = interest.certificates.iter().map(|at| at.namespace.as_str()).collect();
+    if !cluster.is_home() {
+        // Nothing is read there without a watch, and the status of an object that is refused tells about its Secret, too.
+        let sources = interest.sources.keys().filter(|target| target.cluster == *cluster);
+        namespaces.extend(sources.map(|target| target.namespace.as_str()));
+    }
     for namespace in namespaces {
         add(TYPE_TLS, namespace, &|| {
             interest.certificates.iter().filter(|at| at.namespace == namespace).cloned().collect()
         });
     }
-    add(record::TYPE, own, &|| interest.records.clone());
+    if let Some(own) = own {
+        add(record::TYPE, own, &|| interest.records.clone());
+    }
     let allowed = single.into_iter().filter(|target| !denied(target));
     wanted.extend(allowed.take(WATCHES_BY_NAME_MAX));
     wanted
 }
 
 /// The object that a watch by name follows.
-fn by_name_of(target: &WatchTarget) -> Option<ObjectRef> {
+fn by_name_of(cluster: &ClusterName, target: &WatchTarget) -> Option<ObjectRef> {
     match &target.selector {
-        Selector::Name(name) => Some(ObjectRef::new(&target.namespace, name)),
+        Selector::Name(name) => Some(ObjectRef { cluster: cluster.clone(), ..ObjectRef::new(&target.namespace, name) }),
         Selector::All | Selector::Labels(_) | Selector::Type(_) => None,
     }
 }
@@ -158,6 +188,7 @@ impl Informers {
     ) -> Informers {
         let (watches, denied) = (BTreeMap::new(), BTreeMap::new());
         Informers {
+            cluster: ClusterName::HOME,
             client,
             context,
             changes,
@@ -167,8 +198,18 @@ impl Informers {
             // An API server that has just started may not have read its Roles.
             ask_again: now + REFUSAL_DOUBTED,
             is_partial: false,
-            count: 0,
+            count: Arc::default(),
             alive: Arc::default(),
+        }
+    }
+
+    /// The same for another cluster, whose rules are not asked for: a watch that is not allowed says so.
+    pub(super) fn of_cluster(&self, cluster: &ClusterName, client: Arc<KubeClient>, now: Time) -> Informers {
+        let (context, changes) = (self.context.clone(), self.changes.clone());
+        Informers {
+            cluster: cluster.clone(),
+            count: self.count.clone(),
+            ..Informers::new(client, context, changes, Permissions::default(), now)
         }
     }
 
@@ -178,7 +219,8 @@ impl Informers {
     /// When a thread can not be started.
     pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<Vec<usize>, String> {
         self.denied.retain(|_, until| *until > now);
-        if self.is_partial && self.ask_again <= now {
+        let own = self.cluster.is_home().then_some(&*self.context.namespace);
+        if own.is_some() && self.is_partial && self.ask_again <= now {
             (self.permissions, self.ask_again) = (Permissions::ask(&self.context), now + DENIED_AGAIN);
         }
         let narrow = Cell::new(false);
@@ -187,7 +229,7 @@ impl Informers {
             narrow.set(narrow.get() || !permitted);
             !permitted || self.denied.contains_key(target)
         };
-        let wanted = targets(interest, &self.context.namespace, is_denied);
+        let wanted = targets(&self.cluster, interest, own, is_denied);
         self.is_partial = narrow.get();
         let mut ended = Vec::new();
         self.watches.retain(|target, watch| {
@@ -215,11 +257,10 @@ impl Informers {
     }
 
     fn start(&mut self, target: WatchTarget, parser: Option<ParserFactory>) -> Result<(), String> {
-        self.count += 1;
-        let (number, stop) = (self.count, Shutdown::new());
-        let watch = Informer { number, list: 0, state: InformerState::Starting, stop: stop.clone() };
+        let (number, stop) = (self.count.fetch_add(1, Ordering::Relaxed), Shutdown::new());
+        let watch = Informer { number, list: 0, state: InformerState::Starting, lost: None, stop: stop.clone() };
         let (client, changes, context) = (self.client.clone(), self.changes.clone(), self.context.clone());
-        let (followed, alive) = (target.clone(), self.alive.clone());
+        let (cluster, followed, alive) = (self.cluster.clone(), target.clone(), self.alive.clone());
         // Of many objects the source compares the facts.
         let keeps = parser.is_some() && matches!(target.selector, Selector::Name(_));
         // A kind outside the core may be installed later.
@@ -233,13 +274,13 @@ impl Informers {
                 let tell = |told| {
                     let mut parser = parser.borrow_mut();
                     (keeps && repeats(&told, &shown))
-                        || tell(object_event(&followed, told, &context, parser.as_mut(), time::now()))
+                        || tell(object_event((&cluster, &followed), told, &context, parser.as_mut(), time::now()))
                 };
                 Reflector { client: &client, target: &followed, stop: &stop, timeouts, tell }.run();
             };
             let fault = "a fault inside notariat; please report it with the lines before";
             let _alive = alive;
-            let forget = || by_name_of(&followed).map(|at| context.store.watched.forget(&at));
+            let forget = || by_name_of(&cluster, &followed).map(|at| context.store.watched.forget(&at));
             again_after_panics(follow, || {
                 forget();
                 tell(ObjectEvent::Lost(fault.to_owned())) && !stop.wait(WATCH_PAUSE_MAX)
@@ -259,8 +300,15 @@ impl Informers {
         let was_live = watch.state == InformerState::Live;
         match &change.seen {
             ObjectEvent::Listing => watch.list += 1,
-            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Absent => watch.state = InformerState::Live,
-            ObjectEvent::Lost(_) if watch.state == InformerState::Live => watch.state = InformerState::Lost,
+            ObjectEvent::Listed | ObjectEvent::Found | ObjectEvent::Absent => {
+                (watch.state, watch.lost) = (InformerState::Live, None);
+            }
+            ObjectEvent::Lost(e) => {
+                watch.lost = Some(e.clone());
+                if watch.state == InformerState::Live {
+                    watch.state = InformerState::Lost;
+                }
+            }
             ObjectEvent::Denied(_) => {
                 let list = watch.list;
                 self.watches.remove(&target);
@@ -285,6 +333,16 @@ impl Informers {
     /// Whether the watch of a target shows what exists and what does not.
     pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
         self.watches.get(target).is_some_and(|watch| watch.state == InformerState::Live)
+    }
+
+    /// True for a target that may not be watched.
+    pub(super) fn is_denied(&self, target: &WatchTarget) -> bool {
+        self.denied.contains_key(target)
+    }
+
+    /// Why a watch shows nothing, as it said last.
+    pub(super) fn lost(&self, target: &WatchTarget) -> Option<&str> {
+        self.watches.get(target)?.lost.as_deref()
     }
 
     /// Whether every watch has synced. Until then no object is known to be missing.
@@ -312,11 +370,15 @@ mod tests {
         let interest = WatchSet {
             sources: [(by_name(Resource::CONFIG_MAPS, &ObjectRef::new("own", "certs")), parser)].into(),
             certificates: refs(&["a", "b", "team/c"]),
+            elsewhere: BTreeSet::new(),
             records: refs(&["a", "b", "team/c"]).iter().map(|secret| record::reference(secret, "own")).collect(),
             contents: refs(&["tsigkey"]),
         };
         let text = |t: &WatchTarget| t.to_string();
-        targets(&interest, "own", |t| denied.contains(&text(t).as_str())).iter().map(text).collect()
+        targets(&ClusterName::HOME, &interest, Some("own"), |t| denied.contains(&text(t).as_str()))
+            .iter()
+            .map(text)
+            .collect()
     }
 
     #[test]
@@ -386,7 +448,7 @@ mod tests {
         let names: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let interest = WatchSet { certificates: refs(&names), ..WatchSet::default() };
-        let found = targets(&interest, "own", |t| matches!(t.selector, Selector::Type(_)));
+        let found = targets(&ClusterName::HOME, &interest, Some("own"), |t| matches!(t.selector, Selector::Type(_)));
         assert_eq!(found.len(), WATCHES_BY_NAME_MAX);
     }
 }

@@ -11,12 +11,14 @@ mod control_loop;
 mod dispatch;
 mod dry_run;
 mod election;
+mod elsewhere;
 mod expectations;
 mod gather;
 mod informers;
 mod log_dedup;
 mod messages;
 mod notes;
+mod object_status;
 mod objects;
 mod observed;
 mod options;
@@ -48,6 +50,7 @@ use signal_hook::iterator::Signals;
 use crate::base::limits::{BULLETIN_ROWS_MAX, CHANGES_WAITING_MAX};
 use crate::base::liveness;
 use crate::base::log::event;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
 use crate::issuance::Context;
@@ -57,9 +60,10 @@ use crate::server::publisher::SnapshotPublisher;
 use crate::server::snapshot::StatusTable;
 use crate::sources::registry;
 use control::Controller;
-use election::ElectionHandle;
+use election::{ElectionHandle, LeasePart};
 use informers::Informers;
 use messages::ControllerEvent;
+use object_status::{IssuerAccounts, ObjectStatusWriter};
 pub use options::{ExitStatus, Options, RunMode};
 use permissions::Permissions;
 use state::ControllerState;
@@ -79,6 +83,7 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     // The port shows all certificates, the ConfigMap the most urgent ones.
     let statuses = match plan.port {
         Some(_) => Some(StatusTable::complete()),
+        None if plan.writes_statuses => Some(StatusTable::complete()),
         None => status_writer.is_possible().then(|| StatusTable::of_most_urgent(2 * BULLETIN_ROWS_MAX)),
     };
     let shown = plan.port.as_deref().zip(statuses.clone());
@@ -88,16 +93,23 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
         challenge_port::serve(port, &context)?;
     }
     let workers = Workers::new(context.clone(), plan.workers, wake.clone());
-    let election = match (&context.kube, &plan.lease) {
-        (Some(client), Some(at)) => {
-            let wake = wake.clone();
-            // A full channel keeps the loop awake, which then sees the change by itself.
-            Some(ElectionHandle::start(context.clone(), client, at, move || {
-                drop(wake.try_send(ControllerEvent::Lead))
-            })?)
-        }
-        (None, _) | (_, None) => None,
+    let takes_part = |at: &Option<ObjectRef>, part: LeasePart| {
+        let (Some(client), Some(at)) = (&context.kube, at) else { return Ok(None) };
+        let wake = wake.clone();
+        // A full channel keeps the loop awake, which then sees the change by itself.
+        let changed = move || drop(wake.try_send(ControllerEvent::Lead));
+        ElectionHandle::start(context.clone(), client, at, part, changed).map(Some)
     };
+    let election = takes_part(&plan.lease, LeasePart::Leader)?;
+    let cert_manager = takes_part(&plan.cert_manager_lease, LeasePart::CertManager)?;
+    let writer = context.kube.as_deref().filter(|_| plan.writes_statuses).map(|client| {
+        let has_objects =
+            |cluster: &ClusterName| cluster.name().is_some_and(|name| plan.selection.has_objects_in(name));
+        ObjectStatusWriter::start(&context, client, has_objects)
+    });
+    let object_status = writer.transpose()?;
+    let writes = object_status.is_some();
+    let issuer_accounts = writes.then(|| IssuerAccounts::start(context.clone(), wake.clone())).transpose()?;
     // A single pass has no use for later changes.
     let kube = context.kube.clone().filter(|_| plan.pass == RunMode::Forever);
     let now = time::now();
@@ -107,11 +119,15 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     let watching = kube.map(|client| Informers::new(client, context.clone(), wake, permissions, now));
     let mut sources = registry::all(&plan.config_maps, &context.namespaces);
     sources.extend(registry::of_objects(&plan.selection));
+    sources.extend(registry::of_objects_elsewhere(&plan.selection, &context.namespaces));
     let recorder = context.recorder.clone();
     let state = ControllerState::new(context, sources, plan, statuses, watching, now);
     let controller = Controller {
         may_list,
         election,
+        cert_manager,
+        object_status,
+        issuer_accounts,
         status_writer,
         publisher,
         ..Controller::new(state, plan, workers, events, now)

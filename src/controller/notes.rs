@@ -6,8 +6,6 @@ use crate::base::name::ObjectRef;
 use crate::base::time::Time;
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
-use crate::kube::metadata::ObjectReference;
-use crate::kube::resource::Resource;
 use crate::policy::{Violation, WaitReason};
 use crate::sources::CertificateSpec;
 
@@ -31,7 +29,7 @@ pub(super) enum Note {
 impl Note {
     /// Says the note about `wanted`, unless it was said last time, too.
     pub(super) fn say(self, wanted: &CertificateSpec, context: &Context, said: &mut LogDedup) {
-        let (secret, recorder) = (wanted.entry.main_secret(), &context.recorder);
+        let secret = wanted.entry.main_secret();
         match self {
             Note::Unread(error) => {
                 if said.changed("unread", &error) {
@@ -48,12 +46,7 @@ impl Note {
                     event!(error, "left-alone", secret = target, reason = violation.reason, error = violation.detail);
                     // Whoever made an object knows the Secret by its name, and asks whose it is.
                     let reason = if wanted.is_of_objects() { EventReason::NotOurs } else { EventReason::Refused };
-                    recorder.publish(
-                        reason,
-                        wanted.source.reference(),
-                        secret_reference(&target),
-                        violation.to_string(),
-                    );
+                    context.publish(reason, wanted, &target, violation.to_string());
                 }
             }
             Note::Valid(renewal) => {
@@ -76,23 +69,13 @@ impl Note {
                         matches!(waiting, WaitReason::Capped | WaitReason::NamespaceCapped | WaitReason::RateLimited);
                     if is_limit && wanted.is_of_objects() {
                         let text = format!("{waiting}: nothing is ordered before {until}: {reason} ({detail})");
-                        recorder.publish(
-                            EventReason::Waiting,
-                            wanted.source.reference(),
-                            secret_reference(secret),
-                            text,
-                        );
+                        context.publish(EventReason::Waiting, wanted, secret, text);
                     }
                     if waiting == WaitReason::Contested {
                         let text = format!(
                             "somebody else writes it again and again; not restored before {until}: {reason} ({detail})"
                         );
-                        recorder.publish(
-                            EventReason::Contested,
-                            wanted.source.reference(),
-                            secret_reference(secret),
-                            text,
-                        );
+                        context.publish(EventReason::Contested, wanted, secret, text);
                     }
                 }
             }
@@ -101,19 +84,10 @@ impl Note {
                     event!(error, "left-alone", secret = secret, reason = violation.reason, error = violation.detail);
                     // Secrets of others have a note each.
                     if !violation.reason.is_refusal() {
-                        recorder.publish(
-                            EventReason::Refused,
-                            wanted.source.reference(),
-                            secret_reference(secret),
-                            violation.to_string(),
-                        );
+                        context.publish(EventReason::Refused, wanted, secret, violation.to_string());
                     }
                 }
             }
         }
     }
-}
-
-fn secret_reference(at: &ObjectRef) -> Option<ObjectReference> {
-    Some(ObjectReference::new(Resource::SECRETS, at))
 }

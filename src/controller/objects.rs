@@ -8,10 +8,11 @@ use super::sources::Sources;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::namespaces::Namespaces;
 use crate::sources::merge::{Merged, ObjectClaim, merge};
+use crate::sources::resource::ObjectIssuer;
 use crate::sources::serving::ServingRules;
 use crate::sources::wish::{ObjectKey, ObjectWishes, Wish, WishSettings};
 use crate::sources::wish_index::WishIndex;
-use crate::sources::{Desired, SourceRef};
+use crate::sources::{AcceptedSpec, CertificateSpec, Desired, SourceRef};
 
 /// Objects whose wishes are kept during one update. An object names Secrets of its own namespace, which follow each other.
 const WISHES_KEPT: usize = 256;
@@ -24,6 +25,10 @@ pub(super) struct ObjectTable {
     pub(super) settling: Settling,
     /// Whether the problems were said by this replica as the leader.
     pub(super) told: bool,
+    /// The Secrets whose certificate is wanted otherwise, so that its status is not the one that was evaluated last.
+    pub(super) unlooked: BTreeSet<ObjectRef>,
+    /// The objects of which something else is known than their status may show.
+    pub(super) unshown: BTreeSet<ObjectKey>,
 }
 
 /// What an update changed.
@@ -75,13 +80,15 @@ impl Known<'_> {
 
 impl ObjectTable {
     /// Takes what changed at the objects, and puts what they want into `desired`; with `all` everything is made anew. `held` are the names
-    /// of the certificate in a Secret.
+    /// of the certificate in a Secret; `last_accepted` finds the form in which its certificate was last accepted.
+    #[allow(clippy::too_many_arguments, reason = "the parts of the controller's state that an update reads")]
     pub(super) fn update(
         &mut self,
         sources: &mut Sources,
         desired: &mut Desired,
         namespaces: &Namespaces,
         held: &dyn Fn(&ObjectRef) -> Vec<Domain>,
+        last_accepted: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>,
         all: bool,
     ) -> TableChange {
         let (mut objects, mut before) = (sources.take_changed(), None);
@@ -100,26 +107,60 @@ impl ObjectTable {
         for object in &objects {
             let wishes = sources.wishes_of(object, &rules.settings);
             if self.index.note(object, wishes.as_ref(), &mut secrets) {
+                self.unshown.insert(object.clone());
                 change.objects.insert(object.clone());
             }
             known.put(object, wishes);
         }
         for secret in secrets {
             let objects = self.index.objects_of(&secret).to_vec();
+            self.unshown.extend(objects.iter().cloned());
             let claims: Vec<ObjectClaim> = objects.iter().flat_map(|object| known.claims(object, &secret)).collect();
             let entry = desired.entry_for(&secret).map(|wanted| wanted.entry.clone());
-            let Merged { wanted, problems } =
+            let Merged { wanted, goes_on, problems } =
                 rules.with(|rules| merge(&secret, &claims, entry.as_deref(), &held(&secret), rules));
             change.objects.extend(self.index.set_problems(&secret, problems));
+            // A Secret of several goes with none of them.
+            let cascades = rules.settings.cascade && objects.len() == 1;
             let wanted = wanted.map(|wish| rules.spec(&secret, wish));
-            if desired.put_of_objects(&secret, wanted) {
+            let mut wanted = wanted.map(|wanted| if cascades { wanted.cascading() } else { wanted });
+            desired.kept.remove(&secret);
+            if let Some((object, source)) = goes_on {
+                let form = last_accepted(&secret);
+                let options = claims.iter().find(|claim| claim.object == object);
+                let options = options.and_then(|claim| claim.wish.options.resource.as_deref());
+                let revocations = options.map(|options| options.revocations.clone()).unwrap_or_default();
+                wanted = form.and_then(|form| rules.last_accepted(&secret, (&object, source), form));
+                wanted = wanted.map(|wanted| wanted.with_revocations(revocations));
+                desired.kept.insert(secret.clone());
+            }
+            let changed = desired.put_of_objects(&secret, wanted);
+            desired.wanted.get(&secret).into_iter().for_each(|wanted| self.index.share(&secret, &wanted.objects));
+            if changed {
                 change.secrets.push(secret);
             }
         }
         if let Some(before) = before {
+            self.index.pack();
             change.objects = self.index.differ(&before);
         }
         change
+    }
+
+    /// The certificate for nobody by which the account of an issuer is found, or why the rules do not allow the issuer; `None` while there
+    /// are no rules.
+    pub(super) fn account_spec(
+        &self,
+        object: &ObjectKey,
+        issuer: &Arc<ObjectIssuer>,
+    ) -> Option<Result<CertificateSpec, String>> {
+        Some(self.rules.as_ref()?.account_spec(SourceRef::new(object.kind, &object.at, None), issuer))
+    }
+
+    /// The first wish of an object that exists.
+    pub(super) fn wish_of(&self, sources: &Sources, object: &ObjectKey) -> Option<Wish> {
+        let settings = &self.rules.as_ref()?.settings;
+        sources.wishes_of(object, settings)?.wishes.into_iter().next()
     }
 
     /// The reference to an object that exists.
@@ -146,15 +187,23 @@ mod tests {
         table: ObjectTable,
         desired: Desired,
         namespaces: Namespaces,
+        /// The uids of the objects differ with it.
+        age: usize,
     }
 
     impl World {
         fn new(lines: &str) -> World {
+            World::with(lines, WishSettings::default())
+        }
+
+        fn with(lines: &str, flags: WishSettings) -> World {
             let namespaces = Namespaces::new("own", &["t".to_owned()]);
             let config = ConfigMapSource::new(&[ObjectRef::new("own", "notariat")], namespaces.clone());
-            let all: Vec<Box<dyn Source>> = vec![Box::new(config), Box::new(IngressSource::new(Selector::All, false))];
-            let sources = Sources::new(all, WishSettings::default());
-            let mut world = World { sources, table: ObjectTable::default(), desired: Desired::default(), namespaces };
+            let all: Vec<Box<dyn Source>> =
+                vec![Box::new(config), Box::new(IngressSource::new(Selector::All, !flags.ingress_all.is_empty()))];
+            let sources = Sources::new(all, flags);
+            let (table, desired) = (ObjectTable::default(), Desired::default());
+            let mut world = World { sources, table, desired, namespaces, age: 1 };
             world.config(lines, "");
             world
         }
@@ -174,7 +223,8 @@ mod tests {
         }
 
         fn ingress(&mut self, name: &str, secret: &str, hosts: &[&str]) {
-            let metadata = json!({"namespace": "t", "name": name, "annotations": {"kubernetes.io/tls-acme": "true"}});
+            let (uid, annotations) = (format!("uid-{name}-{}", self.age), json!({"kubernetes.io/tls-acme": "true"}));
+            let metadata = json!({"namespace": "t", "name": name, "uid": uid, "annotations": annotations});
             self.see(1, &json!({"metadata": metadata, "spec": {"tls": [{"secretName": secret, "hosts": hosts}]}}));
         }
 
@@ -189,8 +239,8 @@ mod tests {
                 self.desired = Desired::default();
                 self.sources.all().for_each(|source| source.add_to(&mut self.desired, &|_| None));
             }
-            let World { sources, table, desired, namespaces } = self;
-            let change = table.update(sources, desired, namespaces, &|_| Vec::new(), all);
+            let World { sources, table, desired, namespaces, .. } = self;
+            let change = table.update(sources, desired, namespaces, &|_| Vec::new(), &|_| None, all);
             let objects = change.objects.iter().map(|object| object.at.name.to_string()).collect();
             (change.secrets.iter().map(|at| at.name.to_string()).collect(), objects)
         }
@@ -244,6 +294,43 @@ mod tests {
     }
 
     #[test]
+    fn the_secret_of_a_single_object_goes_with_it_where_that_is_set() {
+        for cascade in [true, false] {
+            let flags = WishSettings { cascade, ..WishSettings::default() };
+            let mut world = World::with("t: {domains: [a.test]}", flags);
+            let owner = |world: &World| {
+                let wanted = &world.desired.wanted[&ObjectRef::new("t", "s")];
+                wanted.cascade.as_ref().map(|owner| format!("{} {} {}", owner.kind, owner.name, owner.uid))
+            };
+            let of = |text: &str| cascade.then(|| text.to_owned());
+            world.ingress("i", "s", &["x.a.test"]);
+            world.update(true);
+            assert_eq!(owner(&world), of("Ingress i uid-i-1"));
+            // The second one gets no name, and still needs the Secret.
+            world.ingress("j", "s", &["x.b.test"]);
+            assert_eq!(world.update(false).0, if cascade { words(&["s"]) } else { vec![] });
+            assert_eq!(owner(&world), None);
+            world.gone("j");
+            world.update(false);
+            assert_eq!(owner(&world), of("Ingress i uid-i-1"));
+            // Deleted and created again, the object is another one.
+            world.age += 1;
+            world.ingress("i", "s", &["x.a.test"]);
+            assert_eq!(world.update(false).0, if cascade { words(&["s"]) } else { vec![] });
+            assert_eq!(owner(&world), of("Ingress i uid-i-2"));
+        }
+        // An owner of another namespace would delete the Secret at once.
+        let mut world =
+            World::with("t: {domains: [a.test]}", WishSettings { cascade: true, ..WishSettings::default() });
+        world.ingress("i", "s", &["x.a.test"]);
+        world.update(true);
+        let mut spec = (*world.desired.wanted[&ObjectRef::new("t", "s")]).clone();
+        assert!(spec.clone().cascading().cascade.is_some());
+        Arc::make_mut(&mut spec.entry).secrets[0] = ObjectRef::new("own", "s");
+        assert_eq!(spec.cascading().cascade, None);
+    }
+
+    #[test]
     fn another_number_of_orders_within_a_week_is_another_certificate() {
         let mut world = World::new("t: {domains: [a.test], certificatesPerWeek: 3}");
         world.ingress("i", "s", &["x.a.test"]);
@@ -251,8 +338,8 @@ mod tests {
         assert_eq!((world.update(true).0, per_week(&world)), (words(&["s"]), Some(3)));
         // The certificates of objects stay where only the configuration is read anew.
         world.config("t: {domains: [a.test], certificatesPerWeek: 4}", "");
-        let World { sources, table, desired, namespaces } = &mut world;
-        let change = table.update(sources, desired, namespaces, &|_| Vec::new(), true);
+        let World { sources, table, desired, namespaces, .. } = &mut world;
+        let change = table.update(sources, desired, namespaces, &|_| Vec::new(), &|_| None, true);
         assert_eq!((change.secrets.len(), per_week(&world)), (1, Some(4)));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
@@ -12,7 +12,7 @@ use crate::issuance::Context;
 use crate::kube::metadata::{InvalidObject, Object as _};
 use crate::kube::object::SecretObject;
 use crate::kube::reflector::ReflectorEvent;
-use crate::kube::resource::{Selector, WatchTarget};
+use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record::{self, Fingerprint, Record, RecordData, UnusableRecord};
 use crate::sources::dependencies::content_hash;
@@ -35,15 +35,20 @@ pub(super) struct AcceptedSummary {
     pub(super) source: Option<SharedStr>,
 }
 
+/// Tells whether many certificates name this source: a ConfigMap. An object names few, and its text would push shared ones out.
+fn is_of_many(source: &str) -> bool {
+    source.starts_with(Resource::CONFIG_MAPS.kind)
+}
+
 impl RecordSummary {
     /// The summary of a record's Secret that was read successfully.
     pub(super) fn of(secret: Option<&SecretObject>, now: Time) -> Result<Box<RecordSummary>, UnusableRecord> {
         let Record { mut body, copy, .. } = Record::read(secret)?;
-        let copy = backup_facts(copy.as_ref());
+        let copy = backup_facts(copy.as_ref(), body.stored.as_ref());
         body.compact(copy.as_deref(), now);
         let accepted = body.accepted.take().map(|accepted| AcceptedSummary {
             fingerprint: accepted.fingerprint(),
-            source: accepted.source.as_deref().map(SharedStr::intern),
+            source: accepted.source.map(|source| if is_of_many(&source) { SharedStr::intern(&source) } else { source }),
         });
         Ok(Box::new(RecordSummary { body, accepted, copy }))
     }
@@ -63,6 +68,21 @@ pub(super) type ReadRecord = Result<Box<RecordSummary>, String>;
 /// Whether something is left to do for a record once its entry went.
 pub(super) fn is_left(known: &ReadRecord) -> bool {
     known.as_ref().map_or(true, |known| known.accepted.is_some() || !known.body.leftovers.is_empty())
+}
+
+/// The certificates that a change affects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Affected {
+    /// None.
+    Nothing,
+    /// The certificate that this Secret or record belongs to.
+    Object(ObjectRef),
+    /// The certificates that use this Secret as a key, and the one that it belongs to.
+    Content(ObjectRef),
+    /// The certificates of another cluster.
+    Cluster(ClusterName),
+    /// All certificates.
+    All,
 }
 
 /// An event of the watch of this number.
@@ -101,16 +121,17 @@ pub(super) enum ObjectEvent {
     Unreadable(ObjectRef, String),
 }
 
-/// Makes facts of what a watch tells. `parser` is that of the source, for a watch of source objects.
+/// Makes facts of what a watch of `cluster` tells. `parser` is that of the source, for a watch of source objects.
 pub(super) fn object_event(
-    target: &WatchTarget,
+    (cluster, target): (&ClusterName, &WatchTarget),
     told: ReflectorEvent,
     context: &Context,
     parser: Option<&mut Parser>,
     now: Time,
 ) -> ObjectEvent {
     if let Selector::Name(name) = &target.selector {
-        let (at, watched) = (ObjectRef::new(&target.namespace, name), &context.store.watched);
+        let at = ObjectRef { cluster: cluster.clone(), ..ObjectRef::new(&target.namespace, name) };
+        let watched = &context.store.watched;
         match &told {
             ReflectorEvent::Gone(_) | ReflectorEvent::Listing | ReflectorEvent::Denied(_) => watched.forget(&at),
             ReflectorEvent::Listed | ReflectorEvent::Found => watched.set_live(&at, true),
@@ -120,9 +141,11 @@ pub(super) fn object_event(
     }
     match (told, parser) {
         (ReflectorEvent::Object(object), Some(parse)) => ObjectEvent::Source(SourceEvent::Present(parse(&object))),
-        (ReflectorEvent::Object(object), None) => secret_event(target, object, context, now),
-        (ReflectorEvent::Gone(at), Some(_)) => ObjectEvent::Source(SourceEvent::Gone(at)),
-        (ReflectorEvent::Gone(at), None) => ObjectEvent::Gone(at),
+        (ReflectorEvent::Object(object), None) => secret_event((cluster, target), object, context, now),
+        (ReflectorEvent::Gone(at), Some(_)) => {
+            ObjectEvent::Source(SourceEvent::Gone(ObjectRef { cluster: cluster.clone(), ..at }))
+        }
+        (ReflectorEvent::Gone(at), None) => ObjectEvent::Gone(ObjectRef { cluster: cluster.clone(), ..at }),
         (ReflectorEvent::Listing, _) => ObjectEvent::Listing,
         (ReflectorEvent::Listed, _) => ObjectEvent::Listed,
         (ReflectorEvent::Found, _) => ObjectEvent::Found,
@@ -132,13 +155,21 @@ pub(super) fn object_event(
     }
 }
 
-fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Time) -> ObjectEvent {
+fn secret_event(
+    (cluster, target): (&ClusterName, &WatchTarget),
+    object: Value,
+    context: &Context,
+    now: Time,
+) -> ObjectEvent {
     let metadata =
         |field: &str| object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default();
-    let at = ObjectRef::new(metadata("namespace"), metadata("name"));
+    let at = ObjectRef { cluster: cluster.clone(), ..ObjectRef::new(metadata("namespace"), metadata("name")) };
     let base = WriteBase::of(&object);
     let secret = match SecretObject::from_json(object) {
-        Ok(secret) => secret,
+        Ok(mut secret) => {
+            secret.reference = at.clone();
+            context.store.shown(secret)
+        }
         Err(InvalidObject(e)) => return ObjectEvent::Unreadable(at, e),
     };
     let version = secret.version.as_ref().map(|v| v.resource_version.clone()).unwrap_or_default();
@@ -160,4 +191,18 @@ fn secret_event(target: &WatchTarget, object: Value, context: &Context, now: Tim
 
 fn known(secret: &SecretObject, now: Time) -> ReadRecord {
     RecordSummary::of(Some(secret), now).map_err(|e| e.to_string())
+}
+
+/// Shares the facts of a certificate with those of its copy in the record, where they are equal.
+pub(super) fn share(facts: Option<&mut Arc<CertificateFacts>>, known: Option<&Arc<CertificateFacts>>) {
+    if let (Some(facts), Some(known)) = (facts, known)
+        && facts == known
+    {
+        *facts = known.clone();
+    }
+}
+
+/// The resourceVersion of a Secret; empty where there is none.
+pub(super) fn version(secret: Option<&SecretObject>) -> String {
+    secret.and_then(|s| s.version.as_ref()).map(|v| v.resource_version.clone()).unwrap_or_default()
 }

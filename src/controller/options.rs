@@ -22,6 +22,10 @@ pub struct Options {
     pub dry_run: bool,
     /// The Lease by which replicas elect a leader.
     pub lease: Option<ObjectRef>,
+    /// The Lease of cert-manager's controller, to be held while its objects are served; `None` where they are no source.
+    pub cert_manager_lease: Option<ObjectRef>,
+    /// True where the statuses of objects are written.
+    pub writes_statuses: bool,
     /// How long a record is kept when its entry goes.
     pub forget_after: Duration,
     /// The HTTP port.

@@ -28,6 +28,7 @@ impl Controller<'_> {
             WorkResult::Forgotten(at, result) => return self.handle_released(&at, result, now),
         };
         let secret = &outcome.secret;
+        self.state.objects.unshown.extend(job.wanted.shown_by());
         // An entry that went meanwhile: now its item and its record can go, too.
         self.all_changed |= !self.state.is_wanted(secret);
         if let Some(answered) = answered(&outcome, &job.task) {
@@ -56,7 +57,7 @@ impl Controller<'_> {
         for (at, held) in entry.secrets.iter().zip(outcome.found.iter().flatten()) {
             self.state.secrets.found(at, held.clone(), now);
         }
-        if outcome.found.is_some() {
+        if doubts_record(&outcome) {
             self.state.secrets.invalidate(&record);
         }
         let mut unseen = Vec::new();
@@ -110,13 +111,19 @@ impl Controller<'_> {
             Err(failed) => {
                 self.probe_failed |= matches!(task, Task::Probe);
                 // Other failures were said where they were written into the record, or probed.
-                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Window(_)) {
+                if matches!(task, Task::Restore { .. } | Task::Tidy | Task::Revoke | Task::Cascade | Task::Window(_)) {
                     event!(warn, "not-done", secret = outcome.secret, stage = failed.stage, error = failed.error);
                 }
                 false
             }
         }
     }
+}
+
+/// True where the record may be another one than a watch shows: somebody else's write was met, or the answer to one of ours was lost. A watch
+/// whose connection died shows nothing for minutes, and the same conflict would come again and again.
+fn doubts_record(outcome: &Outcome) -> bool {
+    outcome.found.is_some() || matches!(&outcome.result, Err(failed) if failed.stage == Stage::Store)
 }
 
 /// Whether the CA of an attempt answered; `None` where no answer was due.
@@ -132,5 +139,22 @@ fn answered(outcome: &Outcome, task: &Task) -> Option<bool> {
             Stage::Account | Stage::Order | Stage::Validation | Stage::Finalize | Stage::Download => Some(true),
             Stage::Clock | Stage::Zone | Stage::Publish | Stage::Propagation | Stage::Reach | Stage::Store => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::backoff::RetryClass;
+
+    #[test]
+    fn a_record_is_read_again_after_a_write_that_failed() {
+        let outcome = |result, found| Outcome { secret: ObjectRef::new("ns", "web"), result, found };
+        let failed = |stage| Err(AttemptError::new(stage, RetryClass::Transient, "no answer in time".to_owned()));
+        assert!(doubts_record(&outcome(failed(Stage::Store), None)), "what was written is not known");
+        assert!(doubts_record(&outcome(Err(AttemptError::busy("a conflict".to_owned())), None)));
+        assert!(doubts_record(&outcome(Ok(()), Some(Vec::new()))), "the Secrets are not what the watch shows");
+        assert!(!doubts_record(&outcome(failed(Stage::Order), None)));
+        assert!(!doubts_record(&outcome(Ok(()), None)));
     }
 }

@@ -111,7 +111,7 @@ fn say(namespace: &str, missing: &Missing<'_>) {
 /// Adds the objects that no entry names.
 fn add_besides(names: &mut BTreeMap<String, Names>, context: &Context, plan: &Options) {
     if plan.selection.has_objects() {
-        add_of_sources(names, &context.namespaces);
+        add_of_sources(names, &context.namespaces, plan.selection.prunes);
     }
     names.entry(context.namespace.clone()).or_default().extend(besides(plan));
 }

@@ -80,7 +80,7 @@ pub(super) const CHANGE: u8 = 4;
 fn priority(task: &Task) -> u8 {
     match task {
         Task::Restore { .. } => 0,
-        Task::Tidy => 1,
+        Task::Tidy | Task::Revoke | Task::Cascade => 1,
         Task::Window(_) => 5,
         Task::Probe => 6,
         Task::Issue { finding, .. } if finding.reason.is_change() => CHANGE,

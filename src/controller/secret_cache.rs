@@ -7,17 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{Cache, CacheEntry, Freshness};
+use super::elsewhere::Elsewhere;
 use super::informers::{Informers, WatchSet, by_name, of_type};
-use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary, is_left};
+pub(super) use super::observed::Affected;
+use super::observed::{HeldSecret, InformerEvent, ObjectEvent, ReadRecord, RecordSummary, is_left, share, version};
 use super::record_index::RecordIndex;
 use crate::base::limits::{READ_AGAIN, READINGS_A_SECOND};
 use crate::base::log::event;
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::time::Time;
-use crate::cert::facts::CertificateFacts;
 use crate::issuance::Context;
 use crate::issuance::answers::Feed;
-use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::kube::object::TYPE_TLS;
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::policy::secret_state::SecretState;
 use crate::record;
@@ -32,6 +33,8 @@ pub(super) struct SecretCache {
     context: Arc<Context>,
     /// None where objects are files, and for a single pass.
     pub(super) watching: Option<Informers>,
+    /// The watches of other clusters.
+    pub(super) elsewhere: Elsewhere,
     held: Cache<HeldSecret>,
     pub(super) records: Cache<ReadRecord, RecordIndex>,
     contents: Cache<String>,
@@ -41,29 +44,18 @@ pub(super) struct SecretCache {
     holds: Duration,
 }
 
-/// The certificates that a change affects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Affected {
-    /// None.
-    Nothing,
-    /// The certificate that this Secret or record belongs to.
-    Object(ObjectRef),
-    /// The certificates that use this Secret as a key, and the one that it belongs to.
-    Content(ObjectRef),
-    /// All certificates.
-    All,
-}
-
 /// A fact, and until when it counts where no watch shows changes.
 pub(super) type Reading<T> = (T, Option<Time>);
 
 impl SecretCache {
-    pub(super) fn new(context: Arc<Context>, watching: Option<Informers>) -> SecretCache {
+    pub(super) fn new(context: Arc<Context>, watching: Option<Informers>, now: Time) -> SecretCache {
         let (held, mut records, contents) = (Cache::default(), Cache::<_, RecordIndex>::default(), Cache::default());
         records.index.answers = context.answers.clone();
+        let elsewhere = watching.as_ref().map(|home| Elsewhere::new(&context, home, now)).unwrap_or_default();
         SecretCache {
             context,
             watching,
+            elsewhere,
             held,
             records,
             contents,
@@ -78,12 +70,12 @@ impl SecretCache {
     /// When a thread can not be started.
     pub(super) fn watch(&mut self, interest: &WatchSet, now: Time) -> Result<(), String> {
         let Some(watching) = &mut self.watching else { return Ok(()) };
-        for ended in watching.watch(interest, now)? {
+        for ended in [watching.watch(interest, now)?, self.elsewhere.watch(interest, now)?].concat() {
             self.held.drop_watch(ended);
             self.records.drop_watch(ended);
             self.contents.drop_watch(ended);
         }
-        let read = u32::try_from(2 * interest.certificates.len()).unwrap_or(u32::MAX);
+        let read = u32::try_from(2 * (interest.certificates.len() + interest.elsewhere.len())).unwrap_or(u32::MAX);
         self.holds = READ_AGAIN.max(Duration::from_secs(1) * read / READINGS_A_SECOND);
         Ok(())
     }
@@ -135,7 +127,7 @@ impl SecretCache {
             ObjectEvent::Named(at, version, held, content) => {
                 // The watch of the certificates shows what this Secret holds, unless the Secret has another type. A fact that this watch
                 // put and does not keep up would be swept at the next list, as if the Secret had gone.
-                if !held.state.is_certificate() || !self.has_synced(TYPE_TLS, &at.namespace) {
+                if !held.state.is_certificate() || !self.has_synced(TYPE_TLS, &at) {
                     self.held.put(at.clone(), &version, Some(held), vouched);
                 }
                 let known = self.contents.get(&at, Time::from_unix(0)).and_then(|slot| slot.fact.clone());
@@ -193,14 +185,20 @@ impl SecretCache {
         });
     }
 
-    fn has_synced(&self, kind: &'static str, namespace: &str) -> bool {
-        self.watching.as_ref().is_some_and(|w| w.has_synced(&of_type(namespace, kind)))
+    /// The watches of the cluster that an object is in.
+    fn informers(&self, at: &ObjectRef) -> Option<&Informers> {
+        if at.cluster.is_home() { self.watching.as_ref() } else { self.elsewhere.of(at) }
+    }
+
+    fn has_synced(&self, kind: &'static str, at: &ObjectRef) -> bool {
+        self.informers(at).is_some_and(|w| w.has_synced(&of_type(&at.namespace, kind)))
     }
 
     /// Whether a watch would show the object `at` if it were there, and had it this type.
     fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
         let by_name = |w: &Informers| w.has_synced(&by_name(Resource::SECRETS, at));
-        self.has_synced(kind, &at.namespace) || self.watching.as_ref().is_some_and(by_name)
+        let by_type = kind != TYPE_TLS || !self.context.store.is_unwatched(at);
+        (by_type && self.has_synced(kind, at)) || self.informers(at).is_some_and(by_name)
     }
 
     /// The content of a certificate's Secret.
@@ -208,6 +206,9 @@ impl SecretCache {
     /// # Errors
     /// When it could not be read.
     pub(super) fn held(&mut self, at: &ObjectRef, now: Time) -> Result<Reading<SecretState>, StoreError> {
+        if let Some(why) = self.elsewhere.away(at) {
+            return Err(StoreError::Unreachable(why));
+        }
         if let Some(slot) = self.held.get(at, now) {
             let state = slot.fact.as_ref().map_or(SecretState::Missing, |held| held.state.clone());
             return Ok((state, self.ends(slot)));
@@ -378,19 +379,6 @@ impl SecretCache {
     }
 }
 
-/// Shares the facts of a certificate with those of its copy in the record, where they are equal.
-fn share(facts: Option<&mut Arc<CertificateFacts>>, known: Option<&Arc<CertificateFacts>>) {
-    if let (Some(facts), Some(known)) = (facts, known)
-        && facts == known
-    {
-        *facts = known.clone();
-    }
-}
-
 fn affected(is_news: bool, at: ObjectRef) -> Affected {
     if is_news { Affected::Object(at) } else { Affected::Nothing }
-}
-
-fn version(secret: Option<&SecretObject>) -> String {
-    secret.and_then(|s| s.version.as_ref()).map(|v| v.resource_version.clone()).unwrap_or_default()
 }

@@ -51,6 +51,7 @@ mod tests {
 
     #[test]
     fn changes_settle_after_a_rest_and_at_last_whatever_happens() {
+        // Rule 32: an object that is created, and edited five times within two seconds.
         let at = |seconds: u64| Time::from_unix(1_800_000_000) + Duration::from_secs(seconds);
         let (a, b) = (ObjectRef::new("t", "a"), ObjectRef::new("t", "b"));
         let mut settling = Settling::default();

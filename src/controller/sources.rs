@@ -1,18 +1,20 @@
 //! The sources of a controller: what they want together, and what is said of their problems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::log_dedup::LogDedup;
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
+use crate::cert_manager::status::{SeenResource, StateFields};
 use crate::config::Config;
 use crate::issuance::Context;
 use crate::kube::events::EventReason;
 use crate::kube::resource::WatchTarget;
 use crate::record::AcceptedSpec;
+use crate::sources::resource::{DescribedIssuer, DescribedRevocation};
 use crate::sources::wish::{ObjectKey, ObjectWishes, WishSettings};
-use crate::sources::{Desired, Source, SourceEvent, SourceProblem};
+use crate::sources::{Desired, Source, SourceEvent, SourceProblem, SourceRef};
 use crate::store::Store;
 
 /// The consequence of entries without an issuer where no `-acme` was given.
@@ -44,6 +46,11 @@ pub(super) struct ConfigHealth {
     pub(super) unread: bool,
 }
 
+/// Tells whether the objects of a source are at home.
+fn is_at_home(source: &dyn Source) -> bool {
+    source.targets().iter().all(|target| target.cluster.is_home())
+}
+
 impl Sources {
     pub(super) fn new(all: Vec<Box<dyn Source>>, flags: WishSettings) -> Sources {
         Sources { all, flags, denied: BTreeSet::new(), absent: BTreeSet::new() }
@@ -52,6 +59,12 @@ impl Sources {
     /// Each source.
     pub(super) fn all(&self) -> impl Iterator<Item = &dyn Source> {
         self.all.iter().map(|source| &**source)
+    }
+
+    /// The sources of the cluster of an object that a record names.
+    fn of_text(&self, source: &str) -> impl Iterator<Item = &dyn Source> {
+        let cluster = SourceRef::parse(source).map(|source| source.object().cluster.clone()).unwrap_or_default();
+        self.all().filter(move |source| source.targets().iter().all(|target| target.cluster == cluster))
     }
 
     fn of(&mut self, target: &WatchTarget) -> Option<&mut Box<dyn Source>> {
@@ -100,6 +113,36 @@ impl Sources {
         self.all.iter_mut().flat_map(|source| source.take_changed()).collect()
     }
 
+    /// Takes the objects whose version differs since the last call, where their status is written.
+    pub(super) fn take_seen(&mut self) -> BTreeSet<ObjectKey> {
+        self.all.iter_mut().flat_map(|source| source.take_seen()).collect()
+    }
+
+    /// Every object that has its status written.
+    pub(super) fn all_seen(&self) -> impl Iterator<Item = ObjectKey> {
+        self.all().flat_map(Source::all_seen)
+    }
+
+    /// The request of a CertificateRevocation.
+    pub(super) fn revocation_of(&self, object: &ObjectKey) -> Option<DescribedRevocation> {
+        self.all().find_map(|source| source.revocation_of(object))
+    }
+
+    /// The issuer that an object describes.
+    pub(super) fn issuer_of(&self, object: &ObjectKey) -> Option<DescribedIssuer> {
+        self.all().find_map(|source| source.issuer_of(object))
+    }
+
+    /// The fields of the status of an object that it gives itself.
+    pub(super) fn fields_of(&self, object: &ObjectKey) -> StateFields {
+        self.all().find_map(|source| source.status_fields(object)).unwrap_or_default()
+    }
+
+    /// The version and the status of an object; `None` when it does not exist.
+    pub(super) fn seen(&self, object: &ObjectKey) -> Option<Arc<SeenResource>> {
+        self.all().find_map(|source| source.seen(object))
+    }
+
     /// Every object that wishes something.
     pub(super) fn wishing(&self) -> Vec<ObjectKey> {
         self.all().flat_map(Source::wishing).collect()
@@ -110,14 +153,29 @@ impl Sources {
         self.all().find_map(|source| source.wishes_of(object, settings))
     }
 
-    /// Whether each object was looked for.
+    /// Tells whether each object at home was looked for. Another cluster may be away for long, and nobody waits for it.
     pub(super) fn have_synced(&self) -> bool {
-        self.all().all(Source::has_synced)
+        self.all().filter(|source| is_at_home(*source)).all(Source::has_synced)
+    }
+
+    /// Tells whether another cluster has not shown its objects yet.
+    pub(super) fn lack_a_cluster(&self) -> bool {
+        self.all().any(|source| !is_at_home(source) && !source.has_synced())
     }
 
     /// Whether the source of `target` had its first list.
     pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
         self.all().any(|source| source.has_synced() && source.targets().contains(target))
+    }
+
+    /// Whether every kind was listed to its end and may still be read. A kind that the API server does not serve has no objects.
+    pub(super) fn are_whole(&self) -> bool {
+        self.have_synced() && self.denied.iter().all(|target| !target.cluster.is_home())
+    }
+
+    /// The Secrets that objects name, whether they ask for a certificate or not.
+    pub(super) fn named(&self) -> HashSet<ObjectRef> {
+        self.all().flat_map(Source::named).collect()
     }
 
     /// The first object that could not be used yet, and why.
@@ -127,18 +185,20 @@ impl Sources {
 
     /// Whether one of the sources has the object that a record names: only then its certificate is ours to miss.
     pub(super) fn own(&self, source: &str) -> bool {
-        self.all().any(|own| own.owns(source))
+        self.of_text(source).any(|own| own.owns(source))
     }
 
     /// Whether a source of objects has the object that a record names.
     pub(super) fn wish(&self, source: &str) -> bool {
-        self.all().any(|own| own.has_wishes() && own.owns(source))
+        self.of_text(source).any(|own| own.has_wishes() && own.owns(source))
     }
 
     /// Whether the source of the object that a record names may not be read.
     pub(super) fn is_denied(&self, source: &str) -> bool {
         !self.denied.is_empty()
-            && self.all().any(|own| own.owns(source) && own.targets().iter().any(|target| self.denied.contains(target)))
+            && self
+                .of_text(source)
+                .any(|own| own.owns(source) && own.targets().iter().any(|target| self.denied.contains(target)))
     }
 
     /// Notes whether the objects of `target` may not be read. Returns whether that is new.

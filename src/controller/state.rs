@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accepted_specs::{AcceptedSpecs, LastAccepted};
+use super::elsewhere::SeenElsewhere;
 use super::informers::{Informers, WatchSet};
 use super::log_dedup::LogDedup;
 use super::objects::ObjectTable;
@@ -19,6 +20,7 @@ use crate::base::name::ObjectRef;
 use crate::base::sanitize::one_line;
 use crate::base::time::{self, Time};
 use crate::issuance::Context;
+use crate::kube::resource::WatchTarget;
 use crate::policy::order_index::ReservedOrder;
 use crate::record;
 use crate::server::snapshot::StatusTable;
@@ -44,12 +46,14 @@ pub(super) struct ControllerState {
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// The statuses of the certificates, as they were decided about last; none where nobody can look at them.
     pub(super) statuses: Option<StatusTable>,
+    /// Whether Secrets that no object wants any more are deleted. A single pass lists the objects once, and deletes nothing.
+    pub(super) prunes: bool,
     /// The watches that show nothing for the moment.
-    lost_watches: BTreeSet<usize>,
+    pub(super) lost_watches: BTreeSet<usize>,
     /// Whether `desired` lacks a form that could not be read.
     pub(super) rebuild_again: bool,
     /// The last accepted forms of refused entries.
-    forms: AcceptedSpecs,
+    pub(super) forms: AcceptedSpecs,
     /// When something is to be done about a record whose entry went.
     pub(super) next_fate: Option<Time>,
 }
@@ -81,7 +85,7 @@ impl ControllerState {
             RunMode::Probe => ProbeMode::Only,
         };
         let mut state = ControllerState {
-            secrets: SecretCache::new(context.clone(), watching),
+            secrets: SecretCache::new(context.clone(), watching, now),
             context,
             sources: Sources::new(sources, options.selection.settings.clone()),
             objects: ObjectTable::default(),
@@ -92,6 +96,7 @@ impl ControllerState {
             probing,
             probed: HashMap::new(),
             statuses,
+            prunes: options.selection.prunes && options.pass == RunMode::Forever,
             lost_watches: BTreeSet::new(),
             rebuild_again: false,
             forms: AcceptedSpecs::default(),
@@ -117,6 +122,12 @@ impl ControllerState {
         watching.is_some_and(|w| !w.have_synced()) || (self.is_watching() && !self.sources.have_synced())
     }
 
+    /// True where a certificate is in another cluster whose first list is under way.
+    pub(super) fn waits_for_cluster(&self, secret: &ObjectRef) -> bool {
+        let wanted = self.desired.wanted.get(secret).filter(|_| !secret.cluster.is_home());
+        wanted.is_some_and(|wanted| wanted.entry.secrets.iter().any(|at| self.secrets.elsewhere.is_starting(at)))
+    }
+
     /// The reason why nothing can be decided yet, in words.
     pub(super) fn not_ready(&self) -> Option<String> {
         let blind = || self.waits_for_caches().then(|| "the first lists of the API server are not complete".to_owned());
@@ -127,19 +138,36 @@ impl ControllerState {
     ///
     /// # Errors
     /// When a thread for another watch can not be started.
-    pub(super) fn handle_event(&mut self, mut change: InformerEvent, now: Time) -> Result<Affected, String> {
+    pub(super) fn handle_event(&mut self, change: InformerEvent, now: Time) -> Result<Affected, String> {
+        if let Some(seen) = self.secrets.elsewhere.handle_event(&change, &self.context, now) {
+            return self.handle_elsewhere(seen, change, now);
+        }
         let watching = self.secrets.watching.as_mut();
         let Some((target, list, was_live)) = watching.and_then(|w| w.handle_event(&change, now)) else {
             return Ok(Affected::Nothing);
         };
-        self.note_lost(&change);
+        let is_back = self.note_lost(&change);
+        let affected = self.apply_event(change, &target, list, was_live, now)?;
+        // What changed unseen may concern any certificate, whichever watch was lost.
+        Ok(if is_back { Affected::All } else { affected })
+    }
+
+    /// Applies what a watch of this cluster saw. `target` and `list` are those of the watch; `was_live` says whether it had synced before.
+    fn apply_event(
+        &mut self,
+        mut change: InformerEvent,
+        target: &WatchTarget,
+        list: u32,
+        was_live: bool,
+        now: Time,
+    ) -> Result<Affected, String> {
         let is_denied = matches!(change.seen, ObjectEvent::Denied(_));
         if let ObjectEvent::Denied(e) = &change.seen
-            && !self.sources.have_wishes(&target)
+            && !self.sources.have_wishes(target)
         {
             event!(warn, "not-watched", what = target, error = e, consequence = "it is read now and then");
         }
-        if !self.sources.watch(&target) {
+        if !self.sources.watch(target) {
             if let ObjectEvent::Certificate(at, ..) = &mut change.seen
                 && let Some(known) = self.desired.owner_of(at)
                 && known == at
@@ -147,21 +175,21 @@ impl ControllerState {
                 // Equal names share their memory.
                 *at = known.clone();
             }
-            let affected = self.secrets.handle_event(change, &target, list, was_live);
+            let affected = self.secrets.handle_event(change, target, list, was_live);
             if is_denied {
                 self.watch(now)?;
             }
             return Ok(affected);
         }
-        if self.sources.have_wishes(&target) {
-            return self.handle_object(&target, change.seen, now);
+        if self.sources.have_wishes(target) {
+            return self.handle_object(target, change.seen, now);
         }
         let has_changed = match change.seen {
-            ObjectEvent::Source(event) => self.sources.apply(&target, event),
-            ObjectEvent::Listing => self.sources.apply(&target, SourceEvent::Listing),
-            ObjectEvent::Listed => self.sources.apply(&target, SourceEvent::Listed),
+            ObjectEvent::Source(event) => self.sources.apply(target, event),
+            ObjectEvent::Listing => self.sources.apply(target, SourceEvent::Listing),
+            ObjectEvent::Listed => self.sources.apply(target, SourceEvent::Listed),
             ObjectEvent::Denied(_) => {
-                self.sources.poll(&target, &self.context.store);
+                self.sources.poll(target, &self.context.store);
                 true
             }
             _ => false,
@@ -173,8 +201,28 @@ impl ControllerState {
         Ok(Affected::All)
     }
 
-    /// Notes which watches show nothing, and says when the first one is lost and the last one is back.
-    fn note_lost(&mut self, change: &InformerEvent) {
+    /// Applies what a watch of another cluster saw.
+    fn handle_elsewhere(&mut self, seen: SeenElsewhere, change: InformerEvent, now: Time) -> Result<Affected, String> {
+        if self.sources.have_wishes(&seen.target) {
+            let is_lost = matches!(change.seen, ObjectEvent::Lost(_));
+            let affected = self.handle_object_elsewhere(&seen.target, change.seen, now)?;
+            return Ok(seen.affected(affected, is_lost));
+        }
+        let is_lost = matches!(change.seen, ObjectEvent::Lost(_));
+        let is_denied = matches!(change.seen, ObjectEvent::Denied(_));
+        if is_denied || matches!(change.seen, ObjectEvent::Listed | ObjectEvent::Found) {
+            // What is known of Secrets is shown of those objects, too, of which nothing is served.
+            self.objects.unshown.extend(self.sources.all_seen().filter(|object| object.at.cluster == seen.cluster));
+        }
+        let affected = self.secrets.handle_event(change, &seen.target, seen.list, seen.was_live);
+        if is_denied {
+            self.watch_wanted(now)?;
+        }
+        Ok(seen.affected(affected, is_lost))
+    }
+
+    /// Notes which watches show nothing, and says when the first one is lost and the last one is back. Returns true for the latter.
+    pub(super) fn note_lost(&mut self, change: &InformerEvent) -> bool {
         let was_blind = !self.lost_watches.is_empty();
         match &change.seen {
             ObjectEvent::Lost(_) => {
@@ -189,9 +237,13 @@ impl ControllerState {
             (ObjectEvent::Lost(e), false, false) => {
                 event!(error, "api-server-away", error = e, consequence = "nothing is ordered until it is back");
             }
-            (_, true, true) => event!(info, "api-server-back"),
+            (_, true, true) => {
+                event!(info, "api-server-back");
+                return true;
+            }
             _ => {}
         }
+        false
     }
 
     /// Reads the source objects that no watch shows. Returns whether `desired` has to be made again: for those, or because it lacks a form.
@@ -218,9 +270,12 @@ impl ControllerState {
             lookup.form(secret, |record| self.secrets.was_never_accepted(record, now), &self.context)
         };
         let (mut desired, mut health) = self.sources.desired(&self.context, &mut self.log_dedup, &form);
+        let held = |at: &ObjectRef| self.secrets.held_names(at).to_vec();
+        let namespaces = &self.context.namespaces;
+        let change = self.objects.update(&mut self.sources, &mut desired, namespaces, &held, &form, true);
         health.unread = lookup.end();
-        health.unknown |= health.unread;
-        let change = self.update_objects(&mut desired, true);
+        // A single pass lists each cluster once, and what one does not tell it does not know.
+        health.unknown |= health.unread || (!self.is_watching() && self.sources.lack_a_cluster());
         (self.desired, self.rebuild_again) = (desired, health.unread);
         self.say_problems(&change.objects);
         // While a source object is unreadable nobody knows what is wanted.
@@ -275,7 +330,10 @@ impl ControllerState {
         let mut interest = WatchSet { sources, ..WatchSet::default() };
         if self.sources.have_synced() {
             for (secret, wanted) in &self.desired.wanted {
-                interest.certificates.extend(wanted.entry.secrets.iter().cloned());
+                let (here, there) =
+                    wanted.entry.secrets.iter().cloned().partition::<Vec<_>, _>(|at| at.cluster.is_home());
+                interest.certificates.extend(here);
+                interest.elsewhere.extend(there);
                 interest.records.push(record::reference(secret, &self.context.namespace));
                 interest.contents.extend(wanted.inputs().cloned());
             }
@@ -296,7 +354,8 @@ impl ControllerState {
     /// # Errors
     /// When a thread can not be started.
     pub(super) fn retry_watches(&mut self, now: Time) -> Result<(), String> {
-        let again = self.secrets.watching.as_ref().and_then(Informers::next_retry);
+        let home = self.secrets.watching.as_ref().and_then(Informers::next_retry);
+        let again = home.into_iter().chain(self.secrets.elsewhere.next_retry()).min();
         if again.is_some_and(|at| at <= now) { self.watch(now) } else { Ok(()) }
     }
 
@@ -326,14 +385,28 @@ pub(super) fn prune<K: Eq + Hash, V>(table: &mut HashMap<K, V>, is_kept: impl Fn
 
 /// The pause until `wake`, within bounds.
 pub(super) fn pause_until(wake: Option<Time>, now: Time) -> Duration {
-    let pause = wake.map_or(POLL_INTERVAL, |at| at.since(now));
-    pause.clamp(Duration::from_secs(1), POLL_INTERVAL)
+    let pause = wake.map_or(POLL_INTERVAL, |at| if at > now { time::until(at) } else { Duration::from_secs(1) });
+    pause.min(POLL_INTERVAL)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::limits::TIDY_INTERVAL;
+
+    #[test]
+    fn a_moment_to_come_is_met_at_its_begin_and_one_that_passed_a_second_later() {
+        let now = time::now();
+        let most = |seconds| Duration::from_secs(seconds);
+        let soon = pause_until(Some(now + most(3)), now);
+        assert!(soon <= most(3) && soon + most(2) > most(3), "{soon:?}: a part of this second is over");
+        assert_eq!(pause_until(Some(now), now), most(1));
+        assert_eq!(pause_until(Some(Time::from_unix(0)), now), most(1));
+        assert_eq!(pause_until(Some(now + 2 * POLL_INTERVAL), now), POLL_INTERVAL);
+        assert_eq!(pause_until(None, now), POLL_INTERVAL);
+        // The pass took longer than the time that was left.
+        assert_eq!(pause_until(Some(now), Time::from_unix(now.unix() - 5)), Duration::ZERO);
+    }
 
     #[test]
     fn a_hundred_thousand_records_that_were_tidied_are_forgotten_when_their_rest_is_over() {

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::capacity::Capacity;
 use super::messages::WorkResult;
-use super::observed::RecordSummary;
+use super::observed::{InformerEvent, ObjectEvent, RecordSummary};
 use super::state::ControllerState;
 use super::*;
 use crate::base::limits::{POLL_INTERVAL, READ_AGAIN};
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::time::Time;
 use crate::cli::Arguments;
 use crate::cli::values::{CommandLine, read};
@@ -125,7 +125,12 @@ struct LeaseSource {
 impl Source for LeaseSource {
     fn targets(&self) -> Vec<WatchTarget> {
         let (resource, namespace) = (Resource::LEASES, "ns".to_owned());
-        vec![WatchTarget { resource, namespace, selector: Selector::Name("desired".to_owned()) }]
+        vec![WatchTarget {
+            resource,
+            namespace,
+            selector: Selector::Name("desired".to_owned()),
+            cluster: ClusterName::HOME,
+        }]
     }
 
     fn parser(&self, _: &WatchTarget) -> ParserFactory {
@@ -280,23 +285,29 @@ fn a_record_whose_entry_went_is_found_and_shown() {
 }
 
 #[test]
+fn an_outage_ends_with_the_return_of_the_last_watch_that_was_lost() {
+    let folder = Folder::new("outage", 0);
+    let (context, options) = folder.open();
+    let mut controller = controller(&context, &options, Vec::new());
+    let mut ends = |watch, seen| controller.state.note_lost(&InformerEvent { watch, seen });
+    let lost = || ObjectEvent::Lost("connection refused".to_owned());
+    assert!(!ends(1, ObjectEvent::Found), "it was not lost");
+    assert!(!ends(1, lost()) && !ends(2, lost()) && !ends(3, lost()));
+    assert!(!ends(2, ObjectEvent::Listing) && !ends(2, ObjectEvent::Listed));
+    assert!(!ends(4, ObjectEvent::Listed) && !ends(1, ObjectEvent::Found));
+    assert!(ends(3, ObjectEvent::Absent));
+    assert!(!ends(3, ObjectEvent::Listed), "it ends once");
+}
+
+#[test]
 fn what_was_read_of_a_secret_counts_until_it_is_doubted() {
     let folder = Folder::new("cache", 1);
     let (context, options) = folder.open();
     let mut controller = controller(&context, &options, Vec::new());
     let (secrets, now, at) = (&mut controller.state.secrets, time::now(), ObjectRef::new("ns", "s0"));
     assert_eq!(secrets.held(&at, now).unwrap().0, SecretState::Missing);
-    let present = SecretState::Present(Box::new(Present {
-        kind: "kubernetes.io/tls".into(),
-        owner: Owner::Nobody,
-        pair: PairState::Mismatch,
-        directory: None,
-        key_type: None,
-        profile: None,
-        renewal_asked: None,
-        revocation_asked: None,
-        writer: None,
-    }));
+    let broken = Present::example(PairState::Broken("no PEM".to_owned()));
+    let present = SecretState::Present(Box::new(Present { owner: Owner::Nobody, ..broken }));
     secrets.found(&at, present.clone(), now);
     assert_eq!(secrets.held(&at, now).unwrap().0, present);
     secrets.invalidate(&at);

@@ -56,13 +56,22 @@ impl ControllerState {
         let problems = self.sources.problems().map(|problem| (NoteKind::Unreadable, problem));
         let refused = self.desired.refused.iter().map(|refused| (NoteKind::Refused, refused.to_string()));
         let warnings = self.desired.warnings.iter().map(|warning| (NoteKind::Warning, warning.clone()));
-        let all = problems.chain(refused).chain(warnings).take(BULLETIN_NOTES_MAX);
+        let acting = self.not_acted().map(|why| (NoteKind::Warning, why));
+        let all = acting.chain(problems).chain(refused).chain(warnings).take(BULLETIN_NOTES_MAX);
         all.map(|(kind, sentence)| (kind, one_line(&sentence))).collect()
     }
 
     fn faults(&self) -> Vec<String> {
         let refused = self.desired.refused.iter().map(ToString::to_string);
-        self.sources.problems().chain(refused).map(|fault| one_line(&fault)).collect()
+        self.sources.problems().chain(refused).chain(self.not_acted()).map(|fault| one_line(&fault)).collect()
+    }
+
+    /// Why nothing is done for cert-manager's objects, or for those of a namespace.
+    fn not_acted(&self) -> impl Iterator<Item = String> {
+        let acting = &self.context.acting;
+        let all = acting.hindrance().map(|why| format!("cert-manager's objects are not served: {why}"));
+        let down = acting.stood_down().into_iter().filter_map(|(namespace, _)| acting.check(&namespace).err());
+        all.into_iter().chain(down)
     }
 
     /// The directories that take no order of an account, and until when.

@@ -2,24 +2,27 @@
 //! its first list.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::control::Controller;
+use super::elsewhere::Elsewhere;
 use super::informers::{Informers, by_name, of_type};
-use super::objects::TableChange;
 use super::observed::ObjectEvent;
 use super::secret_cache::Affected;
 use super::state::ControllerState;
+use crate::base::limits::TARGET_REQUEST;
 use crate::base::log::event;
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::time::Time;
+use crate::kube::client::KubeClient;
 use crate::kube::events::EventReason;
 use crate::kube::object::TYPE_TLS;
 use crate::kube::resource::{Resource, WatchTarget};
 use crate::server::snapshot::SourceFigures;
 use crate::sources::wish::{ObjectKey, WishReason};
-use crate::sources::{CertificateSpec, Desired, Source, SourceEvent};
+use crate::sources::{CertificateSpec, Source, SourceEvent};
 
 impl Controller<'_> {
     /// Merges the wishes that changed. The certificates are reconciled once the wishes have settled.
@@ -27,6 +30,7 @@ impl Controller<'_> {
         for secret in self.state.merge_wishes(now)? {
             if self.state.is_wanted(&secret) {
                 self.state.objects.settling.note(&secret, now);
+                self.state.objects.unlooked.insert(secret.clone());
                 self.queue.drop_job(&secret).iter().for_each(|order| self.state.release(order));
             } else {
                 self.all_changed = true;
@@ -80,7 +84,10 @@ impl ControllerState {
                         true => "nothing is taken from these objects until they may be read",
                         false => "the objects that were seen last hold, and changes of them are not noticed",
                     };
-                    let hint = "`notariat role -sources …` prints a ClusterRole that is enough";
+                    let hint = match target.cluster.name() {
+                        None => "`notariat role -sources …` prints a ClusterRole that is enough",
+                        Some(_) => "`notariat role -cluster NAME -sources …` prints a Role that is enough",
+                    };
                     event!(error, "source-denied", what = target, error = e, consequence = consequence, hint = hint);
                 }
                 self.watch_wanted(now)?;
@@ -94,6 +101,24 @@ impl ControllerState {
         Ok(Affected::All)
     }
 
+    /// Applies the same of another cluster, whose first list nobody waits for. After that list records may turn out to have no object.
+    ///
+    /// # Errors
+    /// As [`ControllerState::handle_object`].
+    pub(super) fn handle_object_elsewhere(
+        &mut self,
+        target: &WatchTarget,
+        seen: ObjectEvent,
+        now: Time,
+    ) -> Result<Affected, String> {
+        let had_synced = self.sources.has_synced(target);
+        self.handle_object(target, seen, now)?;
+        match !had_synced && self.sources.has_synced(target) && self.sources.have_synced() {
+            true => Ok(Affected::All),
+            false => Ok(Affected::Nothing),
+        }
+    }
+
     /// Merges the wishes that changed since the last call. Returns the Secrets whose certificate is wanted otherwise.
     ///
     /// # Errors
@@ -102,12 +127,18 @@ impl ControllerState {
         if !self.sources.have_synced() {
             return Ok(Vec::new());
         }
-        let mut desired = std::mem::take(&mut self.desired);
-        let change = self.update_objects(&mut desired, false);
-        self.desired = desired;
+        let lookup = self.forms.look();
+        let form = |secret: &ObjectRef| {
+            lookup.form(secret, |record| self.secrets.was_never_accepted(record, now), &self.context)
+        };
+        let held = |at: &ObjectRef| self.secrets.held_names(at).to_vec();
+        let (desired, namespaces) = (&mut self.desired, &self.context.namespaces);
+        let change = self.objects.update(&mut self.sources, desired, namespaces, &held, &form, false);
+        self.rebuild_again |= lookup.unread.get();
         self.say_problems(&change.objects);
         let wanted = change.secrets.iter().filter_map(|secret| self.desired.wanted.get(secret));
-        let is_watched = |spec: &CertificateSpec| self.secrets.watching.as_ref().is_none_or(|w| covers(w, spec));
+        let (home, elsewhere) = (self.secrets.watching.as_ref(), &self.secrets.elsewhere);
+        let is_watched = |spec: &CertificateSpec| home.is_none_or(|home| covers(home, elsewhere, spec));
         if !wanted.into_iter().all(|spec| is_watched(spec)) {
             self.watch_wanted(now)?;
         }
@@ -115,12 +146,6 @@ impl ControllerState {
             statuses.retain(|secret| self.desired.wanted.contains_key(secret));
         }
         Ok(change.secrets)
-    }
-
-    /// Puts what objects want into `desired`; with `all`, what all objects want.
-    pub(super) fn update_objects(&mut self, desired: &mut Desired, all: bool) -> TableChange {
-        let held = |at: &ObjectRef| self.secrets.held_names(at).to_vec();
-        self.objects.update(&mut self.sources, desired, &self.context.namespaces, &held, all)
     }
 
     /// Says what is not served of these objects, where that is news.
@@ -156,20 +181,43 @@ impl ControllerState {
     /// The figures of the kinds of objects that are sources.
     pub(super) fn source_figures(&self) -> Vec<SourceFigures> {
         let figures = |target: WatchTarget| {
-            let kind = target.resource.kind;
+            let (kind, cluster) = (target.resource.text_kind(), &target.cluster);
             let mut problems = BTreeMap::new();
-            for (_, problem) in self.objects.index.problems().filter(|(object, _)| object.kind == kind) {
+            let is_of = |object: &ObjectKey| object.kind == kind && object.at.cluster == *cluster;
+            for (_, problem) in self.objects.index.problems().filter(|(object, _)| is_of(object)) {
                 *problems.entry(problem.reason.name()).or_default() += 1;
             }
-            let objects = self.objects.index.len_of(kind);
-            SourceFigures { kind, is_watched: self.sources.is_read(&target), objects, problems }
+            let objects = self.objects.index.len_of(kind, cluster);
+            let is_served = target.resource.group != Resource::CERTIFICATES.group || self.context.acting.holds();
+            let (is_watched, cluster) = (self.sources.is_read(&target), cluster.name().map(str::to_owned));
+            SourceFigures { kind, cluster, is_watched, is_served, objects, problems }
         };
-        self.sources.all().filter(|source| source.has_wishes()).flat_map(Source::targets).map(figures).collect()
+        let mut all = Vec::<SourceFigures>::new();
+        for target in self.sources.all().filter(|source| source.has_wishes()).flat_map(Source::targets) {
+            // In another cluster each namespace has a watch.
+            let same = |of: &&mut SourceFigures| {
+                (of.kind, of.cluster.as_deref()) == (target.resource.text_kind(), target.cluster.name())
+            };
+            match all.iter_mut().find(same).filter(|of| of.cluster.is_some()) {
+                Some(of) => of.is_watched &= self.sources.is_read(&target),
+                None => all.push(figures(target)),
+            }
+        }
+        all
+    }
+
+    /// The client of a cluster. No answer of another cluster is waited for as long as one of home.
+    fn client_of(&self, cluster: &ClusterName) -> Option<Arc<KubeClient>> {
+        if cluster.is_home() {
+            return self.context.kube.clone();
+        }
+        let client = self.context.store.others().find(|(name, _)| *name == cluster)?.1.client.clone()?;
+        Some(Arc::new(client.with_timeout(TARGET_REQUEST)))
     }
 
     /// Reads the objects of `target` for a run without watches. Returns whether that was done.
     pub(super) fn list_objects(&mut self, target: &WatchTarget) -> bool {
-        let Some(client) = self.context.kube.clone().filter(|_| !self.is_watching()) else { return false };
+        let Some(client) = self.client_of(&target.cluster).filter(|_| !self.is_watching()) else { return false };
         let Some(factory) = self.sources.all().find(|s| s.targets().contains(target)).map(|s| s.parser(target)) else {
             return false;
         };
@@ -177,6 +225,10 @@ impl ControllerState {
         let listed = client.list_json(target, &mut |object: Value| parsed.push(parser(&object)));
         if let Err(e) = listed {
             event!(error, "source-unread", what = target, error = e);
+            if !target.cluster.is_home() {
+                // Nothing is known of its objects.
+                return false;
+            }
         }
         self.sources.apply(target, SourceEvent::Listing);
         for object in parsed {
@@ -188,9 +240,12 @@ impl ControllerState {
 }
 
 /// Whether the watches that run show everything that a certificate depends on.
-fn covers(watching: &Informers, spec: &CertificateSpec) -> bool {
-    let is_watched = |at: &ObjectRef| watching.has(&by_name(Resource::SECRETS, at));
-    let holds = |at: &ObjectRef| watching.has(&of_type(&at.namespace, TYPE_TLS)) || is_watched(at);
+fn covers(home: &Informers, elsewhere: &Elsewhere, spec: &CertificateSpec) -> bool {
+    let of = |at: &ObjectRef| if at.cluster.is_home() { Some(home) } else { elsewhere.of(at) };
+    let is_watched = |at: &ObjectRef| of(at).is_none_or(|watching| watching.has(&by_name(Resource::SECRETS, at)));
+    let holds = |at: &ObjectRef| {
+        of(at).is_none_or(|watching| watching.has(&of_type(&at.namespace, TYPE_TLS))) || is_watched(at)
+    };
     spec.entry.secrets.iter().all(holds) && spec.inputs().all(is_watched)
 }
 
@@ -201,5 +256,6 @@ fn event_reason(reason: WishReason) -> EventReason {
         WishReason::Invalid => EventReason::Invalid,
         WishReason::Refused => EventReason::Refused,
         WishReason::Conflict => EventReason::Conflict,
+        WishReason::Waiting => EventReason::Waiting,
     }
 }

@@ -31,6 +31,11 @@ impl Workers {
         Workers { context, items, queue, wake, threads: 0 }
     }
 
+    /// Gives out no more items: each worker ends with the item that it has.
+    pub(super) fn close(&mut self) {
+        self.items = bounded(0).0;
+    }
+
     /// Gives an item to an idle worker, and starts one more where `busy` items are under way. Returns whether a worker takes it.
     pub(super) fn send(&mut self, item: WorkItem, busy: usize) -> bool {
         if busy >= self.threads {

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::name::DnsName;
 use crate::base::time::Time;
+use crate::dns::tsig_secret::TsigSecret;
 
 /// The unit that fails together: an update server, a zone on it and the key that signs for it; or a server that is only
 /// asked about a name.
@@ -13,8 +14,8 @@ pub struct DnsTarget {
     pub server: SocketAddr,
     /// The zone, or the name whose zone is searched.
     pub zone: DnsName,
-    /// The Secret of the key; `None` where nothing is written.
-    pub key: Option<ObjectRef>,
+    /// The key; `None` where nothing is written.
+    pub key: Option<TsigSecret>,
 }
 
 /// The reason why an attempt gets no slot now.

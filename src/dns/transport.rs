@@ -62,7 +62,7 @@ pub(super) fn over_udp<T>(
         while let Some(left) = attempt.left() {
             socket.set_read_timeout(Some(left)).map_err(|e| Lost::sent(e.to_string()))?;
             match socket.recv(&mut buffer) {
-                Ok(length) => match read(&buffer[..length]) {
+                Ok(length) => match read(buffer.get(..length).unwrap_or_default()) {
                     Take::Answer(answer) => {
                         exchange.answered(ANSWERED);
                         return Ok(answer);
@@ -115,16 +115,16 @@ pub(super) fn over_tcp(server: SocketAddr, message: &[u8], deadline: Deadline) -
 
 /// Reads until `buffer` is full. The deadline covers all reads, so a slow peer cannot extend it.
 fn read_exact(stream: &mut TcpStream, buffer: &mut [u8], deadline: Deadline) -> Result<(), String> {
-    let mut filled = 0;
-    while filled < buffer.len() {
+    let (mut rest, mut has_begun) = (buffer, false);
+    while !rest.is_empty() {
         let left = deadline.left().ok_or("no answer in time")?;
         stream.set_read_timeout(Some(left)).map_err(|e| e.to_string())?;
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) if filled == 0 => {
+        match stream.read(rest) {
+            Ok(0) if !has_begun => {
                 return Err("closed the connection without an answer".to_owned());
             }
             Ok(0) => return Err("closed the connection in the middle of its answer".to_owned()),
-            Ok(n) => filled += n,
+            Ok(n) => (rest, has_begun) = (rest.get_mut(n..).unwrap_or_default(), true),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) if is_timeout(&e) => return Err("no answer in time".to_owned()),
             Err(e) => return Err(plain(&e)),

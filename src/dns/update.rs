@@ -72,8 +72,10 @@ impl Update<'_> {
         };
         without_cname.sort();
         without_cname.dedup();
-        let mut out = Vec::with_capacity(12 + self.zone.as_str().len() + 100 * self.values.len());
-        for field in [id, OPCODE_UPDATE, 1, count(without_cname.len() + in_use.len()), count(self.values.len()), 0] {
+        let mut out = Vec::with_capacity(self.values.len().saturating_mul(100).saturating_add(300));
+        for field in
+            [id, OPCODE_UPDATE, 1, count(without_cname.len().saturating_add(in_use.len())), count(self.values.len()), 0]
+        {
             out.extend_from_slice(&field.to_be_bytes());
         }
         self.zone.write_wire(&mut out);

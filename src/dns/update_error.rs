@@ -81,7 +81,7 @@ impl UpdateAttempt<'_> {
         let what = self.what(error, &about);
         format!(
             "UPDATE of {zone} at {server} with the key {key}: {what} {ITEM}By hand: {}",
-            self.by_hand(&about.names[0])
+            self.by_hand(about.names.first().unwrap_or(zone))
         )
     }
 

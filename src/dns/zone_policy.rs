@@ -3,28 +3,49 @@
 //! The rules here decide at which servers a key may be used: setting a CNAME is not enough to make our key sign for a
 //! zone that is not configured (docs/zones.md).
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 
 use crate::base::address::ServerAddress;
 use crate::base::challenge_type::ChallengeType;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::dns::settings::DnsSettings;
+use crate::dns::tsig_secret::{TsigKeyParts, TsigSecret};
 
-/// One item of the key `zones`: the server and key of a zone.
+/// One item of the key `zones`: the server and key of a zone. There may be one for each name of 10,000 certificates, so that server and Secret are
+/// shared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneRule {
     /// The zone.
     pub zone: DnsName,
     /// The server for UPDATEs; discovered when not set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub server: Option<ServerAddress>,
+    #[serde(serialize_with = "shared", skip_serializing_if = "Option::is_none")]
+    pub server: Option<Arc<ServerAddress>>,
     /// The Secret of the key; the entry's when not set.
-    #[serde(rename = "tsigSecretName", skip_serializing_if = "Option::is_none")]
-    pub tsig_secret: Option<ObjectRef>,
+    #[serde(rename = "tsigSecretName", serialize_with = "shared", skip_serializing_if = "Option::is_none")]
+    pub tsig_secret: Option<Arc<ObjectRef>>,
+    /// The parts of the key that the Secret does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tsig_key: Option<TsigKeyParts>,
+    /// Whether `zone` is only a name, at and below which server and key count: the server says which zone encloses it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub find_zone: bool,
     /// The type of challenge of the names in the zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub challenge: Option<ChallengeType>,
+}
+
+fn shared<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, s: S) -> Result<S::Ok, S::Error> {
+    value.as_deref().serialize(s)
+}
+
+impl ZoneRule {
+    /// The place of the key.
+    pub fn key(&self) -> Option<TsigSecret> {
+        Some(TsigSecret { at: self.tsig_secret.as_deref()?.clone(), parts: self.tsig_key.clone() })
+    }
 }
 
 /// The configuration of one certificate, as far as it concerns zones and keys.
@@ -41,12 +62,14 @@ pub struct ZonePolicy<'a> {
 }
 
 /// The configured zone and server of a name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Configured<'a> {
     /// The zone that encloses the name.
     pub zone: Option<&'a DnsName>,
     /// The server for UPDATEs.
     pub server: Option<&'a ServerAddress>,
+    /// The key with which the server is asked for the zone, where that is not configured.
+    pub key: Option<TsigSecret>,
 }
 
 impl<'a> ZonePolicy<'a> {
@@ -55,19 +78,38 @@ impl<'a> ZonePolicy<'a> {
     pub fn configured(&self, owner: &DnsName) -> Configured<'a> {
         let dns = self.dns;
         let own = dns.zone.as_ref().map(|zone| (zone, dns.server.as_ref()));
-        let rules = self.zones.iter().map(|r| (&r.zone, r.server.as_ref()));
+        let rules = self.zones.iter().filter(|r| !r.find_zone).map(|r| (&r.zone, r.server.as_deref()));
         let enclosing: Vec<_> = rules.chain(own).filter(|(zone, _)| owner.is_within(zone)).collect();
-        match enclosing.iter().map(|(zone, _)| *zone).max_by_key(|zone| zone.as_str().len()) {
+        let longest = enclosing.iter().map(|(zone, _)| *zone).max_by_key(|zone| zone.as_str().len());
+        let by_name = self.by_name(owner);
+        let shorter = longest.map_or(0, |zone| zone.as_str().len());
+        if let Some(rule) = by_name.filter(|rule| rule.zone.as_str().len() >= shorter) {
+            let key = rule.key().or_else(|| self.own_key());
+            return Configured { zone: None, server: rule.server.as_deref(), key };
+        }
+        match longest {
             // The entry's rule is the last one.
             Some(zone) => Configured {
                 zone: Some(zone),
                 server: enclosing.iter().rev().find_map(|(z, s)| (*z == zone).then_some(*s)?),
+                key: None,
             },
             None => {
                 let ours = self.domains.iter().any(|d| owner.is_within(d.base()));
-                Configured { zone: None, server: dns.server.as_ref().filter(|_| ours && dns.zone.is_none()) }
+                let server = dns.server.as_ref().filter(|_| ours && dns.zone.is_none());
+                Configured { zone: None, server, key: self.own_key() }
             }
         }
+    }
+
+    /// The longest rule with `findZone` for a name.
+    fn by_name(&self, name: &DnsName) -> Option<&'a ZoneRule> {
+        let rules = self.zones.iter().filter(|rule| rule.find_zone && name.is_within(&rule.zone));
+        rules.max_by_key(|rule| rule.zone.as_str().len())
+    }
+
+    fn own_key(&self) -> Option<TsigSecret> {
+        self.tsig_secret.cloned().map(TsigSecret::from)
     }
 
     /// The clause for an `owner` without a zone: the entry's zone and server do not apply to it.
@@ -81,24 +123,27 @@ impl<'a> ZonePolicy<'a> {
     }
 
     /// The key that signs for `zone`: that of its rule, or the entry's key for zones of the entry's own domains and for
-    /// zones in `zones`. `chain` holds the owners that led there.
+    /// zones in `zones`. `chain` holds the owners that led there. For a zone of the entry's own domains a rule with `findZone` for the
+    /// challenge's name comes first.
     ///
     /// # Errors
     /// The configuration that is missing.
-    pub fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<ObjectRef, String> {
-        let rules = self.zones.iter().filter(|r| zone.is_within(&r.zone));
-        let rule = rules.max_by_key(|r| r.zone.as_str().len());
+    pub fn key(&self, zone: &DnsName, chain: &[DnsName]) -> Result<TsigSecret, String> {
+        let rules = self.zones.iter().filter(|r| !r.find_zone && zone.is_within(&r.zone));
+        let rule = rules.max_by_key(|r| r.zone.as_str().len()).and_then(ZoneRule::key);
+        let by_name = chain.first().and_then(|name| self.by_name(name)).and_then(ZoneRule::key);
         let own = self.domains.iter().any(|d| d.base().is_within(zone));
         // A zone below a configured one may be delegated to anybody.
-        let configured = self.zones.iter().any(|r| r.zone == *zone) || self.dns.zone.as_ref() == Some(zone);
+        let is_configured = |rule: &ZoneRule| !rule.find_zone && rule.zone == *zone;
+        let configured = self.zones.iter().any(is_configured) || self.dns.zone.as_ref() == Some(zone);
         if !own && !configured {
             return Err(format!(
                 "{} leads to the zone {zone}, which is not configured: add `- zone: {zone}` to the key `zones` if its key may be used",
                 joined(chain)
             ));
         }
-        let key = rule.and_then(|r| r.tsig_secret.as_ref()).or(self.tsig_secret);
-        key.cloned().ok_or_else(|| {
+        let key = if own { by_name.or(rule) } else { rule.or(by_name) };
+        key.or_else(|| self.own_key()).ok_or_else(|| {
             format!("no TSIG key is configured for the zone {zone}: set `tsigSecretName` in the entry, in `defaults` or in `zones`")
         })
     }
@@ -119,7 +164,7 @@ mod tests {
         let zones = zones_of(&node::read(zones).unwrap(), &"t".into()).unwrap();
         let rules = entry.zone_policy(&zones);
         let chain = [entry.domains[0].challenge_name(), "x.example".parse().unwrap()];
-        rules.key(&zone.parse().unwrap(), &chain).map(|k| k.name.to_string())
+        rules.key(&zone.parse().unwrap(), &chain).map(|k| k.at.name.to_string())
     }
 
     #[test]
@@ -154,6 +199,49 @@ mod tests {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{zone} {zones}"),
                 (Err(found), Err(expected)) => assert!(found.contains(expected), "{zone} {zones}: {found}"),
                 (found, expected) => panic!("{zone} {zones}: {found:?}, not {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_finds_its_zone_counts_for_its_name_and_the_zones_around() {
+        let entry =
+            Entry::read(&node::read("{secret: s, domains: [www.a.test, www.b.test]}").unwrap(), &"t".into()).unwrap();
+        let part = "tsigSecretName: tsig, tsigKey: {secretKey: d, name: k.test, algorithm: hmac-sha256}";
+        let zones = format!(
+            "[{{zone: www.a.test, server: 192.0.2.1, findZone: true, {part}}}, {{zone: www.b.test, server: 192.0.2.2, findZone: true, \
+             tsigSecretName: other}}, {{zone: a.test, server: 192.0.2.9, tsigSecretName: zonal}}, {{zone: known.test}}]"
+        );
+        let zones = zones_of(&node::read(&zones).unwrap(), &"t".into()).unwrap();
+        let rules = entry.zone_policy(&zones);
+        for (owner, zone, server, key) in [
+            ("_acme-challenge.www.a.test", None, Some("192.0.2.1"), Some("tsig")),
+            ("_acme-challenge.www.b.test", None, Some("192.0.2.2"), Some("other")),
+            ("_acme-challenge.x.a.test", Some("a.test"), Some("192.0.2.9"), None),
+            ("x.known.test", Some("known.test"), None, None),
+            ("x.c.test", None, None, None),
+        ] {
+            let found = rules.configured(&owner.parse().unwrap());
+            assert_eq!(found.zone.map(ToString::to_string).as_deref(), zone, "{owner}");
+            assert_eq!(found.server.map(ToString::to_string).as_deref(), server, "{owner}");
+            assert_eq!(found.key.map(|key| key.at.name.to_string()).as_deref(), key, "{owner}");
+        }
+        for (name, zone, expected) in [
+            ("www.a.test", "a.test", Ok(("tsig", true))),
+            ("www.a.test", "www.a.test", Ok(("tsig", true))),
+            ("www.b.test", "b.test", Ok(("other", false))),
+            // A CNAME leads there: the zone is known, and has no key of its own.
+            ("www.a.test", "known.test", Ok(("tsig", true))),
+            ("www.a.test", "c.test", Err("leads to the zone c.test, which is not configured")),
+        ] {
+            let chain =
+                [name.parse::<crate::base::name::Domain>().unwrap().challenge_name(), "x.test".parse().unwrap()];
+            match (rules.key(&zone.parse().unwrap(), &chain), expected) {
+                (Ok(key), Ok((at, has_parts))) => {
+                    assert_eq!((key.at.name.as_str(), key.parts.is_some()), (at, has_parts))
+                }
+                (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
+                (found, _) => panic!("{name} {zone}: {found:?}"),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The only HTTPS client: a deadline for every exchange, bounded bodies, status and headers always kept, no redirects.
 //!
 //! Untrusted: every answer. Nothing is retried here; the caller decides what an error means.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod tls;
 pub mod web_check;
@@ -39,6 +40,7 @@ pub enum Method {
     Head,
     Post,
     Put,
+    Delete,
 }
 
 impl Method {
@@ -48,6 +50,7 @@ impl Method {
             Method::Head => "HEAD",
             Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Delete => "DELETE",
         }
     }
 }
@@ -61,7 +64,7 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// Headers besides User-Agent.
     pub headers: &'a [(&'a str, &'a str)],
-    /// The body, for POST and PUT.
+    /// The body, for POST, PUT and DELETE.
     pub body: &'a [u8],
     /// The time limit for the whole exchange.
     pub within: Duration,
@@ -198,7 +201,9 @@ impl Http {
         }
         let answer = match request.method {
             Method::Get | Method::Head => builder.body(()).map(|r| self.run(r, request.within, idle)),
-            Method::Post | Method::Put => builder.body(request.body).map(|r| self.run(r, request.within, idle)),
+            Method::Post | Method::Put | Method::Delete => {
+                builder.body(request.body).map(|r| self.run(r, request.within, idle))
+            }
         };
         answer.map_err(ureq::Error::from).flatten().map_err(|e| describe(request, &e))
     }
@@ -237,7 +242,9 @@ impl Stream {
         read.map_err(|e| HttpError(plain(&ureq::Error::from(e))))?;
         match line.pop() {
             Some(b'\n') => Ok(Some(line)),
-            Some(_) if line.len() as u64 + 1 >= most => Err(HttpError(format!("a line is longer than {most} octets"))),
+            Some(_) if line.len() as u64 >= most.saturating_sub(1) => {
+                Err(HttpError(format!("a line is longer than {most} octets")))
+            }
             Some(_) => Err(HttpError("the connection was closed in the middle of a line".to_owned())),
             None => Ok(None),
         }
@@ -276,6 +283,10 @@ fn plain(e: &ureq::Error) -> String {
         ureq::Error::Io(io) => match io.kind() {
             ErrorKind::ConnectionRefused => "connection refused (nothing listens there)".to_owned(),
             ErrorKind::UnexpectedEof => "the connection was closed in the middle of the answer".to_owned(),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+                "the connection was reset".to_owned()
+            }
+            ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable => "no route to it".to_owned(),
             _ => match io.get_ref().and_then(|e| e.downcast_ref()).and_then(words::handshake) {
                 Some(sentence) => sentence,
                 None => other_io(io),
@@ -361,5 +372,20 @@ mod tests {
         );
         assert_eq!(after(&[date, ("retry-after", "Sun, 06 Nov 1994 07:00:00 GMT")]), Some(0));
         assert_eq!(after(&[("retry-after", "7"), ("retry-after", "9")]), Some(7), "of several the first counts");
+    }
+
+    #[test]
+    fn a_broken_connection_is_told_in_our_own_words() {
+        // Those of Linux: ECONNRESET, ECONNABORTED, EPIPE, ENETUNREACH, EHOSTUNREACH, ECONNREFUSED.
+        for (code, words) in [
+            (104, "the connection was reset"),
+            (103, "the connection was reset"),
+            (32, "the connection was reset"),
+            (101, "no route to it"),
+            (113, "no route to it"),
+            (111, "connection refused (nothing listens there)"),
+        ] {
+            assert_eq!(plain(&ureq::Error::Io(std::io::Error::from_raw_os_error(code))), words, "{code}");
+        }
     }
 }

@@ -214,7 +214,7 @@ impl Transport for TlsTransport {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.stream.get_mut().set_timeout(timeout);
-        let output = &self.buffers.output()[..amount];
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
         self.stream.write_all(output)?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 //!
 //! Untrusted: the answer, of which the status, the Location and the first octets are kept.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -30,11 +30,33 @@ pub struct WebAnswer {
     pub body: Vec<u8>,
 }
 
+/// Why there is no readable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    /// The machine refused the connection, so that nothing listens at the port.
+    pub is_refused: bool,
+    /// The reason, in words.
+    pub why: String,
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> NoAnswer {
+        NoAnswer { is_refused: false, why }
+    }
+}
+
+impl From<ureq::Error> for NoAnswer {
+    fn from(error: ureq::Error) -> NoAnswer {
+        let is_refused = matches!(&error, ureq::Error::Io(io) if io.kind() == ErrorKind::ConnectionRefused);
+        NoAnswer { is_refused, why: plain(&error) }
+    }
+}
+
 /// Asks for `url` at `address`.
 ///
 /// # Errors
-/// Why there is no readable answer, in words.
-pub fn ask(url: &str, address: SocketAddr, within: Duration) -> Result<WebAnswer, String> {
+/// Why there is no readable answer.
+pub fn ask(url: &str, address: SocketAddr, within: Duration) -> Result<WebAnswer, NoAnswer> {
     let connector =
         ().chain(TcpConnector::default())
             .chain(TlsConnector::new(&TlsTrust { unchecked: true, ..TlsTrust::default() })?);
@@ -54,7 +76,7 @@ pub fn ask(url: &str, address: SocketAddr, within: Duration) -> Result<WebAnswer
     let agent = ureq::Agent::with_parts(config, connector, Fixed(address));
     let request =
         http::Request::get(url).header("connection", "close").body(()).map_err(|_| "it is no URL".to_owned())?;
-    let (parts, body) = agent.run(request).map_err(|e| plain(&e))?.into_parts();
+    let (parts, body) = agent.run(request)?.into_parts();
     let mut octets = Vec::new();
     // A part of the body is enough to tell another server's answer.
     body.into_reader().take(REACH_BODY_OCTETS as u64).read_to_end(&mut octets).ok();
@@ -122,9 +144,11 @@ mod tests {
     fn without_a_readable_answer_there_are_words() {
         for answer in [b"".as_slice(), b"\0\0\0", b"HTTP/1.1 2"] {
             let (address, _) = server(answer);
-            assert!(!ask("http://a.test/", address, WITHIN).unwrap_err().is_empty());
+            let none = ask("http://a.test/", address, WITHIN).unwrap_err();
+            assert!(!none.why.is_empty() && !none.is_refused, "{none:?}");
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert!(ask("http://a.test/", free, WITHIN).unwrap_err().contains("refused"));
+        let none = ask("http://a.test/", free, WITHIN).unwrap_err();
+        assert!(none.is_refused && none.why.contains("refused"), "{none:?}");
     }
 }

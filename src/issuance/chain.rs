@@ -25,7 +25,7 @@ impl Orders<'_> {
     ///
     /// # Errors
     /// Why there is no certificate to store.
-    pub fn download(&self, account: &Account, url: &str, key: &dyn KeySource) -> Result<CheckedBundle, ChainProblem> {
+    pub fn download(&self, account: &Account, url: &str, key: &KeySource) -> Result<CheckedBundle, ChainProblem> {
         let checked = |download: &CertificateChain| {
             let judged_at = download.date.unwrap_or_else(time::now);
             key.check(&download.chain, &self.wanted.entry.domains, judged_at)

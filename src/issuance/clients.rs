@@ -69,10 +69,13 @@ impl AcmeClients {
     /// When the Secret with its roots cannot be read or used.
     pub fn client(&self, store: &Store, wanted: &CertificateSpec) -> Result<Arc<AcmeClient>, AttemptError> {
         let failed = |e: String| AttemptError::new(Stage::Account, RetryClass::Transient, e);
-        let roots = match wanted.issuer.as_deref() {
+        let mut roots = match wanted.issuer.as_deref() {
             Some(Issuer { ca_secret: Some(at), .. }) => roots_of(store, at).map_err(failed)?,
             Some(_) | None => Vec::new(),
         };
+        if let Some(ca) = wanted.issuer.as_deref().and_then(|issuer| issuer.ca.as_deref()) {
+            roots = [&roots[..], b"\n", ca.as_bytes()].concat();
+        }
         self.get(&self.directory(wanted), roots).map_err(failed)
     }
 

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 
 use super::account::Accounts;
+use super::acting::Acting;
 use super::answers::Answers;
 use super::circuits::Circuits;
 use super::clients::AcmeClients;
+use super::error::AttemptError;
 use super::leadership::LeaderStatus;
 use super::probes::Probes;
 use super::rate_limits::RateLimits;
 use super::reached::Reached;
 use super::renewal_schedule::RenewalInfoSchedule;
+use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::config::namespaces::Namespaces;
 use crate::dns::client;
 use crate::dns::resolver::Resolver;
 use crate::kube::client::KubeClient;
+use crate::kube::events::EventReason;
+use crate::kube::metadata::ObjectReference;
 use crate::kube::recorder::EventRecorder;
+use crate::kube::resource::Resource;
+use crate::sources::CertificateSpec;
 use crate::store::Store;
 
 /// The clients, caches and settings that all attempts share.
@@ -64,4 +71,27 @@ pub struct Context {
     pub holder: String,
     /// Whether this replica may act.
     pub leader: LeaderStatus,
+    /// Whether this program acts for cert-manager's objects.
+    pub acting: Acting,
+}
+
+impl Context {
+    /// Publishes an Event at the object that wants a certificate, which is at home. `text` is about one of its Secrets and holds no secret. A
+    /// Secret of another cluster is named in the text, because an Event refers to objects of its own cluster only.
+    pub fn publish(&self, reason: EventReason, wanted: &CertificateSpec, secret: &ObjectRef, text: String) {
+        let (related, text) = match secret.cluster.is_home() {
+            true => (Some(ObjectReference::new(Resource::SECRETS, secret)), text),
+            false => (None, format!("Secret {secret}: {text}")),
+        };
+        self.recorder.publish(reason, wanted.source.reference(), related, text);
+    }
+
+    /// Checks before an effect that this replica leads, and that it acts for the object that wants the certificate.
+    ///
+    /// # Errors
+    /// Why not. Not counted.
+    pub fn check_acting(&self, wanted: &CertificateSpec) -> Result<(), AttemptError> {
+        self.leader.check()?;
+        self.acting.check_for(wanted)
+    }
 }

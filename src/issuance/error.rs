@@ -77,10 +77,11 @@ impl AttemptError {
 
 /// Errors that repeat until an operator changes something (RFC 8555 section 6.7). `unauthorized` means a deactivated account or an order
 /// of another account.
-const POLICY: [&str; 10] = [
+const POLICY: [&str; 11] = [
     "rejectedIdentifier",
     "unsupportedIdentifier",
     "badCSR",
+    "badPublicKey",
     "caa",
     "invalidProfile",
     "invalidContact",
@@ -152,7 +153,7 @@ mod tests {
             let (what, problem) = ("newOrder", Box::new(problem));
             of_acme(Stage::Order, &AcmeError::Problem { what, status: 400, problem, retry_after: None }).severity
         };
-        for word in ["rejectedIdentifier", "unsupportedIdentifier", "badCSR", "caa", "invalidProfile", "unauthorized"] {
+        for word in ["rejectedIdentifier", "badCSR", "badPublicKey", "caa", "invalidProfile", "unauthorized"] {
             assert_eq!(severity(word), RetryClass::Policy, "{word}");
         }
         for word in ["serverInternal", "malformed", "rateLimited", "connection", "dns", ""] {

@@ -4,6 +4,7 @@
 //! Untrusted: the answers of CAs and DNS servers, which `acme`, `dns` and `cert::bundle` judge. Tested by tests/it/main_job.rs.
 
 pub mod account;
+pub mod acting;
 pub mod answers;
 pub mod chain;
 pub mod circuits;

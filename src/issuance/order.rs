@@ -152,7 +152,7 @@ impl<'a> Orders<'a> {
             NewOrder { names: self.names, profile: self.wanted.profile(), replaces: replaces.filter(|_| offered) };
         let mut registered = false;
         loop {
-            self.context.leader.check()?;
+            self.context.check_acting(self.wanted)?;
             match self.ca.new_order(account, &wish) {
                 Err(e) if e.error_type() == Some("accountDoesNotExist") && !registered => {
                     *account = self.account(Some(account))?;
@@ -253,7 +253,13 @@ impl<'a> Orders<'a> {
         order: &OpenOrder,
         csr: &[u8],
     ) -> Result<AcmeResponse<Order>, AttemptError> {
-        let told = |e: AcmeError| of_acme(Stage::Finalize, &e);
+        let told = |e: AcmeError| {
+            let AttemptError { error, .. } = of_acme(Stage::Finalize, &e);
+            let is_given = self.wanted.entry.csr.is_some();
+            let is_of_csr = is_given && matches!(e.error_type(), Some("badCSR" | "badPublicKey"));
+            let error = if is_of_csr { format!("{error}: give a new csr") } else { error };
+            AttemptError { error, ..of_acme(Stage::Finalize, &e) }
+        };
         match self.ca.finalize(account, &order.answer.body.finalize, csr) {
             // The answer to an earlier request was lost. The order tells the result.
             Err(e) if e.error_type() == Some("orderNotReady") => self.ca.order(account, &order.url).map_err(told),
@@ -331,8 +337,13 @@ fn challenge(
     let challenge_type = challenge_type(&name).name();
     let offered = || one_line(&authorization.challenges.iter().map(|c| c.kind.as_str()).collect::<Vec<_>>().join(", "));
     let found = authorization.challenges.iter().find(|c| c.kind == challenge_type);
-    let found = found
-        .ok_or_else(|| failed(format!("the CA offers no {challenge_type} challenge for {name}, only {}", offered())))?;
+    let found = found.ok_or_else(|| {
+        let is_offered = |other: &&ChallengeType| authorization.challenges.iter().any(|c| c.kind == other.name());
+        let other = ChallengeType::ALL.iter().find(is_offered);
+        let cure = other.map(|other| format!(": `challenge: {other}` for that name is what it takes"));
+        let cure = cure.unwrap_or_default();
+        failed(format!("the CA offers no {challenge_type} challenge for {name}, only {}{cure}", offered()))
+    })?;
     // RFC 8555 section 8.1: base64url, so that the value can not be made to say anything else.
     let token = found.token.as_deref().filter(|t| {
         !t.is_empty() && t.len() <= 1024 && t.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -373,7 +384,11 @@ mod tests {
             ),
             (
                 r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"http-01","token":"t"}]}"#,
-                "no dns-01 challenge for a.test, only http-01",
+                "no dns-01 challenge for a.test, only http-01: `challenge: http-01` for that name",
+            ),
+            (
+                r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"tls-alpn-01","token":"t"}]}"#,
+                "no dns-01 challenge for a.test, only tls-alpn-01",
             ),
             (
                 r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01"}]}"#,
@@ -392,6 +407,16 @@ mod tests {
                 challenge(&authorization(json), String::new(), &names(), &|_| ChallengeType::Dns01).unwrap_err().error;
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_that_the_ca_proves_only_by_dns_is_told_with_the_setting() {
+        let given = authorization(
+            r#"{"status":"pending","identifier":{"type":"dns","value":"a.test"},"challenges":[{"type":"dns-01","token":"t"}]}"#,
+        );
+        let error = challenge(&given, String::new(), &names(), &|_| ChallengeType::Http01).unwrap_err().error;
+        let expected = "the CA offers no http-01 challenge for a.test, only dns-01: `challenge: dns-01` for that name is what it takes";
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::error::AttemptError;
 use super::solver::dns01::Dns01Solver;
 use super::solver::dns01::zone_update::ZoneUpdate;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::log::event;
 use crate::base::time;
 use crate::dns::zone::ChallengeLocation;
@@ -21,7 +22,8 @@ use crate::sources::CertificateSpec;
 /// # Errors
 /// When a name has no zone, or a zone refuses the UPDATE. Both are logged.
 pub fn probe(context: &Context, wanted: &CertificateSpec) -> Result<(), AttemptError> {
-    let names = wanted.entry.order_names();
+    let mut names = wanted.entry.order_names();
+    names.retain(|name| wanted.challenge_of(name) == ChallengeType::Dns01);
     let is_due = |target: &ChallengeLocation| context.probes.is_due(&target.zone, &target.key, time::now());
     let places = Dns01Solver::find_some(context, wanted, &names, &is_due).inspect_err(|failed| {
         if failed.barred.is_none() {

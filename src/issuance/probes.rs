@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::limits::PROBE_EVERY;
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::name::DnsName;
 use crate::base::time::Time;
+use crate::dns::tsig_secret::TsigSecret;
 
 /// The last probe of a zone with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct Probe {
 
 /// The last probes by zone and Secret of the key.
 #[derive(Debug, Default)]
-pub struct Probes(Mutex<BTreeMap<(DnsName, ObjectRef), Probe>>);
+pub struct Probes(Mutex<BTreeMap<(DnsName, TsigSecret), Probe>>);
 
 impl Probes {
     /// The zones, and whether the last probe succeeded with each key of the zone.
@@ -35,13 +36,13 @@ impl Probes {
     }
 
     /// Whether the zone was not probed with this key lately.
-    pub(super) fn is_due(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
+    pub(super) fn is_due(&self, zone: &DnsName, key: &TsigSecret, now: Time) -> bool {
         let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         is_due(probes.get(&(zone.clone(), key.clone())), now)
     }
 
     /// Starts a probe of a zone that is due. Returns whether it is due: many certificates share a zone.
-    pub(super) fn begin(&self, zone: &DnsName, key: &ObjectRef, now: Time) -> bool {
+    pub(super) fn begin(&self, zone: &DnsName, key: &TsigSecret, now: Time) -> bool {
         let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let place = (zone.clone(), key.clone());
         let due = is_due(probes.get(&place), now);
@@ -55,7 +56,7 @@ impl Probes {
     }
 
     /// Notes the result. Returns whether it differs from the one before.
-    pub(super) fn end(&self, zone: &DnsName, key: &ObjectRef, at: Time, result: Result<(), String>) -> bool {
+    pub(super) fn end(&self, zone: &DnsName, key: &TsigSecret, at: Time, result: Result<(), String>) -> bool {
         let mut probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let result = Some(result);
         let last = probes.insert((zone.clone(), key.clone()), Probe { at, result: result.clone() });
@@ -71,11 +72,12 @@ fn is_due(last: Option<&Probe>, now: Time) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::name::ObjectRef;
 
     #[test]
     fn a_zone_and_key_are_probed_once_a_day_however_many_certificates_share_them() {
         let (probes, zone, now) = (Probes::default(), "a.test".parse().unwrap(), Time::from_unix(1_800_000_000));
-        let key = |name: &str| ObjectRef::parse(name, "ns").unwrap();
+        let key = |name: &str| TsigSecret::from(ObjectRef::parse(name, "ns").unwrap());
         assert!(probes.begin(&zone, &key("k"), now));
         assert!(!probes.begin(&zone, &key("k"), now + Duration::from_secs(3600)), "another certificate");
         assert!(probes.begin(&zone, &key("other"), now), "another key");

@@ -136,7 +136,7 @@ impl RateLimits {
             times.push(now);
             if let Some(until) = failed_too_often(times, now) {
                 let said = format!("the validation of {name} failed {} times within an hour", times.len());
-                return Some(RateLimitBlock { scope: Scope::Name(name.clone()), until, said });
+                return Some(RateLimitBlock { scope: Scope::Name(name.clone()), since: Some(now), until, said });
             }
         }
         let limit = failed.limit.as_ref()?;
@@ -149,7 +149,7 @@ impl RateLimits {
             }
             known => known.clone(),
         };
-        Some(RateLimitBlock { scope, until: limit.until, said: failed.error.clone() })
+        Some(RateLimitBlock { scope, since: Some(now), until: limit.until, said: failed.error.clone() })
     }
 
     fn state(&self) -> MutexGuard<'_, RateLimitState> {
@@ -208,7 +208,7 @@ mod tests {
             let name: DnsName = format!("n{i}.test").parse().unwrap();
             let failed = AttemptError { not_validated: vec![name.clone()], ..refused(Scope::NameSet, false) };
             limits.judge(&account, &[Domain::parse(name.as_str()).unwrap()], &failed, now);
-            let gate = |until| RateLimitBlock { scope: Scope::Account, until, said: "x".to_owned() };
+            let gate = |until| RateLimitBlock { scope: Scope::Account, since: None, until, said: "x".to_owned() };
             let mut state = limits.state();
             state.passing.insert(account.clone(), gate(now + Duration::from_secs(60)));
             state.gates.insert(account, vec![gate(now + Duration::from_secs(600))]);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::error::{AttemptError, of_acme};
 use super::order::Orders;
 use super::solver::ChallengeRequest;
+use super::solver::http01::hint_of_ca;
 use crate::acme::challenge::{
     ChallengeAttempt, ChallengeEnd, ChallengeOutcome, of_authorization, of_challenge, of_refusal,
 };
@@ -138,7 +139,7 @@ impl ValidationRun<'_> {
     }
 
     fn tell(&mut self, index: usize) -> Result<(), ValidationFailure> {
-        self.run.context.leader.check()?;
+        self.run.context.check_acting(self.run.wanted)?;
         let outcome = match self.run.ca.respond_to_challenge(self.account, &self.list[index].challenge) {
             Ok(answer) => of_challenge(&answer.body, answer.retry_after.is_some()),
             Err(AcmeError::Problem { problem, .. }) if problem.word() == "malformed" => {
@@ -188,6 +189,7 @@ fn base(name: &Domain) -> DnsName {
 }
 
 fn not_answered(severity: RetryClass, not_validated: Vec<DnsName>, words: &str) -> AttemptError {
-    let error = format!("the CA did not find the challenge answered: {words}");
+    let hint = hint_of_ca(words).map(|hint| format!("; {hint}")).unwrap_or_default();
+    let error = format!("the CA did not find the challenge answered: {words}{hint}");
     AttemptError { not_validated, ..AttemptError::new(Stage::Validation, severity, error) }
 }

@@ -1,4 +1,4 @@
-//! The operations on objects: get, list, create, replace. Every write carries the version it was decided on.
+//! The operations on objects: get, list, create, replace, delete. Every write carries the version it was decided on.
 //!
 //! The operations take and return types that implement [`Object`].
 
@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::client::{KubeClient, KubeError};
 use super::list::ListPage;
 use super::metadata::{InvalidObject, Object, wipe};
+use super::object::Preconditions;
 use super::resource::{Resource, WatchTarget};
 use crate::base::limits::{API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX};
 use crate::base::name::ObjectRef;
@@ -102,6 +103,55 @@ impl KubeClient {
         self.write(Method::Put, &path, object, DryRun::Real)
     }
 
+    /// Deletes an object in the version that it was read in. An object that is gone counts as deleted.
+    ///
+    /// # Errors
+    /// When the object was not deleted: a conflict where it changed, or where another one has its name.
+    pub fn delete(&self, resource: Resource, at: &ObjectRef, version: &Preconditions) -> Result<(), KubeError> {
+        let preconditions = json!({"uid": version.uid, "resourceVersion": version.resource_version});
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions});
+        match self.call(Method::Delete, &resource.path_of(at), Some(&options)) {
+            Ok(mut deleted) => {
+                wipe(&mut deleted);
+                Ok(())
+            }
+            Err(KubeError::Api(e)) if e.code == 404 && e.reason == "NotFound" => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Replaces the status of an object of any kind, over this version of the object with this uid. Returns the object as stored.
+    ///
+    /// # Errors
+    /// When the status was not replaced.
+    pub fn put_status(
+        &self,
+        resource: Resource,
+        at: &ObjectRef,
+        (uid, version): (&str, &str),
+        status: &Value,
+    ) -> Result<Value, KubeError> {
+        let metadata = match resource.namespaced {
+            true => json!({"namespace": at.namespace, "name": at.name, "uid": uid, "resourceVersion": version}),
+            false => json!({"name": at.name, "uid": uid, "resourceVersion": version}),
+        };
+        let (api_version, kind) = (resource.api_version(), resource.kind);
+        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": status});
+        let path = format!("{}/status{}", resource.path_of(at), DryRun::Real.query());
+        self.call(Method::Put, &path, Some(&object))
+    }
+
+    /// Asks whether the status of a kind can be replaced alone: its definition may lack that subresource.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn has_status(&self, resource: Resource) -> Result<bool, KubeError> {
+        let served = self.call(Method::Get, &resource.group_path(), None)?;
+        let name = format!("{}/status", resource.plural);
+        let all = served.get("resources").and_then(Value::as_array);
+        Ok(all.is_some_and(|all| all.iter().any(|served| served.get("name").and_then(Value::as_str) == Some(&*name))))
+    }
+
     fn write<O: Object>(&self, method: Method, path: &str, object: &O, mode: DryRun) -> Result<O, KubeError> {
         let mut json = object.to_json();
         let stored = self.call(method, &format!("{path}{}", mode.query()), Some(&json));
@@ -124,6 +174,18 @@ impl KubeClient {
         match self.call(Method::Get, &resource.path_of(at), None) {
             Ok(object) => Ok(Some(object)),
             Err(KubeError::Api(e)) if e.code == 404 && e.reason == "NotFound" => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Whether the server has kinds of an API group. Discovery is open to every account.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn serves_group(&self, group: &str) -> Result<bool, KubeError> {
+        match self.call(Method::Get, &format!("/apis/{group}"), None) {
+            Ok(_) => Ok(true),
+            Err(KubeError::Api(e)) if e.code == 404 => Ok(false),
             Err(e) => Err(e),
         }
     }

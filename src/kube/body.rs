@@ -161,7 +161,7 @@ impl<'de> Visitor<'de> for BodyReader<'_> {
         while let Some(item) = items.next_element_seed(BodyReader(self.0))? {
             if list.len() == list.capacity() {
                 let more = list.capacity().max(1);
-                self.0.spend(more * size_of::<Value>())?;
+                self.0.spend(more.saturating_mul(size_of::<Value>()))?;
                 list.reserve_exact(more);
             }
             list.push(item);
@@ -172,7 +172,8 @@ impl<'de> Visitor<'de> for BodyReader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(field) = fields.next_key::<String>()? {
-            self.0.spend(field.len() + if map.is_empty() { FIRST_FIELD_OCTETS } else { FIELD_OCTETS })?;
+            let node = if map.is_empty() { FIRST_FIELD_OCTETS } else { FIELD_OCTETS };
+            self.0.spend(field.len().saturating_add(node))?;
             map.insert(field, fields.next_value_seed(BodyReader(self.0))?);
         }
         Ok(Value::Object(map))
@@ -192,8 +193,8 @@ impl<R: Read> Read for PartReader<'_, R> {
             return Err(io::Error::other("a part of it is too long"));
         }
         let most = buffer.len().min(part_left.get());
-        let read = self.from.read(&mut buffer[..most])?;
-        part_left.set(part_left.get() - read);
+        let read = self.from.read(buffer.get_mut(..most).unwrap_or_default())?;
+        part_left.set(part_left.get().saturating_sub(read));
         octets.set(octets.get().saturating_add(read));
         Ok(read)
     }

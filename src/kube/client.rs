@@ -35,6 +35,8 @@ pub struct KubeClient {
     age: Stopwatch,
     stop: Shutdown,
     timeout: Duration,
+    /// True where the clock of the server is compared with ours.
+    hears_clock: bool,
 }
 
 /// A request that failed.
@@ -96,12 +98,24 @@ impl KubeClient {
     pub fn new(config: ClusterConfig, stop: Shutdown) -> Result<KubeClient, String> {
         let authenticator = Arc::new(Authenticator::new(config)?);
         let rate_limiter = Arc::new(Mutex::new(RateLimiter::new(RequestRate::default())));
-        Ok(KubeClient { authenticator, rate_limiter, age: Stopwatch::start(), stop, timeout: API_REQUEST })
+        Ok(KubeClient {
+            authenticator,
+            rate_limiter,
+            age: Stopwatch::start(),
+            stop,
+            timeout: API_REQUEST,
+            hears_clock: true,
+        })
     }
 
     /// The same client with another rate, which it does not share with the clients made before.
     pub fn with_rate(self, rate: RequestRate) -> KubeClient {
         KubeClient { rate_limiter: Arc::new(Mutex::new(RateLimiter::new(rate))), ..self }
+    }
+
+    /// The same client for a server whose clock nothing is judged by.
+    pub fn without_clock(self) -> KubeClient {
+        KubeClient { hears_clock: false, ..self }
     }
 
     /// The same client, with the same rate limiter, for requests that are of no use after `timeout`: no try takes longer or begins later.
@@ -173,7 +187,7 @@ impl KubeClient {
             let (now, left) = (self.age.elapsed(), deadline.left().unwrap_or_default());
             let pause = self.rate_limiter().again(ended, made, now, left, &format!("{path} {now:?}"));
             match pause {
-                Some(pause) if !self.stop.wait(pause) => made += 1,
+                Some(pause) if !self.stop.wait(pause) => made = made.saturating_add(1),
                 Some(_) | None => return outcome,
             }
         }
@@ -229,7 +243,8 @@ impl KubeClient {
         let mut exchange = Exchange::begin(Peer::Kubernetes);
         let (status, server_time, answer) = send(&credentials.http, &request).map_err(KubeError::Network)?;
         exchange.answered(status);
-        server_time.into_iter().for_each(|time| metrics::clock_seen(Peer::Kubernetes, time));
+        let heard = server_time.filter(|_| self.hears_clock);
+        heard.into_iter().for_each(|time| metrics::clock_seen(Peer::Kubernetes, time));
         Ok((status, answer))
     }
 

@@ -31,7 +31,9 @@ impl TokenBucket {
     fn refill(&mut self, now: Time) {
         // After the clock was set back the bucket grows from then on.
         self.at = self.at.min(now);
-        let earned = u32::try_from(now.since(self.at).as_secs() / EVENT_REFILL.as_secs()).unwrap_or(u32::MAX);
+        let earned =
+            u32::try_from(now.since(self.at).as_secs().checked_div(EVENT_REFILL.as_secs()).unwrap_or_default())
+                .unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(earned).min(EVENT_BURST);
         self.at = self.at + EVENT_REFILL.saturating_mul(earned);
     }
@@ -49,7 +51,7 @@ impl Correlator {
         let mut bucket = known.unwrap_or(TokenBucket { subject, reason, left: EVENT_BURST, at: now });
         let is_repeated = self.series.iter().any(|series| series.last.is_about_the_same(event));
         let admitted = bucket.left > if is_repeated { EVENT_FIRSTS } else { 0 };
-        bucket.left -= u32::from(admitted);
+        bucket.left = bucket.left.saturating_sub(u32::from(admitted));
         if self.buckets.len() >= EVENT_BUDGETS_MAX {
             self.buckets.remove(0);
         }

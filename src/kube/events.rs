@@ -34,6 +34,8 @@ pub enum EventReason {
     ValidationFailed,
     /// A Secret could not be written.
     StoreFailed,
+    /// The API server does not take the status of an object.
+    StatusNotWritten,
     /// An entry or a Secret is not served as it stands.
     Refused,
     /// Another writer changes the Secret again and again.
@@ -50,12 +52,15 @@ pub enum EventReason {
     NotOurs,
     /// An order has to wait for a limit.
     Waiting,
+    /// A Secret was deleted that no object wants any more.
+    Pruned,
 }
 
 impl EventReason {
     /// Whether a person should look at it: `type: Warning`.
     pub fn is_warning(self) -> bool {
-        !matches!(self, EventReason::Issued | EventReason::Renewed | EventReason::Restored | EventReason::Skipped)
+        use EventReason::{Issued, Pruned, Renewed, Restored, Skipped};
+        !matches!(self, Issued | Renewed | Restored | Skipped | Pruned)
     }
 }
 
@@ -103,7 +108,7 @@ fn cut(mut text: String, octets: usize) -> String {
 
 /// The name of an Event: the name of its subject, and a number that makes it unique.
 pub fn name(subject: &str, unique: u64) -> String {
-    let room = NAME_MAX - ".0123456789abcdef".len();
+    let room = NAME_MAX.saturating_sub(".0123456789abcdef".len());
     // A part of a name ends in a letter or a digit.
     let subject = cut(subject.to_owned(), room);
     format!("{}.{unique:016x}", subject.trim_end_matches(['.', '-']))

@@ -155,13 +155,13 @@ fn read(mut from: PipeReader) -> Option<Secret<Vec<u8>>> {
             Err(e) if e.kind() == ErrorKind::Interrupted => continue,
             Err(_) => 0,
         };
-        let read = &part[..count];
-        let end = read.iter().position(|octet| *octet == END);
-        all.extend_from_slice(&read[..end.unwrap_or(count)]);
+        let read = part.get(..count).unwrap_or_default();
+        let end = read.contains(&END);
+        all.extend(read.iter().take_while(|octet| **octet != END));
         if all.len() > EXEC_OCTETS_MAX {
             return None;
         }
-        if count == 0 || end.is_some() {
+        if count == 0 || end {
             return Some(Secret::new(all));
         }
     }

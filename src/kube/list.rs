@@ -12,16 +12,16 @@ use crate::base::sanitize::json_fault;
 
 /// The metadata of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ListPage {
+pub struct ListPage {
     /// The version from which a watch continues once all pages are read.
-    pub(super) resource_version: String,
+    pub resource_version: String,
     /// The token of the next page. `None` on the last one.
-    pub(super) continue_token: Option<String>,
+    pub continue_token: Option<String>,
 }
 
 /// A page that was not read to its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum ListError {
+pub enum ListError {
     /// The caller wants no more objects.
     Unwanted,
     /// The answer broke off.
@@ -32,7 +32,7 @@ pub(super) enum ListError {
 
 impl ListPage {
     /// Reads the body of a list. `each` takes its objects and returns whether more are wanted. Go sends an empty list as `null`.
-    pub(super) fn read(body: impl io::Read, mut each: impl FnMut(Value) -> bool) -> Result<ListPage, ListError> {
+    pub fn read(body: impl io::Read, mut each: impl FnMut(Value) -> bool) -> Result<ListPage, ListError> {
         let mut wanted = true;
         let mut take = |item| {
             wanted = each(item);

@@ -140,6 +140,22 @@ impl ObjectMeta {
 }
 
 impl OwnerReference {
+    /// The reference to an owner that does not manage the object; `None` where the uid is not known.
+    pub fn to(object: &ObjectReference) -> Option<OwnerReference> {
+        let (kind, name) = (object.resource.kind.to_owned(), object.at.name.to_string());
+        let uid = object.uid.clone()?;
+        Some(OwnerReference { api_version: object.resource.api_version(), kind, name, uid, controller: false })
+    }
+
+    /// The JSON of the reference.
+    pub fn to_json(&self) -> Value {
+        let OwnerReference { api_version, kind, name, uid, controller } = self;
+        match controller {
+            true => json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": true}),
+            false => json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}),
+        }
+    }
+
     fn read(owner: &Value) -> OwnerReference {
         let text = |field: &str| owner.get(field).and_then(Value::as_str).unwrap_or("?").to_owned();
         OwnerReference {
@@ -172,13 +188,13 @@ impl ObjectReference {
     /// The JSON of the reference.
     pub fn to_json(&self) -> Value {
         let Resource { kind, namespaced, .. } = self.resource;
-        let mut reference = json!({
-            "apiVersion": self.resource.api_version(), "kind": kind, "name": self.at.name, "uid": self.uid,
-        });
-        if namespaced {
-            reference["namespace"] = json!(self.at.namespace);
+        let (version, at) = (self.resource.api_version(), &self.at);
+        match namespaced {
+            true => json!({
+                "apiVersion": version, "kind": kind, "namespace": at.namespace, "name": at.name, "uid": self.uid,
+            }),
+            false => json!({"apiVersion": version, "kind": kind, "name": at.name, "uid": self.uid}),
         }
-        reference
     }
 }
 

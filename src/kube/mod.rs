@@ -5,12 +5,13 @@
 //! | finding the server and signing in | [`discovery`] [`kubeconfig`] [`config`] [`auth`] [`exec`] [`credential`] |
 //! | kinds and objects, pure | [`resource`] [`metadata`] [`object`] [`managed_fields`] `body` |
 //! | requests | [`client`] [`api`] [`rate_limit`] [`status`] [`refusal`] |
-//! | following objects | `list` `watch_event` [`reflector`] |
+//! | following objects | [`list`] [`watch_event`] [`reflector`] |
 //! | Events | [`events`] [`correlator`] [`recorder`] |
 //! | permissions | [`rbac`] [`access_review`] |
 //! | election | [`leader_election`] |
 //!
 //! A new kind of object needs a [`resource::Resource`] and an implementation of [`metadata::Object`], and a rule in [`rbac::RBAC_RULES`].
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::string_slice))]
 
 pub mod access_review;
 pub mod api;
@@ -25,7 +26,7 @@ pub mod events;
 pub mod exec;
 pub mod kubeconfig;
 pub mod leader_election;
-mod list;
+pub mod list;
 pub mod managed_fields;
 pub mod metadata;
 pub mod object;
@@ -36,4 +37,4 @@ pub mod reflector;
 pub mod refusal;
 pub mod resource;
 pub mod status;
-mod watch_event;
+pub mod watch_event;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::managed_fields::last_writer;
-use super::metadata::{InvalidObject, Object, ObjectMeta, texts, wipe};
+use super::metadata::{InvalidObject, Object, ObjectMeta, OwnerReference, texts, wipe};
 use super::resource::Resource;
 use crate::base::limits::NAMES_SHOWN_MAX;
 use crate::base::name::ObjectRef;
@@ -19,6 +19,9 @@ use crate::base::secret::Secret;
 
 /// The type of a Secret that holds a certificate.
 pub const TYPE_TLS: &str = "kubernetes.io/tls";
+
+/// The type of a Secret without a purpose that Kubernetes knows.
+pub const TYPE_OPAQUE: &str = "Opaque";
 
 /// The version of an object that a write must find.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +73,12 @@ impl SecretObject {
     /// The sentence for a Secret that has no value under `key`, where something belongs (`what`). Names the data keys that are there.
     pub fn lacks(&self, key: &str, what: &str) -> String {
         let filled = self.data.iter().filter(|(_, value)| !value.expose().is_empty());
-        let names: Vec<String> =
-            filled.map(|(name, _)| format!("`{}`", one_line(name))).take(NAMES_SHOWN_MAX + 1).collect();
-        let has = match names.len() {
-            0 => "it has none".to_owned(),
-            n if n > NAMES_SHOWN_MAX => format!("it has {} and more", names[..NAMES_SHOWN_MAX].join(", ")),
-            _ => format!("it has {}", names.join(", ")),
+        let mut names = filled.map(|(name, _)| format!("`{}`", one_line(name)));
+        let shown = names.by_ref().take(NAMES_SHOWN_MAX).collect::<Vec<_>>().join(", ");
+        let has = match (shown.as_str(), names.next()) {
+            ("", _) => "it has none".to_owned(),
+            (_, Some(_)) => format!("it has {shown} and more"),
+            (_, None) => format!("it has {shown}"),
         };
         format!("the Secret {} has no data key `{key}`{what}; {has}", self.reference)
     }
@@ -91,6 +94,19 @@ impl SecretObject {
             ["tls.crt", "ca.crt"].contains(&key) && !value.windows(11).any(|part| part == b"PRIVATE KEY")
         };
         self.data.iter().any(|(key, value)| !value.expose().is_empty() && !is_public(key, value.expose()))
+    }
+
+    /// Puts an owner in the place of the one with the uid `before`; the other owners stay.
+    pub fn replace_owner(&mut self, before: Option<&str>, owner: Option<&OwnerReference>) {
+        if before.is_none() && owner.is_none() {
+            return;
+        }
+        let metadata = self.rest.entry("metadata").or_insert_with(|| json!({}));
+        let mut owners = metadata["ownerReferences"].as_array().cloned().unwrap_or_default();
+        let uids = [before, owner.map(|owner| owner.uid.as_str())];
+        owners.retain(|other| !uids.iter().flatten().any(|uid| other["uid"] == **uid));
+        owners.extend(owner.map(OwnerReference::to_json));
+        metadata["ownerReferences"] = json!(owners);
     }
 
     /// The client that last wrote the certificate or its key, unless that was this program: a name and a time, for messages.
@@ -139,7 +155,7 @@ impl Object for SecretObject {
         };
         Ok(SecretObject {
             reference: metadata.reference,
-            type_: rest.get("type").and_then(Value::as_str).unwrap_or("Opaque").to_owned(),
+            type_: rest.get("type").and_then(Value::as_str).unwrap_or(TYPE_OPAQUE).to_owned(),
             data: decoded,
             labels: metadata.labels,
             annotations: metadata.annotations,
@@ -258,6 +274,38 @@ mod tests {
         expected["data"]["tls.crt"] = json!("bmV3");
         expected["metadata"]["annotations"] = json!({"mine": "y"});
         assert_eq!(secret.to_json(), expected);
+    }
+
+    #[test]
+    fn one_owner_is_replaced_and_those_of_others_stay() {
+        let owner = |uid: &str| OwnerReference {
+            api_version: "networking.k8s.io/v1".to_owned(),
+            kind: "Ingress".to_owned(),
+            name: "web".to_owned(),
+            uid: uid.to_owned(),
+            controller: false,
+        };
+        let mut secret = SecretObject::new(ObjectRef::new("team", "web"), TYPE_TLS);
+        secret.rest.insert("metadata".to_owned(), json!({"ownerReferences": [{"kind": "Other", "uid": "theirs"}]}));
+        let uids = |secret: &SecretObject| {
+            let owners = secret.to_json()["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            owners.iter().map(|owner| owner["uid"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(",")
+        };
+        for (before, now, expected) in [
+            (None, None, "theirs"),
+            (None, Some("a"), "theirs,a"),
+            (Some("a"), Some("a"), "theirs,a"),
+            (Some("a"), Some("b"), "theirs,b"),
+            (Some("gone"), Some("b"), "theirs,b"),
+            (Some("b"), None, "theirs"),
+        ] {
+            secret.replace_owner(before, now.map(owner).as_ref());
+            assert_eq!(uids(&secret), expected, "{before:?} {now:?}");
+        }
+        let mut new = SecretObject::new(ObjectRef::new("team", "web"), TYPE_TLS);
+        new.replace_owner(None, Some(&owner("a")));
+        let expected = json!([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "a"}]);
+        assert_eq!(new.to_json()["metadata"]["ownerReferences"], expected);
     }
 
     #[test]

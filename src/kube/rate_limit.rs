@@ -50,8 +50,8 @@ pub enum CallEnd {
 impl RateLimiter {
     /// A limiter with a full bucket of `burst` tokens, which come back at `qps` a second.
     pub fn new(rate: RequestRate) -> RateLimiter {
-        let refill = Duration::from_secs(1) / rate.qps.max(1);
-        let capacity = refill * rate.burst.max(1);
+        let refill = Duration::from_secs(1).checked_div(rate.qps).unwrap_or(Duration::from_secs(1));
+        let capacity = refill.saturating_mul(rate.burst.max(1));
         RateLimiter { refill, capacity, full_at: Duration::ZERO, closed: Duration::ZERO, well: true }
     }
 
@@ -62,8 +62,8 @@ impl RateLimiter {
 
     /// Takes a token for one request. Returns how long to wait for the token.
     pub fn enter(&mut self, now: Duration) -> Duration {
-        self.full_at = self.full_at.max(now) + self.refill;
-        self.full_at.saturating_sub(now + self.capacity)
+        self.full_at = self.full_at.max(now).saturating_add(self.refill);
+        self.full_at.saturating_sub(now.saturating_add(self.capacity))
     }
 
     /// Notes how the try number `made` (from 1) ended. Returns the pause before the next one, which is at most `left`; `None` when there is
@@ -82,9 +82,9 @@ impl RateLimiter {
             }
         };
         let backoff = Backoff::doubling(API_RETRY_FIRST, API_PAUSE_MAX);
-        let pause = asked.min(API_PAUSE_MAX) + jitter(backoff.wait(made), seed);
+        let pause = asked.min(API_PAUSE_MAX).saturating_add(jitter(backoff.wait(made), seed));
         if for_all {
-            self.closed = self.closed.max(now + pause);
+            self.closed = self.closed.max(now.saturating_add(pause));
         }
         self.well &= made < API_TRIES && pause <= left;
         self.well.then_some(pause)

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::resource::Resource;
-use RuleSubject::{Certificate, ConfigMap, Event, Input, Lease, Own, Status};
+use RuleSubject::{Certificate, ConfigMap, Event, Input, Lease, OtherLease, Own, Pruned, Status};
 
 /// The purpose of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,10 +20,14 @@ pub enum RuleSubject {
     Input,
     /// A Secret that holds a certificate.
     Certificate,
+    /// A Secret that `-prune` deletes when no object wants it any more.
+    Pruned,
     /// A Secret of this program: an account, a record.
     Own,
     /// The Lease of the leader.
     Lease,
+    /// The Lease of cert-manager's controller.
+    OtherLease,
     /// An Event.
     Event,
     /// The ConfigMap that shows the state.
@@ -59,9 +63,13 @@ pub const RBAC_RULES: &[PolicyRule] = &[
     rule(Resource::SECRETS,     "watch",  BY_NAME, &[Input, Certificate, Own], LATE),
     rule(Resource::SECRETS,     "create", ALL,     &[Certificate, Own],        "a Secret that does not exist can not be made, and nothing is ordered for it"),
     rule(Resource::SECRETS,     "update", BY_NAME, &[Certificate, Own],        "nothing is renewed or restored, and nothing is ordered"),
+    rule(Resource::SECRETS,     "delete", BY_NAME, &[Pruned],                  "-prune deletes nothing: Secrets that no object wants any more stay"),
     rule(Resource::LEASES,      "get",    BY_NAME, &[Lease],                   NO_LEADER),
     rule(Resource::LEASES,      "create", ALL,     &[Lease],                   NO_LEADER),
     rule(Resource::LEASES,      "update", BY_NAME, &[Lease],                   "where there is a Lease nobody leads, and nothing is done; -lease=off works without"),
+    rule(Resource::LEASES,      "get",    BY_NAME, &[OtherLease],              NOT_ACTING),
+    rule(Resource::LEASES,      "create", ALL,     &[OtherLease],              NOT_ACTING),
+    rule(Resource::LEASES,      "update", BY_NAME, &[OtherLease],              NOT_ACTING),
     rule(Resource::EVENTS,      "create", ALL,     &[Event],                   "there are no Events that say what became of a certificate"),
     rule(Resource::EVENTS,      "update", ALL,     &[Event],                   "an Event that happens again is not counted"),
     rule(Resource::CONFIG_MAPS, "get",    BY_NAME, &[Status],                  NOT_SHOWN),
@@ -79,6 +87,7 @@ const BY_NAME: bool = true;
 const ALL: bool = false;
 const LATE: &str = "a change is noticed at the next look and not at once";
 const NO_LEADER: &str = "no leader is elected; replicas are kept apart by the records alone";
+const NOT_ACTING: &str = "nothing is done for cert-manager's objects: its controller may do it";
 const NOT_SHOWN: &str = "the ConfigMap notariat-status does not show the state; `notariat status` does";
 
 const fn rule(

@@ -1,6 +1,7 @@
 //! Sends Events to the API server, in a thread of its own. Best effort: no caller waits, an Event beyond its budget or that finds the queue
 //! full is dropped, and an API server that fails or refuses costs Events and nothing else. What is dropped is counted, and said once.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,12 +19,18 @@ use super::status::ApiError;
 use crate::base::limits::{EVENT_FLUSH, EVENT_OFF, EVENT_PAUSE, EVENT_QUEUE, EVENT_TRIES, EVENT_UID_KEPT};
 use crate::base::log::event;
 use crate::base::metrics;
+use crate::base::name::ClusterName;
 use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Deadline};
 
 /// Takes Events about any object. The default one sends none.
 #[derive(Clone, Debug, Default)]
-pub struct EventRecorder(Option<EventQueue>);
+pub struct EventRecorder {
+    /// The queue for the objects at home.
+    home: Option<EventQueue>,
+    /// The queues for the objects of other clusters, each with a thread and a budget of its own.
+    others: BTreeMap<ClusterName, EventQueue>,
+}
 
 #[derive(Clone, Debug)]
 struct EventQueue {
@@ -63,7 +70,15 @@ impl EventRecorder {
         };
         let spawned = thread::Builder::new().name("events".to_owned()).spawn(move || sink.run(&queue));
         spawned.map_err(|e| format!("the thread for Events can not be started: {e}"))?;
-        Ok(EventRecorder(Some(EventQueue { messages, correlator, dropped })))
+        let home = Some(EventQueue { messages, correlator, dropped });
+        Ok(EventRecorder { home, others: BTreeMap::new() })
+    }
+
+    /// The same, which sends Events about objects of another cluster as `other` does, whose cluster that is.
+    #[must_use]
+    pub fn with(mut self, cluster: &ClusterName, other: EventRecorder) -> EventRecorder {
+        self.others.extend(other.home.map(|queue| (cluster.clone(), queue)));
+        self
     }
 
     /// Publishes an Event about `subject`, where there is one; `related` begins the message. Returns at once. `text` holds no secret.
@@ -74,7 +89,12 @@ impl EventRecorder {
         related: Option<ObjectReference>,
         text: String,
     ) {
-        let (Some(queue), Some(subject)) = (&self.0, subject) else { return };
+        let Some(subject) = subject else { return };
+        let queue = match subject.at.cluster.is_home() {
+            true => self.home.as_ref(),
+            false => self.others.get(&subject.at.cluster),
+        };
+        let Some(queue) = queue else { return };
         let event = Box::new(NewEvent { reason, subject, related, text });
         if !lock(&queue.correlator).admits(&event, time::now()) {
             return queue
@@ -94,12 +114,20 @@ impl EventRecorder {
 
     /// Waits until all Events so far are sent, [`EVENT_FLUSH`] at most.
     pub fn flush(&self) {
-        let Some(queue) = &self.0 else { return };
-        let (done, flushed) = bounded(1);
         let deadline = Deadline::after(EVENT_FLUSH);
-        if queue.messages.send_timeout(Message::Flush(done), EVENT_FLUSH).is_ok() {
-            // Events that are not sent in time are lost: nothing depends on them.
-            flushed.recv_timeout(deadline.left().unwrap_or_default()).ok();
+        let left = || deadline.left().unwrap_or_default();
+        let flushed: Vec<Receiver<()>> = self
+            .home
+            .iter()
+            .chain(self.others.values())
+            .filter_map(|queue| {
+                let (done, flushed) = bounded(1);
+                queue.messages.send_timeout(Message::Flush(done), left()).is_ok().then_some(flushed)
+            })
+            .collect();
+        // Events that are not sent in time are lost: nothing depends on them.
+        for flushed in flushed {
+            flushed.recv_timeout(left()).ok();
         }
     }
 }
@@ -206,11 +234,11 @@ impl EventSink {
 
     /// Asks again after a pause where there was no answer, or a fault of the server. Not while the program ends.
     fn tried<T>(&self, ask: impl Fn(&KubeClient) -> Result<T, KubeError>) -> Result<T, KubeError> {
-        let mut tries = 1;
+        let mut tries = 1u32;
         loop {
             match ask(&self.client) {
                 Err(KubeError::Api(e)) if e.code < 500 => return Err(KubeError::Api(e)),
-                Err(_) if tries < EVENT_TRIES && !self.stop.wait(EVENT_PAUSE) => tries += 1,
+                Err(_) if tries < EVENT_TRIES && !self.stop.wait(EVENT_PAUSE) => tries = tries.saturating_add(1),
                 result => return result,
             }
         }
@@ -279,7 +307,7 @@ mod tests {
         // The thread may have taken one.
         let places = 3 * EVENT_QUEUE / 2;
         assert!((places - 1..=places).contains(&usize::try_from(normal).unwrap()), "{normal}");
-        assert!(recorder.0.as_ref().unwrap().dropped.0.load(Ordering::Relaxed), "it was said");
+        assert!(recorder.home.as_ref().unwrap().dropped.0.load(Ordering::Relaxed), "it was said");
         for n in 0..EVENT_QUEUE / 2 {
             recorder.publish(EventReason::Refused, object(n), None, "x".to_owned());
         }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::sanitize::percent_encoded;
 
 /// A kind of objects.
@@ -50,6 +50,19 @@ impl Resource {
     pub const GRPC_ROUTES: Resource = Resource::gateway("grpcroutes", "GRPCRoute");
     /// gateway.networking.k8s.io/v1 TLSRoute
     pub const TLS_ROUTES: Resource = Resource::gateway("tlsroutes", "TLSRoute");
+    /// cert-manager.io/v1 Certificate
+    pub const CERTIFICATES: Resource = Resource::cert_manager("certificates", "Certificate");
+    /// cert-manager.io/v1 Issuer
+    pub const ISSUERS: Resource = Resource::cert_manager("issuers", "Issuer");
+    /// cert-manager.io/v1 ClusterIssuer
+    pub const CLUSTER_ISSUERS: Resource =
+        Resource { namespaced: false, ..Resource::cert_manager("clusterissuers", "ClusterIssuer") };
+    /// cert.gardener.cloud/v1alpha1 Certificate
+    pub const GARDENER_CERTIFICATES: Resource = Resource::gardener("certificates", "Certificate");
+    /// cert.gardener.cloud/v1alpha1 Issuer
+    pub const GARDENER_ISSUERS: Resource = Resource::gardener("issuers", "Issuer");
+    /// cert.gardener.cloud/v1alpha1 CertificateRevocation
+    pub const GARDENER_REVOCATIONS: Resource = Resource::gardener("certificaterevocations", "CertificateRevocation");
     /// authorization.k8s.io/v1 SelfSubjectRulesReview
     pub const RULES_REVIEWS: Resource = Resource::review("selfsubjectrulesreviews", "SelfSubjectRulesReview");
     /// authorization.k8s.io/v1 SelfSubjectAccessReview
@@ -63,11 +76,27 @@ impl Resource {
         Resource::GATEWAYS,
         Resource::LISTENER_SETS,
         Resource::SERVICES,
+        Resource::CERTIFICATES,
+        Resource::GARDENER_CERTIFICATES,
+        Resource::GARDENER_ISSUERS,
+        Resource::GARDENER_REVOCATIONS,
+        Resource::ISSUERS,
+        Resource::CLUSTER_ISSUERS,
     ];
 
     /// The resource of a kind that references name as text; `None` for another kind.
     pub fn of_kind(kind: &str) -> Option<Resource> {
-        Resource::NAMED.iter().find(|resource| resource.kind == kind).copied()
+        Resource::NAMED.iter().find(|resource| resource.text_kind() == kind).copied()
+    }
+
+    /// The kind in the text of a reference. Two groups have a Certificate and an Issuer: those of Gardener have their group behind them, as
+    /// kubectl writes it.
+    pub fn text_kind(self) -> &'static str {
+        match self {
+            Resource::GARDENER_CERTIFICATES => "Certificate.cert.gardener.cloud",
+            Resource::GARDENER_ISSUERS => "Issuer.cert.gardener.cloud",
+            _ => self.kind,
+        }
     }
 
     const fn core(plural: &'static str, kind: &'static str) -> Resource {
@@ -76,6 +105,14 @@ impl Resource {
 
     const fn gateway(plural: &'static str, kind: &'static str) -> Resource {
         Resource { group: "gateway.networking.k8s.io", version: "v1", plural, kind, namespaced: true }
+    }
+
+    const fn cert_manager(plural: &'static str, kind: &'static str) -> Resource {
+        Resource { group: "cert-manager.io", version: "v1", plural, kind, namespaced: true }
+    }
+
+    const fn gardener(plural: &'static str, kind: &'static str) -> Resource {
+        Resource { group: "cert.gardener.cloud", version: "v1alpha1", plural, kind, namespaced: true }
     }
 
     const fn review(plural: &'static str, kind: &'static str) -> Resource {
@@ -100,6 +137,12 @@ impl Resource {
         format!("/{root}/{}{namespace}/{}", self.api_version(), self.plural)
     }
 
+    /// The path under which the API server says what it serves of the group.
+    pub(super) fn group_path(self) -> String {
+        let root = if self.group.is_empty() { "api" } else { "apis" };
+        format!("/{root}/{}", self.api_version())
+    }
+
     /// The path of one object. The namespace of a cluster-scoped object is empty.
     pub(super) fn path_of(self, object: &ObjectRef) -> String {
         format!("{}/{}", self.path(&object.namespace), object.name)
@@ -115,6 +158,8 @@ pub struct WatchTarget {
     pub namespace: String,
     /// The selected objects of that namespace.
     pub selector: Selector,
+    /// The cluster of source objects. The client decides which cluster is asked, and Secrets are told apart by it alone: theirs is home.
+    pub cluster: ClusterName,
 }
 
 /// A selection by labels or fields.
@@ -149,6 +194,9 @@ impl Selector {
 
 impl fmt::Display for WatchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cluster) = self.cluster.name() {
+            write!(f, "{cluster}:")?;
+        }
         write!(f, "{}/{}", self.namespace, self.resource.plural)?;
         self.selector.parameter().map_or(Ok(()), |(_, value)| write!(f, " {value}"))
     }
@@ -202,8 +250,12 @@ mod tests {
 
     #[test]
     fn lists_and_watches_carry_selector_token_and_version() {
-        let target =
-            |resource, namespace: &str, selector| WatchTarget { resource, namespace: namespace.to_owned(), selector };
+        let target = |resource, namespace: &str, selector| WatchTarget {
+            resource,
+            namespace: namespace.to_owned(),
+            selector,
+            cluster: ClusterName::HOME,
+        };
         let labels = || Selector::Labels("app=web,tier!=test".to_owned());
         for (target, list, watch, shown) in [
             (

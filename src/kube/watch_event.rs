@@ -11,7 +11,7 @@ use crate::base::name::ObjectRef;
 
 /// One line of a watch.
 #[derive(Debug, PartialEq)]
-pub(super) enum WatchEvent {
+pub enum WatchEvent {
     /// ADDED or MODIFIED: an object as it is now.
     Object(Value),
     /// DELETED: an object that does not exist any more. The namespace of a cluster-scoped object is empty.
@@ -27,7 +27,7 @@ impl WatchEvent {
     ///
     /// # Errors
     /// One sentence, when the line is no event.
-    pub(super) fn read(line: &[u8]) -> Result<(WatchEvent, Option<String>), String> {
+    pub fn read(line: &[u8]) -> Result<(WatchEvent, Option<String>), String> {
         let unreadable = |e: &str| format!("a line of a watch: {e}");
         let mut event = body::read(line).map_err(|e| unreadable(&e.to_string()))?;
         let object = event.get_mut("object").map(Value::take).ok_or_else(|| unreadable("it has no `object`"))?;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::secret_state::SecretState;
 use crate::acme::directory::normalized;
 use crate::base::clock::{happened, holds};
-use crate::base::limits::WAIT_MAX;
+use crate::base::limits::{CLOCK_TOLERANCE, WAIT_MAX};
 use crate::base::name::{DnsName, Domain};
 use crate::base::time::Time;
 use crate::record::RecordData;
@@ -34,6 +34,9 @@ pub enum Scope {
 pub struct RateLimitBlock {
     /// The certificates it covers.
     pub scope: Scope,
+    /// The begin of the wait, by the clock that said its end; `None` in what older versions wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
     /// The end of the wait.
     pub until: Time,
     /// The CA's words.
@@ -41,6 +44,11 @@ pub struct RateLimitBlock {
 }
 
 impl RateLimitBlock {
+    /// Tells whether the limit is in force. A begin in the future was noted by a clock that was ahead, and the end is as much too late.
+    fn holds(&self, now: Time) -> bool {
+        self.since.is_none_or(|since| since <= now + CLOCK_TOLERANCE) && holds(self.until, WAIT_MAX, now)
+    }
+
     /// Whether the limit covers an order of these names.
     pub fn is_for(&self, names: &[Domain]) -> bool {
         match &self.scope {
@@ -83,10 +91,7 @@ fn quoted(text: &str) -> Option<DnsName> {
 
 /// The rate limit that makes an order of these names wait longest.
 pub fn closed<'g>(limits: &'g [RateLimitBlock], names: &[Domain], now: Time) -> Option<&'g RateLimitBlock> {
-    limits
-        .iter()
-        .filter(|limit| holds(limit.until, WAIT_MAX, now) && limit.is_for(names))
-        .max_by_key(|limit| limit.until)
+    limits.iter().filter(|limit| limit.holds(now) && limit.is_for(names)).max_by_key(|limit| limit.until)
 }
 
 /// A number of orders within a moving window.
@@ -224,7 +229,7 @@ pub fn out_of_quota(
 ) -> Option<RateLimitBlock> {
     let until = made.exhausted(&quotas(directory, per_day), renewal, now)?;
     let said = format!("as many orders as {directory} is to get were made already");
-    Some(RateLimitBlock { scope: Scope::Account, until, said })
+    Some(RateLimitBlock { scope: Scope::Account, since: Some(now), until, said })
 }
 
 /// The rank of a certificate where a quota does not admit all: the oldest first, so that working certificates are kept.
@@ -263,7 +268,7 @@ mod tests {
     use super::*;
     use crate::base::shared_str::SharedStr;
     use crate::cert::facts::CertificateFacts;
-    use crate::policy::secret_state::{Owner, PairState, Present};
+    use crate::policy::secret_state::{PairState, Present};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
@@ -335,9 +340,12 @@ mod tests {
             (Scope::Name(name("b.test")), true),
             (Scope::Name(name("example.com")), false),
         ] {
-            let limit = RateLimitBlock { scope, until: NOW + Duration::from_secs(9), said: String::new() };
+            let (since, until) = (Some(NOW), NOW + Duration::from_secs(9));
+            let limit = RateLimitBlock { scope, since, until, said: String::new() };
             assert_eq!(limit.is_for(&names), is_for, "{limit:?}");
             assert_eq!(closed(std::slice::from_ref(&limit), &names, NOW).is_some(), is_for);
+            let of_a_wrong_clock = RateLimitBlock { since: Some(NOW + Duration::from_secs(301)), ..limit.clone() };
+            assert!(closed(&[of_a_wrong_clock], &names, NOW).is_none(), "noted by a clock that was ahead");
             assert!(closed(&[limit], &names, NOW + Duration::from_secs(9)).is_none(), "it opens");
         }
     }
@@ -345,28 +353,10 @@ mod tests {
     #[test]
     fn a_renewal_is_for_the_names_of_what_is_held_and_at_the_ca_that_issued_it() {
         let current = |names: &[&str], age_days: u32, directory: Option<&str>| {
-            let facts = CertificateFacts {
-                names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
-                not_before: NOW - DAY * age_days,
-                not_after: NOW + DAY,
-                serial: "".into(),
-                public_key: [0; 32],
-                issuer: "".into(),
-                fingerprint: [0; 32],
-                cert_id: None,
-                links: crate::cert::facts::Links::Whole,
-            };
-            SecretState::Present(Box::new(Present {
-                kind: "".into(),
-                owner: Owner::Us,
-                pair: PairState::Sound(facts.into()),
-                directory: directory.map(SharedStr::from),
-                key_type: None,
-                profile: None,
-                renewal_asked: None,
-                revocation_asked: None,
-                writer: None,
-            }))
+            let facts = CertificateFacts::example(names, NOW - DAY * age_days, NOW + DAY);
+            let directory = directory.map(SharedStr::from);
+            let present = Present { directory, ..Present::example(PairState::Sound(facts.into())) };
+            SecretState::Present(Box::new(present))
         };
         let (ca, names) = ("https://ca.test/dir", [Domain::parse("a.test").unwrap(), Domain::parse("b.test").unwrap()]);
         for (current, renewal) in [

@@ -1,101 +1,21 @@
 //! The ordered table of checks on a Secret. The first violation is the reason. Pure.
 
-use std::fmt;
-
 use super::input::{EvaluationInput, renewal_time_of};
 use super::renewal::renewal_time;
-use super::secret_state::{Owner, PairState, Present, SecretState, annotation};
+use super::revocation;
+use super::secret_state::{PairState, Present, SecretState, annotation};
+use super::violation::{Reason, Violation};
 use crate::acme::directory::normalized;
 use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
+use crate::cert::request::is_word;
 use crate::config::entry::Entry;
-use crate::kube::object::TYPE_TLS;
-
-/// The reason for an action, in the order of the checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "each is explained at its check")]
-pub enum Reason {
-    SecretMissing,
-    WrongType,
-    OwnedByAnother,
-    Unparsable,
-    KeyMismatch,
-    NameMissing,
-    Expired,
-    NotYetValid,
-    DirectoryChanged,
-    KeyTypeChanged,
-    ProfileChanged,
-    Revoked,
-    RenewalDue,
-    RenewalRequested,
-}
-
-impl Reason {
-    /// Whether the certificate works and only a setting changed. These reasons queue behind all others, and one
-    /// certificate goes first to prove the new setting.
-    pub fn is_change(self) -> bool {
-        matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
-    }
-
-    /// Whether the last stored pair repairs the Secret without the CA, provided that it serves all wanted names:
-    /// another writer deleted, emptied or overwrote it. A missing name counts as well: otherwise a writer of other
-    /// certificates would use up the cap.
-    pub(super) fn is_restorable(self) -> bool {
-        use Reason::{KeyMismatch, NameMissing, SecretMissing, Unparsable};
-        matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
-    }
-
-    /// Whether the Secret belongs to another owner or purpose, and is left alone.
-    pub fn is_refusal(self) -> bool {
-        matches!(self, Reason::WrongType | Reason::OwnedByAnother)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// A reason and its sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// The reason.
-    pub reason: Reason,
-    /// The particulars.
-    pub detail: String,
-}
-
-impl Violation {
-    /// Adds the words of a CA.
-    pub(super) fn with(self, words: Option<&str>) -> Violation {
-        let words = words.map(|words| format!("; {words}")).unwrap_or_default();
-        Violation { detail: self.detail + &words, ..self }
-    }
-
-    /// Adds the last writer of `current`, where the fault may be that writer's.
-    pub(super) fn written_by(mut self, current: &SecretState) -> Violation {
-        if let SecretState::Present(present) = current
-            && let Some(writer) = &present.writer
-            && (Reason::Unparsable..=Reason::NotYetValid).contains(&self.reason)
-        {
-            self.detail += &format!("; last written by {writer}");
-        }
-        self
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.reason, self.detail)
-    }
-}
 
 /// The input of one check.
 struct CheckInput<'a> {
     input: &'a EvaluationInput<'a>,
+    held: &'a SecretState,
     present: &'a Present,
 }
 
@@ -103,7 +23,7 @@ type Check = fn(&CheckInput<'_>) -> Option<Violation>;
 
 /// The checks on an existing Secret, in their order.
 const CHECKS: &[Check] = &[
-    wrong_type,        // `type` can not be changed, and never is the Secret deleted
+    wrong_type,        // `type` can not be changed, and a Secret of the wrong type is never deleted
     owned_by_another,  // another program would write it back
     owned_by_nobody,   // a person made it, and who may name it in an object need not be allowed to write it
     unparsable,        // nothing can use it
@@ -150,7 +70,7 @@ fn first_violation(checks: &[Check], input: &EvaluationInput<'_>, held: &SecretS
     match held {
         SecretState::Missing => found(Reason::SecretMissing, "it does not exist".to_owned()),
         SecretState::Present(present) => {
-            let view = CheckInput { input, present };
+            let view = CheckInput { input, held, present };
             checks.iter().find_map(|check| check(&view)).map(|finding| finding.written_by(held))
         }
     }
@@ -168,20 +88,18 @@ impl<'a> CheckInput<'a> {
 }
 
 fn wrong_type(view: &CheckInput<'_>) -> Option<Violation> {
-    let kind = &view.present.kind;
-    if kind == TYPE_TLS {
+    let (kind, wanted) = (&view.present.kind, view.input.secret_type);
+    if kind == wanted {
         return None;
     }
     found(
         Reason::WrongType,
-        format!("its type is {kind}, not {TYPE_TLS}; it is left alone: name another Secret, or delete it yourself"),
+        format!("its type is {kind}, not {wanted}; it is left alone: name another Secret, or delete it yourself"),
     )
 }
 
 fn owned_by_another(view: &CheckInput<'_>) -> Option<Violation> {
-    let Owner::Another(owner) = &view.present.owner else {
-        return None;
-    };
+    let owner = view.present.owner.another(view.input.certificate)?;
     if view.input.entry.adopt || is_abandoned(view.input.entry, view.present, view.input.now) {
         return None;
     }
@@ -189,34 +107,50 @@ fn owned_by_another(view: &CheckInput<'_>) -> Option<Violation> {
 }
 
 fn owned_by_nobody(view: &CheckInput<'_>) -> Option<Violation> {
-    if !view.input.of_objects || view.input.entry.adopt || view.present.owner != Owner::Nobody {
+    if !view.input.of_objects || view.input.entry.adopt || !view.present.owner.is_nobody(view.input.certificate) {
         return None;
     }
-    let detail = "nothing says that it was made for this: it is left alone; set the annotation `notariat/adopt: \"true\"` on the object to have it \
-                  kept up to date, or delete it yourself";
+    let detail = match view.input.certificate {
+        None => {
+            "nothing says that it was made for this: it is left alone; set the annotation `notariat/adopt: \"true\"` on the object to have it \
+                 kept up to date, or delete it yourself"
+        }
+        Some(_) => {
+            "it holds a certificate or a key, and nothing says that it was made for this Certificate: it is left alone; name another \
+                    Secret, or delete it yourself"
+        }
+    };
     found(Reason::OwnedByAnother, detail.to_owned())
 }
 
 /// Whether the owner of a Secret is gone: no renewal for a tenth of the lifetime.
 pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
     present.pair.facts().is_some_and(|facts| {
-        let due = renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before, None).at;
+        let due =
+            renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before_of(facts.lifetime()), None).at;
         now >= due + facts.lifetime() / 10
     })
 }
 
 fn unparsable(view: &CheckInput<'_>) -> Option<Violation> {
     match &view.present.pair {
-        PairState::Broken(why) => found(Reason::Unparsable, why.clone()),
-        PairState::Mismatch | PairState::Sound(_) | PairState::Unchecked(_) => None,
+        PairState::Broken(why) | PairState::Keyless(_, why) => found(Reason::Unparsable, why.clone()),
+        PairState::Mismatch(_) | PairState::Sound(_) | PairState::Unchecked(_) => None,
     }
 }
 
 fn key_mismatch(view: &CheckInput<'_>) -> Option<Violation> {
-    match view.present.pair {
-        PairState::Mismatch => found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned()),
-        PairState::Broken(_) | PairState::Sound(_) | PairState::Unchecked(_) => None,
+    if let PairState::Mismatch(_) = view.present.pair {
+        return found(Reason::KeyMismatch, "its key does not belong to its certificate".to_owned());
     }
+    // Another CSR is a change, which has its own check.
+    let csr =
+        view.input.entry.csr.as_ref().filter(|csr| view.present.key_type.as_ref().is_none_or(|of| of == csr.word()))?;
+    let fits = view.facts()?.fits(csr.public_key());
+    (!fits).then(|| Violation {
+        reason: Reason::KeyMismatch,
+        detail: "its certificate is not for the key of the csr".to_owned(),
+    })
 }
 
 fn name_missing(view: &CheckInput<'_>) -> Option<Violation> {
@@ -262,11 +196,18 @@ fn directory_changed(view: &CheckInput<'_>) -> Option<Violation> {
 }
 
 fn key_type_changed(view: &CheckInput<'_>) -> Option<Violation> {
-    let current = view.present.key_type.as_ref().filter(|current| *current != view.input.entry.key_type.name())?;
-    found(
-        Reason::KeyTypeChanged,
-        format!("its key was ordered as {current}, and {} is wanted", view.input.entry.key_type.name()),
-    )
+    if view.input.entry.keep_key_type {
+        return None;
+    }
+    let (current, wanted) = (view.present.key_type.as_ref()?, view.input.entry.key_word());
+    let detail = match (is_word(current), view.input.entry.csr.is_some()) {
+        _ if current == wanted => return None,
+        (true, true) => "its certificate was ordered with another csr".to_owned(),
+        (false, true) => format!("its key was ordered as {current}, and there is a csr now"),
+        (true, false) => format!("its certificate was ordered with a csr, and {wanted} is wanted"),
+        (false, false) => format!("its key was ordered as {current}, and {wanted} is wanted"),
+    };
+    found(Reason::KeyTypeChanged, detail)
 }
 
 fn profile_changed(view: &CheckInput<'_>) -> Option<Violation> {
@@ -287,7 +228,13 @@ fn revoked(view: &CheckInput<'_>) -> Option<Violation> {
     if let Some(reason) = &view.present.revocation_asked {
         return found(Reason::Revoked, format!("the annotation {} asks for it ({reason})", annotation::REVOKE));
     }
+    if let Some(violation) = revocation::violation(view.input, view.held) {
+        return Some(violation);
+    }
     let facts = view.facts()?;
+    if view.input.csr_is_compromised() {
+        return found(Reason::Revoked, "a certificate for the key of its csr was revoked as compromised".to_owned());
+    }
     let window = view.input.record.window.as_ref().filter(|w| w.serial == facts.serial && w.moved_to_past)?;
     let why = window.explanation.as_ref().map(|url| format!(", see {url}")).unwrap_or_default();
     found(Reason::Revoked, format!("the CA moved its renewal to before {}{why}", window.end))
@@ -303,7 +250,11 @@ fn renewal_due(view: &CheckInput<'_>) -> Option<Violation> {
 }
 
 fn renewal_requested(view: &CheckInput<'_>) -> Option<Violation> {
-    let asked = view.present.renewal_asked.as_ref()?;
-    let short: String = asked.chars().take(60).collect();
-    found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW))
+    if let Some(asked) = &view.present.renewal_asked {
+        let short: String = asked.chars().take(60).collect();
+        return found(Reason::RenewalRequested, format!("the annotation {} is {short:?}", annotation::RENEW));
+    }
+    let wish = view.input.renewal?;
+    view.input.renewal_wished(view.facts()?).filter(|wished| *wished <= view.input.now)?;
+    found(Reason::RenewalRequested, wish.to_string())
 }

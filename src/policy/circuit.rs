@@ -21,7 +21,7 @@ const OPEN: Backoff = Backoff::doubling(Duration::from_secs(60), Duration::from_
 /// wait.
 const TRIAL_MAX: Duration = Duration::from_secs(60);
 
-/// Whether a trial reserved at `since` is still in force. A time in the future was written by a clock that was ahead.
+/// Whether a trial reserved at `since` is still in force. A time in the future was taken from a clock that was ahead.
 fn is_credible_hold(since: Time, now: Time) -> bool {
     since <= now && now < since + TRIAL_MAX
 }
@@ -36,11 +36,25 @@ pub struct CircuitSet {
 struct Circuit {
     /// Failures since the last verified answer.
     failures: u32,
-    open_until: Option<Time>,
+    open: Option<Opening>,
     /// The time at which an attempt reserved the first call after a failure.
     trial: Option<Time>,
     /// Attempts that use the server now, by the CA whose slot they take.
     calls: HashMap<SharedStr, OpenCalls>,
+}
+
+/// The time without calls after a failure.
+#[derive(Clone, Copy, Debug)]
+struct Opening {
+    since: Time,
+    until: Time,
+}
+
+impl Opening {
+    /// True while the circuit is open. An opening that began in the future was made by a clock that was ahead, and would end as much too late.
+    fn holds(&self, now: Time) -> bool {
+        self.since <= now && holds(self.until, WAIT_MAX, now)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +93,8 @@ impl CircuitSet {
     /// The reason why not.
     pub fn admits(&self, target: &DnsTarget, ca: &SharedStr, entry: Admission, now: Time) -> Result<(), Unavailable> {
         match self.circuits.get(target) {
-            Some(Circuit { open_until: Some(until), .. }) if holds(*until, WAIT_MAX, now) => {
-                return Err(Unavailable::Open(*until));
+            Some(Circuit { open: Some(opening), .. }) if opening.holds(now) => {
+                return Err(Unavailable::Open(opening.until));
             }
             // After a failure, one attempt tries first.
             Some(Circuit { failures: 1.., trial: Some(since), .. })
@@ -114,7 +128,7 @@ impl CircuitSet {
     pub fn allow_trial(&mut self, target: &DnsTarget, now: Time) {
         if let Some(circuit) = self.circuits.get_mut(target) {
             // A time that is over, and not none: failures are remembered by it.
-            circuit.open_until = circuit.open_until.map(|until| until.min(now));
+            circuit.open = circuit.open.map(|opening| Opening { until: opening.until.min(now), ..opening });
         }
     }
 
@@ -161,16 +175,16 @@ impl CircuitSet {
             }
         }
         match result {
-            CallResult::Good => (circuit.failures, circuit.open_until) = (0, None),
+            CallResult::Good => (circuit.failures, circuit.open) = (0, None),
             // Attempts that started together fail together, which counts as one failure.
-            CallResult::Bad if circuit.open_until.is_some_and(|until| until > now) => {}
+            CallResult::Bad if circuit.open.is_some_and(|opening| opening.holds(now)) => {}
             CallResult::Bad => {
                 circuit.failures = circuit.failures.saturating_add(1);
-                circuit.open_until = Some(now + OPEN.wait(circuit.failures));
+                circuit.open = Some(Opening { since: now, until: now + OPEN.wait(circuit.failures) });
             }
             CallResult::Unknown => {}
         }
-        let is_remembered = |circuit: &Circuit| circuit.open_until.is_some_and(|until| until + FAILURES_KEPT > now);
+        let is_remembered = |circuit: &Circuit| circuit.open.is_some_and(|opening| opening.until + FAILURES_KEPT > now);
         self.circuits.retain(|_, circuit| {
             !circuit.calls.is_empty()
                 || circuit.trial.is_some_and(|since| is_credible_hold(since, now))
@@ -302,6 +316,25 @@ mod tests {
         }
         circuits.allow_trial(&target(2, "a.test"), NOW);
         assert_eq!(circuits.circuits.len(), 1, "what never failed needs nothing");
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_opened_is_open_no_longer_when_the_clock_is_set_back() {
+        let (mut circuits, bad) = (CircuitSet::default(), target(1, "a.test"));
+        let ahead = NOW + Duration::from_secs(7_200);
+        circuits.enter(&bad, &ca(), OF_THREE, ahead).unwrap();
+        circuits.leave(&bad, &ca(), false, CallResult::Bad, ahead);
+        assert_eq!(circuits.reserve(&bad, ahead), Err(Unavailable::Open(ahead + Duration::from_secs(60))));
+        assert_eq!(circuits.reserve(&bad, NOW), Ok(true), "one goes first all the same");
+        let trial = Admission { has_trial: true, ..OF_THREE };
+        circuits.enter(&bad, &ca(), trial, NOW).unwrap();
+        circuits.leave(&bad, &ca(), false, CallResult::Bad, NOW);
+        circuits.release(&bad);
+        assert_eq!(
+            circuits.reserve(&bad, NOW),
+            Err(Unavailable::Open(NOW + Duration::from_secs(120))),
+            "it failed again"
+        );
     }
 
     #[test]

@@ -10,28 +10,37 @@ pub mod circuit;
 mod input;
 pub mod name_ranges;
 pub mod order_index;
+pub mod prune;
 pub mod renewal;
 pub mod renewal_window;
+mod renewal_wish;
 pub mod retention;
+pub mod revocation;
 pub mod secret_state;
+mod violation;
+mod warnings;
 
 use std::fmt;
 
 pub use crate::acme::directory::Directory;
 use crate::acme::directory::is_staging;
 use crate::base::clock::{happened, holds};
-use crate::base::limits::{RESTORES_MAX, RESTORES_WINDOW, WAIT_MAX};
+use crate::base::limits::{CLOCK_TOLERANCE, RESTORES_MAX, RESTORES_WINDOW, WAIT_MAX};
 use crate::base::name::Domain;
-use crate::base::time::{Time, human};
+use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
+use crate::cert::request::is_word;
 use crate::config::entry::order_names;
 use crate::record::PendingOrder;
 use backoff::capped;
-pub use checks::{Reason, Violation, is_abandoned};
+pub use checks::is_abandoned;
 use checks::{check, check_ready};
 pub use input::EvaluationInput;
 use input::renewal_time_of;
-use secret_state::{Owner, PairState, SecretState};
+pub use renewal_wish::RenewalWish;
+use secret_state::{Owner, SecretState};
+pub use violation::{Reason, Violation};
+use warnings::warnings;
 
 /// The reason for a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +127,8 @@ pub struct Evaluation {
     pub refused: Vec<(usize, Violation)>,
     /// Sentences for a person.
     pub warnings: Vec<String>,
+    /// The first time at which the held certificate is revoked without another one in its place.
+    pub revocation: Option<Time>,
 }
 
 /// Decides about one entry.
@@ -135,7 +146,8 @@ pub fn evaluate(input: &EvaluationInput<'_>) -> Evaluation {
         None => Decision::Refuse { finding: refused[0].1.clone() },
         Some(first) => decide(input, &found, &usable, *first),
     };
-    Evaluation { decision, refused, warnings }
+    let revocation = usable.first().and_then(|first| revocation::due(input, &input.secrets[*first]));
+    Evaluation { decision, refused, warnings, revocation }
 }
 
 /// The first reason why a Secret of the entry does not serve what is wanted now; `None` when all do.
@@ -145,6 +157,9 @@ pub fn unready(input: &EvaluationInput<'_>) -> Option<Violation> {
 
 /// Decides over the Secrets that are ours to write; there is at least one.
 fn decide(input: &EvaluationInput<'_>, found: &[Option<Violation>], usable: &[usize], first: usize) -> Decision {
+    if let Some(finding) = revocation::kept(input, &input.secrets[first], found[first].as_ref()) {
+        return Decision::Refuse { finding };
+    }
     // Asked for at one of its Secrets, a renewal is for the certificate.
     if let Some(asked) = usable
         .iter()
@@ -205,7 +220,7 @@ fn restore(input: &EvaluationInput<'_>, finding: Violation, source: RestoreFrom,
 }
 
 fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], first: usize) -> Decision {
-    if let Some(detail) = downgrade(input, usable) {
+    if let Some(detail) = downgrade(input, usable).or_else(|| blocked(input)) {
         return Decision::Refuse {
             finding: Violation { reason: finding.reason, detail: format!("{}; {detail}", finding.detail) },
         };
@@ -245,25 +260,31 @@ fn issue(input: &EvaluationInput<'_>, finding: Violation, usable: &[usize], firs
     Decision::Issue { finding, targets: usable.to_vec(), counted, names: None }
 }
 
+/// Why there is no order for the key of a CSR that is known to others.
+pub const NEW_CSR: &str =
+    "the key of the csr was revoked as compromised, so that no certificate is ordered for it: give a new csr";
+
 /// Why an order for a namespace waits.
 const WEEK_IS_FULL: &str = "its namespace had as many orders within a week as `certificatesPerWeek` allows";
 
 fn is_first(input: &EvaluationInput<'_>, names: &[Domain]) -> bool {
-    input.record.is_first(names, input.directory.url(), (input.entry.key_type, input.profile))
+    input.record.is_first(names, input.directory.url(), (input.entry.key_word(), input.profile))
 }
 
 /// The pending order of these names. The CA's limits concern new orders only; a counted one may only have to be downloaded.
 fn pending<'a>(input: &EvaluationInput<'a>, names: &[Domain]) -> Option<&'a PendingOrder> {
     let is_for = |order: &PendingOrder| {
-        order.is_for(names, input.directory.url(), input.entry.key_type, input.profile) && order.order.is_some()
+        order.is_for(names, input.directory.url(), input.entry.key_word(), input.profile) && order.order.is_some()
     };
     input.record.in_flight.as_deref().filter(|order| is_for(order))
 }
 
-/// The end of the wait after a failed order of these names. A change of the inputs ends the wait at once.
+/// The end of the wait after a failed order of these names. A change of the inputs ends the wait at once. An attempt in the future was made by
+/// a clock that was ahead, and its wait would be as much too long.
 fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
     let history = input.record.history(names, input.directory.url())?;
-    history.next_attempt.filter(|next| holds(*next, WAIT_MAX, input.now) && history.inputs == input.inputs)
+    let is_credible = history.last_attempt <= input.now + CLOCK_TOLERANCE && history.inputs == input.inputs;
+    history.next_attempt.filter(|next| is_credible && holds(*next, WAIT_MAX, input.now))
 }
 
 /// Whether `notariat renew -force` asked for the renewal, which overrides the cap.
@@ -285,7 +306,9 @@ pub const FORCE: &str = " force";
 /// The wanted names of the held certificate, when it is due and orders for all wanted names fail. Renewing these alone
 /// keeps working names working, once per renewal: afterwards the certificate is not due.
 fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Option<Vec<Domain>> {
-    let facts = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::NameMissing)?;
+    // The names of an order are exactly those of its CSR.
+    let is_possible = finding.reason == Reason::NameMissing && input.entry.csr.is_none();
+    let facts = facts_of(&input.secrets[first]).filter(|_| is_possible)?;
     if input.now < renewal_time_of(input, facts).at || input.closed.is_some() {
         return None;
     }
@@ -296,13 +319,27 @@ fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Op
 }
 
 /// Whether the order is a renewal of the certificate stored last, at a third of its lifetime or later. Such an order
-/// cannot be a loop and does not count against the cap.
+/// cannot be a loop and does not count against the cap. Neither does one after its expiry: outages must not use up the
+/// orders of a week where certificates live for hours. To a clock that is ahead each new certificate has expired, so
+/// that then the third counts from the time of storing, by the same clock.
 fn is_regular_renewal(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> bool {
-    let Some(facts) = facts_of(&input.secrets[first]).filter(|_| finding.reason == Reason::RenewalDue) else {
+    let stored = input.record.stored.as_ref();
+    let Some((facts, stored)) = facts_of(&input.secrets[first]).zip(stored).filter(|(f, s)| f.serial == s.serial)
+    else {
         return false;
     };
-    let ours = input.record.stored.as_ref().is_some_and(|s| s.serial == facts.serial);
-    ours && input.now >= facts.not_before + facts.lifetime() / 3
+    let since = match finding.reason {
+        Reason::RenewalDue => facts.not_before,
+        Reason::Expired => facts.not_before.max(stored.at),
+        _ => return false,
+    };
+    input.now >= since + facts.lifetime() / 3
+}
+
+/// The fault of ordering for a key that is known to others. Before that, an attempt revokes the certificate.
+fn blocked(input: &EvaluationInput<'_>) -> Option<String> {
+    let is_revoked = input.csr_is_compromised() && input.record.to_revoke.iter().all(|to_revoke| to_revoke.done);
+    is_revoked.then(|| NEW_CSR.to_owned())
 }
 
 /// The fault of replacing a publicly trusted certificate by one of a staging directory. Only a request at this Secret
@@ -335,34 +372,19 @@ fn facts_of(secret: &SecretState) -> Option<&CertificateFacts> {
 }
 
 fn serves(facts: &CertificateFacts, input: &EvaluationInput<'_>) -> bool {
-    input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
+    let fits = match &input.entry.csr {
+        Some(csr) => facts.fits(csr.public_key()) && !input.csr_is_compromised(),
+        // The copy of a CSR's certificate has no key.
+        None => !input.record.stored.as_ref().is_some_and(|stored| is_word(&stored.key_type)),
+    };
+    let is_good = fits && !input.record.is_revoked(&facts.serial);
+    is_good && input.now < facts.not_after && input.entry.domains.iter().all(|d| facts.covers(d))
 }
 
 fn due(input: &EvaluationInput<'_>, place: usize) -> Time {
     let facts = facts_of(&input.secrets[place]).expect("a sound Secret has facts");
-    renewal_time_of(input, facts).at
-}
-
-fn warnings(input: &EvaluationInput<'_>, usable: &[usize]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for place in usable {
-        let SecretState::Present(present) = &input.secrets[*place] else {
-            continue;
-        };
-        let secret = &input.entry.secrets[*place];
-        if let PairState::Unchecked(_) = present.pair {
-            warnings.push(format!("the key in {secret} is of a kind that can not be read here; whether it belongs to the certificate is not checked"));
-        }
-        if let Some(facts) = present.pair.facts()
-            && renewal_time_of(input, facts).renew_before_refused
-        {
-            warnings.push(format!(
-                "renewBefore is two thirds or more of the {} that the certificate in {secret} lives, which would renew it for ever; it is renewed at the usual time",
-                human(facts.lifetime())
-            ));
-        }
-    }
-    warnings
+    let usual = renewal_time_of(input, facts).at;
+    input.renewal_wished(facts).map_or(usual, |wished| wished.min(usual))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::acme::directory::normalized;
 use crate::base::limits::NAMESPACE_ORDERS_DEFAULT;
 use crate::base::name::{DnsName, Domain};
 use crate::config::Config;
@@ -35,9 +36,13 @@ impl NameRanges {
         let mut open = Vec::new();
         for (namespace, line) in policy.all() {
             for range in &line.ranges {
-                let NameRange::Fixed(name) = range else {
-                    open.push(range.clone());
-                    continue;
+                let name = match range {
+                    NameRange::Fixed(name) => name,
+                    NameRange::OfNamespace { .. } => {
+                        open.push(range.clone());
+                        continue;
+                    }
+                    NameRange::Any => continue,
                 };
                 holders.entry(name.clone()).or_default().insert(namespace.to_owned());
                 if let Some(parent) = name.parent() {
@@ -74,13 +79,13 @@ impl NameRanges {
                     "{domain} lies in the range {range}, which belongs to another namespace than {namespace}; the longest range decides"
                 ));
             }
-            (None, Some(line)) => {
+            (None, Some(line)) if !line.has_any() => {
                 return Err(format!(
                     "{domain} is in no range of the namespace {namespace}, which has {}",
                     ranges(line)
                 ));
             }
-            (Some(_), _) | (None, None) => {}
+            (Some(_), _) | (None, _) => {}
         }
         match domain.is_wildcard() {
             true => self.judge_wildcard(namespace, line, domain),
@@ -100,7 +105,7 @@ impl NameRanges {
                 "{domain} is a wildcard, which the namespace {namespace} may not have without `wildcards: true` in its line"
             ));
         }
-        let is_listed = line.ranges.iter().any(|range| range.of(namespace).as_ref() == Some(base));
+        let is_listed = line.has_any() || line.ranges.iter().any(|range| range.of(namespace).as_ref() == Some(base));
         match self.zones.iter().find(|zone| zone.is_within(base)) {
             Some(zone) if !is_listed => Err(format!(
                 "{domain} is a wildcard at or above the zone {zone}, for which {base} must be among `domains` of the namespace {namespace}"
@@ -132,12 +137,43 @@ impl NameRanges {
         }
     }
 
+    /// Judges a ClusterIssuer of cert-manager that a Certificate names.
+    ///
+    /// # Errors
+    /// One sentence: the line does not list it.
+    pub fn cluster_issuer(&self, namespace: &str, name: &str) -> Result<(), String> {
+        match self.line(namespace)?.and_then(|line| line.cluster_issuers.as_ref()) {
+            Some(listed) if !listed.iter().any(|issuer| issuer == name) => Err(format!(
+                "the ClusterIssuer {name} is not for the namespace {namespace}, whose `clusterIssuers` are {}",
+                if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+            )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Judges the directory of an Issuer of cert-manager, which a tenant wrote. Without a line for the namespace there is none.
+    ///
+    /// # Errors
+    /// One sentence: the line does not list the directory.
+    pub fn own_issuer(&self, namespace: &str, directory: &str) -> Result<(), String> {
+        let listed = self.line(namespace)?.map(|line| &line.own_issuers[..]).unwrap_or_default();
+        match listed.iter().any(|url| normalized(url) == normalized(directory)) {
+            true => Ok(()),
+            false => Err(format!(
+                "an Issuer of the namespace {namespace} may not name {directory}: an administrator can list it in `ownIssuers` of the \
+                 namespace's line in the key `namespaces`"
+            )),
+        }
+    }
+
     /// The orders that objects may cause within a week for Secrets of a namespace, renewals apart; `None` for any number. The namespace
     /// that `-secret-namespace` names needs no line of its own.
     pub fn orders_per_week(&self, namespace: &str) -> Option<u32> {
         match self.line(namespace) {
             Ok(line) => line.map(|line| line.certificates_per_week),
-            Err(_) if self.policy.line(namespace).is_none() => Some(NAMESPACE_ORDERS_DEFAULT),
+            Err(_) if self.policy.line(namespace).is_none() && !namespace.contains(':') => {
+                Some(NAMESPACE_ORDERS_DEFAULT)
+            }
             Err(_) => Some(0),
         }
     }
@@ -169,6 +205,10 @@ impl NameRanges {
             }
             Some(line) => Ok(Some(line)),
             None if self.free.as_deref() == Some(namespace) => Ok(None),
+            None if namespace.contains(':') => Err(format!(
+                "the namespace {namespace} has no line in the key `namespaces`, and in another cluster nothing is served without one: an \
+                 administrator can add `{namespace}: {{domains: [\"…\"], certificatesPerWeek: 20, maxCertificates: 50}}`"
+            )),
             None => Err(format!(
                 "the namespace {namespace} has no line in the key `namespaces`, and without one it gets no certificate"
             )),

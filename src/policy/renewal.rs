@@ -82,17 +82,8 @@ mod tests {
 
     fn facts(lifetime: Duration, serial: &str) -> CertificateFacts {
         let not_before = Time::from_unix(1_800_000_000);
-        CertificateFacts {
-            names: Vec::new(),
-            not_before,
-            not_after: not_before + lifetime,
-            serial: serial.into(),
-            public_key: [0; 32],
-            issuer: "".into(),
-            fingerprint: [0; 32],
-            cert_id: None,
-            links: crate::cert::facts::Links::Whole,
-        }
+        let facts = CertificateFacts::example(&[], not_before, not_before + lifetime);
+        CertificateFacts { serial: serial.into(), ..facts }
     }
 
     /// The share of the lifetime that is left at the renewal moment lies within the two bounds, whatever the serial.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::base::limits::FORGET_AFTER_MAX;
+use crate::base::limits::{FORGET_AFTER_MAX, TIDY_FIRST, TIDY_INTERVAL};
 use crate::base::time::Time;
 use crate::record::{Orphaned, RecordData};
 
@@ -18,6 +18,10 @@ pub enum RetentionStep {
     Reclaim,
     /// The entry did not return in time: the record is emptied.
     Forget,
+    /// The Secret stays for good, whatever `-prune` says.
+    KeepSecret,
+    /// The Secret is deleted, where the record still says this and the Secret is as notariat stored it.
+    Prune(Orphaned),
 }
 
 /// The relation of the entries to a record.
@@ -45,9 +49,18 @@ pub fn fate(body: &RecordData, claimed: RecordOwner, forget_after: Duration, now
         },
         (RecordOwner::Gone, Some(_) | None) if forget_after.is_zero() => Some(RetentionStep::Forget),
         (RecordOwner::Gone, Some(_) | None) => {
-            Some(RetentionStep::Orphan(Orphaned { since: now, until: now + forget_after }))
+            // What was decided about the Secret stays, also where the times are written anew.
+            let secret = body.orphaned.map(|orphaned| orphaned.secret).unwrap_or_default();
+            Some(RetentionStep::Orphan(Orphaned { since: now, until: now + forget_after, secret }))
         }
     }
+}
+
+/// The time of the next try to withdraw what a record says is left behind, after one at `last`. The pauses grow with the age of what is
+/// left, from [`TIDY_FIRST`] to [`TIDY_INTERVAL`]: a server that was away for seconds leaves nothing for longer than a minute.
+pub fn next_clean_up(last: Time, body: &RecordData) -> Time {
+    let newest = body.leftovers.iter().map(|left| left.since).max();
+    last + newest.map_or(TIDY_INTERVAL, |since| last.since(since).clamp(TIDY_FIRST, TIDY_INTERVAL))
 }
 
 /// A mark of a wrong clock does not count: it would forget at once, or never.
@@ -58,13 +71,18 @@ fn is_credible(orphaned: Orphaned, now: Time) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{LeftBehind, OrphanedSecret};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
     const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
     fn fate_of(orphaned: Option<(i64, i64)>, claimed: RecordOwner, forget_after: Duration) -> Option<RetentionStep> {
         let at = |offset: i64| Time::from_unix(NOW.unix() + offset);
-        let orphaned = orphaned.map(|(since, until)| Orphaned { since: at(since), until: at(until) });
+        let orphaned = orphaned.map(|(since, until)| Orphaned {
+            since: at(since),
+            until: at(until),
+            secret: OrphanedSecret::Open,
+        });
         let mut body = RecordData::default();
         body.orphaned = orphaned;
         fate(&body, claimed, forget_after, NOW)
@@ -72,7 +90,8 @@ mod tests {
 
     #[test]
     fn what_goes_is_kept_for_a_while_and_found_again() {
-        let fresh = Some(RetentionStep::Orphan(Orphaned { since: NOW, until: NOW + WEEK }));
+        let fresh =
+            Some(RetentionStep::Orphan(Orphaned { since: NOW, until: NOW + WEEK, secret: OrphanedSecret::Open }));
         for (orphaned, claimed, expected) in [
             (None, RecordOwner::Wanted, None),
             (None, RecordOwner::Gone, fresh),
@@ -88,5 +107,37 @@ mod tests {
             assert_eq!(fate_of(orphaned, claimed, WEEK), expected, "{orphaned:?} {claimed:?}");
         }
         assert_eq!(fate_of(None, RecordOwner::Gone, Duration::ZERO), Some(RetentionStep::Forget));
+        let mut body = RecordData::default();
+        body.orphaned = Some(Orphaned { since: NOW + WEEK, until: NOW + WEEK, secret: OrphanedSecret::Kept });
+        let anew = Orphaned { since: NOW, until: NOW + WEEK, secret: OrphanedSecret::Kept };
+        assert_eq!(
+            fate(&body, RecordOwner::Gone, WEEK, NOW),
+            Some(RetentionStep::Orphan(anew)),
+            "what is kept stays so"
+        );
+    }
+
+    #[test]
+    fn what_is_left_behind_is_withdrawn_after_one_minute_then_two_then_four_up_to_ten() {
+        let left = |since: Time| -> LeftBehind {
+            let text = r#"{"since": 0, "zone": "a.test", "server": "ns", "address": "192.0.2.1:53", "key": "ns/k", "values": []}"#;
+            LeftBehind { since, ..serde_json::from_str(text).unwrap() }
+        };
+        let mut body = RecordData::default();
+        let pause = |body: &RecordData, age: u64| {
+            let last = NOW + Duration::from_secs(age);
+            next_clean_up(last, body).since(last).as_secs()
+        };
+        assert_eq!(pause(&body, 0), 600, "nothing is left behind, and something else is not as it should be");
+        body.leftovers.push(left(NOW));
+        let (mut age, mut pauses) = (0, Vec::new());
+        for _ in 0..6 {
+            pauses.push(pause(&body, age));
+            age += pauses[pauses.len() - 1];
+        }
+        assert_eq!(pauses, [60, 60, 120, 240, 480, 600]);
+        body.leftovers.push(left(NOW + Duration::from_secs(age)));
+        assert_eq!(pause(&body, age), 60, "what is new counts");
+        assert_eq!(pause(&body, 0), 60, "a clock that was ahead wrote it");
     }
 }

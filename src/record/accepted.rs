@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::shared_str::SharedStr;
 use crate::cert::facts::{hex, sha256};
 use crate::config::ZoneRule;
+use crate::config::csr::OF_OWN_KEYS;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::config::metadata::{self, Metadata};
@@ -57,7 +58,7 @@ impl SharedPrints {
     pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
         let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
         let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
-        digest_of(&[&json(&plain).to_string(), &self.zones, issuer, labels, annotations])
+        digest_of(&[&form(&plain).to_string(), &self.zones, issuer, labels, annotations])
     }
 }
 
@@ -65,14 +66,17 @@ impl Accepted {
     /// The accepted form of an entry.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: json(entry), zones, issuer, source: Some(SharedStr::intern(source)) }
+        Accepted { entry: form(entry), zones, issuer, source: Some(SharedStr::new(source)) }
     }
 
     /// Parses the form with the checks of the configuration; `None` where they refuse it now: newer rules, or a namespace that is not allowed
     /// any more.
     pub fn read(&self, namespaces: &Namespaces) -> Option<AcceptedSpec> {
         let node = |value: &serde_json::Value| serde_json::from_value::<YamlNode>(value.clone()).ok();
-        let entry = Entry::read(&node(&self.entry)?, namespaces).ok()?;
+        let mut fields = self.entry.clone();
+        // The one field that no configuration has.
+        let http_without_key = fields.as_object_mut().and_then(|fields| fields.remove("httpWithoutKey")).is_some();
+        let entry = Entry { http_without_key, ..Entry::read(&node(&fields)?, namespaces).ok()? };
         let zones =
             crate::config::zones_of(&YamlNode::List(self.zones.iter().filter_map(node).collect()), namespaces).ok()?;
         let issuer = match (&entry.issuer, &self.issuer) {
@@ -95,6 +99,15 @@ impl Accepted {
         let issuer = self.issuer.as_ref().map(|issuer| hex(&digest_of(&[&issuer.to_string()]))).unwrap_or_default();
         digest_of(&[&entry.to_string(), &zones, &issuer, &labels, &annotations])
     }
+}
+
+/// An entry in the format of the configuration, which refuses the fields of a key of our own beside a CSR.
+fn form(entry: &Entry) -> serde_json::Value {
+    let mut form = json(entry);
+    if let Some(fields) = form.as_object_mut().filter(|_| entry.csr.is_some()) {
+        OF_OWN_KEYS.iter().for_each(|field| drop(fields.remove(*field)));
+    }
+    form
 }
 
 fn json(value: &impl Serialize) -> serde_json::Value {

@@ -1,6 +1,7 @@
 //! The record of a certificate, which survives restarts: the accepted form, the stored pair, what was tried, and the pending order. Pure.
 //!
-//! A record is the Secret `notariat-record.<namespace>.<secret>` in our own namespace. The JSON under `record` holds no secret. The last stored
+//! A record is the Secret `notariat-record.<namespace>.<secret>` in our own namespace, or `notariat-record-<cluster>.<namespace>.<secret>` for
+//! the Secret of another cluster. The JSON under `record` holds no secret. The last stored
 //! pair and the key of a pending order are data keys beside it. Users of the namespace may edit all of it. A record that does not parse is
 //! an error and never an empty record, which would forget every backoff.
 
@@ -14,21 +15,23 @@ use std::fmt;
 
 pub use accepted::{Accepted, AcceptedSpec, Fingerprint, SharedPrints, fingerprint};
 pub use parts::{
-    History, Issued, LeftBehind, NamespaceOrders, Orphaned, PendingOrder, Presented, PresentedFile, PresentedTxt,
-    ToRevoke,
+    History, Issued, LeftBehind, NamespaceOrders, ObjectRevocation, Orphaned, OrphanedSecret, PendingOrder, Presented,
+    PresentedFile, PresentedTxt, RevocationEnd, ToRevoke,
 };
 use serde::{Deserialize, Serialize};
 pub use values::{RenewalWindow, RetryClass, Stage};
 
-use crate::base::limits::{CAP_WINDOW, HISTORIES_MAX, LEFTOVERS_MAX, NAMESPACE_ORDERS_KEPT_MAX, ORDERS_KEPT_MAX};
-use crate::base::name::{Domain, ObjectRef};
+use crate::base::limits::{
+    CAP_WINDOW, COMPROMISED_KEPT_MAX, HISTORIES_MAX, LEFTOVERS_MAX, NAMESPACE_ORDERS_KEPT_MAX, ORDERS_KEPT_MAX,
+    REVOCATIONS_KEPT_MAX,
+};
+use crate::base::name::{ClusterName, Domain, ObjectRef};
 use crate::base::redact;
 use crate::base::sanitize::json_fault;
 use crate::base::secret::Secret;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::facts::CertificateFacts;
-use crate::cert::key::KeyType;
+use crate::cert::facts::{CertificateFacts, hex};
 use crate::kube::object::SecretObject;
 
 /// The type of a record's Secret.
@@ -60,8 +63,8 @@ pub struct Record {
 pub struct PairBackup {
     /// The chain in PEM.
     pub chain: Vec<u8>,
-    /// The key in PEM.
-    pub key: Secret<Vec<u8>>,
+    /// The key in PEM; `None` beside the certificate of a CSR.
+    pub key: Option<Secret<Vec<u8>>>,
 }
 
 /// The JSON of a record.
@@ -93,9 +96,16 @@ pub struct RecordData {
     /// The time of the next question for the window, where the program does not run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_question: Option<Time>,
+    /// Keys of CSRs whose certificates were revoked because the key is known to others: SHA-256 of the public key, hexadecimal. No
+    /// certificate is ordered for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compromised: Vec<String>,
     /// Certificates to revoke once they are replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub to_revoke: Vec<ToRevoke>,
+    /// The revocations that objects asked for, in the order in which they were begun.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocations: Vec<ObjectRevocation>,
     /// Presented values that could not be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub leftovers: Vec<LeftBehind>,
@@ -134,26 +144,38 @@ impl fmt::Display for UnusableRecord {
 
 const NAME: &str = "notariat-record.";
 
-/// The name of the record of the certificate in `secret`.
+/// The beginning of the name, where a cluster follows. The name of a Secret may have dots: after `notariat-record.` the Secret `team.web` of the
+/// namespace `edge` could not be told from the Secret `web` of the namespace `team` in a cluster `edge`.
+const NAME_ELSEWHERE: &str = "notariat-record-";
+
+/// The name of the record of the certificate in `secret`. Every record is at home.
 pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
-    let plain = format!("{NAME}{}.{}", secret.namespace, secret.name);
+    let begin = match secret.cluster.name() {
+        None => NAME.to_owned(),
+        Some(cluster) => format!("{NAME_ELSEWHERE}{cluster}."),
+    };
+    let plain = format!("{begin}{}.{}", secret.namespace, secret.name);
     let name = match plain.len() {
         0..=253 => plain,
-        _ => format!("{NAME}{}", fingerprint(&[&secret.namespace, &secret.name])),
+        _ => format!("{begin}{}", fingerprint(&[&secret.namespace, &secret.name])),
     };
     ObjectRef::new(own_namespace, &name)
 }
 
 /// Whether an object is a record by its name.
 pub fn is_one(at: &ObjectRef) -> bool {
-    at.name.starts_with(NAME)
+    at.cluster.is_home() && (at.name.starts_with(NAME) || at.name.starts_with(NAME_ELSEWHERE))
 }
 
 /// The Secret of the certificate that a record belongs to; `None` for other names, and for a name that is a hash.
 pub fn subject(record: &ObjectRef) -> Option<ObjectRef> {
-    // The name of a namespace has no dot.
-    let (namespace, name) = record.name.strip_prefix(NAME)?.split_once('.')?;
-    Some(ObjectRef::new(namespace, name))
+    // The names of clusters and of namespaces have no dot.
+    let (cluster, rest) = match record.name.strip_prefix(NAME_ELSEWHERE) {
+        None => (ClusterName::HOME, record.name.strip_prefix(NAME)?),
+        Some(rest) => rest.split_once('.').map(|(cluster, rest)| (ClusterName::new(cluster), rest))?,
+    };
+    let (namespace, name) = rest.split_once('.')?;
+    Some(ObjectRef { cluster, ..ObjectRef::new(namespace, name) })
 }
 
 impl Record {
@@ -182,10 +204,8 @@ impl Record {
         }
         let mut body: RecordData = serde_json::from_slice(json.expose()).map_err(broken)?;
         body.asked = secret.annotations.get(RENEW).filter(|asked| !asked.is_empty()).cloned();
-        let copy = match (secret.value(DATA_CHAIN), secret.value(DATA_KEY)) {
-            (Some(chain), Some(key)) => Some(PairBackup { chain: chain.expose().clone(), key: key.clone() }),
-            _ => None,
-        };
+        let chain = secret.value(DATA_CHAIN).map(|chain| chain.expose().clone());
+        let copy = chain.map(|chain| PairBackup { chain, key: secret.value(DATA_KEY).cloned() });
         Ok(Record { body, copy, next_key: secret.value(DATA_NEXT_KEY).cloned() })
     }
 
@@ -206,7 +226,7 @@ impl Record {
         let mut data = BTreeMap::from([(DATA_RECORD.to_owned(), Secret::new(json.into_bytes()))]);
         if let Some(copy) = &self.copy {
             data.insert(DATA_CHAIN.to_owned(), Secret::new(copy.chain.clone()));
-            data.insert(DATA_KEY.to_owned(), copy.key.clone());
+            data.extend(copy.key.iter().map(|key| (DATA_KEY.to_owned(), key.clone())));
         }
         if let Some(key) = &self.next_key {
             data.insert(DATA_NEXT_KEY.to_owned(), key.clone());
@@ -216,6 +236,32 @@ impl Record {
 }
 
 impl RecordData {
+    /// Tells whether no certificate may be ordered for a key, by the SHA-256 of the public key.
+    pub fn is_compromised(&self, public_key: &[u8; 32]) -> bool {
+        self.compromised.contains(&hex(public_key))
+    }
+
+    /// Notes that no certificate may be ordered for a key any more.
+    pub fn add_compromised(&mut self, public_key: &[u8; 32]) {
+        if !self.is_compromised(public_key) {
+            self.compromised.push(hex(public_key));
+        }
+        let excess = self.compromised.len().saturating_sub(COMPROMISED_KEPT_MAX);
+        self.compromised.drain(..excess);
+    }
+
+    /// True for a certificate that was revoked because an object asked for it.
+    pub fn is_revoked(&self, serial: &str) -> bool {
+        self.revocations.iter().any(|of| of.is_applied() && *of.serial == *serial)
+    }
+
+    /// Notes the answer of a CA about a certificate that objects want to have revoked: `None` where there is no final one yet.
+    pub fn end_revocations(&mut self, serial: &str, end: Option<RevocationEnd>, now: Time) {
+        for of in self.revocations.iter_mut().filter(|of| of.end.is_none() && *of.serial == *serial) {
+            (of.tried, of.end) = (end.is_none().then_some(now), end.clone());
+        }
+    }
+
     /// The history of a name set at a directory.
     pub fn history(&self, names: &[Domain], directory: &str) -> Option<&History> {
         self.histories.iter().find(|h| h.names == names && h.directory == directory)
@@ -244,8 +290,8 @@ impl RecordData {
     }
 
     /// Whether an order of these names is a first one: nothing is pending for it, and the last one of these names did not fail.
-    pub fn is_first(&self, names: &[Domain], directory: &str, (key_type, profile): (KeyType, Option<&str>)) -> bool {
-        let is_pending = |order: &PendingOrder| order.is_for(names, directory, key_type, profile);
+    pub fn is_first(&self, names: &[Domain], directory: &str, (key, profile): (&str, Option<&str>)) -> bool {
+        let is_pending = |order: &PendingOrder| order.is_for(names, directory, key, profile);
         !self.in_flight.as_deref().is_some_and(is_pending)
             && self.history(names, directory).is_none_or(|history| history.failures == 0)
     }
@@ -318,6 +364,8 @@ impl RecordData {
         }
         self.histories.sort_by_key(|h| std::cmp::Reverse((!h.orders.is_empty(), h.last_attempt)));
         self.histories.truncate(HISTORIES_MAX);
+        let excess = self.revocations.len().saturating_sub(REVOCATIONS_KEPT_MAX);
+        self.revocations.drain(..excess);
         let excess = self.leftovers.len().saturating_sub(LEFTOVERS_MAX);
         self.leftovers.drain(..excess);
     }

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::values::{RetryClass, Stage};
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{DnsName, Domain};
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
-use crate::cert::key::KeyType;
 use crate::dns::settings::Transport;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::update::TxtValue;
 
 /// The certificate that was stored last.
@@ -20,7 +20,7 @@ pub struct Issued {
     pub at: Time,
     /// The directory URL it came from.
     pub directory: SharedStr,
-    /// The key type that was asked for.
+    /// The key type that was asked for, or the word of the CSR.
     pub key_type: SharedStr,
     /// The profile that was ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -31,6 +31,9 @@ pub struct Issued {
     /// The certificate identifier (RFC 9773 section 4.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert_id: Option<SharedStr>,
+    /// The mark by which its object asked for a renewal, which this certificate serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal_mark: Option<SharedStr>,
 }
 
 /// The entry of the certificate was deleted.
@@ -40,6 +43,28 @@ pub struct Orphaned {
     pub since: Time,
     /// The time at which copy, key and history are dropped.
     pub until: Time,
+    /// What became of the Secret; only `-prune` deletes one.
+    #[serde(default, skip_serializing_if = "OrphanedSecret::is_open")]
+    pub secret: OrphanedSecret,
+}
+
+/// What became of the Secret of an orphaned certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OrphanedSecret {
+    /// Nothing is decided about it.
+    #[default]
+    Open,
+    /// The Secret stays for good, or was gone.
+    Kept,
+    /// The Secret was deleted.
+    Deleted,
+}
+
+impl OrphanedSecret {
+    fn is_open(&self) -> bool {
+        *self == OrphanedSecret::Open
+    }
 }
 
 /// The orders of a certificate that count against `certificatesPerWeek` of its namespace.
@@ -83,8 +108,16 @@ pub struct History {
     /// The times of the counted orders of the last seven days.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orders: Vec<Time>,
-    /// The time of the last attempt.
+    /// The begin of the last attempt, or its failure.
     pub last_attempt: Time,
+}
+
+impl History {
+    /// Notes the wait after a failure at `now`. Begin and end are of the same clock, so that the wait of a clock that is ahead, even since the
+    /// attempt began, is known by its begin.
+    pub fn wait(&mut self, now: Time, until: Time) {
+        (self.last_attempt, self.next_attempt) = (now, Some(until));
+    }
 }
 
 /// The order that an attempt works on.
@@ -99,7 +132,7 @@ pub struct PendingOrder {
     pub directory: String,
     /// The ordered names, sorted.
     pub names: Vec<Domain>,
-    /// The kind of the key in `next.key`.
+    /// The kind of the key in `next.key`, or the word of the CSR.
     pub key_type: String,
     /// The profile that was ordered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,20 +153,14 @@ pub struct PendingOrder {
 
 impl PendingOrder {
     /// An attempt that has no order yet.
-    pub fn new(
-        holder: &str,
-        at: Time,
-        names: &[Domain],
-        directory: &str,
-        way: (KeyType, Option<&str>),
-    ) -> PendingOrder {
-        let (key_type, profile) = way;
+    pub fn new(holder: &str, at: Time, names: &[Domain], directory: &str, way: (&str, Option<&str>)) -> PendingOrder {
+        let (key, profile) = way;
         PendingOrder {
             holder: holder.to_owned(),
             at,
             directory: directory.to_owned(),
             names: names.to_vec(),
-            key_type: key_type.name().to_owned(),
+            key_type: key.to_owned(),
             profile: profile.map(str::to_owned),
             account: None,
             order: None,
@@ -143,8 +170,8 @@ impl PendingOrder {
     }
 
     /// Whether the order is for what is wanted now.
-    pub fn is_for(&self, names: &[Domain], directory: &str, key_type: KeyType, profile: Option<&str>) -> bool {
-        let same_way = self.key_type == key_type.name() && self.profile.as_deref() == profile;
+    pub fn is_for(&self, names: &[Domain], directory: &str, key: &str, profile: Option<&str>) -> bool {
+        let same_way = self.key_type == key && self.profile.as_deref() == profile;
         self.names == names && self.directory == directory && same_way
     }
 }
@@ -162,6 +189,46 @@ pub struct ToRevoke {
     /// The certificate is revoked. The entry stays until the certificate is replaced.
     #[serde(default)]
     pub done: bool,
+    /// Only objects ask for it (see [`ObjectRevocation`]), and none does any more once they are gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_objects: bool,
+}
+
+/// A revocation that an object asks for and that was begun. One object concerns one certificate, so that it never causes a second order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRevocation {
+    /// The uid of the object.
+    pub uid: Box<str>,
+    /// The object, `namespace/name`.
+    pub object: Box<str>,
+    /// The serial number of the certificate, hexadecimal.
+    pub serial: SharedStr,
+    /// True where no other certificate takes its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
+    /// The time at which the CA was asked last and gave no final answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Time>,
+    /// The end; `None` while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<RevocationEnd>,
+}
+
+/// The end of a revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationEnd {
+    /// The time of the answer.
+    pub at: Time,
+    /// The final refusal of the CA; `None` where the certificate is revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<str>>,
+}
+
+impl ObjectRevocation {
+    /// True where the CA revoked the certificate.
+    pub fn is_applied(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.error.is_none())
+    }
 }
 
 /// A presented value, and the data to remove it. The JSON has no tag: the kinds differ in their fields.
@@ -202,8 +269,9 @@ pub struct PresentedTxt {
     pub server: String,
     /// The address and port of the server.
     pub address: std::net::SocketAddr,
-    /// The Secret of the key.
-    pub key: ObjectRef,
+    /// The place of the key.
+    #[serde(flatten)]
+    pub key: TsigSecret,
     /// The transport of the UPDATE.
     #[serde(default)]
     pub transport: Transport,

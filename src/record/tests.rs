@@ -5,6 +5,7 @@ use crate::base::name::DnsName;
 use crate::config::ZoneRule;
 use crate::config::dns::Transport;
 use crate::config::entry::Entry;
+use crate::config::issuers::Issuer;
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::dns::update::TxtValue;
@@ -24,7 +25,7 @@ fn published() -> Presented {
         zone: DnsName::parse("a.test").unwrap(),
         server: "ns1".into(),
         address: "127.0.0.1:53".parse().unwrap(),
-        key: ObjectRef::parse("team/k", "").unwrap(),
+        key: ObjectRef::parse("team/k", "").unwrap().into(),
         transport: Transport::Tcp,
         values: vec![TxtValue { owner: DnsName::parse("x.a.test").unwrap(), value: "v".into() }],
     })
@@ -46,6 +47,7 @@ fn full() -> Record {
         profile: Some("short".into()),
         account: Some("https://ca/acct/1".into()),
         cert_id: Some("a.b".into()),
+        renewal_mark: None,
     });
     let history = body.history_mut(&names, "https://ca/dir", NOW);
     (history.failures, history.stage, history.error) = (2, Some(Stage::Validation), Some("no".into()));
@@ -66,7 +68,7 @@ fn full() -> Record {
     let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
     Record {
         body,
-        copy: Some(PairBackup { chain: b"chain".to_vec(), key: secret("S1") }),
+        copy: Some(PairBackup { chain: b"chain".to_vec(), key: Some(secret("S1")) }),
         next_key: Some(secret("S2")),
     }
 }
@@ -83,7 +85,7 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
     let secret = stored(&mut record);
     let again = Record::read(Some(&secret)).unwrap();
     assert_eq!(again.body, record.body);
-    assert_eq!(again.copy.as_ref().unwrap().key.expose(), b"S1");
+    assert_eq!(again.copy.as_ref().unwrap().key.as_ref().unwrap().expose(), b"S1");
     assert_eq!(again.next_key.as_ref().unwrap().expose(), b"S2");
     let (entry, zones) = entry();
     assert_eq!(
@@ -92,6 +94,22 @@ fn a_record_reads_back_and_its_json_holds_no_secret() {
     );
     let json = String::from_utf8(secret.data[DATA_RECORD].expose().clone()).unwrap();
     assert!(json.starts_with("{\"version\":1,") && !json.contains("S1") && !json.contains("S2"), "{json}");
+}
+
+#[test]
+fn the_way_that_an_ingress_asks_for_is_part_of_the_accepted_form() {
+    let (entry, zones) = entry();
+    let asked = Entry { http_without_key: true, ..entry.clone() };
+    let forms = [&entry, &asked].map(|entry| Accepted::new(entry, &zones, None, "Ingress team/i"));
+    let prints = [&entry, &asked].map(|entry| SharedPrints::of(&zones).fingerprint(entry, ""));
+    assert_eq!(forms.each_ref().map(Accepted::fingerprint), prints);
+    assert_ne!(prints[0], prints[1], "another way is another certificate to order");
+    for (form, entry) in forms.iter().zip([entry, asked]) {
+        let json = serde_json::to_string(form).unwrap();
+        let again: Accepted = serde_json::from_str(&json).unwrap();
+        assert_eq!(json.contains("httpWithoutKey"), entry.http_without_key, "{json}");
+        assert_eq!(again.read(&Namespaces::new("elsewhere", &["team".to_owned()])).unwrap().entry, entry);
+    }
 }
 
 #[test]
@@ -179,6 +197,24 @@ fn records_have_predictable_names() {
     assert_ne!(fingerprint(&["a b", "c"]), fingerprint(&["a", "b c"]));
 }
 
+/// The names of Secrets have dots: no Secret of home has the record of one elsewhere.
+#[test]
+fn the_records_of_other_clusters_are_at_home_under_names_of_their_own() {
+    let at = |text: &str| text.parse::<ObjectRef>().unwrap();
+    let all = ["edge:team/web", "edge/team.web", "team/web", "moon:team/web", "a-b:c/d.e", "a:b-c/d.e"];
+    let names: Vec<String> = all.iter().map(|text| reference(&at(text), "own").to_string()).collect();
+    assert_eq!(names[0], "own/notariat-record-edge.team.web");
+    assert_eq!(names[1], "own/notariat-record.edge.team.web");
+    for (text, name) in all.iter().zip(&names) {
+        assert!(is_one(&at(name)), "{name}");
+        assert_eq!(subject(&at(name)), Some(at(text)), "{name}");
+        assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name}");
+    }
+    let long = reference(&at(&format!("edge:{}/{}", "n".repeat(63), "s".repeat(253))), "own");
+    assert!(long.name.len() < 253 && subject(&long).is_none() && is_one(&long), "{long}");
+    assert!(!is_one(&at("edge:own/notariat-record.team.web")), "no record is elsewhere");
+}
+
 #[test]
 fn the_accepted_form_changes_with_what_is_wanted() {
     let (mut entry, zones) = entry();
@@ -191,17 +227,9 @@ fn the_accepted_form_changes_with_what_is_wanted() {
 
 #[test]
 fn slim_records_hold_in_common_what_is_the_same() {
-    let facts = CertificateFacts {
-        names: Vec::new(),
-        not_before: NOW,
-        not_after: NOW,
-        serial: SharedStr::new("00ab"),
-        public_key: [0; 32],
-        issuer: "CA".into(),
-        fingerprint: [0; 32],
-        cert_id: Some(SharedStr::new("a.b")),
-        links: crate::cert::facts::Links::Whole,
-    };
+    let facts = CertificateFacts::example(&[], NOW, NOW);
+    let (serial, cert_id) = (SharedStr::new("00ab"), Some(SharedStr::new("a.b")));
+    let facts = CertificateFacts { serial, cert_id, ..facts };
     let slim = |facts: &CertificateFacts| {
         let mut body = full().body;
         body.compact(Some(facts), NOW);
@@ -281,7 +309,7 @@ fn the_orders_of_a_namespace_are_kept_for_a_week_and_outlive_the_entry() {
 #[test]
 fn an_order_is_a_first_one_unless_it_is_pending_or_a_retry() {
     let (names, other) = ([Domain::parse("n.test").unwrap()], [Domain::parse("o.test").unwrap()]);
-    let (ca, way) = ("https://ca.test/dir", (KeyType::EcdsaP256, None));
+    let (ca, way) = ("https://ca.test/dir", ("ecdsa-p256", None));
     let mut body = RecordData::default();
     assert!(body.is_first(&names, ca, way));
     body.history_mut(&names, ca, NOW).orders.push(NOW);
@@ -292,5 +320,55 @@ fn an_order_is_a_first_one_unless_it_is_pending_or_a_retry() {
     let pending = Some(Box::new(PendingOrder::new("", NOW, &names, ca, way)));
     let body = RecordData { in_flight: pending, ..RecordData::default() };
     assert!(!body.is_first(&names, ca, way) && body.is_first(&other, ca, way));
-    assert!(body.is_first(&names, ca, (KeyType::EcdsaP384, None)));
+    assert!(body.is_first(&names, ca, ("ecdsa-p384", None)));
+}
+
+/// The certificate of a CSR.
+#[test]
+fn a_copy_without_a_key_reads_back_and_compromised_keys_are_remembered() {
+    let mut record = full();
+    record.copy.as_mut().unwrap().key = None;
+    record.next_key = None;
+    (0..=COMPROMISED_KEPT_MAX as u8).chain([1, 2]).for_each(|n| record.body.add_compromised(&[n; 32]));
+    let secret = stored(&mut record);
+    assert_eq!(secret.data.keys().collect::<Vec<_>>(), [DATA_RECORD, DATA_CHAIN], "no key");
+    let again = Record::read(Some(&secret)).unwrap();
+    let copy = again.copy.unwrap();
+    assert!(copy.chain == b"chain" && copy.key.is_none());
+    let known = (0..=COMPROMISED_KEPT_MAX as u8).filter(|n| again.body.is_compromised(&[*n; 32]));
+    assert!(known.eq(1..=COMPROMISED_KEPT_MAX as u8), "the oldest is forgotten, and each is kept once");
+}
+
+#[test]
+fn an_entry_with_a_csr_is_accepted_in_the_form_of_the_configuration() {
+    let pem = std::fs::read_to_string("tests/vectors/csr/p256.pem").unwrap().replace('\n', "\\n");
+    let namespaces = Namespaces::from("team");
+    let yaml = format!("{{secret: web, csr: \"{pem}\"}}");
+    let entry = Entry::read(&crate::config::node::read(&yaml).unwrap(), &namespaces).unwrap();
+    let accepted = Accepted::new(&entry, &[], None, "ConfigMap a/b");
+    let json = serde_json::to_string(&accepted).unwrap();
+    assert!(!json.contains("keyType") && !json.contains("reuseKey"), "{json}");
+    let again: Accepted = serde_json::from_str(&json).unwrap();
+    assert_eq!(again.read(&namespaces).unwrap().entry, entry);
+    assert_eq!(accepted.fingerprint(), SharedPrints::of(&[]).fingerprint(&entry, ""));
+}
+
+#[test]
+fn what_an_object_says_of_its_issuer_is_kept_in_words_that_read_back() {
+    let namespaces = Namespaces::new("team", &[]).with_inputs("cert-manager");
+    let entry = "{secret: web, domains: [www.a.test], issuer: ClusterIssuer/le, keepKeyType: true, reuseKey: true}";
+    let entry = Entry::read(&node::read(entry).unwrap(), &namespaces).unwrap();
+    let zones = "[{zone: www.a.test, server: 192.0.2.1, tsigSecretName: cert-manager/tsig, findZone: true, challenge: dns-01, \
+                 tsigKey: {secretKey: secret, name: k.test, algorithm: hmac-sha512}}]";
+    let zones = crate::config::zones_of(&node::read(zones).unwrap(), &namespaces).unwrap();
+    let issuer = "{directory: 'https://ca.test/dir', accountSecretName: cert-manager/account, accountSecretKey: tls.key, accountSecretOptional: true, \
+                  eabSecretName: cert-manager/eab, eabKeyId: kid, eabSecretKey: mac}";
+    let issuer = Issuer::read("ClusterIssuer/le", &node::read(issuer).unwrap(), &namespaces).unwrap();
+    let accepted = Accepted::new(&entry, &zones, Some(&issuer), "Certificate team/web");
+    let text = serde_json::to_string(&accepted).unwrap();
+    let read: Accepted = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.read(&namespaces), Some(AcceptedSpec { entry, zones, issuer: Some(issuer) }), "{text}");
+    // The namespace of the inputs is not one whose Secrets may be written.
+    assert!(namespaces.check(&ObjectRef::new("cert-manager", "x")).is_err());
+    assert_eq!(read.read(&"team".into()), None);
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::listener::Port;
 use super::request::{PortRequest, PortResponse, ResponseBody, StatusCode};
+use crate::base::limits::CHALLENGE_PORT_WAITING_MAX;
 use crate::base::log::event;
 use crate::base::metrics;
 use crate::issuance::Context;
 use crate::issuance::answers::Answers;
-use crate::issuance::solver::http01::{CHALLENGE_PATH, PROBE_TOKEN};
+use crate::issuance::solver::http01::{CHALLENGE_PATH, PROBE_TOKEN, probe_answer};
 
 /// The media type of an answer; browsers do not show it.
 const OCTETS: &str = "application/octet-stream";
@@ -23,7 +24,8 @@ const OCTETS: &str = "application/octet-stream";
 /// When a thread can not be started.
 pub fn serve(port: &Port, context: &Arc<Context>) -> Result<(), String> {
     let (answers, instance) = (context.answers.clone(), context.instance.clone());
-    port.serve(context.stop.clone(), "challenges", Box::new(move |request| respond(&answers, &instance, request)))?;
+    let answering = Box::new(move |request: Result<&PortRequest, StatusCode>| respond(&answers, &instance, request));
+    port.serve(context.stop.clone(), "challenges", CHALLENGE_PORT_WAITING_MAX, answering)?;
     if let Some(address) = port.address() {
         event!(info, "listening-for-challenges", address = address);
     }
@@ -31,12 +33,13 @@ pub fn serve(port: &Port, context: &Arc<Context>) -> Result<(), String> {
 }
 
 /// The answer to a request. `instance` is shown where `check` asks whether the path leads here.
-fn respond(answers: &Answers, instance: &str, request: Result<&PortRequest, StatusCode>) -> PortResponse {
+pub fn respond(answers: &Answers, instance: &str, request: Result<&PortRequest, StatusCode>) -> PortResponse {
     let found = request.ok().and_then(|request| {
         let token = request.target.strip_prefix(CHALLENGE_PATH)?;
         let host = request.host.as_deref().map(host_name)?;
         match token {
-            PROBE_TOKEN => Some(format!("notariat {instance}")),
+            // At any Host: an instance that does not know a host tells `check` so that its route leads to the wrong one.
+            PROBE_TOKEN => Some(probe_answer(instance)),
             _ => answers.find(&host, token),
         }
     });

@@ -72,16 +72,22 @@ impl Port {
         self.0.local_addr().ok()
     }
 
-    /// Starts to answer requests, until `stop`. `name` is that of the threads.
+    /// Starts to answer requests, until `stop`. `name` is that of the threads, and of connections without a complete request `waiting_max` are held.
     ///
     /// # Errors
     /// When a thread can not be started.
-    pub fn serve(&self, stop: Shutdown, name: &str, answering: Box<Answering>) -> Result<(), String> {
+    pub fn serve(
+        &self,
+        stop: Shutdown,
+        name: &str,
+        waiting_max: usize,
+        answering: Box<Answering>,
+    ) -> Result<(), String> {
         let told = |e: io::Error| format!("the port can not be served: {e}");
         let listener = self.0.try_clone().map_err(told)?;
         let (long, asked) = bounded(PORT_WAITING_MAX);
         thread::Builder::new().name(format!("{name}-long")).spawn(move || write_long(&asked)).map_err(told)?;
-        let listener = Listener { listener, stop, answering, long, connections: VecDeque::new() };
+        let listener = Listener { listener, stop, answering, long, waiting_max, connections: VecDeque::new() };
         thread::Builder::new().name(name.to_owned()).spawn(move || listener.run()).map_err(told)?;
         Ok(())
     }
@@ -101,6 +107,7 @@ struct Listener {
     stop: Shutdown,
     answering: Box<Answering>,
     long: Sender<Long>,
+    waiting_max: usize,
     /// The open connections, the oldest first.
     connections: VecDeque<Connection>,
 }
@@ -142,7 +149,7 @@ impl Listener {
             stream.set_nonblocking(true)?;
             let new = Connection { stream, came: Vec::new(), answered: false, deadline: Deadline::after(PORT_WITHIN) };
             let Some(stays) = self.poll(new) else { continue };
-            if self.connections.len() >= PORT_WAITING_MAX {
+            if self.connections.len() >= self.waiting_max {
                 self.connections.pop_front();
             }
             self.connections.push_back(stays);
@@ -326,7 +333,7 @@ mod tests {
                 ..PortResponse::of(StatusCode::Ok)
             },
         };
-        port.serve(stop.clone(), "port", Box::new(answering)).unwrap();
+        port.serve(stop.clone(), "port", PORT_WAITING_MAX, Box::new(answering)).unwrap();
         let ask = |path: &str| {
             let mut stream = TcpStream::connect(port.address().unwrap()).unwrap();
             stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();

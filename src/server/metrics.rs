@@ -137,6 +137,9 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     let missing =
         live.counts.missing.iter().map(|(resource, verb)| (vec![("resource", *resource), ("verb", *verb)], 1));
     series(out, ("notariat_permission_missing", "gauge", "What the Role lacks, as found at the start."), missing)?;
+    let clusters = live.counts.clusters.iter().map(|(name, up)| (vec![("target", name.as_str())], u8::from(*up)));
+    let help = "Whether a cluster of -target shows its Secrets; 0: it does not answer, and its certificates wait.";
+    series(out, ("notariat_target_up", "gauge", help), clusters)?;
     let zones: Vec<(String, u8)> = live.probes.iter().map(|(zone, ok)| (zone.to_string(), u8::from(*ok))).collect();
     let probes = zones.iter().map(|(zone, ok)| (vec![("zone", zone.as_str())], *ok));
     let help = "Whether the zone's server would take an UPDATE with each of its keys, as last probed.";
@@ -155,6 +158,8 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_entries", "gauge", "Certificates that are wanted."), snapshot.entries)?;
     let orphaned = "Certificates whose entry went, of which copy, key and history are kept for a while.";
     single(out, ("notariat_orphaned", "gauge", orphaned), snapshot.orphaned)?;
+    let pruned = "Secrets that -prune deleted.";
+    single(out, ("notariat_pruned_total", "counter", pruned), live.counts.pruned)?;
     of_sources(out, snapshot)?;
     single(
         out,
@@ -166,21 +171,32 @@ fn of_work(out: &mut dyn Write, live: &Live, snapshot: &Snapshot) -> io::Result<
     single(out, ("notariat_jobs_running", "gauge", "Jobs that are being done."), snapshot.running)
 }
 
+/// The labels of a kind of objects.
+fn labels_of(of: &SourceFigures) -> Vec<(&'static str, &str)> {
+    let cluster = of.cluster.as_deref().map(|cluster| ("source_cluster", cluster));
+    cluster.into_iter().chain([("kind", of.kind)]).collect()
+}
+
+/// The problems of a kind of objects: the labels of each reason, and the number.
+fn problems_of(of: &SourceFigures) -> Vec<(Vec<(&'static str, &str)>, usize)> {
+    let problem = |(reason, count): (&&'static str, &usize)| {
+        (labels_of(of).into_iter().chain([("reason", *reason)]).collect(), *count)
+    };
+    of.problems.iter().map(problem).collect()
+}
+
 fn of_sources(out: &mut dyn Write, snapshot: &Snapshot) -> io::Result<()> {
     let sources = || snapshot.sources.iter();
     let help = "Whether a kind of objects is watched; 0: it may not be read, or the API server does not serve it.";
-    let watched = sources().map(|of| (vec![("kind", of.kind)], u8::from(of.is_watched)));
+    let watched = sources().map(|of| (labels_of(of), u8::from(of.is_watched)));
     series(out, ("notariat_source_watched", "gauge", help), watched)?;
-    let objects = sources().map(|of| (vec![("kind", of.kind)], of.objects));
+    let help = "Whether this instance acts for a kind of objects; 0: another controller holds the Lease.";
+    let served = sources().map(|of| (labels_of(of), u8::from(of.is_served)));
+    series(out, ("notariat_source_served", "gauge", help), served)?;
+    let objects = sources().map(|of| (labels_of(of), of.objects));
     series(out, ("notariat_source_objects", "gauge", "Objects that want a certificate."), objects)?;
-    let of_kind = |of: &SourceFigures| {
-        let kind = of.kind;
-        let problem =
-            move |(reason, count): (&&'static str, &usize)| (vec![("kind", kind), ("reason", *reason)], *count);
-        of.problems.iter().map(problem).collect::<Vec<_>>()
-    };
     let help = "What objects ask for and do not get, by the reason of the Event.";
-    series(out, ("notariat_source_problems", "gauge", help), sources().flat_map(of_kind))
+    series(out, ("notariat_source_problems", "gauge", help), sources().flat_map(problems_of))
 }
 
 fn of_certificates(out: &mut dyn Write, snapshot: &Snapshot, now: Time) -> io::Result<()> {
@@ -225,11 +241,12 @@ const CIRCUIT: [&str; 3] = ["server", "zone", "key"];
 
 /// The values of the labels of a DNS target; without a key it is only asked about the zone.
 fn circuit(DnsTarget { server, zone, key }: &DnsTarget) -> [String; 3] {
-    [server.to_string(), zone.to_string(), key.as_ref().map(ObjectRef::to_string).unwrap_or_default()]
+    [server.to_string(), zone.to_string(), key.as_ref().map(ToString::to_string).unwrap_or_default()]
 }
 
 fn labels(at: &ObjectRef) -> String {
-    format!("secret_namespace=\"{}\",secret_name=\"{}\"", escaped(&at.namespace), escaped(&at.name))
+    let cluster = at.cluster.name().map(|name| format!("secret_cluster=\"{}\",", escaped(name))).unwrap_or_default();
+    format!("{cluster}secret_namespace=\"{}\",secret_name=\"{}\"", escaped(&at.namespace), escaped(&at.name))
 }
 
 fn secrets(out: &mut dyn Write, family: Family, all: impl Iterator<Item = (ObjectRef, i64)>) -> io::Result<()> {
@@ -287,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_server_that_fails_is_named_with_its_zone_and_key_until_it_answers() {
-        let key = Some(ObjectRef::new("team", "key"));
+        let key = Some(ObjectRef::new("team", "key").into());
         let target = DnsTarget { server: "[2001:db8::1]:53".parse().unwrap(), zone: "a.test".parse().unwrap(), key };
         let keyless = DnsTarget { key: None, ..target.clone() };
         let shown = |circuits| {

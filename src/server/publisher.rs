@@ -9,7 +9,7 @@ use super::page::{self, Title};
 use super::process;
 use super::request::{PortRequest, PortResponse, ResponseBody, StatusCode};
 use super::snapshot::{Snapshot, StatusTable};
-use crate::base::limits::SHOWN_EVERY;
+use crate::base::limits::{PORT_WAITING_MAX, SHOWN_EVERY};
 use crate::base::liveness;
 use crate::base::log::event;
 use crate::base::metrics::Counts;
@@ -62,7 +62,7 @@ impl SnapshotPublisher {
             Ok(request) => answering.answer(request),
             Err(status) => PortResponse::of(status),
         };
-        port.serve(context.stop.clone(), "port", Box::new(answer))?;
+        port.serve(context.stop.clone(), "port", PORT_WAITING_MAX, Box::new(answer))?;
         if let Some(address) = port.address() {
             event!(info, "listening", address = address);
         }
@@ -104,7 +104,13 @@ impl Shown {
                         "not ready: the watch of the records shows nothing, and with it no answers to challenges";
                     PortResponse::short(StatusCode::ServiceUnavailable, lacks)
                 }
-                None => PortResponse::short(StatusCode::Ok, "ok"),
+                // The other sources are served, and an answer to a challenge may be waited for.
+                None => match self.context.acting.hindrance() {
+                    None => PortResponse::short(StatusCode::Ok, "ok"),
+                    Some(why) => {
+                        PortResponse::short(StatusCode::Ok, &format!("ok, without cert-manager's objects: {why}"))
+                    }
+                },
                 Some(lacks) => PortResponse::short(StatusCode::ServiceUnavailable, &format!("not ready: {lacks}")),
             },
             "/metrics" => self.metrics(),

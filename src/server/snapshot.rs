@@ -41,6 +41,11 @@ impl StatusTable {
         }
     }
 
+    /// The status of one certificate.
+    pub fn get(&self, secret: &ObjectRef) -> Option<Arc<CertificateStatus>> {
+        self.table().get(secret).cloned()
+    }
+
     /// Drops the certificates that are not wanted.
     pub fn retain(&self, is_wanted: impl Fn(&ObjectRef) -> bool) {
         self.table().retain(|secret, _| is_wanted(secret));
@@ -86,8 +91,12 @@ pub struct Snapshot {
 pub struct SourceFigures {
     /// The name of the kind.
     pub kind: &'static str,
+    /// The cluster of the objects; `None` for home.
+    pub cluster: Option<String>,
     /// Whether a watch shows the objects.
     pub is_watched: bool,
+    /// Whether this program acts for the objects: nobody else does.
+    pub is_served: bool,
     /// Objects that want a certificate.
     pub objects: usize,
     /// Problems that objects were told about, by the reason.

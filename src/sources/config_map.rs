@@ -13,7 +13,7 @@ use super::{
     CertificateSpec, Desired, ParserFactory, RefusedSpec, Source, SourceEvent, SourceObject, SourceProblem, SourceRef,
     ZoneKeys,
 };
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::config::namespaces::Namespaces;
 use crate::config::{self, Config, Data, InvalidConfig};
 use crate::kube::object::ConfigMapObject;
@@ -110,6 +110,7 @@ impl Source for ConfigMapSource {
             resource: Resource::CONFIG_MAPS,
             namespace: name.namespace.to_string(),
             selector: Selector::Name(name.name.to_string()),
+            cluster: ClusterName::HOME,
         };
         self.config_maps.keys().map(target).collect()
     }

@@ -26,6 +26,7 @@ pub fn fingerprint<E>(
         SecretState::Present(present) => present.renewal_asked.as_deref().map(str::to_owned),
         SecretState::Missing => None,
     }));
+    parts.extend(wanted.renewal.iter().map(|wish| format!("wished {wish:?}")));
     parts.extend(asked.map(|asked| format!("asked {asked}")));
     for at in wanted.inputs() {
         parts.push(format!("{at} {}", content(at)?));

@@ -10,7 +10,13 @@ use crate::config::ZoneRule;
 use crate::config::challenge::{ChallengeType, challenge_of};
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
+use crate::kube::metadata::OwnerReference;
+use crate::kube::object::{TYPE_OPAQUE, TYPE_TLS};
+use crate::kube::resource::Resource;
+use crate::policy::RenewalWish;
+use crate::policy::revocation::RevocationRequest;
 use crate::record::{Accepted, Fingerprint, SharedPrints};
+use crate::store::DataKeys;
 
 /// A wanted certificate.
 #[derive(Clone, Debug)]
@@ -26,9 +32,17 @@ pub struct CertificateSpec {
     /// Orders within a week that its namespace may cause; none where an entry of the configuration wants it.
     pub orders_per_week: Option<u32>,
     /// The objects whose wishes it serves, in their order; none where an entry wants it.
-    pub objects: Arc<[ObjectKey]>,
+    pub objects: Arc<Vec<ObjectKey>>,
+    /// The type of its Secrets.
+    pub secret_type: &'static str,
+    /// The object with which the Secret goes (`-cascade`).
+    pub cascade: Option<Box<OwnerReference>>,
+    /// The renewal that the object asks for.
+    pub renewal: Option<RenewalWish>,
     /// Whether this is the last accepted form, while the source has another one that is refused.
     pub last_accepted: bool,
+    /// The revocations that objects ask for.
+    pub revocations: Arc<[RevocationRequest]>,
     /// The fingerprint of the form to remember; made once, because every decision compares it.
     pub fingerprint: Fingerprint,
     /// The Secrets of the keys that the zones name, each once.
@@ -46,7 +60,7 @@ pub struct ZoneKeys {
 impl ZoneKeys {
     /// The keys and prints of these rules.
     pub fn of(rules: Arc<[ZoneRule]>) -> ZoneKeys {
-        let keys: BTreeSet<&ObjectRef> = rules.iter().filter_map(|zone| zone.tsig_secret.as_ref()).collect();
+        let keys: BTreeSet<&ObjectRef> = rules.iter().filter_map(|zone| zone.tsig_secret.as_deref()).collect();
         ZoneKeys { keys: keys.into_iter().cloned().collect(), prints: SharedPrints::of(&rules), rules }
     }
 
@@ -61,8 +75,21 @@ impl ZoneKeys {
     ) -> CertificateSpec {
         let fingerprint = self.prints.fingerprint(&entry, issuer_print);
         let (zones, keys) = (self.rules.clone(), self.keys.clone());
-        let (objects, orders_per_week, last_accepted) = (Arc::default(), None, false);
-        CertificateSpec { entry, zones, issuer, source, orders_per_week, objects, last_accepted, fingerprint, keys }
+        CertificateSpec {
+            entry,
+            zones,
+            issuer,
+            source,
+            orders_per_week: None,
+            objects: Arc::default(),
+            secret_type: TYPE_TLS,
+            cascade: None,
+            renewal: None,
+            last_accepted: false,
+            revocations: Arc::default(),
+            fingerprint,
+            keys,
+        }
     }
 }
 
@@ -93,6 +120,11 @@ impl CertificateSpec {
         challenge_of(&self.entry, &self.zones, self.issuer.as_deref(), name)
     }
 
+    /// The types of challenge by which the names of an order are proved, each once.
+    pub fn challenges(&self) -> &'static [ChallengeType] {
+        ChallengeType::each_once(self.entry.order_names().iter().map(|name| self.challenge_of(name)))
+    }
+
     /// The quota of orders within a day that an operator set for the issuer.
     pub fn orders_per_day(&self) -> Option<u32> {
         self.issuer.as_ref().and_then(|issuer| issuer.orders_per_day)
@@ -113,18 +145,52 @@ impl CertificateSpec {
             orders_per_week: wanted.orders_per_week,
             last_accepted: true,
             objects: wanted.objects,
+            secret_type: wanted.secret_type,
+            cascade: wanted.cascade,
+            renewal: wanted.renewal,
+            revocations: wanted.revocations,
             ..CertificateSpec::new(wanted.entry, wanted.zones, wanted.issuer, wanted.source)
         }
     }
 
     /// The same certificate, wanted by these objects.
-    pub fn of_objects(self, objects: Arc<[ObjectKey]>) -> CertificateSpec {
-        CertificateSpec { objects, ..self }
+    pub fn of_objects(self, objects: Vec<ObjectKey>) -> CertificateSpec {
+        CertificateSpec { objects: Arc::new(objects), ..self }
+    }
+
+    /// The same certificate, with these requests to revoke it.
+    pub fn with_revocations(self, revocations: Arc<[RevocationRequest]>) -> CertificateSpec {
+        CertificateSpec { revocations, ..self }
+    }
+
+    /// The same certificate of objects, whose Secret has the type and the data keys of `-secret-keys` where these count.
+    pub fn stored_by(self, keys: Option<&DataKeys>) -> CertificateSpec {
+        let counts = keys.is_some_and(|keys| keys.hold(self.entry.main_secret()));
+        CertificateSpec { secret_type: if counts { TYPE_OPAQUE } else { self.secret_type }, ..self }
+    }
+
+    /// The same certificate, whose Secret goes with its object where that is in the namespace of the Secret.
+    pub fn cascading(self) -> CertificateSpec {
+        let object = self.source.reference().filter(|object| object.at.namespace == self.entry.main_secret().namespace);
+        let cascade = object.as_ref().and_then(OwnerReference::to).map(Box::new);
+        CertificateSpec { cascade, ..self }
+    }
+
+    /// The objects whose status shows what becomes of it.
+    pub fn shown_by(&self) -> impl Iterator<Item = ObjectKey> {
+        let kind = Resource::GARDENER_REVOCATIONS.text_kind();
+        let revocations = self.revocations.iter().map(move |request| ObjectKey { kind, at: request.at.clone() });
+        self.objects.iter().cloned().chain(revocations)
     }
 
     /// Whether objects of the cluster want it, and no entry of the configuration.
     pub fn is_of_objects(&self) -> bool {
         !self.objects.is_empty()
+    }
+
+    /// The name of cert-manager's Certificate that wants it.
+    pub fn certificate(&self) -> Option<&str> {
+        (self.source.kind() == Resource::CERTIFICATES.kind).then(|| self.source.name())
     }
 
     /// The form to remember.
@@ -162,6 +228,8 @@ pub struct Desired {
     pub wanted: BTreeMap<ObjectRef, Arc<CertificateSpec>>,
     /// The owner of each further Secret of a certificate.
     filled: BTreeMap<ObjectRef, ObjectRef>,
+    /// The Secrets of resources that are not served as they are: their records stay.
+    pub kept: BTreeSet<ObjectRef>,
     /// The entries that are not served as they stand.
     pub refused: Vec<RefusedSpec>,
     /// Sentences that a person should read.
@@ -206,7 +274,11 @@ impl Desired {
                 let is_same = |held: &Arc<CertificateSpec>| {
                     held.fingerprint == wanted.fingerprint
                         && held.objects == wanted.objects
+                        && held.cascade == wanted.cascade
+                        && held.renewal == wanted.renewal
+                        && held.last_accepted == wanted.last_accepted
                         && held.orders_per_week == wanted.orders_per_week
+                        && held.revocations == wanted.revocations
                 };
                 let changed = !self.wanted.get(secret).is_some_and(is_same);
                 if changed {
@@ -215,6 +287,11 @@ impl Desired {
                 changed
             }
         }
+    }
+
+    /// The kinds of objects of which any gets a certificate.
+    pub fn kinds(&self) -> BTreeSet<&'static str> {
+        self.wanted.values().flat_map(|wanted| wanted.objects.iter()).map(|object| object.kind).collect()
     }
 
     /// The entry that decides about `secret` alone.

@@ -8,6 +8,7 @@ use super::hosts::{quoted, sentence};
 use super::wish::{ObjectWishes, Wish, WishOptions, WishProblem, WishReason, WishSettings};
 use crate::base::limits::OBJECT_PROBLEMS_MAX;
 use crate::base::name::{Domain, ObjectRef};
+use crate::kube::resource::Resource;
 
 /// The names of a wish, each with the namespaces that vouch for it.
 pub type Claims = BTreeMap<Domain, BTreeSet<String>>;
@@ -146,7 +147,9 @@ impl<'a> Draft<'a> {
     pub fn finish(mut self) -> ObjectWishes {
         if !self.wishes.is_empty() {
             let mut problems = Vec::new();
-            let options = self.annotations.options(self.settings, &mut problems);
+            let mut options = self.annotations.options(self.settings, &mut problems);
+            // The annotation of kube-lego counts on an Ingress only.
+            options.http_without_key &= self.source.kind() == Resource::INGRESSES.kind;
             for wish in &mut self.wishes {
                 let labels = std::mem::take(&mut wish.options.labels);
                 wish.options = options.clone();

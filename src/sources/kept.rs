@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Parsed, ParserFactory, SourceEvent, SourceRef};
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::kube::resource::Resource;
 
 /// An object as the thread of its watch read it.
 #[derive(Debug)]
 pub struct ReadObject<F> {
     at: ObjectRef,
-    /// The facts; `None` for an object that is being deleted, which counts as absent.
+    /// The facts; `None` for an object that is being deleted or none of ours, which counts as absent.
     pub facts: Option<F>,
 }
 
@@ -22,15 +22,48 @@ pub fn parser<F: Send + 'static>(
     resource: Resource,
     read: impl Fn(&SourceRef, &Value) -> F + Send + Sync + 'static,
 ) -> ParserFactory {
-    let read = Arc::new(read);
+    parser_of(resource, |_| true, read)
+}
+
+/// Makes the parser for those objects of a kind that are `ours`; the others count as absent.
+pub fn parser_of<F: Send + 'static>(
+    resource: Resource,
+    ours: impl Fn(&Value) -> bool + Send + Sync + 'static,
+    read: impl Fn(&SourceRef, &Value) -> F + Send + Sync + 'static,
+) -> ParserFactory {
+    parser_in(&ClusterName::HOME, resource, ours, read)
+}
+
+/// Makes the same for objects of a cluster.
+pub fn parser_in<F: Send + 'static>(
+    cluster: &ClusterName,
+    resource: Resource,
+    ours: impl Fn(&Value) -> bool + Send + Sync + 'static,
+    read: impl Fn(&SourceRef, &Value) -> F + Send + Sync + 'static,
+) -> ParserFactory {
+    let cluster = cluster.clone();
+    let both = Arc::new((ours, read));
     ParserFactory(Arc::new(move || {
-        let read = read.clone();
-        Box::new(move |object| Box::new(read_object(resource, object, &*read)) as Parsed)
+        let (both, cluster) = (both.clone(), cluster.clone());
+        Box::new(move |object| {
+            let (ours, read) = &*both;
+            let read = read_in(&cluster, resource, object, read);
+            Box::new(read.map(|read| ReadObject { facts: read.facts.filter(|_| ours(object)), ..read })) as Parsed
+        })
     }))
 }
 
-/// Reads one object; `None` when it has no name.
+/// Reads one object at home; `None` when it has no name.
 pub fn read_object<F>(
+    resource: Resource,
+    object: &Value,
+    read: impl Fn(&SourceRef, &Value) -> F,
+) -> Option<ReadObject<F>> {
+    read_in(&ClusterName::HOME, resource, object, read)
+}
+
+fn read_in<F>(
+    cluster: &ClusterName,
     resource: Resource,
     object: &Value,
     read: impl Fn(&SourceRef, &Value) -> F,
@@ -38,9 +71,47 @@ pub fn read_object<F>(
     let metadata = object.get("metadata")?;
     let text = |field: &str| metadata.get(field).and_then(Value::as_str);
     let at = ObjectRef::new(text("namespace").unwrap_or_default(), text("name")?);
+    let at = ObjectRef { cluster: cluster.clone(), ..at };
     let lives = metadata.get("deletionTimestamp").is_none_or(Value::is_null);
-    let facts = lives.then(|| read(&SourceRef::new(resource.kind, &at, text("uid")), object));
+    let facts = lives.then(|| read(&SourceRef::new(resource.text_kind(), &at, text("uid")), object));
     Some(ReadObject { at, facts })
+}
+
+impl<A, B> ReadObject<(A, B)> {
+    fn split(self) -> (ReadObject<A>, ReadObject<B>) {
+        let (first, second) = self.facts.unzip();
+        (ReadObject { at: self.at.clone(), facts: first }, ReadObject { at: self.at, facts: second })
+    }
+}
+
+/// Applies what a watch saw of objects whose facts are pairs. Returns what [`Kept::apply`] does for the first of them.
+pub fn apply_pair<A, B>(first: &mut Kept<A>, second: &mut Kept<B>, event: SourceEvent) -> bool
+where
+    A: PartialEq + 'static,
+    B: PartialEq + 'static,
+{
+    match event {
+        SourceEvent::Present(parsed) => match parsed.downcast::<Option<ReadObject<(A, B)>>>() {
+            Ok(read) => read.is_some_and(|read| {
+                let (of_first, of_second) = read.split();
+                second.set(of_second);
+                first.set(of_first)
+            }),
+            Err(_) => false,
+        },
+        SourceEvent::Gone(at) => {
+            second.remove(at.clone());
+            first.remove(at)
+        }
+        SourceEvent::Listing => {
+            second.apply(SourceEvent::Listing);
+            first.apply(SourceEvent::Listing)
+        }
+        SourceEvent::Listed => {
+            second.apply(SourceEvent::Listed);
+            first.apply(SourceEvent::Listed)
+        }
+    }
 }
 
 /// The facts of all objects of a kind.
@@ -50,7 +121,14 @@ pub struct Kept<F> {
     has_synced: bool,
     /// The objects whose facts changed since they were taken last.
     changed: BTreeSet<ObjectRef>,
+    /// Takes a part that does not count as a change over from new facts, where nothing else differs; `None` where everything counts.
+    take_over: Option<TakeOver<F>>,
+    /// With `take_over` the objects of which anything changed since they were taken last.
+    touched: BTreeSet<ObjectRef>,
 }
+
+/// Takes a part over from new facts, and gives them back where something else differs.
+pub type TakeOver<F> = fn(&mut F, F) -> Result<(), F>;
 
 #[derive(Debug)]
 struct KeptObject<F> {
@@ -61,7 +139,26 @@ struct KeptObject<F> {
 
 impl<F> Default for Kept<F> {
     fn default() -> Kept<F> {
-        Kept { objects: BTreeMap::new(), has_synced: false, changed: BTreeSet::new() }
+        let (changed, touched) = Default::default();
+        Kept { objects: BTreeMap::new(), has_synced: false, changed, take_over: None, touched }
+    }
+}
+
+impl<F> Kept<F> {
+    /// Facts of which a part changes without an effect on what is wanted. That part alone is replaced then: the others stay where they are,
+    /// shared with what was made of them.
+    pub fn with_part(take_over: TakeOver<F>) -> Kept<F> {
+        Kept { take_over: Some(take_over), ..Kept::default() }
+    }
+
+    /// Notes that an object is new, different, or gone.
+    fn note(&mut self, at: &ObjectRef, is_alike: bool) {
+        if self.take_over.is_some() {
+            self.touched.insert(at.clone());
+        }
+        if !is_alike {
+            self.changed.insert(at.clone());
+        }
     }
 }
 
@@ -82,28 +179,37 @@ impl<F: PartialEq + 'static> Kept<F> {
                 let is_gone = |object: &KeptObject<F>| !object.listed;
                 let gone = self.objects.iter().filter(|(_, object)| is_gone(object)).map(|(at, _)| at.clone());
                 let gone: Vec<ObjectRef> = gone.collect();
-                self.objects.retain(|_, object| !is_gone(object));
+                // Made anew, because a map that grows in order is half empty; there may be 10,000 objects.
+                let objects = std::mem::take(&mut self.objects).into_iter();
+                self.objects = objects.filter(|(_, object)| !is_gone(object)).collect();
                 let first = !std::mem::replace(&mut self.has_synced, true);
-                let lost = !gone.is_empty();
-                self.changed.extend(gone);
-                first || lost
+                gone.iter().for_each(|at| self.note(at, false));
+                first || !gone.is_empty()
             }
         }
     }
 
     fn set(&mut self, read: ReadObject<F>) -> bool {
-        let Some(facts) = read.facts else { return self.remove(read.at) };
-        match self.objects.get_mut(&read.at) {
-            Some(object) if *object.facts == facts => {
-                object.listed = true;
-                false
+        let Some(mut facts) = read.facts else { return self.remove(read.at) };
+        if let Some(object) = self.objects.get_mut(&read.at) {
+            object.listed = true;
+            if *object.facts == facts {
+                return false;
             }
-            _ => {
-                self.changed.insert(read.at.clone());
-                self.objects.insert(read.at, KeptObject { facts: Arc::new(facts), listed: true });
-                true
+            // Nobody keeps facts while an event is applied.
+            if let Some((take_over, own)) = self.take_over.zip(Arc::get_mut(&mut object.facts)) {
+                match take_over(own, facts) {
+                    Ok(()) => {
+                        self.note(&read.at, true);
+                        return false;
+                    }
+                    Err(others) => facts = others,
+                }
             }
         }
+        self.note(&read.at, false);
+        self.objects.insert(read.at, KeptObject { facts: Arc::new(facts), listed: true });
+        true
     }
 }
 
@@ -111,7 +217,7 @@ impl<F> Kept<F> {
     fn remove(&mut self, at: ObjectRef) -> bool {
         let existed = self.objects.remove(&at).is_some();
         if existed {
-            self.changed.insert(at);
+            self.note(&at, false);
         }
         existed
     }
@@ -119,6 +225,11 @@ impl<F> Kept<F> {
     /// Takes the objects whose facts changed since the last call.
     pub fn take_changed(&mut self) -> BTreeSet<ObjectRef> {
         std::mem::take(&mut self.changed)
+    }
+
+    /// Takes the objects of which anything changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<ObjectRef> {
+        std::mem::take(&mut self.touched)
     }
 
     /// Whether a list was complete once.
@@ -129,6 +240,11 @@ impl<F> Kept<F> {
     /// The facts of all objects, by namespace and name.
     pub fn iter(&self) -> impl Iterator<Item = (&ObjectRef, &Arc<F>)> {
         self.objects.iter().map(|(at, object)| (at, &object.facts))
+    }
+
+    /// The name of one object, as it is kept, and its facts.
+    pub fn get_key_value(&self, at: &ObjectRef) -> Option<(&ObjectRef, &Arc<F>)> {
+        self.objects.get_key_value(at).map(|(at, object)| (at, &object.facts))
     }
 
     /// The facts of one object.
@@ -154,6 +270,35 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_does_not_count_touches_an_object_and_changes_nothing() {
+        let mut kept =
+            Kept::<(String, Option<u64>)>::with_part(|own, new| match own.1.map(|n| n % 10) == new.1.map(|n| n % 10) {
+                true => {
+                    own.1 = new.1;
+                    Ok(())
+                }
+                false => Err(new),
+            });
+        let a: BTreeSet<ObjectRef> = [ObjectRef::new("t", "a")].into();
+        for (value, is_change, is_touched) in
+            [(1, true, true), (11, false, true), (11, false, false), (12, true, true), (22, false, true)]
+        {
+            assert_eq!(kept.apply(event("a", value, json!({}))), is_change, "{value}");
+            let expected = |is: bool| if is { a.clone() } else { BTreeSet::new() };
+            assert_eq!((kept.take_changed(), kept.take_touched()), (expected(is_change), expected(is_touched)));
+            assert_eq!(state(&kept), [("a".to_owned(), value)], "the facts are the last ones all the same");
+        }
+        assert!(kept.apply(SourceEvent::Gone(ObjectRef::new("t", "a"))));
+        assert_eq!((kept.take_changed(), kept.take_touched()), (a.clone(), a.clone()));
+        kept.apply(event("a", 1, json!({})));
+        kept.take_changed();
+        kept.take_touched();
+        kept.apply(SourceEvent::Listing);
+        kept.apply(SourceEvent::Listed);
+        assert_eq!((kept.take_changed(), kept.take_touched()), (a.clone(), a), "a list without it");
+    }
+
+    #[test]
     fn facts_follow_the_watch_and_only_changes_count() {
         let mut kept = Kept::default();
         assert!(!kept.has_synced() && !kept.apply(SourceEvent::Listing));
@@ -172,6 +317,7 @@ mod tests {
 
     #[test]
     fn an_object_that_a_new_list_does_not_show_is_gone() {
+        // Rule 50: a list that is not complete takes nothing away.
         let mut kept = Kept::default();
         kept.apply(event("a", 1, json!({})));
         kept.apply(event("b", 2, json!({})));

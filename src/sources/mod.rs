@@ -2,17 +2,21 @@
 //! and a line in [`registry`].
 
 pub mod annotations;
+pub mod cert_manager;
 pub mod config_map;
 pub mod dependencies;
 mod desired;
 pub mod draft;
+pub mod gardener;
 pub mod gateway;
 pub mod hosts;
 pub mod ingress;
 pub mod kept;
 pub mod merge;
+mod problem;
 mod reference;
 pub mod registry;
+pub mod resource;
 pub mod selection;
 pub mod service;
 pub mod serving;

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::base::name::ObjectRef;
+use crate::base::shared_str::SharedStr;
 use crate::kube::metadata::ObjectReference;
 use crate::kube::resource::Resource;
 
@@ -15,6 +16,13 @@ pub struct ObjectKey {
     pub kind: &'static str,
     /// Namespace and name.
     pub at: ObjectRef,
+}
+
+impl ObjectKey {
+    /// The key of the object of this kind.
+    pub fn of(resource: Resource, at: &ObjectRef) -> ObjectKey {
+        ObjectKey { kind: resource.text_kind(), at: at.clone() }
+    }
 }
 
 impl fmt::Display for ObjectKey {
@@ -30,35 +38,35 @@ pub struct SourceRef(Arc<SourceId>);
 
 #[derive(PartialEq, Eq)]
 struct SourceId {
-    text: String,
-    kind: String,
+    /// The kind, a space, and the object.
+    text: Box<str>,
     object: ObjectRef,
-    uid: Option<String>,
+    uid: Option<SharedStr>,
 }
 
 impl SourceRef {
-    /// The reference to `object` of this kind; `uid` where it is known.
+    /// The reference to `object` of this kind, which has no space; `uid` where it is known.
     pub fn new(kind: &str, object: &ObjectRef, uid: Option<&str>) -> SourceRef {
-        let (object, uid) = (object.clone(), uid.map(str::to_owned));
-        SourceRef(Arc::new(SourceId { text: format!("{kind} {object}"), kind: kind.to_owned(), object, uid }))
+        let text = format!("{kind} {object}").into();
+        SourceRef(Arc::new(SourceId { text, object: object.clone(), uid: uid.map(SharedStr::new) }))
     }
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Option<SourceRef> {
         let (kind, object) = text.split_once(' ')?;
-        Some(SourceRef::new(kind, &ObjectRef::parse(object, "").ok()?, None))
+        Some(SourceRef::new(kind, &ObjectRef::parse_anywhere(object, "").ok()?, None))
     }
 
     /// The key of an object that wishes something; `None` for the objects that hold a configuration.
     pub fn object_key(&self) -> Option<ObjectKey> {
-        let kind = Resource::of_kind(&self.0.kind)?.kind;
+        let kind = Resource::of_kind(self.kind())?.text_kind();
         let holds_entries = kind == Resource::CONFIG_MAPS.kind || kind == Resource::SECRETS.kind;
         (!holds_entries).then(|| ObjectKey { kind, at: self.0.object.clone() })
     }
 
     /// The kind of the object.
     pub fn kind(&self) -> &str {
-        &self.0.kind
+        self.0.text.split_once(' ').map_or("", |(kind, _)| kind)
     }
 
     /// The namespace of the object.
@@ -73,8 +81,8 @@ impl SourceRef {
 
     /// The reference under which people find Events about the object; `None` for a kind that is not known here.
     pub fn reference(&self) -> Option<ObjectReference> {
-        let resource = Resource::of_kind(&self.0.kind)?;
-        Some(ObjectReference { resource, at: self.0.object.clone(), uid: self.0.uid.clone() })
+        let resource = Resource::of_kind(self.kind())?;
+        Some(ObjectReference { resource, at: self.0.object.clone(), uid: self.uid().map(str::to_owned) })
     }
 
     /// The object.
@@ -85,6 +93,11 @@ impl SourceRef {
     /// The uid of the object, where it is known.
     pub fn uid(&self) -> Option<&str> {
         self.0.uid.as_deref()
+    }
+
+    /// The same, to be kept elsewhere as well.
+    pub fn shared_uid(&self) -> Option<&SharedStr> {
+        self.0.uid.as_ref()
     }
 }
 

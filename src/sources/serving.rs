@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::merge::{MergedWish, Rules};
-use super::wish::{WishOptions, WishSettings};
-use super::{CertificateSpec, ZoneKeys};
-use crate::base::name::{Domain, ObjectRef};
+use super::resource::{IssuerOfObject, IssuerScope, ObjectIssuer, ResourceOptions};
+use super::wish::{ObjectKey, WishOptions, WishSettings};
+use super::{AcceptedSpec, CertificateSpec, SourceRef, ZoneKeys};
+use crate::base::limits::ZONES_MAX;
+use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::base::shared_str::SharedStr;
 use crate::config::Config;
+use crate::config::dns::DnsSettings;
 use crate::config::entry::Entry;
 use crate::config::issuers::{self, Issuer};
 use crate::config::metadata::Metadata;
@@ -36,10 +39,15 @@ impl ServingRules {
         let first = configs.first()?;
         let zones = configs.iter().flat_map(|config| &config.zones);
         let apexes = zones.filter_map(|rule| Domain::parse(rule.zone.as_str()).ok());
-        let settings =
-            WishSettings { zones: apexes.collect(), replaces: issuers::replaced(&first.issuers), ..flags.clone() };
+        let ranges = NameRanges::of(configs.iter().map(|config| &**config), namespaces);
+        let settings = WishSettings {
+            zones: apexes.collect(),
+            replaces: issuers::replaced(&first.issuers),
+            most: ranges.policy().most(),
+            ..flags.clone()
+        };
         Some(ServingRules {
-            ranges: NameRanges::of(configs.iter().map(|config| &**config), namespaces),
+            ranges,
             template: first.template.clone()?,
             namespaces: namespaces.clone(),
             zones: ZoneKeys::of(first.zones.clone().into()),
@@ -54,20 +62,37 @@ impl ServingRules {
             && self.configs.iter().zip(configs).all(|(own, other)| Arc::ptr_eq(own, other))
     }
 
+    /// Whether any TSIG key is configured.
+    fn has_key(&self) -> bool {
+        self.template.tsig_secret.is_some() || !self.zones.keys.is_empty()
+    }
+
     fn issuer(&self, name: Option<&str>) -> Option<&Arc<Issuer>> {
         self.configs[0].issuers.get(name.or(self.template.issuer.as_deref())?)
+    }
+
+    /// The issuer of an object: its own, or the one of the configuration.
+    fn issuer_of<'i>(&'i self, options: &'i WishOptions) -> Option<&'i Arc<Issuer>> {
+        match options.resource.as_deref() {
+            Some(ResourceOptions { issuer: Ok(Some(of_object)), .. }) => Some(&of_object.issuer.issuer),
+            Some(ResourceOptions { issuer: Err(_), .. }) => None,
+            Some(ResourceOptions { issuer: Ok(None), .. }) | None => self.issuer(options.issuer.as_deref()),
+        }
     }
 
     /// Calls `merge` with these rules.
     pub fn with<T>(&self, merge: impl FnOnce(&Rules<'_>) -> T) -> T {
         merge(&Rules {
-            secret: &|at| self.namespaces.check(at),
+            secret: &|at| self.namespaces.check(at).and_then(|()| not_own(at, &self.namespaces)),
             name: &|namespace, name| self.ranges.judge(namespace, name),
             options: &|namespace, options| self.options(namespace, options),
-            issuer: &|options, name| match self.issuer(options.issuer.as_deref()) {
+            issuer: &|options, name| match self.issuer_of(options) {
                 Some(issuer) if !issuer.domains.holds(name) => {
                     Err(format!("{name} is not for the issuer {}, which serves {}", issuer.name, issuer.domains))
                 }
+                Some(_) | None if options.http_without_key && name.is_wildcard() && !self.has_key() => Err(format!(
+                    "{name} is a wildcard, which only dns-01 proves, and no TSIG key is configured: set `tsigSecretName` in `defaults` or in `zones`"
+                )),
                 Some(_) | None => Ok(()),
             },
         })
@@ -75,6 +100,17 @@ impl ServingRules {
 
     /// The options with the issuer that the namespace gets.
     fn options(&self, namespace: &str, options: &WishOptions) -> Result<WishOptions, String> {
+        if let Some(Ok(Some(of_object))) = options.resource.as_deref().map(|resource| &resource.issuer) {
+            let ObjectIssuer { issuer, scope, .. } = &*of_object.issuer;
+            match scope {
+                IssuerScope::Cluster => {
+                    let name = issuer.name.rsplit('/').next().unwrap_or_default();
+                    self.ranges.cluster_issuer(namespace, name)?;
+                }
+                IssuerScope::Namespace => self.ranges.own_issuer(namespace, &issuer.directory)?,
+            }
+            return Ok(options.clone());
+        }
         let issuer = self.ranges.issuer(namespace, options.issuer.as_deref())?;
         if let Some(name) = issuer.as_deref().filter(|name| !self.configs[0].issuers.contains_key(*name)) {
             return Err(format!("the issuer {name:?} is not in the key `issuers` of the configuration"));
@@ -89,6 +125,12 @@ impl ServingRules {
 
     /// The certificate that objects want in `secret`.
     pub fn spec(&self, secret: &ObjectRef, wish: MergedWish) -> CertificateSpec {
+        let resource = wish.options.resource.clone();
+        if let Some(resource) = &resource
+            && let Ok(Some(issuer)) = &resource.issuer
+        {
+            return self.spec_of_resource(secret, wish, resource, issuer);
+        }
         let MergedWish { names, options, adopt, source, objects } = wish;
         let template = &self.template;
         let issuer_name = options.issuer.as_deref().map(SharedStr::intern).or_else(|| template.issuer.clone());
@@ -102,15 +144,162 @@ impl ServingRules {
             issuer: issuer_name,
             key_type: options.key_type.unwrap_or(template.key_type),
             renew_before: options.renew_before.or(template.renew_before),
+            http_without_key: options.http_without_key,
             adopt,
             labels: overlaid(&template.labels, options.labels),
             annotations: overlaid(&template.annotations, options.annotations),
             ..(**template).clone()
         };
+        let entry = match &resource {
+            None => entry,
+            Some(resource) => Entry {
+                csr: resource.csr.clone(),
+                keep_key_type: resource.keep_key_type,
+                reuse_key: resource.reuse_key,
+                ..entry
+            },
+        };
         let print = issuer.as_deref().map(SharedPrints::issuer).unwrap_or_default();
         let spec = self.zones.wanted(Arc::new(entry), issuer, &print, source);
-        let orders_per_week = self.ranges.orders_per_week(&secret.namespace);
-        CertificateSpec { orders_per_week, ..spec.of_objects(objects.into()) }
+        let spec = spec.stored_by(self.settings.secret_keys.as_ref());
+        let orders_per_week = self.ranges.orders_per_week(&secret.place());
+        let renewal = resource.and_then(|resource| resource.renewal.clone());
+        CertificateSpec { orders_per_week, renewal, ..spec.of_objects(objects) }
+    }
+}
+
+impl ServingRules {
+    /// The certificate that a resource wants: its issuer counts, and of the defaults what no issuer says.
+    fn spec_of_resource(
+        &self,
+        secret: &ObjectRef,
+        wish: MergedWish,
+        resource: &ResourceOptions,
+        issuer: &IssuerOfObject,
+    ) -> CertificateSpec {
+        let MergedWish { names, options, adopt, source, objects } = wish;
+        let (template, settings) = (&self.template, &issuer.issuer.issuer);
+        // An issuer that says how names are proved says it alone.
+        let proof = match &issuer.zones {
+            None => (**template).clone(),
+            Some(_) => {
+                let dns = DnsSettings { server: None, zone: None, ..(*template.dns).clone() };
+                let dns = if dns == *template.dns { template.dns.clone() } else { Arc::new(dns) };
+                Entry { tsig_secret: None, challenge: None, dns, ..(**template).clone() }
+            }
+        };
+        let (mut names, mut settings) = (names, settings.clone());
+        names.shrink_to_fit();
+        let has_own_chain = options.preferred_chain.is_some();
+        if let Some(chain) = &options.preferred_chain {
+            Arc::<Issuer>::make_mut(&mut settings).preferred_chain = Some(chain.clone());
+        }
+        let entry = Entry {
+            secrets: vec![secret.clone()],
+            domains: names,
+            email: None,
+            issuer: Some(SharedStr::intern(&settings.name)),
+            profile: None,
+            key_type: options.key_type.unwrap_or(template.key_type),
+            csr: resource.csr.clone(),
+            keep_key_type: resource.keep_key_type,
+            reuse_key: resource.reuse_key,
+            // A percentage counts before the time of the defaults.
+            renew_before: options
+                .renew_before
+                .or(template.renew_before.filter(|_| resource.renew_before_percent.is_none())),
+            renew_before_percent: resource.renew_before_percent.or(template.renew_before_percent),
+            adopt,
+            labels: overlaid(&template.labels, options.labels),
+            annotations: overlaid(&template.annotations, options.annotations),
+            ..proof
+        };
+        // A CNAME of a challenge leads into zones of the configuration only, and for the issuers of administrators only.
+        let zones = match &issuer.zones {
+            None => self.zones.clone(),
+            Some(own) => ZoneKeys::of(match issuer.issuer.scope {
+                IssuerScope::Cluster if !self.configs[0].zones.is_empty() => {
+                    let is_name = |zone: &DnsName| own.iter().any(|rule| rule.zone == *zone);
+                    let others = self.configs[0].zones.iter().filter(|rule| !is_name(&rule.zone));
+                    own.iter().chain(others).take(ZONES_MAX).cloned().collect()
+                }
+                IssuerScope::Cluster | IssuerScope::Namespace => own.clone(),
+            }),
+        };
+        let print = match has_own_chain {
+            true => SharedPrints::issuer(&settings),
+            false => issuer.issuer.print.clone(),
+        };
+        let spec = zones.wanted(Arc::new(entry), Some(settings), &print, source);
+        let orders_per_week = self.ranges.orders_per_week(&secret.place());
+        let (renewal, revocations) = (resource.renewal.clone(), resource.revocations.clone());
+        CertificateSpec { orders_per_week, renewal, revocations, ..spec.of_objects(objects) }
+    }
+
+    /// A certificate for nobody, by which the account of an issuer is found that an object describes.
+    ///
+    /// # Errors
+    /// Why the issuer may not be used.
+    pub fn account_spec(&self, source: SourceRef, issuer: &Arc<ObjectIssuer>) -> Result<CertificateSpec, String> {
+        if issuer.scope == IssuerScope::Namespace {
+            self.ranges.own_issuer(source.namespace(), &issuer.issuer.directory)?;
+        }
+        let secret = source.object().clone();
+        let of_object = IssuerOfObject { issuer: issuer.clone(), zones: Some([].into()) };
+        let resource = ResourceOptions {
+            created: None,
+            issuer: Ok(Some(of_object.clone())),
+            renewal: None,
+            csr: None,
+            reuse_key: false,
+            keep_key_type: false,
+            renew_before_percent: None,
+            revocations: Arc::default(),
+        };
+        let (options, objects) = (WishOptions::default(), Vec::new());
+        let wish = MergedWish { names: Vec::new(), options, adopt: false, source, objects };
+        Ok(self.spec_of_resource(&secret, wish, &resource, &of_object))
+    }
+
+    /// The certificate of a resource in the form in which it was last accepted, as far as the rules still allow that.
+    pub fn last_accepted(
+        &self,
+        secret: &ObjectRef,
+        (object, source): (&ObjectKey, SourceRef),
+        form: AcceptedSpec,
+    ) -> Option<CertificateSpec> {
+        let AcceptedSpec { entry, zones, issuer } = form;
+        let place = object.at.place();
+        let is_allowed = |name: &Domain| self.ranges.judge(&place, name).is_ok();
+        let of_object = |issuer: &Issuer| match issuer.name.split_once('/') {
+            Some(("ClusterIssuer" | "Issuer.cert.gardener.cloud", name)) => {
+                self.ranges.cluster_issuer(&place, name).is_ok()
+            }
+            Some(_) | None => self.ranges.own_issuer(&place, &issuer.directory).is_ok(),
+        };
+        let issuer_is_allowed = match object.at.cluster.is_home() {
+            true => issuer.as_ref().is_some_and(of_object),
+            // The issuer is one of the configuration, which must still be for the namespace.
+            false => self
+                .ranges
+                .issuer(&place, entry.issuer.as_deref())
+                .is_ok_and(|name| name.as_deref() == entry.issuer.as_deref()),
+        };
+        let is_whole = entry.secrets == [secret.clone()] && entry.domains.iter().all(is_allowed) && issuer_is_allowed;
+        self.namespaces.check(secret).ok().filter(|()| is_whole)?;
+        let spec = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source);
+        let orders_per_week = self.ranges.orders_per_week(&secret.place());
+        let spec = CertificateSpec { orders_per_week, last_accepted: true, ..spec };
+        Some(spec.of_objects(vec![object.clone()]))
+    }
+}
+
+/// Refuses the names of Secrets of our own.
+fn not_own(at: &ObjectRef, namespaces: &Namespaces) -> Result<(), String> {
+    let is_own = ["notariat-record.", "notariat-record-", "notariat-acme-"].iter().any(|own| at.name.starts_with(own));
+    match is_own && *at.namespace == *namespaces.own() {
+        true => Err("has a name that notariat uses for itself: take another one".to_owned()),
+        false => Ok(()),
     }
 }
 
@@ -230,6 +419,28 @@ mod tests {
                 assert_eq!(found.is_ok(), is_served, "{issuer:?} {name}: {found:?}");
             }
         });
+    }
+
+    #[test]
+    fn what_an_ingress_of_kube_lego_gets_without_a_key_and_with_one() {
+        let by_http = || WishOptions { http_without_key: true, ..WishOptions::default() };
+        for (defaults, zones, options, wildcard_is_served, by) in [
+            (DEFAULTS, "[]", by_http(), false, "http-01"),
+            (DEFAULTS, "[]", WishOptions::default(), true, "dns-01"),
+            ("tsigSecretName: key", "[]", by_http(), true, "dns-01"),
+            (DEFAULTS, "[{zone: a.test, tsigSecretName: key}]", by_http(), true, "dns-01"),
+            // A CNAME may lead the challenge of a wildcard into that zone.
+            (DEFAULTS, "[{zone: b.test, tsigSecretName: key}]", by_http(), true, "http-01"),
+            ("challenge: dns-01", "[]", by_http(), false, "dns-01"),
+        ] {
+            let config = config(&[("defaults", defaults), ("zones", zones)]);
+            let rules = ServingRules::of(vec![config], &WishSettings::default(), &"own".into()).unwrap();
+            let found = rules.with(|asked| (asked.issuer)(&options, &Domain::parse("*.a.test").unwrap()));
+            assert_eq!(found.is_ok(), wildcard_is_served, "{defaults} {zones}: {found:?}");
+            let spec = rules.spec(&ObjectRef::new("own", "s"), wish(options));
+            assert_eq!(spec.challenge_of(&spec.entry.domains[0]).name(), by, "{defaults} {zones}");
+            assert_eq!(spec.challenges().len(), 1);
+        }
     }
 
     #[test]

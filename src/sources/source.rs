@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use super::desired::Desired;
 use super::reference::{ObjectKey, SourceRef};
+use super::resource::{DescribedIssuer, DescribedRevocation};
 use super::wish::{ObjectWishes, WishSettings};
 use crate::base::name::ObjectRef;
+use crate::cert_manager::status::{SeenResource, StateFields};
 use crate::config::Config;
 use crate::kube::resource::WatchTarget;
 use crate::record::AcceptedSpec;
@@ -68,6 +70,41 @@ pub trait Source: fmt::Debug + Send {
     /// Every object with a wish or a problem.
     fn wishing(&self) -> Vec<ObjectKey> {
         Vec::new()
+    }
+
+    /// The Secrets that objects name, whether they ask for a certificate or not.
+    fn named(&self) -> Vec<ObjectRef> {
+        Vec::new()
+    }
+
+    /// Takes the objects whose version differs since the last call. Only a source that has statuses written has any.
+    fn take_seen(&mut self) -> BTreeSet<ObjectKey> {
+        BTreeSet::new()
+    }
+
+    /// Every object that has its status written.
+    fn all_seen(&self) -> Vec<ObjectKey> {
+        Vec::new()
+    }
+
+    /// The issuer that an object describes; `None` for other objects, and for an issuer that is none of ours.
+    fn issuer_of(&self, _object: &ObjectKey) -> Option<DescribedIssuer> {
+        None
+    }
+
+    /// The request of a CertificateRevocation; `None` for other objects.
+    fn revocation_of(&self, _object: &ObjectKey) -> Option<DescribedRevocation> {
+        None
+    }
+
+    /// The fields that an object itself gives to its status, where that is a state with fields; `None` for other objects.
+    fn status_fields(&self, _object: &ObjectKey) -> Option<StateFields> {
+        None
+    }
+
+    /// The version and the status of an object as its watch showed it last; `None` when it does not exist.
+    fn seen(&self, _object: &ObjectKey) -> Option<Arc<SeenResource>> {
+        None
     }
 
     /// The wishes of one object; `None` when it does not exist or is being deleted.

@@ -4,13 +4,16 @@
 //! wishes for one Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use super::problem::{WishProblem, WishReason};
 pub use super::reference::ObjectKey;
 use super::reference::SourceRef;
+use super::resource::ResourceOptions;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::entry::KeyType;
+use crate::store::DataKeys;
 
 /// The wishes of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,15 @@ pub struct Wish {
     pub adopt: bool,
 }
 
+impl Wish {
+    /// The wish of a resource for a Secret that is its alone. The namespace of the Secret vouches for the names.
+    pub fn of_resource(secret: &ObjectRef, names: &[Domain], options: WishOptions) -> Wish {
+        let by = BTreeSet::from([secret.place().into_owned()]);
+        let names = names.iter().map(|name| (name.clone(), by.clone())).collect();
+        Wish { secret: secret.clone(), place: "spec".to_owned(), names, options, adopt: false }
+    }
+}
+
 /// The options of a wish; those that are not set are the configuration's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WishOptions {
@@ -54,51 +66,10 @@ pub struct WishOptions {
     pub labels: BTreeMap<String, String>,
     /// Annotations for the Secret.
     pub annotations: BTreeMap<String, String>,
-}
-
-/// What an object asks for and does not get.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WishProblem {
-    /// The reason of the Event.
-    pub reason: WishReason,
-    /// The place in the object, such as `spec.tls[1]`; empty for the whole object.
-    pub place: String,
-    /// One sentence: what is wrong, and what to do.
-    pub sentence: String,
-}
-
-impl fmt::Display for WishProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place.as_str() {
-            "" => f.write_str(&self.sentence),
-            place => write!(f, "{place}: {}", self.sentence),
-        }
-    }
-}
-
-/// Why a wish is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WishReason {
-    /// The wish is none of notariat's, and that is normal.
-    Skipped,
-    /// The wish can not be read or can not be served by anybody.
-    Invalid,
-    /// The policy forbids it.
-    Refused,
-    /// Another object or the configuration wants something else for the same Secret.
-    Conflict,
-}
-
-impl WishReason {
-    /// The reason of the Event.
-    pub const fn name(self) -> &'static str {
-        match self {
-            WishReason::Skipped => "Skipped",
-            WishReason::Invalid => "Invalid",
-            WishReason::Refused => "Refused",
-            WishReason::Conflict => "Conflict",
-        }
-    }
+    /// True where names without a TSIG key are proved by http-01, as kube-lego did; `kubernetes.io/tls-acme` asks for that.
+    pub http_without_key: bool,
+    /// Further options of a resource, which has its Secret for itself.
+    pub resource: Option<Arc<ResourceOptions>>,
 }
 
 /// The settings of the command line and of the ConfigMap that the readers of objects need.
@@ -110,12 +81,20 @@ pub struct WishSettings {
     pub ingress_all: Vec<Domain>,
     /// `-secret-namespace`: where the Secrets of `-ingress-all` are; the object's own namespace when not set.
     pub secret_namespace: Option<String>,
+    /// `-secret-keys`: the data keys of the Secrets in that namespace.
+    pub secret_keys: Option<DataKeys>,
     /// `-secret-hostlabel`: the label that holds the host, for `-ingress-all`.
     pub secret_host_label: Option<String>,
     /// `-wildcards`: hosts of `-ingress-all` are folded into `*.parent`.
     pub wildcards: bool,
+    /// `-cascade`: the Secret of a single object goes with it.
+    pub cascade: bool,
     /// cert-manager's issuers that ours replace (`issuers.NAME.replaces`): their name to the name in `issuers`.
     pub replaces: BTreeMap<String, String>,
+    /// True where the responder of http-01 challenges runs (`-http-listen`).
+    pub listens_for_challenges: bool,
+    /// The number of Certificates that are served in each namespace of another cluster (`maxCertificates`), by [`ObjectRef::place`].
+    pub most: BTreeMap<String, usize>,
     /// The zones of the configuration: a wildcard is never at or above an apex.
     pub zones: Vec<Domain>,
 }

@@ -45,7 +45,7 @@ pub fn parked(json: &str, now: Time) -> BTreeMap<ObjectRef, Parked> {
     let is_recent = time(&report["time"]).is_some_and(|at| at + BULLETIN_TRUSTED > now);
     let rows = report["certificates"].as_array().filter(|_| is_recent).into_iter().flatten();
     let parked = rows.filter(|row| row["state"] == CertificateState::Parked.to_string()).filter_map(|row| {
-        let secret = ObjectRef::parse(row["secret"].as_str()?, "").ok()?;
+        let secret = row["secret"].as_str()?.parse::<ObjectRef>().ok()?;
         let until = time(&row["nextAttempt"]);
         let why = row["reason"].as_str().unwrap_or_default().to_owned();
         until.is_none_or(|until| until > now).then_some((secret, Parked { why, until }))

@@ -77,7 +77,7 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
     let secret = entry.main_secret();
     let mut held = Vec::with_capacity(entry.secrets.len());
     for secret in &entry.secrets {
-        held.push(facts.secret(secret)?);
+        held.push(facts.secret(secret)?.seen_by(entry));
     }
     facts.read_record(secret)?;
     // A change of a key's Secret can only cut a wait short, so that none is read without a wait.
@@ -90,9 +90,11 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         out_of_quota(log, directory.url(), wanted.orders_per_day(), is_renewal, now)
     });
     let orders_per_week = wanted.orders_per_week;
-    let week_is_full = orders_per_week.and_then(|orders| facts.orders().week_is_full(&secret.namespace, orders, now));
+    let place = || if secret.cluster.is_home() { secret.namespace.clone() } else { SharedStr::intern(&secret.place()) };
+    let week_is_full = orders_per_week.and_then(|orders| facts.orders().week_is_full(&place(), orders, now));
     let (record, copy) = facts.record(secret);
     let input = EvaluationInput {
+        revocations: &wanted.revocations,
         entry,
         secrets: &held,
         record,
@@ -103,20 +105,23 @@ pub fn evaluate(facts: &mut impl Facts, wanted: &Arc<CertificateSpec>, now: Time
         orders: facts.orders().counted(),
         closed: block.as_ref(),
         week_is_full,
+        secret_type: wanted.secret_type,
         of_objects: wanted.is_of_objects(),
+        certificate: wanted.certificate(),
+        renewal: wanted.renewal.as_ref(),
         now,
     };
     let evaluation = policy::evaluate(&input);
     let order = match &evaluation.decision {
         Decision::Issue { counted, names, .. } => {
             let names = names.as_deref().map_or_else(|| entry.order_names(), order_names);
-            let is_first = || record.is_first(&names, directory.url(), (entry.key_type, wanted.profile()));
-            let namespace = (*counted && orders_per_week.is_some() && is_first()).then(|| secret.namespace.clone());
+            let is_first = || record.is_first(&names, directory.url(), (entry.key_word(), wanted.profile()));
+            let namespace = (*counted && orders_per_week.is_some() && is_first()).then(place);
             Some(ReservedOrder { directory: SharedStr::intern(directory.url()), renewal: is_renewal, namespace })
         }
         Decision::Keep { .. } | Decision::Wait { .. } | Decision::Refuse { .. } | Decision::Restore { .. } => None,
     };
-    let unready = policy::unready(&input).map(|violation| violation.reason);
+    let unready = policy::unready(&input);
     let status = CertificateStatus::of(wanted, &held, record, directory.url(), &evaluation, unready, now);
     Ok(Evaluated { held, dependencies, directory, order, evaluation, status })
 }

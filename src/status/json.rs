@@ -49,6 +49,7 @@ fn row(row: &CertificateStatus) -> Value {
         "state": row.state.to_string(),
         "issuer": row.issuer.as_deref(),
         "directory": &*row.directory,
+        "challenges": row.challenges,
         "expires": time(row.expires()),
         "renews": time(row.renewal.map(|(at, _)| at)),
         "renewsBecause": row.renewal.map(|(_, why)| why.to_string()),

@@ -3,9 +3,12 @@
 pub mod certificate;
 pub mod config_map;
 pub mod evaluate;
+pub mod gardener;
 pub mod json;
 #[cfg(feature = "tools")]
 pub mod reader;
 pub mod report;
+pub mod resource;
+pub mod revocation;
 pub mod state;
 pub mod table;

@@ -10,7 +10,7 @@ use super::config_map;
 use super::evaluate::{Facts, evaluate};
 use super::report::{NoteKind, Progress, StatusReport};
 use super::state::CertificateState;
-use crate::base::name::{Domain, ObjectRef};
+use crate::base::name::{ClusterName, Domain, ObjectRef};
 use crate::base::sanitize::one_line;
 use crate::base::time::Time;
 use crate::cert::facts::CertificateFacts;
@@ -25,7 +25,7 @@ use crate::policy::secret_state::SecretState;
 use crate::record::{self, AcceptedSpec, Record, RecordData};
 use crate::sources::dependencies::{self, NONE, content_hash};
 use crate::sources::{CertificateSpec, Desired, Source, SourceProblem, SourceRef, registry};
-use crate::store::{Store, StoreError};
+use crate::store::{DataKeys, Store, StoreError};
 use crate::worker::backup_facts;
 
 /// The objects to read, and the identity to evaluate them as.
@@ -41,6 +41,10 @@ pub struct StatusReader {
     pub instance: String,
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
+    /// Whether Secrets are deleted that no object wants any more.
+    pub prunes: bool,
+    /// The data keys of some Secrets.
+    pub secret_keys: Option<DataKeys>,
 }
 
 /// A record with the facts of its copy, or why it is unusable.
@@ -170,7 +174,8 @@ impl StatusReader {
         for (AcceptedSpec { entry, zones, issuer }, source, object) in found {
             let secret = entry.main_secret().clone();
             let wanted = CertificateSpec::new(Arc::new(entry), zones.into(), issuer.map(Arc::new), source);
-            desired.put_of_objects(&secret, Some(wanted.of_objects([object].into())));
+            let wanted = wanted.of_objects(vec![object]).stored_by(self.secret_keys.as_ref());
+            desired.put_of_objects(&secret, Some(wanted));
         }
     }
 
@@ -197,11 +202,15 @@ impl ReadObjects<'_> {
     /// Lists what can be listed; the rest is read by name later, and that read reports the error.
     fn gather(&mut self, desired: &Desired) {
         let store = &self.view.store;
-        let namespaces: BTreeSet<&str> =
-            desired.wanted.values().flat_map(|w| &w.entry.secrets).map(|at| at.namespace.as_str()).collect();
-        for namespace in namespaces {
+        let places: BTreeSet<(&ClusterName, &str)> = desired
+            .wanted
+            .values()
+            .flat_map(|w| &w.entry.secrets)
+            .map(|at| (&at.cluster, at.namespace.as_str()))
+            .collect();
+        for (cluster, namespace) in places {
             let held = &mut self.held;
-            let listed = store.list(namespace, TYPE_TLS, &mut |secret| {
+            let listed = store.list_in(cluster, namespace, TYPE_TLS, &mut |secret| {
                 if desired.owner_of(&secret.reference).is_some() {
                     held.insert(secret.reference.clone(), SecretState::of(Some(&secret), &self.view.instance));
                 }
@@ -233,7 +242,11 @@ impl ReadObjects<'_> {
             let orphaned = body.orphaned.filter(|_| !claimed.contains(at))?;
             let source = body.accepted.as_ref()?.source.as_deref();
             let is_ours = source.is_none_or(|source| sources.iter().any(|own| own.owns(source)));
-            is_ours.then(|| CertificateStatus::orphaned(at, orphaned, body.stored.as_ref(), copy.as_deref()))
+            // Whoever asks for the status may not read the objects.
+            let is_of_object = source.and_then(SourceRef::parse).is_some_and(|source| source.object_key().is_some());
+            let prunes = self.view.prunes && is_of_object;
+            let status = || CertificateStatus::orphaned(at, orphaned, body.stored.as_ref(), copy.as_deref(), prunes);
+            (is_ours || is_of_object).then(status)
         };
         self.records.iter().filter_map(row).collect()
     }
@@ -315,5 +328,6 @@ fn known(secret: Option<&SecretObject>) -> ReadRecord {
     let mut body = record.body;
     // The accepted form is large; only orphaned records need its source.
     body.accepted = body.accepted.filter(|_| body.orphaned.is_some());
-    Ok((body, backup_facts(record.copy.as_ref())))
+    let copy = backup_facts(record.copy.as_ref(), body.stored.as_ref());
+    Ok((body, copy))
 }

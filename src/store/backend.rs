@@ -5,7 +5,7 @@ use std::fmt;
 use crate::base::name::ObjectRef;
 use crate::config::Data;
 use crate::kube::api::DryRun;
-use crate::kube::object::SecretObject;
+use crate::kube::object::{Preconditions, SecretObject};
 
 /// Why an object was not read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,4 +39,8 @@ pub(super) trait StoreBackend: Send + Sync + fmt::Debug {
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError>;
     /// Creates the Secret when it has no version, else replaces the one of that version. Returns it as stored.
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError>;
+    /// Deletes the Secret of this version.
+    fn delete(&self, at: &ObjectRef, version: &Preconditions) -> Result<(), StoreError>;
+    /// Notes that the place answers, as a watch shows.
+    fn answers(&self) {}
 }

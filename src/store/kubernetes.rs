@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::config::Data;
 use crate::kube::api::DryRun;
 use crate::kube::client::{KubeClient, KubeError};
 use crate::kube::metadata::{InvalidObject, Object};
-use crate::kube::object::{ConfigMapObject, SecretObject};
+use crate::kube::object::{ConfigMapObject, Preconditions, SecretObject};
 use crate::kube::refusal::Refuser;
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::kube::status::ApiError;
@@ -28,7 +28,12 @@ impl StoreBackend for KubernetesStore {
 
     fn list(&self, namespace: &str, kind: &'static str, each: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
         let selector = Selector::Type(kind);
-        let target = WatchTarget { resource: Resource::SECRETS, namespace: namespace.to_owned(), selector };
+        let target = WatchTarget {
+            resource: Resource::SECRETS,
+            namespace: namespace.to_owned(),
+            selector,
+            cluster: ClusterName::HOME,
+        };
         let at = ObjectRef::new(namespace, &format!("({kind})"));
         let told = |e| told("list", Resource::SECRETS, &at, e);
         let mut odd = Ok(());
@@ -49,6 +54,11 @@ impl StoreBackend for KubernetesStore {
             false => told(verb, SecretObject::RESOURCE, &secret.reference, e),
         })?;
         Ok(written)
+    }
+
+    fn delete(&self, at: &ObjectRef, version: &Preconditions) -> Result<(), StoreError> {
+        let deleted = self.0.delete(Resource::SECRETS, at, version);
+        deleted.map_err(|e| told_without_words("delete", Resource::SECRETS, at, e))
     }
 }
 

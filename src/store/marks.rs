@@ -1,9 +1,11 @@
 //! Labels and annotations of the Secrets that notariat writes.
 
+use super::cert_manager_marks;
 use crate::base::name::ObjectRef;
 use crate::base::secret::Secret;
 use crate::config::entry::Entry;
-use crate::kube::object::{SecretObject, TYPE_TLS};
+use crate::kube::metadata::OwnerReference;
+use crate::kube::object::SecretObject;
 use crate::policy::secret_state::{annotation, owner_mark};
 
 /// How a certificate was ordered.
@@ -11,7 +13,7 @@ use crate::policy::secret_state::{annotation, owner_mark};
 pub struct Origin {
     /// The directory URL.
     pub directory: String,
-    /// The key type that was asked for.
+    /// The key type that was asked for, or the word of the CSR.
     pub key_type: String,
     /// The profile that was ordered.
     pub profile: Option<String>,
@@ -28,6 +30,12 @@ pub struct Marks<'a> {
     pub origin: &'a Origin,
     /// The object that wants it.
     pub source: &'a str,
+    /// The type of a Secret that does not exist yet.
+    pub secret_type: &'a str,
+    /// The object with which the Secret goes.
+    pub cascade: Option<&'a OwnerReference>,
+    /// The name of cert-manager's Certificate that wants it.
+    pub certificate: Option<&'a str>,
 }
 
 /// The purpose of a Secret of our own; the value of its label.
@@ -74,7 +82,7 @@ pub(super) fn with_certificate(
     key: &Secret<Vec<u8>>,
     marks: &Marks<'_>,
 ) -> SecretObject {
-    let mut secret = current.cloned().unwrap_or_else(|| created(at, TYPE_TLS, "certificate"));
+    let mut secret = current.cloned().unwrap_or_else(|| created(at, marks.secret_type, "certificate"));
     secret.data.insert("tls.crt".to_owned(), Secret::new(chain.to_vec()));
     secret.data.insert("tls.key".to_owned(), key.clone());
     secret.labels.extend((*marks.entry.labels).clone());
@@ -88,9 +96,20 @@ pub(super) fn with_certificate(
         Some(profile) => secret.annotations.insert(annotation::PROFILE.to_owned(), profile.clone()),
         None => secret.annotations.remove(annotation::PROFILE),
     };
+    set_owner(&mut secret, marks.cascade);
+    if let Some(certificate) = marks.certificate {
+        cert_manager_marks::mark(&mut secret, certificate, marks.entry.issuer.as_deref(), chain);
+    }
     // Any new certificate serves a renewal that was requested.
     if let Some(asked) = secret.annotations.get(annotation::RENEW).cloned() {
         secret.annotations.insert(annotation::RENEWED.to_owned(), asked);
     }
     secret
+}
+
+/// Sets the owner with which the Secret goes, and the annotation by which it is found again.
+pub(super) fn set_owner(secret: &mut SecretObject, owner: Option<&OwnerReference>) {
+    let before = secret.annotations.remove(annotation::CASCADE);
+    secret.replace_owner(before.as_deref(), owner);
+    secret.annotations.extend(owner.map(|owner| (annotation::CASCADE.to_owned(), owner.uid.clone())));
 }

@@ -1,11 +1,15 @@
 //! Secrets and ConfigMaps, on Kubernetes or in a directory with the same objects as files.
 //!
 //! The store routes each object to its [`Cluster`] and writes three things only: a certificate, which needs a [`CheckedBundle`] as proof;
-//! the trial of one; and our own records and accounts. Everything else of an object is left as it was read. Nothing is retried here.
+//! the trial of one; and our own records and accounts. Everything else of an object is left as it was read. It deletes a certificate's
+//! Secret in the version that was decided about. Nothing is retried here.
 
 mod backend;
+mod cert_manager_marks;
 mod cluster;
+mod data_keys;
 mod directory;
+mod guarded;
 mod kubernetes;
 mod marks;
 mod watched;
@@ -22,16 +26,18 @@ use crate::config::Data;
 use crate::config::namespaces::Namespaces;
 use crate::kube::api::DryRun;
 use crate::kube::client::KubeClient;
+use crate::kube::metadata::OwnerReference;
 use crate::kube::object::SecretObject;
 use crate::kube::recorder::EventRecorder;
 use crate::record;
 use backend::StoreBackend;
 pub use kubernetes::config_data;
-use marks::{created, with_certificate};
+use marks::{created, set_owner, with_certificate};
 pub use watched::WatchedSecrets;
 
 pub use backend::StoreError;
 pub use cluster::Cluster;
+pub use data_keys::DataKeys;
 pub use directory::{FileMode, LockMode, StoreClosed};
 pub use marks::{Component, Marks, Origin};
 
@@ -40,6 +46,7 @@ pub use marks::{Component, Marks, Origin};
 pub struct Store {
     home: Cluster,
     others: BTreeMap<ClusterName, Cluster>,
+    keys: Option<DataKeys>,
     /// The version of each Secret as we wrote it last, until it is asked for.
     written: Mutex<HashMap<ObjectRef, String>>,
     /// The Secrets that watches by name show.
@@ -62,7 +69,13 @@ impl Store {
 
     /// The objects of one cluster, which is home.
     pub fn on(home: Cluster) -> Store {
-        Store { home, others: BTreeMap::new(), written: Mutex::default(), watched: WatchedSecrets::default() }
+        Store {
+            home,
+            others: BTreeMap::new(),
+            keys: None,
+            written: Mutex::default(),
+            watched: WatchedSecrets::default(),
+        }
     }
 
     /// The same with another cluster beside home.
@@ -71,9 +84,37 @@ impl Store {
         self
     }
 
-    /// The same, which refuses objects of home outside of some namespaces.
-    pub fn within(self, namespaces: Namespaces) -> Store {
-        Store { home: self.home.within(namespaces), ..self }
+    /// The same, which refuses objects outside of some namespaces, at home and in the other clusters.
+    pub fn within(self, namespaces: &Namespaces) -> Store {
+        let bound = |(name, cluster): (ClusterName, Cluster)| (name, cluster.within(namespaces.clone()));
+        Store {
+            home: self.home.within(namespaces.clone()),
+            others: self.others.into_iter().map(bound).collect(),
+            ..self
+        }
+    }
+
+    /// The clusters beside home.
+    pub fn others(&self) -> impl Iterator<Item = (&ClusterName, &Cluster)> {
+        self.others.iter()
+    }
+
+    /// The same, where some Secrets have their pair under other data keys.
+    pub fn with_keys(self, keys: Option<DataKeys>) -> Store {
+        Store { keys, ..self }
+    }
+
+    /// Whether a certificate's Secret may be of a type that no watch of certificates shows.
+    pub fn is_unwatched(&self, at: &ObjectRef) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.hold(at))
+    }
+
+    /// A Secret as a watch showed it, with its pair under the usual data keys.
+    pub fn shown(&self, secret: SecretObject) -> SecretObject {
+        match &self.keys {
+            Some(keys) => keys.shown(secret),
+            None => secret,
+        }
     }
 
     /// The same, with a recorder for the Events of home.
@@ -92,7 +133,7 @@ impl Store {
             Some(name) => self
                 .others
                 .get(&at.cluster)
-                .ok_or_else(|| StoreError::Invalid(format!("{at}: there is no cluster {name}"))),
+                .ok_or_else(|| StoreError::Invalid(format!("{at}: there is no cluster {name}: no -target names it"))),
         }
     }
 
@@ -118,8 +159,8 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
-        let secret = self.backend(at)?.secret(at)?;
-        Ok(secret.map(|secret| in_cluster(secret, at)))
+        let secret = self.cluster(at)?.input_backend(at)?.secret(at)?;
+        Ok(secret.map(|secret| self.shown(in_cluster(secret, at))))
     }
 
     /// A Secret that is only read, as a running watch shows it, else as it is read now; `None` when it does not exist.
@@ -150,7 +191,22 @@ impl Store {
         kind: &'static str,
         each: &mut dyn FnMut(SecretObject),
     ) -> Result<(), StoreError> {
-        self.backend(&ObjectRef::new(namespace, &format!("({kind})")))?.list(namespace, kind, each)
+        self.list_in(&ClusterName::HOME, namespace, kind, each)
+    }
+
+    /// The same, for a namespace of any cluster.
+    ///
+    /// # Errors
+    /// When they could not all be read.
+    pub fn list_in(
+        &self,
+        cluster: &ClusterName,
+        namespace: &str,
+        kind: &'static str,
+        each: &mut dyn FnMut(SecretObject),
+    ) -> Result<(), StoreError> {
+        let at = ObjectRef { cluster: cluster.clone(), ..ObjectRef::new(namespace, &format!("({kind})")) };
+        self.backend(&at)?.list(namespace, kind, &mut |secret| each(self.shown(in_cluster(secret, &at))))
     }
 
     /// Writes a certificate to `at`, over `current` as it was read. Returns whether anything differed, so that it was written.
@@ -164,7 +220,8 @@ impl Store {
         bundle: &CheckedBundle,
         marks: &Marks<'_>,
     ) -> Result<bool, StoreError> {
-        let secret = with_certificate(at, current, bundle.chain(), bundle.key(), marks);
+        let key = bundle.key_over(current.and_then(|c| c.value("tls.key")));
+        let secret = with_certificate(at, current, bundle.chain(), &key, marks);
         if current
             .is_some_and(|c| c.data == secret.data && c.annotations == secret.annotations && c.labels == secret.labels)
         {
@@ -221,8 +278,33 @@ impl Store {
         self.write(&secret, DryRun::Real)
     }
 
+    /// Sets the owner with which a certificate's Secret goes, and changes nothing else of the Secret as it was read.
+    ///
+    /// # Errors
+    /// When it was not written; [`StoreError::Conflict`] when it has changed since.
+    pub fn put_owner(&self, secret: &SecretObject, owner: Option<&OwnerReference>) -> Result<(), StoreError> {
+        let mut secret = secret.clone();
+        set_owner(&mut secret, owner);
+        self.write(&secret, DryRun::Real).map(|_| ())
+    }
+
+    /// Deletes a certificate's Secret as it was read.
+    ///
+    /// # Errors
+    /// When it was not deleted; [`StoreError::Conflict`] when it has changed since.
+    pub fn delete(&self, secret: &SecretObject) -> Result<(), StoreError> {
+        // A Secret that was read has a version.
+        let version = secret.version.as_ref().ok_or(StoreError::Conflict)?;
+        self.backend(&secret.reference)?.delete(&secret.reference, version)
+    }
+
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
-        let stored = in_cluster(self.backend(&secret.reference)?.write(secret, mode)?, &secret.reference);
+        let backend = self.backend(&secret.reference)?;
+        let written = match &self.keys {
+            Some(keys) => backend.write(&keys.stored(secret.clone()), mode)?,
+            None => backend.write(secret, mode)?,
+        };
+        let stored = self.shown(in_cluster(written, &secret.reference));
         if let (DryRun::Real, Some(version)) = (mode, &stored.version) {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody takes the versions of some Secrets. One that is forgotten counts as another writer's, and is read.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::entry::Entry;
 use crate::config::node;
-use crate::kube::object::TYPE_TLS;
+use crate::kube::object::{TYPE_OPAQUE, TYPE_TLS};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -55,7 +55,15 @@ static ORIGIN: std::sync::LazyLock<Origin> = std::sync::LazyLock::new(|| Origin 
 });
 
 fn marks(entry: &Entry) -> Marks<'_> {
-    Marks { instance: "team", entry, origin: &ORIGIN, source: "ConfigMap team/c" }
+    Marks {
+        instance: "team",
+        entry,
+        origin: &ORIGIN,
+        source: "ConfigMap team/c",
+        secret_type: TYPE_TLS,
+        cascade: None,
+        certificate: None,
+    }
 }
 
 #[test]
@@ -109,6 +117,7 @@ fn what_others_keep_in_a_secret_stays() {
     for (file, text) in [
         ("tls.crt", "old"),
         ("tls.key", "old"),
+        // Rule 52: the CAs of clients (auth-tls-secret) stay beside a renewed pair.
         ("ca.crt", "theirs"),
         ("labels.json", r#"{"app.kubernetes.io/managed-by":"helm"}"#),
     ] {
@@ -126,6 +135,59 @@ fn what_others_keep_in_a_secret_stays() {
     assert!(!read.labels.contains_key("app.kubernetes.io/component"));
     assert_eq!((read.annotations["theirs"].as_str(), read.annotations["notariat/renewed"].as_str()), ("1", "please"));
     assert!(fs::symlink_metadata(folder.0.join("team/secrets/web")).unwrap().is_symlink(), "converted");
+}
+
+/// A bundle for the key of a CSR of tests/vectors/csr.
+fn bundle_of_csr(file: &str) -> CheckedBundle {
+    use x509_parser::certification_request::X509CertificationRequest;
+    use x509_parser::prelude::FromDer as _;
+    struct RequestedKey(Vec<u8>);
+    impl rcgen::PublicKeyData for RequestedKey {
+        fn der_bytes(&self) -> &[u8] {
+            &self.0
+        }
+        fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+            &rcgen::PKCS_ECDSA_P256_SHA256
+        }
+    }
+    let pem = fs::read_to_string(format!("tests/vectors/csr/{file}.pem")).unwrap();
+    let csr = crate::cert::request::CertificateRequest::from_pem(&pem).unwrap();
+    let key = X509CertificationRequest::from_der(csr.der()).unwrap().1.certification_request_info.subject_pki;
+    let key = RequestedKey(key.subject_public_key.data.to_vec());
+    let issuer = rcgen::Issuer::new(rcgen::CertificateParams::default(), rcgen::KeyPair::generate().unwrap());
+    let params = rcgen::CertificateParams::new(csr.names().iter().map(ToString::to_string).collect::<Vec<_>>());
+    let chain = params.unwrap().signed_by(&key, &issuer).unwrap().pem();
+    CheckedBundle::of_request(chain.as_bytes(), &csr, csr.names(), crate::base::time::now()).unwrap()
+}
+
+#[test]
+fn beside_the_certificate_of_a_csr_only_a_key_that_fits_stays() {
+    let folder = Folder::new("csr");
+    let (store, web, entry) = (folder.open(), at("team/web"), entry("{secret: web, domains: [a.test]}"));
+    let vector = |file: &str| fs::read_to_string(format!("tests/vectors/keys/{file}.pem")).unwrap();
+    assert!(store.put_certificate(&web, None, &bundle_of_csr("p256"), &marks(&entry)).unwrap());
+    let key = folder.0.join("team/secrets/web/tls.key");
+    assert_eq!(fs::read_to_string(&key).unwrap(), "", "it is there, and empty");
+    for (put, left) in [
+        (vector("p256-sec1"), vector("p256-sec1")),
+        (vector("p256-pkcs8"), vector("p256-pkcs8")),
+        (vector("rsa2048-pkcs8"), String::new()),
+        ("words".to_owned(), String::new()),
+        // One that ring cannot read may be the one.
+        (vector("p521-sec1"), vector("p521-sec1")),
+    ] {
+        fs::write(&key, &put).unwrap();
+        let read = store.secret(&web).unwrap().unwrap();
+        store.try_certificate(&web, Some(&read), &marks(&entry)).unwrap();
+        assert_eq!(fs::read_to_string(&key).unwrap(), put, "a trial stores nothing");
+        assert!(store.put_certificate(&web, Some(&read), &bundle_of_csr("p256"), &marks(&entry)).unwrap());
+        assert_eq!(fs::read_to_string(&key).unwrap(), left);
+        assert_eq!(store.secret(&web).unwrap().unwrap().type_, TYPE_TLS);
+    }
+    // The key of a bundle replaces any.
+    let read = store.secret(&web).unwrap().unwrap();
+    store.put_certificate(&web, Some(&read), &bundle(), &marks(&entry)).unwrap();
+    assert!(fs::read_to_string(&key).unwrap().contains("PRIVATE KEY"));
 }
 
 #[test]
@@ -192,7 +254,8 @@ fn an_object_is_read_and_written_in_its_own_cluster() {
     let (home, edge) = (Folder::new("home"), Folder::new("edge"));
     let name = ClusterName::new("edge");
     let cluster = Cluster::directory(&edge.0, FileMode::PRIVATE, LockMode::Alone).unwrap();
-    let store = home.open().with(name.clone(), cluster.within(Namespaces::new("team", &[])));
+    let bounds = Namespaces::new("team", &[]).with_target("edge", &Default::default());
+    let store = home.open().with(name.clone(), cluster.within(bounds));
     let entry = entry("{secret: web, domains: [a.test]}");
     let (here, there) = (at("team/web"), ObjectRef { cluster: name, ..at("team/web") });
     assert_eq!((here.to_string(), there.to_string()), ("team/web".to_owned(), "edge:team/web".to_owned()));
@@ -213,5 +276,34 @@ fn an_object_is_read_and_written_in_its_own_cluster() {
     assert!(store.secret(&at("other/web")).unwrap().is_none(), "home has no bounds here");
     let unknown = ObjectRef { cluster: ClusterName::new("moon"), ..here };
     let refused = store.put_own(&unknown, None, Component::Record, crate::record::TYPE, BTreeMap::new());
-    assert_eq!(refused.unwrap_err(), StoreError::Invalid("moon:team/web: there is no cluster moon".to_owned()));
+    assert_eq!(
+        refused.unwrap_err(),
+        StoreError::Invalid("moon:team/web: there is no cluster moon: no -target names it".to_owned())
+    );
+}
+
+#[test]
+fn a_certificate_has_other_data_keys_where_they_count() {
+    let folder = Folder::new("keys");
+    let keys = DataKeys { namespace: "team".to_owned(), chain: "cert".to_owned(), key: "key".to_owned() };
+    let store = folder.open().with_keys(Some(keys));
+    let (entry, bundle) = (entry("{secret: web, domains: [a.test]}"), bundle());
+    let marks = Marks { secret_type: TYPE_OPAQUE, ..marks(&entry) };
+    assert!(store.put_certificate(&at("team/web"), None, &bundle, &marks).unwrap());
+    let mut files: Vec<String> = fs::read_dir(folder.0.join("team/secrets/web"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.contains('.') && name != "type")
+        .collect();
+    files.sort();
+    assert_eq!(files, ["cert", "key"]);
+    let read = store.secret(&at("team/web")).unwrap().unwrap();
+    assert_eq!(
+        (read.type_.as_str(), read.value("tls.crt").unwrap().expose().as_slice()),
+        (TYPE_OPAQUE, bundle.chain())
+    );
+    assert!(!store.put_certificate(&at("team/web"), Some(&read), &bundle, &marks).unwrap(), "nothing differs");
+    // No watch of certificates shows the type.
+    assert!(store.is_unwatched(&at("team/web")) && !store.is_unwatched(&at("other/web")));
+    assert!(!folder.0.join("team/secrets/web/tls.crt").exists() && read.value("tls.key").is_some());
 }

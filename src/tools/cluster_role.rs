@@ -9,26 +9,44 @@ use crate::kube::resource::Resource;
 /// The name of the ClusterRole and of its binding, as in deploy/sources.
 const NAME: &str = "notariat-sources";
 
+/// The groups whose objects have their status written.
+const STATUS_GROUPS: [&str; 2] = [Resource::CERTIFICATES.group, Resource::GARDENER_CERTIFICATES.group];
+
 /// Writing to a String can not fail.
 const INFALLIBLE: &str = "a String takes everything";
 
 /// The ClusterRole for these kinds, and its binding to the notariat of each of these namespaces.
 pub(super) fn of_sources<'o>(kinds: &BTreeSet<Resource>, own: impl Iterator<Item = &'o str>) -> [String; 2] {
+    let role = format!("{}rules:\n{}", head("ClusterRole", NAME, None), rules(kinds));
+    let mut binding = head("ClusterRoleBinding", NAME, None) + &reference("ClusterRole", NAME);
+    own.for_each(|own| binding.push_str(&subject(own)));
+    [role, binding]
+}
+
+/// The rules to read these kinds and to write their statuses.
+pub(super) fn rules(kinds: &BTreeSet<Resource>) -> String {
     let mut by_group = BTreeMap::<&str, Vec<&str>>::new();
     for kind in kinds {
         by_group.entry(kind.group).or_default().push(kind.plural);
     }
     let verbs = SOURCE_VERBS.join(", ");
-    let mut role =
-        format!("{}rules:\n  # What asks for certificates: read, never written.\n", head("ClusterRole", NAME, None));
-    for (group, plurals) in by_group {
+    let mut role = "  # What asks for certificates: read, never written.\n".to_owned();
+    for (group, plurals) in &by_group {
         let plurals = plurals.join(", ");
         writeln!(role, "  - apiGroups: [{group:?}]\n    resources: [{plurals}]\n    verbs: [{verbs}]")
             .expect(INFALLIBLE);
     }
-    let mut binding = head("ClusterRoleBinding", NAME, None) + &reference("ClusterRole", NAME);
-    own.for_each(|own| binding.push_str(&subject(own)));
-    [role, binding]
+    for group in STATUS_GROUPS {
+        let Some(plurals) = by_group.get(group) else { continue };
+        let plurals: Vec<String> = plurals.iter().map(|plural| format!("{plural}/status")).collect();
+        let plurals = plurals.join(", ");
+        writeln!(
+            role,
+            "  # What became of it.\n  - apiGroups: [{group:?}]\n    resources: [{plurals}]\n    verbs: [update]"
+        )
+        .expect(INFALLIBLE);
+    }
+    role
 }
 
 /// The binding of the Role of another namespace.
@@ -83,6 +101,19 @@ subjects:
     namespace: "web"
 "#;
         assert!(binding.contains("kind: ClusterRoleBinding\n") && binding.ends_with(end), "{binding}");
+        let kinds = [Resource::GARDENER_CERTIFICATES, Resource::GARDENER_ISSUERS, Resource::CERTIFICATES].into();
+        let [role, _] = of_sources(&kinds, ["team"].into_iter());
+        let end = r#"
+  # What became of it.
+  - apiGroups: ["cert-manager.io"]
+    resources: [certificates/status]
+    verbs: [update]
+  # What became of it.
+  - apiGroups: ["cert.gardener.cloud"]
+    resources: [certificates/status, issuers/status]
+    verbs: [update]
+"#;
+        assert!(role.ends_with(end), "{role}");
         let binding = role_binding("a", "team");
         assert!(binding.contains("  name: notariat\n  namespace: \"a\"\nroleRef"), "{binding}");
     }

@@ -92,8 +92,11 @@ pub fn open(flag: &str, file: &Path, namespace: Option<&str>) -> Result<Manifest
     read(&text, namespace).map_err(told)
 }
 
-/// Reads all documents, and the items of Lists. Other objects are skipped.
-fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
+/// Reads all documents of a text, and the items of Lists. Other objects are skipped.
+///
+/// # Errors
+/// When the text is larger than a manifest may be, or is not YAML.
+pub fn read(text: &str, namespace: Option<&str>) -> Result<Manifest, String> {
     bounds::check_manifest(text)?;
     let mut found = Manifest::default();
     for document in serde_yaml::Deserializer::from_str(text) {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::acme::requests::REASONS;
-use crate::base::name::{ObjectRef, check_namespace};
+use crate::base::name::ObjectRef;
 use crate::cli::values::Values;
+use crate::tools::check::resources::{CLUSTER_RESOURCES, cluster_resources};
 
 /// A request to the running controller, or to the CA.
 #[derive(Debug)]
@@ -116,10 +117,8 @@ impl ConvertOptions {
     /// # Errors
     /// When the namespace is none.
     pub fn read(values: &Values) -> Result<ConvertOptions, String> {
-        let parse = |v: &str| check_namespace(v).map(|()| v.to_owned()).map_err(|e| e.to_string());
-        // The namespace in which cert-manager is installed as a rule.
-        let namespace = values.value("cluster-resource-namespace", parse)?;
-        let cluster_resource_namespace = namespace.unwrap_or_else(|| "cert-manager".to_owned());
+        let namespace = cluster_resources(values)?;
+        let cluster_resource_namespace = namespace.unwrap_or_else(|| CLUSTER_RESOURCES.to_owned());
         Ok(ConvertOptions { one: values.has("one"), cluster_resource_namespace })
     }
 }

@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
-use crate::config::namespaces::Namespaces;
 use crate::config::{self, InvalidConfig};
 use crate::issuance::clients::AcmeClients;
-use crate::issuance::dependencies::{add_of_sources, objects};
+use crate::issuance::dependencies::{add_of_sources, add_of_sources_in, objects, objects_in};
 use crate::kube::rbac::{Names, PolicyRule, RBAC_RULES, RuleSubject};
 use crate::sources::{Desired, config_map, registry};
 use crate::start::{OpenedStore, directory, open};
@@ -33,15 +32,20 @@ pub struct Instance {
 }
 
 /// Returns the Roles as YAML, and what the kinds of `-sources` need besides, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
+/// With `cluster` they are those of that cluster of `-target`, and of it alone.
 ///
 /// # Errors
 /// One sentence that says what is wrong where: an entry that would be refused has no Role.
-pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String> {
+pub fn run(file: Option<&Path>, cluster: Option<&str>, arguments: &Arguments) -> Result<String, String> {
     let instances = instances(file, arguments)?;
+    if let Some(cluster) = cluster {
+        return of_cluster(cluster, &instances, arguments);
+    }
     let mut roles = BTreeMap::<String, (&str, String)>::new();
     for Instance { own, config_maps, desired } in &instances {
         for (namespace, names) in needed(desired, config_maps.keys(), own, arguments)? {
-            let printed = role(&namespace, own, &names);
+            let printed =
+                role(&namespace, (namespace != *own).then(|| format!("--serviceaccount={own}:notariat")), &names);
             if let Some((other, _)) = roles.insert(namespace.clone(), (own, printed)) {
                 return Err(format!(
                     "the ConfigMaps of {other} and those of {own} need a Role in {namespace} each, and both have the same name; \
@@ -66,6 +70,57 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
         sources(&instances),
         documents.join("---\n")
     ))
+}
+
+/// The Roles in another cluster, for its administrator.
+fn of_cluster(cluster: &str, instances: &[Instance], arguments: &Arguments) -> Result<String, String> {
+    if !arguments.targets.contains_key(cluster) {
+        return Err(format!(
+            "-cluster {cluster:?} is a cluster that no -target names: give the flags of the controller"
+        ));
+    }
+    let mut needed = BTreeMap::<String, Names>::new();
+    for Instance { own, desired, .. } in instances {
+        for (namespace, names) in needed_in(cluster, desired, own, arguments) {
+            let all = needed.entry(namespace).or_default();
+            for (subject, names) in names {
+                match all.get_mut(&subject) {
+                    // No names stand for all.
+                    Some(known) if known.is_empty() || names.is_empty() => known.clear(),
+                    Some(known) => known.extend(names),
+                    None => drop(all.insert(subject, names)),
+                }
+            }
+        }
+    }
+    if needed.is_empty() {
+        return Err(format!(
+            "no entry has `cluster: {cluster}`, and -sources names no kind of it, so nothing is done there"
+        ));
+    }
+    let bound = || Some("--user=USER_OF_THE_KUBECONFIG".to_owned());
+    let kinds = registry::kinds_read_in(&arguments.selection, cluster);
+    let of_sources = if kinds.is_empty() { String::new() } else { cluster_role::rules(&kinds) };
+    let printed = |(namespace, names): (&String, &Names)| match names.contains_key(&RuleSubject::Event) {
+        true => role(namespace, bound(), names) + &of_sources,
+        false => role(namespace, bound(), names),
+    };
+    let documents: Vec<String> = needed.iter().map(printed).collect();
+    Ok(format!(
+        "# Printed by `notariat role` for the cluster {cluster}, of {}: print it anew when that changes.\n{}",
+        sources(instances),
+        documents.join("---\n")
+    ))
+}
+
+/// The objects of another cluster that a daemon with these arguments uses, by namespace.
+pub fn needed_in(cluster: &str, desired: &Desired, own: &str, arguments: &Arguments) -> BTreeMap<String, Names> {
+    let mut all = objects_in(desired, cluster);
+    if arguments.selection.has_objects_in(cluster) {
+        let namespaces = arguments.namespaces(own);
+        add_of_sources_in(&mut all, namespaces.in_target(&ClusterName::new(cluster)));
+    }
+    all
 }
 
 /// The ConfigMaps of all instances, for the first line of the output.
@@ -105,7 +160,7 @@ pub fn config_maps(file: Option<&Path>, arguments: &Arguments) -> Result<BTreeMa
 }
 
 fn instance(own: String, config_maps: ConfigMaps, arguments: &Arguments) -> Result<Instance, String> {
-    let namespaces = Namespaces::new(&own, &arguments.allow_namespaces);
+    let namespaces = arguments.namespaces(&own);
     let mut desired = Desired::default();
     for (name, data) in &config_maps {
         let config = config::read(data, &namespaces).map_err(|InvalidConfig(e)| format!("ConfigMap {name}: {e}"))?;
@@ -131,7 +186,11 @@ pub fn needed<'n>(
     let cas = AcmeClients::new(directory(arguments), Vec::new(), None, Shutdown::new())?;
     let mut all = objects(desired, &cas, own);
     if arguments.selection.has_objects() {
-        add_of_sources(&mut all, &Namespaces::new(own, &arguments.allow_namespaces));
+        add_of_sources(&mut all, &arguments.namespaces(own), arguments.selection.prunes);
+    }
+    if let Some(lease) = arguments.selection.cert_manager_lease() {
+        let names = all.entry(lease.namespace.to_string()).or_default();
+        names.insert(RuleSubject::OtherLease, [lease.name.to_string()].into());
     }
     let names = all.entry(own.to_owned()).or_default();
     names.insert(RuleSubject::ConfigMap, config_maps.map(|at| at.name.to_string()).collect());
@@ -143,14 +202,12 @@ pub fn needed<'n>(
     Ok(all)
 }
 
-/// The Role for the objects of one namespace.
-fn role(namespace: &str, own: &str, names: &Names) -> String {
+/// The Role for the objects of one namespace. `bound` is the subject to bind it to, where no manifest binds it.
+fn role(namespace: &str, bound: Option<String>, names: &Names) -> String {
     let mut yaml = String::new();
     let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");
-    if namespace != own {
-        line(&format!(
-            "# Bind it: kubectl -n {namespace} create rolebinding notariat --role=notariat --serviceaccount={own}:notariat"
-        ));
+    if let Some(bound) = bound {
+        line(&format!("# Bind it: kubectl -n {namespace} create rolebinding notariat --role=notariat {bound}"));
     }
     line("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: notariat");
     line(&format!("  namespace: {namespace:?}\nrules:"));
@@ -183,8 +240,10 @@ fn comment(subject: RuleSubject) -> &'static str {
         RuleSubject::ConfigMap => "What is wanted.",
         RuleSubject::Input => "TSIG keys and what issuers name: read, never written.",
         RuleSubject::Certificate => "Certificates.",
+        RuleSubject::Pruned => "Secrets that no object wants any more (-prune).",
         RuleSubject::Own => "ACME accounts and records.",
         RuleSubject::Lease => "Which replica leads.",
+        RuleSubject::OtherLease => "Who acts for cert-manager's objects: its controller, or notariat.",
         RuleSubject::Event => "What happened.",
         RuleSubject::Status => "The state, for people who may not read Secrets.",
     }
@@ -269,8 +328,12 @@ rules:
     resources: [events]
     verbs: [create, update]
 "#;
-        assert_eq!(role("team", "team", &names), own);
-        let keys = role("keys", "team", &Names::from([(RuleSubject::Input, set(&["key"]))]));
+        assert_eq!(role("team", None, &names), own);
+        let keys = role(
+            "keys",
+            Some("--serviceaccount=team:notariat".to_owned()),
+            &Names::from([(RuleSubject::Input, set(&["key"]))]),
+        );
         assert!(
             keys.starts_with("# Bind it: kubectl -n keys create rolebinding") && !keys.contains("create]"),
             "{keys}"

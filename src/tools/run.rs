@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::check::resources::{self, ResourceOptions};
 use super::options::{CheckOptions, ConvertOptions, RouteOptions, SecretAction, StatusOptions};
 use super::output::Output;
 use super::wait::{self, WaitOptions};
@@ -33,7 +34,9 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
     let arguments = Arguments::read(command, values).map_err(unreadable)?;
     let file: Option<PathBuf> = values.text("f");
     match command.name {
-        "role" => role::run(file.as_deref(), &arguments).map(good).map_err(unsound),
+        "role" => role::run(file.as_deref(), values.text::<String>("cluster").as_deref(), &arguments)
+            .map(good)
+            .map_err(unsound),
         "dns-policy" => dns_policy::run(file.as_deref(), &arguments).map(good).map_err(unsound),
         "http-route" => {
             let options = RouteOptions::read(values).map_err(unreadable)?;
@@ -61,6 +64,11 @@ fn dispatch(command: &Command, values: &Values) -> Result<Output, (String, ExitS
             Ok(Output { status, ..good(String::new()) })
         }
         "check" => {
+            if let Some(options) = ResourceOptions::read(values).map_err(unreadable)? {
+                let report = resources::run(&options, &arguments).map_err(unreadable)?;
+                let text = if options.as_json { report.json() } else { report.text(status::has_colour()) };
+                return Ok(Output { status: check::end(&report), ..good(text) });
+            }
             let options = CheckOptions::read(values).map_err(unreadable)?;
             let report = check::run(&options, &arguments).map_err(unreadable)?;
             let text = if options.as_json { report.json() } else { report.text(status::has_colour()) };

@@ -24,7 +24,7 @@ fn document(key: Option<&str>) -> Value {
             json!({"type": "object", "properties": properties, "patternProperties": {"^certificates-": reference(&KEYS[0])}})
         }
     };
-    let parts: Map<String, Value> = KEYS.iter().map(|row| (row.name.to_owned(), property(row))).collect();
+    let parts: Map<String, Value> = KEYS.iter().map(|row| (row.name.to_owned(), property(row, row.required))).collect();
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!(format!("ConfigMap of notariat {}", env!("CARGO_PKG_VERSION")));
     schema["$defs"] = Value::Object(parts);
@@ -32,10 +32,10 @@ fn document(key: Option<&str>) -> Value {
 }
 
 /// The schema of a field's value. A field that stands there without a value is absent, so that it may be null unless it is required.
-fn property(row: &FieldRow) -> Value {
+fn property(row: &FieldRow, required: bool) -> Value {
     let mut schema = value(&row.form);
     schema["description"] = json!(row.help);
-    if row.required {
+    if required {
         return schema;
     }
     if let Some(Value::String(kind)) = schema.get("type") {
@@ -86,10 +86,19 @@ fn list(items: Value, count: &ItemCount) -> Value {
 
 /// A mapping with these fields and no other, or with those that may be defaults.
 fn mapping(rows: FieldTable, as_defaults: bool) -> Value {
-    let rows = rows.iter().filter(|row| !(as_defaults && row.required));
-    let properties: Map<String, Value> = rows.clone().map(|row| (row.name.to_owned(), property(row))).collect();
-    let required: Vec<&str> = rows.filter(|row| row.required).map(|row| row.name).collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    let rows = rows.iter().filter(|row| !(as_defaults && row.is_own()));
+    let replaced: Vec<(&str, &str)> = rows.clone().filter_map(|row| Some((row.instead_of?, row.name))).collect();
+    let needed = |row: &&FieldRow| row.required && replaced.iter().all(|(name, _)| *name != row.name);
+    let property = |row: &FieldRow| (row.name.to_owned(), property(row, needed(&row)));
+    let properties: Map<String, Value> = rows.clone().map(property).collect();
+    let required: Vec<&str> = rows.filter(needed).map(|row| row.name).collect();
+    let mut schema =
+        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    for (name, other) in &replaced {
+        let is_there = |name: &str| json!({"required": [name], "properties": {name: {"not": {"type": "null"}}}});
+        schema["anyOf"] = json!([is_there(name), is_there(other)]);
+    }
+    schema
 }
 
 /// A mapping from names to mappings. The names that are built in have what is required already.

@@ -27,7 +27,9 @@ use crate::tools::status::reader;
 /// One sentence with the place and the fault.
 pub fn run(action: &SecretAction, arguments: &Arguments) -> Result<String, String> {
     let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, &Shutdown::new())?;
-    let at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
+    let at = |name: &str| ObjectRef::parse_anywhere(name, &namespace).map_err(|e| format!("{name:?} {e}"));
+    // Accounts are at home.
+    let account_at = |name: &str| ObjectRef::parse(name, &namespace).map_err(|e| format!("{name:?} {e}"));
     match action {
         SecretAction::Renew { secret, force } => {
             let at = at(secret)?;
@@ -36,7 +38,7 @@ pub fn run(action: &SecretAction, arguments: &Arguments) -> Result<String, Strin
             if exists { renew(&store, &at, value) } else { ask_record(&store, &at, value, arguments, &namespace) }
         }
         SecretAction::Revoke { secret, reason } => revoke(&store, &at(secret)?, reason),
-        SecretAction::Rollover { account } => roll_over(&store, &at(account)?, arguments, &namespace),
+        SecretAction::Rollover { account } => roll_over(&store, &account_at(account)?, arguments, &namespace),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `notariat status`: prints the report, once or whenever it changed.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -10,13 +11,17 @@ use signal_hook::iterator::Signals;
 use crate::base::limits::{STATUS_POLL, STATUS_SHARE};
 use crate::base::name::ObjectRef;
 use crate::base::redact;
+use crate::base::sanitize::one_line;
 use crate::base::shutdown::Shutdown;
-use crate::base::time::{self, Stopwatch};
+use crate::base::time::{self, Stopwatch, Time};
 use crate::cli::Arguments;
-use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
 use crate::issuance::clients::AcmeClients;
+use crate::kube::leader_election::holder_at;
+use crate::kube::resource::Resource;
+use crate::sources::selection::{LEASE, LEASE_NAMESPACE};
 use crate::start::{OpenedStore, directory, open};
+use crate::status::certificate::CertificateStatus;
 use crate::status::json::json;
 use crate::status::reader::StatusReader;
 use crate::status::report::{NoteKind, StatusReport};
@@ -25,6 +30,7 @@ use crate::status::table::{TableStyle, table};
 use crate::store::LockMode;
 use crate::tools::options::{OutputFormat, StatusOptions};
 use crate::tools::terminal;
+use crate::worker::is_holder;
 
 /// Prints the status and returns the exit status; with `-w` at SIGINT, SIGTERM, or when standard output is closed.
 ///
@@ -41,7 +47,8 @@ pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, 
     loop {
         let watch = Stopwatch::start();
         let now = time::now();
-        let report = reader.read(now);
+        let mut report = reader.read(now);
+        report.notes.extend(not_acted(arguments, &report, &stop, now));
         let end = end(&report);
         if before.as_ref() != Some(&report) {
             // A window may have another width by now.
@@ -64,6 +71,25 @@ pub fn run(options: StatusOptions, arguments: &Arguments) -> Result<ExitStatus, 
             return Ok(end);
         }
     }
+}
+
+/// The note about cert-manager's objects while somebody else holds the Lease of its controller. Whoever may not read the Lease gets none.
+fn not_acted(arguments: &Arguments, report: &StatusReport, stop: &Shutdown, now: Time) -> Option<(NoteKind, String)> {
+    let of_object =
+        |row: &Arc<CertificateStatus>| row.objects.iter().any(|object| object.kind == Resource::CERTIFICATES.kind);
+    let selection = &arguments.selection;
+    let at = selection.cert_manager_lease().or_else(|| {
+        // The records say what the flags leave out.
+        report.rows.iter().any(of_object).then(|| ObjectRef::new(LEASE_NAMESPACE, LEASE))
+    })?;
+    let OpenedStore { kube, .. } = open(arguments, LockMode::Beside, stop).ok()?;
+    let lease = kube?.get_json(Resource::LEASES, &at).ok()??;
+    let holder = holder_at(&lease, now).filter(|holder| !is_holder(holder))?;
+    let sentence = format!(
+        "cert-manager's objects are not served: {} holds the Lease {at}: scale cert-manager's controller to 0 to have notariat act",
+        one_line(holder)
+    );
+    Some((NoteKind::Warning, sentence))
 }
 
 /// SIGINT and SIGTERM set `stop`, also where a shell made SIGINT ignored for a background process. The first signal waits for the request under
@@ -90,13 +116,15 @@ pub fn reader(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, St
     let OpenedStore { store, namespace, .. } = open(arguments, LockMode::Beside, stop)?;
     let in_own = |name: &String| ObjectRef::parse(name, &namespace).map_err(|e| format!("-config {name:?} {e}"));
     let config_maps = arguments.config.iter().map(in_own).collect::<Result<_, _>>()?;
-    let namespaces = Namespaces::new(&namespace, &arguments.allow_namespaces);
+    let namespaces = arguments.namespaces(&namespace);
     Ok(StatusReader {
-        store: store.within(namespaces.clone()),
+        store: store.within(&namespaces),
         cas: AcmeClients::new(directory(arguments), Vec::new(), None, stop.clone())?,
         namespaces,
         instance: arguments.instance.clone().unwrap_or(namespace),
         config_maps,
+        prunes: arguments.selection.prunes,
+        secret_keys: arguments.selection.settings.secret_keys.clone(),
     })
 }
 

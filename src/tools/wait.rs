@@ -54,7 +54,8 @@ pub fn run(options: &WaitOptions, arguments: &Arguments) -> Result<Output, Strin
     let stop = Shutdown::new();
     stop_on_signals(stop.clone())?;
     let reader = reader(arguments, &stop)?;
-    let secret = |name: &String| ObjectRef::parse(name, reader.namespaces.own()).map_err(|e| format!("{name:?} {e}"));
+    let secret =
+        |name: &String| ObjectRef::parse_anywhere(name, reader.namespaces.own()).map_err(|e| format!("{name:?} {e}"));
     let secrets: Vec<ObjectRef> = options.secrets.iter().map(secret).collect::<Result<_, _>>()?;
     let deadline = Deadline::after(options.timeout);
     loop {

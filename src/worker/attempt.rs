@@ -25,7 +25,7 @@ use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::config::entry::Entry;
 use crate::issuance::chain::ChainProblem;
-use crate::issuance::key_source::{KeySource as _, OwnKey};
+use crate::issuance::key_source::KeySource;
 use crate::issuance::order::{Challenges, OpenOrder, Orders, Resumed};
 use crate::issuance::solver::{self, Solver, remove};
 use crate::issuance::validation::ValidationFailure;
@@ -93,10 +93,14 @@ impl<'a> Attempt<'a> {
             return Err(AttemptError::busy("the Secrets have changed".to_owned()));
         }
         self.note_revocations()?;
+        self.check_csr()?;
         let (context, wanted) = (self.context, self.wanted);
         let names = wanted.entry.order_names();
         let pending = self.claim.record.body.in_flight.as_deref().filter(|pending| self.is_for_this(pending));
         let is_new = pending.is_none_or(|pending| pending.order.is_none());
+        // A certificate that is revoked takes its key with it.
+        let is_revoked = finding.reason == Reason::Revoked || !self.claim.record.body.to_revoke.is_empty();
+        let reuse = if is_revoked { None } else { self.key_to_reuse(targets)? };
         // First of all: a name without a zone or a key, or a DNS server with an open circuit, must not cost a request at the CA. A pending
         // order without values has left `pending` and needs no DNS.
         let solver = match pending.is_some_and(|pending| pending.order.is_some() && pending.published.is_empty()) {
@@ -117,9 +121,6 @@ impl<'a> Attempt<'a> {
         orders.check_directory()?;
         clock::check(Some(&ca))?;
         self.check_cap(counted)?;
-        // A certificate that is revoked takes its key with it.
-        let is_revoked = finding.reason == Reason::Revoked || !self.claim.record.body.to_revoke.is_empty();
-        let reuse = if is_revoked { None } else { self.key_to_reuse(targets) };
         self.begin(counted)?;
 
         let account = orders.account(None).map_err(|failed| orders.learn(failed))?;
@@ -136,11 +137,11 @@ impl<'a> Attempt<'a> {
     /// Claims the certificate. A pending order for other names, another directory, key type or profile is given up.
     fn begin(&mut self, counted: bool) -> Result<(), AttemptError> {
         let (now, names) = (time::now(), self.entry().order_names());
-        let way = (self.entry().key_type, self.wanted.profile());
+        let way = (self.entry().key_word(), self.wanted.profile());
         if counted && self.wanted.orders_per_week.is_some() {
             let body = &mut self.claim.record.body;
             if body.is_first(&names, self.directory.url(), way) {
-                body.count_for_namespace(&self.wanted.entry.main_secret().namespace, now);
+                body.count_for_namespace(&self.wanted.entry.main_secret().place(), now);
             }
         }
         if !self.claim.record.body.in_flight.as_ref().is_some_and(|pending| self.is_for_this(pending)) {
@@ -176,7 +177,10 @@ impl<'a> Attempt<'a> {
         }
         // Values of an earlier attempt.
         self.clean_up_presented(&mut |presented| remove(orders.context, presented));
-        let key = OwnKey::pending(self.claim.record.next_key.as_ref())?;
+        let key = match &self.entry().csr {
+            Some(csr) => KeySource::Csr(csr.clone()),
+            None => KeySource::pending(self.claim.record.next_key.as_ref())?,
+        };
         let mut finalized = false;
         let certificate = loop {
             order.answer = match next(&order.answer.body, finalized) {
@@ -185,7 +189,7 @@ impl<'a> Attempt<'a> {
                     return Err(AttemptError::new(Stage::Finalize, RetryClass::Transient, error));
                 }
                 NextStep::Finalize => {
-                    self.context.leader.check()?;
+                    self.context.check_acting(self.wanted)?;
                     self.renew_claim(run.counted)?;
                     let csr = key.request(orders.names)?;
                     (finalized, self.may_be_issued) = (true, true);
@@ -217,7 +221,8 @@ impl<'a> Attempt<'a> {
 
     /// The pending order of an earlier attempt, where it is for what is wanted and the CA still knows it.
     fn resume(&mut self, run: &Steps<'_>) -> Result<Option<OpenOrder>, AttemptError> {
-        let Some(url) = self.pending().order.clone().filter(|_| self.claim.record.next_key.is_some()) else {
+        let has_key = self.entry().csr.is_some() || self.claim.record.next_key.is_some();
+        let Some(url) = self.pending().order.clone().filter(|_| has_key) else {
             return Ok(None);
         };
         match run.orders.resume(&run.account, url)? {
@@ -240,12 +245,13 @@ impl<'a> Attempt<'a> {
         run.orders.check_profile()?;
         run.solver()?.check()?;
         self.clean_up_presented(&mut |presented| remove(run.orders.context, presented));
-        let key = match run.reuse.take() {
-            Some(key) => key,
-            None => OwnKey::generate(self.entry().key_type)?,
+        let key = match (&self.entry().csr, run.reuse.take()) {
+            (Some(csr), _) => KeySource::Csr(csr.clone()),
+            (None, Some(key)) => key,
+            (None, None) => KeySource::generate(self.key_type())?,
         };
         let order = run.orders.create(&mut run.account, self.claim.record.body.stored.as_ref())?;
-        self.claim.record.next_key = Some(key.private_key());
+        self.claim.record.next_key = key.private_key();
         let account = run.account.url.clone();
         let pending = self.pending();
         (pending.order, pending.counted, pending.account) = (Some(order.url.clone()), false, Some(account));
@@ -304,7 +310,7 @@ struct Steps<'r> {
     account: Arc<Account>,
     /// `None` until it is needed, where the attempt may do without.
     solver: Option<Result<Box<dyn Solver + 'r>, AttemptError>>,
-    reuse: Option<OwnKey>,
+    reuse: Option<KeySource>,
     counted: bool,
 }
 

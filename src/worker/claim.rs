@@ -153,6 +153,12 @@ pub fn holder() -> String {
     format!("{host}/{pid}.{namespace}.{}", started(&pid.to_string()).unwrap_or_default())
 }
 
+/// Tells whether a text begins as a [`holder`] does. The name of a host has no `/`, and other controllers begin with that name alone.
+pub fn is_holder(text: &str) -> bool {
+    let rest = text.split_once('/').map(|(_, rest)| rest);
+    rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_alphanumeric() || "._@-".contains(c)) && rest.contains('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +182,10 @@ mod tests {
         let (host, process) = me.rsplit_once('/').unwrap();
         let [pid, namespace, start] = process.split('.').collect::<Vec<_>>()[..] else { panic!("{me}") };
         assert!(!namespace.is_empty() && !start.is_empty(), "{me}");
+        assert!(is_holder(&me) && is_holder(&format!("{me}_0a1b")) && is_holder(&format!("{me}@notariat")), "{me}");
+        for other in ["", "cert-manager-7d5-external-cert-manager-controller", "a/b", "pod_6f1c-1.2", "a/b.c d"] {
+            assert!(!is_holder(other), "{other}");
+        }
         for (holder, free) in [
             (String::new(), true),
             (me.clone(), true),

@@ -54,17 +54,27 @@ impl Attempt<'_> {
 
     /// Notes the certificate of the pending order, where a crash came between the writes of the Secret and of the record.
     fn adopt_stored(&mut self) -> Result<(), AttemptError> {
-        let Some(next_key) = self.claim.record.next_key.clone() else {
+        let (next_key, csr) = (self.claim.record.next_key.clone(), self.entry().csr.as_ref());
+        let csr = csr.filter(|_| self.claim.record.body.in_flight.as_ref().is_some_and(|f| self.is_for_this(f)));
+        if next_key.is_none() && csr.is_none() {
             return Ok(());
-        };
+        }
         let told = |e: StoreError| AttemptError::new(Stage::Store, RetryClass::Transient, e.to_string());
         let Some(secret) = self.context.store.secret(self.entry().main_secret()).map_err(told)? else {
             return Ok(());
         };
         let chain = secret.value("tls.crt").map(|c| c.expose().clone()).unwrap_or_default();
-        if secret.value("tls.key") == Some(&next_key)
-            && let Ok(bundle) = CheckedBundle::check(&chain, next_key, &self.entry().domains, time::now())
-        {
+        let (domains, now) = (&self.entry().domains, time::now());
+        let bundle = match (csr, next_key) {
+            (Some(csr), _) => CheckedBundle::of_request(&chain, csr, domains, now).ok(),
+            (None, Some(key)) if secret.value("tls.key") == Some(&key) => {
+                CheckedBundle::check(&chain, key, domains, now).ok()
+            }
+            (None, _) => None,
+        };
+        // All certificates of a CSR have one key: the one that is noted already is not the one of the pending order.
+        let stored = self.claim.record.body.stored.as_ref().map(|stored| stored.serial.clone());
+        if let Some(bundle) = bundle.filter(|bundle| stored.as_ref() != Some(&bundle.facts().serial)) {
             self.record_result(&bundle);
         }
         Ok(())

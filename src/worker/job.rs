@@ -116,6 +116,10 @@ pub enum Task {
     },
     /// Update the record: accepted form, values left behind, an order whose certificate is stored.
     Tidy,
+    /// Revoke the held certificate at the CA, without another one in its place.
+    Revoke,
+    /// Set the owner of the Secret, or remove it.
+    Cascade,
     /// Ask the CA when it wants the certificate to be renewed.
     Window(RenewalInfoRequest),
     /// Ask the zones' servers whether they would take an UPDATE.

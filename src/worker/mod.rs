@@ -5,6 +5,7 @@
 mod attempt;
 mod backup;
 mod cap;
+mod cascade;
 mod claim;
 mod clean_up;
 mod clock;
@@ -12,6 +13,7 @@ mod held;
 mod job;
 mod pending;
 mod present;
+mod prune;
 mod release;
 mod renewal_info;
 mod restore;
@@ -32,7 +34,7 @@ use attempt::Attempt;
 use claim::Claim;
 
 pub use backup::backup_facts;
-pub use claim::holder;
+pub use claim::{holder, is_holder};
 pub use job::{Job, JobPeer, KnownSecret, Observed, Outcome, RenewalInfoRequest, Task};
 pub use release::release_record;
 pub use write_base::WriteBase;
@@ -41,12 +43,14 @@ pub use write_base::WriteBase;
 pub fn run(context: &Context, job: &Job) -> Outcome {
     let secret = job.wanted.entry.main_secret().clone();
     // The replica may have lost its Lease while the job waited in the queue.
-    let (result, found) = match context.leader.check() {
+    let (result, found) = match context.check_acting(&job.wanted) {
         Err(failed) => (Err(failed), None),
         Ok(()) => match &job.task {
             Task::Probe => (probe(context, &job.wanted), None),
             Task::Window(request) => (renewal_info::refresh(context, &job.wanted, request), None),
-            Task::Issue { .. } | Task::Restore { .. } | Task::Tidy => run_claimed(context, job),
+            Task::Issue { .. } | Task::Restore { .. } | Task::Tidy | Task::Revoke | Task::Cascade => {
+                run_claimed(context, job)
+            }
         },
     };
     let result =
@@ -63,6 +67,8 @@ fn run_claimed(context: &Context, job: &Job) -> (Result<(), AttemptError>, Optio
     let result = match &job.task {
         Task::Issue { finding, targets, counted } => attempt.issue(finding, targets, *counted),
         Task::Restore { finding, source, targets } => attempt.restore(finding, *source, targets),
+        Task::Revoke => attempt.revoke_alone(),
+        Task::Cascade => attempt.set_owner(),
         Task::Tidy | Task::Window(_) | Task::Probe => attempt.clean_up(),
     };
     match attempt.found {

@@ -80,11 +80,16 @@ impl Attempt<'_> {
     }
 
     pub(super) fn is_for_this(&self, pending: &PendingOrder) -> bool {
-        pending.is_for(&self.entry().order_names(), self.directory.url(), self.entry().key_type, self.wanted.profile())
+        pending.is_for(
+            &self.entry().order_names(),
+            self.directory.url(),
+            self.entry().key_word(),
+            self.wanted.profile(),
+        )
     }
 
     pub(super) fn pending(&mut self) -> &mut PendingOrder {
-        let (holder, way) = (&self.context.holder, (self.entry().key_type, self.wanted.profile()));
+        let (holder, way) = (&self.context.holder, (self.entry().key_word(), self.wanted.profile()));
         let (names, directory) = (self.entry().order_names(), self.directory.url());
         let new = || Box::new(PendingOrder::new(holder, time::now(), &names, directory, way));
         self.claim.record.body.in_flight.get_or_insert_with(new)

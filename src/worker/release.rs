@@ -2,6 +2,7 @@
 
 use super::claim::Claim;
 use super::clock;
+use super::prune::prune;
 use crate::base::limits::{PROPAGATION_TIMEOUT_MAX, SETTLE_MAX};
 use crate::base::log::event;
 use crate::base::name::ObjectRef;
@@ -9,7 +10,7 @@ use crate::base::time;
 use crate::issuance::solver::{clean_up_each, remove};
 use crate::issuance::{AttemptError, Context};
 use crate::policy::retention::RetentionStep;
-use crate::record::{RecordData, subject};
+use crate::record::{OrphanedSecret, RecordData, subject};
 
 /// Updates the record `at` after its entry went or came back. Presented values are removed at once. A forgotten record keeps the times of
 /// its orders, which the CA counts, too.
@@ -43,6 +44,15 @@ pub fn release_record(context: &Context, at: &ObjectRef, fate: RetentionStep) ->
                 );
             }
         }
+        RetentionStep::KeepSecret => {
+            // The object may have come back meanwhile.
+            if let Some(orphaned) = &mut body.orphaned {
+                orphaned.secret = OrphanedSecret::Kept;
+                claim.save()?;
+            }
+        }
+        RetentionStep::Prune(decided) if body.orphaned == Some(decided) => prune(context, &mut claim, secret)?,
+        RetentionStep::Prune(_) => {}
         RetentionStep::Forget => {
             withdraw_all(context, body);
             (body.accepted, body.stored, body.in_flight, body.orphaned) = (None, None, None, None);

@@ -43,7 +43,7 @@ impl Attempt<'_> {
                 let at = &self.entry().secrets[place];
                 let secret = self.secrets.object(place).ok_or_else(|| told(format!("{at} is gone, too")))?;
                 let value = |key| secret.value(key).cloned().unwrap_or_default();
-                (value("tls.crt").expose().clone(), value("tls.key"), secret.annotations.clone())
+                (value("tls.crt").expose().clone(), Some(value("tls.key")), secret.annotations.clone())
             }
         };
         // The marks tell how the certificate was ordered, which may differ from the entry now.
@@ -58,7 +58,10 @@ impl Attempt<'_> {
             profile: mark(annotation::PROFILE)
                 .or_else(|| stored.and_then(|s| s.profile.as_ref()).map(SharedStr::to_string)),
         };
-        let bundle = CheckedBundle::check(&chain, key, &self.entry().domains, now);
+        let bundle = match &self.entry().csr {
+            Some(csr) => CheckedBundle::of_request(&chain, csr, &self.entry().domains, now),
+            None => CheckedBundle::check(&chain, key.unwrap_or_default(), &self.entry().domains, now),
+        };
         let bundle = bundle.map_err(|e| told(format!("the copy is not stored: {e}")))?;
         self.claim.record.body.restores.retain(|t| *t + Duration::from_secs(3600) > now);
         self.claim.record.body.restores.push(now);

@@ -10,10 +10,8 @@ use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::issuance::AttemptError;
 use crate::kube::events::EventReason;
-use crate::kube::metadata::ObjectReference;
-use crate::kube::resource::Resource;
 use crate::policy::backoff::{Stage, next_attempt};
-use crate::policy::{Reason, Violation};
+use crate::policy::{Reason, RenewalWish, Violation};
 use crate::record::{Issued, PairBackup};
 use crate::store::Origin;
 
@@ -69,8 +67,9 @@ impl Attempt<'_> {
             profile: profile.as_deref().map(SharedStr::intern),
             account: account.as_deref().map(SharedStr::intern),
             cert_id,
+            renewal_mark: self.wanted.renewal.as_ref().and_then(RenewalWish::mark).cloned(),
         });
-        let copy = || PairBackup { chain: bundle.chain().to_vec(), key: bundle.key().clone() };
+        let copy = || PairBackup { chain: bundle.chain().to_vec(), key: bundle.key().cloned() };
         self.claim.record.copy = self.entry().keep_copy.then(copy);
     }
 
@@ -104,7 +103,7 @@ impl Attempt<'_> {
             history.inputs = self.job.inputs.clone();
             let next =
                 next_attempt(now, failed.severity, history.failures, self.job.short_lived, failed.retry_after, &seed);
-            history.next_attempt = Some(next);
+            history.wait(now, next);
             metrics::failed(failed.stage.name());
             event!(
                 error,
@@ -140,8 +139,7 @@ impl Attempt<'_> {
 
     /// Publishes a Kubernetes Event about a Secret.
     pub(super) fn tell(&self, reason: EventReason, secret: &ObjectRef, text: String) {
-        let secret = ObjectReference::new(Resource::SECRETS, secret);
-        self.context.recorder.publish(reason, self.wanted.source.reference(), Some(secret), text);
+        self.context.publish(reason, self.wanted, secret, text);
     }
 }
 

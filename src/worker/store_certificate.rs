@@ -11,7 +11,6 @@ use crate::base::time;
 use crate::cert::bundle::CheckedBundle;
 use crate::issuance::AttemptError;
 use crate::kube::events::EventReason;
-use crate::kube::object::TYPE_TLS;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::is_abandoned;
 use crate::policy::secret_state::{Owner, SecretState};
@@ -49,11 +48,10 @@ impl Attempt<'_> {
             AttemptError::new(Stage::Store, RetryClass::Transient, format!("{target} was not written: {e}"))
         };
         for attempt in 0..STORE_TRIES {
-            let held = self.secrets.state(place);
-            self.check_ours(target, held)?;
-            self.check_not_newer(place, held, bundle, origin)?;
+            self.check_ours(target, self.secrets.state(place))?;
+            self.check_not_newer(place, bundle, origin)?;
             // Another leader has the URL and the key of the order in the record.
-            self.context.leader.check()?;
+            self.context.check_acting(self.wanted)?;
             let current = self.secrets.object(place);
             match self.context.store.put_certificate(target, current, bundle, &self.marks(origin)) {
                 Ok(_) => return Ok(()),
@@ -105,16 +103,11 @@ impl Attempt<'_> {
 
     /// Checks that the Secret holds no later certificate of another instance. A Secret that is as it was when the job was decided is not
     /// compared, because CAs set notBefore back at random.
-    fn check_not_newer(
-        &self,
-        place: usize,
-        held: &SecretState,
-        bundle: &CheckedBundle,
-        origin: &Origin,
-    ) -> Result<(), AttemptError> {
-        if self.job.basis.held.get(place) == Some(held) {
+    fn check_not_newer(&self, place: usize, bundle: &CheckedBundle, origin: &Origin) -> Result<(), AttemptError> {
+        if self.is_as_decided_on(place) {
             return Ok(());
         }
+        let held = self.secrets.state(place).clone().seen_by(self.entry());
         let SecretState::Present(present) = held else { return Ok(()) };
         let ours = present.owner == Owner::Us && present.directory.as_deref() == Some(&*origin.directory);
         let Some(facts) = present.pair.facts().filter(|_| ours) else { return Ok(()) };
@@ -132,28 +125,40 @@ impl Attempt<'_> {
             Err(AttemptError::new(Stage::Store, RetryClass::Policy, format!("{target} was not written: {why}")))
         };
         let SecretState::Present(present) = held else { return Ok(()) };
-        match &present.owner {
-            _ if present.kind != TYPE_TLS => policy(format!("its type is {} now", present.kind)),
-            Owner::Another(owner) if !self.entry().adopt && !is_abandoned(self.entry(), present, time::now()) => {
+        if present.kind != self.wanted.secret_type {
+            return policy(format!("its type is {} now", present.kind));
+        }
+        if self.entry().adopt {
+            return Ok(());
+        }
+        let certificate = self.wanted.certificate();
+        match present.owner.another(certificate) {
+            Some(owner) if !is_abandoned(self.entry(), present, time::now()) => {
                 policy(format!("it belongs to {owner} now"))
             }
-            Owner::Nobody if self.wanted.is_of_objects() && !self.entry().adopt => {
+            None if self.wanted.is_of_objects() && present.owner.is_nobody(certificate) => {
                 policy("somebody else made it meanwhile".to_owned())
             }
-            Owner::Another(_) | Owner::Us | Owner::KubeLego | Owner::Nobody => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
     /// The labels and annotations of a stored certificate.
     fn marks<'m>(&'m self, origin: &'m Origin) -> Marks<'m> {
-        Marks { instance: &self.context.instance, entry: self.entry(), origin, source: &self.wanted.source }
+        let (instance, cascade) = (&self.context.instance, self.wanted.cascade.as_deref());
+        let (source, secret_type) = (&self.wanted.source, self.wanted.secret_type);
+        let certificate = self.wanted.certificate();
+        Marks { instance, entry: self.entry(), origin, source, secret_type, cascade, certificate }
     }
 
     /// The way a certificate is ordered now.
     pub(super) fn origin(&self) -> Origin {
         Origin {
             directory: self.directory.url().to_owned(),
-            key_type: self.entry().key_type.name().to_owned(),
+            key_type: match self.entry().csr {
+                Some(_) => self.entry().key_word().to_owned(),
+                None => self.key_type().name().to_owned(),
+            },
             profile: self.wanted.profile().map(str::to_owned),
         }
     }

@@ -75,7 +75,7 @@ impl WriteBase {
             object["metadata"][field] = json!(value);
         }
         object["data"]["tls.crt"] = json!(STANDARD.encode(&pair.chain));
-        object["data"]["tls.key"] = json!(STANDARD.encode(pair.key.expose()));
+        object["data"]["tls.key"] = json!(STANDARD.encode(pair.key.as_ref()?.expose()));
         SecretObject::from_json(object).ok()
     }
 }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_replacement_carries_over_what_others_wrote() {
-        let pair = PairBackup { chain: b"a".to_vec(), key: Secret::new(b"b".to_vec()) };
+        let pair = PairBackup { chain: b"a".to_vec(), key: Some(Secret::new(b"b".to_vec())) };
         let base = WriteBase::of(&secret()).unwrap();
         let object = base.object(&ObjectRef::new("team", "web"), "17", &pair).unwrap().to_json();
         let mut expected = secret();

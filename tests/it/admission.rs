@@ -87,7 +87,7 @@ fn a_name_that_the_key_may_not_write_delays_no_other_of_its_key_and_zone() {
     daemon.kill();
 }
 
-/// What the daemon asked of the API server besides its Lease and its watches, and of the CA.
+/// The requests of the daemon to the API server besides its Lease and its watches, and to the CA.
 fn asked(cluster: &Cluster) -> (Vec<String>, usize) {
     let user = format!("system:serviceaccount:{}:notariat", cluster.namespace);
     let asked = cluster.kube.audit().into_iter().filter(|a| a.user == user);

@@ -1,14 +1,14 @@
-//! What a certificate costs at the API server, by the API server's own count.
+//! The requests that a certificate costs at the API server, by the API server's own count.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use notariat_lab::Kube;
 
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, OwnKube};
 
 /// Requests for Secrets by verb and status code, without lists and watches.
-type Requests = BTreeMap<String, i64>;
+pub(crate) type Requests = BTreeMap<String, i64>;
 
 /// Reads `apiserver_request_total` of Secrets.
 fn counted(kube: &Kube) -> Requests {
@@ -30,7 +30,7 @@ fn counted(kube: &Kube) -> Requests {
 }
 
 /// The count once it does not change any more for a second.
-fn settled(kube: &Kube) -> Requests {
+pub(crate) fn settled(kube: &Kube) -> Requests {
     let (mut last, start) = (counted(kube), Instant::now());
     loop {
         std::thread::sleep(Duration::from_secs(1));
@@ -43,7 +43,7 @@ fn settled(kube: &Kube) -> Requests {
     }
 }
 
-fn since(before: &Requests, after: &Requests) -> Requests {
+pub(crate) fn since(before: &Requests, after: &Requests) -> Requests {
     let differences = after.iter().map(|(kind, n)| (kind.clone(), n - before.get(kind).unwrap_or(&0)));
     differences.filter(|(_, n)| *n != 0).collect()
 }
@@ -51,7 +51,8 @@ fn since(before: &Requests, after: &Requests) -> Requests {
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures, for whoever asks with --nocapture")]
 fn a_first_certificate_costs_seven_requests_at_most_and_a_renewal_six() {
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     let cluster = Cluster::on(kube);
     let entry = |name: &str| cluster.site.entry(name, &format!("{name}.site.test"), "");
     // The account is registered, and its key known.

@@ -24,7 +24,7 @@ fn through(cluster: &Cluster, api: &Api) -> std::path::PathBuf {
     api.kubeconfig(&format!("token: {}", cluster.kube.service_account_token(&cluster.namespace, "notariat")))
 }
 
-/// What RBAC says.
+/// The refusal by RBAC.
 fn no_role(resource: &str) -> Then {
     let message = format!(
         "{resource} is forbidden: User \"system:serviceaccount:x:notariat\" cannot get resource \"{resource}\" in API group \"\" in the namespace \"x\""
@@ -32,7 +32,7 @@ fn no_role(resource: &str) -> Then {
     status(403, "Forbidden", &message, &json!({"kind": resource}))
 }
 
-/// What a ValidatingAdmissionPolicy says; its `reason` chooses the code, and 422 is the default.
+/// The refusal by a ValidatingAdmissionPolicy; its `reason` chooses the code, and 422 is the default.
 fn policy(code: u16, reason: &str, object: &str, words: &str) -> Then {
     let cause = format!("ValidatingAdmissionPolicy 'keep.example.com' with binding 'all' denied request: {words}");
     let message = format!("{object} is forbidden: {cause}");

@@ -1,4 +1,4 @@
-//! What a CA sends as a chain, and what becomes of it in the Secret. OpenSSL judges.
+//! Chains as a CA sends them, and as the Secret holds them. OpenSSL judges.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What is done about a Secret that is there: mended, left alone, restored.
+//! A Secret that is there: mended, left alone, restored.
 
 use std::path::Path;
 

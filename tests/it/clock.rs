@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use notariat::base::time::{Time, now};
 use serde_json::{Value, json};
 
 use crate::support::run::Daemon;
@@ -112,4 +113,49 @@ fn a_certificate_that_is_not_valid_yet_says_ntp() {
     assert!(run.log.contains("NTP"), "{}", run.log);
     let (chain, _) = x509::make(&["x.test"], "x", -1, 1);
     assert!(!chain.is_empty());
+}
+
+/// When a line of the log was written.
+fn moment(log: &str, part: &str) -> Time {
+    let line = log.lines().find(|line| line.contains(part)).unwrap();
+    Time::parse_rfc3339(line.split(' ').next().unwrap()).unwrap()
+}
+
+/// The DNS server fails while the clock is ahead, and an attempt that began before that notes it. When the clock is right again, neither the
+/// record nor the circuit of the server waits until the time that the wrong clock said.
+#[test]
+fn a_failure_under_a_clock_that_is_ahead_is_waited_for_no_longer_than_any_other() {
+    let site = Site::new();
+    site.config(&site.entry("web", "www.site.test", ""));
+    let control = site.store.join("clock");
+    let set = |seconds: i64| {
+        let new = site.store.write("clock.new", &format!("{seconds:+}"));
+        std::fs::rename(new, &control).unwrap();
+    };
+    set(0);
+    let mut command = at_clock(&site.command(&[]), 0);
+    // In the place of a fixed time: what a file says, read again each second.
+    let words: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let words = words.into_iter().map(|word| match word.to_string_lossy().starts_with("FAKETIME=") {
+        true => format!("FAKETIME_TIMESTAMP_FILE={}", control.display()).into(),
+        false => word,
+    });
+    let mut arguments: Vec<_> = words.collect();
+    arguments.insert(0, "FAKETIME_CACHE_DURATION=1".into());
+    command = Command::new("env");
+    command.args(arguments);
+    // It does not answer while the clock steps, and then it is gone.
+    notariat_lab::process::signal(site.dns.pid(), "STOP");
+    let daemon = Daemon::start(&mut command);
+    daemon.until_it_says("configuration-read");
+    set(2 * 3600);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    site.dns.kill9();
+    daemon.until_it_says("failed secret=default/web");
+    let failed = moment(&daemon.log(), "failed secret=default/web");
+    assert!(failed > now() + std::time::Duration::from_secs(3600), "noted by the clock that is ahead: {failed}");
+    site.dns.start_again();
+    set(0);
+    daemon.until_it_says("issued secret=default/web");
+    assert_eq!(daemon.terminate(), 0);
 }

@@ -34,12 +34,11 @@ fn renew_asks_the_running_notariat_which_serves_it_once() {
 #[test]
 fn renew_leaves_the_record_of_an_order_under_way_alone() {
     use notariat::base::time;
-    use notariat::cert::key::KeyType;
     use notariat::record::{PendingOrder, Record};
     let site = Site::new();
     for (holder, code) in [("pod/1", 1), ("", 0)] {
         let mut record = Record::default();
-        let order = PendingOrder::new(holder, time::now(), &[], "https://ca.test/dir", (KeyType::EcdsaP256, None));
+        let order = PendingOrder::new(holder, time::now(), &[], "https://ca.test/dir", ("ecdsa-p256", None));
         record.body.in_flight = Some(Box::new(order));
         let data = record.data(time::now());
         let text = std::str::from_utf8(data["record"].expose()).unwrap();

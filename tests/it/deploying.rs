@@ -13,18 +13,20 @@ use crate::support::Run;
 use crate::support::run::notariat;
 
 /// The folders of deploy/ that can be applied, with the namespace where notariat then lives.
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("", "default"),
     ("single-namespace", "default"),
     ("multi-namespace", "default"),
     ("sources", "default"),
+    ("sources-prune", "default"),
     ("cluster", "notariat"),
     ("ha", "default"),
+    ("http-01", "default"),
     ("with-page", "default"),
     ("beside-ingress-controller", "haproxy-controller"),
 ];
 
-/// What `kubectl kustomize` makes of a folder.
+/// The output of `kubectl kustomize` for a folder.
 fn kustomize(folder: &str) -> String {
     tools::output(Command::new(tools::tool("kubectl")).arg("kustomize").arg(root().join(folder)))
 }
@@ -91,7 +93,11 @@ fn each_folder_is_taken_and_grants_what_it_uses_and_no_more() {
         let allowed = allowed.map_or("", |variable| variable["value"].as_str().unwrap());
         assert_eq!(
             allowed,
-            if ["multi-namespace", "sources", "cluster"].contains(&folder) { "team-a,team-b" } else { "" },
+            if ["multi-namespace", "sources", "sources-prune", "cluster"].contains(&folder) {
+                "team-a,team-b"
+            } else {
+                ""
+            },
             "{folder}"
         );
         for namespace in ["team-a", "team-b"] {
@@ -99,17 +105,20 @@ fn each_folder_is_taken_and_grants_what_it_uses_and_no_more() {
         }
         // The ClusterRoleBinding is the one grant that goes further than the flag.
         assert_eq!(may("update", "secrets", "ungranted"), folder == "cluster", "{folder}");
-        for verb in ["delete", "patch"] {
-            assert!(!may(verb, "secrets", home) && !may(verb, "secrets", "team-a"), "{folder}: {verb}");
+        assert!(!may("patch", "secrets", home) && !may("patch", "secrets", "team-a"), "{folder}");
+        for namespace in [home, "team-a", "team-b"] {
+            assert_eq!(may("delete", "secrets", namespace), folder == "sources-prune", "{folder}: {namespace}");
         }
-        // Objects of users are read in all namespaces by one folder, and written by none.
+        assert!(!may("delete", "secrets", "ungranted"), "{folder}");
+        let takes_sources = folder.starts_with("sources");
+        // Objects of users are read in all namespaces by these folders, and written by none.
         for kind in ["ingresses.networking.k8s.io", "services", "namespaces"] {
-            assert_eq!(may("watch", kind, "ungranted"), folder == "sources", "{folder}: {kind}");
+            assert_eq!(may("watch", kind, "ungranted"), takes_sources, "{folder}: {kind}");
             assert!(["create", "update", "delete"].iter().all(|verb| !may(verb, kind, "team-a")), "{folder}: {kind}");
         }
-        assert_eq!(may("create", "events", "team-a"), folder == "sources", "{folder}");
+        assert_eq!(may("create", "events", "team-a"), takes_sources, "{folder}");
         let sources = variables.iter().any(|variable| variable["name"] == "NOTARIAT_SOURCES");
-        assert_eq!(sources, folder == "sources", "{folder}");
+        assert_eq!(sources, takes_sources, "{folder}");
         // The next folder begins without the grants of this one.
         kube.kubectl_stdin(&["delete", "--wait=false", "-f", "-"], &text);
     }
@@ -126,9 +135,58 @@ fn replicas_and_page_are_set_where_they_are_promised() {
     let page = of("with-page");
     let container = &deployment(&page)["template"]["spec"]["containers"][0];
     assert_eq!(container["args"], serde_json::json!(["-listen=:8080", "-page"]));
+    let prune = of("sources-prune");
+    let pruning = &deployment(&prune)["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(*pruning, serde_json::json!(["-listen=:8080", "-prune"]));
     let policy = &page["NetworkPolicy default notariat"]["spec"];
     assert_eq!(policy["podSelector"]["matchLabels"], deployment(&page)["template"]["metadata"]["labels"]);
     assert_eq!(policy["ingress"][0]["ports"][0]["port"], container["ports"][0]["containerPort"]);
+}
+
+#[test]
+fn http_01_has_its_port_service_and_policy_and_no_further_right() {
+    let (plain, made) = (objects(&kustomize("deploy/single-namespace")), objects(&kustomize("deploy/http-01")));
+    let spec = deployment(&made);
+    let container = &spec["template"]["spec"]["containers"][0];
+    let variable = |name: &str| container["env"].as_array().unwrap().iter().find(|v| v["name"] == name).unwrap();
+    assert_eq!(variable("NOTARIAT_HTTP_LISTEN")["value"], ":8089");
+    let port = &container["ports"][1];
+    assert_eq!((&port["name"], &port["containerPort"]), (&"acme".into(), &8089.into()));
+    // Nobody would answer between two pods.
+    let expected = serde_json::json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}});
+    assert_eq!((&spec["replicas"], &spec["strategy"]), (&2.into(), &expected));
+    assert_eq!(container["readinessProbe"]["httpGet"], serde_json::json!({"path": "/readyz", "port": "http"}));
+    assert_eq!(container["ports"][0], deployment(&plain)["template"]["spec"]["containers"][0]["ports"][0]);
+
+    let labels = &spec["template"]["metadata"]["labels"];
+    let service = &made["Service default notariat-acme"]["spec"];
+    assert_eq!(&service["selector"], labels);
+    assert_eq!(
+        (&service["ports"][0]["port"], &service["ports"][0]["targetPort"]),
+        (&80.into(), &port["containerPort"])
+    );
+    let policy = &made["NetworkPolicy default notariat-acme"]["spec"];
+    assert_eq!(&policy["podSelector"]["matchLabels"], labels);
+    let [everybody, prometheus] = &policy["ingress"].as_array().unwrap()[..] else { panic!("{policy}") };
+    assert!(everybody["from"].is_null() && everybody["ports"][0]["port"] == port["containerPort"], "{policy}");
+    assert!(prometheus["from"].is_array() && prometheus["ports"][0]["port"] == 8080, "{policy}");
+
+    // No object of another kind and no verb that the usual Role lacks: the route belongs to the operator.
+    let rights = |of: &BTreeMap<String, Value>| {
+        let is_right = |(key, _): &(&String, &Value)| key.starts_with("Role") || key.starts_with("ClusterRole");
+        of.iter().filter(is_right).map(|(key, object)| (key.clone(), object.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(rights(&made), rights(&plain));
+    let rights = format!("{:?}", rights(&made));
+    for kind in ["ingresses", "httproutes", "services", "pods", "networkpolicies"] {
+        assert!(!rights.contains(kind), "{kind}");
+    }
+    assert_eq!(made.len(), plain.len() + 2);
+    let page = read("docs/http-01.md");
+    let shown = blocks(&page, "yaml").into_iter().find(|block| block.contains("kind: Service")).unwrap();
+    let shown = &objects(shown)["Service - notariat-acme"]["spec"];
+    assert_eq!((&shown["selector"], &shown["ports"][0]["port"]), (&service["selector"], &service["ports"][0]["port"]));
+    assert_eq!(shown["ports"][0]["targetPort"], service["ports"][0]["targetPort"]);
 }
 
 /// The YAML blocks of README.md and docs/ that are of core/v1, deploy/example.yaml and the examples.
@@ -150,7 +208,8 @@ fn the_api_server_takes_every_example_and_check_finds_nothing_in_it() {
         assert!(taken.contains("(server dry run)"), "{taken}: {object}");
         let file = notariat_lab::Scratch::new("example");
         let file = file.write("example.yaml", &object);
-        let check = Run::of(notariat().args(["check", "-allow-namespaces=team-a,team-b", "-f"]).arg(file)).ends(0);
+        let flags = ["check", "-target=edge=E,lab=L", "-allow-namespaces=team-a,team-b,lab:shop", "-f"];
+        let check = Run::of(notariat().args(flags).arg(file)).ends(0);
         let is_ok = |line: &str| line.starts_with("ok ");
         assert!(check.stdout.lines().all(is_ok) || !object.contains("kind: ConfigMap"), "{}: {object}", check.stdout);
     }

@@ -11,7 +11,7 @@ use crate::support::{Run, Site};
 
 const NAMES: &str = "www.site.test, '*.a.site.test'";
 
-/// What is printed for the names, with a key that can be read.
+/// The output for the names, with a key that can be read.
 fn printed(key: &Key, zone: &str) -> String {
     let store = Scratch::new("policy");
     for (path, text) in [

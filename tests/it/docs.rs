@@ -38,14 +38,14 @@ pub fn blocks<'t>(page: &'t str, kind: &str) -> Vec<&'t str> {
 }
 
 /// From the line of a heading to the next one of its rank.
-fn section<'t>(page: &'t str, heading: &str) -> &'t str {
+pub fn section<'t>(page: &'t str, heading: &str) -> &'t str {
     let start = page.find(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}")) + 1;
     let rest = &page[start..];
     &rest[..rest[1..].find("\n## ").map_or(rest.len(), |end| end + 1)]
 }
 
 /// All code of src/, texts that go over several lines joined.
-fn code() -> String {
+pub fn code() -> String {
     fn add(folder: &Path, all: &mut String) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -121,7 +121,7 @@ fn every_stage_event_reason_and_state_is_explained() {
     }
     let page = read("docs/secrets.md");
     let reasons = section(&page, "What it does with a Secret");
-    for reason in variants("src/policy/checks.rs", "Reason") {
+    for reason in variants("src/policy/violation.rs", "Reason") {
         assert!(reasons.contains(&reason), "the reason {reason}");
     }
     let states = read("docs/status.md");
@@ -167,7 +167,10 @@ fn every_yaml_block_is_an_object_and_every_config_map_is_read_without_a_fault() 
             let data = object["data"].as_object().unwrap().iter();
             let data = data.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect();
             let allowed = ["team-a", "team-b"].map(str::to_owned);
-            let read = config::read(&data, &config::namespaces::Namespaces::new("default", &allowed));
+            let namespaces = config::namespaces::Namespaces::new("default", &allowed);
+            let namespaces =
+                namespaces.with_target("edge", &BTreeSet::new()).with_target("lab", &["shop".to_owned()].into());
+            let read = config::read(&data, &namespaces);
             let config = read.unwrap_or_else(|e| panic!("{path:?}: {e}: {block}"));
             let refused: Vec<String> =
                 config.entries.iter().filter_map(|e| Some(e.as_ref().err()?.to_string())).collect();
@@ -267,7 +270,7 @@ fn no_page_names_a_flag_or_variable_that_there_is_not() {
     }
 }
 
-/// What tests/it/dns_policy.rs tries on the real servers is what stands there.
+/// The page has the text that tests/it/dns_policy.rs tries on the real servers.
 #[test]
 fn the_lines_for_name_servers_are_those_that_the_program_prints() {
     let page = read("docs/dns-servers.md");

@@ -85,7 +85,7 @@ impl Reader {
     /// Types the commands in a folder of the copy: what they print.
     #[track_caller]
     fn types(&self, folder: &str, commands: &str) -> String {
-        let Cluster { kube, namespace, site } = &self.cluster;
+        let Cluster { kube, namespace, site, .. } = &self.cluster;
         let mut bash = Command::new(tools::tool("bash"));
         bash.args(["-euo", "pipefail", "-c", &format!("{FUNCTIONS}{commands}")]).current_dir(self.copy.join(folder));
         bash.env("KUBECTL", tools::tool("kubectl")).env("NOTARIAT", notariat().get_program());
@@ -137,7 +137,7 @@ fn the_five_steps_of_the_readme_end_with_a_certificate() {
     let [wanted, policy, deploy, look, production] = &steps[..] else { panic!("{} blocks", steps.len()) };
     let kube = Kube::shared();
     let unused = site(Key::new("unused", Hmac::Sha256), "");
-    let mut reader = Reader::new(Cluster { kube, namespace: kube.namespace(), site: unused });
+    let mut reader = Reader::new(Cluster { kube, namespace: kube.namespace(), site: unused, _own: None });
 
     let said = reader.types("", &wanted.commands);
     assert!(said.contains("ok       ConfigMap") && !said.contains("warning"), "{said}");

@@ -1,4 +1,4 @@
-//! What the commands of docs/ leave behind on a real API server; tests/it/docs_blocks.rs runs all of them.
+//! The objects that the commands of docs/ leave behind on a real API server; tests/it/docs_blocks.rs runs all of them.
 
 use std::process::Command;
 

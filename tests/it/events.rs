@@ -1,4 +1,4 @@
-//! What users of a cluster are told: Events on the ConfigMap, on a real API server.
+//! The news for users of a cluster: Events on the ConfigMap, on a real API server.
 
 use notariat_lab::{Grant, Hmac, Key, NameServer, Software, Zone};
 

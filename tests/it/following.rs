@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
+use notariat::base::name::ClusterName;
 use notariat::base::shutdown::Shutdown;
 use notariat::kube::client::KubeClient;
 use notariat::kube::discovery;
@@ -83,7 +84,12 @@ impl Play {
         let stopped = stop.clone();
         thread::spawn(move || {
             let selector = Selector::Type("kubernetes.io/tls");
-            let target = WatchTarget { resource: Resource::SECRETS, namespace: "team".to_owned(), selector };
+            let target = WatchTarget {
+                resource: Resource::SECRETS,
+                namespace: "team".to_owned(),
+                selector,
+                cluster: ClusterName::HOME,
+            };
             let tell = |said: ReflectorEvent| tell.send(word(&said)).is_ok();
             let timeouts = WatchTimeouts {
                 lasts: [Duration::from_secs(2); 2],

@@ -117,7 +117,7 @@ fn the_proxy_is_used_when_it_is_given_and_never_from_the_environment() {
     assert_eq!(other.asked(), [""; 0]);
 }
 
-/// Whether a certificate that was just made lives so many days.
+/// Tells whether a certificate that was just made lives so many days.
 fn lives(site: &Site, secret: &str, days: u64) -> bool {
     let file = site.folder(secret).join("tls.crt");
     let beyond = |seconds: u64| {

@@ -241,7 +241,7 @@ fn renew_tries_at_once_what_waits_without_a_secret() {
     site.once().ends(1).says(&["valid secret=default/web", "waiting secret=default/other"]).never_says("issued ");
 }
 
-/// What a daemon keeps in memory: the circuit of the name server.
+/// The state that a daemon keeps in memory: the circuit of the name server.
 #[test]
 fn renew_opens_the_circuit_of_the_name_server_for_one_try() {
     let site = Site::new();

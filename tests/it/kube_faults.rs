@@ -17,7 +17,7 @@ use notariat_lab::Kube;
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, Asked, Then, status, text};
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, OwnKube};
 use crate::support::run::{Daemon, until};
 use crate::support::{Run, x509};
 
@@ -79,7 +79,7 @@ fn not_found() -> Then {
     status(404, "NotFound", "secrets \"x\" not found", &Value::Null)
 }
 
-/// What an overloaded server says, in the shapes that were seen, with the seconds it asks for.
+/// The answers of an overloaded server, in the shapes that were seen, with the seconds it asks for.
 fn overloaded(number: usize) -> (Then, u64) {
     match number {
         0 => (text(429, "Too many requests, please try again later.\n", ("retry-after", "1")), 1),
@@ -273,7 +273,8 @@ fn an_outage_in_the_middle_of_an_order_costs_nothing() {
 /// The real thing: kube-apiserver ends while a write is under way, and starts again.
 #[test]
 fn a_restart_of_the_api_server_during_a_write_costs_nothing() {
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     for record in [true, false] {
         let cluster = one_entry(kube);
         let api = Api::start(kube, |_| Then::Pass);

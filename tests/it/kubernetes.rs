@@ -120,14 +120,7 @@ fn what_can_not_be_written_is_found_before_anything_is_ordered() {
     cluster.config(&cluster.site.entry("fixed", "fixed.site.test", ""));
     cluster.once().ends(1).says(&["can not be written, so nothing was ordered", "make it without `immutable: true`"]);
 
-    cluster.kubectl(&[
-        "patch",
-        "role",
-        "notariat",
-        "--type=json",
-        "-p",
-        r#"[{"op": "replace", "path": "/rules/1/verbs", "value": ["get", "list", "watch", "update"]}]"#,
-    ]);
+    cluster.secret_verbs(&["get", "list", "watch", "update"]);
     cluster.config(&cluster.site.entry("web", "www.site.test", ""));
     cluster.once().ends(1).says(&["the Role lacks the verb `create` on `secrets`"]);
     let orders = cluster.site.pebble.request_lines().into_iter().filter(|l| l.contains("order")).count();

@@ -8,6 +8,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["http", "acme", "dns", "cert", "kube"],
     &["config", "record", "policy", "cert_manager"],
+    &["gardener"],
     &["sources", "store"],
     &["issuance"],
     &["worker"],
@@ -34,7 +35,7 @@ const SIBLINGS: &[(&str, &str)] = &[
 const PURE: &str = "
     acme::challenge acme::directory acme::jws acme::order acme::poll acme::wire
     base::address base::limits base::name base::pem base::retry base::sanitize
-    cert cert_manager config policy record sources::dependencies sources::merge sources::selection sources::serving sources::wish sources::wish_index
+    cert cert_manager config gardener policy record sources::dependencies sources::merge sources::selection sources::serving sources::wish sources::wish_index
     controller::settling
     sources::annotations sources::draft sources::gateway sources::hosts sources::ingress sources::kept sources::service
     dns::settings dns::target dns::tsig dns::tsig_key dns::update dns::update_error dns::wire dns::zone_policy
@@ -42,8 +43,8 @@ const PURE: &str = "
     kube::body kube::correlator kube::credential kube::kubeconfig kube::leader_election kube::managed_fields kube::object
     kube::refusal kube::status
     server::metrics server::page server::request server::snapshot
-    status::certificate status::config_map status::evaluate status::json status::report status::state status::table
-    tools::check::caa tools::check::report tools::check::secrets tools::convert
+    status::certificate status::config_map status::evaluate status::json status::report status::resource status::state status::table
+    tools::check::caa tools::check::report tools::check::resources::judge tools::check::resources::seen tools::check::secrets tools::convert
 ";
 
 const IMPURE: &[&str] = &[

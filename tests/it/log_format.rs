@@ -1,4 +1,4 @@
-//! What the log looks like, and that nothing depends on somebody reading it.
+//! The form of the log, and that nothing depends on somebody reading it.
 
 use std::fs::File;
 use std::process::{Command, Stdio};

@@ -37,7 +37,7 @@ fn groff_makes_a_page_of_it_without_a_warning() {
     assert!(text.contains("       notariat dns-policy -config NAME | -f FILE\n"), "{text}");
 }
 
-/// What people see, in a terminal of a width.
+/// The page as people see it in a terminal of a width.
 fn shown(width: &str) -> String {
     let mut man = Command::new(tools::tool("man"));
     let environment = [("MANWIDTH", width), ("LC_ALL", "C.UTF-8")];

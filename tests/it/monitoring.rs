@@ -7,7 +7,7 @@ use std::process::Command;
 use notariat_lab::{Scratch, tools};
 use serde_json::{Value, json};
 
-/// What /metrics has, each with its labels.
+/// The series of /metrics, each with its labels.
 pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_attempts_total", &["result", "stage"]),
     ("notariat_build_info", &["version"]),
@@ -29,6 +29,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_jobs_running", &[]),
     ("notariat_leader", &[]),
     ("notariat_orphaned", &[]),
+    ("notariat_pruned_total", &[]),
     ("notariat_parked", &[]),
     ("notariat_permission_missing", &["resource", "verb"]),
     ("notariat_queue_length", &[]),
@@ -38,7 +39,9 @@ pub const METRICS: &[(&str, &[&str])] = &[
     ("notariat_secrets_redacted_total", &[]),
     ("notariat_source_objects", &["kind"]),
     ("notariat_source_problems", &["kind", "reason"]),
+    ("notariat_source_served", &["kind"]),
     ("notariat_source_watched", &["kind"]),
+    ("notariat_target_up", &["target"]),
     ("process_cpu_seconds_total", &[]),
     ("process_resident_memory_bytes", &[]),
     ("process_start_time_seconds", &[]),
@@ -46,7 +49,7 @@ pub const METRICS: &[(&str, &[&str])] = &[
 
 const CERTIFICATE: &[&str] = &["secret_name", "secret_namespace"];
 
-/// What Prometheus adds to each series, by the place it was found at.
+/// The labels that Prometheus adds to each series, by the place it was found at.
 const OF_THE_TARGET: &[&str] = &["instance", "job", "namespace", "pod"];
 
 fn root() -> &'static Path {
@@ -70,7 +73,7 @@ fn dashboard() -> Value {
     serde_json::from_str(&std::fs::read_to_string(root().join("deploy/monitoring/dashboard.json")).unwrap()).unwrap()
 }
 
-/// What the panels ask.
+/// The queries of the panels.
 fn questions(dashboard: &Value) -> Vec<String> {
     let targets = dashboard["panels"].as_array().unwrap().iter().flat_map(|p| p["targets"].as_array().unwrap());
     targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()

@@ -3,13 +3,13 @@
 
 use std::process::Command;
 
-use notariat_lab::{Kube, Scratch, tools};
+use notariat_lab::{Scratch, tools};
 
 use crate::docs::{blocks, read, root};
 use crate::support::cluster::Cluster;
 use crate::support::run::notariat;
 use crate::support::tenants::Tenants;
-use crate::support::x509;
+use crate::support::{Site, x509};
 
 /// Who moves: `{a}` stands for `shop`, `{b}` for `certs`, `{own}` for `notariat`.
 struct Mover {
@@ -21,7 +21,7 @@ struct Mover {
 impl Mover {
     /// At a section of the page, with the Secret `held` of the older program and this mark on it.
     fn at(section: &str, older: &str, deployment: &str, mark: &[&str]) -> Mover {
-        let tenants = Tenants::on(Cluster::on(Box::leak(Box::new(Kube::start()))));
+        let tenants = Tenants::on(Cluster::alone(Site::new()));
         tenants.config(&[]);
         let kube = tenants.cluster.kube;
         kube.kubectl(&["create", "namespace", older]);

@@ -1,4 +1,4 @@
-//! Which namespaces notariat uses: its own, and those that its command line allows, whatever a ConfigMap or a record says.
+//! The namespaces that notariat uses: its own, and those that its command line allows, whatever a ConfigMap or a record says.
 
 use std::fs;
 use std::path::Path;
@@ -100,7 +100,7 @@ fn the_store_asks_for_nothing_elsewhere_whoever_named_it() {
         fs::write(secret.join("key"), namespace).unwrap();
     }
     let store = Store::directory(folder.path(), FileMode::PRIVATE, LockMode::Beside).unwrap();
-    let store = store.within(Namespaces::new("team", &["other".to_owned()]));
+    let store = store.within(&Namespaces::new("team", &["other".to_owned()]));
     let at = |text| ObjectRef::parse(text, "").unwrap();
     assert!(store.secret(&at("team/s")).unwrap().is_some() && store.secret(&at("other/s")).unwrap().is_some());
     for denied in [store.secret(&at("third/s")).map(drop), store.config_map(&at("third/c")).map(drop)] {

@@ -1,6 +1,6 @@
 //! One mistake at a time, as somebody makes them who follows the README: the log, `status` and `check` each say enough to correct it.
 //!
-//! What servers answer to an UPDATE that they do not carry out stands in `update_errors`, what a Role lacks in `roles`.
+//! The answers of servers to an UPDATE that they do not carry out stand in `update_errors`, the gaps of a Role in `roles`.
 
 use std::process::Command;
 

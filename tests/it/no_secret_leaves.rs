@@ -19,7 +19,7 @@ use crate::support::{Run, x509};
 /// Parts of so many octets are looked for.
 const PART: usize = 16;
 
-/// What must not come out.
+/// The secrets that must not come out.
 struct Secret {
     name: &'static str,
     octets: Vec<u8>,
@@ -224,7 +224,7 @@ fn everything_that_comes_out_with_faults_everywhere_holds_no_secret() {
     assert_eq!(daemon.terminate(), 0);
 }
 
-/// What stands on standard error before anything runs.
+/// The text on standard error before anything runs.
 #[test]
 fn a_password_in_a_setting_is_never_repeated() {
     let scratch = Scratch::new("passwords");

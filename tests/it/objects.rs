@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use notariat::base::name::ObjectRef;
+use notariat::base::name::{ClusterName, ObjectRef};
 use notariat::base::shutdown::Shutdown;
 use notariat::kube::api::DryRun;
 use notariat::kube::client::{KubeClient, KubeError};
@@ -116,7 +116,12 @@ fn an_ingress_is_created_listed_by_label_replaced_and_watched() {
     assert_code(client.create(&ingress("web", "web"), DryRun::Real), 409);
 
     let listed = |selector| {
-        let target = WatchTarget { resource: Ingress::RESOURCE, namespace: namespace.clone(), selector };
+        let target = WatchTarget {
+            resource: Ingress::RESOURCE,
+            namespace: namespace.clone(),
+            selector,
+            cluster: ClusterName::HOME,
+        };
         let mut hosts = Vec::new();
         client.list(&target, &mut |item: Result<Ingress, _>| hosts.push(item.unwrap().host)).unwrap();
         hosts
@@ -130,7 +135,8 @@ fn an_ingress_is_created_listed_by_label_replaced_and_watched() {
     let (tell, told) = channel();
     let (stop, watching) = (Shutdown::new(), client.clone());
     let (stopped, selector) = (stop.clone(), Selector::Labels("app=web".to_owned()));
-    let target = WatchTarget { resource: Ingress::RESOURCE, namespace: namespace.clone(), selector };
+    let target =
+        WatchTarget { resource: Ingress::RESOURCE, namespace: namespace.clone(), selector, cluster: ClusterName::HOME };
     thread::spawn(move || {
         let tell = |event| {
             let word = match event {
@@ -181,7 +187,12 @@ fn an_object_without_a_namespace_is_created_replaced_watched_and_gone() {
     assert_eq!(client.get::<IngressClass>(&at).unwrap().unwrap().0.labels["app"], "other");
 
     let selector = Selector::Name(at.name.to_string());
-    let target = WatchTarget { resource: IngressClass::RESOURCE, namespace: String::new(), selector };
+    let target = WatchTarget {
+        resource: IngressClass::RESOURCE,
+        namespace: String::new(),
+        selector,
+        cluster: ClusterName::HOME,
+    };
     let (stop, mut told) = (Shutdown::new(), Vec::new());
     let tell = |event| {
         match event {

@@ -6,9 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use notariat_lab::Kube;
-
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, OwnKube};
 use crate::support::run::Daemon;
 use crate::support::{Run, Site};
 
@@ -34,7 +32,7 @@ pub fn send(to: SocketAddr, octets: &[u8]) -> (u16, String, String) {
     (head[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
 }
 
-/// What is at a path: status and body.
+/// The answer at a path: status and body.
 pub fn get(from: SocketAddr, path: &str) -> (u16, String) {
     let (status, head, body) = send(from, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
@@ -166,8 +164,8 @@ fn what_it_waits_for_is_a_line_however_much_is_wrong() {
 
 #[test]
 fn it_is_ready_when_the_configuration_was_read_and_well_whatever_becomes_of_the_api_server() {
-    // Ends when this process does: its like is shared as `static` elsewhere.
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     let cluster = Cluster::on(kube);
     let daemon = cluster.daemon(&[LISTEN]);
     let at = address(&daemon);
@@ -183,7 +181,4 @@ fn it_is_ready_when_the_configuration_was_read_and_well_whatever_becomes_of_the_
     daemon.until_it_says("api-server-away");
     assert_eq!((get(at, "/readyz").0, get(at, "/livez").0), (200, 200));
     assert_eq!((daemon.terminate(), standby.terminate()), (0, 0));
-    for pid in kube.pids() {
-        notariat_lab::process::signal(pid, "TERM");
-    }
 }

@@ -124,7 +124,7 @@ fn the_window_is_asked_for_once_and_not_again_before_the_ca_wants_it() {
     assert!((21_000..=21_600).contains(&next), "Pebble's Retry-After is six hours: {next}");
 }
 
-/// What the CA answers, and what is made of it. Rows that begin with `first` get it as the first answer for their certificate, the others
+/// Answers of the CA, and the moments made of them. Rows that begin with `first` get it as the first answer for their certificate, the others
 /// after Pebble's own, which is a window around two thirds of the life.
 #[test]
 fn each_answer_for_a_window_has_its_consequence() {

@@ -38,7 +38,7 @@ print(json.dumps([first(i) for i in instances]))
     .unwrap()
 }
 
-/// What the keys of the ConfigMaps of a manifest hold; none where a key is no YAML of one document, with each field once.
+/// The values under the keys of the ConfigMaps of a manifest; none where a key is no YAML of one document, with each field once.
 fn instances(manifest: &str) -> Option<Vec<Value>> {
     let mut found = Vec::new();
     for document in serde_yaml::Deserializer::from_str(manifest) {
@@ -64,6 +64,9 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
         "follows from several fields, entries or keys",
         &[
             "challenge-wildcard-without-key",
+            "csr-key-type",
+            "csr-other-domains",
+            "csr-reuse-key",
             "defaults-issuer-unknown",
             "field-tsig-empty",
             "field-tsig-missing",
@@ -103,6 +106,7 @@ const REFUSED_BY_NOTARIAT_ALONE: &[(&str, &[&str])] = &[
         "a pattern needs look-ahead for it",
         &["domain-digits-at-the-end", "domain-ipv4", "email-mailto", "http-webroot-parent"],
     ),
+    ("a CSR is judged by what is in it", &["csr-covered", "csr-cut", "csr-ip"]),
     ("the tables of Unicode decide (UTS 46)", &["domain-bad-u-label"]),
     (
         "unknown keys are ignored, but for those that resemble a known one",

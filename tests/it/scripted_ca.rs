@@ -1,4 +1,4 @@
-//! What a CA may do that Pebble never does. Whatever it is: an end in time, one sentence that says what happened, and the old
+//! The faults of a CA that Pebble never has. For each one: an end in time, one sentence that says what happened, and the old
 //! certificate where it was.
 
 mod budget;

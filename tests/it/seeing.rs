@@ -1,4 +1,4 @@
-//! What was written is seen before the CA is asked, and afterwards exactly that is withdrawn.
+//! The written values are seen before the CA is asked, and afterwards exactly they are withdrawn.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
@@ -291,7 +291,7 @@ fn a_host_that_lives_from_a_wildcard_record_can_be_refused_before_anything_is_or
     }
 }
 
-/// What was published before a crash is withdrawn, whatever becomes of its order.
+/// The values that were published before a crash are withdrawn, whatever becomes of their order.
 #[test]
 fn after_a_crash_the_values_of_before_are_withdrawn() {
     type Meanwhile = fn(&Site);

@@ -3,21 +3,21 @@
 
 use std::collections::BTreeSet;
 
+use notariat_lab::Scratch;
 use notariat_lab::kube::Audited;
-use notariat_lab::{Kube, Scratch};
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::docs::read;
 use crate::support::Run;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, OwnKube};
 use crate::support::run::notariat;
 use crate::support::tenants::{RIGHTS, Tenants};
 
 const ACME: &str = "kubernetes.io/tls-acme: 'true'";
-const ALL: &str = "config,ingress,gateway,service";
+const ALL: &str = "config,ingress,gateway,service,cert-manager,gardener";
 
-/// What a command of notariat prints about the ConfigMap of the tenants, with the rights of its pod.
+/// The output of a command of notariat about the ConfigMap of the tenants, with the rights of its pod.
 fn command(tenants: &Tenants, name: &str, more: &[&str]) -> Run {
     let allowed = format!("-allow-namespaces={},{}", tenants.a, tenants.b);
     let cluster = &tenants.cluster;
@@ -42,7 +42,7 @@ fn of_sources(yaml: &str) -> BTreeSet<[String; 3]> {
     found
 }
 
-/// What the pod asked the API server for.
+/// The requests of the pod to the API server.
 fn asked(cluster: &Cluster) -> Vec<Audited> {
     let user = format!("system:serviceaccount:{}:notariat", cluster.namespace);
     cluster.kube.audit().into_iter().filter(|asked| asked.user == user).collect()
@@ -71,6 +71,9 @@ fn the_printed_rights_are_enough_and_read_the_kinds_in_use_only() {
         .map(|verb| verb.as_str().unwrap().to_owned())
         .collect();
     assert_eq!(Vec::from_iter(&verbs), ["create", "get", "list", "update", "watch"]);
+    let pruning = command(&tenants, "role", &["-sources", ALL, "-prune"]).ends(0).stdout;
+    let deletes = "  # Secrets that no object wants any more (-prune).\n  - apiGroups: [\"\"]\n    resources: [secrets]\n    verbs: [delete]\n";
+    assert_eq!((pruning.matches(deletes).count(), pruning.replace(deletes, "")), (3, all.clone()), "in each namespace");
     let by_default = command(&tenants, "role", &[]).ends(0).stdout;
     assert_eq!(by_default, command(&tenants, "role", &["-sources", "config"]).ends(0).stdout);
     assert!(!by_default.contains("kind: ClusterRole") && !by_default.contains("kind: RoleBinding"), "{by_default}");
@@ -105,9 +108,13 @@ fn check_says_which_rights_of_the_whole_cluster_are_missing() {
     let tenants = Tenants::new();
     tenants.config(&[("namespaces", "{a}: {domains: [a.site.test]}"), ("certificates", "[]")]);
     let check = |more: &[&str]| command(&tenants, "check", more).stdout;
+    let lacks_delete =
+        format!("fault    Permissions in {}: lacks the verb `delete` on `secrets`: -prune deletes nothing", tenants.a);
+    let pruning = check(&["-sources", ALL, "-prune"]);
+    assert!(pruning.contains(&lacks_delete) && !check(&["-sources", ALL]).contains("`delete`"), "{pruning}");
     let (ok, lacks) = ("ok       Permissions in the cluster: ", "fault    Permissions in the cluster: lacks the verb ");
     let whole = check(&["-sources", ALL]);
-    assert_eq!((whole.matches(ok).count(), whole.matches(lacks).count()), (8, 0), "{whole}");
+    assert_eq!((whole.matches(ok).count(), whole.matches(lacks).count()), (14, 0), "{whole}");
     assert!(whole.contains(&format!("{ok}ingresses: list, watch\n")), "{whole}");
 
     let rule = "{apiGroups: [networking.k8s.io], resources: [ingresses], verbs: [get, list, watch]}";
@@ -119,7 +126,7 @@ fn check_says_which_rights_of_the_whole_cluster_are_missing() {
         found = check(&["-sources", ALL]);
         missing(&found)
     });
-    assert_eq!((found.matches(ok).count(), found.matches(lacks).count()), (7, 1), "{found}");
+    assert_eq!((found.matches(ok).count(), found.matches(lacks).count()), (13, 1), "{found}");
     // Nobody needs them who does not use them.
     for sources in [&[][..], &["-sources", "config,service"]] {
         let found = check(sources);
@@ -143,8 +150,9 @@ fn check_says_which_rights_of_the_whole_cluster_are_missing() {
 
 #[test]
 fn a_source_that_may_not_be_read_any_more_is_told_once_and_its_last_objects_hold() {
-    // Ends when this process does; only then the API server can be started anew, which ends each watch.
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    // Of its own: it is started anew, which ends each watch.
+    let own = OwnKube::start();
+    let kube = own.kube();
     let tenants = Tenants::on(Cluster::on(kube));
     let entry = "- {secret: entry, domains: [entry.site.test]}";
     tenants.config(&[("namespaces", "{a}: {domains: [a.site.test]}"), ("certificates", entry)]);
@@ -171,9 +179,6 @@ fn a_source_that_may_not_be_read_any_more_is_told_once_and_its_last_objects_hold
     assert_eq!((tenants.names("{a}", "late"), daemon.log().contains("orphaned")), (None, false));
 
     assert_eq!(daemon.terminate(), 0);
-    for pid in kube.pids() {
-        notariat_lab::process::signal(pid, "TERM");
-    }
 }
 
 #[test]

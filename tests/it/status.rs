@@ -225,14 +225,7 @@ fn the_role_of_deploy_is_enough_and_kubectl_finds_the_plugin() {
     assert!(run.stdout.ends_with("2 certificates: 2 Valid\n"), "{}", run.stdout);
 
     // Who may only read each Secret by its name sees the same.
-    cluster.kubectl(&[
-        "patch",
-        "role",
-        "notariat",
-        "--type=json",
-        "-p",
-        r#"[{"op": "replace", "path": "/rules/1/verbs", "value": ["get"]}]"#,
-    ]);
+    cluster.secret_verbs(&["get"]);
     let run = Run::of(&mut command).ends(0);
     assert!(run.stdout.ends_with("2 certificates: 2 Valid\n"), "{}", run.stdout);
 }

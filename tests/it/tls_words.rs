@@ -1,4 +1,4 @@
-//! What is said of certificates and keys that TLS does not take. OpenSSL makes and serves them.
+//! The sentences about certificates and keys that TLS does not take. OpenSSL makes and serves them.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a server answers to an UPDATE that it does not carry out, and the sentence that notariat makes of it.
+//! The answers of a server to an UPDATE that it does not carry out, and the sentence that notariat makes of it.
 //!
 //! Every scenario is met by nsupdate and knsupdate as well: what they say proves that it is the one its name says.
 
@@ -284,7 +284,7 @@ fn a_difference_of_clocks_that_can_not_be_used_is_told() {
     }
 }
 
-/// What is between the first `from` and the next `to`.
+/// The text between the first `from` and the next `to`.
 fn between<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
     text.split_once(from).unwrap().1.split_once(to).unwrap().0
 }

@@ -14,7 +14,7 @@ use crate::support::x509;
 /// Far below the time after which everything would be looked at anyway, and far above what is needed.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// What the daemon asked of the API server besides its Lease: verb, resource, name and status.
+/// The requests of the daemon to the API server besides its Lease: verb, resource, name and status.
 fn requests(cluster: &Cluster) -> Vec<String> {
     let user = format!("system:serviceaccount:{}:notariat", cluster.namespace);
     let asked = cluster.kube.audit().into_iter().filter(|a| a.user == user);

@@ -58,7 +58,7 @@ fn once(site: &Site) -> Run {
     Run::of(site.dns.place().command(command.get_program()).args(command.get_args()))
 }
 
-/// What the library finds for one name.
+/// The findings of the library for one name.
 fn find(client: &DnsClient, resolver: SocketAddr, domain: &str, dns: &str) -> Result<ChallengeLocation, String> {
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
@@ -366,7 +366,7 @@ WORLD | server: 'OTHER' | www.sick.test | OTHER says SERVFAIL for the SOA of www
 WORLD | server: 'OTHER', zone: sick.test | www.sick.test | OTHER says SERVFAIL for _acme-challenge.www.sick.test: the server failed inside; its log says why
 WORLD | server: 'NOBODY', zone: site.test | www.site.test | NOBODY does not answer (UDP: SILENCE; TCP: SILENCE): open port NOPORT of NOIP for notariat, TCP and UDP (the egress rule of its NetworkPolicy, the firewall), or correct the address (`dns.server`)";
 
-/// What a server or resolver fails to say is never read as "no such record" or "ask for the name above".
+/// Silence of a server or resolver is never read as "no such record" or "ask for the name above".
 #[test]
 fn what_can_not_be_found_is_said_in_a_sentence_that_tells_what_to_set() {
     let zone = |name| Zone::new(name).line("www A 127.0.0.1");

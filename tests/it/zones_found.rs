@@ -28,7 +28,7 @@ fn check(site: &Site) -> Run {
     Run::of(notariat().arg("check").args(plain.get_args()))
 }
 
-/// What the library finds for one name.
+/// The findings of the library for one name.
 fn find(resolver: SocketAddr, key: &Key, domain: &str, dns: &str) -> Result<ChallengeLocation, String> {
     let text = format!("{{secret: s, domains: [{domain}], tsigSecretName: k, dns: {{{dns}}}}}");
     let entry = Entry::read(&node::read(&text).unwrap(), &"default".into()).unwrap();
@@ -181,7 +181,7 @@ fn a_primary_that_is_not_to_be_had_is_told_first_with_its_cure_and_the_name_serv
     }
 }
 
-/// What stands behind a CNAME belongs to another name.
+/// The records behind a CNAME belong to another name.
 #[test]
 fn the_soa_behind_a_cname_says_nothing_about_the_zone_of_its_owner() {
     let key = Key::new("k", Hmac::Sha256);

@@ -11,7 +11,10 @@
 
 #[path = "../peers/binary.rs"]
 mod binary;
+mod certificates;
+mod exponent;
 mod fixture;
+mod growth;
 mod ingresses;
 mod process;
 mod servers;
@@ -23,6 +26,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use notariat_lab::Pebble;
 use notariat_lab::kube::Audited;
 use process::{Daemon, WAIT_MAX};
 use servers::Servers;
@@ -56,8 +60,8 @@ const WATCH_LASTS: Duration = Duration::from_secs(180);
 /// The time between two renewals of the Lease.
 const LEASE_RENEWED: Duration = Duration::from_secs(10);
 
-/// First certificates with one worker, and with four.
-const FEW: usize = 20;
+/// First certificates with one worker, and with four; so many renewals with four as well.
+const FEW: [usize; 2] = [1, 20];
 const MANY: usize = 400;
 
 /// The numbers of first certificates between which the processor time for each must not grow.
@@ -66,7 +70,10 @@ const FIRST: [usize; 2] = [200, 3_000];
 struct Settings {
     kubernetes: bool,
     directory: bool,
+    growth: bool,
+    sleeps: bool,
     ingresses: Option<usize>,
+    certificates: Option<usize>,
     counts: Vec<usize>,
     idle: Duration,
     binary: Option<PathBuf>,
@@ -77,25 +84,39 @@ impl Settings {
         let mut settings = Settings {
             kubernetes: false,
             directory: false,
+            growth: false,
+            sleeps: false,
             ingresses: None,
+            certificates: None,
             counts: Vec::new(),
             idle: Duration::from_secs(600),
             binary: None,
         };
         // cargo says `--bench` where it runs one.
-        let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
+        let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench").peekable();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--idle" => settings.idle = Duration::from_secs(arguments.next()?.parse().ok()?),
                 "--kubernetes" => settings.kubernetes = true,
                 "--directory" => settings.directory = true,
+                "--growth" => settings.growth = true,
+                "--sleeps" => settings.sleeps = true,
                 "--ingresses" => settings.ingresses = Some(arguments.next()?.parse().ok()?),
+                "--certificates" => {
+                    let count = arguments.next_if(|count| !count.starts_with('-'));
+                    settings.certificates = Some(count.map_or(Some(certificates::COUNT), |count| count.parse().ok())?);
+                }
                 "--binary" => settings.binary = Some(arguments.next()?.into()),
                 count => settings.counts.push(count.parse().ok()?),
             }
         }
-        let is_other = settings.kubernetes || settings.directory || settings.ingresses.is_some();
-        if settings.counts.is_empty() && !is_other {
+        let is_other = settings.kubernetes
+            || settings.directory
+            || settings.sleeps
+            || settings.ingresses.or(settings.certificates).is_some();
+        if settings.counts.is_empty() && settings.growth {
+            settings.counts = growth::COUNTS.to_vec();
+        } else if settings.counts.is_empty() && !is_other {
             settings.counts = BOUNDS.iter().map(|b| b.count).collect();
         }
         Some(settings)
@@ -213,45 +234,57 @@ fn idle(servers: &Servers, daemon: &Daemon, period: Duration) -> Vec<String> {
     faults
 }
 
-/// Prints what first certificates cost on an API server: at the program's own rate, and at 200 requests a second where it has the flag.
-fn first_on_kubernetes(binary: &Path) {
+/// Prints what first certificates and renewals at once cost on an API server: at the program's own rate, and first ones at 200 requests a
+/// second where it has the flag.
+fn on_kubernetes(binary: &Path) {
     println!("{}", Throughput::HEAD);
-    println!("{}", throughput::on_kubernetes(binary, FEW, 1, &[]));
-    let many = throughput::on_kubernetes(binary, MANY, 4, &[]);
-    println!("{many}");
+    let shown = |run: Throughput| {
+        println!("{run}");
+        run
+    };
+    let api = servers::new_api();
+    let [one, few] = FEW.map(|count| shown(throughput::on_kubernetes(&api, binary, count, 1, &[])));
+    let many = shown(throughput::on_kubernetes(&api, binary, MANY, 4, &[]));
+    let renewed = shown(throughput::renewal_on_kubernetes(&api, binary, MANY, 4, &[]));
     if throughput::knows(binary, "-kube-api-qps") {
         let faster = ["-kube-api-qps", "200", "-kube-api-burst", "400"];
-        println!("{}", throughput::on_kubernetes(binary, MANY, 4, &faster));
+        shown(throughput::on_kubernetes(&api, binary, MANY, 4, &faster));
     }
-    println!("\nAPI requests of {MANY} first certificates with those of the start:\n\n{}\n", many.requests());
+    println!("\nAPI requests with those of the start:\n\n{}", throughput::requests(&[&one, &few, &many, &renewed]));
 }
 
 /// Prints what first certificates cost on a directory.
 fn first_on_directory(binary: &Path) {
     println!("{}", Throughput::HEAD);
-    println!("{}", throughput::on_directory(binary, FEW, 1));
+    println!("{}", throughput::on_directory(binary, FEW[1], 1, Pebble::setup));
     for count in FIRST {
-        println!("{}", throughput::on_directory(binary, count, 4));
+        println!("{}", throughput::on_directory(binary, count, 4, Pebble::setup));
     }
 }
 
 fn main() -> ExitCode {
     let Some(settings) = Settings::read() else {
         eprintln!(
-            "usage: tests/scale [--kubernetes] [--directory] [--ingresses N] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]"
+            "usage: tests/scale [--kubernetes] [--directory] [--growth] [--sleeps] [--ingresses N] [--certificates [N]] [--idle SECONDS] [--binary FILE] [CERTIFICATES...]"
         );
         return ExitCode::from(2);
     };
     let binary = settings.binary.clone().unwrap_or_else(|| binary::static_binary(true));
     if settings.kubernetes {
-        first_on_kubernetes(&binary);
+        on_kubernetes(&binary);
     }
     if settings.directory {
         first_on_directory(&binary);
     }
+    let of_growth = if settings.growth { growth::measure(&binary, &settings.counts) } else { Vec::new() };
+    let of_sleeps = settings.sleeps.then(|| growth::sleeps(&binary)).flatten();
     let of_ingresses = settings.ingresses.map(|count| ingresses::measure(&binary, count));
-    let of_certificates = settings.counts.iter().flat_map(|count| measure(&settings, &binary, *count));
-    let faults: Vec<String> = of_ingresses.into_iter().flatten().chain(of_certificates).collect();
+    let of_cert_manager = settings.certificates.map(|count| certificates::measure(&binary, count));
+    // The numbers are those of the tables of growth where these are asked for.
+    let counts = if settings.growth { &[][..] } else { &settings.counts };
+    let of_certificates = counts.iter().flat_map(|count| measure(&settings, &binary, *count));
+    let faults = [of_ingresses, of_cert_manager].into_iter().flatten().flatten().chain(of_certificates);
+    let faults: Vec<String> = of_growth.into_iter().chain(of_sleeps).chain(faults).collect();
     for fault in &faults {
         eprintln!("scale: {fault}");
     }

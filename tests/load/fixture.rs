@@ -38,6 +38,9 @@ const INTERMEDIATE_PADDING: usize = 700;
 /// The age of the oldest certificate, of 90 days that it lives: all are valid for long enough, and some were ordered this week.
 const OLDEST_DAYS: i32 = 55;
 
+/// The age of a certificate that is due: its CA's window, from the 60th to the 62nd day, is over, and it is valid for 15 more days.
+const DUE_DAYS: i32 = 75;
+
 /// Entries in one key of the ConfigMap.
 const ENTRIES_IN_A_KEY: usize = 1_000;
 
@@ -57,8 +60,22 @@ impl Place<'_> {
     }
 }
 
-/// Makes `count` certificates of so many names with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
+/// Makes `count` valid certificates of so many names with their records, and then the ConfigMap. Returns the octets of the ConfigMap's data.
 pub fn populate(place: &Place<'_>, count: usize, names: usize) -> usize {
+    populate_aged(place, count, names, age_of_valid)
+}
+
+/// Makes `count` certificates that are all due for renewal, as [`populate`] does.
+pub fn populate_due(place: &Place<'_>, count: usize, names: usize) -> usize {
+    populate_aged(place, count, names, |_| DUE_DAYS)
+}
+
+/// The age in days of the valid certificate `i`.
+fn age_of_valid(i: usize) -> i32 {
+    i as i32 % OLDEST_DAYS
+}
+
+fn populate_aged(place: &Place<'_>, count: usize, names: usize, age: impl Fn(usize) -> i32 + Sync) -> usize {
     let data = config_map(place, count, names);
     let name = ObjectRef::new(place.namespace, "notariat");
     let config = config::read(&data.clone().into(), &place.namespace.into()).unwrap();
@@ -66,7 +83,7 @@ pub fn populate(place: &Place<'_>, count: usize, names: usize) -> usize {
     config_map::add(&mut wishes, &name, &config, |_| None);
     let wanted: Vec<_> = wishes.wanted.values().collect();
     assert_eq!(wanted.len(), count);
-    store(place, &wanted);
+    store_aged(place, &wanted, age);
     create_config_map(place, &data);
     data.values().map(String::len).sum()
 }
@@ -80,10 +97,14 @@ pub fn create_config_map(place: &Place<'_>, data: &BTreeMap<String, String>) {
 
 /// Makes valid certificates with their records.
 pub fn store(place: &Place<'_>, wanted: &[&Arc<CertificateSpec>]) {
+    store_aged(place, wanted, age_of_valid);
+}
+
+fn store_aged(place: &Place<'_>, wanted: &[&Arc<CertificateSpec>], age: impl Fn(usize) -> i32 + Sync) {
     let issuer = intermediate();
     at_once(place, wanted.len(), |client, i| {
         let create = |secret: &SecretObject| client.create(secret, DryRun::Real).unwrap();
-        let pair = pair(&issuer, wanted[i], i as i32 % OLDEST_DAYS);
+        let pair = pair(&issuer, wanted[i], age(i));
         create(&certificate(place, wanted[i], &pair));
         create(&record(place, wanted[i], pair));
     });
@@ -153,14 +174,14 @@ fn pair(issuer: &CertifiedIssuer<'static, KeyPair>, wanted: &CertificateSpec, ag
     let key = KeyPair::generate().unwrap();
     let leaf = params.signed_by(&key, issuer).unwrap();
     let chain = leaf.pem() + &issuer.pem();
-    PairBackup { chain: chain.into_bytes(), key: Secret::new(key.serialize_pem().into_bytes()) }
+    PairBackup { chain: chain.into_bytes(), key: Some(Secret::new(key.serialize_pem().into_bytes())) }
 }
 
 fn certificate(place: &Place<'_>, wanted: &CertificateSpec, pair: &PairBackup) -> SecretObject {
     let at = wanted.entry.main_secret();
     let mut secret = own(at, TYPE_TLS, "certificate");
     secret.data.insert("tls.crt".to_owned(), Secret::new(pair.chain.clone()));
-    secret.data.insert("tls.key".to_owned(), pair.key.clone());
+    secret.data.insert("tls.key".to_owned(), pair.key.clone().unwrap());
     for (name, value) in [
         (annotation::OWNER, owner_mark(place.namespace, at)),
         (annotation::DIRECTORY, Directory::new(place.directory, true).url().to_owned()),
@@ -193,6 +214,7 @@ fn record(place: &Place<'_>, wanted: &CertificateSpec, pair: PairBackup) -> Secr
         explanation: None,
     });
     body.stored = Some(Issued {
+        renewal_mark: None,
         serial: facts.serial,
         at: issued,
         directory: directory.into(),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notariat::base::limits::WISHES_SETTLE;
+use notariat::base::limits::{BULLETIN_EVERY, WISHES_SETTLE};
 use notariat::base::name::ObjectRef;
 use notariat::config;
 use notariat::config::namespaces::Namespaces;
@@ -110,7 +110,7 @@ subjects: [{kind: ServiceAccount, name: notariat, namespace: NAMESPACE}]
 ";
 
 /// Starts an instance and waits until it has checked everything. Returns the time and the memory some seconds later.
-fn started(servers: &Servers, binary: &Path, count: usize, flags: &[&str]) -> (Daemon, Duration, Memory) {
+pub fn started(servers: &Servers, binary: &Path, count: usize, flags: &[&str]) -> (Daemon, Duration, Memory) {
     let mut daemon = servers.daemon(binary, flags);
     let time = daemon.until(" valid secret=", count);
     // The allocator gives memory of the start back within seconds.
@@ -119,14 +119,25 @@ fn started(servers: &Servers, binary: &Path, count: usize, flags: &[&str]) -> (D
     (daemon, time, memory)
 }
 
-fn row(what: &str, time: Duration, memory: Memory) {
+/// Prints a row of the table of memory.
+pub fn row(what: &str, time: Duration, memory: Memory) {
     let (now, anonymous, peak) = (memory.now, memory.anonymous, memory.peak);
     println!("| {what} | {:.2} s | {now:.1} MiB | {anonymous:.1} MiB | {peak:.1} MiB |", time.as_secs_f64());
 }
 
 /// Orders that the CA has had.
-fn orders(servers: &Servers) -> usize {
+pub fn orders(servers: &Servers) -> usize {
     servers.pebble.request_lines().iter().filter(|line| line.contains("/order-plz")).count()
+}
+
+/// The memory of an instance with so many certificates as entries of a ConfigMap, each of so many names; prints its row.
+pub fn as_entries(binary: &Path, count: usize, names: usize) -> Memory {
+    let servers = Servers::start();
+    let directory = servers.pebble.directory();
+    fixture::populate(&servers.place(&directory), count, names);
+    let (_daemon, time, memory) = started(&servers, binary, count, &[]);
+    row("entries of a ConfigMap", time, memory);
+    memory
 }
 
 /// Measures so many Ingresses and prints the figures. Returns the broken bounds.
@@ -134,15 +145,7 @@ pub fn measure(binary: &Path, count: usize) -> Vec<String> {
     println!(
         "{count} certificates of three names | start to all checked | memory | anonymous | peak |\n|---|---|---|---|---|"
     );
-    let entries = {
-        let servers = Servers::start();
-        let directory = servers.pebble.directory();
-        fixture::populate(&servers.place(&directory), count, 3);
-        let (daemon, time, memory) = started(&servers, binary, count, &[]);
-        row("entries of a ConfigMap", time, memory);
-        drop(daemon);
-        memory
-    };
+    let entries = as_entries(binary, count, 3);
 
     let servers = Servers::start();
     let directory = servers.pebble.directory();
@@ -181,16 +184,35 @@ pub fn measure(binary: &Path, count: usize) -> Vec<String> {
 
 /// Counts the requests of an instance at rest.
 fn rest(servers: &Servers) -> Option<String> {
-    // The status of the start is written within this time.
-    thread::sleep(REST / 2);
-    let before = servers.requests(0).len();
+    // The status of the start is written once more when all is checked.
+    thread::sleep(BULLETIN_EVERY + Duration::from_secs(5));
+    let (before, asked_before) = (servers.requests(0).len(), questions(servers));
     thread::sleep(REST);
-    let requests = servers.requests(before);
-    println!("{} s at rest: {} requests: {}", REST.as_secs(), requests.len(), by_kind(&requests));
+    let (requests, asked) = (servers.requests(before), questions(servers) - asked_before);
+    println!(
+        "{} s at rest: {} requests: {}; the CA was asked {asked} times when to renew, as in the first hour after a start",
+        REST.as_secs(),
+        requests.len(),
+        by_kind(&requests)
+    );
     let leases = requests.iter().filter(|asked| asked.resource == "leases").count() as u64;
-    let others = requests.iter().any(|asked| asked.resource != "leases" && asked.verb != "watch");
-    (others || leases > REST.as_secs() / LEASE_RENEWED.as_secs() + 1)
-        .then(|| format!("requests at rest that are no watches: {}", by_kind(&requests)))
+    let is_status =
+        |verb: &str| requests.iter().filter(|r| r.resource == "configmaps" && r.verb == verb).count() as u64;
+    // Where an answer changes when a certificate is renewed, the status ConfigMap says so, once a minute at most.
+    let statuses = if asked > 0 { REST.as_secs().div_ceil(BULLETIN_EVERY.as_secs()) } else { 0 };
+    let is_known = |resource: &str, verb: &str| {
+        verb == "watch" || matches!((resource, verb), ("leases", _) | ("configmaps", "get" | "update"))
+    };
+    let others = requests.iter().filter(|asked| !is_known(&asked.resource, &asked.verb));
+    let too_many = leases > REST.as_secs() / LEASE_RENEWED.as_secs() + 1
+        || ["get", "update"].into_iter().any(|verb| is_status(verb) > statuses)
+        || others.count() > 0;
+    too_many.then(|| format!("requests at rest that are no watches: {}", by_kind(&requests)))
+}
+
+/// The number of times that the CA was asked for renewal information.
+fn questions(servers: &Servers) -> usize {
+    servers.pebble.request_lines().iter().filter(|line| line.contains("/renewalInfo/")).count()
 }
 
 /// Deletes Ingresses and creates them again, as an upgrade of a chart with other names of objects in it does.

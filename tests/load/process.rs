@@ -49,11 +49,19 @@ impl Daemon {
 
     /// Waits until the log has so many lines with this in them. Returns the time since the start.
     pub fn until(&mut self, part: &str, count: usize) -> Duration {
+        self.until_unless(part, count, None).unwrap()
+    }
+
+    /// The same; `None` where a line with `end` in it comes first.
+    pub fn until_unless(&mut self, part: &str, count: usize, end: Option<&str>) -> Option<Duration> {
         loop {
             let there = self.count(part) >= count;
             let at = self.started.elapsed();
             if there {
-                return at;
+                return Some(at);
+            }
+            if end.is_some_and(|end| self.count(end) > 0) {
+                return None;
             }
             let ended = self.child.try_wait().unwrap();
             assert!(

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, LazyLock};
 
 use notariat_lab::kube::Audited;
-use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
+use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone, pebble};
 
 use super::fixture::Place;
 use super::process::Daemon;
@@ -12,9 +13,17 @@ use super::process::Daemon;
 /// The zone of all names.
 pub const ZONE: &str = "scale.test";
 
+/// An API server that starts when it is first used, and may be that of several measurements.
+pub type Api = Arc<LazyLock<Kube>>;
+
+/// An API server that was not used yet.
+pub fn new_api() -> Api {
+    Arc::new(LazyLock::new(Kube::start))
+}
+
 /// API server, CA, name server and resolver, and a namespace with deploy/ in it. All end when this is dropped.
 pub struct Servers {
-    pub kube: Kube,
+    pub kube: Api,
     pub namespace: String,
     pub dns: NameServer,
     pub pebble: Pebble,
@@ -26,14 +35,15 @@ pub struct Servers {
 impl Servers {
     /// Starts all of them.
     pub fn start() -> Servers {
-        let key = Key::new("scale.key", Hmac::Sha256);
-        let dns = NameServer::setup(Software::Bind).zone(Zone::new(ZONE).grant(Grant::Zone(&key))).start();
-        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
-        let pebble = Pebble::setup().dns_server(resolver.addr()).start();
-        let kube = Kube::start();
-        let namespace = kube.namespace();
-        let text = format!("--from-literal=key={}", key.secret_text());
-        let servers = Servers { kube, namespace, dns, pebble, key, resolver, scratch: Scratch::new("scale") };
+        Servers::start_at(&new_api())
+    }
+
+    /// Starts all but the API server, and makes a new namespace there.
+    pub fn start_at(api: &Api) -> Servers {
+        let mut servers = Servers::start_local(Pebble::setup());
+        servers.kube = Arc::clone(api);
+        servers.namespace = api.namespace();
+        let text = format!("--from-literal=key={}", servers.key.secret_text());
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/single-namespace");
         for file in ["serviceaccount.yaml", "role.yaml"] {
             servers.kubectl(&["apply", "-f", deploy.join(file).to_str().unwrap()]);
@@ -42,6 +52,23 @@ impl Servers {
         servers.kubectl(&["create", "rolebinding", "notariat", "--role=notariat", &account]);
         servers.kubectl(&["create", "secret", "generic", "tsigkey", &text]);
         servers
+    }
+
+    /// Starts those that a directory needs, with this CA. The API server is not started.
+    pub fn start_local(pebble: pebble::Setup) -> Servers {
+        let key = Key::new("scale.key", Hmac::Sha256);
+        let dns = NameServer::setup(Software::Bind).zone(Zone::new(ZONE).grant(Grant::Zone(&key))).start();
+        let resolver = Resolver::setup().forward(ZONE, dns.addr()).start();
+        let pebble = pebble.dns_server(resolver.addr()).start();
+        Servers {
+            kube: new_api(),
+            namespace: String::new(),
+            dns,
+            pebble,
+            key,
+            resolver,
+            scratch: Scratch::new("scale"),
+        }
     }
 
     /// The place of what is measured.

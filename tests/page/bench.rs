@@ -267,7 +267,7 @@ impl Look<'_> {
     }
 }
 
-/// What is wider than the place that it has.
+/// The elements that are wider than their place.
 const TOO_WIDE: &str = "(() => { const page = document.documentElement; const wide = [...document.querySelectorAll('th, td, p, li, \
     h1, footer')].filter(of => of.offsetParent && of.scrollWidth > of.clientWidth + 1 && getComputedStyle(of).display != 'inline'); \
     return [...(page.scrollWidth > page.clientWidth ? ['the page: ' + page.scrollWidth] : []), ...wide.slice(0, 3).map(of => \

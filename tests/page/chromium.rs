@@ -119,7 +119,7 @@ impl Chromium {
         self.value("document.documentElement.outerHTML").as_str().unwrap().to_owned()
     }
 
-    /// What axe-core finds against WCAG 2.2 AA and good practice, a line each.
+    /// The findings of axe-core against WCAG 2.2 AA and good practice, a line each.
     pub fn axe(&mut self) -> Vec<String> {
         self.value(&format!("{};0", cached("axe/node_modules/axe-core/axe.min.js")));
         let tags = json!(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]);

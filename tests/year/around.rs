@@ -52,7 +52,7 @@ impl Simulation {
             history.inputs = "inputs".to_owned();
             let seed = certificate.entry.main_secret().to_string();
             let next = next_attempt(now, failed.severity, history.failures, short_lived, failed.retry_after, &seed);
-            history.next_attempt = Some(next);
+            history.wait(now, next);
         }
         match self.save(i, claim) {
             Err(End::Crashed) => Err(End::Crashed),
@@ -80,7 +80,12 @@ impl Simulation {
             times.retain(|at| *at + HOUR > now);
             times.push(now);
             if let Some(until) = failed_too_often(times, now) {
-                return Some(RateLimitBlock { scope: Scope::Name(name.clone()), until, said: String::new() });
+                return Some(RateLimitBlock {
+                    scope: Scope::Name(name.clone()),
+                    since: Some(now),
+                    until,
+                    said: String::new(),
+                });
             }
         }
         let limit = failed.limit.as_ref()?;
@@ -93,7 +98,7 @@ impl Simulation {
             }
             known => known.clone(),
         };
-        Some(RateLimitBlock { scope, until: limit.until, said: failed.error.clone() })
+        Some(RateLimitBlock { scope, since: Some(now), until: limit.until, said: failed.error.clone() })
     }
 
     /// Loses everything in memory and reads the records back. Half of the starts are on another host.

@@ -185,7 +185,7 @@ impl Simulation {
 
     pub fn is_for(&self, i: usize, flight: &PendingOrder) -> bool {
         let certificate = &self.certificates[i];
-        flight.is_for(&certificate.names, DIRECTORY, certificate.entry.key_type, None)
+        flight.is_for(&certificate.names, DIRECTORY, certificate.entry.key_word(), None)
     }
 
     fn find_places(&mut self, i: usize) -> Result<(), End> {

@@ -74,7 +74,7 @@ pub struct Ca {
     failures: HashMap<usize, Bucket>,
     pub sets: Vec<Set>,
     pub orders: HashMap<u64, Order>,
-    /// Whether a pending order is handed back to a client that asks for the same names again.
+    /// Tells whether a pending order is handed back to a client that asks for the same names again.
     pub hands_back: bool,
     pub made: u64,
     pub made_at: Vec<Time>,

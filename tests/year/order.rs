@@ -190,10 +190,13 @@ impl Simulation {
             profile: None,
             account: account.map(SharedStr::from),
             cert_id: facts.cert_id.clone(),
+            renewal_mark: None,
         });
         // The simulated chain is the serial number of its certificate.
-        let copy =
-            || PairBackup { chain: facts.serial.as_bytes().to_vec(), key: Secret::new(facts.public_key.to_vec()) };
+        let copy = || PairBackup {
+            chain: facts.serial.as_bytes().to_vec(),
+            key: Some(Secret::new(facts.public_key.to_vec())),
+        };
         claim.copy = certificate.entry.keep_copy.then(copy);
     }
 }

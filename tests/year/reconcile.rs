@@ -35,6 +35,8 @@ impl Simulation {
             _ => None,
         };
         let evaluation = evaluate(&EvaluationInput {
+            revocations: &[],
+            certificate: None,
             entry: &certificate.entry,
             secrets: &certificate.held,
             record: &certificate.record.body,
@@ -45,7 +47,9 @@ impl Simulation {
             orders: &self.counted_orders(i),
             closed: closed.as_ref(),
             week_is_full: None,
+            secret_type: "kubernetes.io/tls",
             of_objects: false,
+            renewal: None,
             now: self.now,
         });
         match evaluation.decision {
@@ -152,7 +156,7 @@ impl Simulation {
             // An attempt that has its slot already is not limited again.
             return (None, false);
         }
-        let closed = |until| RateLimitBlock { scope: Scope::Account, until, said: "the quota".to_owned() };
+        let closed = |until| RateLimitBlock { scope: Scope::Account, since: None, until, said: "the quota".to_owned() };
         if !renewal && !had_slot && self.quota_at > self.now {
             // Another certificate met the quota, which does not free up before.
             return (Some(closed(self.quota_at)), true);

@@ -98,6 +98,7 @@ impl Certificate {
             profile: None,
             renewal_asked: None,
             revocation_asked: None,
+            cascade: None,
             writer: None,
         }));
     }

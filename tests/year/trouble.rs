@@ -95,12 +95,12 @@ impl Trouble {
         self.outages.iter().filter(|(p, _, to)| *p == part && *to > now).map(|(_, from, _)| (*from).max(now)).min()
     }
 
-    /// Whether a step fails by itself.
+    /// Tells whether a step fails by itself.
     pub fn fails(&mut self) -> bool {
         self.rng.per_mille(self.step)
     }
 
-    /// Whether the attempt that begins now is cut, and where.
+    /// Tells whether the attempt that begins now is cut, and where.
     pub fn begin(&mut self) {
         self.cut = self.rng.per_mille(self.crash).then(|| self.rng.below(POINTS));
     }
@@ -120,7 +120,7 @@ impl Trouble {
         }
     }
 
-    /// Whether the attempt was to be cut after its last point.
+    /// Tells whether the attempt was to be cut after its last point.
     pub fn left_over(&mut self) -> bool {
         self.cut.take().is_some()
     }

@@ -30,7 +30,7 @@ pub const FAULTS_SHOWN_MAX: usize = 20;
 
 /// Octets of all sentences about the entries of a ConfigMap. After that, an entry's sentence only refers to those
 /// before it.
-pub const FAULTS_OCTETS_MAX: usize = 4 * 1024 * 1024;
+pub const FAULTS_OCTETS_MAX: usize = 2 * 1024 * 1024;
 
 /// Octets of all annotations of an object (Kubernetes' `TotalAnnotationSizeLimitB`), less some room for the annotations
 /// of notariat and others.
@@ -51,6 +51,11 @@ pub const MANIFEST_NODES_MAX: usize = 1_000_000;
 
 /// Names in one certificate. Let's Encrypt allows 100, others fewer.
 pub const DOMAINS_MAX: usize = 100;
+
+/// Octets of a CSR in PEM, or in the base64 of PEM: one with 100 long names and an RSA key has 15,000.
+pub const CSR_OCTETS_MAX: usize = 32 * 1024;
+/// Octets of `ca` of an issuer: some 30 certificates.
+pub const CA_OCTETS_MAX: usize = 64 * 1024;
 
 /// Octets of `http.webroot`.
 pub const WEBROOT_OCTETS_MAX: usize = 1_024;
@@ -111,11 +116,17 @@ pub const OBJECT_GONE_FOR: Duration = Duration::from_secs(60);
 /// says.
 pub const OBJECT_KEPT_MIN: Duration = Duration::from_secs(24 * 3600);
 
+/// How long the wish for a Secret must be gone before `-prune` deletes the Secret. No longer than [`OBJECT_KEPT_MIN`]: the record tells it.
+pub const PRUNE_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 /// Lines of the key `namespaces`. A cluster has some thousand namespaces at the most, and a ConfigMap room for as many lines.
 pub const NAMESPACE_LINES_MAX: usize = 10_000;
 
 /// Ranges of names in one line of the key `namespaces`.
 pub const NAMESPACE_RANGES_MAX: usize = 200;
+
+/// The largest `maxCertificates` of a namespace of another cluster. So many objects are looked at where one of them changes.
+pub const MOST_ELSEWHERE_MAX: u32 = 10_000;
 
 /// Orders within a week for the objects of a namespace, where its line sets no number; renewals are not counted. Let's Encrypt grants 50
 /// certificates a week for each registered domain.

@@ -131,6 +131,16 @@ pub const API_BURST_MAX: u32 = 10_000;
 /// to the next of several servers. The work of a request that fails is done again later as a whole.
 pub const API_TRIES: u32 = 5;
 
+/// The longest time of a request to another cluster than the own one, all tries together. A worker waits so long at the most for a cluster that
+/// does not answer.
+pub const TARGET_REQUEST: Duration = Duration::from_secs(10);
+
+/// How long another cluster is not asked after it did not answer. Its watches, which are asked all the time, end the pause.
+pub const TARGET_PAUSE: Duration = Duration::from_secs(5);
+
+/// The number of other clusters: each has threads of its own.
+pub const TARGETS_MAX: usize = 64;
+
 /// How long all tries of one request may take before no further one begins. A request holds a worker, or the loop.
 pub const API_TRIES_IN_ALL: Duration = Duration::from_secs(20);
 
@@ -208,3 +218,34 @@ pub const MANIFEST_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
 /// The pause before a kind is looked for again that the API server does not serve: its definition was not installed yet.
 pub const ABSENT_KIND_AGAIN: Duration = Duration::from_secs(60);
+
+/// Octets of the message of a condition that is written: one sentence with the words of a CA.
+pub const CONDITION_MESSAGE_OCTETS_MAX: usize = 1_000;
+
+/// By how much the time of a renewal has to move before the status of an object shows it.
+pub const RENEWAL_MOVED: Duration = Duration::from_secs(60);
+
+/// The least time between two writes of the status of one object.
+pub const STATUS_WRITE_PAUSE: Duration = Duration::from_secs(5);
+
+/// The shortest and the longest pause after a status could not be written. A dead webhook may stay for days.
+pub const STATUS_RETRY: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(1800)];
+
+/// Tries of one write of a status after conflicts; then the next event decides.
+pub const STATUS_CONFLICTS_MAX: u32 = 3;
+
+/// How long one request about the status of an object may take.
+pub const STATUS_REQUEST: Duration = Duration::from_secs(10);
+
+/// How long the end of the program waits for statuses to be written.
+pub const STATUS_FINISH: Duration = Duration::from_secs(1);
+
+/// How long a single pass waits for the Lease of cert-manager's controller.
+pub const ACTING_WAIT: Duration = Duration::from_secs(5);
+
+/// The pause between two looks of a replica that does not lead at whether it leads, so that it may hold the Lease of cert-manager's
+/// controller.
+pub const ACTING_LOOK: Duration = Duration::from_secs(1);
+
+/// How long nothing is done for the Certificates of a namespace once cert-manager wrote over a status there.
+pub const STAND_DOWN: Duration = Duration::from_secs(3600);

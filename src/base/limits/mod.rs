@@ -234,6 +234,9 @@ pub const WRITTEN_KEPT_MAX: usize = 50_000;
 /// Octets of JSON that `notariat convert` reads: ten thousand Certificates with status and managed fields are about 50 MiB.
 pub const CONVERT_OCTETS_MAX: u64 = 256 * 1024 * 1024;
 
+/// Secrets of issuers at which `notariat check -resources` looks. Tenants may write any number of issuers.
+pub const NAMED_SECRETS_MAX: usize = 500;
+
 // Directory store -------------------------------------------------------------------------------------------------------------
 
 /// Octets of one file: what Kubernetes allows for a whole object.
@@ -283,6 +286,12 @@ pub const RESTORES_MAX: usize = 3;
 /// See [`RESTORES_MAX`].
 pub const RESTORES_WINDOW: Duration = Duration::from_secs(3600);
 
+/// Compromised keys that a record remembers, by their hashes.
+pub const COMPROMISED_KEPT_MAX: usize = 10;
+
+/// CertificateRevocations of one Certificate that are looked at, the newest of them, and that its record remembers.
+pub const REVOCATIONS_KEPT_MAX: usize = 32;
+
 /// Certificates of one entry that are remembered for revocation.
 pub const TO_REVOKE_MAX: usize = 10;
 
@@ -323,7 +332,10 @@ pub const FORGET_AFTER: Duration = Duration::from_secs(7 * 86_400);
 /// The longest `-forget-after`. A record older than a year is of no use.
 pub const FORGET_AFTER_MAX: Duration = Duration::from_secs(366 * 86_400);
 
-/// The pause between two tries to withdraw left-behind values.
+/// The first pause between two tries to withdraw left-behind values: that after which a name server that failed is tried again.
+pub const TIDY_FIRST: Duration = Duration::from_secs(60);
+
+/// The longest pause between two tries to withdraw left-behind values.
 pub const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The time over which the first renewal information requests after a start are spread.

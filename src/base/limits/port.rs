@@ -12,6 +12,10 @@ pub const PORT_WITHIN: Duration = Duration::from_secs(5);
 /// Connections without a complete request, and long answers that wait to be written.
 pub const PORT_WAITING_MAX: usize = 16;
 
+/// Connections to the responder of challenges without a complete request. A load balancer opens some for itself and holds them, and scanners find
+/// port 80 at once: eight times as many as elsewhere, and of a few KiB each.
+pub const CHALLENGE_PORT_WAITING_MAX: usize = 128;
+
 /// Connections accepted before the open ones are served again.
 pub const PORT_ACCEPTED_AT_ONCE: usize = 64;
 
@@ -92,6 +96,9 @@ pub const REACH_WAIT_MAX: Duration = Duration::from_secs(1800);
 
 /// Names that are tested at a time.
 pub const REACH_AT_ONCE: usize = 8;
+
+/// The time after which `check` asks no further web server: by then 96 were asked that say nothing, or thousands that answer.
+pub const REACH_ALL_WITHIN: Duration = Duration::from_secs(120);
 
 /// Addresses of a name that are tested.
 pub const REACH_ADDRESSES_MAX: usize = 8;

@@ -15,6 +15,9 @@ pub const BAD_NAMES_SHOWN_MAX: usize = 3;
 /// Octets of a text in an object that stands for a name: a name has 253 characters, some of them of several octets.
 pub const OBJECT_NAME_OCTETS_MAX: usize = 1_024;
 
+/// Octets of what is kept of a Certificate: 100 names take some 25 KB at the most.
+pub const OBJECT_OCTETS_MAX: usize = 64 * 1024;
+
 /// Characters of a sentence about one text of an object.
 pub const OBJECT_SENTENCE_CHARS_MAX: usize = 300;
 

@@ -3,11 +3,14 @@
 //! Text is parsed once where it enters the program (configuration, wire, command line); inside, no `&str` means a name.
 //! All names are lower case and without the trailing dot.
 
+mod cluster;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use crate::base::shared_str::SharedStr;
+pub use cluster::ClusterName;
 
 /// The fault in a text that is not a name: one sentence without the text itself, which the caller puts before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -233,22 +236,17 @@ impl fmt::Display for DnsName {
     }
 }
 
-/// The name of a cluster. Home, the cluster that notariat serves, has none. One word of memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClusterName(Option<Arc<String>>);
-
 impl ClusterName {
-    /// Home.
-    pub const HOME: ClusterName = ClusterName(None);
-
-    /// The name of another cluster.
-    pub fn new(name: &str) -> ClusterName {
-        ClusterName(Some(Arc::new(name.to_owned())))
-    }
-
-    /// The name; `None` for home.
-    pub fn name(&self) -> Option<&str> {
-        self.0.as_deref().map(String::as_str)
+    /// Reads the name of another cluster: lower-case letters, digits and `-`, at most 63 characters.
+    ///
+    /// # Errors
+    /// One sentence that says why not.
+    pub fn parse(text: &str) -> Result<ClusterName, NameError> {
+        if text.contains('.') {
+            return bad("names a cluster with a dot in it; a name has lower-case letters, digits and `-`");
+        }
+        check_kubernetes_name(text, LABEL_MAX, "the name of a cluster")?;
+        Ok(ClusterName::new(text))
     }
 }
 
@@ -274,6 +272,29 @@ impl ObjectRef {
         check_namespace(namespace)?;
         check_kubernetes_name(name, NAME_MAX, "a name")?;
         Ok(ObjectRef::new(namespace, name))
+    }
+
+    /// Reads what [`ObjectRef`] displays: the same, perhaps with `cluster:` before it.
+    ///
+    /// # Errors
+    /// As [`ObjectRef::parse`], and when the cluster has no name.
+    pub fn parse_anywhere(text: &str, default_namespace: &str) -> Result<ObjectRef, NameError> {
+        let Some((cluster, text)) = text.split_once(':') else { return ObjectRef::parse(text, default_namespace) };
+        let cluster = ClusterName::parse(cluster)?;
+        Ok(ObjectRef { cluster, ..ObjectRef::parse(text, default_namespace)? })
+    }
+
+    /// The same object as its own cluster names it.
+    pub fn in_cluster(&self) -> ObjectRef {
+        ObjectRef { cluster: ClusterName::HOME, ..self.clone() }
+    }
+
+    /// The namespace, with `cluster:` before it where that is not home: the name of its line in the key `namespaces`.
+    pub fn place(&self) -> Cow<'_, str> {
+        match self.cluster.name() {
+            None => Cow::Borrowed(&self.namespace),
+            Some(cluster) => Cow::Owned(format!("{cluster}:{}", self.namespace)),
+        }
     }
 
     /// A reference to an object at home as the API server gave it, or made of parts that are names.
@@ -325,9 +346,9 @@ impl fmt::Display for ObjectRef {
 
 impl FromStr for ObjectRef {
     type Err = NameError;
-    /// Reads `namespace/name`; the namespace is required.
+    /// Reads `namespace/name` or `cluster:namespace/name`; the namespace is required.
     fn from_str(text: &str) -> Result<ObjectRef, NameError> {
-        ObjectRef::parse(text, "")
+        ObjectRef::parse_anywhere(text, "")
     }
 }
 

@@ -143,7 +143,7 @@ pub fn cleaned(text: String) -> String {
     }
 }
 
-/// Cleans every text in a JSON value, so that JSON escapes neither hide a value nor break.
+/// Cleans every text and every name of a field in a JSON value, so that JSON escapes neither hide a value nor break.
 pub fn clean_json(value: &mut Value) {
     match value {
         Value::String(text) => {
@@ -152,7 +152,14 @@ pub fn clean_json(value: &mut Value) {
             }
         }
         Value::Array(all) => all.iter_mut().for_each(clean_json),
-        Value::Object(all) => all.values_mut().for_each(clean_json),
+        Value::Object(all) => {
+            let renamed = |key: &String| if let Cow::Owned(new) = clean(key) { Some((key.clone(), new)) } else { None };
+            for (key, new) in all.keys().filter_map(renamed).collect::<Vec<_>>() {
+                let value = all.remove(&key).unwrap_or_default();
+                all.insert(new, value);
+            }
+            all.values_mut().for_each(clean_json);
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

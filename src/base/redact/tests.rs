@@ -163,6 +163,10 @@ fn a_value_is_known_as_long_as_one_of_its_holders_is_there() {
         json,
         serde_json::json!({"a": ["bearer (secret: a token).", 1], "b": {"c": "bearer (secret: a token)."}})
     );
+    // Found by fuzzing: the name of a field may hold a value as well.
+    let mut json = serde_json::json!({text.clone(): {text.clone(): null}, "b": 1});
+    clean_json(&mut json);
+    assert_eq!(json, serde_json::json!({"bearer (secret: a token).": {"bearer (secret: a token).": null}, "b": 1}));
     drop(second);
     assert_eq!(clean(&text), text);
 }

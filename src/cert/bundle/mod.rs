@@ -8,18 +8,20 @@ use rustls::pki_types::CertificateDer;
 use super::facts::{self, CertificateFacts};
 use super::key::{self, KeyError};
 use super::path::{self, Path, PathError};
+use super::request::CertificateRequest;
 use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::name::Domain;
 use crate::base::secret::Secret;
 use crate::base::time::Time;
 
-/// A chain and its key. The path was built from the leaf, the leaf belongs to the key, covers every wanted name, and
-/// was valid at the time of the check.
+/// A chain and its key, or a chain for the key of a CSR. The path was built from the leaf, the leaf belongs to the key, covers
+/// every wanted name, and was valid at the time of the check.
 #[derive(Debug)]
 pub struct CheckedBundle {
     chain: Vec<u8>,
     dropped: Vec<String>,
-    key: Secret<Vec<u8>>,
+    /// `None` for the key of a CSR, which is not here.
+    key: Option<Secret<Vec<u8>>>,
     facts: CertificateFacts,
 }
 
@@ -78,8 +80,32 @@ impl CheckedBundle {
         wanted: &[Domain],
         judged_at: Time,
     ) -> Result<CheckedBundle, BundleError> {
+        let public = key::public_digest(key.expose()).map_err(|_: KeyError| BundleError::Key);
+        let bundle = CheckedBundle::of(sent, public, wanted, judged_at)?;
+        Ok(CheckedBundle { key: Some(key), ..bundle })
+    }
+
+    /// Checks the same of a chain that was issued for a CSR.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub fn of_request(
+        sent: &[u8],
+        request: &CertificateRequest,
+        wanted: &[Domain],
+        judged_at: Time,
+    ) -> Result<CheckedBundle, BundleError> {
+        CheckedBundle::of(sent, Ok(*request.public_key()), wanted, judged_at)
+    }
+
+    fn of(
+        sent: &[u8],
+        public: Result<[u8; 32], BundleError>,
+        wanted: &[Domain],
+        judged_at: Time,
+    ) -> Result<CheckedBundle, BundleError> {
         let sent = facts::certificates(&path::unglued(sent)).map_err(BundleError::Chain)?;
-        let public = key::public_digest(key.expose()).map_err(|_: KeyError| BundleError::Key)?;
+        let public = public?;
         let is_leaf = |der: &CertificateDer<'_>| facts::of(der).is_ok_and(|facts| facts.fits(&public));
         let leaf = sent.iter().position(is_leaf).unwrap_or_default();
         let facts = facts::of(&sent[leaf]).map_err(BundleError::Chain)?;
@@ -95,7 +121,7 @@ impl CheckedBundle {
         if judged_at + CLOCK_TOLERANCE < not_before || judged_at >= not_after + CLOCK_TOLERANCE {
             return Err(BundleError::NotValid { judged_at, not_before, not_after });
         }
-        Ok(CheckedBundle { chain: path::pem(&certificates), dropped, key, facts })
+        Ok(CheckedBundle { chain: path::pem(&certificates), dropped, key: None, facts })
     }
 
     /// The subjects of the certificates that were sent and are not part of the chain.
@@ -108,9 +134,19 @@ impl CheckedBundle {
         &self.chain
     }
 
-    /// `tls.key`: the key in PEM.
-    pub fn key(&self) -> &Secret<Vec<u8>> {
-        &self.key
+    /// The key in PEM; `None` for the key of a CSR.
+    pub fn key(&self) -> Option<&Secret<Vec<u8>>> {
+        self.key.as_ref()
+    }
+
+    /// `tls.key` over the one that a Secret holds. Beside the certificate of a CSR, a key that somebody put there stays where it belongs to
+    /// the certificate or can not be read here; else there is none.
+    pub fn key_over(&self, held: Option<&Secret<Vec<u8>>>) -> Secret<Vec<u8>> {
+        let stays = |held: &&Secret<Vec<u8>>| match key::public_digest(held.expose()) {
+            Ok(public) => self.facts.fits(&public),
+            Err(fault) => fault == KeyError::UnknownKind,
+        };
+        self.key.as_ref().or(held.filter(stays)).cloned().unwrap_or_else(|| Secret::new(Vec::new()))
     }
 
     /// The facts of the leaf.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::fields::{DataKey, is_unset, some_text, text, text_map, texts};
+use super::route::{self, HttpRoute};
 use crate::base::address::ServerAddress;
 use crate::base::name::{DnsName, Domain};
 use crate::dns::tsig_key::{Algorithm, TsigKey};
@@ -19,6 +20,10 @@ pub struct IssuerSolver {
     pub selector: SolverSelector,
     /// What the solver does.
     pub challenge: SolverKind,
+    /// The route of an HTTP-01 solver.
+    pub route: Option<HttpRoute>,
+    /// The CA is asked after a while, without a look whether the challenge can be seen (`waitInsteadOfSelfCheck`).
+    pub waits_instead: bool,
 }
 
 /// The conditions of a solver; all of them have to hold.
@@ -93,7 +98,9 @@ impl IssuerSolver {
             None if solver["http01"].is_object() => SolverKind::Http,
             None => SolverKind::Unknown,
         };
-        IssuerSolver { selector, challenge }
+        let route = (challenge == SolverKind::Http).then(|| HttpRoute::read(&solver["http01"]));
+        let waits_instead = !is_unset(&solver["waitInsteadOfSelfCheck"]);
+        IssuerSolver { selector, challenge, route, waits_instead }
     }
 
     /// Whether the CA offers a challenge of this type for the name: HTTP-01 proves no wildcard.
@@ -123,6 +130,15 @@ impl Rfc2136 {
         let key = key.map_err(|e| format!("its TSIG key ({algorithm:?}, {:?}) {e}", self.key_name))?;
         Ok(UpdateAccess { server, key_name: key.name, algorithm: Algorithm::name(key.algorithm), secret })
     }
+}
+
+/// The fields of a solver that have no effect here, with the reason.
+pub(super) fn without_effect(solver: &Value) -> BTreeMap<&'static str, &'static str> {
+    let mut found = route::without_effect(&solver["http01"]);
+    if !is_unset(&solver["dns01"]["rfc2136"]["protocol"]) {
+        found.insert("protocol", "an UPDATE goes over TCP, and over UDP to servers that have no TCP");
+    }
+    found
 }
 
 /// The solver that was chosen for a name.

@@ -15,6 +15,10 @@ use crate::base::limits::{
 };
 use scanner::Scanner;
 
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "places, columns, levels and nodes: each octet of a text that is in memory adds 6 at most"
+)]
 mod scanner;
 
 /// The bounds of one text.
@@ -31,7 +35,7 @@ struct Bounds {
 pub(super) fn check<'d>(texts: impl Iterator<Item = (&'d str, &'d str)>) -> Result<(), String> {
     let (mut octets, mut left) = (0, CONFIG_NODES_MAX);
     for (key, text) in texts {
-        octets += text.len();
+        octets = usize::saturating_add(octets, text.len());
         if octets > CONFIG_MAP_OCTETS_MAX {
             return Err(format!(
                 "key `{key}`: with it there are {octets} octets; a ConfigMap may have {CONFIG_MAP_OCTETS_MAX}: give some to another one"
@@ -46,7 +50,7 @@ pub(super) fn check<'d>(texts: impl Iterator<Item = (&'d str, &'d str)>) -> Resu
             }
             other => format!("key `{key}`: {}", other.sentence(bounds)),
         })?;
-        left -= nodes;
+        left = usize::saturating_sub(left, nodes);
     }
     Ok(())
 }

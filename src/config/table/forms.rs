@@ -1,6 +1,6 @@
 //! The forms of the texts in the table of fields, as a schema can describe them. Pure data.
 
-use crate::base::limits::WEBROOT_OCTETS_MAX;
+use crate::base::limits::{CA_OCTETS_MAX, CSR_OCTETS_MAX, WEBROOT_OCTETS_MAX};
 
 /// Text as a schema can describe it. The parser of the field decides; every text that it accepts has this form.
 #[derive(Debug)]
@@ -43,6 +43,7 @@ macro_rules! ascii_name {
 // The other full stops are those of UTS 46, section 2.3.
 pub(super) const DOMAIN: TextForm =
     text(concat!(r"^(\*\.)?", label!(), r"([.\u3002\uff0e\uff61]", label!(), ")+$"), 239);
+pub(super) const CSR: TextForm = text("-----BEGIN (NEW )?CERTIFICATE REQUEST-----", CSR_OCTETS_MAX);
 pub(super) const ZONE_NAME: TextForm =
     text(concat!("^", letter!(any), r"{1,63}(\.", letter!(any), r"{1,63})*\.?$"), 254);
 pub(super) const SERVER: TextForm = text(
@@ -55,7 +56,10 @@ pub(super) const SERVER: TextForm = text(
 );
 pub(super) const SECRET: TextForm =
     text("^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$", 253 + 1 + 63);
+pub(super) const CLUSTER_NAME: TextForm = text("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", 63);
 pub(super) const ISSUER_NAME: TextForm = text("^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", 63);
+pub(super) const DATA_KEY: TextForm = text("^[-._0-9A-Za-z]+$", 253);
+pub(super) const CA_TEXT: TextForm = text("-----BEGIN CERTIFICATE-----", CA_OCTETS_MAX);
 pub(super) const EMAIL: TextForm = text(concat!(r"^[!#-+\x2d-;=A-~]+@", ascii_name!(), "$"), 254);
 pub(super) const PROFILE: TextForm = text(r"^[!#-\x5b\x5d-~]{1,64}$", 64);
 pub(super) const DIRECTORY: TextForm = text(r"^https://[^\x00-\x20#/:?\x7f][^\x00-\x20\x7f]*$", 2048);
@@ -65,7 +69,8 @@ pub(super) const DURATION_OR_ZERO: TextForm =
     text("^(0s?|([0-9]+[smhd])*[0-9]*[1-9][0-9]*[smhd]([0-9]+[smhd])*)$", usize::MAX);
 // Which label a placeholder may be, and that a name keeps two labels, is judged by the reader.
 pub(super) const NAME_RANGE: TextForm = text(r"^[^*\s]+$", 2 * 253);
-pub(super) const NAMESPACE_OR_EVERY: TextForm = text(r"^(\*|[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$", 63);
+pub(super) const NAMESPACE_OR_EVERY: TextForm =
+    text(r"^(\*|([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)$", 63 + 1 + 63);
 pub(super) const REPLACED_NAME: TextForm = text("^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$", 253);
 pub(super) const WEBROOT: TextForm = text("^/", WEBROOT_OCTETS_MAX);
 pub(super) const METADATA_KEY: TextForm =

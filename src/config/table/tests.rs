@@ -98,7 +98,8 @@ fn words_numbers_and_lists_are_taken_as_the_rows_say_and_no_others() {
                 }
                 FieldForm::List(_, count) | FieldForm::OneOrList(_, count) => {
                     let list = |n: usize| {
-                        let items = (0..n).map(|i| format!("a{i}.test")).collect::<Vec<_>>();
+                        let scheme = if *name == "ownIssuers" { "https://" } else { "" };
+                        let items = (0..n).map(|i| format!("'{scheme}a{i}.test'")).collect::<Vec<_>>();
                         format!("[{}]", items.join(", "))
                     };
                     assert!(reads(&list(count.least)) && reads(&list(count.most)), "{name}");

@@ -40,6 +40,8 @@ fn task_kind(task: &Task) -> u8 {
         Task::Tidy => 2,
         Task::Probe => 3,
         Task::Window(_) => 4,
+        Task::Cascade => 5,
+        Task::Revoke => 6,
     }
 }
 

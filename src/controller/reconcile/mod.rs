@@ -106,9 +106,14 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
         Decision::Wait { .. } | Decision::Refuse { .. } | Decision::Restore { .. } => (false, None),
     };
     let task = match decided(evaluation.decision, &evaluation.refused, &mut result, &mut notes) {
+        None if evaluation.revocation.is_some_and(|due| due <= now) => Some(Task::Revoke),
         None if is_kept && clean_up => Some(Task::Tidy),
+        None if is_kept && cascade_differs(wanted, &held, next_clean_up.is_none_or(|next| next <= now)) => {
+            Some(Task::Cascade)
+        }
         task => task,
     };
+    evaluation.revocation.iter().for_each(|due| result.due_by(*due));
     let may_ask = next_renewal_info.filter(|_| is_kept);
     if let Some(next) = may_ask.filter(|next| *next > now) {
         result.due_by(next);
@@ -125,11 +130,11 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
     let ca = || SharedStr::intern(directory.url());
     result.order = order.map(Box::new);
     let peer = match &task {
-        Task::Issue { .. } | Task::Window(_) => JobPeer::Ca(ca()),
+        Task::Issue { .. } | Task::Revoke | Task::Window(_) => JobPeer::Ca(ca()),
         // A certificate that was replaced is revoked at the CA.
         Task::Tidy if !body.to_revoke.is_empty() => JobPeer::Ca(ca()),
         Task::Tidy | Task::Probe => JobPeer::Dns,
-        Task::Restore { .. } => JobPeer::Store,
+        Task::Restore { .. } | Task::Cascade => JobPeer::Store,
     };
     let short_lived = held.iter().filter_map(SecretState::facts).any(|facts| facts.lifetime() < SHORT_LIVED);
     result.job = Some(Box::new(Job {
@@ -141,6 +146,12 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
         peer,
     }));
     (result, notes)
+}
+
+/// Whether the owner of a Secret is to be set or removed. A removal never waits; a writer that removes what is set meets a rest.
+fn cascade_differs(wanted: &CertificateSpec, held: &[SecretState], has_rested: bool) -> bool {
+    let owner = wanted.cascade.as_ref().map(|owner| owner.uid.as_str());
+    (owner.is_none() || has_rested) && held.iter().any(|held| held.cascades_otherwise(owner))
 }
 
 /// The task and the notes that follow from a decision.

@@ -2,14 +2,15 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::name::{Domain, ObjectRef};
-use crate::cert::facts::Links;
 use crate::config;
 use crate::controller::observed::AcceptedSummary;
+use crate::kube::metadata::{ObjectReference, OwnerReference};
+use crate::kube::resource::Resource;
 use crate::policy::ca_limits::RateLimitBlock;
 use crate::policy::order_index::OrderIndex;
 use crate::policy::secret_state::{Owner, PairState, Present};
 use crate::policy::{Reason, WaitReason};
-use crate::record::{Orphaned, PendingOrder, RecordData};
+use crate::record::{Orphaned, OrphanedSecret, PendingOrder, RecordData};
 use crate::sources::{Desired, config_map};
 use crate::status::evaluate::{Facts, evaluate};
 use crate::status::state::CertificateState;
@@ -66,31 +67,13 @@ fn wanted() -> Arc<CertificateSpec> {
 }
 
 fn facts(to_days: u32) -> CertificateFacts {
-    CertificateFacts {
-        names: vec![Domain::parse("a.test").unwrap()],
-        not_before: NOW - DAY * (90 - to_days),
-        not_after: NOW + DAY * to_days,
-        serial: "01".into(),
-        public_key: [0; 32],
-        issuer: "R11".into(),
-        fingerprint: [0; 32],
-        cert_id: Some("a.b".into()),
-        links: Links::Whole,
-    }
+    let facts = CertificateFacts::example(&["a.test"], NOW - DAY * (90 - to_days), NOW + DAY * to_days);
+    CertificateFacts { cert_id: Some("a.b".into()), ..facts }
 }
 
 fn holds(to_days: u32, change: impl FnOnce(&mut Present)) -> SecretState {
-    let mut present = Present {
-        kind: "kubernetes.io/tls".into(),
-        owner: Owner::Us,
-        pair: PairState::Sound(facts(to_days).into()),
-        directory: Some(CA.into()),
-        key_type: None,
-        profile: None,
-        renewal_asked: None,
-        revocation_asked: None,
-        writer: None,
-    };
+    let pair = PairState::Sound(facts(to_days).into());
+    let mut present = Present { directory: Some(CA.into()), ..Present::example(pair) };
     change(&mut present);
     SecretState::Present(Box::new(present))
 }
@@ -99,7 +82,16 @@ fn holds(to_days: u32, change: impl FnOnce(&mut Present)) -> SecretState {
 type Times = (Option<Time>, Option<Time>, Option<Time>);
 
 fn reconciled(held: SecretState, record: RecordData, accepted: bool, times: Times) -> (ReconcileResult, Vec<Note>) {
-    let wanted = wanted();
+    reconciled_as(wanted(), held, record, accepted, times)
+}
+
+fn reconciled_as(
+    wanted: Arc<CertificateSpec>,
+    held: SecretState,
+    record: RecordData,
+    accepted: bool,
+    times: Times,
+) -> (ReconcileResult, Vec<Note>) {
     let summary = RecordSummary {
         body: record.clone(),
         accepted: accepted
@@ -121,7 +113,7 @@ fn reconciled(held: SecretState, record: RecordData, accepted: bool, times: Time
 
 fn in_flight() -> RecordData {
     let (wanted, mut record) = (wanted(), RecordData::default());
-    let flight = PendingOrder::new("host/1", NOW, &wanted.entry.domains, CA, (wanted.entry.key_type, None));
+    let flight = PendingOrder::new("host/1", NOW, &wanted.entry.domains, CA, (wanted.entry.key_word(), None));
     record.in_flight = Some(Box::new(flight));
     record
 }
@@ -138,6 +130,8 @@ fn kind(task: &Task) -> &'static str {
         Task::Issue { .. } => "issue",
         Task::Restore { .. } => "restore",
         Task::Tidy => "tidy",
+        Task::Revoke => "revoke",
+        Task::Cascade => "cascade",
         Task::Window(_) => "window",
         Task::Probe => "probe",
     }
@@ -148,7 +142,7 @@ fn what_is_done_about_a_certificate() {
     let (now, later, never) = (Some(NOW), Some(NOW + DAY), (None, None, None));
     let valid = || holds(80, |_| {});
     let mut orphaned = RecordData::default();
-    orphaned.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY });
+    orphaned.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY, secret: OrphanedSecret::Open });
     let ca = JobPeer::Ca(CA.into());
     for (name, held, record, accepted, times, task, peer) in [
         ("missing", SecretState::Missing, RecordData::default(), true, never, Some("issue"), Some(ca.clone())),
@@ -174,8 +168,34 @@ fn what_is_done_about_a_certificate() {
     let (result, _) = reconciled(SecretState::Missing, orphaned, true, never);
     assert!(result.job.is_some() && !result.is_back, "the job says so in the record");
     let (mut record, held) = (failed(), SecretState::Missing);
-    record.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY });
+    record.orphaned = Some(Orphaned { since: NOW - DAY, until: NOW + DAY, secret: OrphanedSecret::Open });
     assert!(reconciled(held, record, true, never).0.is_back, "no job says so in the record");
+}
+
+#[test]
+fn an_owner_is_set_once_in_a_while_and_removed_at_once() {
+    let owner = |uid: &str| {
+        let object = ObjectReference::new(Resource::INGRESSES, &ObjectRef::new("team", "web"));
+        OwnerReference::to(&ObjectReference { uid: Some(uid.to_owned()), ..object }).map(Box::new)
+    };
+    let held = |uid: Option<&str>, by: Owner| holds(80, |p| (p.cascade, p.owner) = (uid.map(Into::into), by));
+    let (rested, lately) = (Some(NOW), Some(NOW + DAY));
+    for (name, cascade, held, next, task) in [
+        ("set", owner("a"), held(None, Owner::Us), rested, true),
+        ("set, and lost again", owner("a"), held(None, Owner::Us), lately, false),
+        ("is set", owner("a"), held(Some("a"), Owner::Us), rested, false),
+        ("another", owner("b"), held(Some("a"), Owner::Us), rested, true),
+        ("not any more", None, held(Some("a"), Owner::Us), lately, true),
+        ("never", None, held(None, Owner::Us), rested, false),
+        ("of somebody else", None, held(Some("a"), Owner::Nobody), rested, false),
+        ("missing", owner("a"), SecretState::Missing, rested, false),
+    ] {
+        let mut spec = (*wanted()).clone();
+        spec.cascade = cascade;
+        let found = reconciled_as(Arc::new(spec), held, RecordData::default(), true, (next, None, None)).0.job;
+        let found = found.is_some_and(|job| matches!(job.task, Task::Cascade) && job.peer == JobPeer::Store);
+        assert_eq!(found, task, "{name}");
+    }
 }
 
 #[test]
@@ -221,8 +241,12 @@ fn what_is_said_and_when_it_is_looked_at_again() {
 #[test]
 fn an_evaluation_gathers_limits_and_says_what_it_could_not_read() {
     let wanted = wanted();
-    let limit =
-        RateLimitBlock { scope: crate::policy::ca_limits::Scope::Account, until: NOW + DAY, said: "no".to_owned() };
+    let limit = RateLimitBlock {
+        scope: crate::policy::ca_limits::Scope::Account,
+        since: Some(NOW),
+        until: NOW + DAY,
+        said: "no".to_owned(),
+    };
     let mut known = Known {
         held: SecretState::Missing,
         record: RecordData::default(),
@@ -261,6 +285,7 @@ fn a_decided_order_counts_for_its_namespace() {
             profile: None,
             account: None,
             cert_id: None,
+            renewal_mark: None,
         });
     };
     for (orders_per_week, held, made, expected) in [

@@ -209,7 +209,7 @@ impl<'a> PropagationCheck<'a> {
                 Ok(addresses) => return Ok(addresses),
                 Err(why) => why,
             };
-            silence.failures += 1;
+            silence.failures = silence.failures.saturating_add(1);
             if is_over(&silence) || self.is_time_up(pause) {
                 return Err(why);
             }

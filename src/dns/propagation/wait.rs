@@ -37,7 +37,7 @@ impl PropagationCheck<'_> {
         if self.settings.propagation == Propagation::None {
             return Ok(Vec::new());
         }
-        let patience = self.deadline.left().unwrap_or_default() / VISIBLE_PATIENCE_PART;
+        let patience = self.deadline.left().unwrap_or_default().checked_div(VISIBLE_PATIENCE_PART).unwrap_or_default();
         let first = self.primary();
         let not_seen = |views, is_hidden| Err(PropagationError { views: self.with_serials(views), is_hidden });
         if first.seen != Visibility::All {
@@ -161,7 +161,10 @@ impl PropagationCheck<'_> {
             match &seen {
                 Visibility::All => silence = None,
                 Visibility::Missing(..) => (missing, silence) = (Some(seen.clone()), None),
-                Visibility::Silent(_) => silence.get_or_insert(Silence { failures: 0, since: began }).failures += 1,
+                Visibility::Silent(_) => {
+                    let silence = silence.get_or_insert(Silence { failures: 0, since: began });
+                    silence.failures = silence.failures.saturating_add(1);
+                }
             }
             let given_up = silence.as_ref().is_some_and(&is_over);
             if given_up || seen == Visibility::All || self.is_time_up(pause) {

@@ -13,7 +13,7 @@ use ring::hmac;
 use sha2::Sha224;
 
 use super::tsig_key::{Algorithm, TsigKey};
-use super::wire::{MessageHeader, RawRecord, Rcode, last_record, read_name, read_u16};
+use super::wire::{MessageHeader, RawRecord, Rcode, last_record, read_name};
 use crate::base::limits::CLOCK_TOLERANCE;
 use crate::base::name::DnsName;
 use crate::base::time::Time;
@@ -104,7 +104,7 @@ pub fn sign(key: &TsigKey, message: &[u8], now: Time) -> (Vec<u8>, ClientTransac
     }
 
     let mut signed = message.to_vec();
-    set_additional_count(&mut signed, header.additional_count() + 1);
+    set_additional_count(&mut signed, header.additional_count().saturating_add(1));
     key.name.write_wire(&mut signed);
     for field in [TYPE_TSIG, CLASS_ANY, 0, 0, length16(&rdata)] {
         signed.extend_from_slice(&field.to_be_bytes());
@@ -151,9 +151,9 @@ impl ClientTransaction {
 
         // The MAC before the time, other than in RFC 2845: a forger must not learn our clock, nor make us believe in a
         // difference (CVE-2017-3142 and 3143 came from details of this order).
-        let mut unsigned = answer[..record.start].to_vec();
-        unsigned[..2].copy_from_slice(&tsig.original_id.to_be_bytes());
-        set_additional_count(&mut unsigned, header.additional_count() - 1);
+        let mut unsigned = answer.get(..record.start).unwrap_or_default().to_vec();
+        set_u16(&mut unsigned, 0, tsig.original_id);
+        set_additional_count(&mut unsigned, header.additional_count().saturating_sub(1));
         // Section 5.3: the length and MAC of the request, the answer without its TSIG record, the variables of the answer.
         let request_mac = [&length16(&self.mac).to_be_bytes()[..], &self.mac].concat();
         let variables = Variables {
@@ -203,16 +203,18 @@ impl<'m> Rdata<'m> {
         }
         let rdata = record.rdata;
         let (algorithm, at) = read_name(rdata, 0)?;
-        let time = read_time48(rdata.get(at..at + 6).ok_or(CUT)?).ok_or(CUT)?;
-        let fudge_secs = read_u16(rdata, at + 6).ok_or(CUT)?;
-        let mac_end = at + 10 + usize::from(read_u16(rdata, at + 8).ok_or(CUT)?);
-        let mac = rdata.get(at + 10..mac_end).ok_or(CUT)?;
-        let original_id = read_u16(rdata, mac_end).ok_or(CUT)?;
-        let error = Rcode(read_u16(rdata, mac_end + 2).ok_or(CUT)?);
-        let other = rdata.get(mac_end + 6..).ok_or(CUT)?;
-        if read_u16(rdata, mac_end + 4).map(usize::from) != Some(other.len()) {
+        let (time, rest) = rdata.get(at..).and_then(|rest| rest.split_at_checked(6)).ok_or(CUT)?;
+        let time = read_time48(time).ok_or(CUT)?;
+        let (fudge_secs, rest) = take_u16(rest).ok_or(CUT)?;
+        let (mac_length, rest) = take_u16(rest).ok_or(CUT)?;
+        let (mac, rest) = rest.split_at_checked(mac_length.into()).ok_or(CUT)?;
+        let (original_id, rest) = take_u16(rest).ok_or(CUT)?;
+        let (error, rest) = take_u16(rest).ok_or(CUT)?;
+        let (length, other) = take_u16(rest).ok_or(CUT)?;
+        if usize::from(length) != other.len() {
             return Err(CUT);
         }
+        let error = Rcode(error);
         Ok(Rdata { algorithm, time, fudge_secs, mac, original_id, error, other })
     }
 }
@@ -270,7 +272,19 @@ fn read_time48(bytes: &[u8]) -> Option<Time> {
 }
 
 fn set_additional_count(message: &mut [u8], count: u16) {
-    message[10..12].copy_from_slice(&count.to_be_bytes());
+    set_u16(message, 10, count);
+}
+
+/// Writes two octets at `at`; nothing where the message is shorter, which a header before it rules out.
+fn set_u16(message: &mut [u8], at: usize, value: u16) {
+    for (octet, new) in message.iter_mut().skip(at).zip(value.to_be_bytes()) {
+        *octet = new;
+    }
+}
+
+/// The first two octets, and the rest.
+fn take_u16(octets: &[u8]) -> Option<(u16, &[u8])> {
+    octets.split_first_chunk().map(|(first, rest)| (u16::from_be_bytes(*first), rest))
 }
 
 /// The HMACs: ring's, and sha2's for SHA-224, which ring lacks. Both compare in constant time.

@@ -2,9 +2,10 @@
 //!
 //! BIND reads key words in any case, and `/* */`, `//` and `#` as comments outside of quotes.
 
-use super::key::{TsigKey, TsigKeyError};
+use super::key::TsigKey;
 use super::line;
 use crate::base::secret::Secret;
+use crate::dns::tsig_key_error::TsigKeyError;
 
 /// Whether the text, without its comments, has a brace.
 ///
@@ -25,7 +26,7 @@ pub(super) fn keys(text: &str) -> Result<Vec<TsigKey>, TsigKeyError> {
     let (mut tokens, mut keys, mut depth) = (Tokens(code.expose()), Vec::new(), 0usize);
     while let Some(token) = tokens.next() {
         match token {
-            Token::Sign('{') => depth += 1,
+            Token::Sign('{') => depth = depth.saturating_add(1),
             Token::Sign('}') => depth = depth.saturating_sub(1),
             Token::Word(word) if word.eq_ignore_ascii_case("key") => {
                 let name = text_of(tokens.next())?;
@@ -68,15 +69,16 @@ fn text_of(token: Option<Token<'_>>) -> Result<&str, TsigKeyError> {
 fn without_comments(text: &str) -> Result<Secret<String>, TsigKeyError> {
     let (mut code, mut rest, mut is_quoted) = (String::with_capacity(text.len()), text, false);
     while let Some(c) = rest.chars().next() {
-        rest = if !is_quoted && rest.starts_with("/*") {
+        let comment = rest.strip_prefix("/*").filter(|_| !is_quoted);
+        rest = if let Some(comment) = comment {
             code.push(' ');
-            rest[2..].split_once("*/").ok_or(TsigKeyError::Comment)?.1
+            comment.split_once("*/").ok_or(TsigKeyError::Comment)?.1
         } else if !is_quoted && (c == '#' || rest.starts_with("//")) {
-            rest.find('\n').map_or("", |end| &rest[end..])
+            rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default()
         } else {
             is_quoted ^= c == '"';
             code.push(c);
-            &rest[c.len_utf8()..]
+            rest.strip_prefix(c).unwrap_or_default()
         };
     }
     Ok(Secret::new(code))
@@ -98,9 +100,9 @@ impl<'t> Iterator for Tokens<'t> {
     fn next(&mut self) -> Option<Token<'t>> {
         let text = self.0.trim_start();
         let (token, rest) = match text.chars().next()? {
-            sign @ ('{' | '}' | ';') => (Token::Sign(sign), &text[1..]),
+            sign @ ('{' | '}' | ';') => (Token::Sign(sign), text.strip_prefix(sign)?),
             '"' => {
-                let (quoted, rest) = text[1..].split_once('"')?;
+                let (quoted, rest) = text.strip_prefix('"')?.split_once('"')?;
                 (Token::Quoted(quoted), rest)
             }
             _ => {

@@ -1,7 +1,8 @@
 //! Keys as lines `[hmac:]name:base64`, which is also the first line of the output of Knot's `keymgr -t`, after `# `.
 //! Pure.
 
-use super::key::{Algorithm, TsigKey, TsigKeyError, decoded};
+use super::key::{Algorithm, TsigKey, decoded};
+use crate::dns::tsig_key_error::TsigKeyError;
 
 /// The keys of all lines. Lines that begin with `#` are comments, except in a text of only such lines that begins like
 /// the output of `keymgr -t`.

@@ -10,8 +10,9 @@ mod record;
 mod section;
 
 use key::decoded;
-pub use key::{Algorithm, TsigKey, TsigKeyError};
+pub use key::{Algorithm, TsigKey};
 
+use super::tsig_key_error::TsigKeyError;
 use crate::base::limits::TSIG_KEYS_MAX;
 
 /// Reads the value of a key's Secret as [`parse_keys`] does.

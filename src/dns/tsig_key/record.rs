@@ -3,7 +3,8 @@
 //! The algorithm numbers are those of the two programs; IANA's registry of DNSSEC algorithms has none for HMAC. ldns
 //! has two numbers of its own, which BIND does not use.
 
-use super::key::{Algorithm, TsigKey, TsigKeyError};
+use super::key::{Algorithm, TsigKey};
+use crate::dns::tsig_key_error::TsigKeyError;
 
 /// Whether the text is a file K*.private.
 pub(super) fn is_private_file(text: &str) -> bool {
@@ -44,9 +45,9 @@ fn key(words: &[&str]) -> Result<TsigKey, TsigKeyError> {
 /// The words after the type KEY, at least three numbers.
 fn rdata<'w, 't>(words: &'w [&'t str]) -> Option<&'w [&'t str]> {
     let at = words.iter().position(|word| ["KEY", "DNSKEY"].iter().any(|known| word.eq_ignore_ascii_case(known)))?;
-    let rest = &words[at + 1..];
+    let (_, rest) = words.get(at..)?.split_first()?;
     let is_number = |word: &&str| !word.is_empty() && word.bytes().all(|octet| octet.is_ascii_digit());
-    (rest.len() >= 3 && rest[..3].iter().all(is_number)).then_some(rest)
+    rest.get(..3)?.iter().all(is_number).then_some(rest)
 }
 
 /// The words of each line up to a comment.

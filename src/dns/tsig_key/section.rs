@@ -3,8 +3,9 @@
 //! Knot has one section with an item `- id:` for each key. NSD has a section for each key, with `name:`. Other sections
 //! are skipped. A line `[hmac:]name:base64` is a key here too, so that keys of both forms can be appended to one text.
 
-use super::key::{TsigKey, TsigKeyError};
+use super::key::TsigKey;
 use super::line;
+use crate::dns::tsig_key_error::TsigKeyError;
 
 /// Whether a line begins such a section.
 pub(super) fn is_one(text: &str) -> bool {
@@ -57,7 +58,7 @@ impl<'t> Reader<'t> {
         if begins(words) {
             self.end_section()?;
             self.is_in_section = true;
-            return self.attributes(&words[1..]);
+            return self.attributes(words.get(1..).unwrap_or_default());
         }
         // An attribute without a value begins another section.
         let is_header = matches!(words, [word] if word.ends_with(':') && !is_of_key(word));
@@ -113,7 +114,7 @@ fn words(line: &str) -> Vec<&str> {
     let (mut words, mut rest) = (Vec::new(), line.trim_start());
     while let Some(c) = rest.chars().next().filter(|c| *c != '#') {
         let end = match c {
-            '"' | '\'' => rest[1..].find(c).map(|at| at + 2),
+            '"' | '\'' => rest.match_indices(c).nth(1).map(|(at, quote)| at.saturating_add(quote.len())),
             _ => rest.find(char::is_whitespace),
         };
         let (word, more) = rest.split_at(end.unwrap_or(rest.len()));

@@ -182,7 +182,7 @@ impl Question {
     /// [`ResponseError::Stray`] when the id or question differs, [`ResponseError::Garbage`] when the message does not
     /// decode.
     pub fn read(&self, bytes: &[u8]) -> Result<DnsResponse, ResponseError> {
-        let message = Message::from_vec(bytes).map_err(|e| ResponseError::Garbage(e.to_string()))?;
+        let message = super::decode::message(bytes).map_err(ResponseError::Garbage)?;
         let meta = &message.metadata;
         // RFC 5452 section 9.1: id, question and (by the connected socket) source must match.
         let same_question = match &message.queries[..] {
@@ -283,7 +283,7 @@ pub struct MessageHeader {
 impl MessageHeader {
     /// Reads the header, or `None` when the message is shorter.
     pub fn read(message: &[u8]) -> Option<MessageHeader> {
-        let field = |i: usize| read_u16(message, 2 * i);
+        let field = |i: usize| read_u16(message, i.checked_mul(2)?);
         Some(MessageHeader { id: field(0)?, flags: field(1)?, counts: [field(2)?, field(3)?, field(4)?, field(5)?] })
     }
 
@@ -343,13 +343,13 @@ pub fn last_record(message: &[u8]) -> Result<Option<RawRecord<'_>>, &'static str
     for _ in 0..header.counts[1..].iter().map(|c| u32::from(*c)).sum() {
         let start = at;
         let (owner, fixed) = read_name(message, at)?;
-        let head = message.get(fixed..fixed + 10).ok_or("ends inside a record")?;
+        let rest = message.get(fixed..).unwrap_or_default();
+        let (head, rest) = rest.split_at_checked(10).ok_or("ends inside a record")?;
         let u16_at = |i| read_u16(head, i).expect("the ten octets taken above");
-        let (rdata, end) = (fixed + 10, fixed + 10 + usize::from(u16_at(8)));
-        let rdata = message.get(rdata..end).ok_or("ends inside a record")?;
+        let (rdata, rest) = rest.split_at_checked(u16_at(8).into()).ok_or("ends inside a record")?;
         let ttl = u32::from(u16_at(4)) << 16 | u32::from(u16_at(6));
         last = Some(RawRecord { start, owner, rtype: u16_at(0), class: u16_at(2), ttl, rdata });
-        at = end;
+        at = message.len().saturating_sub(rest.len());
     }
     if at != message.len() {
         return Err("has octets after its last record");
@@ -363,23 +363,23 @@ pub fn read_name(message: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), &'st
     const CUT: &str = "ends inside a name";
     let mut name = Vec::new();
     let mut after = None;
-    let mut jumps = 0;
+    let mut jumps = 0usize;
     loop {
         let length = *message.get(at).ok_or(CUT)?;
         match length {
             0 => {
                 name.push(0);
-                return Ok((name, after.unwrap_or(at + 1)));
+                return Ok((name, after.unwrap_or(at.saturating_add(1))));
             }
             1..=63 => {
-                let end = at + 1 + usize::from(length);
+                let end = at.saturating_add(1).saturating_add(length.into());
                 name.extend(message.get(at..end).ok_or(CUT)?.iter().map(u8::to_ascii_lowercase));
                 at = end;
             }
             0xc0..=0xff => {
                 let target = usize::from(read_u16(message, at).ok_or(CUT)? & 0x3fff);
-                after = after.or(Some(at + 2));
-                jumps += 1;
+                after = after.or(Some(at.saturating_add(2)));
+                jumps = jumps.saturating_add(1);
                 if target >= at || jumps > DNS_NAME_JUMPS_MAX {
                     return Err("has a compression loop");
                 }
@@ -395,7 +395,7 @@ pub fn read_name(message: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), &'st
 
 /// The two octets at `at`.
 pub fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..at + 2).map(|b| u16::from_be_bytes([b[0], b[1]]))
+    bytes.get(at..)?.first_chunk().map(|octets| u16::from_be_bytes(*octets))
 }
 
 #[cfg(test)]

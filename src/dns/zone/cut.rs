@@ -11,6 +11,7 @@ use crate::base::time::Deadline;
 use crate::dns::client::{DnsClient, QueryMode};
 use crate::dns::target::DnsTarget;
 use crate::dns::tsig_key::TsigKey;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::wire::{DnsResponse, RecordType};
 use crate::dns::zone_policy::Configured;
 
@@ -34,6 +35,12 @@ pub(super) struct Zone {
 }
 
 impl Zone {
+    /// The server that is asked first.
+    #[expect(clippy::indexing_slicing, reason = "a zone without a server is an error where it is looked for")]
+    pub(super) fn first(&self) -> &NameServer {
+        &self.servers[0]
+    }
+
     pub(super) fn found(zone: DnsName, servers: Vec<NameServer>) -> Zone {
         let (primary_first, is_zone_set, is_server_set) = (false, false, false);
         Zone { zone, servers, primary_first, is_zone_set, is_server_set, aside: None, remark: None }
@@ -53,11 +60,11 @@ impl ZoneFinder<'_> {
     /// The zone that encloses `owner` and its servers: configured ones first, then discovered.
     pub(super) fn cut(&self, owner: &DnsName, below: &DnsName, deadline: Deadline) -> Result<Zone, LocationError> {
         match self.rules.configured(owner) {
-            Configured { zone: Some(zone), server: Some(server) } => {
+            Configured { zone: Some(zone), server: Some(server), .. } => {
                 let cut = Zone::found(zone.clone(), self.addresses(server, deadline)?);
                 Ok(Zone { primary_first: true, is_zone_set: true, is_server_set: true, ..cut })
             }
-            Configured { zone: Some(zone), server: None } => {
+            Configured { zone: Some(zone), server: None, .. } => {
                 let (apex, answer) = self.apex(zone, deadline)?;
                 if apex != *zone {
                     return Err(format!(
@@ -68,14 +75,15 @@ impl ZoneFinder<'_> {
                 }
                 Ok(Zone { is_zone_set: true, ..self.primary(apex, &answer, deadline)? })
             }
-            Configured { zone: None, server: Some(server) } => {
+            Configured { zone: None, server: Some(server), key } => {
                 let servers = self.addresses(server, deadline)?;
                 // The zone is not known yet, and no other name may suffer when the server does not know this one.
-                self.enter(&DnsTarget { server: servers[0].address, zone: below.clone(), key: None })?;
-                let zone = self.apex_at(&servers, below, deadline)?;
-                Ok(Zone { primary_first: true, is_server_set: true, ..Zone::found(zone, servers) })
+                let found = Zone::found(below.clone(), servers);
+                self.enter(&DnsTarget { server: found.first().address, zone: below.clone(), key: None })?;
+                let zone = self.apex_at(&found.servers, below, key.as_ref(), deadline)?;
+                Ok(Zone { zone, primary_first: true, is_server_set: true, ..found })
             }
-            Configured { zone: None, server: None } => {
+            Configured { zone: None, server: None, .. } => {
                 let (zone, answer) = self.apex(below, deadline)?;
                 Ok(self.primary(zone, &answer, deadline)?)
             }
@@ -128,7 +136,7 @@ impl ZoneFinder<'_> {
         servers.truncate(ZONE_SERVERS_MAX);
         let mut cut = Zone::found(zone, servers);
         match &primary {
-            Some(name) if cut.servers[0].label == name.as_str() => cut.primary_first = true,
+            Some(name) if cut.first().label == name.as_str() => cut.primary_first = true,
             // The primary's name was looked up first.
             Some(name) => cut.set_aside(Some(name.as_str()), failed.first().map_or("it has no address", |why| why)),
             None => cut.set_aside(None, ""),
@@ -159,9 +167,15 @@ impl ZoneFinder<'_> {
         Ok(addresses.into_iter().map(|address| NameServer { label: name.to_string(), address }).collect())
     }
 
-    /// Asks a configured server which zone `name` is in: unsigned, then signed with the entry's key.
-    fn apex_at(&self, servers: &[NameServer], name: &DnsName, deadline: Deadline) -> Result<DnsName, String> {
-        let ways = Ways::new(self, self.rules.tsig_secret);
+    /// Asks a configured server which zone `name` is in: unsigned, then signed with the key.
+    fn apex_at(
+        &self,
+        servers: &[NameServer],
+        name: &DnsName,
+        key: Option<&TsigSecret>,
+        deadline: Deadline,
+    ) -> Result<DnsName, String> {
+        let ways = Ways::new(self, key);
         let mut errors = Vec::new();
         for server in servers {
             for way in ways.all() {

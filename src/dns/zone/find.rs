@@ -4,9 +4,10 @@ use super::cut::Zone;
 use super::finder::{ChallengeLocation, LocationError, Ways, ZoneFinder};
 use super::follow::Followed;
 use crate::base::limits::{CNAME_HOPS_MAX, DNS_FIND};
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{DnsName, Domain};
 use crate::base::time::Deadline;
 use crate::dns::target::DnsTarget;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::zone_policy::joined;
 
 impl ZoneFinder<'_> {
@@ -17,6 +18,7 @@ impl ZoneFinder<'_> {
     pub fn find(&self, domain: &Domain) -> Result<ChallengeLocation, LocationError> {
         let deadline = Deadline::after(DNS_FIND);
         let mut owner = domain.challenge_name();
+        let first = owner.clone();
         let mut chain = vec![owner.clone()];
         loop {
             // The zone search starts one label above: the challenge name itself is never asked for, see `resolver`.
@@ -28,7 +30,7 @@ impl ZoneFinder<'_> {
                 unavailable @ LocationError::Barred(..) => unavailable,
             })?;
             let target = DnsTarget {
-                server: cut.servers[0].address,
+                server: cut.first().address,
                 zone: cut.zone.clone(),
                 key: self.rules.key(&cut.zone, &chain).ok(),
             };
@@ -39,11 +41,11 @@ impl ZoneFinder<'_> {
                 Followed::Here(cut) => {
                     let key = self.rules.key(&cut.zone, &chain)?;
                     let other_zones = self.other_zones(&cut, &owner, &chain, &key);
+                    let first = cut.first().to_string();
                     let Zone { zone, servers, primary_first, aside, remark, .. } = cut;
                     let instead = |aside| {
                         format!(
-                            "{aside}, so its name servers are asked instead, {} first: set `dns.server` to the primary",
-                            servers[0]
+                            "{aside}, so its name servers are asked instead, {first} first: set `dns.server` to the primary"
                         )
                     };
                     let remark = remark.or_else(|| aside.map(instead));
@@ -64,13 +66,11 @@ impl ZoneFinder<'_> {
                     chain.push(next.clone());
                     if is_loop {
                         let way = joined(&chain);
-                        return Err(format!("the CNAMEs of {} go round in a circle: {way}", chain[0]).into());
+                        return Err(format!("the CNAMEs of {first} go round in a circle: {way}").into());
                     }
-                    if chain.len() > CNAME_HOPS_MAX + 1 {
+                    if chain.len().saturating_sub(1) > CNAME_HOPS_MAX {
                         let way = joined(&chain);
-                        return Err(
-                            format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {}: {way}", chain[0]).into()
-                        );
+                        return Err(format!("more than {CNAME_HOPS_MAX} CNAMEs lead on from {first}: {way}").into());
                     }
                     owner = next;
                 }
@@ -79,7 +79,7 @@ impl ZoneFinder<'_> {
     }
 
     /// The zones around the owner that the same key signs for, where the zone is not configured.
-    fn other_zones(&self, cut: &Zone, owner: &DnsName, chain: &[DnsName], key: &ObjectRef) -> Vec<DnsName> {
+    fn other_zones(&self, cut: &Zone, owner: &DnsName, chain: &[DnsName], key: &TsigSecret) -> Vec<DnsName> {
         let around = std::iter::successors((!cut.is_zone_set).then(|| owner.clone()), DnsName::parent);
         let may_sign = |zone: &DnsName| self.rules.key(zone, chain).is_ok_and(|k| k == *key);
         around.filter(|zone| *zone != cut.zone && zone.parent().is_some() && may_sign(zone)).collect()

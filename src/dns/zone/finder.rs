@@ -6,11 +6,12 @@ use std::iter::{once, once_with};
 use std::net::SocketAddr;
 
 use crate::base::address::shown;
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::name::DnsName;
 use crate::dns::client::{DnsClient, QueryMode};
 use crate::dns::resolver::Resolver;
 use crate::dns::target::{DnsTarget, Unavailable};
 use crate::dns::tsig_key::TsigKey;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::zone_policy::ZonePolicy;
 
 /// The place of the TXT of one name.
@@ -27,8 +28,8 @@ pub struct ChallengeLocation {
     /// Whether the first server is the primary, by the configuration or the SOA. The next server may accept what
     /// another one refuses.
     pub primary_first: bool,
-    /// The Secret of the key.
-    pub key: ObjectRef,
+    /// The place of the key.
+    pub key: TsigSecret,
     /// The target whose slot the UPDATE takes.
     pub target: DnsTarget,
     /// A remark for the user, such as the reason why the primary of the SOA is not asked; a sentence without its dot.
@@ -52,7 +53,7 @@ pub struct ZoneFinder<'a> {
     /// Set when a server of the zone gives any answer: a later fault concerns the name and not the server.
     pub answered: &'a Cell<bool>,
     /// The first key of a Secret, where it can be read: some servers answer only to the holder of a key.
-    pub first_key: &'a dyn Fn(&ObjectRef) -> Option<TsigKey>,
+    pub first_key: &'a dyn Fn(&TsigSecret) -> Option<TsigKey>,
 }
 
 /// The reason why no location was found.
@@ -97,12 +98,12 @@ impl fmt::Display for NameServer {
 /// The ways to ask for one key. The key is read once, and only when a server answers nobody else.
 pub(super) struct Ways<'a> {
     finder: &'a ZoneFinder<'a>,
-    key: Option<&'a ObjectRef>,
+    key: Option<&'a TsigSecret>,
     read: OnceCell<Option<TsigKey>>,
 }
 
 impl<'a> Ways<'a> {
-    pub(super) fn new(finder: &'a ZoneFinder<'a>, key: Option<&'a ObjectRef>) -> Ways<'a> {
+    pub(super) fn new(finder: &'a ZoneFinder<'a>, key: Option<&'a TsigSecret>) -> Ways<'a> {
         Ways { finder, key, read: OnceCell::new() }
     }
 

@@ -55,13 +55,13 @@ impl ZoneFinder<'_> {
             // The view that BIND shows without a signature may differ from the one that the key can change.
             let is_elsewhere = cut.is_zone_set && cut.is_left(&answer, owner);
             if matches!(way, QueryMode::Plain) && (is_elsewhere || says_nothing(&answer, owner)) {
-                match self.signed(&cut.servers[0], owner, ways, deadline) {
+                match self.signed(cut.first(), owner, ways, deadline) {
                     Some(signed) => (answer, way) = signed,
                     None if is_elsewhere => return Ok(Followed::Here(cut)),
                     None => {}
                 }
             }
-            let at = &cut.servers[0];
+            let at = cut.first();
             if let Some(data) = cname_at(&answer, owner) {
                 return match data {
                     _ if self.is_wildcard(at, way, owner, data, deadline) => Ok(Followed::Here(cut)),
@@ -120,7 +120,7 @@ impl ZoneFinder<'_> {
             }
         }
         cut.servers.sort_by_key(|s| s.label != label);
-        cut.primary_first = cut.servers[0].label == label;
+        cut.primary_first = cut.first().label == label;
     }
 
     /// The first of the zone's servers that answers NOERROR or NXDOMAIN, unsigned or signed: BIND's views match on
@@ -143,9 +143,9 @@ impl ZoneFinder<'_> {
                         if let Some(why) = errors.first()
                             && cut.primary_first
                             && !cut.is_server_set
-                            && server.label != cut.servers[0].label
+                            && server.label != cut.first().label
                         {
-                            let primary = cut.servers[0].label.clone();
+                            let primary = cut.first().label.clone();
                             cut.set_aside(Some(&primary), why);
                             cut.primary_first = false;
                         }

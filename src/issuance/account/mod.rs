@@ -24,6 +24,7 @@ use crate::base::shutdown::Shutdown;
 use crate::base::single_flight::SingleFlight;
 use crate::base::time::{self, Time};
 use crate::cert::facts::hex;
+use crate::config::issuers::Issuer;
 use crate::kube::object::SecretObject;
 use crate::policy::backoff::{RetryClass, Stage};
 use crate::policy::ca_limits::RateLimitBlock;
@@ -81,7 +82,10 @@ struct AccountSecret {
 /// The Secret of the account for `wanted`. The name of an imported account depends on the Secret of its key, because its contact may change.
 pub fn reference(directory: &str, wanted: &CertificateSpec, own_namespace: &str) -> ObjectRef {
     let text = match imported(wanted) {
-        Some((from, _)) => format!("{directory} from {from}"),
+        Some((from, _)) => {
+            let key = wanted.issuer.as_deref().and_then(|issuer| issuer.account_secret_key.as_deref());
+            format!("{directory} from {from}{}", key.map(|key| format!(" {key}")).unwrap_or_default())
+        }
         None => format!("{directory} {}", wanted.email().unwrap_or_default()),
     };
     let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
@@ -204,8 +208,9 @@ impl AccountStore<'_> {
 
     /// Stores the key of a new account: generated or imported.
     fn begin(&self, at: &ObjectRef, wanted: &CertificateSpec) -> Result<AccountSecret, AttemptError> {
-        let key = match imported(wanted) {
-            Some((from, _)) => self.import(from).map_err(|e| failed(at, RetryClass::Policy, e))?,
+        let imported = wanted.issuer.as_deref().map_or(Ok(None), |issuer| self.import(issuer));
+        let key = match imported.map_err(|e| failed(at, RetryClass::Policy, e))? {
+            Some(key) => key,
             None => AccountKey::generate().map_err(|e| failed(at, RetryClass::Transient, e))?,
         };
         let data = data(&key, None, None, self.ca.directory_written(), None);
@@ -214,14 +219,22 @@ impl AccountStore<'_> {
         Ok(AccountSecret { secret, key, next_key: None, url: None, email: None, gates: Vec::new() })
     }
 
-    fn import(&self, from: &ObjectRef) -> Result<AccountKey, String> {
+    /// The account key that the issuer names; `None` where there is none and need not be one.
+    fn import(&self, issuer: &Issuer) -> Result<Option<AccountKey>, String> {
+        let Some(from) = &issuer.account_secret else { return Ok(None) };
         let secret = self.store.secret(from).map_err(|e| format!("`accountSecretName`: {e}"))?;
-        let secret = secret.ok_or_else(|| format!("`accountSecretName`: the Secret {from} does not exist"))?;
-        let pem = IMPORTED_KEYS.iter().find_map(|key| secret.value(key));
+        let secret = match secret {
+            Some(secret) => secret,
+            None if issuer.account_secret_optional => return Ok(None),
+            None => return Err(format!("`accountSecretName`: the Secret {from} does not exist")),
+        };
+        let keys: Vec<&str> = issuer.account_secret_key.as_deref().map_or(IMPORTED_KEYS.to_vec(), |key| vec![key]);
+        let pem = keys.iter().find_map(|key| secret.value(key));
         let pem = pem.ok_or_else(|| {
-            format!("`accountSecretName`: the Secret {from} has none of the data keys {}", IMPORTED_KEYS.join(", "))
+            format!("`accountSecretName`: the Secret {from} has none of the data keys {}", keys.join(", "))
         })?;
-        AccountKey::from_pem(pem.expose()).map_err(|e| format!("`accountSecretName`: the Secret {from}: {e}"))
+        let key = AccountKey::from_pem(pem.expose());
+        key.map(Some).map_err(|e| format!("`accountSecretName`: the Secret {from}: {e}"))
     }
 
     /// Finds the account of a key that the CA knows, else makes one (RFC 8555 section 7.3.1).
@@ -233,8 +246,7 @@ impl AccountStore<'_> {
     ) -> Result<AccountSecret, AttemptError> {
         let at = &kept.secret.reference;
         let told = |e: AcmeError| of_acme(Stage::Account, &e);
-        let external = wanted.issuer.as_deref().and_then(|issuer| issuer.eab_secret.as_ref());
-        let external = external.map(|from| self.external(from)).transpose();
+        let external = wanted.issuer.as_deref().map_or(Ok(None), |issuer| self.external(issuer));
         let external = external.map_err(|e| failed(at, RetryClass::Policy, e))?;
         if external.is_none() && self.ca.directory().map_err(told)?.meta.external_account_required {
             let error = format!("the CA {} {EAB_REQUIRED}", self.ca.directory_url());
@@ -264,19 +276,22 @@ impl AccountStore<'_> {
         Ok(AccountSecret { secret, url: Some(url), email: email.map(str::to_owned), ..kept })
     }
 
-    /// The external account binding in a Secret.
+    /// The external account binding that the issuer names.
     ///
     /// # Errors
     /// The data key that is missing or wrong.
-    pub fn external(&self, from: &ObjectRef) -> Result<ExternalAccountBinding, String> {
+    pub fn external(&self, issuer: &Issuer) -> Result<Option<ExternalAccountBinding>, String> {
         use base64::Engine as _;
+        let Some(from) = &issuer.eab_secret else { return Ok(None) };
         let secret = self.store.secret(from).map_err(|e| format!("`eabSecretName`: {e}"))?;
         let secret = secret.ok_or_else(|| format!("`eabSecretName`: the Secret {from} does not exist"))?;
         let text = |key: &str| {
             let text = secret.value(key).and_then(|v| std::str::from_utf8(v.expose()).ok()).map(str::trim);
             text.filter(|t| !t.is_empty()).ok_or_else(|| format!("`eabSecretName`: {}", secret.lacks(key, "")))
         };
-        let (kid, hmac_key) = (text("kid")?.to_owned(), text("hmacKey")?);
+        let data_key = issuer.eab_secret_key.as_deref().unwrap_or("hmacKey");
+        let kid = issuer.eab_key_id.as_deref().map_or_else(|| text("kid"), Ok)?.to_owned();
+        let hmac_key = text(data_key)?;
         // CAs print it with and without padding, in both alphabets.
         let in_url_safe = |c| {
             if c == '+' {
@@ -291,8 +306,9 @@ impl AccountStore<'_> {
             zeroize::Zeroizing::new(hmac_key.trim_end_matches('=').chars().map(in_url_safe).collect());
         let hmac_key = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(plain.as_bytes());
         let hmac_key =
-            hmac_key.map_err(|_| format!("`eabSecretName`: `hmacKey` in the Secret {from} is not base64"))?;
-        Ok(ExternalAccountBinding { kid, hmac_key: Secret::known("the MAC key of an external account", hmac_key) })
+            hmac_key.map_err(|_| format!("`eabSecretName`: `{data_key}` in the Secret {from} is not base64"))?;
+        let hmac_key = Secret::known("the MAC key of an external account", hmac_key);
+        Ok(Some(ExternalAccountBinding { kid, hmac_key }))
     }
 
     /// Stores the rate limits of an account beside its other data.

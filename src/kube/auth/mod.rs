@@ -156,7 +156,7 @@ impl Authenticator {
         }
         let bearer = credential.and_then(|c| c.token.clone()).or_else(|| state.files.token.clone());
         let wanted = trust(&self.config, &state.files, credential.and_then(|c| c.client.clone()));
-        let number = state.credentials.as_ref().map_or(1, |credentials| credentials.number + 1);
+        let number = state.credentials.as_ref().map_or(1, |credentials| credentials.number.saturating_add(1));
         let http = match &state.credentials {
             Some(credentials) if wanted == state.trust && credentials.bearer == bearer => {
                 return Ok(credentials.clone());

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::config::{ClusterConfig, ExecConfig};
 use crate::base::secret::Secret;
@@ -89,25 +89,19 @@ pub fn read(printed: &[u8], version: &str) -> Result<Credential, String> {
 
 /// The value of `KUBERNETES_EXEC_INFO`. `authority` is the CA of the cluster in PEM.
 pub fn info(plugin: &ExecConfig, config: &ClusterConfig, authority: &[u8]) -> String {
-    let mut spec = json!({"interactive": false});
+    let mut spec = Map::from_iter([("interactive".to_owned(), json!(false))]);
     if let Some(extension) = &plugin.cluster {
-        let mut cluster = json!({"server": config.server});
-        if let Some(name) = &config.tls.name {
-            cluster["tls-server-name"] = json!(name);
-        }
-        if config.tls.skipped {
-            cluster["insecure-skip-tls-verify"] = json!(true);
-        }
-        if !authority.is_empty() {
-            cluster["certificate-authority-data"] = json!(STANDARD.encode(authority));
-        }
-        if let Some(proxy) = &config.proxy {
-            cluster["proxy-url"] = json!(proxy.expose());
-        }
-        if *extension != Value::Null {
-            cluster["config"] = extension.clone();
-        }
-        spec["cluster"] = cluster;
+        let fields = [
+            ("server", Some(json!(config.server))),
+            ("tls-server-name", config.tls.name.as_ref().map(|name| json!(name))),
+            ("insecure-skip-tls-verify", config.tls.skipped.then_some(Value::Bool(true))),
+            ("certificate-authority-data", (!authority.is_empty()).then(|| json!(STANDARD.encode(authority)))),
+            ("proxy-url", config.proxy.as_ref().map(|proxy| json!(proxy.expose()))),
+            ("config", Some(extension.clone()).filter(|extension| *extension != Value::Null)),
+        ];
+        let cluster: Map<_, _> =
+            fields.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?))).collect();
+        spec.insert("cluster".to_owned(), Value::Object(cluster));
     }
     json!({"kind": "ExecCredential", "apiVersion": plugin.version, "spec": spec}).to_string()
 }

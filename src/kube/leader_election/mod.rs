@@ -62,7 +62,7 @@ impl LeaderElection {
 
     /// Until when this replica leads; `None` when it does not.
     pub fn leads_until(&self) -> Option<Duration> {
-        self.held.map(|sent| sent + LEASE_RENEW_DEADLINE)
+        self.held.map(|sent| sent.saturating_add(LEASE_RENEW_DEADLINE))
     }
 
     /// The holder when the Lease was read or written last; empty when there was none.
@@ -91,7 +91,9 @@ impl LeaderElection {
                 seen.is_gone = true;
             }
             return match &self.seen {
-                Some(seen) if self.held.is_none() && now <= seen.since + LEASE_DURATION => LeaseStep::Rest,
+                Some(seen) if self.held.is_none() && now <= seen.since.saturating_add(LEASE_DURATION) => {
+                    LeaseStep::Rest
+                }
                 Some(_) | None => LeaseStep::Create(self.claim(wall)),
             };
         };
@@ -122,10 +124,15 @@ impl LeaderElection {
         Some(lease)
     }
 
+    /// Forgets what was seen and held, after the Lease was given back.
+    pub fn forget(&mut self) {
+        (self.seen, self.held) = (None, None);
+    }
+
     /// Whether this replica may write the Lease: it holds it, nobody does, or the holder was silent for as long as the Lease says.
     fn is_open(&self, seen: &ObservedLease, now: Duration) -> bool {
         let holder = holder(&seen.lease);
-        holder.is_empty() || holder == self.identity || now > seen.since + duration(&seen.lease)
+        holder.is_empty() || holder == self.identity || now > seen.since.saturating_add(duration(&seen.lease))
     }
 
     /// The Lease with this replica as its holder: over the version that was seen, or new. Fields of others stay.
@@ -141,22 +148,24 @@ impl LeaderElection {
             })),
         };
         let renewed = micro_time(wall);
-        let mut spec = json!({
-            "holderIdentity": self.identity,
-            "leaseDurationSeconds": LEASE_DURATION.as_secs(),
-            "renewTime": renewed,
-        });
+        fill(
+            &mut lease,
+            json!({
+                "holderIdentity": self.identity,
+                "leaseDurationSeconds": LEASE_DURATION.as_secs(),
+                "renewTime": renewed,
+            }),
+        );
         if self.holder() != self.identity {
             let transitions =
                 before.and_then(|before| before.0.pointer("/spec/leaseTransitions")).and_then(Value::as_i64);
-            spec["leaseTransitions"] = json!(match before {
+            let transitions = match before {
                 // The API takes 32 bits.
-                Some(_) => transitions.unwrap_or(0).clamp(0, i64::from(i32::MAX) - 1) + 1,
+                Some(_) => transitions.unwrap_or(0).saturating_add(1).clamp(1, i64::from(i32::MAX)),
                 None => 0,
-            });
-            spec["acquireTime"] = json!(renewed);
+            };
+            fill(&mut lease, json!({"leaseTransitions": transitions, "acquireTime": renewed}));
         }
-        fill(&mut lease, spec);
         lease
     }
 }
@@ -202,7 +211,7 @@ impl Setbacks {
             Some(Refuser::Role) if is_known => *self = Setbacks::default(),
             Some(_) => {
                 let since = *self.refused.get_or_insert(now);
-                if !self.alone && now < since + REFUSAL_DOUBTED {
+                if !self.alone && now < since.saturating_add(REFUSAL_DOUBTED) {
                     return (Course::Unsure, LEASE_DOUBT_RETRY);
                 }
                 self.alone = true;
@@ -233,6 +242,14 @@ fn fill(LeaseObject(lease): &mut LeaseObject, fields: Value) {
     if let Value::Object(spec) = spec {
         spec.extend(fields);
     }
+}
+
+/// The holder of a Lease in JSON as of `now`, by its last renewal; `None` where nobody holds it any more.
+pub fn holder_at(lease: &Value, now: Time) -> Option<&str> {
+    let spec = &lease["spec"];
+    let renewed = spec["renewTime"].as_str().and_then(Time::parse_rfc3339)?;
+    let lasts = spec["leaseDurationSeconds"].as_u64().map_or(LEASE_DURATION, Duration::from_secs);
+    spec["holderIdentity"].as_str().filter(|holder| !holder.is_empty() && now.since(renewed) <= lasts)
 }
 
 fn holder(LeaseObject(lease): &LeaseObject) -> &str {

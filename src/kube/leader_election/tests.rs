@@ -394,3 +394,22 @@ fn whatever_refuses_the_lease_is_worked_around_unless_another_replica_may_have_t
     assert!(hint("get", &at(), &no_role()).unwrap().contains("lacks the verb `get` on `leases`"));
     assert!(hint("get", &at(), &answer(401, "Unauthorized")).unwrap().contains("has it expired? Or is a clock wrong?"));
 }
+
+#[test]
+fn a_lease_names_its_holder_until_it_expires() {
+    let now = Time::from_unix(1_800_000_000);
+    let lease = |spec: Value| json!({"metadata": {"name": "x"}, "spec": spec});
+    let renewed = |before: u64| micro_time(now - Duration::from_secs(before));
+    for (spec, holder) in [
+        (json!({"holderIdentity": "a", "leaseDurationSeconds": 60, "renewTime": renewed(0)}), Some("a")),
+        (json!({"holderIdentity": "a", "leaseDurationSeconds": 60, "renewTime": renewed(60)}), Some("a")),
+        (json!({"holderIdentity": "a", "leaseDurationSeconds": 60, "renewTime": renewed(61)}), None),
+        (json!({"holderIdentity": "a", "renewTime": renewed(1)}), Some("a")),
+        (json!({"holderIdentity": "a", "renewTime": renewed(3_600)}), None),
+        (json!({"holderIdentity": "", "leaseDurationSeconds": 60, "renewTime": renewed(0)}), None),
+        (json!({"holderIdentity": "a", "leaseDurationSeconds": 60}), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(holder_at(&lease(spec.clone()), now), holder, "{spec}");
+    }
+}

@@ -183,10 +183,12 @@ impl<F: FnMut(ReflectorEvent) -> bool> RunningReflector<'_, F> {
     fn open_watch(&mut self, resource_version: &str) -> Option<Input<Watch>> {
         let Some(left) = self.relist.left() else { return Some(Input::Outdated) };
         let WatchTimeouts { lasts: [shortest, longest], grace, .. } = self.reflector.timeouts;
-        let lasts = (shortest + (longest - shortest).mul_f64(draw())).min(left + WATCH_SHORT);
+        let lasts = shortest
+            .saturating_add(longest.saturating_sub(shortest).mul_f64(draw()))
+            .min(left.saturating_add(WATCH_SHORT));
         let path = self.reflector.target.watch_path(resource_version, lasts);
         let age = Stopwatch::start();
-        match self.reflector.client.stream(&path, lasts + grace) {
+        match self.reflector.client.stream(&path, lasts.saturating_add(grace)) {
             Ok(lines) => {
                 // An open watch is no success yet: only an event is, or that the watch lasts.
                 if self.failures.count > 0 {

@@ -96,7 +96,7 @@ impl Failures {
             self.refused_since = None;
             return false;
         }
-        now >= *self.refused_since.get_or_insert(now) + doubt
+        now >= self.refused_since.get_or_insert(now).saturating_add(doubt)
     }
 
     /// Whether the failures are an outage. The first one may be a server that restarts, whose successor answers the next try; a refusal that

@@ -269,6 +269,7 @@ fn a_line_with_a_fault_keeps_its_ranges_from_others() {
             ("b", "b.example.com", "has a fault"),
         ];
         judged(&ranges, &rows);
+        assert_eq!(ranges.orders_per_week("b"), Some(0), "it is no namespace without a line");
     }
     let twice = ranges_of(
         "b: {domains: [b.test]}\nb: {domains: [c.test]}\nB: {domains: [e.test]}\na: {domains: [test.example]}",
@@ -351,4 +352,64 @@ fn many_lines_are_no_burden() {
     let ranges = ranges_of(&format!("a: {{domains: [1.{long}, 2.{long}, 3.{long}, 4.{long}]}}"), &[]);
     let refused = ranges.judge("a", &Domain::parse(&format!("5.{long}")).unwrap()).unwrap_err();
     assert!(refused.len() <= 1024 && refused.ends_with("and 1 more"), "{refused}");
+}
+
+#[test]
+fn issuers_of_cert_manager_are_those_that_the_line_lists() {
+    let ranges = ranges_of(
+        "a: {domains: [a.test]}\nb: {domains: [b.test], clusterIssuers: [one, two]}\nc: {clusterIssuers: [], ownIssuers: ['https://CA.test/dir']}\n\
+         d: {ownIssuers: ['http://ca.test']}",
+        &[],
+    );
+    for (namespace, issuer, part) in [
+        ("a", "any", None),
+        ("b", "two", None),
+        ("b", "three", Some("the ClusterIssuer three is not for the namespace b, whose `clusterIssuers` are one, two")),
+        ("c", "one", Some("whose `clusterIssuers` are none")),
+        ("d", "one", Some("ownIssuers[0]: \"http://ca.test\" is not an https URL")),
+        ("e", "one", Some(NO_LINE)),
+    ] {
+        let found = ranges.cluster_issuer(namespace, issuer);
+        assert!(
+            found.as_ref().err().map(String::as_str).unwrap_or_default().contains(part.unwrap_or_default()),
+            "{namespace} {found:?}"
+        );
+        assert_eq!(found.is_err(), part.is_some(), "{namespace} {issuer}");
+    }
+    for (namespace, directory, is_allowed) in [
+        ("c", "https://ca.test/dir", true),
+        ("c", "https://ca.test/other", false),
+        ("c", "https://127.0.0.1/dir", false),
+        ("a", "https://ca.test/dir", false),
+        ("e", "https://ca.test/dir", false),
+    ] {
+        assert_eq!(ranges.own_issuer(namespace, directory).is_ok(), is_allowed, "{namespace} {directory}");
+    }
+    // Also where the own namespace needs no line for its names.
+    let alone = NameRanges::new(NamePolicy::default(), [], Some("own"));
+    assert!(alone.cluster_issuer("own", "any").is_ok() && alone.own_issuer("own", "https://ca.test/dir").is_err());
+}
+
+#[test]
+fn any_is_every_name_that_lies_in_no_range() {
+    let ranges = ranges_of(
+        "'*': {domains: [any]}\na: {domains: [a.test]}\nb: {domains: [any, b.test], wildcards: true}\nc: {domains: [any, 'x..y']}",
+        &["c.test"],
+    );
+    judged(
+        &ranges,
+        &[
+            ("other", "www.c.test", ""),
+            ("other", "www.a.test", FOREIGN),
+            ("other", "*.d.test", WILDCARD),
+            ("a", "www.a.test", ""),
+            ("a", "www.c.test", OUTSIDE),
+            ("b", "www.b.test", ""),
+            ("b", "www.c.test", ""),
+            ("b", "*.c.test", ""),
+            ("b", "*.a.test", FOREIGN),
+            ("b", "a.test", FOREIGN),
+            ("c", "www.d.test", "has a fault"),
+        ],
+    );
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::policy::ca_limits::Scope;
 use crate::policy::renewal_window::RenewalWindow;
+use crate::policy::tests::waits::failed;
 
 fn window(serial: &str, start: Time, moved_to_past: bool) -> RenewalWindow {
     let end = start + DAY;
@@ -47,7 +48,12 @@ fn a_profile_counts_only_for_what_we_ordered() {
 }
 
 fn closed() -> Option<RateLimitBlock> {
-    Some(RateLimitBlock { scope: Scope::Account, until: NOW + DAY, said: "too many new orders".to_owned() })
+    Some(RateLimitBlock {
+        scope: Scope::Account,
+        since: Some(NOW),
+        until: NOW + DAY,
+        said: "too many new orders".to_owned(),
+    })
 }
 
 #[test]

@@ -1,4 +1,9 @@
 mod ca;
+mod certificate;
+mod csr;
+mod revocation;
+mod waits;
+mod wishes;
 
 use std::time::Duration;
 
@@ -11,7 +16,8 @@ use crate::config::entry::Entry;
 use crate::config::namespaces::Namespaces;
 use crate::config::node;
 use crate::kube::object::TYPE_TLS;
-use crate::policy::secret_state::{Owner, Present};
+use crate::policy::revocation::RevocationRequest;
+use crate::policy::secret_state::{Owner, PairState, Present};
 use crate::record::{History, Issued, RecordData};
 
 const NOW: Time = Time::from_unix(1_800_000_000);
@@ -32,38 +38,22 @@ struct Case {
     week_is_full: Option<Time>,
     profile: Option<&'static str>,
     of_objects: bool,
+    certificate: Option<String>,
+    revocations: Vec<RevocationRequest>,
+    renewal: Option<RenewalWish>,
 }
 
 fn entry(yaml: &str) -> Entry {
     Entry::read(&node::read(yaml).unwrap(), &Namespaces::new("team", &["b".to_owned()])).unwrap()
 }
 
-fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> CertificateFacts {
-    CertificateFacts {
-        names: names.iter().map(|n| Domain::parse(n).unwrap()).collect(),
-        not_before: NOW - DAY * age_days,
-        not_after: NOW + DAY * left_days,
-        serial: serial.into(),
-        public_key: [1; 32],
-        issuer: "Some CA".into(),
-        fingerprint: sha256(serial.as_bytes()),
-        cert_id: None,
-        links: crate::cert::facts::Links::Whole,
-    }
+pub(super) fn facts(names: &[&str], age_days: u32, left_days: u32, serial: &str) -> CertificateFacts {
+    let facts = CertificateFacts::example(names, NOW - DAY * age_days, NOW + DAY * left_days);
+    CertificateFacts { serial: serial.into(), public_key: [1; 32], fingerprint: sha256(serial.as_bytes()), ..facts }
 }
 
-fn present(pair: PairState) -> Present {
-    Present {
-        kind: TYPE_TLS.into(),
-        owner: Owner::Us,
-        pair,
-        directory: Some(PEBBLE.into()),
-        key_type: Some("ecdsa-p256".into()),
-        profile: None,
-        renewal_asked: None,
-        revocation_asked: None,
-        writer: None,
-    }
+pub(super) fn present(pair: PairState) -> Present {
+    Present { directory: Some(PEBBLE.into()), key_type: Some("ecdsa-p256".into()), ..Present::example(pair) }
 }
 
 fn case() -> Case {
@@ -77,6 +67,7 @@ fn case() -> Case {
         profile: None,
         account: None,
         cert_id: None,
+        renewal_mark: None,
     });
     let pair = PairState::Sound(facts(&["a.test", "*.a.test"], 10, 80, "01").into());
     Case {
@@ -90,6 +81,9 @@ fn case() -> Case {
         week_is_full: None,
         profile: None,
         of_objects: false,
+        certificate: None,
+        revocations: Vec::new(),
+        renewal: None,
     }
 }
 
@@ -98,6 +92,8 @@ impl Case {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
         let orders = [(self.directory.url().into(), of_names)].into();
         evaluate(&EvaluationInput {
+            revocations: &self.revocations,
+            certificate: self.certificate.as_deref(),
             entry: &self.entry,
             secrets: &self.secrets,
             record: &self.record,
@@ -108,7 +104,9 @@ impl Case {
             orders: &orders,
             closed: self.closed.as_ref(),
             week_is_full: self.week_is_full,
+            secret_type: TYPE_TLS,
             of_objects: self.of_objects,
+            renewal: self.renewal.as_ref(),
             now: NOW,
         })
     }
@@ -134,6 +132,10 @@ impl Case {
             }
         }
     }
+}
+
+fn mismatch() -> PairState {
+    PairState::Mismatch(facts(&["a.test", "*.a.test"], 10, 80, "01").into())
 }
 
 fn without_copy(case: Case) -> Case {
@@ -167,7 +169,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             case().with(|p| {
                 p.kind = "Opaque".into();
                 p.owner = Owner::Another("x".into());
-                p.pair = PairState::Mismatch;
+                p.pair = mismatch();
             }),
             "Refuse WrongType",
         ),
@@ -186,7 +188,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             "foreign and broken",
             case().with(|p| {
                 p.owner = Owner::Another("x".into());
-                p.pair = PairState::Mismatch;
+                p.pair = mismatch();
             }),
             "Refuse OwnedByAnother",
         ),
@@ -203,7 +205,7 @@ fn each_check_finds_its_fault_and_what_follows_is_decided() {
             Case { copy: None, ..case() }.with(|p| p.pair = PairState::Broken("x".into())),
             "Issue Unparsable",
         ),
-        ("key of another", case().with(|p| p.pair = PairState::Mismatch), "Restore KeyMismatch Copy"),
+        ("key of another", case().with(|p| p.pair = mismatch()), "Restore KeyMismatch Copy"),
         ("a name is missing", without_copy(case().pair(facts(&["a.test"], 10, 80, "01"))), "Issue NameMissing"),
         (
             "what we stored had the names: somebody overwrote it",
@@ -321,158 +323,12 @@ fn a_certificate_that_browsers_trust_is_never_replaced_by_one_for_tests() {
     }
 }
 
-fn failed(next: Time, inputs: &str) -> RecordData {
-    let case = case();
-    let mut record = case.record;
-    let history = record.history_mut(&case.entry.order_names(), PEBBLE, NOW);
-    *history = History { next_attempt: Some(next), inputs: inputs.to_owned(), ..history.clone() };
-    record
-}
-
-#[test]
-fn after_a_failure_it_waits_until_the_time_comes_or_something_changes() {
-    let missing = |record| Case { secrets: vec![SecretState::Missing], copy: None, record, ..case() };
-    let soon = NOW + DAY;
-    assert_eq!(missing(failed(soon, "inputs")).word(), "Wait BackingOff SecretMissing");
-    assert_eq!(missing(failed(NOW, "inputs")).word(), "Issue SecretMissing");
-    assert_eq!(missing(failed(soon, "other inputs")).word(), "Issue SecretMissing", "the entry or its key changed");
-    let other_names = Case { entry: entry("{secret: web, domains: [b.test]}"), ..missing(failed(soon, "inputs")) };
-    assert_eq!(other_names.word(), "Issue SecretMissing", "another name set was never tried");
-    let restorable = Case { copy: case().copy, ..missing(failed(soon, "inputs")) };
-    assert_eq!(restorable.word(), "Restore SecretMissing Copy", "a restore needs no CA");
-}
-
-#[test]
-fn the_cap_holds_over_all_entries_and_only_regular_renewals_pass() {
-    let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
-    let expired = Case { orders: orders.clone(), ..case() }.pair(facts(&["a.test", "*.a.test"], 90, 0, "01"));
-    let Decision::Wait { waiting: WaitReason::Capped, until, .. } = expired.decide().decision else {
-        panic!("{}", expired.word())
-    };
-    assert_eq!(until, NOW - DAY * 4 + DAY * 7);
-    let due = Case { orders: orders.clone(), ..case() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "01"));
-    assert_eq!(due.word(), "Issue RenewalDue uncounted");
-    let foreign_serial =
-        Case { record: RecordData::default(), orders, ..case() }.pair(facts(&["a.test", "*.a.test"], 62, 28, "02"));
-    assert_eq!(foreign_serial.word(), "Wait Capped RenewalDue", "a second writer can not make us order for ever");
-}
-
-/// A namespace that had its orders of this week gets no new one. What it has is renewed, and what was counted goes on.
-#[test]
-fn a_namespace_whose_week_is_full_waits_and_its_renewals_do_not() {
-    let until = NOW + DAY * 2;
-    let full = || Case { week_is_full: Some(until), copy: None, ..case() };
-    let missing = || Case { secrets: vec![SecretState::Missing], ..full() };
-    let Decision::Wait { waiting: WaitReason::NamespaceCapped, until: waits, finding } = missing().decide().decision
-    else {
-        panic!("{}", missing().word())
-    };
-    assert!(waits == until && finding.detail.contains("`certificatesPerWeek` allows"), "{finding}");
-    let with_history = |failures| {
-        let mut case = missing();
-        let names = case.entry.order_names();
-        case.record.history_mut(&names, PEBBLE, NOW - DAY).failures = failures;
-        case
-    };
-    let pending = |order: Option<&str>| {
-        let mut case = missing();
-        let names = case.entry.order_names();
-        let mut pending = PendingOrder::new("", NOW, &names, PEBBLE, (case.entry.key_type, None));
-        pending.order = order.map(str::to_owned);
-        case.record.in_flight = Some(Box::new(pending));
-        case
-    };
-    for (what, case, expected) in [
-        ("due", full().pair(facts(&["a.test", "*.a.test"], 62, 28, "01")), "Issue RenewalDue uncounted"),
-        ("valid", full(), "Keep"),
-        ("expired", full().pair(facts(&["a.test", "*.a.test"], 90, 0, "01")), "Wait NamespaceCapped Expired"),
-        ("asked for", full().with(|p| p.renewal_asked = Some("1".into())), "Wait NamespaceCapped RenewalRequested"),
-        ("forced", full().with(|p| p.renewal_asked = Some("1 force".into())), "Wait NamespaceCapped RenewalRequested"),
-        ("a name more", full().pair(facts(&["a.test"], 10, 80, "01")), "Wait NamespaceCapped NameMissing"),
-        ("ordered before", with_history(0), "Wait NamespaceCapped SecretMissing"),
-        ("tried before, and counted then", with_history(1), "Issue SecretMissing"),
-        ("claimed, and counted then", pending(None), "Issue SecretMissing"),
-        ("ordered, and counted then", pending(Some("https://ca.example/order/1")), "Issue SecretMissing"),
-        ("room", Case { week_is_full: None, ..missing() }, "Issue SecretMissing"),
-    ] {
-        assert_eq!(case.word(), expected, "{what}");
-    }
-    // A due certificate with a name more is renewed with the names that it has.
-    let due = full().pair(facts(&["a.test"], 62, 28, "01"));
-    assert!(matches!(due.decide().decision, Decision::Issue { names: Some(names), .. } if names.len() == 1));
-}
-
-#[test]
-fn a_request_in_the_record_overrides_the_cap_for_one_order() {
-    let orders: Vec<Time> = (1..=4).map(|n| NOW - DAY * n).collect();
-    for (asked, last, word) in [
-        (None, NOW - DAY, "Wait Capped SecretMissing"),
-        (Some(format!("{NOW}")), NOW - DAY, "Wait Capped SecretMissing"),
-        (Some(format!("{NOW} force")), NOW - DAY, "Issue SecretMissing"),
-        (Some(format!("{} force", NOW - DAY * 2)), NOW - DAY, "Wait Capped SecretMissing"),
-        (Some(format!("{} force", NOW + DAY)), NOW - DAY, "Wait Capped SecretMissing"),
-        (Some("now force".to_owned()), NOW - DAY, "Wait Capped SecretMissing"),
-    ] {
-        let mut case = Case { secrets: vec![SecretState::Missing], copy: None, orders: orders.clone(), ..case() };
-        assert_eq!(orders.iter().max(), Some(&last));
-        case.record.asked = asked.clone();
-        assert_eq!(case.word(), word, "{asked:?}");
-    }
-}
-
-#[test]
-fn an_order_that_was_counted_is_fetched_whatever_the_cap_says() {
-    for (counted, order, names, word) in [
-        (true, true, "*.a.test", "Issue Expired"),
-        (false, true, "*.a.test", "Wait Capped Expired"),
-        (true, false, "*.a.test", "Wait Capped Expired"),
-        (true, true, "b.test", "Wait Capped Expired"),
-    ] {
-        let mut case = Case { orders: (1..=4).map(|n| NOW - DAY * n).collect(), ..case() };
-        case.entry = entry("{secret: web, domains: ['*.a.test']}");
-        case.record.in_flight = Some(Box::new(PendingOrder {
-            holder: String::new(),
-            at: NOW - DAY,
-            directory: PEBBLE.to_owned(),
-            names: vec![Domain::parse(names).unwrap()],
-            key_type: "ecdsa-p256".to_owned(),
-            profile: None,
-            account: None,
-            order: order.then(|| "https://ca.example/order/1".to_owned()),
-            counted,
-            published: Vec::new(),
-        }));
-        assert_eq!(case.pair(facts(&["*.a.test"], 90, 0, "01")).word(), word, "{counted} {order} {names}");
-    }
-}
-
-#[test]
-fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
-    let minute = Duration::from_secs(60);
-    let broken = |restores: Vec<Time>| {
-        let mut w = case().with(|p| p.pair = PairState::Mismatch);
-        w.record.restores = restores;
-        w
-    };
-    assert_eq!(broken(vec![NOW - minute, NOW - 2 * minute]).word(), "Restore KeyMismatch Copy");
-    let contested = broken(vec![NOW - minute, NOW - 2 * minute, NOW - 3 * minute]);
-    let Decision::Wait { waiting: WaitReason::Contested, until, .. } = contested.decide().decision else {
-        panic!("{}", contested.word())
-    };
-    assert_eq!(until, NOW + 19 * minute);
-    assert_eq!(broken(vec![NOW - 61 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Restore KeyMismatch Copy");
-    assert_eq!(
-        broken(vec![NOW - 20 * minute, NOW - 21 * minute, NOW - 22 * minute]).word(),
-        "Wait Contested KeyMismatch"
-    );
-}
-
 #[test]
 fn who_wrote_what_is_wrong_is_named() {
     let written = |change: fn(&mut Present)| {
         case().with(change).with(|p| p.writer = Some("\"kubectl-edit\" at noon".into())).decide().decision
     };
-    let Decision::Restore { finding, .. } = written(|p| p.pair = PairState::Mismatch) else { panic!("it is restored") };
+    let Decision::Restore { finding, .. } = written(|p| p.pair = mismatch()) else { panic!("it is restored") };
     assert_eq!(finding.detail, "its key does not belong to its certificate; last written by \"kubectl-edit\" at noon");
     let Decision::Issue { finding, .. } = written(|p| p.renewal_asked = Some("now".into())) else {
         panic!("asked for")

@@ -7,7 +7,7 @@ use super::{Annotations, TOO_LONG, invalid, list};
 use crate::base::limits::LABELS_MAX;
 use crate::base::name::check_namespace;
 use crate::base::sanitize::one_line;
-use crate::config::entry::KeyType;
+use crate::config::entry::{KeyType, key_type};
 use crate::config::fields::duration;
 use crate::config::metadata::{check_annotation, check_label};
 use crate::sources::hosts::{quoted, sentence};
@@ -21,12 +21,14 @@ impl Annotations {
             labels = own;
         }
         WishOptions {
+            resource: None,
             issuer: self.issuer(settings, problems),
             key_type: self.key_type(problems),
             preferred_chain: self.option(&[PREFERRED_CHAIN, GARDENER_CHAIN], chain_name, problems),
             renew_before: self.option(&[RENEW_BEFORE, GARDENER_RENEW, CM_RENEW], duration, problems),
             labels,
             annotations,
+            http_without_key: settings.listens_for_challenges && self.is_true(TLS_ACME),
         }
     }
 
@@ -61,29 +63,36 @@ impl Annotations {
     }
 
     fn key_type(&self, problems: &mut Vec<WishProblem>) -> Option<KeyType> {
-        const KEY_TYPES: [KeyType; 2] = [KeyType::EcdsaP256, KeyType::EcdsaP384];
         if self.get(KEY_TYPE).is_some() {
-            let named = |name: &str| KEY_TYPES.into_iter().find(|known| known.name() == name);
-            let wrong = || "is not a key type; ecdsa-p256 and ecdsa-p384 are possible".to_owned();
-            return self.option(&[KEY_TYPE], |name| named(name).ok_or_else(wrong), problems);
+            return self.option(&[KEY_TYPE], |name| key_type(name).map_err(str::to_owned), problems);
         }
         let pairs = [(GARDENER_ALGORITHM, GARDENER_SIZE), (CM_ALGORITHM, CM_SIZE)];
         let given = |(a, s): (&'static str, &'static str)| Some((a, s, self.get(a), self.get(s)));
         let is_given = |(_, _, a, s): &(&str, &str, Option<&str>, Option<&str>)| a.is_some() || s.is_some();
         let (algorithm_key, size_key, algorithm, size) = pairs.into_iter().filter_map(given).find(is_given)?;
-        if !algorithm.is_none_or(|a| a.eq_ignore_ascii_case("ECDSA")) {
-            let why = "is not possible; new keys are ECDSA keys on P-256 or P-384";
-            problems.push(unused(algorithm_key, algorithm.unwrap_or_default(), why));
-            return None;
-        }
-        match size {
-            None | Some("256") => Some(KeyType::EcdsaP256),
-            Some("384") => Some(KeyType::EcdsaP384),
-            Some(other) => {
-                problems.push(unused(size_key, other, "is not possible; new keys have 256 or 384 bits"));
-                None
+        let is_rsa = match algorithm.map(str::to_ascii_uppercase).as_deref() {
+            Some("ECDSA") => false,
+            Some("RSA") => true,
+            // A size alone tells the algorithm.
+            None => size.is_some_and(|size| size.len() == 4),
+            Some(_) => {
+                let why = "is not possible; keys are of the algorithm ECDSA or RSA";
+                problems.push(unused(algorithm_key, algorithm.unwrap_or_default(), why));
+                return None;
             }
-        }
+        };
+        let name = match (is_rsa, size) {
+            (false, None | Some("256")) => Some("ecdsa-p256"),
+            (false, Some("384")) => Some("ecdsa-p384"),
+            (true, None | Some("2048")) => Some("rsa-2048"),
+            (true, Some("3072")) => Some("rsa-3072"),
+            (true, Some("4096")) => Some("rsa-4096"),
+            (_, Some(_)) => None,
+        };
+        let sizes = "is not possible; ECDSA keys have 256 or 384 bits, RSA keys 2048, 3072 or 4096";
+        let read = name.map_or(Err(sizes), key_type);
+        let (key, value) = size.map_or((algorithm_key, algorithm), |size| (size_key, Some(size)));
+        read.map_err(|why| problems.push(unused(key, value.unwrap_or_default(), why))).ok()
     }
 
     /// Labels and annotations of cert-manager's template of the Secret.

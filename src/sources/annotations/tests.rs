@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::entry::KeyType;
 use crate::sources::tests::support::{annotations as lines, settings};
 use crate::sources::wish::WishOptions;
 use serde_json::json;
@@ -127,10 +128,12 @@ fn a_bad_value_leaves_its_option_unused_and_is_told() {
         ("notariat/issuer", "kube-system/x"),
         ("notariat/issuer", long.as_str()),
         ("cert.gardener.cloud/issuer", "a/b/c"),
-        ("notariat/key-type", "rsa-2048"),
+        ("notariat/key-type", "rsa-1024"),
         ("notariat/key-type", "ECDSA-P256"),
-        ("cert.gardener.cloud/private-key-algorithm", "RSA"),
-        ("cert.gardener.cloud/private-key-size", "2048"),
+        ("cert.gardener.cloud/private-key-algorithm", "DSA"),
+        ("cert.gardener.cloud/private-key-size", "1024"),
+        ("cert.gardener.cloud/private-key-size", "8192"),
+        ("cert-manager.io/private-key-size", "two"),
         ("cert-manager.io/private-key-algorithm", "Ed25519"),
         ("cert-manager.io/private-key-size", "521"),
         ("notariat/preferred-chain", "a\u{7}b"),
@@ -158,6 +161,37 @@ fn a_bad_value_leaves_its_option_unused_and_is_told() {
     }
     let many: String = (0..1_000).map(|i| format!("l{i}=x,")).collect();
     assert_eq!(options(&format!("n/secret-labels: {many}")).1, ["notariat/secret-labels"]);
+}
+
+/// The build without the feature `rsa` tells that it has none.
+#[test]
+fn each_type_of_an_rsa_key_is_read_from_all_annotations() {
+    for (lines, expected) in [
+        ("n/key-type: rsa-2048", "rsa-2048"),
+        ("n/key-type: rsa-3072", "rsa-3072"),
+        ("n/key-type: rsa-4096\ng/private-key-algorithm: ECDSA", "rsa-4096"),
+        ("g/private-key-algorithm: RSA", "rsa-2048"),
+        ("g/private-key-size: 3072", "rsa-3072"),
+        ("g/private-key-algorithm: RSA\ng/private-key-size: 4096", "rsa-4096"),
+        ("c/private-key-algorithm: rsa", "rsa-2048"),
+        ("c/private-key-algorithm: RSA\nc/private-key-size: 3072", "rsa-3072"),
+        ("c/private-key-size: 4096", "rsa-4096"),
+    ] {
+        let (found, problems) = options(lines);
+        let is_built = cfg!(feature = "rsa");
+        assert_eq!(
+            (found.key_type.map(KeyType::name), problems.len()),
+            (is_built.then_some(expected), usize::from(!is_built)),
+            "{lines}"
+        );
+    }
+    for (lines, key) in [
+        ("g/private-key-algorithm: ECDSA\ng/private-key-size: 2048", "cert.gardener.cloud/private-key-size"),
+        ("g/private-key-algorithm: RSA\ng/private-key-size: 256", "cert.gardener.cloud/private-key-size"),
+        ("c/private-key-algorithm: Ed25519\nc/private-key-size: 2048", "cert-manager.io/private-key-algorithm"),
+    ] {
+        assert_eq!(options(lines), (WishOptions::default(), vec![key.to_owned()]), "{lines}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub struct GatewayListener {
     pub hostname: HostList,
     /// The protocol.
     pub protocol: ListenerProtocol,
-    /// The first two references to certificates: one is a good one.
+    /// The references to certificates: one is a good one.
     pub certificates: Box<[CertificateRef]>,
     /// The namespaces whose routes may attach.
     pub allowed_routes: AllowedNamespaces,
@@ -101,6 +101,15 @@ impl GatewayFacts {
     }
 }
 
+impl GatewayFacts {
+    /// The Secrets that the listeners name, of other namespaces as well.
+    pub fn named(&self) -> impl Iterator<Item = ObjectRef> {
+        let own = self.source.namespace();
+        let secrets = self.listeners.iter().flat_map(|listener| &listener.certificates).filter(|named| named.is_secret);
+        secrets.map(move |named| ObjectRef::new(named.namespace.as_deref().unwrap_or(own), &named.name))
+    }
+}
+
 impl GatewayListener {
     fn read(listener: &Value, namespace: &str, object: &Value, room: &mut usize) -> GatewayListener {
         let field = |name: &str| listener.get(name).filter(|value| !value.is_null());
@@ -114,7 +123,8 @@ impl GatewayListener {
             _ => ListenerProtocol::Other,
         };
         let references = tls.and_then(|tls| tls.get("certificateRefs")).and_then(Value::as_array);
-        let certificates = references.into_iter().flatten().take(2).map(|r| CertificateRef::read(r, namespace));
+        let certificates =
+            references.into_iter().flatten().take(OBJECT_ITEMS_MAX).map(|r| CertificateRef::read(r, namespace));
         let allowed = field("allowedRoutes");
         let statuses = object.get("status").and_then(|status| status.get("listeners")).and_then(Value::as_array);
         let same = |status: &&Value| status.get("name").and_then(Value::as_str) == Some(&*name);

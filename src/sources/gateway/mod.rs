@@ -22,7 +22,7 @@ use super::kept::{self, Kept};
 use super::wish::{ObjectKey, ObjectWishes, WishReason, WishSettings};
 use super::{AcceptedSpec, Desired, ParserFactory, Source, SourceEvent, SourceObject, SourceRef};
 use crate::base::limits::{OBJECT_HOSTS_MAX, OBJECT_ITEMS_MAX};
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::store::Store;
 
@@ -240,16 +240,21 @@ impl GatewaySource {
 }
 
 fn gateway_key(at: &ObjectRef) -> ObjectKey {
-    ObjectKey { kind: Resource::GATEWAYS.kind, at: at.clone() }
+    ObjectKey::of(Resource::GATEWAYS, at)
 }
 
 fn set_key(at: &ObjectRef) -> ObjectKey {
-    ObjectKey { kind: Resource::LISTENER_SETS.kind, at: at.clone() }
+    ObjectKey::of(Resource::LISTENER_SETS, at)
 }
 
 impl Source for GatewaySource {
     fn targets(&self) -> Vec<WatchTarget> {
-        let target = |resource: Resource| WatchTarget { resource, namespace: String::new(), selector: Selector::All };
+        let target = |resource: Resource| WatchTarget {
+            resource,
+            namespace: String::new(),
+            selector: Selector::All,
+            cluster: ClusterName::HOME,
+        };
         let gateways = WatchTarget { selector: self.selector.clone(), ..target(Resource::GATEWAYS) };
         let others = [Resource::LISTENER_SETS, Resource::NAMESPACES].into_iter();
         let others = others.chain(RouteKind::ALL.map(RouteKind::resource)).map(target);
@@ -316,6 +321,11 @@ impl Source for GatewaySource {
     fn wishing(&self) -> Vec<ObjectKey> {
         let gateways = self.gateways.iter().map(|(at, _)| gateway_key(at));
         gateways.chain(self.sets.iter().map(|(at, _)| set_key(at))).collect()
+    }
+
+    fn named(&self) -> Vec<ObjectRef> {
+        let all = self.gateways.iter().chain(self.sets.iter());
+        all.flat_map(|(_, facts)| facts.named()).collect()
     }
 
     fn wishes_of(&self, object: &ObjectKey, settings: &WishSettings) -> Option<ObjectWishes> {

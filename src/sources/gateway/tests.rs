@@ -1,5 +1,5 @@
 use super::*;
-use crate::base::name::Domain;
+use crate::base::name::{ClusterName, Domain};
 use crate::sources::tests::support::*;
 use serde_json::{Value, json};
 
@@ -293,7 +293,12 @@ fn the_source_has_synced_when_every_kind_was_listed() {
         assert!(source.apply(target, SourceEvent::Listed), "{target}");
     }
     assert!(source.has_synced() && source.has_wishes() && source.not_ready().is_none() && source.objects().is_empty());
-    let other = WatchTarget { resource: Resource::SECRETS, namespace: String::new(), selector: Selector::All };
+    let other = WatchTarget {
+        resource: Resource::SECRETS,
+        namespace: String::new(),
+        selector: Selector::All,
+        cluster: ClusterName::HOME,
+    };
     assert!(!source.apply(&other, SourceEvent::Listing));
     assert!(source.owns("Gateway t/g") && source.owns("ListenerSet t/l") && !source.owns("HTTPRoute t/r"));
     for kind in ["HTTPRoute", "Namespace", "ConfigMap"] {

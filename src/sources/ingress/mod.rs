@@ -15,7 +15,7 @@ use super::kept::{self, Kept};
 use super::wish::{ObjectKey, ObjectWishes, WishReason, WishSettings};
 use super::{AcceptedSpec, Desired, ParserFactory, Source, SourceEvent, SourceObject, SourceRef};
 use crate::base::limits::{NAMES_SHOWN_MAX, OBJECT_HOSTS_MAX, OBJECT_ITEMS_MAX};
-use crate::base::name::{Domain, ObjectRef};
+use crate::base::name::{ClusterName, Domain, ObjectRef};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::store::Store;
 
@@ -53,15 +53,16 @@ impl IngressFacts {
         let field = |name: &str| object.get("spec").and_then(|spec| spec.get(name));
         let annotations = Annotations::read(object.get("metadata").unwrap_or(&Value::Null));
         let list = |name: &str| field(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        // Nothing of an Ingress counts that asks for nothing.
-        let tls = if annotations.is_empty() && !all { &[] } else { list("tls") };
+        let tls = list("tls");
+        // Nothing but the Secrets counts of an Ingress that asks for nothing.
+        let asks = all || !annotations.is_empty();
         let mut room = OBJECT_HOSTS_MAX;
         let read_item = |item: &Value| TlsItem {
             secret: text(item.get("secretName")),
-            hosts: HostList::read(texts(item.get("hosts")), &mut room),
+            hosts: HostList::read(texts(item.get("hosts").filter(|_| asks)), &mut room),
         };
         let items: Box<[TlsItem]> = tls.iter().take(OBJECT_ITEMS_MAX).map(read_item).collect();
-        let rules = match all || items.iter().any(|item| item.hosts.is_empty()) {
+        let rules = match all || (asks && items.iter().any(|item| item.hosts.is_empty())) {
             true => {
                 let hosts = list("rules").iter().filter_map(|rule| rule.get("host").and_then(Value::as_str));
                 HostList::read(hosts.filter(|host| !host.is_empty()).map(Some), &mut { OBJECT_HOSTS_MAX })
@@ -92,6 +93,12 @@ impl IngressFacts {
             self.all_hosts(&mut draft, settings);
         }
         draft.finish()
+    }
+
+    /// The Secrets that the items name.
+    fn named(&self) -> impl Iterator<Item = ObjectRef> {
+        let named = self.items.iter().filter_map(|item| item.secret.as_deref());
+        named.map(|name| ObjectRef::new(self.source.namespace(), name))
     }
 
     /// Whether the hosts need no certificate: TLS ends behind the controller, or the Ingress answers challenges of another program.
@@ -231,7 +238,12 @@ pub struct IngressSource {
 impl IngressSource {
     /// The Ingresses that `selector` selects in all namespaces.
     pub fn new(selector: Selector, all: bool) -> IngressSource {
-        let target = WatchTarget { resource: Resource::INGRESSES, namespace: String::new(), selector };
+        let target = WatchTarget {
+            resource: Resource::INGRESSES,
+            namespace: String::new(),
+            selector,
+            cluster: ClusterName::HOME,
+        };
         IngressSource { target, all, ingresses: Kept::default() }
     }
 
@@ -242,7 +254,7 @@ impl IngressSource {
 }
 
 fn key(at: &ObjectRef) -> ObjectKey {
-    ObjectKey { kind: Resource::INGRESSES.kind, at: at.clone() }
+    ObjectKey::of(Resource::INGRESSES, at)
 }
 
 impl Source for IngressSource {
@@ -289,6 +301,10 @@ impl Source for IngressSource {
 
     fn wishing(&self) -> Vec<ObjectKey> {
         self.ingresses.iter().map(|(at, _)| key(at)).collect()
+    }
+
+    fn named(&self) -> Vec<ObjectRef> {
+        self.ingresses.iter().flat_map(|(_, facts)| facts.named()).collect()
     }
 
     fn wishes_of(&self, object: &ObjectKey, settings: &WishSettings) -> Option<ObjectWishes> {

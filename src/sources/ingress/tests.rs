@@ -15,6 +15,29 @@ fn all(change: impl FnOnce(&mut WishSettings)) -> WishSettings {
 }
 
 #[test]
+fn an_ingress_of_kube_lego_asks_for_http_where_the_responder_runs() {
+    for (lines, listens, expected) in [
+        ("k/tls-acme: true", true, true),
+        ("k/tls-acme: TRUE\nn/certificate: true", true, true),
+        ("k/tls-acme: true\nc/cluster-issuer: prod", true, true),
+        ("k/tls-acme: true", false, false),
+        ("k/tls-acme: false\nn/certificate: true", true, false),
+        ("n/certificate: true", true, false),
+    ] {
+        let settings = WishSettings { listens_for_challenges: listens, ..settings() };
+        let found = of_ingress(&ingress(lines, "s:x", ""), &settings);
+        assert_eq!(found.wishes[0].options.http_without_key, expected, "{lines}");
+    }
+    // The annotation means nothing on another kind.
+    let settings = WishSettings { listens_for_challenges: true, ..settings() };
+    let service = of_service(
+        &service("k/tls-acme: true\nn/certificate: true\nn/secret: s\nn/domains: x.a.test", "LoadBalancer"),
+        &settings,
+    );
+    assert!(!service.wishes[0].options.http_without_key);
+}
+
+#[test]
 fn every_host_below_the_zones_gets_its_secret() {
     let fixed = |s: &mut WishSettings| s.secret_namespace = Some("certs".to_owned());
     let wild = |s: &mut WishSettings| s.wildcards = true;
@@ -200,7 +223,9 @@ fn an_ingress_with_three_hosts_costs_less_than_a_kibibyte_and_a_half() {
     }
     // One that asks for nothing holds nothing of its spec.
     let foreign = facts(&ingress("theirs: 1", &tls.join(" "), &rules), false);
-    assert!(foreign.items.is_empty() && foreign.rules.is_empty() && octets(&foreign) < 1_024);
+    assert!(
+        foreign.items.iter().all(|item| item.hosts.is_empty()) && foreign.rules.is_empty() && octets(&foreign) < 1_024
+    );
 }
 
 #[test]

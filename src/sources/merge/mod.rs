@@ -3,61 +3,19 @@
 //! The result depends on the wishes alone, never on the order of lists, on ages or on uids: a sorted union of names, and the options of the
 //! first object by kind and name. An entry of the configuration decides about its Secret alone.
 
+mod claim;
+mod resource;
+mod sentences;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::SourceRef;
-use super::wish::{ObjectKey, Wish, WishOptions, WishProblem, WishReason};
-use crate::base::limits::{DOMAINS_MAX, NAMES_SHOWN_MAX};
+use super::wish::{ObjectKey, WishOptions, WishProblem, WishReason};
+use crate::base::limits::DOMAINS_MAX;
 use crate::base::name::{Domain, ObjectRef};
 use crate::config::entry::Entry;
-
-/// The wish of one object for the Secret.
-#[derive(Clone, Debug)]
-pub struct ObjectClaim {
-    /// The object.
-    pub object: ObjectKey,
-    /// The reference to the object.
-    pub source: SourceRef,
-    /// The wish.
-    pub wish: Arc<Wish>,
-}
-
-/// The rules that a merge asks; each refusal is a sentence.
-pub struct Rules<'a> {
-    /// Whether the Secrets of a namespace may be written.
-    pub secret: &'a dyn Fn(&ObjectRef) -> Result<(), String>,
-    /// Whether an object of this namespace may have a name.
-    pub name: &'a dyn Fn(&str, &Domain) -> Result<(), String>,
-    /// The options that an object of this namespace gets.
-    pub options: &'a dyn Fn(&str, &WishOptions) -> Result<WishOptions, String>,
-    /// Whether the issuer of these options serves a name.
-    pub issuer: &'a dyn Fn(&WishOptions, &Domain) -> Result<(), String>,
-}
-
-/// What is served of the claims for one Secret.
-#[derive(Debug, Default)]
-pub struct Merged {
-    /// The wanted certificate; none where nothing is left.
-    pub wanted: Option<MergedWish>,
-    /// What is not served, by object.
-    pub problems: Vec<(ObjectKey, WishProblem)>,
-}
-
-/// One certificate that objects want.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MergedWish {
-    /// The names, sorted, each once; at least one.
-    pub names: Vec<Domain>,
-    /// The options of the first object.
-    pub options: WishOptions,
-    /// Whether a Secret that nobody owns, or another program, is taken over.
-    pub adopt: bool,
-    /// The first object.
-    pub source: SourceRef,
-    /// The objects whose names are in it, in their order.
-    pub objects: Vec<ObjectKey>,
-}
+pub use claim::{Merged, MergedWish, ObjectClaim, Rules};
+use sentences::{judged, problem, refusal, shown};
 
 /// A claim of which something is served.
 struct ServedClaim<'c> {
@@ -82,6 +40,9 @@ pub fn merge(
         }
         return merged;
     }
+    if let Some(merged) = resource::oldest(secret, claims, rules) {
+        return merged;
+    }
     let mut accepted: Vec<ServedClaim<'_>> = Vec::new();
     let mut refused: Vec<(&ObjectClaim, Vec<(&Domain, String)>)> = Vec::new();
     for claim in claims {
@@ -90,7 +51,7 @@ pub fn merge(
             refuse(format!("the Secret {secret} {sentence}"));
             continue;
         }
-        let options = match (rules.options)(claim.source.namespace(), &claim.wish.options) {
+        let options = match (rules.options)(&claim.source.object().place(), &claim.wish.options) {
             Ok(options) => options,
             Err(sentence) => {
                 refuse(sentence);
@@ -137,19 +98,6 @@ pub fn merge(
     merged
 }
 
-fn problem(claim: &ObjectClaim, reason: WishReason, sentence: String) -> (ObjectKey, WishProblem) {
-    (claim.object.clone(), WishProblem { reason, place: claim.wish.place.clone(), sentence })
-}
-
-/// The first names of a list, and how many more there are.
-fn shown<T: ToString>(names: &[T]) -> String {
-    let first: Vec<String> = names.iter().take(NAMES_SHOWN_MAX).map(ToString::to_string).collect();
-    match names.len() - first.len() {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
-}
-
 /// The conflict of a claim with the entry that fills its Secret. A claim whose names the entry has is silent.
 fn beside(claim: &ObjectClaim, entry: &Entry) -> Option<(ObjectKey, WishProblem)> {
     let is_served = |name: &Domain| entry.domains.iter().any(|served| served.covers(name));
@@ -165,33 +113,6 @@ fn beside(claim: &ObjectClaim, entry: &Entry) -> Option<(ObjectKey, WishProblem)
     Some(problem(claim, WishReason::Conflict, sentence))
 }
 
-/// Splits the names of a claim into those that the rules allow and those that they refuse, each with its sentence.
-fn judged<'c>(
-    claim: &'c ObjectClaim,
-    options: &WishOptions,
-    rules: &Rules<'_>,
-) -> (BTreeSet<&'c Domain>, Vec<(&'c Domain, String)>) {
-    let (mut names, mut refused) = (BTreeSet::new(), Vec::new());
-    for (name, namespaces) in &claim.wish.names {
-        let fault = namespaces.iter().find_map(|namespace| (rules.name)(namespace, name).err());
-        match fault.or_else(|| (rules.issuer)(options, name).err()) {
-            None => drop(names.insert(name)),
-            Some(sentence) => refused.push((name, sentence)),
-        }
-    }
-    (names, refused)
-}
-
-/// The sentence about refused names: why the first one is, and which others are.
-fn refusal(refused: &[(&Domain, String)]) -> Option<String> {
-    let ((_, first), others) = refused.split_first()?;
-    let others: Vec<&Domain> = others.iter().map(|(name, _)| *name).collect();
-    Some(match others.is_empty() {
-        true => first.clone(),
-        false => format!("{first}; refused, too: {}", shown(&others)),
-    })
-}
-
 /// The options of a claim that the first object has otherwise.
 fn other_options(other: &ServedClaim<'_>, first: &WishOptions, source: &SourceRef) -> Option<String> {
     let own = &other.claim.wish.options;
@@ -200,6 +121,7 @@ fn other_options(other: &ServedClaim<'_>, first: &WishOptions, source: &SourceRe
         ("key type", own.key_type.is_some() && own.key_type != first.key_type),
         ("preferred chain", own.preferred_chain.is_some() && own.preferred_chain != first.preferred_chain),
         ("time of the renewal", own.renew_before.is_some() && own.renew_before != first.renew_before),
+        ("proof by http-01", own.http_without_key && !first.http_without_key),
         ("labels", !own.labels.is_empty() && own.labels != first.labels),
         ("annotations", !own.annotations.is_empty() && own.annotations != first.annotations),
     ];

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::sources::wish::Wish;
 
 fn domain(name: &str) -> Domain {
     Domain::parse(&format!("{name}.a.test")).unwrap()
@@ -122,11 +125,13 @@ fn every_option_of_another_object_that_differs_is_named() {
         renew_before: Some(std::time::Duration::from_secs(1)),
         labels: [("a".to_owned(), "b".to_owned())].into(),
         annotations: [("a".to_owned(), "b".to_owned())].into(),
+        http_without_key: true,
         ..by_issuer("lab")
     };
     let merged = run(&[claim("i", &["x"], WishOptions::default()), claim("j", &["y"], all.clone())], None, &[]);
     assert!(
-        problems(&merged)[0].ends_with("issuer, key type, preferred chain, time of the renewal, labels, annotations")
+        problems(&merged)[0]
+            .ends_with("issuer, key type, preferred chain, time of the renewal, proof by http-01, labels, annotations")
     );
     assert!(problems(&run(&[claim("i", &["x"], all.clone()), claim("j", &["y"], all)], None, &[])).is_empty());
 }

@@ -15,7 +15,7 @@ use super::kept::{self, Kept};
 use super::wish::{ObjectKey, ObjectWishes, WishReason, WishSettings};
 use super::{AcceptedSpec, Desired, ParserFactory, Source, SourceEvent, SourceObject, SourceRef};
 use crate::base::limits::OBJECT_HOSTS_MAX;
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::kube::resource::{Resource, Selector, WatchTarget};
 use crate::store::Store;
 
@@ -49,6 +49,12 @@ impl ServiceFacts {
             _ => {}
         }
         draft.finish()
+    }
+
+    /// The Secrets that annotations name.
+    fn named(&self) -> impl Iterator<Item = ObjectRef> {
+        let names = [SECRET, GARDENER_SECRET].into_iter().filter_map(|key| self.annotations.get(key));
+        names.map(|name| ObjectRef::new(self.source.namespace(), name))
     }
 
     fn wish(&self, draft: &mut Draft<'_>, key: &str, secret: &str) {
@@ -90,13 +96,18 @@ pub struct ServiceSource {
 impl ServiceSource {
     /// The Services that `selector` selects in all namespaces.
     pub fn new(selector: Selector) -> ServiceSource {
-        let target = WatchTarget { resource: Resource::SERVICES, namespace: String::new(), selector };
+        let target = WatchTarget {
+            resource: Resource::SERVICES,
+            namespace: String::new(),
+            selector,
+            cluster: ClusterName::HOME,
+        };
         ServiceSource { target, services: Kept::default() }
     }
 }
 
 fn key(at: &ObjectRef) -> ObjectKey {
-    ObjectKey { kind: Resource::SERVICES.kind, at: at.clone() }
+    ObjectKey::of(Resource::SERVICES, at)
 }
 
 impl Source for ServiceSource {
@@ -142,6 +153,10 @@ impl Source for ServiceSource {
 
     fn wishing(&self) -> Vec<ObjectKey> {
         self.services.iter().map(|(at, _)| key(at)).collect()
+    }
+
+    fn named(&self) -> Vec<ObjectRef> {
+        self.services.iter().flat_map(|(_, facts)| facts.named()).collect()
     }
 
     fn wishes_of(&self, object: &ObjectKey, settings: &WishSettings) -> Option<ObjectWishes> {

@@ -3,5 +3,6 @@
 mod bounds;
 mod rules;
 mod seeds;
+mod served;
 pub(crate) mod support;
 mod tenants;

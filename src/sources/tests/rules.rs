@@ -1,8 +1,10 @@
-//! The rules for what objects want, by their numbers; those of merging, policy and the controller are tested where they are built.
+//! The rules for what objects want, by their numbers; those of merging, policy, Secrets and time are in `served`.
 
 use serde_json::{Value, json};
 
 use super::support::*;
+use crate::sources::Source;
+use crate::sources::gateway::GatewaySource;
 use crate::sources::wish::WishSettings;
 
 const ACME: &str = "k/tls-acme: true";
@@ -167,6 +169,10 @@ fn gateways_want_what_the_rules_say() {
             None,
             "s: *.a.test,p.q",
         ),
+        // Every kind of the protocol where the list of kinds is empty.
+        (44, vec![g("l https secret=s kinds="), http("t/r", "g", "x")], None, "s: x"),
+        (44, vec![g("l https secret=s kinds="), route("GRPCRoute", "t/r", "g", "x")], None, "s: x"),
+        (44, vec![g("l https secret=s kinds="), route("TLSRoute", "t/r", "g", "x")], None, "Invalid spec.listeners[0]"),
         (45, vec![g("l https secret=s"), vetoed(not_ready)], None, "s: x"),
         (45, vec![g("l https secret=s"), vetoed(forbidden)], None, "Invalid spec.listeners[0]"),
         (46, vec![g("l https host=x secret=s,r")], None, "Invalid spec.listeners[0]"),
@@ -212,4 +218,35 @@ fn services_want_what_the_rules_say() {
     ] {
         assert_eq!(shown(&of_service(&object, &settings())), expected, "rule {rule}: {object}");
     }
+}
+
+#[test]
+fn each_kind_names_its_secrets_whether_it_asks_or_not() {
+    use crate::kube::resource::Selector;
+    use crate::sources::SourceEvent;
+    use crate::sources::ingress::IngressSource;
+    use crate::sources::service::ServiceSource;
+    fn named(mut source: impl Source, objects: &[Value]) -> Vec<String> {
+        for object in objects {
+            let kind = object["kind"].as_str();
+            let target =
+                source.targets().into_iter().find(|t| kind.is_none_or(|kind| kind == t.resource.kind)).unwrap();
+            let parsed = (source.parser(&target).0)()(object);
+            source.apply(&target, SourceEvent::Present(parsed));
+        }
+        source.named().iter().map(ToString::to_string).collect()
+    }
+    for lines in ["", "theirs: 1", ACME, "n/ignore: true", "n/certificate: false"] {
+        let ingress = ingress(lines, "s:x :y r:z q:", "x");
+        assert_eq!(named(IngressSource::new(Selector::All, false), &[ingress]), ["t/s", "t/r", "t/q"], "{lines}");
+        let listeners = "a https host=x secret=s,other/r,q\nb http secret=p\nc passthrough secret=o";
+        let objects = [gateway(lines, listeners), listener_set("u", lines, "l https secret=s")];
+        let of_gateways = ["t/s", "other/r", "t/q", "t/p", "t/o", "u/s"];
+        assert_eq!(named(GatewaySource::new(Selector::All), &objects), of_gateways, "{lines}");
+    }
+    for type_ in ["LoadBalancer", "ClusterIP"] {
+        let service = service("n/secret: s\ng/secretname: r\nn/ignore: true", type_);
+        assert_eq!(named(ServiceSource::new(Selector::All), &[service]), ["t/s", "t/r"]);
+    }
+    assert_eq!(named(ServiceSource::new(Selector::All), &[service("", "LoadBalancer")]), [""; 0]);
 }

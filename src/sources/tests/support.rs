@@ -88,7 +88,7 @@ pub(crate) fn settings() -> WishSettings {
     settings
 }
 
-/// What an Ingress wants.
+/// The wishes of an Ingress.
 pub(crate) fn of_ingress(object: &Value, settings: &WishSettings) -> ObjectWishes {
     let source = SourceRef::parse("Ingress t/i").unwrap();
     IngressFacts::read(&source, object, !settings.ingress_all.is_empty()).wishes(settings)
@@ -110,7 +110,7 @@ pub(crate) fn shown(wishes: &ObjectWishes) -> String {
     if parts.is_empty() { "none".to_owned() } else { parts.join("; ") }
 }
 
-/// What a Service wants.
+/// The wishes of a Service.
 pub(crate) fn of_service(object: &Value, settings: &WishSettings) -> ObjectWishes {
     ServiceFacts::read(&SourceRef::parse("Service t/s").unwrap(), object).wishes(settings)
 }
@@ -152,7 +152,8 @@ pub(crate) fn listener(words: &str) -> Value {
             }
             Some(("from", from)) => listener["allowedRoutes"]["namespaces"] = json!({"from": from}),
             Some(("kinds", kinds)) => {
-                listener["allowedRoutes"]["kinds"] = kinds.split(',').map(|kind| json!({"kind": kind})).collect();
+                listener["allowedRoutes"]["kinds"] =
+                    kinds.split(',').filter(|kind| !kind.is_empty()).map(|kind| json!({"kind": kind})).collect();
             }
             Some(_) => panic!("{word}"),
         }
@@ -234,7 +235,7 @@ pub(crate) fn gateways(objects: &[Value]) -> GatewaySource {
     source
 }
 
-/// What the Gateway `t/g` wants, or else the ListenerSet `NAMESPACE/l`.
+/// The wishes of the Gateway `t/g`, or else of the ListenerSet `NAMESPACE/l`.
 pub(crate) fn of_gateway(objects: &[Value], set: Option<&str>, settings: &WishSettings) -> ObjectWishes {
     let (kind, at) = match set {
         None => (Resource::GATEWAYS.kind, crate::base::name::ObjectRef::new("t", "g")),

@@ -1,4 +1,4 @@
-//! What a tenant tries with each kind of object, without any policy: whatever the object says, it names Secrets of its own namespace only,
+//! The attempts of a tenant with each kind of object, without any policy: whatever the object says, it names Secrets of its own namespace only,
 //! and its own namespace vouches for each name.
 
 use serde_json::{Value, json};

@@ -4,16 +4,17 @@
 //! Names and references only are kept: the wishes are made anew of the facts of a source when they are needed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::wish::{ObjectKey, ObjectWishes, WishProblem};
+use super::wish::{ObjectKey, ObjectWishes, WishProblem, WishReason};
 use crate::base::limits::PROBLEMS_OF_OBJECT_MAX;
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 
 /// The index.
 #[derive(Debug, Default)]
 pub struct WishIndex {
     secrets: BTreeMap<ObjectKey, Box<[ObjectRef]>>,
-    objects: BTreeMap<ObjectRef, Vec<ObjectKey>>,
+    objects: BTreeMap<ObjectRef, Arc<Vec<ObjectKey>>>,
     /// What is not served: of the object as a whole (`None`), and of what it wants in a Secret.
     problems: BTreeMap<(ObjectKey, Option<ObjectRef>), Vec<WishProblem>>,
 }
@@ -30,7 +31,7 @@ impl WishIndex {
         let mut lost = false;
         for secret in self.secrets.remove(object).into_iter().flatten() {
             if let Some(objects) = self.objects.get_mut(&secret) {
-                objects.retain(|other| other != object);
+                Arc::make_mut(objects).retain(|other| other != object);
                 if objects.is_empty() {
                     self.objects.remove(&secret);
                 }
@@ -40,9 +41,10 @@ impl WishIndex {
         }
         let own: BTreeSet<ObjectRef> = wishes.iter().flat_map(|w| &w.wishes).map(|wish| wish.secret.clone()).collect();
         for secret in &own {
-            let objects = self.objects.entry(secret.clone()).or_default();
+            // One object is the rule, and a Vec that grows makes room for four.
+            let objects = self.objects.entry(secret.clone()).or_insert_with(|| Arc::new(Vec::with_capacity(1)));
             let place = objects.partition_point(|other| other < object);
-            objects.insert(place, object.clone());
+            Arc::make_mut(objects).insert(place, object.clone());
         }
         affected.extend(own.iter().cloned());
         if !own.is_empty() {
@@ -52,9 +54,22 @@ impl WishIndex {
         self.put_problems((object.clone(), None), problems) || lost
     }
 
+    /// Gives back the room that maps keep for more: one that grew in order is half empty.
+    pub fn pack(&mut self) {
+        self.secrets = std::mem::take(&mut self.secrets).into_iter().collect();
+        self.objects = std::mem::take(&mut self.objects).into_iter().collect();
+    }
+
     /// The objects that want `secret`, sorted.
     pub fn objects_of(&self, secret: &ObjectRef) -> &[ObjectKey] {
-        self.objects.get(secret).map_or(&[], Vec::as_slice)
+        self.objects.get(secret).map_or(&[], |objects| objects)
+    }
+
+    /// Keeps the objects that want `secret` in one place with a certificate that serves all of them.
+    pub fn share(&mut self, secret: &ObjectRef, served: &Arc<Vec<ObjectKey>>) {
+        if let Some(objects) = self.objects.get_mut(secret).filter(|objects| *objects == served) {
+            *objects = served.clone();
+        }
     }
 
     /// Every Secret that an object wants.
@@ -91,6 +106,19 @@ impl WishIndex {
         of.flat_map(|(_, problems)| problems).take(PROBLEMS_OF_OBJECT_MAX)
     }
 
+    /// What stands in the way of an object; a remark about a field without effect does not.
+    pub fn hindrance_of(&self, object: &ObjectKey) -> Option<&WishProblem> {
+        let of = self.problems.range((object.clone(), None)..).take_while(|((other, _), _)| other == object);
+        let all = of.flat_map(|((_, secret), problems)| problems.iter().map(move |problem| (secret, problem)));
+        let mut hindrances = all.filter(|(secret, problem)| secret.is_some() || problem.reason != WishReason::Skipped);
+        hindrances.next().map(|(_, problem)| problem)
+    }
+
+    /// The first Secret that an object wants.
+    pub fn secret_of(&self, object: &ObjectKey) -> Option<&ObjectRef> {
+        self.secrets.get(object)?.first()
+    }
+
     /// Every problem, by object.
     pub fn problems(&self) -> impl Iterator<Item = (&ObjectKey, &WishProblem)> {
         self.problems.iter().flat_map(|((object, _), problems)| problems.iter().map(move |problem| (object, problem)))
@@ -103,9 +131,9 @@ impl WishIndex {
         changed.map(|(object, _)| object.clone()).collect()
     }
 
-    /// The number of objects that want something.
-    pub fn len_of(&self, kind: &str) -> usize {
-        self.secrets.keys().filter(|object| object.kind == kind).count()
+    /// The number of objects of a cluster that want something.
+    pub fn len_of(&self, kind: &str, cluster: &ClusterName) -> usize {
+        self.secrets.keys().filter(|object| object.kind == kind && object.at.cluster == *cluster).count()
     }
 }
 

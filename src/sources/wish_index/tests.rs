@@ -52,10 +52,10 @@ fn a_change_affects_the_secrets_of_before_and_of_now() {
     assert_eq!(note(&mut index, "j", Some(&wishes("j", &["c"], &[]))), (words(&["a", "b", "c"]), false));
     assert_eq!(index.objects_of(&secret("a")), []);
     assert_eq!(index.secrets().map(|at| at.name.to_string()).collect::<Vec<_>>(), words(&["b", "c"]));
-    assert_eq!(index.len_of("Ingress"), 2);
+    assert_eq!(index.len_of("Ingress", &ClusterName::HOME), 2);
     assert_eq!(note(&mut index, "j", None), (words(&["c"]), false));
     assert_eq!(note(&mut index, "j", None), (words(&[]), false));
-    assert_eq!((index.len_of("Ingress"), index.len_of("Service")), (1, 0));
+    assert_eq!((index.len_of("Ingress", &ClusterName::HOME), index.len_of("Service", &ClusterName::HOME)), (1, 0));
 }
 
 #[test]

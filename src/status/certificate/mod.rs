@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::state::{CertificateState, Parked, RenewalTrigger};
 use crate::acme::directory::is_staging;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::{ERROR_KEPT_OCTETS, NAMES_SHOWN_MAX, SHORT_LIVED};
 use crate::base::name::{Domain, ObjectRef};
 use crate::base::sanitize::{line_of, one_line};
@@ -14,10 +15,11 @@ use crate::base::time::Time;
 use crate::cert::facts::{CertificateFacts, Links};
 use crate::config::entry::Entry;
 use crate::policy::backoff::{Stage, attempts_left};
+use crate::policy::prune::deletion_time;
 use crate::policy::renewal::renewal_time;
 use crate::policy::secret_state::{Owner, SecretState};
 use crate::policy::{Decision, Evaluation, Reason, Violation};
-use crate::record::{self, Issued, Orphaned, RecordData};
+use crate::record::{self, Issued, Orphaned, OrphanedSecret, RecordData};
 use crate::sources::CertificateSpec;
 use crate::sources::wish::ObjectKey;
 
@@ -32,6 +34,10 @@ pub struct CertificateStatus {
     pub held: Box<[Option<Validity>]>,
     /// The first violation of the "ready" checks: why the held Secrets do not serve what is wanted, apart from their validity.
     pub unready: Option<Reason>,
+    /// The particulars of that violation.
+    pub unready_detail: Option<Box<str>>,
+    /// Whether this program stored what is held.
+    pub is_stored_here: bool,
     /// Whether a Secret holds a certificate of a CA for tests.
     pub staging: bool,
     /// The common name of the issuer of the held certificate.
@@ -53,7 +59,9 @@ pub struct CertificateStatus {
     /// Whether nothing was ever stored or found.
     pub is_first: bool,
     /// The objects that want it; none where an entry does.
-    pub objects: Arc<[ObjectKey]>,
+    pub objects: Arc<Vec<ObjectKey>>,
+    /// The types of challenge by which the names are proved, each once.
+    pub challenges: &'static [ChallengeType],
 }
 
 /// The certificate that a status is about.
@@ -101,7 +109,7 @@ impl CertificateStatus {
         body: &RecordData,
         directory: &str,
         evaluation: &Evaluation,
-        unready: Option<Reason>,
+        unready: Option<Violation>,
         now: Time,
     ) -> CertificateStatus {
         let entry = &wanted.entry;
@@ -140,8 +148,18 @@ impl CertificateStatus {
         });
         let window = |facts: &CertificateFacts| body.window.as_ref().filter(|w| w.serial == facts.serial);
         let renewal = facts.filter(|_| state != CertificateState::Refused).map(|facts| {
-            let renewal = renewal_time(facts, &entry.main_secret().to_string(), entry.renew_before, window(facts));
-            if asked { (now, RenewalTrigger::Asked) } else { (renewal.at, RenewalTrigger::Due(renewal.cause)) }
+            let renewal = renewal_time(
+                facts,
+                &entry.main_secret().to_string(),
+                entry.renew_before_of(facts.lifetime()),
+                window(facts),
+            );
+            let wished = wanted.renewal.as_ref().and_then(|wish| wish.due(body, facts, now));
+            match wished.or_else(|| asked.then_some(now)).filter(|at| *at < renewal.at) {
+                Some(at) => (at.max(now), RenewalTrigger::Asked),
+                None if asked => (now, RenewalTrigger::Asked),
+                None => (renewal.at, RenewalTrigger::Due(renewal.cause)),
+            }
         });
         let attempts_left = history.zip(facts).and_then(|(history, facts)| {
             let short_lived = facts.lifetime() < SHORT_LIVED;
@@ -152,7 +170,11 @@ impl CertificateStatus {
         CertificateStatus {
             state,
             held: held.iter().map(|held| held.facts().map(|facts| Validity::of(facts))).collect(),
-            unready,
+            unready: unready.as_ref().map(|violation| violation.reason),
+            unready_detail: unready.map(|violation| line_of(&violation.detail, ERROR_KEPT_OCTETS).into()),
+            is_stored_here: facts
+                .zip(body.stored.as_ref())
+                .is_some_and(|(facts, stored)| facts.serial == stored.serial),
             staging: held.iter().any(is_from_staging),
             issuer: facts.and_then(issuer_of),
             renewal,
@@ -163,6 +185,7 @@ impl CertificateStatus {
             attempts_left,
             is_first: facts.is_none() && body.stored.is_none() && state != CertificateState::Refused,
             objects: wanted.objects.clone(),
+            challenges: wanted.challenges(),
             ..CertificateStatus::empty(Subject::Wanted(entry.clone()), state, directory)
         }
     }
@@ -173,19 +196,28 @@ impl CertificateStatus {
             held: wanted.entry.secrets.iter().map(|_| None).collect(),
             finding: Some(one_line(error).into()),
             objects: wanted.objects.clone(),
+            challenges: wanted.challenges(),
             ..CertificateStatus::empty(Subject::Wanted(wanted.entry.clone()), CertificateState::Unknown, directory)
         }
     }
 
     /// The status of a certificate whose entry went, and whose record `at` is not emptied yet. `stored` and `copy` are its last issue and
-    /// the facts of its copy.
+    /// the facts of its copy; `prunes` says whether its Secret is deleted in time.
     pub fn orphaned(
         at: &ObjectRef,
         orphaned: Orphaned,
         stored: Option<&Issued>,
         copy: Option<&CertificateFacts>,
+        prunes: bool,
     ) -> CertificateStatus {
-        let Orphaned { since, until } = orphaned;
+        let Orphaned { since, until, secret: fate } = orphaned;
+        let of_secret = match (fate, deletion_time(orphaned)) {
+            (OrphanedSecret::Deleted, _) => "; the Secret is deleted".to_owned(),
+            (_, Some(at)) if prunes => {
+                format!("; the Secret will be deleted at {at}, unless an object names it by then")
+            }
+            _ => String::new(),
+        };
         let secret = record::subject(at).unwrap_or_else(|| at.clone());
         let names = copy.map(|facts| facts.names.clone()).unwrap_or_default();
         let directory = stored.map(|stored| &*stored.directory).unwrap_or_default();
@@ -194,7 +226,7 @@ impl CertificateStatus {
             issuer: copy.and_then(issuer_of),
             finding: Some(
                 format!(
-                    "no entry has this Secret since {since}: it is not renewed; copy, key and history are kept until {until}"
+                    "no entry has this Secret since {since}: it is not renewed; copy, key and history are kept until {until}{of_secret}"
                 )
                 .into(),
             ),
@@ -209,6 +241,8 @@ impl CertificateStatus {
             state,
             held: [].into(),
             unready: None,
+            unready_detail: None,
+            is_stored_here: false,
             staging: false,
             issuer: None,
             directory: SharedStr::intern(directory),
@@ -220,6 +254,7 @@ impl CertificateStatus {
             attempts_left: None,
             is_first: false,
             objects: Arc::default(),
+            challenges: &[],
         }
     }
 

@@ -21,31 +21,12 @@ fn wanted(yaml: &str) -> CertificateSpec {
 }
 
 fn facts(names: &[&str], from_days: u32, to_days: u32) -> CertificateFacts {
-    CertificateFacts {
-        names: names.iter().map(|name| Domain::parse(name).unwrap()).collect(),
-        not_before: NOW - DAY * from_days,
-        not_after: NOW + DAY * to_days,
-        serial: "01".into(),
-        public_key: [0; 32],
-        issuer: "R11\x1b[2J".into(),
-        fingerprint: [0; 32],
-        cert_id: None,
-        links: crate::cert::facts::Links::Whole,
-    }
+    let facts = CertificateFacts::example(names, NOW - DAY * from_days, NOW + DAY * to_days);
+    CertificateFacts { issuer: "R11\x1b[2J".into(), ..facts }
 }
 
 fn present(facts: CertificateFacts) -> Present {
-    Present {
-        kind: "kubernetes.io/tls".into(),
-        owner: Owner::Us,
-        pair: PairState::Sound(facts.into()),
-        directory: Some(CA.into()),
-        key_type: None,
-        profile: None,
-        renewal_asked: None,
-        revocation_asked: None,
-        writer: None,
-    }
+    Present { directory: Some(CA.into()), ..Present::example(PairState::Sound(facts.into())) }
 }
 
 fn holds(facts: CertificateFacts) -> Vec<SecretState> {
@@ -62,6 +43,8 @@ fn failed(body: &mut RecordData, wanted: &CertificateSpec, stage: Stage, severit
 fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> CertificateStatus {
     let directory = Directory::new(CA, true);
     let input = EvaluationInput {
+        revocations: &[],
+        certificate: None,
         entry: &wanted.entry,
         secrets: held,
         record: body,
@@ -72,10 +55,12 @@ fn row(wanted: &CertificateSpec, held: &[SecretState], body: &RecordData) -> Cer
         orders: &Default::default(),
         closed: None,
         week_is_full: None,
+        secret_type: "kubernetes.io/tls",
         of_objects: false,
+        renewal: None,
         now: NOW,
     };
-    let unready = unready(&input).map(|violation| violation.reason);
+    let unready = unready(&input);
     CertificateStatus::of(wanted, held, body, CA, &evaluate(&input), unready, NOW)
 }
 
@@ -141,7 +126,7 @@ fn the_state_says_what_was_decided() {
     let mut fails = RecordData::default();
     failed(&mut fails, &both, Stage::Validation, RetryClass::Validation);
     let mut under_way = RecordData::default();
-    let way = (both.entry.key_type, None);
+    let way = (both.entry.key_word(), None);
     under_way.in_flight = Some(Box::new(crate::record::PendingOrder::new("host/1", NOW, &both.entry.domains, CA, way)));
     let mut left = under_way.clone();
     left.in_flight.as_mut().unwrap().holder.clear();
@@ -249,7 +234,11 @@ fn a_certificate_is_ready_while_its_secrets_serve_what_is_wanted_now() {
         (with(|held| held.revocation_asked = Some("keyCompromise".into())), Some(Reason::Revoked), false),
         (with(|held| held.kind = "Opaque".into()), Some(Reason::WrongType), false),
         (with(|held| held.owner = Owner::Another("x".to_owned())), Some(Reason::OwnedByAnother), false),
-        (with(|held| held.pair = PairState::Mismatch), Some(Reason::KeyMismatch), false),
+        (
+            with(|held| held.pair = PairState::Mismatch(facts(&["a.test"], 10, 80).into())),
+            Some(Reason::KeyMismatch),
+            false,
+        ),
         (with(|held| held.pair = PairState::Broken("no PEM".to_owned())), Some(Reason::Unparsable), false),
         (with(|held| held.directory = Some("https://other.test/dir".into())), Some(Reason::DirectoryChanged), false),
         (holds(facts(&["b.test"], 10, 80)), Some(Reason::NameMissing), false),

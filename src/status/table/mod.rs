@@ -97,7 +97,8 @@ const ISSUER: usize = 4;
 const NAMES: usize = 5;
 
 fn head(wide: bool) -> Vec<String> {
-    const HEAD: [&str; 9] = ["SECRET", "STATE", "EXPIRES", "RENEWS", "ISSUER", "NAMES", "NEXT", "LEFT", "REASON"];
+    const HEAD: [&str; 10] =
+        ["SECRET", "STATE", "EXPIRES", "RENEWS", "ISSUER", "NAMES", "CHALLENGE", "NEXT", "LEFT", "REASON"];
     HEAD[..if wide { HEAD.len() } else { NAMES + 1 }].iter().map(|&word| word.to_owned()).collect()
 }
 
@@ -117,6 +118,8 @@ fn cells(row: &CertificateStatus, TableStyle { wide, own, .. }: TableStyle<'_>, 
         if wide { names.join(",") } else { more(&names) },
     ];
     if wide {
+        let ways: Vec<&str> = row.challenges.iter().map(|way| way.name()).collect();
+        cells.push(if ways.is_empty() { NONE.to_owned() } else { ways.join(",") });
         cells.push(or_none(row.next_attempt.map(|at| soon(at, now))));
         cells.push(or_none(row.attempts_left.map(|left| left.to_string())));
         cells.push(or_none(what(row)));

@@ -42,6 +42,7 @@ fn failing_for(secret: &str, error: &str, names: &[&str]) -> CertificateStatus {
         renewal: Some((NOW - DAY, RenewalTrigger::Due(RenewalCause::Lifetime))),
         next_attempt: Some(NOW + Duration::from_secs(5_400)),
         attempts_left: Some(17),
+        challenges: &[crate::base::challenge_type::ChallengeType::Dns01],
         ..row(secret, names)
     }
 }
@@ -91,7 +92,7 @@ web     Valid       63d      33d window    R11     *.example.com +1
     );
     assert_eq!(
         wide(&all).lines().nth(2).unwrap(),
-        "shop    BackingOff  5d       now lifetime  R11     shop.example.com,www.shop.example.com  90m   17    validation: no TXT record"
+        "shop    BackingOff  5d       now lifetime  R11     shop.example.com,www.shop.example.com  dns-01     90m   17    validation: no TXT record"
     );
 }
 

@@ -174,6 +174,11 @@ impl StoreBackend for DirectoryStore {
     fn write(&self, secret: &SecretObject, mode: DryRun) -> Result<SecretObject, StoreError> {
         self.commit(self.stage(secret, mode)?)
     }
+
+    // Objects that want certificates are those of an API server.
+    fn delete(&self, at: &ObjectRef, _: &Preconditions) -> Result<(), StoreError> {
+        Err(StoreError::Denied(format!("{at}: the Secrets of a directory are not deleted")))
+    }
 }
 
 impl DirectoryStore {

@@ -153,16 +153,16 @@ fn account(
         return Some(url);
     }
     let issuer = wanted.issuer.as_deref();
-    match issuer.and_then(|issuer| issuer.eab_secret.as_ref()).map(|from| office.external(from)) {
-        Some(Err(e)) => report.say(Level::Fault, object, e),
-        Some(Ok(_)) => {
+    match issuer.map_or(Ok(None), |issuer| office.external(issuer)) {
+        Err(e) => report.say(Level::Fault, object, e),
+        Ok(Some(_)) => {
             report.say(Level::Ok, object, "an account is registered with the first order, with its EAB".to_owned())
         }
         // An imported account exists and needs no binding.
-        None if directory.meta.external_account_required && issuer.is_none_or(|i| i.account_secret.is_none()) => {
+        Ok(None) if directory.meta.external_account_required && issuer.is_none_or(|i| i.account_secret.is_none()) => {
             report.say(Level::Fault, object, EAB_REQUIRED.to_owned());
         }
-        None => report.say(Level::Ok, object, "an account is registered with the first order".to_owned()),
+        Ok(None) => report.say(Level::Ok, object, "an account is registered with the first order".to_owned()),
     }
     None
 }

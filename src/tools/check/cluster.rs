@@ -1,12 +1,12 @@
 //! `notariat check -config NAME`: what the controller would read, reach and be allowed. Nothing is written at any server: access reviews
 //! are not stored, and the UPDATE of a probe deletes a value that does not exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::ca::CaChecks;
 use super::dns::ZoneChecks;
 use super::report::{CheckReport, Level};
-use super::{objects, secrets};
+use super::{objects, reach, returning, secrets, targets};
 use crate::base::name::ObjectRef;
 use crate::base::shutdown::Shutdown;
 use crate::base::time;
@@ -14,7 +14,7 @@ use crate::cli::Arguments;
 use crate::config;
 use crate::issuance::Context;
 use crate::kube::access_review;
-use crate::kube::rbac::{Missing, Names, RBAC_RULES, SOURCE_VERBS_SENT};
+use crate::kube::rbac::{Names, SOURCE_VERBS_SENT};
 use crate::sources::selection::Selection;
 use crate::sources::{Desired, config_map, registry};
 use crate::start::build_for;
@@ -33,14 +33,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<CheckReport, String> {
     let desired = configuration(&mut report, &context, &plan.config_maps);
     permissions(&mut report, &context, &needed(&desired, plan.config_maps.iter(), &context.namespace, arguments)?);
     sources(&mut report, &context, &plan.selection);
+    targets::say(&mut report, &context, &desired, arguments);
     let now = time::now();
     // The lines above have the notes about ConfigMaps already.
     secrets::say(&mut report, &reader(arguments, &Shutdown::new())?.read(now), now);
+    returning::say(&mut report, &context, &plan.selection, now);
     let (mut authorities, mut zones) = (CaChecks::default(), ZoneChecks::default());
     for wanted in desired.wanted.values() {
         let authority = authorities.say(&mut report, &context, wanted);
         zones.say(&mut report, &context, wanted, authority.as_ref());
     }
+    reach::say(&mut report, &context, desired.wanted.values());
     Ok(report)
 }
 
@@ -91,7 +94,7 @@ fn permissions(report: &mut CheckReport, context: &Context, needed: &BTreeMap<St
             }
         };
         let missing = rules.missing(names);
-        granted(report, &object, names, &missing);
+        objects::granted(report, &object, names, &missing);
         objects::lacks(report, &object, &missing);
     }
 }
@@ -108,18 +111,5 @@ fn sources(report: &mut CheckReport, context: &Context, selection: &Selection) {
             Ok(missing) => objects::lacks_source(report, object, kind, &missing),
             Err(e) => report.miss(object, format!("could not be asked for: {e}")),
         }
-    }
-}
-
-/// Reports the granted verbs, a line for each resource.
-fn granted(report: &mut CheckReport, object: &str, names: &Names, missing: &[Missing<'_>]) {
-    let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for rule in RBAC_RULES.iter().filter(|rule| rule.subjects.iter().any(|subject| names.contains_key(subject))) {
-        if !missing.iter().any(|m| m.rule.resource == rule.resource && m.rule.verb == rule.verb) {
-            by_resource.entry(rule.resource.plural).or_default().insert(rule.verb);
-        }
-    }
-    for (resource, verbs) in by_resource {
-        report.say(Level::Ok, object, format!("{resource}: {}", Vec::from_iter(verbs).join(", ")));
     }
 }

@@ -9,10 +9,11 @@ use super::report::{CheckReport, Level};
 use crate::base::address::DNS_PORT;
 use crate::base::challenge_type::ChallengeType;
 use crate::base::limits::DNS_FIND;
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{DnsName, Domain};
 use crate::base::time::Deadline;
 use crate::config::dns::{OnWildcardHost, Propagation};
 use crate::dns::client::QueryMode;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::wire::{RData, RecordType};
 use crate::dns::zone::ns_names;
 use crate::dns::zone_policy::joined;
@@ -27,7 +28,7 @@ type Closest = Result<Option<(DnsName, Vec<Property>)>, String>;
 /// The names, zones and servers that were reported already.
 #[derive(Debug, Default)]
 pub(super) struct ZoneChecks {
-    probed: BTreeSet<(DnsName, DnsName, ObjectRef)>,
+    probed: BTreeSet<(DnsName, DnsName, TsigSecret)>,
     zones: BTreeSet<DnsName>,
     records: BTreeMap<DnsName, Closest>,
 }

@@ -11,6 +11,7 @@ use crate::config::dns::Propagation;
 use crate::config::entry::Entry;
 use crate::config::issuers::is_built_in;
 use crate::config::node::YamlNode;
+use crate::record;
 
 /// Returns a sentence for each warning; `items` are the entries' places and fields.
 pub(super) fn find(config: &Config, items: &[(String, YamlNode)]) -> Vec<String> {
@@ -62,7 +63,7 @@ fn of_entry(entry: &Entry, node: &YamlNode) -> Vec<String> {
         }
     }
     for secret in &entry.secrets {
-        if secret.name.starts_with("notariat-record.") || secret.name.starts_with("notariat-acme-") {
+        if record::is_one(&secret.in_cluster()) || secret.name.starts_with("notariat-acme-") {
             doubts.push(format!("secret: {secret} is a name that notariat uses for itself; take another one"));
         }
         if entry.tsig_secret.as_ref() == Some(secret) {

@@ -10,8 +10,12 @@ mod dns;
 mod lint;
 mod names;
 mod objects;
+mod reach;
 pub mod report;
+pub mod resources;
+mod returning;
 mod secrets;
+mod targets;
 
 use std::collections::BTreeMap;
 
@@ -20,7 +24,6 @@ use serde_json::json;
 use crate::base::name::ObjectRef;
 use crate::cli::Arguments;
 use crate::config;
-use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
 use crate::kube::rbac::{GrantedRules, Names, SOURCE_VERBS_SENT};
 use crate::sources::{Desired, config_map, registry};
@@ -67,11 +70,16 @@ fn examine(found: &Manifest, arguments: &Arguments) -> Result<CheckReport, Strin
     let mut filled = BTreeMap::new();
     let mut by_namespace = BTreeMap::<&str, (Desired, Vec<&ObjectRef>)>::new();
     for config_map in &found.config_maps {
-        let namespaces = Namespaces::new(&config_map.at.namespace, &arguments.allow_namespaces);
+        let namespaces = arguments.namespaces(&config_map.at.namespace);
         let inspected = config::inspect(&config_map.data, &namespaces);
         objects::config_map(&mut report, config_map, &inspected, &mut filled);
+        if found.roles.is_empty() {
+            continue;
+        }
+        // The written forms are large and are not needed any more.
+        let config::Inspected { config, .. } = inspected;
         let (desired, names) = by_namespace.entry(&config_map.at.namespace).or_default();
-        config_map::add(desired, &config_map.at, &inspected.config, |_| None);
+        config_map::add(desired, &config_map.at, &config, |_| None);
         names.push(&config_map.at);
     }
     if !found.roles.is_empty() {

@@ -23,7 +23,7 @@ pub(super) fn say(report: &mut CheckReport, object: &str, policy: &NamePolicy) {
     }
     let shared = policy.every.iter().flat_map(|line| &line.ranges).filter_map(|range| match range {
         NameRange::Fixed(name) => Some(name.as_str()),
-        NameRange::OfNamespace { .. } => None,
+        NameRange::OfNamespace { .. } | NameRange::Any => None,
     });
     let shared: Vec<&str> = shared.collect();
     if !shared.is_empty() {

@@ -1,13 +1,13 @@
 //! The lines about a ConfigMap and about missing permissions, from a manifest or from the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::report::{CheckReport, Level};
 use super::{lint, names};
 use crate::base::name::ObjectRef;
 use crate::config::Inspected;
 use crate::config::name_policy::NamePolicy;
-use crate::kube::rbac::{Missing, RuleSubject};
+use crate::kube::rbac::{Missing, Names, RBAC_RULES, RuleSubject};
 use crate::kube::resource::Resource;
 use crate::sources::config_map;
 use crate::tools::manifest::ConfigMap;
@@ -99,4 +99,17 @@ pub(super) fn lacks(report: &mut CheckReport, object: &str, missing: &[Missing<'
         report.say(if is_vital { Level::Fault } else { Level::Warning }, object, sentence);
     }
     !missing.is_empty()
+}
+
+/// Reports the granted verbs, a line for each resource.
+pub(super) fn granted(report: &mut CheckReport, object: &str, names: &Names, missing: &[Missing<'_>]) {
+    let mut by_resource = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for rule in RBAC_RULES.iter().filter(|rule| rule.subjects.iter().any(|subject| names.contains_key(subject))) {
+        if !missing.iter().any(|m| m.rule.resource == rule.resource && m.rule.verb == rule.verb) {
+            by_resource.entry(rule.resource.plural).or_default().insert(rule.verb);
+        }
+    }
+    for (resource, verbs) in by_resource {
+        report.say(Level::Ok, object, format!("{resource}: {}", Vec::from_iter(verbs).join(", ")));
+    }
 }

@@ -1,12 +1,13 @@
 //! A Certificate as the fields of an entry, and an issuer as those of an item of `issuers`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::lines::{FieldMap, item, mapping};
 use crate::base::name::check_namespace;
-use crate::cert::key::KeyType;
+use crate::base::time::duration_text;
 use crate::cert_manager::{Acme, Certificate};
 use crate::config::entry::Entry;
 use crate::config::fields::{FieldError, duration};
@@ -24,26 +25,51 @@ pub(super) fn fields(
     let names = Value::from_iter(certificate.domains.iter().map(ToString::to_string));
     let mut fields: FieldMap = vec![("secret", secret.into()), ("domains", names)];
     fields.extend(issuer.map(|issuer| ("issuer", issuer.into())));
-    certificate.without_effect.iter().for_each(|sentence| say(sentence.clone()));
-    let key = &certificate.key;
-    if key.is_rsa && key.is_asked && !key.is_kept {
-        say("its new keys are ECDSA on P-256, not RSA; `reuseKey: true` keeps an RSA key that is there".to_owned());
-    }
-    if key.key_type == KeyType::EcdsaP384 {
-        fields.push(("keyType", key.key_type.name().into()));
-    }
-    if key.is_kept {
+    certificate.unknown.iter().for_each(|sentence| say(sentence.clone()));
+    fields.push(("keyType", certificate.key.key_type.name().into()));
+    if certificate.key.is_kept {
         fields.push(("reuseKey", true.into()));
     }
-    if let Some(text) = &certificate.renew_before {
-        match duration(text) {
-            Ok(_) => fields.push(("renewBefore", text.as_str().into())),
-            Err(e) => say(format!("renewBefore {text:?} {e}")),
-        }
+    match renew_before(certificate) {
+        Ok(text) => fields.extend(text.map(|text| ("renewBefore", text.into()))),
+        Err(why) => say(why),
     }
     fields.extend(template(&certificate.secret_labels, "labels", check_label, say));
     fields.extend(template(&certificate.secret_annotations, "annotations", check_annotation, say));
     fields
+}
+
+/// The value of `renewBefore`.
+///
+/// # Errors
+/// Why what the Certificate says can not be taken over.
+fn renew_before(certificate: &Certificate) -> Result<Option<String>, String> {
+    let Certificate { renew_before, lifetime, .. } = certificate;
+    let is_too_long = |before: Duration| lifetime.is_some_and(|lifetime| before >= lifetime * 2 / 3);
+    let too_long = "is two thirds of the certificate's lifetime or more, which notariat refuses, and is left out";
+    if let Some(text) = renew_before {
+        let before = duration(text).map_err(|e| format!("renewBefore {text:?} {e}"))?;
+        return if is_too_long(before) {
+            Err(format!("renewBefore {text:?} {too_long}"))
+        } else {
+            Ok(Some(text.clone()))
+        };
+    }
+    let Some(percentage) = certificate.renew_before_percentage else { return Ok(None) };
+    match by_percentage(certificate) {
+        Some(before) if !is_too_long(before) => Ok(Some(duration_text(before))),
+        Some(_) => Err(format!("renewBeforePercentage {percentage} {too_long}")),
+        None => Err(format!(
+            "renewBeforePercentage {percentage} is left out: there is no certificate whose lifetime could be taken; write `renewBefore` as a duration"
+        )),
+    }
+}
+
+/// The time before the end of the certificate's lifetime that `renewBeforePercentage` means, in whole minutes.
+pub(super) fn by_percentage(certificate: &Certificate) -> Option<Duration> {
+    let percentage = certificate.renew_before_percentage.filter(|percentage| (1..100).contains(percentage))?;
+    let minutes = certificate.lifetime?.as_secs().checked_mul(percentage)? / 100 / 60;
+    (minutes > 0).then(|| Duration::from_secs(minutes * 60))
 }
 
 /// The labels or annotations that are allowed here.

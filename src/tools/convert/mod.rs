@@ -13,6 +13,7 @@ mod names;
 mod placement;
 mod plan;
 mod print;
+mod routes;
 mod secrets;
 mod steps;
 mod table;
@@ -37,7 +38,7 @@ use table::{ResultRow, RowResult};
 pub struct Converted {
     /// The ConfigMaps as YAML, one for each namespace or one for all.
     pub yaml: String,
-    /// A sentence for each loss; the last item is the table.
+    /// A sentence for each field without effect and for each loss; the last item is the table.
     pub report: Vec<String>,
     /// Whether everything was carried over.
     pub is_whole: bool,
@@ -63,13 +64,15 @@ pub fn run(arguments: &Arguments, options: &ConvertOptions) -> Result<Converted,
 
 /// What is converted, and into what.
 #[derive(Debug)]
-struct ConvertScope<'a> {
-    name: &'a str,
+pub struct ConvertScope<'a> {
+    /// The name of the ConfigMaps.
+    pub name: &'a str,
     /// `-one`: the namespace of the one ConfigMap.
-    one: Option<&'a str>,
+    pub one: Option<&'a str>,
     /// The namespaces whose Certificates are converted; empty for all.
-    only: Vec<&'a str>,
-    cluster_resources: &'a str,
+    pub only: Vec<&'a str>,
+    /// The namespace of the Secrets of ClusterIssuers.
+    pub cluster_resources: &'a str,
 }
 
 impl<'a> ConvertScope<'a> {
@@ -101,7 +104,7 @@ impl<'a> ConvertScope<'a> {
 ///
 /// # Errors
 /// When the text is not a List of such objects in JSON.
-fn convert(text: &str, scope: &ConvertScope<'_>) -> Result<Converted, String> {
+pub fn convert(text: &str, scope: &ConvertScope<'_>) -> Result<Converted, String> {
     let nothing = |what: &str| {
         let report = vec![format!("{what}, so there is nothing to convert; {}", input::HOW)];
         Ok(Converted { yaml: String::new(), report, is_whole: false })
@@ -119,22 +122,34 @@ fn convert(text: &str, scope: &ConvertScope<'_>) -> Result<Converted, String> {
             some => nothing(&format!("none of the {some} Certificates is in {}", scope.only.join(", "))),
         };
     }
-    let mut conversion = Conversion { scope, issuers: &issuers, places: BTreeMap::new(), lost: Vec::new() };
+    let (places, lost, notes) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let mut conversion = Conversion { scope, issuers: &issuers, places, lost, notes };
     let rows = conversion.certificates(&chosen);
-    let (mut places, mut report) = (conversion.places, conversion.lost);
+    let (mut places, mut lost, notes) = (conversion.places, conversion.lost, conversion.notes);
     let mut manifests = Vec::new();
     for place in places.values_mut() {
         let data = print::data(place).into_iter().map(|(key, lines)| (key.to_owned(), lines.join("\n")));
         if let Err(fault) = place.check(data.collect()) {
-            report.push(format!("the ConfigMap for {} would be refused: {fault}", place.namespace()));
+            lost.push(format!("the ConfigMap for {} would be refused: {fault}", place.namespace()));
         }
         manifests.push(print::manifest(scope.name, place));
     }
+    let is_whole = lost.is_empty();
     let mut said = BTreeSet::new();
+    let mut report: Vec<String> = notes.iter().map(|(sentence, titles)| note(sentence, titles)).collect();
+    report.append(&mut lost);
     report.retain(|sentence| said.insert(sentence.clone()));
-    let is_whole = report.is_empty();
     report.push(table::table(&rows, all.len() - chosen.len()));
     Ok(Converted { yaml: manifests.join("---\n"), report, is_whole })
+}
+
+/// The sentence about a field without effect, which is said once for all objects.
+fn note(sentence: &str, titles: &BTreeSet<String>) -> String {
+    let first = titles.first().map_or("", String::as_str);
+    match titles.len() {
+        0 | 1 => format!("{first}: {sentence}"),
+        many => format!("{first} and {} more: {sentence}", many - 1),
+    }
 }
 
 /// A conversion under way.
@@ -145,6 +160,8 @@ struct Conversion<'c> {
     places: BTreeMap<String, Placement>,
     /// A sentence for each loss.
     lost: Vec<String>,
+    /// A sentence for each field that has no effect, with the objects that have it.
+    notes: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<'c> Conversion<'c> {
@@ -187,7 +204,7 @@ impl<'c> Conversion<'c> {
             }
         }
         // A rule in `zones` must not lead a name astray whose entry has room for its server: those entries come first.
-        plans.sort_by_key(|(number, plan)| (plan.shared_access().is_none(), *number));
+        plans.sort_by_key(|(number, plan)| (plan.rules().map_or(true, |rules| !rules.is_empty()), *number));
         let mut with_loss = BTreeSet::new();
         // A rule that one Certificate brings may let another one in: a second try for those that were left out.
         let failed: Vec<&(usize, Plan<'_>)> = plans
@@ -227,6 +244,11 @@ impl<'c> Conversion<'c> {
         if certificate.is_issuing {
             place.remind(&format!("cert-manager is at an order for {title}: wait until that has ended."));
         }
+        let of_certificate = certificate.without_effect.iter().map(|sentence| (sentence, title.to_owned()));
+        let of_issuer = plan.acme.without_effect.iter().map(|sentence| (sentence, plan.issuer.title()));
+        for (sentence, title) in of_certificate.chain(of_issuer) {
+            self.notes.entry(sentence.clone()).or_default().insert(title);
+        }
         if !said.is_empty() {
             with_loss.insert(number);
         }
@@ -238,7 +260,8 @@ impl<'c> Conversion<'c> {
     fn reserve_secrets(&mut self, plan: &Plan<'_>) {
         let from = plan.issuer.secrets_in(self.scope.cluster_resources);
         let place = self.place(&plan.certificate.namespace);
-        let keys = plan.proofs.iter().map(|proof| &proof.access.update.secret).chain(&plan.acme.account);
+        let keys = plan.proofs.iter().filter_map(|proof| proof.access.as_ref()).map(|access| &access.update.secret);
+        let keys = keys.chain(&plan.acme.account);
         let binding = plan.acme.external_account.as_ref().and_then(|account| account.key.as_ref());
         keys.chain(binding).for_each(|key| place.reserve(from, &key.secret));
     }

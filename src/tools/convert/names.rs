@@ -1,6 +1,8 @@
-//! Names for what is made, each for one thing only.
+//! Names for what is made, each for one thing only, and names of others in commands.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::name::ObjectRef;
 
 /// Gives each thing a name of its own, and the same thing the same name.
 #[derive(Debug)]
@@ -40,6 +42,11 @@ impl<T: Ord + Clone> NameRegistry<T> {
         all.sort_by_key(|(name, _)| *name);
         all
     }
+}
+
+/// Whether a text from an object is a name, which needs no quoting in a shell. The API server lets no other one through.
+pub(super) fn is_name(name: &str) -> bool {
+    ObjectRef::parse(name, "x").is_ok() && !name.contains('/')
 }
 
 #[cfg(test)]

@@ -1,15 +1,20 @@
 //! What one ConfigMap gets: issuers, zones, entries, the Secrets that they name, and what is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry;
+use super::entry::{self, by_percentage};
 use super::lines::FieldMap;
 use super::names::NameRegistry;
-use super::plan::{Access, Plan, Proof};
+use super::plan::{Access, Plan};
+use super::routes::Route;
 use super::secrets::InputSecret;
+use crate::base::challenge_type::ChallengeType;
 use crate::base::name::{DnsName, Domain, ObjectRef};
 use crate::cert_manager::{CertManagerIssuer, Certificate, ControllerReference, IssuerKind};
 use crate::config::namespaces::Namespaces;
+
+/// The type of challenge of an entry or a rule.
+const CHALLENGE: &str = ChallengeType::Http01.name();
 
 /// A Certificate that became an entry.
 #[derive(Debug)]
@@ -38,9 +43,12 @@ pub(super) struct Placement {
     secrets: NameRegistry<InputSecret>,
     labels: NameRegistry<(IssuerKind, String, String)>,
     pub(super) issuers: BTreeMap<String, FieldMap>,
-    rules: BTreeMap<DnsName, Access>,
-    /// What the names of all entries need.
-    proved: Vec<(Domain, Access)>,
+    /// The server and the key of a zone; `None` for HTTP-01.
+    rules: BTreeMap<DnsName, Option<Access>>,
+    /// The ways on which the names go that rules count for: `None` is HTTP-01.
+    proved: Vec<(Domain, Option<Access>)>,
+    /// The routes of HTTP-01, each with its hosts.
+    pub(super) routes: BTreeMap<Route, BTreeSet<DnsName>>,
     /// The entries by the number of their Certificate in the input.
     pub(super) entries: BTreeMap<usize, FieldMap>,
     pub(super) moved: Vec<Moved>,
@@ -60,6 +68,7 @@ impl Placement {
             issuers: BTreeMap::new(),
             rules: BTreeMap::new(),
             proved: Vec::new(),
+            routes: BTreeMap::new(),
             entries: BTreeMap::new(),
             moved: Vec::new(),
             left_out: BTreeMap::new(),
@@ -89,9 +98,15 @@ impl Placement {
     /// The items of the key `zones`.
     pub(super) fn zones(&mut self) -> Vec<FieldMap> {
         let rules: Vec<_> = self.rules.iter().map(|(zone, access)| (zone.to_string(), access.clone())).collect();
-        let item = |(zone, access): (String, Access)| {
-            let mut fields: FieldMap = vec![("zone", zone.into()), ("server", access.update.server.to_string().into())];
-            fields.extend(self.tsig_key(&access).map(|name| ("tsigSecretName", name.into())));
+        let item = |(zone, access): (String, Option<Access>)| {
+            let mut fields: FieldMap = vec![("zone", zone.into())];
+            match access {
+                None => fields.push(("challenge", CHALLENGE.into())),
+                Some(access) => {
+                    fields.push(("server", access.update.server.to_string().into()));
+                    fields.extend(self.tsig_key(&access).map(|name| ("tsigSecretName", name.into())));
+                }
+            }
             fields
         };
         rules.into_iter().map(item).collect()
@@ -128,7 +143,6 @@ impl Placement {
         say: &mut impl FnMut(String),
     ) -> Result<(), String> {
         let certificate = &plan.certificate;
-        let shared = plan.shared_access();
         // Read first with any names, so that a Certificate that is left out leaves no Secret behind.
         let label = self.labels.give(&issuer_key(plan.issuer), &label_wishes(plan.issuer));
         let secret = self.reference(&certificate.secret);
@@ -136,19 +150,23 @@ impl Placement {
         entry::check(&fields, &self.namespaces)?;
         let can_not = |why| format!("its {} can not be used: {why}", plan.issuer.title());
         entry::check_issuer(&label, &entry::issuer_fields(plan.acme), &self.namespaces).map_err(can_not)?;
-        if shared.is_none() {
-            self.add_rules(&plan.proofs)?;
-        }
+        self.add_rules(plan)?;
         if !self.issuers.contains_key(&label) {
             let issuer = self.issuer(plan, cluster_resources, say);
             self.issuers.insert(label, issuer);
         }
-        if let Some(access) = shared {
+        if plan.is_http() {
+            fields.push(("challenge", CHALLENGE.into()));
+        }
+        if let Some(access) = plan.shared_access() {
             let server = serde_json::json!({"server": access.update.server.to_string()});
             fields.extend(self.tsig_key(access).map(|name| ("tsigSecretName", name.into())));
             fields.push(("dns", server));
         }
-        self.proved.extend(plan.proofs.iter().map(|proof| (proof.domain.clone(), proof.access.clone())));
+        for (route, domains) in &plan.routes {
+            let hosts = domains.iter().map(|domain| domain.base().clone());
+            self.routes.entry(route.clone()).or_default().extend(hosts);
+        }
         self.entries.insert(number, fields);
         let (namespace, name) = (certificate.namespace.clone(), certificate.name.clone());
         self.moved.push(Moved { namespace, name, owner: certificate.owner.clone() });
@@ -158,41 +176,53 @@ impl Placement {
 
     /// What the Certificate's peculiarities ask of the operator.
     fn remind_of(&mut self, plan: &Plan<'_>) {
-        let key = &plan.certificate.key;
-        if key.is_rsa && !key.is_asked && !key.is_kept {
+        let certificate = &plan.certificate;
+        if !certificate.key.is_asked {
             self.remind(
-                "New keys are ECDSA on P-256, where cert-manager makes RSA keys because nothing else is said. A held certificate is kept until it is due.",
+                "Where a Certificate says nothing of its key, cert-manager makes RSA keys with 2048 bits: `keyType: rsa-2048` goes on so. Without that line new keys are ECDSA on P-256, which are smaller and faster.",
             );
+        }
+        if certificate.renew_before.is_none() && by_percentage(certificate).is_some() {
+            self.remind("A `renewBefore` stands for renewBeforePercentage of today's lifetime: change it when the CA changes that.");
         }
         if plan.follows {
             self.remind("Add to `zones` those that CNAMEs of challenges lead to (cnameStrategy: Follow).");
         }
-        if plan.shared_access().is_none() {
+        if plan.has_several() {
             self.remind(
                 "See that each of `zones` is a zone of its own (has a SOA record): they were cert-manager's dnsZones.",
             );
         }
     }
 
-    /// Adds the rules that send each name to its own server. An entry itself has room for one server and one key.
-    fn add_rules(&mut self, proofs: &[Proof]) -> Result<(), String> {
-        let mut rules = self.rules.clone();
-        for Proof { domain, access, zone } in proofs {
-            let zone = zone.as_ref().ok_or_else(|| {
-                format!("{domain} has a solver that its other names have not, and that no zone selects: give it a Certificate of its own")
-            })?;
+    /// Adds the rules that lead each name its own way. An entry itself has room for one server and one key, and for one type of challenge.
+    fn add_rules(&mut self, plan: &Plan<'_>) -> Result<(), String> {
+        let (added, mut rules) = (plan.rules()?, self.rules.clone());
+        for (zone, access) in &added {
             rules.entry(zone.clone()).or_insert_with(|| access.clone());
         }
-        let of_plan = proofs.iter().map(|proof| (&proof.domain, &proof.access));
-        let all = of_plan.chain(self.proved.iter().map(|(domain, access)| (domain, access)));
-        for (domain, access) in all {
-            if let Some((zone, _)) = rule_for(&rules, domain).filter(|(_, rule)| *rule != access) {
-                return Err(format!(
-                    "its names have several servers or keys, which takes rules in `zones`, and the one for {zone} would send {domain} to another server or key than its solver: give it a ConfigMap of its own"
-                ));
+        // An entry that says http-01 itself needs no rule for that.
+        let counts = |access: &Option<Access>| access.is_some() || !plan.is_http();
+        let of_plan = plan.proofs.iter().map(|proof| (proof.domain.clone(), proof.access.clone()));
+        let of_plan: Vec<_> = of_plan.filter(|(_, access)| counts(access)).collect();
+        let astray = |proved: &[(Domain, Option<Access>)]| {
+            proved.iter().find_map(|(domain, access)| {
+                let (zone, _) = rule_for(&rules, domain).filter(|(_, rule)| *rule != access)?;
+                Some(format!(
+                    "its names are proved in several ways, which takes rules in `zones`, and the one for {zone} would lead {domain} to another server, key or challenge than its solver"
+                ))
+            })
+        };
+        if !added.is_empty() {
+            if let Some(why) = astray(&of_plan) {
+                return Err(format!("{why}: give that name a Certificate of its own"));
+            }
+            if let Some(why) = astray(&self.proved) {
+                return Err(format!("{why}: give it a ConfigMap of its own"));
             }
         }
         self.rules = rules;
+        self.proved.extend(of_plan);
         Ok(())
     }
 
@@ -202,7 +232,7 @@ impl Placement {
         let from = issuer.secrets_in(cluster_resources);
         let mut fields = entry::issuer_fields(acme);
         let title = issuer.title();
-        acme.without_effect.iter().for_each(|why| say(format!("{title}: {why} and is left out")));
+        acme.unknown.iter().for_each(|why| say(format!("{title}: {why}")));
         let account = acme.account.as_ref().map(|key| InputSecret::account(key, from, self.namespace()));
         match account {
             None => {}
@@ -262,7 +292,7 @@ impl Placement {
 }
 
 /// The rule that counts for a name: that of the longest zone around it.
-fn rule_for<'r>(rules: &'r BTreeMap<DnsName, Access>, domain: &Domain) -> Option<(&'r DnsName, &'r Access)> {
+fn rule_for<'r, T>(rules: &'r BTreeMap<DnsName, T>, domain: &Domain) -> Option<(&'r DnsName, &'r T)> {
     let parents = std::iter::successors(Some(domain.base().clone()), DnsName::parent);
     parents.into_iter().find_map(|zone| rules.get_key_value(&zone))
 }

@@ -1,7 +1,11 @@
-//! What one Certificate needs: its issuer, and a server and a key for each name.
+//! What one Certificate needs: its issuer, and for each name a server and a key, or a route for HTTP-01.
 
+use std::collections::BTreeMap;
+
+use super::routes::{self, Route};
 use crate::base::name::{DnsName, Domain};
-use crate::cert_manager::{Acme, CertManagerIssuer, Certificate, KnownIssuers, SolverKind, UpdateAccess, choose};
+use crate::cert_manager::{Acme, CertManagerIssuer, Certificate, KnownIssuers, NameProof, UpdateAccess};
+use crate::config::entry::order_names;
 
 /// A server and a key, with the namespace of the key's Secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,7 +18,8 @@ pub(super) struct Access {
 #[derive(Clone, Debug)]
 pub(super) struct Proof {
     pub(super) domain: Domain,
-    pub(super) access: Access,
+    /// The server and the key for DNS-01; `None` for HTTP-01.
+    pub(super) access: Option<Access>,
     /// The zone of the solver's selector, where the zone decided.
     pub(super) zone: Option<DnsName>,
 }
@@ -25,8 +30,10 @@ pub(super) struct Plan<'i> {
     pub(super) certificate: Certificate,
     pub(super) issuer: &'i CertManagerIssuer,
     pub(super) acme: &'i Acme,
-    /// One for each name, in the order of the Certificate.
+    /// One for each name that is ordered, in the order of the Certificate.
     pub(super) proofs: Vec<Proof>,
+    /// The routes that the names need which are proved by HTTP-01, each with its names.
+    pub(super) routes: BTreeMap<Route, Vec<Domain>>,
     /// Whether a CNAME of a challenge is followed.
     pub(super) follows: bool,
 }
@@ -45,48 +52,83 @@ impl<'i> Plan<'i> {
         let not_acme = || vec![format!("its {} is not an ACME issuer", issuer.title())];
         let acme = issuer.acme.as_ref().ok_or_else(not_acme)?;
         let mut reasons = [&certificate.refused[..], &acme.refuses(certificate)].concat();
-        let (mut proofs, mut follows) = (Vec::new(), false);
-        for domain in &certificate.domains {
-            match proof(acme, issuer.secrets_in(cluster_resources), domain, certificate) {
-                Ok((proof, is_followed)) => {
-                    proofs.push(proof);
-                    follows |= is_followed;
-                }
-                Err(why) => reasons.push(format!("{domain} {why}")),
+        let mut plan = Plan {
+            certificate: certificate.clone(),
+            issuer,
+            acme,
+            proofs: Vec::new(),
+            routes: BTreeMap::new(),
+            follows: false,
+        };
+        for domain in order_names(&certificate.domains) {
+            if let Err(why) = plan.prove(&domain, issuer.secrets_in(cluster_resources)) {
+                reasons.push(format!("{domain} {why}"));
             }
         }
-        let plan = || Plan { certificate: certificate.clone(), issuer, acme, proofs, follows };
-        if reasons.is_empty() { Ok(plan()) } else { Err(reasons) }
+        if reasons.is_empty() { Ok(plan) } else { Err(reasons) }
     }
 
-    /// The server and the key of all names, where they share them.
-    pub(super) fn shared_access(&self) -> Option<&Access> {
-        let first = &self.proofs.first()?.access;
-        self.proofs.iter().all(|proof| proof.access == *first).then_some(first)
-    }
-}
-
-/// How a name is proved, and whether a CNAME is followed for it.
-///
-/// # Errors
-/// Why notariat can not prove it: the rest of a sentence that begins with the name.
-fn proof(acme: &Acme, secret_in: &str, domain: &Domain, certificate: &Certificate) -> Result<(Proof, bool), String> {
-    let choice = choose(&acme.solvers, domain, &certificate.labels).ok_or("has no solver in its issuer")?;
-    match &choice.solver.challenge {
-        SolverKind::Update(update) => {
-            let faulty = |why| format!("has a solver that can not be used: {why}");
-            let access = Access { update: update.access().map_err(faulty)?, secret_in: secret_in.to_owned() };
-            access.update.secret.at(secret_in).map_err(faulty)?;
-            let zone = choice.zone.and_then(|zone| DnsName::parse(zone).ok());
-            Ok((Proof { domain: domain.clone(), access, zone }, update.follows))
+    /// Adds the proof of a name. `secret_in` is the namespace of the issuer's Secrets.
+    ///
+    /// # Errors
+    /// Why notariat can not prove the name: the rest of a sentence that begins with it.
+    fn prove(&mut self, domain: &Domain, secret_in: &str) -> Result<(), String> {
+        let acme = self.acme;
+        let (mut access, mut zone) = (None, None);
+        match acme.prove(domain, &self.certificate, secret_in)? {
+            NameProof::Update { access: update, zone: enclosing, follows } => {
+                access = Some(Access { update, secret_in: secret_in.to_owned() });
+                zone = enclosing.and_then(|zone| DnsName::parse(zone).ok());
+                self.follows |= follows;
+            }
+            NameProof::Http(route) => {
+                for route in routes::of(route, &self.certificate.namespace) {
+                    self.routes.entry(route).or_default().push(domain.clone());
+                }
+            }
         }
-        SolverKind::Provider(provider) => Err(format!(
-            "is proved by DNS-01 at the provider {provider:?}, and notariat sends DNS UPDATE: lead the challenge into a zone of your own by a CNAME"
-        )),
-        SolverKind::Http => Err(
-            "is proved by HTTP-01, which is not carried over: give the entry `challenge: http-01` and the route of `notariat http-route`, or lead the challenge into a zone of your own by a CNAME"
-                .to_owned(),
-        ),
-        SolverKind::Unknown => Err("has a solver that proves nothing that is known here".to_owned()),
+        self.proofs.push(Proof { domain: domain.clone(), access, zone });
+        Ok(())
+    }
+
+    /// The server and the key of all names that are proved by DNS-01, where they share them.
+    pub(super) fn shared_access(&self) -> Option<&Access> {
+        let mut all = self.proofs.iter().filter_map(|proof| proof.access.as_ref());
+        let first = all.next()?;
+        all.all(|access| access == first).then_some(first)
+    }
+
+    /// The names that are proved by DNS-01 have several servers or keys.
+    pub(super) fn has_several(&self) -> bool {
+        self.shared_access().is_none() && self.proofs.iter().any(|proof| proof.access.is_some())
+    }
+
+    /// The entry says http-01: no name but wildcards is proved by DNS-01, and those are so in any case.
+    pub(super) fn is_http(&self) -> bool {
+        let by_dns = |proof: &Proof| proof.access.is_some() && !proof.domain.is_wildcard();
+        !self.routes.is_empty() && !self.proofs.iter().any(by_dns)
+    }
+
+    /// The rules in `zones` that lead each name its own way, where the entry has no room for that: a server and a key for a zone, or
+    /// HTTP-01 for a name.
+    ///
+    /// # Errors
+    /// The name for which there can be none.
+    pub(super) fn rules(&self) -> Result<Vec<(DnsName, Option<Access>)>, String> {
+        let is_mixed = !self.routes.is_empty() && !self.is_http();
+        let mut rules = Vec::new();
+        for Proof { domain, access, zone } in &self.proofs {
+            match access {
+                None if is_mixed => rules.push((domain.base().clone(), None)),
+                Some(access) if self.has_several() => {
+                    let zone = zone.as_ref().ok_or_else(|| {
+                        format!("{domain} has a solver that its other names have not, and that no zone selects: give it a Certificate of its own")
+                    })?;
+                    rules.push((zone.clone(), Some(access.clone())));
+                }
+                None | Some(_) => {}
+            }
+        }
+        Ok(rules)
     }
 }

@@ -8,7 +8,7 @@ use super::steps;
 
 /// A manifest: the steps for the operator, the ConfigMap where it has an entry, and what is left out.
 pub(super) fn manifest(name: &str, place: &mut Placement) -> String {
-    let mut lines = steps::lines(place);
+    let mut lines = steps::lines(name, place);
     if !place.entries.is_empty() {
         lines.extend(["apiVersion: v1", "kind: ConfigMap", "metadata:"].map(str::to_owned));
         lines.push(format!("  name: {}", Value::from(name)));

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::names::is_name;
 use super::placement::{Moved, Placement};
+use super::routes;
 use crate::base::name::ObjectRef;
 use crate::cert_manager::ControllerReference;
 
@@ -16,8 +18,11 @@ const HAND_OVER: &str = "#handover: ";
 /// The annotations of an object from which cert-manager makes a Certificate again.
 const ANNOTATIONS: [&str; 3] = ["cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme"];
 
-/// The lines above a ConfigMap.
-pub(super) fn lines(place: &mut Placement) -> Vec<String> {
+/// The address of the responder, as in `deploy/http-01`.
+const RESPONDER: &str = ":8089";
+
+/// The lines above the ConfigMap of this name.
+pub(super) fn lines(name: &str, place: &mut Placement) -> Vec<String> {
     // The Secrets that `zones` names get their names here.
     place.zones();
     let mut lines = vec![format!(
@@ -43,10 +48,18 @@ pub(super) fn lines(place: &mut Placement) -> Vec<String> {
         }
     }
     lines.push(next("Apply the ConfigMap (kubectl apply -f FILE), and start notariat beside cert-manager."));
-    if place.is_one {
-        let others = place.others().join(",");
-        let flags = if others.is_empty() { String::new() } else { format!(" -allow-namespaces {others}") };
-        lines.push(format!("#    Its flags: -namespace {}{flags}", place.namespace()));
+    let others = if place.is_one { place.others().join(",") } else { String::new() };
+    let others = if others.is_empty() { String::new() } else { format!(" -allow-namespaces {others}") };
+    let listen = if place.routes.is_empty() { String::new() } else { format!(" -http-listen {RESPONDER}") };
+    if place.is_one || !listen.is_empty() {
+        lines.push(format!("#    Its flags: -namespace {}{others}{listen}", place.namespace()));
+    }
+    if !place.routes.is_empty() {
+        lines.push(next(
+            "Lead the path of HTTP-01 challenges to it: the overlay deploy/http-01 has the Service notariat-acme, docs/http-01.md what each ingress controller needs; the route, once each:  sed -n 's/^#route: //p' FILE | sh",
+        ));
+        let program = format!("notariat http-route -config {name} -namespace {}{others}", place.namespace());
+        lines.extend(routes::lines(&place.routes, &program));
     }
     lines.push(next("See with `notariat -probe` whether the keys may change what they have to."));
     lines.push(next(
@@ -101,9 +114,4 @@ fn resource(owner: &ControllerReference) -> Option<&'static str> {
         ("gateway.networking.k8s.io", "ListenerSet") => Some("listenersets.gateway.networking.k8s.io"),
         _ => None,
     }
-}
-
-/// Whether a text from an object is a name, which needs no quoting in a shell. The API server lets no other one through.
-fn is_name(name: &str) -> bool {
-    ObjectRef::parse(name, "x").is_ok() && !name.contains('/')
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use super::keys::KeySecrets;
 use crate::base::address::ServerAddress;
 use crate::base::limits::POLICY_FIND_FAILED;
-use crate::base::name::{Domain, ObjectRef};
+use crate::base::name::Domain;
 use crate::base::time::Stopwatch;
 use crate::dns::client::DnsClient;
 use crate::dns::resolver::Resolver;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
 use crate::dns::zone_policy::ZonePolicy;
 
@@ -37,7 +38,7 @@ impl<'k> Finder<'k> {
             self.remarks.push(format!("{domain}: not looked up, because the names before it took too long"));
             return None;
         }
-        let first_key = |secret: &ObjectRef| self.keys.read(secret)?.ok()?.into_iter().next();
+        let first_key = |secret: &TsigSecret| self.keys.read(secret)?.ok()?.into_iter().next();
         let finder = ZoneFinder {
             client: &self.client,
             resolver: &self.resolver,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::base::name::ObjectRef;
 use crate::dns::tsig_key::TsigKey;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::issuance::solver::dns01::update::read_keys;
 use crate::store::Store;
 use crate::tools::tsig_secret::TsigSecrets;
@@ -16,15 +16,19 @@ pub(super) enum KeySecrets {
 
 impl KeySecrets {
     /// The keys of a Secret; `None` where a manifest does not have it.
-    pub(super) fn read(&self, secret: &ObjectRef) -> Option<Result<Vec<TsigKey>, String>> {
+    pub(super) fn read(&self, secret: &TsigSecret) -> Option<Result<Vec<TsigKey>, String>> {
         match self {
             KeySecrets::Store(store) => Some(read_keys(store, secret)),
-            KeySecrets::Manifest(secrets) => secrets.get(secret).cloned(),
+            KeySecrets::Manifest(secrets) if secret.parts.is_none() => secrets.get(&secret.at).cloned(),
+            KeySecrets::Manifest(_) => None,
         }
     }
 
     /// The names of the keys in a Secret, or a placeholder. A Secret that does not read gives a remark.
-    pub(super) fn names(&self, secret: &ObjectRef, remarks: &mut Vec<String>) -> Vec<String> {
+    pub(super) fn names(&self, secret: &TsigSecret, remarks: &mut Vec<String>) -> Vec<String> {
+        if let Some(parts) = &secret.parts {
+            return vec![parts.name().to_string()];
+        }
         match self.read(secret) {
             Some(Ok(keys)) => {
                 let names: BTreeSet<String> = keys.iter().map(|key| key.name.to_string()).collect();
@@ -33,6 +37,6 @@ impl KeySecrets {
             Some(Err(e)) => remarks.push(e),
             None => {}
         }
-        vec![format!("KEY-IN-{}-{}", secret.namespace, secret.name)]
+        vec![format!("KEY-IN-{}-{}", secret.at.namespace, secret.at.name)]
     }
 }

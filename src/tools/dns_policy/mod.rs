@@ -15,16 +15,17 @@ use self::find::Finder;
 use self::keys::KeySecrets;
 use self::print::Grant;
 use crate::base::challenge_type::ChallengeType;
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{DnsName, Domain};
 use crate::base::shutdown::Shutdown;
 use crate::cli::Arguments;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::start::{OpenedStore, open};
 use crate::store::LockMode;
 use crate::tools::manifest;
 use crate::tools::role::{self, Instance};
 
 /// The challenge names by zone (none where it is not known) and the Secret of the key.
-type Names = BTreeMap<(Option<DnsName>, ObjectRef), BTreeSet<DnsName>>;
+type Names = BTreeMap<(Option<DnsName>, TsigSecret), BTreeSet<DnsName>>;
 
 /// Returns the lines for each server, for the ConfigMaps in `file` (`-` is standard input) or else for those that the arguments name.
 ///
@@ -46,7 +47,7 @@ pub fn run(file: Option<&Path>, arguments: &Arguments) -> Result<String, String>
     let mut finder = arguments.resolver.clone().map(|resolver| Finder::new(resolver, &keys));
     let names = names(&instances, &mut finder)?;
     let mut remarks = finder.map(|finder| finder.remarks).unwrap_or_default();
-    let secrets: BTreeSet<&ObjectRef> = names.keys().map(|(_, secret)| secret).collect();
+    let secrets: BTreeSet<&TsigSecret> = names.keys().map(|(_, secret)| secret).collect();
     let keys = secrets.into_iter().map(|secret| (secret.clone(), keys.names(secret, &mut remarks))).collect();
     Ok(print::policy(&role::sources(&instances), &remarks, &grants(&names, &keys)))
 }
@@ -72,7 +73,7 @@ fn names(instances: &[Instance], finder: &mut Option<Finder<'_>>) -> Result<Name
     Ok(names)
 }
 
-fn grants<'a>(names: &'a Names, keys: &'a BTreeMap<ObjectRef, Vec<String>>) -> Vec<Grant<'a>> {
+fn grants<'a>(names: &'a Names, keys: &'a BTreeMap<TsigSecret, Vec<String>>) -> Vec<Grant<'a>> {
     let of = |((zone, secret), names)| {
         let zone: &Option<DnsName> = zone;
         keys[secret].iter().map(move |key| Grant { zone: zone.as_ref(), key, names })

@@ -13,7 +13,6 @@ use crate::base::shutdown::Shutdown;
 use crate::base::time::{self, Time};
 use crate::cli::Arguments;
 use crate::cli::values::Values;
-use crate::config::namespaces::Namespaces;
 use crate::controller::ExitStatus;
 use crate::issuance::solver::removal;
 use crate::kube::api::DryRun;
@@ -85,7 +84,7 @@ impl ForgetPlan {
     fn add_records(&mut self, store: &Store, arguments: &Arguments, own: &str) -> Result<(), String> {
         let in_own = |name: &String| ObjectRef::new(own, name);
         let config_maps: Vec<ObjectRef> = arguments.config.iter().map(in_own).collect();
-        let sources = registry::all(&config_maps, &Namespaces::new(own, &arguments.allow_namespaces));
+        let sources = registry::all(&config_maps, &arguments.namespaces(own));
         let is_ours = |source: &str| sources.iter().any(|one| one.owns(source));
         let now = time::now();
         for secret in store.records(own).map_err(|e| e.to_string())? {

@@ -1,12 +1,12 @@
-//! What stands in front of the responder: nginx and HAProxy, as operators configure them, right and wrong.
+//! Proxies in front of the responder: nginx and HAProxy, as operators configure them, right and wrong.
 
-use super::Web;
+use super::{Web, page};
 
-const ROUTE: &str = "location ^~ /.well-known/acme-challenge/ { allow all; auth_basic off; proxy_pass http://127.0.0.1:8089; proxy_set_header Host $host; }";
+pub(super) const ROUTE: &str = "location ^~ /.well-known/acme-challenge/ { allow all; auth_basic off; proxy_pass http://127.0.0.1:8089; proxy_set_header Host $host; }";
 
 /// A failed self-test: no validation is spent, and the sentence leads to the cure.
 #[track_caller]
-fn is_not_reached(web: &mut Web, says: &str) {
+pub(super) fn is_not_reached(web: &mut Web, says: &str) {
     web.site.start_over();
     web.site.config(&web.entry("web", "www.site.test", "wait: 1s"));
     web.once().ends(1).says(&["stage=reach", says]);
@@ -15,7 +15,7 @@ fn is_not_reached(web: &mut Web, says: &str) {
 }
 
 #[track_caller]
-fn is_issued(web: &mut Web) {
+pub(super) fn is_issued(web: &mut Web) {
     web.site.start_over();
     web.site.config(&web.entry("web", "www.site.test", ""));
     web.once().ends(0).never_says("not-tested");
@@ -25,6 +25,7 @@ fn is_issued(web: &mut Web) {
 #[test]
 fn an_nginx_without_a_route_or_with_a_rule_that_wins_is_told_apart() {
     let mut web = Web::new(&[]);
+    let route = page::nginx(&web);
     web.nginx("server { listen 80; return 404; }");
     is_not_reached(
         &mut web,
@@ -32,7 +33,7 @@ fn an_nginx_without_a_route_or_with_a_rule_that_wins_is_told_apart() {
     );
     // A regular expression wins over a prefix without ^~.
     let regex = "location ~ ^/\\. { return 403; }";
-    web.nginx(&format!("server {{ listen 80; {} {regex} }}", ROUTE.replace("^~ ", "")));
+    web.nginx(&format!("server {{ listen 80; {} {regex} }}", route.replace("^~ ", "")));
     is_not_reached(&mut web, "403: it wants a login or another address; exempt /.well-known/acme-challenge/ from that");
     web.nginx("server { listen 80; location / { return 200 '<html>shop</html>'; } }");
     is_not_reached(&mut web, "another server answers (");
@@ -46,29 +47,33 @@ fn an_nginx_without_a_route_or_with_a_rule_that_wins_is_told_apart() {
     is_not_reached(&mut web, "which answered 401: it wants a login");
     web.nginx("server { listen 80; location / { return 301 http://$host$request_uri; } }");
     is_not_reached(&mut web, "it is redirected in a circle");
-    web.nginx(&format!("server {{ listen 80; deny all; auth_basic x; {ROUTE} {regex} }}"));
+    web.nginx(&format!("server {{ listen 80; deny all; auth_basic x; {route} {regex} }}"));
     is_issued(&mut web);
 }
 
 #[test]
 fn a_redirect_to_https_is_followed_as_a_ca_follows_it() {
     let mut web = Web::new(&[]);
-    // To a port where nobody is: from inside nothing can be told, and the CA says the same.
-    let haproxy = |rule: &str| {
-        format!(
-            "frontend f\n bind 127.0.0.1:80\n acl acme path_beg /.well-known/acme-challenge/\n {rule}\n use_backend acme if acme\nbackend acme\n server n 127.0.0.1:8089\n"
-        )
-    };
-    web.haproxy(&haproxy("http-request redirect scheme https code 301 unless { ssl_fc }"));
-    web.site.config(&web.entry("web", "www.site.test", "wait: 1s"));
-    web.once().ends(1).says(&["not-tested", "there is no connection from inside (connection refused"]);
-    web.haproxy(&haproxy("http-request redirect scheme https code 301 unless acme or { ssl_fc }"));
+    let right = page::haproxy();
+    let wrong = right.replace("unless acme or { ssl_fc }", "unless { ssl_fc }");
+    // To a port where nobody is. The host was reached, so that this is the CA's answer as well.
+    web.haproxy(&wrong);
+    is_not_reached(&mut web, "where connection refused (nothing listens there): exempt /.well-known/acme-challenge/");
+    // At the place of `via` another machine answers: a refusal at the name's own address proves nothing.
+    web.haproxy(&format!(
+        "{right}\nfrontend inside\n bind 127.0.0.7:8081\n http-request redirect scheme https code 301\n"
+    ));
+    web.site.start_over();
+    web.site.config(&web.entry("web", "www.site.test", "via: '127.0.0.7:8081'"));
+    web.once().ends(0).says(&["not-tested", "there is no connection from inside (connection refused"]);
+    web.haproxy(&right);
     is_issued(&mut web);
 
     // A certificate that nobody trusts is good enough.
     let mut web = Web::new(&[]);
+    let route = page::nginx(&web);
     web.nginx(&format!(
-        "server {{ listen 80; return 301 https://$host$request_uri; }} server {{ listen 443 ssl; CERTIFICATE {ROUTE} }}"
+        "server {{ listen 80; return 301 https://$host$request_uri; }} server {{ listen 443 ssl; CERTIFICATE {route} }}"
     ));
     is_issued(&mut web);
 }
@@ -83,6 +88,32 @@ fn what_can_not_be_tested_from_inside_is_left_to_the_ca_and_said_once() {
     web.site.assert_valid("web", &["www.site.test"]);
     web.site.config(&web.entry("web", "api.site.test", "check: off"));
     web.once().ends(0).never_says("not-tested");
+}
+
+#[test]
+fn an_answer_that_takes_longer_than_the_self_test_is_left_to_the_ca() {
+    let mut web = Web::new(&[]);
+    let script =
+        web.files.write("wait.lua", "core.register_action('wait', {'http-req'}, function(txn) core.sleep(12) end)\n");
+    web.haproxy(&format!(
+        "global\n lua-load {}\nfrontend f\n bind 127.0.0.1:80\n http-request lua.wait if {{ path_beg /.well-known/ }}\n default_backend acme\nbackend acme\n server n 127.0.0.1:8089\n",
+        script.display()
+    ));
+    web.site.config(&web.entry("web", "www.site.test", ""));
+    web.once().ends(0).says(&["not-tested", "there is no connection from inside (no answer in time"]);
+    web.site.assert_valid("web", &["www.site.test"]);
+}
+
+#[test]
+fn what_a_ca_saw_instead_of_the_answer_has_a_hint() {
+    let mut web = Web::new(&[]);
+    web.nginx("server { listen 80; location / { return 200 'another client'; } }");
+    web.site.config(&web.entry("web", "www.site.test", "check: off"));
+    web.once().ends(1).says(&[
+        "stage=validation",
+        "did not match this challenge",
+        "; another instance or another ACME client answers for that host",
+    ]);
 }
 
 #[test]
@@ -104,10 +135,10 @@ fn a_flood_of_connections_that_never_ask_keeps_no_ca_waiting() {
 #[test]
 fn a_caddy_leads_the_path_by_one_handle() {
     let mut web = Web::new(&[]);
-    let caddy = |site: &str| format!("{{\n admin off\n auto_https off\n}}\n:80 {{\n{site}\n}}\n");
-    web.caddy(&caddy(" respond 404"));
+    let caddy = |site: &str| format!("{{\n admin off\n}}\n{site}\n");
+    web.caddy(&caddy("http://www.site.test {\n respond 404\n}"));
     is_not_reached(&mut web, "404: /.well-known/acme-challenge/ does not lead to notariat");
-    web.caddy(&caddy(" handle /.well-known/acme-challenge/* {\n  reverse_proxy 127.0.0.1:8089\n }\n handle {\n  redir https://{host}{uri}\n }"));
+    web.caddy(&caddy(&page::caddy("www.site.test")));
     is_issued(&mut web);
 }
 

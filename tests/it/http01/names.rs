@@ -1,8 +1,8 @@
-//! Which names are proved how, and what is asked of the CA.
+//! The challenge by which each name is proved, and the requests to the CA.
 
 use std::fs;
 
-use super::{RESPONDER, Web};
+use super::{RESPONDER, Web, page};
 use crate::support::Run;
 use crate::support::run::Daemon;
 
@@ -76,10 +76,11 @@ fn files_of_a_web_server_are_written_and_removed_also_after_a_crash() {
     let root = web.files.path().join("root");
     fs::create_dir(&root).unwrap();
     let folder = root.join(".well-known/acme-challenge");
+    let served = format!("server {{ listen 80; {} }}", page::nginx_for_folder(root.to_str().unwrap()));
     let left = || fs::read_dir(&folder).map_or(0, Iterator::count);
     let entry = web.entry("web", "www.site.test", &format!("webroot: {}", root.display()));
     web.site.config(&entry);
-    web.nginx(&format!("server {{ listen 80; root {}; }}", root.display()));
+    web.nginx(&served);
     Run::of(&mut web.command(&["-once"])).ends(0);
     web.site.assert_valid("web", &["www.site.test"]);
     assert_eq!(left(), 0);
@@ -91,7 +92,7 @@ fn files_of_a_web_server_are_written_and_removed_also_after_a_crash() {
     daemon.until("the file is there", || left() == 1);
     daemon.kill();
     assert_eq!(left(), 1);
-    web.nginx(&format!("server {{ listen 80; root {}; }}", root.display()));
+    web.nginx(&served);
     Run::of(&mut web.command(&["-once"])).ends(0);
     web.site.assert_valid("web", &["api.site.test"]);
     assert_eq!(left(), 0, "{RESPONDER} is not used");

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use notariat_lab::{Pebble, Port};
 
+use serde_json::json;
+
 use super::replicas::orders;
+use crate::support::ca::{Ca, Kind, Reply};
 use crate::support::kill_proxy::{KillProxy, Side, Victim};
 use crate::support::{Run, Site, x509};
 
@@ -69,7 +72,44 @@ fn killed_before_each_request_to_the_ca_the_next_process_answers_the_same_order(
     assert_eq!(site.dns.updates(), 0);
 }
 
-/// What a stranger gets for these octets.
+/// The refusals of a CA that Pebble never makes: one place of the world is kept out, and a name that only the DNS proves.
+#[test]
+fn the_words_of_a_ca_are_followed_by_what_they_lead_to() {
+    let (mut site, port) = site();
+    let at = format!("127.0.0.1:{}", port.number());
+    let mut run = |kind: Kind, lie: fn(&mut Reply)| {
+        site.start_over();
+        site.config(&entry("web", "www.site.test", &port));
+        let ca = Ca::start(&site.pebble, move |asked, reply| {
+            if asked.kind == kind {
+                lie(reply);
+            }
+        });
+        Run::of(&mut ca.command(&site, &["-once", "-http-listen", &at])).ends(1)
+    };
+    run(Kind::Challenge, |reply| {
+        let detail = "During secondary validation: 192.0.2.1: Fetching http://www.site.test/: Timeout during connect";
+        let problem = json!({"type": "urn:ietf:params:acme:error:connection", "detail": detail});
+        reply.edit(|challenge| {
+            challenge["status"] = json!("invalid");
+            challenge["error"] = problem;
+        });
+    })
+    .says(&[
+        "stage=validation",
+        "During secondary validation: ",
+        "; it is reachable from here and from a part of the world: a geo block or a firewall?",
+    ]);
+    run(Kind::Authorization, |reply| {
+        reply.edit(|authorization| {
+            let challenges = authorization["challenges"].as_array_mut().unwrap();
+            challenges.retain(|challenge| challenge["type"] == "dns-01");
+        });
+    })
+    .says(&["the CA offers no http-01 challenge for www.site.test, only dns-01: `challenge: dns-01` for that name"]);
+}
+
+/// The answer that a stranger gets for these octets.
 fn told(at: &str, octets: &[u8]) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -112,4 +152,24 @@ fn a_stranger_gets_404_without_a_body_whatever_the_octets() {
     assert!(!daemon.log().contains("marker"), "a miss is counted and not logged: {}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
     assert_eq!(orders(&site), 0);
+}
+
+#[test]
+fn the_connections_that_a_load_balancer_holds_cost_nobody_an_answer() {
+    let (site, port) = site();
+    let at = format!("127.0.0.1:{}", port.number());
+    site.config("[]\n");
+    let daemon = crate::support::run::Daemon::start(&mut site.command(&["-http-listen", &at]));
+    daemon.until_it_says("listening-for-challenges");
+    let connect = || TcpStream::connect(&at).unwrap();
+    let mut first = connect();
+    first.write_all(b"GET /.well-known/acme-challenge/t HTTP/1.1\r\n").unwrap();
+    let held: Vec<TcpStream> = (0..100).map(|_| connect()).collect();
+    assert!(told(&at, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 404 "));
+    first.write_all(b"Host: www.site.test\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    first.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer:?}");
+    drop(held);
+    assert_eq!(daemon.terminate(), 0);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{CA, Place, ask, command, who};
 use crate::support::Run;
 
-/// What a script prints when its output may have nothing of it in any message.
+/// The output of a script of which no message may have anything.
 const SECRET: &str = "hunter2hunter2hunter2hunter2hunter2";
 
 impl Place {
@@ -32,7 +32,7 @@ impl Place {
         fs::read_to_string(self.folder.join("runs")).unwrap().lines().count()
     }
 
-    /// What the script is to print.
+    /// The output of the script.
     fn answer(&self, version: &str, status: &Value) {
         let api = format!("client.authentication.k8s.io/{version}");
         let answer = json!({"kind": "ExecCredential", "apiVersion": api, "status": status});

@@ -11,7 +11,7 @@ use super::{LISTEN, address, get};
 use crate::monitoring::METRICS;
 use crate::support::cluster::Cluster;
 
-/// What was exposed, by name and labels. Asserts that every line reads, and that every series follows its family's head.
+/// The exposed series, by name and labels. Asserts that every line reads, and that every series follows its family's head.
 #[track_caller]
 fn parsed(text: &str) -> BTreeMap<String, f64> {
     let (mut found, mut family, mut known) = (BTreeMap::new(), String::new(), Vec::new());
@@ -54,7 +54,9 @@ fn assert_is_what_alerts_know<'s>(series: impl Iterator<Item = &'s String>) {
             "dns_probe_ok",
             "source_objects",
             "source_problems",
+            "source_served",
             "source_watched",
+            "target_up",
         ]
         .map(|name| format!("notariat_{name}")),
     );

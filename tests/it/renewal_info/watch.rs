@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
-/// What the client saw.
+/// The observations of the client.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// How often it looked.

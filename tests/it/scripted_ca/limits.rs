@@ -194,7 +194,7 @@ fn line<'a>(run: &'a Run, part: &str) -> &'a str {
     run.log.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no {part:?}: {}", run.log))
 }
 
-/// Whether a line says `until` so many seconds from now, or up to a quarter later; the test may have taken a minute.
+/// Tells whether a line says `until` so many seconds from now, or up to a quarter later; the test may have taken a minute.
 #[track_caller]
 fn assert_until(what: &str, line: &str, seconds: u64) {
     let until = line.split(" until=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();

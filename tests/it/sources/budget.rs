@@ -1,4 +1,4 @@
-//! What bounds the wishes of a namespace: its orders of a week, the names of one certificate, and the configuration that is read first.
+//! The bounds of the wishes of a namespace: its orders of a week, the names of one certificate, and the configuration that is read first.
 
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ fn a_certificate_has_a_hundred_names_and_one_event_speaks_of_the_rest() {
     let names = tenants.names("{a}", "many").unwrap();
     assert_eq!(names[97..], ["h197.a.site.test", "z1.a.site.test", "z2.a.site.test"]);
     let refused = tenants.events("{a}", "many").into_iter().filter(|event| event.starts_with("Warning Refused"));
-    assert_eq!((refused.count(), tenants.orders()), (1, 2));
+    // A busy machine may make the CA give up on one of so many names: that order is placed again.
+    let failures = daemon.log().matches("failed secret=").count();
+    assert_eq!((refused.count(), tenants.orders()), (1, 2 + failures), "{}", daemon.log());
     daemon.kill();
 }

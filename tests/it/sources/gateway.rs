@@ -1,7 +1,6 @@
 //! Gateways and Services, on an API server of their own, because the kinds of the Gateway API are installed late.
 
-use notariat_lab::Kube;
-
+use crate::support::Site;
 use crate::support::cluster::Cluster;
 use crate::support::tenants::Tenants;
 
@@ -50,8 +49,8 @@ spec: {type: LoadBalancer, ports: [{port: 25}]}
 
 #[test]
 fn services_do_not_wait_for_gateways_that_come_later() {
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
-    let tenants = Tenants::on(Cluster::on(kube));
+    let tenants = Tenants::on(Cluster::alone(Site::new()));
+    let kube = tenants.cluster.kube;
     tenants.config(&[("namespaces", "{a}: {domains: [a.site.test]}\n{b}: {domains: [b.site.test]}")]);
     tenants.apply(SERVICES);
     let daemon = tenants.daemon(&["-sources", "config,gateway,service"]);

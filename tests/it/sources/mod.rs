@@ -1,6 +1,7 @@
 //! Certificates for Ingresses, Gateways and Services, end to end: a real API server, name server and CA.
 
 mod budget;
+mod cascade;
 mod everything;
 mod gateway;
 mod ingress;
@@ -9,9 +10,11 @@ mod lifecycle;
 mod merging;
 mod ownership;
 mod permission;
+mod prune;
 mod routes;
 mod scale;
-mod seeds;
+mod secret_keys;
+pub(crate) mod seeds;
 mod tenancy;
 
 use std::collections::BTreeSet;

@@ -75,7 +75,7 @@ metadata: {namespace: '{a}', name: orphan}
 spec: {parentRef: {name: nowhere}, listeners: [{name: l, port: 443, protocol: HTTPS, hostname: z47.a.site.test, tls: {certificateRefs: [{name: nobody}]}}]}
 ";
 
-/// What a controller of Gateways writes to the status of a route.
+/// The status that a controller of Gateways writes to a route.
 fn answers(tenants: &Tenants, route: &str, reason: &str) {
     let path = format!("/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes/{route}", tenants.a);
     let mut object: serde_json::Value = serde_json::from_str(&tenants.kubectl(&["get", "--raw", &path])).unwrap();

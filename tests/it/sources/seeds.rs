@@ -24,16 +24,23 @@ fn site(zones: &[&str]) -> Site {
 }
 
 /// The documentation of a system in a cluster that has what it speaks of.
-struct Documentation {
-    tenants: Tenants,
+pub(crate) struct Documentation {
+    pub(crate) tenants: Tenants,
     text: String,
     /// The Secrets that its examples led to, with their names.
     wanted: BTreeMap<String, String>,
+    /// The data keys of chain and private key.
+    keys: [&'static str; 2],
 }
 
 impl Documentation {
     fn new(text: &str, zones: &[&str], namespaces: &[(&str, &str)]) -> Documentation {
-        let tenants = Tenants::on(Cluster::at(Kube::shared(), site(zones)));
+        Documentation::at(text, site(zones), namespaces)
+    }
+
+    /// With servers of one's own.
+    pub(crate) fn at(text: &str, site: Site, namespaces: &[(&str, &str)]) -> Documentation {
+        let tenants = Tenants::on(Cluster::at(Kube::shared(), site));
         let ours = |text: String, (theirs, own): &(&str, &str)| {
             let own = tenants.filled(own);
             let text = text.replace(&format!("namespace: {theirs}\n"), &format!("namespace: {own}\n"));
@@ -41,12 +48,12 @@ impl Documentation {
                 .replace(&format!("-secret-namespace {theirs} "), &format!("-secret-namespace {own} "))
         };
         let text = namespaces.iter().fold(text.to_owned(), ours);
-        Documentation { text, wanted: BTreeMap::new(), tenants }
+        Documentation { text, wanted: BTreeMap::new(), keys: ["tls.crt", "tls.key"], tenants }
     }
 
     /// Runs the controller on each part of the documentation that has flags of its own: every Secret that is wanted comes, with a valid
     /// chain, and no other.
-    fn leads_to_its_secrets(&mut self, sources: &str) {
+    pub(crate) fn leads_to_its_secrets(&mut self, sources: &str) {
         let mut parts: Vec<(String, Vec<String>)> = vec![(String::new(), Vec::new())];
         for document in self.text.split("\n---\n").map(str::to_owned) {
             if let Some(flags) = header(&document, "flags: ") {
@@ -65,7 +72,7 @@ impl Documentation {
             for (secret, names) in &self.wanted {
                 let (namespace, secret) = secret.split_once('/').unwrap();
                 let names: Vec<&str> = names.split(',').collect();
-                let found = || self.tenants.names(namespace, secret);
+                let found = || self.tenants.names_under(self.keys[0], namespace, secret);
                 daemon.until(secret, || found().is_some_and(|found| found == names));
                 self.assert_valid(namespace, secret, &names);
             }
@@ -76,8 +83,8 @@ impl Documentation {
 
     fn assert_valid(&self, namespace: &str, secret: &str, names: &[&str]) {
         let folder = Scratch::new("judged");
-        for file in ["tls.crt", "tls.key"] {
-            let path = format!("go-template={{{{index .data \"{file}\" | base64decode}}}}");
+        for (file, key) in ["tls.crt", "tls.key"].into_iter().zip(self.keys) {
+            let path = format!("go-template={{{{index .data \"{key}\" | base64decode}}}}");
             folder.write(file, &self.tenants.kubectl(&["-n", namespace, "get", "secret", secret, "-o", &path]));
         }
         x509::assert_valid(folder.path(), &self.tenants.cluster.site.pebble.root_pem(), names);
@@ -87,8 +94,8 @@ impl Documentation {
     fn secrets(&self) -> BTreeSet<String> {
         let path = r"jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name} {end}";
         let found = ["{own}", "{a}", "{b}"].map(|namespace| {
-            let tls = "--field-selector=type=kubernetes.io/tls";
-            self.tenants.kubectl(&["-n", namespace, "get", "secrets", tls, "-o", path])
+            let certificates = "--selector=app.kubernetes.io/component=certificate";
+            self.tenants.kubectl(&["-n", namespace, "get", "secrets", certificates, "-o", path])
         });
         found.concat().split_whitespace().map(str::to_owned).collect()
     }
@@ -153,4 +160,20 @@ fn the_examples_of_faythe_lead_to_their_secrets() {
     for ingress in ["elsewhere", "no-rules"] {
         assert_eq!(tenants.events("{a}", ingress), [""; 0]);
     }
+}
+
+#[test]
+fn the_examples_of_faythe_are_stored_as_faythe_stored_them() {
+    let text = include_str!("../../vectors/seeds/faythe.yaml");
+    let text = text.replace(" -secret-hostlabel ", " -secret-keys cert,key -secret-hostlabel ");
+    let namespaces = [("default", "{a}"), ("shelob", "{b}")];
+    let mut documentation = Documentation::new(&text, &["goodexample.com"], &namespaces);
+    documentation.keys = ["cert", "key"];
+    documentation.tenants.config(&[("namespaces", "{a}: {domains: [goodexample.com], wildcards: true}")]);
+    documentation.leads_to_its_secrets("config,ingress");
+    let tenants = &documentation.tenants;
+    assert_eq!(tenants.orders(), 4);
+    let path = r"go-template={{.type}} {{range $key, $value := .data}}{{$key}} {{end}}{{index .metadata.labels 'ingress.hostname'}}";
+    let secret = ["-n", "{b}", "get", "secret", "myingress.goodexample.com", "-o", &path.replace('\'', "\"")];
+    assert_eq!(tenants.kubectl(&secret), "Opaque cert key myingress.goodexample.com");
 }

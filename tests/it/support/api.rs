@@ -1,8 +1,9 @@
 //! Stands between notariat and a real API server: sees every request, answers some itself, cuts others off before or after the server's
 //! work. What passes is streamed, so that watches live through it.
 
+use std::collections::HashMap;
 use std::io::{self, BufReader, Read as _, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -27,7 +28,7 @@ pub struct Asked {
     pub name: String,
     /// The token it came with.
     pub token: String,
-    /// What was sent, as it was sent.
+    /// The body, as it was sent.
     pub body: String,
     pub at: Instant,
 }
@@ -44,13 +45,13 @@ impl Asked {
         Asked { method, path, name, token: token.to_owned(), body: sent, at: Instant::now() }
     }
 
-    /// Whether it writes this object, and not as a trial.
+    /// Tells whether it writes this object, and not as a trial.
     pub fn writes(&self, name: &str) -> bool {
         self.method != "GET" && self.name == name && !self.path.contains("dryRun")
     }
 }
 
-/// What becomes of a request.
+/// The fate of a request.
 pub enum Then {
     Pass,
     Say(Reply),
@@ -89,6 +90,8 @@ struct Shared {
     towards: Arc<ClientConfig>,
     script: Mutex<Box<Script>>,
     asked: Mutex<Vec<Asked>>,
+    /// The open connections by their other end.
+    streams: Mutex<HashMap<SocketAddr, TcpStream>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -111,6 +114,7 @@ impl Api {
             towards: TlsTrust { roots_pem, ..TlsTrust::default() }.config().unwrap(),
             script: Mutex::new(Box::new(script)),
             asked: Mutex::default(),
+            streams: Mutex::default(),
         });
         let of_thread = Arc::clone(&shared);
         thread::spawn(move || {
@@ -118,7 +122,14 @@ impl Api {
             for stream in listener.incoming().flatten() {
                 let (shared, served) = (Arc::clone(&of_thread), Arc::clone(&served));
                 // Whoever hangs up early is no fault of the test.
-                thread::spawn(move || shared.serve(stream, served).ok());
+                thread::spawn(move || {
+                    let Ok((peer, twin)) = stream.peer_addr().and_then(|peer| Ok((peer, stream.try_clone()?))) else {
+                        return;
+                    };
+                    locked(&shared.streams).insert(peer, twin);
+                    shared.serve(stream, served).ok();
+                    locked(&shared.streams).remove(&peer);
+                });
             }
         });
         Api { shared, folder }
@@ -127,6 +138,14 @@ impl Api {
     /// Another script from now on.
     pub fn then(&self, script: impl FnMut(&Asked) -> Then + Send + 'static) {
         *locked(&self.shared.script) = Box::new(script);
+    }
+
+    /// Cuts every connection, so that all watches end.
+    pub fn hang_up(&self) {
+        for (_, stream) in locked(&self.shared.streams).drain() {
+            // The client may have gone.
+            stream.shutdown(Shutdown::Both).ok();
+        }
     }
 
     /// A kubeconfig that leads here; `user` are fields of its user in YAML's flow style. A `tokenFile` is beside it.
@@ -145,7 +164,7 @@ impl Api {
         self.folder.write(name, text)
     }
 
-    /// What was asked so far, oldest first.
+    /// The requests so far, oldest first.
     pub fn asked(&self) -> Vec<Asked> {
         locked(&self.shared.asked).clone()
     }

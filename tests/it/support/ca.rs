@@ -21,7 +21,7 @@ use super::Site;
 pub use super::https::Reply;
 use super::https::{read_request, server_config};
 
-/// What is asked for, by Pebble's paths.
+/// The resource of a request, by Pebble's paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Directory,
@@ -67,7 +67,7 @@ pub struct Asked {
     /// How many looks at orders there were since one was finalized.
     pub since_finalize: usize,
     pub at: Instant,
-    /// What was signed; null where nothing was.
+    /// The signed payload; null where there is none.
     pub payload: Value,
     /// The request for a certificate that was sent last, in DER.
     pub csr: Vec<u8>,
@@ -76,7 +76,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Whether an order for this name is asked for.
+    /// Tells whether an order for this name is asked for.
     pub fn orders(&self, name: &str) -> bool {
         let names = self.payload["identifiers"].as_array();
         self.kind == Kind::NewOrder && names.is_some_and(|names| names.iter().any(|n| n["value"] == name))
@@ -139,7 +139,7 @@ impl Ca {
         format!("https://{}/dir", self.shared.address)
     }
 
-    /// What was asked, oldest first.
+    /// The requests, oldest first.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.asked().clone()
     }

@@ -27,6 +27,28 @@ pub struct Cluster {
     pub kube: &'static Kube,
     pub namespace: String,
     pub site: Site,
+    /// Set where `kube` is for this alone.
+    pub _own: Option<OwnKube>,
+}
+
+/// The API server of one test, which ends with it, also where the test fails: dozens that idle take most of a machine.
+pub struct OwnKube(&'static Kube);
+
+impl OwnKube {
+    pub fn start() -> OwnKube {
+        OwnKube(Box::leak(Box::new(Kube::start())))
+    }
+
+    pub fn kube(&self) -> &'static Kube {
+        self.0
+    }
+}
+
+impl Drop for OwnKube {
+    fn drop(&mut self) {
+        self.0.kill9_api();
+        self.0.kill9_etcd();
+    }
 }
 
 impl Cluster {
@@ -39,11 +61,18 @@ impl Cluster {
         Cluster::at(kube, Site::new())
     }
 
+    /// On an API server of its own, with servers of one's own.
+    pub fn alone(site: Site) -> Cluster {
+        let own = OwnKube::start();
+        let cluster = Cluster::at(own.kube(), site);
+        Cluster { _own: Some(own), ..cluster }
+    }
+
     /// With servers of one's own.
     pub fn at(kube: &'static Kube, site: Site) -> Cluster {
         let namespace = kube.namespace();
         deploy(kube, &namespace);
-        let cluster = Cluster { kube, namespace, site };
+        let cluster = Cluster { kube, namespace, site, _own: None };
         let key = format!("--from-literal=key={}", cluster.site.key.secret_text());
         cluster.kubectl(&["create", "secret", "generic", "tsigkey", &key]);
         cluster
@@ -51,6 +80,12 @@ impl Cluster {
 
     pub fn kubectl(&self, arguments: &[&str]) -> String {
         self.kube.kubectl(&[&["-n", &self.namespace], arguments].concat())
+    }
+
+    /// Leaves the Role these verbs on all Secrets, and no others.
+    pub fn secret_verbs(&self, verbs: &[&str]) {
+        let patch = serde_json::json!([{"op": "replace", "path": "/rules/1/verbs", "value": verbs}]);
+        self.kubectl(&["patch", "role", "notariat", "--type=json", "-p", &patch.to_string()]);
     }
 
     pub fn config(&self, yaml: &str) {

@@ -15,7 +15,7 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Vec<u8>,
-    /// What Content-Length says, when it is not the truth. The connection ends behind the body.
+    /// The value of Content-Length, when it is not the truth. The connection ends behind the body.
     pub length: Option<usize>,
 }
 

@@ -30,12 +30,12 @@ pub enum Side {
 pub struct Moment<'a> {
     /// From 1.
     pub number: usize,
-    /// What it asks for: the first part of the path, or `UPDATE`.
+    /// The kind of the request: the first part of the path, or `UPDATE`.
     pub kind: &'a str,
     pub side: Side,
 }
 
-/// Whether what is on its way goes on.
+/// Tells whether what is on its way goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     GoOn,
@@ -70,12 +70,12 @@ impl Victim {
     }
 }
 
-/// What is done to the requests, and which there were.
+/// The action on requests, and the requests that there were.
 #[derive(Default)]
 pub struct Trap {
     act: Mutex<Option<Box<Act>>>,
     over: AtomicBool,
-    /// What was asked for since [`Trap::set`], and whether the server heard of it.
+    /// The requests since [`Trap::set`], and whether the server heard of it.
     asked: Mutex<Vec<(String, bool)>>,
     /// The accounts that the CA has named since then, also to nobody.
     accounts: Mutex<Vec<String>>,
@@ -100,7 +100,7 @@ impl Trap {
         *locked(&self.act) = None;
     }
 
-    /// What was asked for, oldest first, also in vain.
+    /// The requests, oldest first, also those in vain.
     pub fn asked(&self) -> Vec<String> {
         locked(&self.asked).iter().map(|(kind, _)| kind.clone()).collect()
     }

@@ -38,7 +38,7 @@ pub enum Say {
     Flood(Vec<u8>),
 }
 
-/// Which messages are lied about.
+/// The messages that are lied about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
     Everything,

@@ -1,4 +1,4 @@
-//! What a lying server says in place of the truth. Where a lie needs a MAC of its own, openssl makes it.
+//! The answers of a lying server in place of the truth. Where a lie needs a MAC of its own, openssl makes it.
 
 use std::ops::Range;
 use std::process::Command;
@@ -9,7 +9,7 @@ use notariat_lab::{Key, Scratch};
 
 use super::liar::{Exchange, Say};
 
-/// What a lie does to a true answer.
+/// The change that a lie makes to a true answer.
 pub type Lie = fn(&Exchange<'_>) -> Vec<Say>;
 
 pub fn say(message: Vec<u8>) -> Vec<Say> {

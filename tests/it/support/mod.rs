@@ -1,4 +1,4 @@
-//! What tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
+//! The parts that tests share: a directory store to run notariat on, and judges that are not notariat (openssl).
 
 pub mod api;
 pub mod ca;

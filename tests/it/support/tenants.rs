@@ -77,9 +77,14 @@ impl Tenants {
 
     /// The names in the certificate of a Secret, sorted; `None` while there is none.
     pub fn names(&self, namespace: &str, secret: &str) -> Option<Vec<String>> {
+        self.names_under("tls.crt", namespace, secret)
+    }
+
+    /// The same for a certificate under another data key.
+    pub fn names_under(&self, key: &str, namespace: &str, secret: &str) -> Option<Vec<String>> {
         let found = self.kubectl(&["-n", namespace, "get", "secret", secret, "--ignore-not-found", "-o", "json"]);
         let secret: Value = serde_json::from_str(&found).ok()?;
-        let chain = base64_of(secret.pointer("/data/tls.crt")?.as_str()?);
+        let chain = base64_of(secret["data"].get(key)?.as_str()?);
         let (_, facts) = notariat::cert::facts::read(&chain).ok()?;
         let mut names: Vec<String> = facts.names.iter().map(ToString::to_string).collect();
         names.sort();
@@ -134,12 +139,29 @@ metadata: {name: 'notariat-sources-{own}'}
 rules:
 - {apiGroups: [networking.k8s.io], resources: [ingresses], verbs: [get, list, watch]}
 - {apiGroups: [''], resources: [services, namespaces], verbs: [get, list, watch]}
+- {apiGroups: [cert-manager.io], resources: [certificates, issuers, clusterissuers], verbs: [get, list, watch]}
+- {apiGroups: [cert.gardener.cloud], resources: [certificates, certificaterevocations, issuers], verbs: [get, list, watch]}
+- {apiGroups: [cert.gardener.cloud], resources: [certificates/status, certificaterevocations/status, issuers/status], verbs: [update]}
+- {apiGroups: [cert-manager.io], resources: [certificates/status, issuers/status, clusterissuers/status], verbs: [update]}
 - {apiGroups: [gateway.networking.k8s.io], resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes], verbs: [get, list, watch]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: 'notariat-sources-{own}'}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'notariat-sources-{own}'}
+subjects: [{kind: ServiceAccount, name: notariat, namespace: '{own}'}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {namespace: kube-system, name: 'notariat-cert-manager-lease-{own}'}
+rules:
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [cert-manager-controller], verbs: [get, update]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {namespace: kube-system, name: 'notariat-cert-manager-lease-{own}'}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: 'notariat-cert-manager-lease-{own}'}
 subjects: [{kind: ServiceAccount, name: notariat, namespace: '{own}'}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -53,11 +53,20 @@ pub fn key_text(folder: &Path) -> String {
 
 /// A self-signed pair, valid from `from_days` to `to_days` from now. Returns certificate and key in PEM.
 pub fn make(names: &[&str], issuer: &str, from_days: i64, to_days: i64) -> (String, String) {
+    make_of(&["ecparam", "-name", "prime256v1", "-genkey", "-noout"], names, issuer, (from_days, to_days))
+}
+
+/// The same with an RSA key.
+pub fn make_rsa(names: &[&str], issuer: &str, from_days: i64, to_days: i64) -> (String, String) {
+    make_of(&["genrsa"], names, issuer, (from_days, to_days))
+}
+
+fn make_of(new_key: &[&str], names: &[&str], issuer: &str, (from_days, to_days): (i64, i64)) -> (String, String) {
     let scratch = Scratch::new("made");
     let (key, csr, crt) = (scratch.join("k"), scratch.join("r"), scratch.join("c"));
     let path = |p: &Path| p.to_str().unwrap().to_owned();
     let names: Vec<String> = names.iter().map(|n| format!("DNS:{n}")).collect();
-    output(&mut openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &path(&key)]));
+    output(&mut openssl(&[new_key, &["-out", &path(&key)]].concat()));
     let subject = format!("/CN={issuer}");
     output(&mut openssl(&["req", "-new", "-key", &path(&key), "-subj", &subject, "-out", &path(&csr)]));
     let ext = scratch.write("ext", &format!("subjectAltName={}\n", names.join(",")));

@@ -5,7 +5,7 @@ use std::process::Command;
 use notariat_lab::tools::{tool, try_output};
 use notariat_lab::{Grant, Key, NameServer, Scratch, Software, Zone};
 
-/// What is in the sentence (`<key>` stands for that of the scenario), and what nsupdate and knsupdate say.
+/// The parts of the sentence (`<key>` stands for that of the scenario), and the words of nsupdate and knsupdate.
 pub type Words = Option<(&'static [&'static str], &'static str, &'static str)>;
 
 const GRANTS: [&str; 3] = [
@@ -88,12 +88,12 @@ pub const SCENARIOS: &[(&str, &str, [Words; 3])] = &[
     ("read-only", "frozen.test", [REFUSED, SERVFAIL, NOTIMP]),
 ];
 
-/// Those servers: one, its secondary, and one that can not write.
+/// The servers of a scenario: one, its secondary, and one that can not write.
 pub struct Servers {
     pub main: NameServer,
     pub secondary: Option<NameServer>,
     pub read_only: Option<NameServer>,
-    /// What they read.
+    /// The configuration that they read.
     pub files: Scratch,
 }
 

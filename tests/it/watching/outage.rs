@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use notariat_lab::Kube;
-
 use super::says;
-use crate::support::cluster::Cluster;
+use crate::support::cluster::{Cluster, OwnKube};
 
 #[test]
 fn a_restart_is_survived_and_nothing_is_missed() {
-    // Ends when this process does: its like is shared as `static` elsewhere.
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     let cluster = Cluster::on(kube);
     cluster.config(&cluster.site.entry("web", "www.site.test", ""));
     let daemon = cluster.daemon(&[]);
@@ -33,14 +31,12 @@ fn a_restart_is_survived_and_nothing_is_missed() {
     says(&daemon, "restored secret=", 2);
     assert_eq!(daemon.log().matches("api-server-away").count(), 1, "{}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
-    for pid in kube.pids() {
-        notariat_lab::process::signal(pid, "TERM");
-    }
 }
 
 #[test]
 fn a_start_while_it_is_away_waits_for_it() {
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     let cluster = Cluster::on(kube);
     cluster.config(&cluster.site.entry("web", "www.site.test", ""));
     let kubeconfig = cluster.service_account();
@@ -50,22 +46,20 @@ fn a_start_while_it_is_away_waits_for_it() {
     kube.start_api();
     daemon.until_it_says("valid secret=");
     assert_eq!(daemon.terminate(), 0);
-    for pid in kube.pids() {
-        notariat_lab::process::signal(pid, "TERM");
-    }
 }
 
 /// Several watches come back, each in its own time, and with nothing new.
 #[test]
 fn after_an_outage_everything_is_looked_at_once() {
-    let kube: &'static Kube = Box::leak(Box::new(Kube::start()));
+    let own = OwnKube::start();
+    let kube = own.kube();
     let cluster = Cluster::on(kube);
     let names = ["a", "b", "c"].map(|name| cluster.site.entry(name, &format!("{name}.site.test"), ""));
     cluster.config(&names.concat());
     let daemon = cluster.daemon(&[]);
     daemon.until("all are there", || daemon.log().matches("valid secret=").count() >= 3);
     daemon.until("their windows are known", || daemon.log().matches("window secret=").count() >= 3);
-    // What it writes of them is shown by the watches.
+    // The watches show what it writes of them.
     std::thread::sleep(Duration::from_secs(3));
     let checked = || daemon.log().matches("checked entries=").count();
     let before = checked();
@@ -78,7 +72,4 @@ fn after_an_outage_everything_is_looked_at_once() {
     let outages = daemon.log().matches("api-server-back").count();
     assert_eq!(checked() - before, outages, "{}", daemon.log());
     assert_eq!(daemon.terminate(), 0);
-    for pid in kube.pids() {
-        notariat_lab::process::signal(pid, "TERM");
-    }
 }

@@ -68,7 +68,7 @@ fn zone_clause(zone: &Zone, directory: &Scratch, address: SocketAddr) -> String 
 }
 
 /// How `named` counts: by opcode, as soon as a message is read, whatever becomes of it.
-pub(crate) fn updates(server: &NameServer) -> u64 {
+pub(crate) fn requests(server: &NameServer, opcode: &str) -> u64 {
     let _one_at_a_time = server.counting.lock().unwrap_or_else(PoisonError::into_inner);
     let file = server.directory().join("statistics");
     // rndc appends to it.
@@ -77,9 +77,9 @@ pub(crate) fn updates(server: &NameServer) -> u64 {
     let text = fs::read_to_string(&file).expect("named writes its statistics before rndc returns");
     let requests = text.lines().skip_while(|line| !line.starts_with("++ Incoming Requests")).skip(1);
     let counters = requests.take_while(|line| !line.starts_with("++"));
-    let update = counters.filter_map(|line| line.trim().strip_suffix(" UPDATE")?.trim().parse().ok()).next();
+    let of_opcode = |line: &str| line.trim().strip_suffix(opcode)?.strip_suffix(' ')?.trim().parse().ok();
     // A counter that is zero is left out.
-    update.unwrap_or(0)
+    counters.filter_map(of_opcode).next().unwrap_or(0)
 }
 
 /// `rndc` with the key and port of this server.

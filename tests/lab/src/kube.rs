@@ -1,6 +1,6 @@
 //! A Kubernetes API: etcd and kube-apiserver, without nodes and without controllers.
 //!
-//! What is missing without controllers: no `default` ServiceAccount, the ClusterRoles `view`, `edit` and `admin` are
+//! Without controllers some objects are missing: no `default` ServiceAccount, the ClusterRoles `view`, `edit` and `admin` are
 //! empty, nothing is garbage-collected, and a deleted namespace stays `Terminating` for ever. So each test takes a fresh
 //! [`Kube::namespace`] and leaves it behind; one [`Kube::shared`] server, which takes seconds to start, does for all
 //! tests of a process.
@@ -165,10 +165,35 @@ impl Kube {
         self.api.stop();
     }
 
+    /// Ends kube-apiserver with SIGKILL.
+    pub fn kill9_api(&self) {
+        self.api.kill9();
+    }
+
+    /// Ends etcd with SIGKILL. What it has acknowledged is on disk.
+    pub fn kill9_etcd(&self) {
+        self.etcd.kill9();
+    }
+
+    /// Starts etcd again at the same address.
+    pub fn start_etcd(&self) {
+        self.etcd.start_again();
+    }
+
+    /// The token of the administrator, for programs that are no `kubectl`.
+    pub fn admin_token(&self) -> &str {
+        &self.admin_token
+    }
+
     /// Starts kube-apiserver again at the same address; everything stored is still there.
     pub fn start_api(&self) {
+        self.try_start_api().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The same on a machine that may be too busy for it: the error says so, and it may be tried again.
+    pub fn try_start_api(&self) -> Result<(), String> {
         self.api.start_again();
-        self.wait_until_ready().unwrap_or_else(|error| panic!("{error}"));
+        self.wait_until_ready()
     }
 
     fn wait_until_ready(&self) -> Result<(), String> {

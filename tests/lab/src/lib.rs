@@ -17,14 +17,15 @@
 //! A missing program is a failed test, never a skipped one: `tests/lab/install` installs everything.
 //!
 //! Reading order: [`nameserver`] (the handle all three DNS servers share), [`zone`] and [`key`] (what they serve and
-//! whom they obey), `bind`, `knot`, `powerdns` (how each is told so), [`resolver`], [`pebble`], [`kube`]; then what
-//! they stand on: [`process`], [`place`], [`ports`], [`scratch`], [`tools`], [`query`].
+//! whom they obey), `bind`, `knot`, `powerdns` (how each is told so), [`resolver`], [`pebble`], [`kube`], [`fault_proxy`]
+//! (what stands before any of them); then what they stand on: [`process`], [`place`], [`ports`], [`scratch`], [`tools`], [`query`].
 //!
 //! Nothing here prints unless it fails, or is asked to keep its files (`NOTARIAT_LAB_KEEP=1`).
 
 mod at_exit;
 mod bind;
 mod bytes;
+pub mod fault_proxy;
 pub mod key;
 mod knot;
 pub mod kube;
@@ -39,9 +40,11 @@ pub mod query;
 pub mod resolver;
 pub mod scratch;
 mod spawn;
+pub mod tmpfs;
 pub mod tools;
 pub mod zone;
 
+pub use fault_proxy::{Fault, FaultProxy};
 pub use key::{Hmac, Key};
 pub use kube::Kube;
 pub use nameserver::{NameServer, Software};
@@ -50,4 +53,5 @@ pub use place::{NetNs, Place};
 pub use ports::Port;
 pub use resolver::Resolver;
 pub use scratch::Scratch;
+pub use tmpfs::Tmpfs;
 pub use zone::{Grant, Zone};

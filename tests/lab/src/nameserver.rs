@@ -1,6 +1,6 @@
 //! A primary or secondary name server: BIND, Knot or PowerDNS behind one handle.
 //!
-//! What the three have in common is here: how they are set up, started, asked, updated and stopped. Their configuration
+//! The parts that the three have in common are here: how they are set up, started, asked, updated and stopped. Their configuration
 //! and the place where each counts its updates are in `bind`, `knot` and `powerdns`. A test that must hold for all of
 //! them is a loop over [`Software::ALL`].
 
@@ -18,7 +18,7 @@ use crate::process::Server;
 use crate::tools::{output, tool, try_output};
 use crate::{Key, Place, Port, Scratch, bind, knot, powerdns, query};
 
-/// Which server.
+/// The program of a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Software {
@@ -68,7 +68,7 @@ impl NameServer {
         self.address
     }
 
-    /// Which server it is.
+    /// The program of the server.
     pub fn software(&self) -> Software {
         self.software
     }
@@ -120,10 +120,15 @@ impl NameServer {
     /// those whose signature it cannot verify.
     pub fn updates(&self) -> u64 {
         match self.software {
-            Software::Bind => bind::updates(self),
+            Software::Bind => bind::requests(self, "UPDATE"),
             Software::Knot => knot::updates(self),
             Software::PowerDns => powerdns::updates(self),
         }
+    }
+
+    /// How many queries BIND received since it was (last) started.
+    pub fn queries(&self) -> u64 {
+        bind::requests(self, "QUERY")
     }
 
     /// Runs its own control program (`rndc`, `knotc`, `pdns_control`), such as `["freeze", "bind.test"]`.

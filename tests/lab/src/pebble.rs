@@ -72,7 +72,7 @@ impl Pebble {
         output(self.curl().args(["--data-binary", &body]).arg(format!("{}/set-renewal-info/", self.management())));
     }
 
-    /// What it says of a certificate by its serial number in hexadecimal: `Valid` or `Revoked`.
+    /// The status of a certificate by its serial number in hexadecimal: `Valid` or `Revoked`.
     pub fn certificate_status(&self, serial: &str) -> String {
         let told = output(self.curl().arg(format!("{}/cert-status-by-serial/{serial}", self.management())));
         let status = told.split("\"Status\":").nth(1).and_then(|rest| rest.split('"').nth(1));
@@ -84,7 +84,7 @@ impl Pebble {
         self.request_lines().len() as u64
     }
 
-    /// Those requests by method and path (`POST /order-plz`), oldest first.
+    /// The requests by method and path (`POST /order-plz`), oldest first.
     ///
     /// Our own are the first `GET /dir` after each start; nothing else can come before it.
     pub fn request_lines(&self) -> Vec<String> {
@@ -124,11 +124,22 @@ impl Pebble {
         self.process.stop();
     }
 
-    /// Ends it if it runs, and starts it at the same address: it has forgotten accounts, orders and its own roots.
-    pub fn restart(&self) {
-        self.process.stop();
+    /// Ends it with SIGKILL.
+    pub fn kill9(&self) {
+        self.process.kill9();
+    }
+
+    /// Starts it again after [`Pebble::stop`] or [`Pebble::kill9`], at the same address: it has forgotten accounts, orders and its own
+    /// roots.
+    pub fn start_again(&self) {
         self.process.start_again();
         self.wait_until_answering().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Ends it if it runs, and starts it again.
+    pub fn restart(&self) {
+        self.process.stop();
+        self.start_again();
     }
 
     fn wait_until_answering(&self) -> Result<(), String> {

@@ -54,7 +54,7 @@ impl Server {
         self.state().child.id()
     }
 
-    /// Whether it has not ended.
+    /// Tells whether it has not ended.
     pub fn is_running(&self) -> bool {
         has_not_ended(&mut self.state().child)
     }
@@ -141,7 +141,7 @@ impl Drop for Server {
     }
 }
 
-/// Whether a log says that somebody else has the port. BIND has words of its own for it.
+/// Tells whether a log says that somebody else has the port. BIND has words of its own for it.
 pub(crate) fn reports_address_in_use(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["address in use", "address already in use", "interface ignored"].iter().any(|words| text.contains(words))

@@ -21,7 +21,7 @@ pub const TXT: u16 = 16;
 /// Longer than any server on this machine needs to answer, short enough to fail a test.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a server said.
+/// The answer of a server.
 #[derive(Debug)]
 pub struct Answer {
     /// The response code: 0 is NOERROR, 3 NXDOMAIN, 5 REFUSED.
@@ -47,7 +47,7 @@ pub fn ask(place: &Place, server: SocketAddr, name: &str, kind: u16) -> io::Resu
     parse(&message)
 }
 
-/// Whether the server answers for the zone with authority of its own: its SOA, asked over UDP.
+/// Tells whether the server answers for the zone with authority of its own: its SOA, asked over UDP.
 pub(crate) fn is_served(place: &Place, server: SocketAddr, zone: &str) -> bool {
     let answer = match place {
         Place::Host => ask_udp(server, zone, SOA),

@@ -1,4 +1,4 @@
-//! What is told about running servers: variables for scripts (`DIR/env`), lines and commands for people.
+//! The news about running servers: variables for scripts (`DIR/env`), lines and commands for people.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,7 +10,7 @@ use notariat_lab::{Kube, Pebble, Resolver, Scratch};
 
 use crate::up::Served;
 
-/// What is told, gathered while it is known: variables for scripts, lines and commands for people.
+/// The news of a start, gathered while it is known: variables for scripts, lines and commands for people.
 #[derive(Default)]
 pub(crate) struct Report {
     variables: String,

@@ -17,7 +17,7 @@ use crate::process::signal;
 /// The longest a program may take that has to end by itself: far more than any needs, so that only a hang meets it.
 const DEADLINE: Duration = Duration::from_secs(1800);
 
-/// Which Debian package holds a program we use; the groups of `tests/lab/install` hold the same packages.
+/// The Debian package that holds a program we use; the groups of `tests/lab/install` hold the same packages.
 const PACKAGES: &[(&str, &str)] = &[
     ("bash", "bash"),
     ("certbot", "certbot and python3-certbot-dns-rfc2136"),
@@ -34,8 +34,10 @@ const PACKAGES: &[(&str, &str)] = &[
     ("knsupdate", "knot-dnsutils"),
     ("kube-apiserver", "kubernetes, whose source is built once"),
     ("kubectl", "kubernetes-client"),
+    ("dehydrated", "dehydrated"),
     ("lego", "lego"),
     ("man", "man-db"),
+    ("mount", "mount"),
     ("named", "bind9"),
     ("named-checkconf", "bind9-utils"),
     ("nsupdate", "bind9-dnsutils"),
@@ -50,7 +52,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("sqlite3", "sqlite3"),
     ("strace", "strace"),
     ("time", "time"),
+    ("uacme", "uacme"),
     ("unbound", "unbound"),
+    ("unshare", "util-linux"),
     ("zsh", "zsh"),
 ];
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::report::Report;
 use notariat_lab::{Grant, Hmac, Key, Kube, NameServer, Pebble, Resolver, Scratch, Software, Zone};
 
-/// What the command line asks for.
+/// The wishes of the command line.
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) directory: Option<PathBuf>,

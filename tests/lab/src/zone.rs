@@ -1,10 +1,10 @@
-//! What a server serves and who may change it, before it is written in the words of a particular server.
+//! A zone of a server and who may change it, before it is written in the words of a particular server.
 
 use std::net::IpAddr;
 
 use crate::Key;
 
-/// What a key may do in a zone.
+/// The rights of a key in a zone.
 #[derive(Clone, Copy, Debug)]
 pub enum Grant<'a> {
     /// TXT records anywhere in the zone.

@@ -54,7 +54,7 @@ fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process runs; one that was killed and not yet collected does not.
+/// Tells whether a process runs; one that was killed and not yet collected does not.
 fn runs(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     status.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))

@@ -245,7 +245,8 @@ impl<'t> Scanner<'t> {
     /// Advances within a line. Columns are counted in characters.
     fn skip(&mut self, octets: usize) {
         let end = self.octets.len().min(self.at + octets);
-        let characters = self.octets[self.at..end].iter().filter(|octet| **octet & 0xc0 != 0x80).count();
+        let characters =
+            self.octets.get(self.at..end).unwrap_or_default().iter().filter(|octet| **octet & 0xc0 != 0x80).count();
         (self.column, self.index, self.at) = (self.column + characters, self.index + characters, end);
     }
 

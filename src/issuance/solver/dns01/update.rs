@@ -8,13 +8,15 @@ use std::slice;
 
 use crate::base::limits::{DNS_PLACE_WAIT, DNS_UPDATE_IN_ALL};
 use crate::base::log::event;
-use crate::base::name::{DnsName, ObjectRef};
+use crate::base::name::DnsName;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::{self, Deadline};
 use crate::config::dns::Transport;
 use crate::dns::client::{DnsClient, UpdateError};
 use crate::dns::tsig::ValidationError;
 use crate::dns::tsig_key::{self, TsigKey};
+use crate::dns::tsig_key_error::TsigKeyError;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::update::{Action, TxtValue, Update};
 use crate::dns::update_error::UpdateAttempt;
 use crate::dns::wire::Rcode;
@@ -168,11 +170,24 @@ fn could_be_a_secondary(error: &UpdateError) -> bool {
 ///
 /// # Errors
 /// One sentence that names the Secret and nothing of its content.
-pub fn read_keys(store: &Store, at: &ObjectRef) -> Result<Vec<TsigKey>, String> {
+pub fn read_keys(store: &Store, key: &TsigSecret) -> Result<Vec<TsigKey>, String> {
+    let TsigSecret { at, parts } = key;
     let secret = store.input(at).map_err(|e| format!("the TSIG key: {e}"))?;
     let secret = secret.ok_or_else(|| format!("the Secret {at} with the TSIG key does not exist"))?;
-    let value = secret.value("key").ok_or_else(|| secret.lacks("key", " with a TSIG key (`[hmac:]name:base64`)"))?;
-    tsig_key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"))
+    let Some(parts) = parts else {
+        let value =
+            secret.value("key").ok_or_else(|| secret.lacks("key", " with a TSIG key (`[hmac:]name:base64`)"))?;
+        return tsig_key::read_keys(value.expose()).map_err(|e| format!("the TSIG key in the Secret {at} {e}"));
+    };
+    let data_key = parts.secret_key();
+    let value =
+        secret.value(data_key).ok_or_else(|| secret.lacks(data_key, " with the secret of a TSIG key in base64"))?;
+    let read = match std::str::from_utf8(value.expose()) {
+        Ok(text) => TsigKey::from_parts(parts.algorithm().name(), parts.name().as_str(), text),
+        Err(_) => Err(TsigKeyError::Base64),
+    };
+    let read = read.map_err(|e| format!("the TSIG key in the data key `{data_key}` of the Secret {at} {e}"))?;
+    Ok(vec![read])
 }
 
 /// Deletes exactly these values.

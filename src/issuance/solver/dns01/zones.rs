@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use super::update::{NEVER_WRITTEN, read_keys};
 use super::zone_update::ZoneUpdate;
-use crate::base::name::{DnsName, Domain, ObjectRef};
+use crate::base::name::{DnsName, Domain};
 use crate::base::shared_str::SharedStr;
 use crate::config::dns::Transport;
 use crate::dns::tsig_key::TsigKey;
+use crate::dns::tsig_secret::TsigSecret;
 use crate::dns::update::TxtValue;
 use crate::dns::zone::{ChallengeLocation, LocationError, ZoneFinder};
 use crate::issuance::circuits::{Slot, TrialCall};
@@ -24,7 +25,7 @@ use crate::sources::CertificateSpec;
 pub struct Dns01Solver<'c> {
     pub(super) context: &'c Context,
     targets: BTreeMap<Domain, ChallengeLocation>,
-    keys: BTreeMap<ObjectRef, Vec<TsigKey>>,
+    keys: BTreeMap<TsigSecret, Vec<TsigKey>>,
     transport: Transport,
     pub(super) ca: SharedStr,
     pub(super) trials: Vec<TrialCall<'c>>,
@@ -70,7 +71,7 @@ impl<'c> Dns01Solver<'c> {
             *entered.borrow_mut() = Some(dns_target.clone());
             Ok(())
         };
-        let first_key = |at: &ObjectRef| read_keys(&context.store, at).ok()?.into_iter().next();
+        let first_key = |key: &TsigSecret| read_keys(&context.store, key).ok()?.into_iter().next();
         let Context { dns, resolver, store, .. } = context;
         let (entry, zones) = (&wanted.entry, &*wanted.zones);
         let rules = entry.zone_policy(zones);

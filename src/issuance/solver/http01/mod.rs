@@ -3,12 +3,14 @@
 //!
 //! Untrusted: the answers of web servers, which `verdict` judges. Tested by tests/it/http01/.
 
+mod remedy;
 mod self_test;
 mod verdict;
 mod webroot;
 
-pub use self_test::{Tester, test_name};
-pub use verdict::{CHALLENGE_PATH, Verdict};
+pub use remedy::{RouteFault, hint_of_ca};
+pub use self_test::{Tester, each_at_once, test_name};
+pub use verdict::{CHALLENGE_PATH, PROBE_TOKEN, Verdict, probe_answer};
 pub use webroot::remove as remove_file;
 
 use std::sync::{Mutex, PoisonError};
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use crate::acme::jws::AccountKey;
 use crate::base::challenge_type::{ChallengeType, ReachCheck};
-use crate::base::limits::{ANSWERS_SHOWN_WITHIN, REACH_AGAIN, REACH_AT_ONCE};
+use crate::base::limits::{ANSWERS_SHOWN_WITHIN, REACH_AGAIN};
 use crate::base::log::event;
 use crate::base::name::Domain;
 use crate::base::time::Deadline;
@@ -81,30 +83,18 @@ impl<'c> Http01<'c> {
 
     /// Asks the web server of each name, a few at a time, until each answers rightly or nothing can be told.
     fn test_all(&self) -> Result<(), AttemptError> {
-        let (next, first) = (Mutex::new(self.files.iter()), Mutex::new(None));
-        let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let test = || {
-            while let Some(file) = take() {
-                if let Err(error) = self.test(file) {
-                    first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
+        let first = Mutex::new(None);
+        each_at_once(&self.files, |file| {
+            if let Err(error) = self.test(file) {
+                first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..self.files.len().min(REACH_AT_ONCE) {
-                // Without a further thread the others take longer.
-                drop(std::thread::Builder::new().spawn_scoped(scope, test));
-            }
-            test();
         });
         first.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn test(&self, file: &PresentedFile) -> Result<(), AttemptError> {
-        let Context { stop, resolver, dns, reached, .. } = self.context;
-        let public = self.wanted.issuer.as_ref().is_none_or(|issuer| issuer.ca_secret.is_none())
-            && !self.context.clients.has_own_roots();
-        let tester = Tester { resolver, dns, via: self.settings.via.as_ref(), public };
+        let Context { stop, reached, .. } = self.context;
+        let tester = Tester::new(self.context, self.wanted);
         let (name, deadline) = (file.name.base(), Deadline::after(self.settings.wait));
         let mut pause = REACH_AGAIN.0;
         loop {
@@ -208,6 +198,3 @@ pub fn remove(context: &Context, presented: &Presented) -> Result<(), String> {
         None => Ok(()),
     }
 }
-
-/// The name and token at which a web server can be asked although nothing is pending: `check` looks there.
-pub const PROBE_TOKEN: &str = "notariat";

@@ -1,15 +1,18 @@
 //! Asks the web server of a name as a CA would, at each of the name's addresses, and follows redirects by the rules of [`super::verdict`].
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::verdict::{Step, Verdict, WebUrl, judge};
+use super::verdict::{Step, Unanswered, Verdict, WebUrl, judge};
 use crate::base::address::{ServerAddress, shown};
-use crate::base::limits::{REACH_ADDRESSES_MAX, REACH_WITHIN};
+use crate::base::limits::{REACH_ADDRESSES_MAX, REACH_AT_ONCE, REACH_WITHIN};
 use crate::base::name::DnsName;
 use crate::base::time::Deadline;
 use crate::dns::client::DnsClient;
 use crate::dns::resolver::Resolver;
 use crate::http::web_check;
+use crate::issuance::context::Context;
+use crate::sources::CertificateSpec;
 
 /// Where names are looked up and asked for.
 #[derive(Debug)]
@@ -24,7 +27,15 @@ pub struct Tester<'t> {
     pub public: bool,
 }
 
-impl Tester<'_> {
+impl<'t> Tester<'t> {
+    /// For the names of a certificate.
+    pub fn new(context: &'t Context, wanted: &'t CertificateSpec) -> Tester<'t> {
+        let public = wanted.issuer.as_ref().is_none_or(|issuer| issuer.ca_secret.is_none() && issuer.ca.is_none())
+            && !context.clients.has_own_roots();
+        let via = wanted.entry.http.as_deref().and_then(|settings| settings.via.as_ref());
+        Tester { resolver: &context.resolver, dns: &context.dns, via, public }
+    }
+
     fn addresses(&self, host: &DnsName, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, Verdict> {
         let found = self.resolver.addresses(self.dns, host, port, deadline).map_err(|e| {
             // "has no address" is a CA's answer as well; a resolver that fails is not.
@@ -85,12 +96,19 @@ pub fn test_name(tester: &Tester<'_>, name: &DnsName, token: &str, answer: &str)
 /// One address, and where its redirects lead.
 fn walk(tester: &Tester<'_>, start: &WebUrl, first: SocketAddr, answer: &str) -> Verdict {
     let (mut way, mut address) = (vec![start.clone()], first);
+    let mut answered = Vec::new();
     let deadline = Deadline::after(2 * REACH_WITHIN);
     loop {
         let Some((url, within)) = way.last().zip(deadline.at_most(REACH_WITHIN)) else {
             return Verdict::Unknown("it takes longer than a CA waits".to_owned());
         };
-        match judge(web_check::ask(&url.text(), address, within), answer, &way) {
+        let found = web_check::ask(&url.text(), address, within);
+        let found = found.map_err(|none| match none.is_refused && answered.contains(&address.ip()) {
+            true => Unanswered::DeadEnd(none.why),
+            false => Unanswered::NoConnection(none.why),
+        });
+        answered.push(address.ip());
+        match judge(found, answer, &way) {
             Step::End(verdict) => return verdict,
             Step::Follow(next) => {
                 let is_start = next.host == start.host;
@@ -108,6 +126,23 @@ fn walk(tester: &Tester<'_>, start: &WebUrl, first: SocketAddr, answer: &str) ->
             }
         }
     }
+}
+
+/// Does `work` for each item, a few at a time.
+pub fn each_at_once<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..items.len().min(REACH_AT_ONCE) {
+            // Without a further thread the others take longer.
+            drop(std::thread::Builder::new().spawn_scoped(scope, run));
+        }
+        run();
+    });
 }
 
 /// Says whether a redirect may lead to another host at this address. Whoever has a name may redirect it, and the machines of the inside are not theirs
@@ -160,6 +195,21 @@ fn is_public(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_item_is_worked_on_once_and_few_at_a_time() {
+        let items: Vec<usize> = (1..=100).collect();
+        let (now, most, sum) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        each_at_once(&items, |item| {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::yield_now();
+            sum.fetch_add(*item, Ordering::SeqCst);
+            now.fetch_sub(1, Ordering::SeqCst);
+        });
+        assert_eq!(sum.into_inner(), 5_050);
+        assert!(most.into_inner() <= REACH_AT_ONCE);
+        each_at_once::<usize>(&[], |_| unreachable!("there is none"));
+    }
 
     #[test]
     fn special_addresses_are_asked_by_no_public_ca() {

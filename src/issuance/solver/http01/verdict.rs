@@ -3,8 +3,9 @@
 //! The rules are those of public CAs: status 200 and the key authorization; redirects by 301, 302, 307 and 308 to http at port 80 or https at
 //! port 443; no URL twice, [`REACH_REDIRECTS_MAX`] redirects. Untrusted: every answer; of a body 40 octets are shown.
 
+use super::remedy::RouteFault;
 use crate::base::limits::{REACH_BODY_SHOWN_OCTETS, REACH_REDIRECTS_MAX, REACH_URL_OCTETS_MAX};
-use crate::base::name::DnsName;
+use crate::base::name::{DnsName, check_namespace};
 use crate::base::sanitize::one_line;
 use crate::http::web_check::WebAnswer;
 
@@ -82,6 +83,20 @@ impl WebUrl {
 /// The folder of the answers (RFC 8555 section 8.3).
 pub const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
 
+/// The token for which a responder answers although nothing is pending: `check` asks for it.
+pub const PROBE_TOKEN: &str = "notariat";
+
+/// The answer to [`PROBE_TOKEN`], with the name of the instance.
+pub fn probe_answer(instance: &str) -> String {
+    format!("{PROBE_TOKEN} {instance}")
+}
+
+/// The name of the notariat instance that answers a probe this way.
+fn instance_of(body: &[u8]) -> Option<&str> {
+    let name = std::str::from_utf8(body).ok()?.strip_prefix(PROBE_TOKEN)?.strip_prefix(' ')?;
+    check_namespace(name).is_ok().then_some(name)
+}
+
 /// What follows from an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -91,57 +106,94 @@ pub(super) enum Step {
     Follow(WebUrl),
 }
 
-/// Judges the answer at the last URL of `way`. `wanted` is the key authorization.
-pub(super) fn judge(answer: Result<WebAnswer, String>, wanted: &str, way: &[WebUrl]) -> Step {
+/// Why a server gave no answer, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// Nothing can be told from inside.
+    NoConnection(String),
+    /// The same machine answered before, and refuses at this port.
+    DeadEnd(String),
+}
+
+/// Judges the answer at the last URL of `way`. `wanted` is the key authorization, or what a probe is answered with.
+pub(super) fn judge(answer: Result<WebAnswer, Unanswered>, wanted: &str, way: &[WebUrl]) -> Step {
     let Some(url) = way.last() else { return Step::End(Verdict::Unknown("nothing was asked".to_owned())) };
+    let shown = url.text();
+    let wrong = |fault: RouteFault, sentence: String| Step::End(Verdict::Wrong(fault.explain(&sentence)));
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => {
+        Err(Unanswered::DeadEnd(error)) => {
+            let sentence =
+                format!("it is redirected to {shown}, where {error}: exempt {CHALLENGE_PATH} from the redirect");
+            return wrong(RouteFault::Redirected, sentence);
+        }
+        Err(Unanswered::NoConnection(error)) => {
             return Step::End(Verdict::Unknown(format!(
                 "there is no connection from inside ({error}): hairpin NAT, the PROXY protocol, a firewall? the CA is asked; `http.via` says where to test instead"
             )));
         }
     };
-    let shown = url.text();
     let redirected = if way.len() > 1 { format!("redirected to {shown}, which answered ") } else { String::new() };
-    let wrong = |sentence: String| Step::End(Verdict::Wrong(sentence));
     match answer.status {
         200 if answer.body == wanted.as_bytes() || answer.body.trim_ascii_end() == wanted.as_bytes() => {
             Step::End(Verdict::Right)
         }
-        200 if answer.body.is_empty() => wrong(format!(
-            "{redirected}200 with an empty body: another server answers; a rule of that host wins over the route to notariat"
-        )),
+        200 if answer.body.is_empty() => wrong(
+            RouteFault::AnotherServer,
+            format!(
+                "{redirected}200 with an empty body: another server answers; a rule of that host wins over the route to notariat"
+            ),
+        ),
+        200 if instance_of(&answer.body).is_some() => wrong(
+            RouteFault::AnotherServer,
+            format!(
+                "{redirected}200 by another notariat instance ({}): the route leads to the Service of that one",
+                instance_of(&answer.body).unwrap_or_default()
+            ),
+        ),
         // Where a redirect leads is the choice of whoever has the name: nothing of that page is shown.
-        200 if way.len() > 1 => {
-            wrong(format!("{redirected}200 with another page: exempt {CHALLENGE_PATH} from the redirect"))
-        }
-        200 => wrong(format!(
-            "another server answers ({:?}): a rule of that host wins over the route to notariat",
-            beginning(&answer.body)
-        )),
-        301 | 302 | 307 | 308 => follow(&answer, way, url, &wrong),
+        200 if way.len() > 1 => wrong(
+            RouteFault::Redirected,
+            format!("{redirected}200 with another page: exempt {CHALLENGE_PATH} from the redirect"),
+        ),
+        200 => wrong(
+            RouteFault::AnotherServer,
+            format!(
+                "another server answers ({:?}): a rule of that host wins over the route to notariat",
+                beginning(&answer.body)
+            ),
+        ),
+        301 | 302 | 307 | 308 => follow(&answer, way, url),
         400 => Step::End(Verdict::Unknown(format!(
             "{redirected}400: it can not be tested from inside (PROXY protocol?); the CA is asked"
         ))),
-        401 | 403 => wrong(format!(
-            "{redirected}{}: it wants a login or another address; exempt {CHALLENGE_PATH} from that",
-            answer.status
-        )),
-        404 if way.len() == 1 => {
-            wrong(format!("404: {CHALLENGE_PATH} does not lead to notariat; `notariat http-route` prints a route"))
-        }
-        502..=504 => {
-            wrong(format!("{redirected}{}: the ingress finds no ready pod of the Service notariat-acme", answer.status))
-        }
-        status => wrong(match redirected.as_str() {
-            "" => format!("it answers {status}; a CA wants 200"),
-            _ => format!("{redirected}{status}: exempt {CHALLENGE_PATH} from the redirect"),
-        }),
+        401 | 403 => wrong(
+            RouteFault::Login,
+            format!(
+                "{redirected}{}: it wants a login or another address; exempt {CHALLENGE_PATH} from that",
+                answer.status
+            ),
+        ),
+        404 if way.len() == 1 => wrong(
+            RouteFault::NotLed,
+            format!("404: {CHALLENGE_PATH} does not lead to notariat; `notariat http-route` prints a route"),
+        ),
+        502..=504 => wrong(
+            RouteFault::NoPod,
+            format!("{redirected}{}: the ingress finds no ready pod of the Service notariat-acme", answer.status),
+        ),
+        status => match redirected.as_str() {
+            "" => wrong(RouteFault::AnotherServer, format!("it answers {status}; a CA wants 200")),
+            _ => wrong(
+                RouteFault::Redirected,
+                format!("{redirected}{status}: exempt {CHALLENGE_PATH} from the redirect"),
+            ),
+        },
     }
 }
 
-fn follow(answer: &WebAnswer, way: &[WebUrl], url: &WebUrl, wrong: &dyn Fn(String) -> Step) -> Step {
+fn follow(answer: &WebAnswer, way: &[WebUrl], url: &WebUrl) -> Step {
+    let wrong = |sentence: String| Step::End(Verdict::Wrong(RouteFault::Redirected.explain(&sentence)));
     let Some(location) = &answer.location else {
         return wrong(format!("it answers {} without a usable Location", answer.status));
     };
@@ -211,6 +263,21 @@ mod tests {
                 &second,
                 "wrong: redirected to https://www.a.test/x, which answered 200 with another page: exempt /.well-known/acme-challenge/ from the redirect",
             ),
+            (
+                200,
+                None,
+                "notariat other-team",
+                &first,
+                "wrong: 200 by another notariat instance (other-team): the route leads",
+            ),
+            (200, None, "notariat <b>", &first, "wrong: another server answers ("),
+            (
+                200,
+                None,
+                "notariat x",
+                &second,
+                "wrong: redirected to https://www.a.test/x, which answered 200 by another notariat instance (x)",
+            ),
             (206, None, ANSWER, &first, "wrong: it answers 206; a CA wants 200"),
             (
                 404,
@@ -274,8 +341,11 @@ mod tests {
             assert!(found.starts_with(expected), "{status} {location:?} {body:?}: {found}");
             assert!(!found.contains('\u{1b}'), "{found:?}");
         }
-        assert!(matches!(judge(Err("connection refused".to_owned()), ANSWER, &first),
+        let refused = || "connection refused".to_owned();
+        assert!(matches!(judge(Err(Unanswered::NoConnection(refused())), ANSWER, &first),
             Step::End(Verdict::Unknown(why)) if why.contains("connection refused") && why.contains("http.via")));
+        assert!(matches!(judge(Err(Unanswered::DeadEnd(refused())), ANSWER, &second),
+            Step::End(Verdict::Wrong(why)) if why.starts_with("it is redirected to https://www.a.test/x, where connection refused: exempt")));
     }
 
     #[test]
@@ -295,7 +365,7 @@ mod tests {
     #[test]
     fn what_a_server_says_is_cut_and_made_harmless() {
         let found = judged(200, None, &"x".repeat(5000), &way(&[]));
-        assert!(found.len() < 250, "{found}");
+        assert!(!found.contains(&"x".repeat(REACH_BODY_SHOWN_OCTETS + 1)), "{found}");
         let found = judged(301, Some(&format!("/{}", "y".repeat(1 << 20))), "", &way(&[]));
         assert!(!found.contains("follow"), "{}", found.len());
     }

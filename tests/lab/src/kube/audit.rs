@@ -1,4 +1,4 @@
-//! What the API server wrote down about each request.
+//! The audit log of the API server: a line for each request.
 //!
 //! Tests ask it whether notariat used only what its Role grants: no 403, no verb that the Role does not name. The log is
 //! JSON, one object a line, written by one program in one order; that makes it readable without a JSON library: inside

@@ -8,7 +8,7 @@ use crate::pki::{self, Authority};
 use crate::process::Server;
 use crate::tools::{output, tool, try_output};
 
-/// What is recorded: who asked for what, with which answer. Our own administration and the server's are left out.
+/// The rules of the audit log: who asked for what, with which answer. Our own administration and the server's are left out.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

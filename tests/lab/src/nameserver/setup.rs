@@ -1,4 +1,4 @@
-//! What can be said about a name server before it starts.
+//! The settings of a name server before it starts.
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Mutex;
@@ -179,7 +179,7 @@ impl Setup {
         keys
     }
 
-    /// Whether some grant is for one name only.
+    /// Tells whether some grant is for one name only.
     pub(crate) fn grants_single_names(&self) -> bool {
         self.zones.iter().flat_map(|zone| &zone.grants).any(|(_, reach)| matches!(reach, Reach::TextsAt(_)))
     }

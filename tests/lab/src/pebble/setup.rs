@@ -1,4 +1,4 @@
-//! What can be said about Pebble before it starts.
+//! The settings of Pebble before it starts.
 
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 
@@ -60,13 +60,13 @@ impl Setup {
         self
     }
 
-    /// Whether it refuses what future versions of the protocol will. Default: yes.
+    /// Tells whether it refuses what future versions of the protocol will. Default: yes.
     pub fn strict(mut self, strict: bool) -> Setup {
         self.strict = strict;
         self
     }
 
-    /// Whether it validates at once, or after up to 15 s as a loaded CA would. Default: at once.
+    /// Tells whether it validates at once, or after up to 15 s as a loaded CA would. Default: at once.
     pub fn no_sleep(self, no_sleep: bool) -> Setup {
         self.env("PEBBLE_VA_NOSLEEP", if no_sleep { "1" } else { "0" })
     }
