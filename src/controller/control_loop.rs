@@ -115,14 +115,18 @@ impl Controller<'_> {
         Ok(false)
     }
 
-    /// The pause until something is due: a certificate, a parked job whose circuit opens, what people are shown, a poll.
+    /// The pause until something is due: a certificate, a parked job whose circuit opens, what people are shown, statuses
+    /// without a place, a poll.
     pub(super) fn pause(&mut self, now: Time) -> std::time::Duration {
         let leads = self.led;
         let settled = self.state.objects.settling.next();
         let due = if leads { self.queue.due(now).into_iter().chain(self.opens()).min() } else { None };
         let show = self.show(now);
         let tell = self.status_writer.due().filter(|_| leads).map(|left| now + left);
-        pause_until(due.into_iter().chain(show).chain(tell).chain(settled).chain([self.read_again]).min(), now)
+        // The statuses without a place are looked at again when some are written.
+        let room = (leads && !self.state.objects.unshown.is_empty()).then(|| now + Duration::from_secs(1));
+        let all = due.into_iter().chain(show).chain(tell).chain(settled).chain(room).chain([self.read_again]);
+        pause_until(all.min(), now)
     }
 
     /// Reconciles all certificates again, also those that back off.

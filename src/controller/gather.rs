@@ -22,6 +22,7 @@ use crate::policy::retention::next_clean_up;
 use crate::policy::secret_state::SecretState;
 use crate::policy::{Decision, Directory};
 use crate::record::{self, RecordData};
+use crate::sources::wish::ObjectKey;
 use crate::sources::{CertificateSpec, dependencies};
 use crate::status::certificate::CertificateStatus;
 use crate::status::evaluate::{Facts, evaluate};
@@ -199,6 +200,19 @@ impl ControllerState {
         let (at, now) = (record::reference(wanted.entry.main_secret(), &context.namespace), pass.now);
         let mut facts = CachedFacts { secrets: &mut self.secrets, context: &context, pass, record: &at, due: None };
         evaluate(&mut facts, wanted, now).ok().map(|evaluated| evaluated.status)
+    }
+
+    /// The status of the certificate that an object wants; `None` where something can not be read. One that is not kept is evaluated again.
+    pub(super) fn status_of(&mut self, object: &ObjectKey, pass: &mut ReconcilePass) -> Option<Arc<CertificateStatus>> {
+        let secret = self.objects.index.secret_of(object)?;
+        let status = match self.statuses.as_ref()?.get(secret) {
+            Some(status) => status,
+            None => {
+                let wanted = self.desired.wanted.get(secret)?.clone();
+                Arc::new(self.status_now(&wanted, pass)?)
+            }
+        };
+        status.objects.contains(object).then_some(status)
     }
 
     pub(super) fn keep_status(&mut self, secret: &ObjectRef, status: CertificateStatus) {

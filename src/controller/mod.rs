@@ -80,11 +80,11 @@ pub fn run_daemon(context: Context, plan: &Options) -> Result<ExitStatus, String
     shut_down_on_signals(context.stop.clone(), wake.clone())?;
     liveness::begin("loop");
     let status_writer = StatusWriter::new(plan.tells() && context.kube.is_some());
-    // The port shows all certificates, the ConfigMap the most urgent ones.
+    // The port shows all certificates, the ConfigMap the most urgent ones. For the status of an object one that is not kept is made again.
     let statuses = match plan.port {
         Some(_) => Some(StatusTable::complete()),
-        None if plan.writes_statuses => Some(StatusTable::complete()),
-        None => status_writer.is_possible().then(|| StatusTable::of_most_urgent(2 * BULLETIN_ROWS_MAX)),
+        None if !status_writer.is_possible() && !plan.writes_statuses => None,
+        None => Some(StatusTable::of_most_urgent(2 * BULLETIN_ROWS_MAX)),
     };
     let shown = plan.port.as_deref().zip(statuses.clone());
     let publisher =

@@ -285,6 +285,13 @@ impl ControllerState {
         }
         if let Some(statuses) = &self.statuses {
             statuses.retain(|secret| self.desired.wanted.contains_key(secret));
+            for (secret, wanted) in &mut self.desired.wanted {
+                // What was made anew and did not change is kept once, with the status that holds it.
+                if let Some((status, wanted)) = statuses.get(secret).zip(Arc::get_mut(wanted)) {
+                    status.share(wanted);
+                    self.objects.index.share(secret, &wanted.objects);
+                }
+            }
         }
         health
     }

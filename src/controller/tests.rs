@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::capacity::Capacity;
+use super::gather::ReconcilePass;
 use super::messages::WorkResult;
 use super::observed::{InformerEvent, ObjectEvent, RecordSummary};
 use super::state::ControllerState;
@@ -24,8 +25,11 @@ use crate::policy::circuit::{DnsTarget, Unavailable};
 use crate::policy::retention::RetentionStep;
 use crate::policy::secret_state::{Owner, PairState, Present, SecretState};
 use crate::record::{self, AcceptedSpec, Orphaned, RecordData};
+use crate::sources::ingress::IngressSource;
+use crate::sources::wish::ObjectKey;
 use crate::sources::{CertificateSpec, Desired, Parsed, ParserFactory, Source, SourceEvent, SourceObject, SourceRef};
 use crate::start;
+use crate::status::certificate::Subject;
 use crate::store::{LockMode, Store};
 use crate::worker::{Job, Outcome};
 
@@ -63,11 +67,20 @@ impl Drop for Folder {
 }
 
 fn controller<'p>(context: &Arc<Context>, options: &'p Options, more: Vec<Box<dyn Source>>) -> Controller<'p> {
+    controller_with(StatusTable::complete(), context, options, more)
+}
+
+fn controller_with<'p>(
+    statuses: StatusTable,
+    context: &Arc<Context>,
+    options: &'p Options,
+    more: Vec<Box<dyn Source>>,
+) -> Controller<'p> {
     let now = time::now();
     let (wake, events) = bounded(CHANGES_WAITING_MAX);
     let mut sources = registry::all(&options.config_maps, &context.namespaces);
     sources.extend(more);
-    let state = ControllerState::new(context.clone(), sources, options, Some(StatusTable::complete()), None, now);
+    let state = ControllerState::new(context.clone(), sources, options, Some(statuses), None, now);
     let mut controller =
         Controller::new(state, options, Workers::new(context.clone(), options.workers, wake), events, now);
     controller.start().unwrap();
@@ -202,6 +215,50 @@ fn a_source_of_another_kind_needs_nothing_but_itself() {
     let wanted = &controller.state.desired.wanted[&ObjectRef::new("ns", "lease-b")];
     assert_eq!((&*wanted.source, wanted.source.uid()), ("Lease ns/desired", Some("uid-1")));
     assert_eq!((controller.queue.queued(), controller.state.sources.own("Lease ns/x")), (3, true));
+}
+
+#[test]
+fn what_is_made_anew_and_did_not_change_is_kept_once() {
+    let folder = Folder::new("once", 2);
+    let (context, options) = folder.open();
+    let mut controller = controller(&context, &options, Vec::new());
+    controller.pass(time::now()).unwrap();
+    controller.state.rebuild_desired();
+    let secret = ObjectRef::new("ns", "s1");
+    let status = controller.state.statuses.as_ref().unwrap().get(&secret).unwrap();
+    let wanted = &controller.state.desired.wanted[&secret];
+    assert!(matches!(&status.subject, Subject::Wanted(entry) if Arc::ptr_eq(entry, &wanted.entry)));
+    assert!(Arc::ptr_eq(&status.objects, &wanted.objects));
+}
+
+#[test]
+fn the_status_for_an_object_is_made_again_where_it_is_not_kept() {
+    let folder = Folder::new("on-demand", 0);
+    let config = folder.0.join("ns/configmaps/certs");
+    fs::write(config.join("namespaces"), "ns: {domains: [a.test]}").unwrap();
+    fs::write(config.join("defaults"), "{email: a@a.test, tsigSecretName: key, dns: {server: '192.0.2.1'}}").unwrap();
+    let (context, options) = folder.open();
+    let object = ObjectKey::of(Resource::INGRESSES, &ObjectRef::new("ns", "web"));
+    let status = |statuses| {
+        let mut source = IngressSource::new(Selector::All, false);
+        let target = source.targets().remove(0);
+        let metadata =
+            json!({"namespace": "ns", "name": "web", "uid": "u", "annotations": {"kubernetes.io/tls-acme": "true"}});
+        let ingress = json!({"metadata": metadata, "spec": {"tls": [{"secretName": "s", "hosts": ["x.a.test"]}]}});
+        let parsed = (source.parser(&target).0)()(&ingress);
+        for event in [SourceEvent::Listing, SourceEvent::Present(parsed), SourceEvent::Listed] {
+            source.apply(&target, event);
+        }
+        let mut controller = controller_with(statuses, &context, &options, vec![Box::new(source)]);
+        let now = time::now();
+        controller.pass(now).unwrap();
+        let state = &mut controller.state;
+        let kept = state.statuses.as_ref().unwrap().all().len();
+        (kept, state.status_of(&object, &mut ReconcilePass::new(now)))
+    };
+    let (kept, made_again) = (status(StatusTable::complete()), status(StatusTable::of_most_urgent(0)));
+    assert_eq!((kept.0, made_again.0), (1, 0));
+    assert!(kept.1.is_some() && kept.1 == made_again.1, "{:?}", made_again.1);
 }
 
 fn started(controller: &mut Controller<'_>) -> Box<Job> {

@@ -90,14 +90,38 @@ mod tests {
         fn secret(&self, at: &ObjectRef) -> Result<Option<SecretObject>, StoreError> {
             self.config_map(at).map(|_| None)
         }
-        fn list(&self, _: &str, _: &'static str, _: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
-            Ok(())
+        fn list(&self, namespace: &str, _: &'static str, _: &mut dyn FnMut(SecretObject)) -> Result<(), StoreError> {
+            self.config_map(&ObjectRef::new(namespace, "")).map(|_| ())
         }
         fn write(&self, secret: &SecretObject, _: DryRun) -> Result<SecretObject, StoreError> {
-            Ok(secret.clone())
+            self.config_map(&secret.reference).map(|_| secret.clone())
         }
-        fn delete(&self, _: &ObjectRef, _: &Preconditions) -> Result<(), StoreError> {
-            Ok(())
+        fn delete(&self, at: &ObjectRef, _: &Preconditions) -> Result<(), StoreError> {
+            self.config_map(at).map(|_| ())
+        }
+    }
+
+    #[test]
+    fn every_request_is_guarded() {
+        let (at, secret) = (ObjectRef::new("team", "web"), SecretObject::new(ObjectRef::new("team", "web"), "x"));
+        let silent = GuardedStore::new("edge", Silent::default());
+        let version = Preconditions { resource_version: "1".to_owned(), uid: "u".to_owned() };
+        let every: [&dyn Fn() -> Result<(), StoreError>; 5] = [
+            &|| silent.config_map(&at).map(|_| ()),
+            &|| silent.secret(&at).map(|_| ()),
+            &|| silent.list("team", "x", &mut |_| {}),
+            &|| silent.write(&secret, DryRun::Real).map(|_| ()),
+            &|| silent.delete(&at, &version),
+        ];
+        let away = Err(StoreError::Unreachable("the cluster edge: silent".to_owned()));
+        for first in every {
+            silent.answers();
+            let before = silent.inner.0.load(Ordering::Relaxed);
+            assert_eq!(first(), away);
+            for next in every {
+                assert_eq!(next(), away);
+            }
+            assert_eq!(silent.inner.0.load(Ordering::Relaxed), before + 1);
         }
     }
 

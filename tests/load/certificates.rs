@@ -27,11 +27,11 @@ use notariat::sources::{CertificateSpec, SourceRef};
 use notariat_lab::kube::Audited;
 use serde_json::{Value, json};
 
+use super::by_kind;
 use super::fixture::{self, Place, hosts};
-use super::ingresses::{as_entries, orders, row, started};
+use super::ingresses::{as_entries, orders, rest, row, started};
 use super::process::{Daemon, Memory, WAIT_MAX};
 use super::servers::Servers;
-use super::{LEASE_RENEWED, by_kind};
 
 /// The number of Certificates where none is given.
 pub const COUNT: usize = 10_000;
@@ -53,12 +53,6 @@ const NEW: usize = 3;
 
 /// How often the status of a Certificate is written for an order: that it is under way, and what came of it, with the pauses between.
 const WRITES_OF_AN_ORDER: usize = 3;
-
-/// How long an instance is watched at rest.
-const REST: Duration = Duration::from_secs(60);
-
-/// The watches of an instance: ConfigMap, Secrets, records, inputs, Certificates and the two kinds of issuers.
-const WATCHES: usize = 7;
 
 /// The definitions, as far as a server must know them.
 const DEFINITIONS: &str = include_str!("../it/convert/crds.yaml");
@@ -260,7 +254,8 @@ pub fn measure(binary: &Path, count: usize) -> Vec<String> {
     if orders(&servers) > 0 {
         faults.push(format!("{} orders though all certificates are valid", orders(&servers)));
     }
-    faults.extend(rest(&servers));
+    // Its own Lease and that of cert-manager's controller.
+    faults.extend(rest(&servers, 2));
     faults.extend(reaction(&servers, &place, count));
     faults.extend(arrival(&place, count));
     println!("Memory after all this: {:.1} MiB.", daemon.memory().now);
@@ -274,23 +269,6 @@ fn cost(when: &str, memory: Memory, entries: Memory, count: usize) -> Option<Str
     println!("A Certificate costs {each:.2} KiB of memory beyond its certificate, {when}.");
     (each > CERTIFICATE_KIB_MAX)
         .then(|| format!("a Certificate costs {each:.2} KiB {when}, more than {CERTIFICATE_KIB_MAX}"))
-}
-
-/// Counts the requests of an instance at rest.
-fn rest(servers: &Servers) -> Option<String> {
-    // The last pass and the status of the instance itself end within this time.
-    thread::sleep(REST / 2);
-    let before = servers.requests(0).len();
-    thread::sleep(REST);
-    let requests = servers.requests(before);
-    println!("{} s at rest: {} requests: {}", REST.as_secs(), requests.len(), by_kind(&requests));
-    let leases = requests.iter().filter(|asked| asked.resource == "leases").count() as u64;
-    // A watch that was silent for its whole time leads to a new list.
-    let lists = requests.iter().filter(|asked| asked.verb == "list").count();
-    let others = requests.iter().any(|asked| asked.resource != "leases" && !["watch", "list"].contains(&&*asked.verb));
-    // Its own Lease and that of cert-manager's controller.
-    let is_calm = !others && lists <= WATCHES && leases <= 2 * (REST.as_secs() / LEASE_RENEWED.as_secs() + 1);
-    (!is_calm).then(|| format!("requests at rest beyond watches and those of the two Leases: {}", by_kind(&requests)))
 }
 
 /// Adds a name to one Certificate after another, and measures until the CA has the order.

@@ -4,7 +4,7 @@
 //! All certificates are there and valid, so that each order has a cause that is counted here. The time from a change to its order goes from
 //! the call that changes the Ingress to the line of the CA about the order, less the time that wishes must rest (`WISHES_SETTLE`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -175,15 +175,15 @@ pub fn measure(binary: &Path, count: usize) -> Vec<String> {
     if orders(&servers) > 0 {
         faults.push(format!("{} orders though all certificates are valid", orders(&servers)));
     }
-    faults.extend(rest(&servers));
+    faults.extend(rest(&servers, 1));
     faults.extend(wave(&servers, &place, &objects));
     faults.extend(reaction(&servers, &place, count));
     println!("Memory after all this: {:.1} MiB.", daemon.memory().now);
     faults
 }
 
-/// Counts the requests of an instance at rest.
-fn rest(servers: &Servers) -> Option<String> {
+/// Counts the requests of an instance at rest that holds so many Leases.
+pub fn rest(servers: &Servers, leases_held: u64) -> Option<String> {
     // The status of the start is written once more when all is checked.
     thread::sleep(BULLETIN_EVERY + Duration::from_secs(5));
     let (before, asked_before) = (servers.requests(0).len(), questions(servers));
@@ -195,18 +195,21 @@ fn rest(servers: &Servers) -> Option<String> {
         requests.len(),
         by_kind(&requests)
     );
-    let leases = requests.iter().filter(|asked| asked.resource == "leases").count() as u64;
-    let is_status =
-        |verb: &str| requests.iter().filter(|r| r.resource == "configmaps" && r.verb == verb).count() as u64;
+    let number = |is: &dyn Fn(&str, &str) -> bool| requests.iter().filter(|r| is(&r.resource, &r.verb)).count() as u64;
+    let leases = number(&|resource, _| resource == "leases");
+    // A watch that was silent for its whole time leads to a new list.
+    let watches: BTreeSet<&str> = requests.iter().filter(|r| r.verb == "watch").map(|r| &*r.resource).collect();
+    let lists = number(&|resource, verb| verb == "list" && !watches.contains(resource));
     // Where an answer changes when a certificate is renewed, the status ConfigMap says so, once a minute at most.
     let statuses = if asked > 0 { REST.as_secs().div_ceil(BULLETIN_EVERY.as_secs()) } else { 0 };
-    let is_known = |resource: &str, verb: &str| {
-        verb == "watch" || matches!((resource, verb), ("leases", _) | ("configmaps", "get" | "update"))
-    };
-    let others = requests.iter().filter(|asked| !is_known(&asked.resource, &asked.verb));
-    let too_many = leases > REST.as_secs() / LEASE_RENEWED.as_secs() + 1
-        || ["get", "update"].into_iter().any(|verb| is_status(verb) > statuses)
-        || others.count() > 0;
+    let is_status = |word| number(&|resource, verb| resource == "configmaps" && verb == word) > statuses;
+    let others = number(&|resource, verb| {
+        !matches!((resource, verb), (_, "watch" | "list") | ("leases", _) | ("configmaps", "get" | "update"))
+    });
+    let too_many = leases > leases_held * (REST.as_secs() / LEASE_RENEWED.as_secs() + 1)
+        || is_status("get")
+        || is_status("update")
+        || lists + others > 0;
     too_many.then(|| format!("requests at rest that are no watches: {}", by_kind(&requests)))
 }
 

@@ -231,6 +231,10 @@ pub const STATUS_WRITE_PAUSE: Duration = Duration::from_secs(5);
 /// The shortest and the longest pause after a status could not be written. A dead webhook may stay for days.
 pub const STATUS_RETRY: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(1800)];
 
+/// Writes of statuses that wait at once, of objects without a condition Ready and of others. Half a KiB each; the API server takes 10 s for
+/// them at the default rate, and those without a place are looked at again each second.
+pub const STATUS_WRITES_WAITING_MAX: usize = 500;
+
 /// Tries of one write of a status after conflicts; then the next event decides.
 pub const STATUS_CONFLICTS_MAX: u32 = 3;
 

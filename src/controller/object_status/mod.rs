@@ -25,7 +25,7 @@ use crate::kube::client::KubeClient;
 use crate::kube::rate_limit::RequestRate;
 use crate::sources::wish::ObjectKey;
 use put::StatusPutter;
-use slots::{StatusSlots, StatusWrite, WriteEnd};
+use slots::{PutEnd, StatusRoom, StatusSlots, StatusWrite, WriteEnd};
 
 pub(super) use issuers::IssuerAccounts;
 pub(super) use showing::{Showing, not_acting};
@@ -90,9 +90,22 @@ impl ObjectStatusWriter {
         }
     }
 
-    /// Has a status written, where it differs. Returns whether cert-manager wrote over the last one.
-    fn put(&self, write: StatusWrite) -> bool {
-        self.of(&write.object).is_some_and(|writer| writer.put(write))
+    /// The room for further writes, by cluster.
+    fn room(&self) -> BTreeMap<ClusterName, StatusRoom> {
+        let all = self.others.iter().map(|(name, writer)| (name.clone(), writer));
+        all.chain([(ClusterName::HOME, &self.home)])
+            .map(|(name, writer)| (name, writer.shared.slots().room()))
+            .collect()
+    }
+
+    /// Tells whether a write of an object waits.
+    fn waits(&self, object: &ObjectKey) -> bool {
+        self.of(object).is_some_and(|writer| writer.shared.slots().waits(object))
+    }
+
+    /// Has a status written, where it differs.
+    fn put(&self, write: StatusWrite) -> PutEnd {
+        self.of(&write.object).map_or(PutEnd::Needless, |writer| writer.put(write))
     }
 
     /// Forgets an object that is gone.
@@ -142,11 +155,11 @@ impl ClusterStatusWriter {
         Ok(ClusterStatusWriter { shared, wake, ended })
     }
 
-    fn put(&self, write: StatusWrite) -> bool {
-        let is_overwritten = self.shared.slots().put(write, time::now());
+    fn put(&self, write: StatusWrite) -> PutEnd {
+        let end = self.shared.slots().put(write, time::now());
         // A full channel wakes it as well.
         self.wake.try_send(()).ok();
-        is_overwritten
+        end
     }
 
     /// Has the thread write what is left. Returns a channel that closes when it ends.

@@ -1,7 +1,7 @@
 //! Facts of the loop about a CertificateRevocation: its state by the record of the certificate that it is about.
 
+use super::super::gather::ReconcilePass;
 use super::super::state::ControllerState;
-use crate::base::time::Time;
 use crate::cert_manager::status::{SeenResource, StateVerdict};
 use crate::policy::revocation::{RevocationState, state_of};
 use crate::record;
@@ -19,7 +19,7 @@ impl ControllerState {
         object: &ObjectKey,
         seen: &SeenResource,
         described: &DescribedRevocation,
-        now: Time,
+        pass: &mut ReconcilePass,
     ) -> Option<StateVerdict> {
         let namespaces = self.context.namespaces.clone();
         let (certificate, request, is_looked_at) = match described {
@@ -34,11 +34,12 @@ impl ControllerState {
             let why = format!("the Certificate {} does not exist, or names no Secret", certificate.at);
             return self.unless_applied(seen, refused(seen.generation, &why));
         };
-        let Some(status) = self.status_of(certificate) else {
+        let Some(status) = self.status_of(certificate, pass) else {
             let problem = self.objects.index.hindrance_of(certificate)?;
             let why = format!("the Certificate {} is not served: {problem}", certificate.at);
             return self.unless_applied(seen, refused(seen.generation, &why));
         };
+        let now = pass.now;
         let (held, _) = self.secrets.held(&secret, now).ok()?;
         let (summary, _) = self.secrets.record(&record::reference(&secret, &self.context.namespace), now);
         let state = match state_of(request, &summary.body, &held) {

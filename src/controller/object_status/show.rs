@@ -1,16 +1,16 @@
 //! What the loop has the writer write: the verdict on each object whose version, certificate or problem changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::super::control::Controller;
 use super::super::gather::ReconcilePass;
 use super::super::state::ControllerState;
-use super::slots::{ObjectVerdict, StatusWrite};
+use super::slots::{ObjectVerdict, PutEnd, StatusRoom, StatusWrite};
 use crate::base::log::event;
-use crate::base::name::ObjectRef;
+use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::time::Time;
-use crate::cert_manager::status::{IssuerReason, IssuerVerdict};
+use crate::cert_manager::status::{IssuerReason, IssuerVerdict, SeenResource};
 use crate::kube::resource::Resource;
 use crate::policy::secret_state::SecretState;
 use crate::sources::resource::DescribedIssuer;
@@ -42,57 +42,83 @@ impl Controller<'_> {
             objects.extend(self.state.sources.all_seen());
             self.add_all_now();
         }
-        if !objects.is_empty() {
-            let ordering: BTreeSet<ObjectRef> = self.queue.ordering().cloned().collect();
-            for object in objects {
-                self.show_object(&object, &ordering, now);
-            }
+        if objects.is_empty() {
+            return;
+        }
+        let ordering: BTreeSet<ObjectRef> = self.queue.ordering().cloned().collect();
+        // A single pass ends with all that it has put, and has no time for another look.
+        let mut room = self.object_status.as_ref().filter(|_| !self.once()).map(|writer| writer.room());
+        let mut pass = ReconcilePass::new(now);
+        for object in objects {
+            self.show_object(&object, &ordering, room.as_mut(), &mut pass);
         }
     }
 
-    fn show_object(&mut self, object: &ObjectKey, ordering: &BTreeSet<ObjectRef>, now: Time) {
+    /// Has the status of one object written where it differs. One without room is looked at again.
+    fn show_object(
+        &mut self,
+        object: &ObjectKey,
+        ordering: &BTreeSet<ObjectRef>,
+        room: Option<&mut BTreeMap<ClusterName, StatusRoom>>,
+        pass: &mut ReconcilePass,
+    ) {
         let Some(writer) = &self.object_status else { return };
         let Some(seen) = self.state.sources.seen(object) else {
             self.issuer_accounts.iter().for_each(|accounts| accounts.forget(object));
             return writer.forget(object);
         };
+        let mut room = room.and_then(|room| room.get_mut(&object.at.cluster));
+        if room.as_mut().is_some_and(|room| !room.admits(&seen)) && !writer.waits(object) {
+            self.state.objects.unshown.insert(object.clone());
+            return;
+        }
+        let Some(write) = self.status_write(object, &seen, ordering, pass) else { return };
+        match self.object_status.as_ref().map(|writer| writer.put(write)) {
+            Some(PutEnd::Waits) => room.into_iter().for_each(|room| room.count(&seen)),
+            Some(PutEnd::Overwritten) => self.stand_down(object),
+            Some(PutEnd::Needless) | None => {}
+        }
+    }
+
+    /// The write of a status by what is known about its object; `None` for one that is not this program's, and while nothing is known.
+    fn status_write(
+        &mut self,
+        object: &ObjectKey,
+        seen: &Arc<SeenResource>,
+        ordering: &BTreeSet<ObjectRef>,
+        pass: &mut ReconcilePass,
+    ) -> Option<StatusWrite> {
+        let write = |verdict| StatusWrite { object: object.clone(), seen: seen.clone(), verdict, renewal: None };
         // A watch of all namespaces shows the objects of those that are not served, too.
         if let Some(described) = self.state.sources.revocation_of(object) {
-            let Some(verdict) = self.state.revocation_verdict(object, &seen, &described, now) else { return };
-            let verdict = ObjectVerdict::State(Box::new(verdict));
-            writer.put(StatusWrite { object: object.clone(), seen, verdict, renewal: None });
-            return;
+            let verdict = self.state.revocation_verdict(object, seen, &described, pass)?;
+            return Some(write(ObjectVerdict::State(Box::new(verdict))));
         }
         let namespace = &object.at.namespace;
         let is_everyones = namespace.is_empty() || object.kind == Resource::GARDENER_ISSUERS.text_kind();
         let is_served = is_everyones || self.context.namespaces.check(&object.at).is_ok();
         if !is_served || self.context.acting.check_object(object).is_err() {
-            return;
+            return None;
         }
         if let Some(described) = self.state.sources.issuer_of(object) {
-            let Some(verdict) = self.issuer_verdict(object, seen.generation, described) else { return };
-            let verdict = match has_states(object) {
+            let verdict = self.issuer_verdict(object, seen.generation, described)?;
+            return Some(write(match has_states(object) {
                 true => {
                     ObjectVerdict::State(Box::new(gardener::of_issuer(verdict, self.state.sources.fields_of(object))))
                 }
                 false => ObjectVerdict::Issuer(Box::new(verdict)),
-            };
-            writer.put(StatusWrite { object: object.clone(), seen, verdict, renewal: None });
-            return;
+            }));
         }
-        let status = self.state.status_of(object);
+        let status = self.state.status_of(object, pass);
         let status = status.map(|status| {
             let secret = &status.secrets()[0];
             let parked = self.parked_for(secret);
             status.with_job(ordering.contains(secret), parked.as_ref())
         });
-        let Some(verdict) = self.state.verdict(object, seen.generation, status.as_deref(), now) else { return };
+        let verdict = self.state.verdict(object, seen.generation, status.as_deref(), pass.now)?;
         let asked = seen.status.renewal_asked().zip(status.filter(|s| s.state != CertificateState::Refused));
         let renewal = asked.map(|(at, status)| Box::new((status.secrets()[0].clone(), format!("cmctl {at}"))));
-        let write = StatusWrite { object: object.clone(), seen, verdict, renewal };
-        if self.object_status.as_ref().is_some_and(|writer| writer.put(write)) {
-            self.stand_down(object);
-        }
+        Some(StatusWrite { renewal, ..write(verdict) })
     }
 
     /// The knowledge about an issuer; `None` while its CA is asked.
@@ -125,8 +151,9 @@ impl Controller<'_> {
     /// Ends the writer. No object says any more that an order is under way.
     pub(crate) fn finish_objects(&mut self, ordered: &BTreeSet<ObjectRef>, within: Duration, now: Time) {
         let objects = ordered.iter().flat_map(|secret| self.state.objects.index.objects_of(secret).to_vec());
+        let mut pass = ReconcilePass::new(now);
         for object in objects.collect::<Vec<_>>() {
-            self.show_object(&object, &BTreeSet::new(), now);
+            self.show_object(&object, &BTreeSet::new(), None, &mut pass);
         }
         if let Some(writer) = self.object_status.take() {
             writer.finish(within);
@@ -141,13 +168,6 @@ fn has_states(object: &ObjectKey) -> bool {
 }
 
 impl ControllerState {
-    /// The status of the certificate that an object wants.
-    pub(super) fn status_of(&self, object: &ObjectKey) -> Option<Arc<CertificateStatus>> {
-        let secret = self.objects.index.secret_of(object)?;
-        let status = self.statuses.as_ref()?.get(secret)?;
-        status.objects.contains(object).then_some(status)
-    }
-
     /// The knowledge about an object; `None` while that is nothing.
     fn verdict(
         &mut self,

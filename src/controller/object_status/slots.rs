@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::limits::{STATUS_RETRY, STATUS_WRITE_PAUSE};
+use crate::base::limits::{STATUS_RETRY, STATUS_WRITE_PAUSE, STATUS_WRITES_WAITING_MAX};
 use crate::base::name::ObjectRef;
 use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
@@ -45,8 +45,44 @@ pub(crate) struct StatusWrite {
     pub(super) seen: Arc<SeenResource>,
     /// The knowledge about the object.
     pub(super) verdict: ObjectVerdict,
-    /// A Secret whose renewal is asked for first, and the mark of the request. Boxed: there may be 10,000 writes at a time, mostly without.
+    /// A Secret whose renewal is asked for first, and the mark of the request. Boxed: most writes are without.
     pub(super) renewal: Option<Box<(ObjectRef, String)>>,
+}
+
+/// The use of a write that was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PutEnd {
+    /// The object is as it should be.
+    Needless,
+    /// The write waits, in the place of another one or in a place of its own.
+    Waits,
+    /// cert-manager wrote over the condition Ready since the last write. Nothing is written over that.
+    Overwritten,
+}
+
+/// The numbers of further writes that may wait: of objects without a condition Ready, and of others. Each write takes memory, and 10,000
+/// objects may change at once; those without a place are looked at again when there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StatusRoom {
+    firsts: usize,
+    others: usize,
+}
+
+impl StatusRoom {
+    fn of(&mut self, seen: &SeenResource) -> &mut usize {
+        if seen.status.ready.is_none() { &mut self.firsts } else { &mut self.others }
+    }
+
+    /// Tells whether a write over what was `seen` may wait.
+    pub(super) fn admits(&mut self, seen: &SeenResource) -> bool {
+        *self.of(seen) > 0
+    }
+
+    /// Counts a write that waits.
+    pub(super) fn count(&mut self, seen: &SeenResource) {
+        let left = self.of(seen);
+        *left = left.saturating_sub(1);
+    }
 }
 
 /// The end of a write.
@@ -84,6 +120,8 @@ struct StatusSlot {
     last: Option<LastWrite>,
     /// The version that it replaced and what was stored, until a watch shows something else.
     unseen: Option<Box<(ResourceVersion, Arc<SeenResource>)>>,
+    /// The version that a watch showed while the write of this moment was under way: mostly its own, before its answer.
+    shown: Option<ResourceVersion>,
     /// When the next write may be sent.
     not_before: Duration,
     /// Failures in a row.
@@ -118,9 +156,21 @@ impl StatusSlots {
         LastWrite { uid: self.hasher.hash_one(&*stored.version.uid), ready: self.hasher.hash_one(text) }
     }
 
-    /// Puts what is known about an object, in the place of what was known before. Returns whether cert-manager wrote over the condition
-    /// Ready since the last write.
-    pub(super) fn put(&mut self, mut write: StatusWrite, wall: Time) -> bool {
+    /// The room for further writes. A write that failed does not count: it may wait for half an hour.
+    pub(super) fn room(&self) -> StatusRoom {
+        let mut room = StatusRoom { firsts: STATUS_WRITES_WAITING_MAX, others: STATUS_WRITES_WAITING_MAX };
+        let waiting = self.slots.values().filter(|slot| slot.failures == 0);
+        waiting.filter_map(|slot| slot.pending.as_deref()).for_each(|write| room.count(&write.seen));
+        room
+    }
+
+    /// Tells whether a write of an object waits.
+    pub(super) fn waits(&self, object: &ObjectKey) -> bool {
+        self.slots.get(object).is_some_and(|slot| slot.pending.is_some())
+    }
+
+    /// Puts what is known about an object, in the place of what was known before.
+    pub(super) fn put(&mut self, mut write: StatusWrite, wall: Time) -> PutEnd {
         let (object, name) = (write.object.clone(), hashed(&self.hasher, &write.object));
         let mut slot = self.slots.remove(&object).unwrap_or_default();
         slot.last = slot.last.or_else(|| self.written.remove(&name));
@@ -132,6 +182,7 @@ impl StatusSlots {
         if let Some(shown) = &slot.unseen {
             write.seen = shown.1.clone();
         }
+        slot.shown = slot.is_busy.then(|| write.seen.version.clone());
         let is_theirs = write.seen.ready_by == LastWriter::CertManager;
         let is_overwritten = is_theirs && slot.last.is_some_and(|last| last.ready != self.write_of(&write.seen).ready);
         if is_overwritten {
@@ -144,11 +195,16 @@ impl StatusSlots {
             (slot.failures, slot.not_before) = (0, Duration::ZERO);
         }
         slot.pending = (differs && !is_overwritten).then(|| Box::new(write));
+        let end = match (is_overwritten, differs) {
+            (true, _) => PutEnd::Overwritten,
+            (false, true) => PutEnd::Waits,
+            (false, false) => PutEnd::Needless,
+        };
         match slot.is_idle() && slot.not_before.is_zero() {
             true => drop(slot.last.map(|last| self.written.insert(name, last))),
             false => drop(self.slots.insert(object, slot)),
         }
-        is_overwritten
+        end
     }
 
     /// Forgets an object.
@@ -174,7 +230,7 @@ impl StatusSlots {
             (at_once || slot.not_before <= now).then_some((rank, slot))
         });
         let (_, slot) = due.min_by_key(|(rank, _)| *rank)?;
-        slot.is_busy = true;
+        (slot.is_busy, slot.shown) = (true, None);
         slot.pending.take().map(|write| *write)
     }
 
@@ -228,7 +284,9 @@ impl StatusSlots {
                 if let Some(next) = slot.pending.as_deref_mut().filter(|next| next.seen.version == over) {
                     next.seen = stored.clone();
                 }
-                slot.unseen = Some(Box::new((over, stored)));
+                // No watch shows a version again after another one.
+                let is_seen = slot.shown.take().is_some_and(|shown| shown != over);
+                slot.unseen = (!is_seen).then(|| Box::new((over, stored)));
             }
             WriteEnd::Dropped => slot.not_before = slot.not_before.min(now),
             WriteEnd::Later | WriteEnd::Refused => {
@@ -313,7 +371,8 @@ mod tests {
     fn of_an_object_that_is_as_it_should_be_nothing_is_kept() {
         let (mut slots, fresh) = (StatusSlots::default(), seen("1", &Value::Null));
         let status = verdict("1").next(&fresh, NOW).unwrap().to_json();
-        assert!(!slots.put(write("a", &seen("2", &status), verdict("1")), NOW) && slots.slots.is_empty());
+        assert_eq!(slots.put(write("a", &seen("2", &status), verdict("1")), NOW), PutEnd::Needless);
+        assert!(slots.slots.is_empty());
         // One that was written is known, so that another writer is noticed.
         slots.put(write("a", &fresh, verdict("1")), NOW);
         let taken = slots.take(at(0), false).unwrap();
@@ -326,8 +385,48 @@ mod tests {
         slots.put(write("a", &stored, verdict("1")), NOW);
         assert_eq!(kept(&slots), (0, 1), "it is looked at all the time");
         let theirs = SeenResource { ready_by: LastWriter::CertManager, ..fresh.clone() };
-        assert!(slots.put(write("a", &theirs, verdict("1")), NOW), "they wrote over it");
+        assert_eq!(slots.put(write("a", &theirs, verdict("1")), NOW), PutEnd::Overwritten);
         assert_eq!(kept(&slots), (0, 0), "said once");
+    }
+
+    #[test]
+    fn an_answer_that_comes_after_its_watch_leaves_nothing() {
+        for (shown_first, is_kept) in [("2", false), ("1", true), ("7", false)] {
+            let (mut slots, fresh) = (StatusSlots::default(), seen("1", &Value::Null));
+            slots.put(write("a", &fresh, verdict("1")), NOW);
+            let taken = slots.take(at(0), false).unwrap();
+            let status = verdict("1").next(&fresh, NOW).unwrap().to_json();
+            slots.put(write("a", &seen(shown_first, &status), verdict("1")), NOW);
+            store(&mut slots, taken, "2", at(0));
+            assert!(slots.take(at(5), false).is_none());
+            assert_eq!((slots.slots.len() == 1, slots.written.len() == 1), (is_kept, !is_kept), "{shown_first}");
+        }
+    }
+
+    #[test]
+    fn so_many_writes_wait_and_those_of_objects_that_show_nothing_have_places_of_their_own() {
+        let mut slots = StatusSlots::default();
+        let shown = seen("1", &json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        let (first, others) = (seen("1", &Value::Null), STATUS_WRITES_WAITING_MAX);
+        let names: Vec<String> = (0..others).map(|n| n.to_string()).collect();
+        for name in &names {
+            assert!(slots.room().admits(&shown) && slots.room().admits(&first));
+            assert_eq!(slots.put(write(name, &shown, verdict("x")), NOW), PutEnd::Waits);
+        }
+        assert!(!slots.room().admits(&shown) && slots.room().admits(&first));
+        slots.put(write("new", &first, verdict("x")), NOW);
+        assert_eq!(slots.room(), StatusRoom { firsts: others - 1, others: 0 });
+        assert!(
+            slots.waits(&write("0", &shown, verdict("x")).object)
+                && !slots.waits(&write("z", &shown, verdict("x")).object)
+        );
+        // One is under way, one failed and waits longer.
+        let new = slots.take(at(0), false).unwrap();
+        let failed = slots.take(at(0), false).unwrap();
+        assert_eq!(slots.room(), StatusRoom { firsts: others, others: 1 });
+        slots.done(failed, WriteEnd::Later, at(0));
+        store(&mut slots, new, "2", at(0));
+        assert_eq!(slots.room(), StatusRoom { firsts: others, others: 1 });
     }
 
     #[test]
@@ -348,7 +447,8 @@ mod tests {
             assert_eq!((slots.slots.len(), slots.written.len()), (0, 1));
             forget(&mut slots, &object);
             assert_eq!(slots.written.len(), usize::from(is_known));
-            assert_eq!(slots.put(write("a", &theirs, verdict("1")), NOW), is_known);
+            let end = slots.put(write("a", &theirs, verdict("1")), NOW);
+            assert_eq!(end == PutEnd::Overwritten, is_known);
             slots.forget(&object);
         }
     }
@@ -402,23 +502,25 @@ mod tests {
 
     #[test]
     fn only_cert_manager_over_our_own_write_counts_as_overwritten_and_only_once() {
-        let (mut slots, fresh) = (StatusSlots::default(), seen("1", &Value::Null));
+        let mut slots = StatusSlots::default();
         let theirs = |version: &str, message: &str, by| SeenResource {
             ready_by: by,
             ..seen(version, &json!({"conditions": [{"type": "Ready", "status": "False", "message": message}]}))
         };
         use LastWriter::{Another, CertManager};
-        assert!(!slots.put(write("a", &theirs("1", "old", CertManager), verdict("1")), NOW), "before our first write");
+        let is_overwritten = |slots: &mut StatusSlots, seen: &SeenResource| {
+            slots.put(write("a", seen, verdict("1")), NOW) == PutEnd::Overwritten
+        };
+        assert!(!is_overwritten(&mut slots, &theirs("1", "old", CertManager)), "before our first write");
         let taken = slots.take(at(0), false).unwrap();
         let stored = store(&mut slots, taken, "2", at(0));
         // The fields of Ready that did not change may still be theirs.
         let same = SeenResource { ready_by: CertManager, ..stored.clone() };
-        assert!(!slots.put(write("a", &same, verdict("1")), NOW));
-        assert!(!slots.put(write("a", &theirs("3", "new", Another), verdict("1")), NOW), "a person");
-        assert!(slots.put(write("a", &theirs("4", "new", CertManager), verdict("1")), NOW));
+        assert!(!is_overwritten(&mut slots, &same));
+        assert!(!is_overwritten(&mut slots, &theirs("3", "new", Another)), "a person");
+        assert!(is_overwritten(&mut slots, &theirs("4", "new", CertManager)));
         assert!(slots.is_idle(), "nothing is written over them");
-        assert!(!slots.put(write("a", &theirs("5", "newer", CertManager), verdict("1")), NOW));
-        let _ = fresh;
+        assert!(!is_overwritten(&mut slots, &theirs("5", "newer", CertManager)));
     }
 
     #[test]

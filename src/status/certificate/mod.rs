@@ -102,6 +102,18 @@ pub struct Failure {
 }
 
 impl CertificateStatus {
+    /// Lets a wanted certificate that was made anew share with this status what is equal: 10,000 of them take memory.
+    pub fn share(&self, wanted: &mut CertificateSpec) {
+        if let Subject::Wanted(entry) = &self.subject
+            && *entry == wanted.entry
+        {
+            wanted.entry = entry.clone();
+        }
+        if self.objects == wanted.objects {
+            wanted.objects = self.objects.clone();
+        }
+    }
+
     /// The status of a certificate that was decided about. `unready` is the first violation of the "ready" checks.
     pub fn of(
         wanted: &CertificateSpec,
