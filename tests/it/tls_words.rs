@@ -1,16 +1,16 @@
 //! The sentences about certificates and keys that TLS does not take. OpenSSL makes and serves them.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use notariat::base::secret::Secret;
 use notariat::http::tls::TlsTrust;
 use notariat::http::{Http, Method, Request};
 use notariat_lab::process::Server;
 use notariat_lab::tools::{output, tool};
-use notariat_lab::{Port, Scratch};
+use notariat_lab::{Place, Port, Scratch};
 
 /// A folder with what OpenSSL makes.
 struct Made(Scratch);
@@ -89,12 +89,7 @@ fn serve(made: &Made, name: &str, asks: bool) -> (Server, Port) {
         command.args(["-Verify", "1", "-CAfile", &made.path("ca.pem"), "-verify_return_error"]);
     }
     let server = Server::start("s_server", &command, &PathBuf::from(made.path(&format!("{name}.log"))));
-    let end = Instant::now() + Duration::from_secs(10);
-    while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < end, "s_server does not listen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    (server, port)
+    (server.until_it_listens(&Place::Host, &address.to_string()), port)
 }
 
 fn asked(trust: &TlsTrust, port: &Port) -> Result<u16, String> {

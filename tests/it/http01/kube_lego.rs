@@ -34,7 +34,8 @@ fn the_examples_of_kube_lego_lead_to_their_secrets_behind_nginx_without_any_key(
         "server {{ listen 127.0.0.1:{}; {route} location / {{ return 200 'the backend of the Ingress'; }} }}",
         front.number()
     );
-    let _nginx = Server::start("nginx", &nginx(&Place::Host, &files, &servers), &files.join("log"));
+    let nginx = Server::start("nginx", &nginx(&Place::Host, &files, &servers), &files.join("log"));
+    let _nginx = nginx.until_it_listens(&Place::Host, &format!("127.0.0.1:{}", front.number()));
 
     let namespaces = [("default", "{a}"), ("echoserver", "{b}"), ("kube-lego", "{own}")];
     let text = include_str!("../../vectors/seeds/kube-lego.yaml");

@@ -55,7 +55,8 @@ fn what_only_the_ca_reaches_is_unknown_then_issued_and_silent_the_next_time() {
     );
     let mut command = outer.command("haproxy");
     command.args(["-db", "-f"]).arg(configuration);
-    let _haproxy = Server::start("haproxy", &command, &files.join("log"));
+    let haproxy = Server::start("haproxy", &command, &files.join("log"));
+    let _haproxy = haproxy.until_it_listens(&outer, &format!("{BALANCER}:80"));
 
     let entry = |domains: &str| {
         site.config(&format!("- {{secret: web, domains: [{domains}], email: admin@site.test, challenge: http-01}}\n"));

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use notariat_lab::process::{self, Server};
-use notariat_lab::{Pebble, Port, Scratch};
+use notariat_lab::{Pebble, Place, Port, Scratch};
 
 use crate::support::Site;
 use crate::support::api::{Api, Then};
@@ -52,6 +52,7 @@ impl Pair {
         let mut command = std::process::Command::new("haproxy");
         command.args(["-db", "-f"]).arg(configuration);
         let haproxy = Server::start("haproxy", &command, &files.join("log"));
+        let haproxy = haproxy.until_it_listens(&Place::Host, &format!("127.0.0.1:{}", front.number()));
         Pair { cluster, ports, shown, front, _haproxy: haproxy, _files: files }
     }
 

@@ -10,7 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::place::Place;
 use crate::spawn::Launch;
+use crate::tools::tool;
 
 /// How long a server may take to come up. Only a broken one needs it; two cores that also compile need some of it.
 const START: Duration = Duration::from_secs(60);
@@ -115,6 +117,17 @@ impl Server {
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(25)..].join("\n");
         Err(format!("{} {why} before it {what}; its log ends:\n{tail}", self.name))
+    }
+
+    /// Waits until the program listens at a TCP address of the place that it runs in. Panics where it does not.
+    pub fn until_it_listens(self, place: &Place, address: &str) -> Server {
+        let listens = || {
+            let told = place.command(tool("ss")).args(["-Hltn", "src", address]).output().expect("ss runs");
+            assert!(told.status.success(), "ss: {told:?}");
+            !told.stdout.is_empty()
+        };
+        self.wait_until("listened", listens).unwrap_or_else(|e| panic!("{e}"));
+        self
     }
 
     fn log_of_this_run(&self) -> String {
