@@ -110,7 +110,8 @@ impl Controller<'_> {
             self.dispatch();
             self.show_objects(now);
             let waits = !self.context.acting.holds() && self.acting_by.left().is_some();
-            return Ok(self.once() && self.working() == 0 && !waits);
+            let is_shown = self.state.objects.unshown.is_empty();
+            return Ok(self.once() && self.working() == 0 && !waits && is_shown);
         }
         Ok(false)
     }

@@ -103,10 +103,12 @@ impl Acting {
     /// # Errors
     /// Why this program does not act.
     pub fn check_object(&self, object: &ObjectKey) -> Result<(), String> {
-        match Resource::of_kind(object.kind) {
-            Some(resource) if resource.group == Resource::CERTIFICATES.group => self.check(&object.at.namespace),
-            Some(_) | None => Ok(()),
-        }
+        if Acting::is_about(object) { self.check(&object.at.namespace) } else { Ok(()) }
+    }
+
+    /// True for an object of cert-manager.
+    pub fn is_about(object: &ObjectKey) -> bool {
+        Resource::of_kind(object.kind).is_some_and(|resource| resource.group == Resource::CERTIFICATES.group)
     }
 
     /// Checks the same for a certificate, which only one that a Certificate of cert-manager wants can fail.

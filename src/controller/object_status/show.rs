@@ -11,6 +11,7 @@ use crate::base::log::event;
 use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::time::Time;
 use crate::cert_manager::status::{IssuerReason, IssuerVerdict, SeenResource};
+use crate::issuance::acting::Acting;
 use crate::kube::resource::Resource;
 use crate::policy::secret_state::SecretState;
 use crate::sources::resource::DescribedIssuer;
@@ -39,8 +40,10 @@ impl Controller<'_> {
         let acted = std::mem::replace(&mut self.showing.acted, acts);
         let before = std::mem::replace(&mut self.showing.down, down);
         if acts != acted || before.iter().any(|namespace| !self.showing.down.contains(namespace)) {
+            // The certificates may have been decided about before that: all are first, and then shown at the next pass.
             objects.extend(self.state.sources.all_seen());
-            self.add_all_now();
+            self.state.objects.unshown = objects;
+            return self.add_all_now();
         }
         if objects.is_empty() {
             return;
@@ -97,7 +100,9 @@ impl Controller<'_> {
         let namespace = &object.at.namespace;
         let is_everyones = namespace.is_empty() || object.kind == Resource::GARDENER_ISSUERS.text_kind();
         let is_served = is_everyones || self.context.namespaces.check(&object.at).is_ok();
-        if !is_served || self.context.acting.check_object(object).is_err() {
+        // One that may act since a moment ago has not decided about the certificates since.
+        let acts = self.showing.acted || !Acting::is_about(object);
+        if !is_served || !acts || self.context.acting.check_object(object).is_err() {
             return None;
         }
         if let Some(described) = self.state.sources.issuer_of(object) {

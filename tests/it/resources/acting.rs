@@ -17,7 +17,7 @@ fn holder(place: &Place) -> String {
 }
 
 /// The Lease of cert-manager's controller with this holder.
-fn hand_over(place: &Place, holder: &str) {
+pub(super) fn hand_over(place: &Place, holder: &str) {
     let now = notariat::base::time::now().to_string().replace('Z', ".000000Z");
     place.apply(&format!(
         "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {{namespace: kube-system, name: cert-manager-controller}}\n\

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
+use super::acting::hand_over;
 use super::place::{LINES, Place, UPDATE};
 use crate::support::api::{Api, Then, text};
 use crate::support::run::Daemon;
@@ -61,6 +62,21 @@ fn each_of_many_certificates_gets_one_status_and_none_at_rest_or_after_a_restart
     // Longer than the pause between two writes of one object.
     std::thread::sleep(Duration::from_secs(8));
     assert_eq!((writes(&place), place.tenants.orders()), (once, 0), "{}", daemon.log());
+    daemon.kill();
+}
+
+#[test]
+fn what_was_decided_before_the_hand_over_is_never_shown_after_it() {
+    let place = Place::new();
+    hand_over(&place, "cert-manager-0-external");
+    populate(&place);
+    let daemon = place.daemon(LINES, &[]);
+    daemon.until("all were looked at", || daemon.log().matches("valid secret=").count() == COUNT);
+    assert_eq!(writes(&place), BTreeMap::new());
+    hand_over(&place, "");
+    daemon.until("all are ready", || ready(&place) == COUNT);
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(writes(&place).values().all(|count| *count == 1), "{:?}", writes(&place));
     daemon.kill();
 }
 
