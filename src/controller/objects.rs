@@ -91,9 +91,11 @@ impl ObjectTable {
         last_accepted: &dyn Fn(&ObjectRef) -> Option<AcceptedSpec>,
         all: bool,
     ) -> TableChange {
-        let (mut objects, mut before) = (sources.take_changed(), None);
+        let (changed, mut before) = (sources.take_changed(), None);
+        let mut objects: Vec<ObjectKey> = if all { sources.wishing().into_iter().collect() } else { Vec::new() };
+        objects.extend(changed.into_iter().filter(|_| !all));
         if all {
-            objects = sources.wishing().into_iter().collect();
+            objects.sort();
             before = Some(std::mem::take(&mut self.index));
             let configs = if sources.have_objects() { sources.configs() } else { None };
             if !self.rules.as_ref().zip(configs.as_ref()).is_some_and(|(rules, configs)| rules.are_of(configs)) {
@@ -103,18 +105,21 @@ impl ObjectTable {
         let Some(rules) = &self.rules else { return TableChange::default() };
         let mut change = TableChange::default();
         let mut known = Known { sources, settings: &rules.settings, wishes: HashMap::new() };
-        let mut secrets = BTreeSet::new();
+        // Long vectors, which are given back at once: there may be 10,000 objects.
+        let (mut secrets, mut unshown) = (Vec::new(), Vec::new());
         for object in &objects {
             let wishes = sources.wishes_of(object, &rules.settings);
             if self.index.note(object, wishes.as_ref(), &mut secrets) {
-                self.unshown.insert(object.clone());
+                unshown.push(object.clone());
                 change.objects.insert(object.clone());
             }
             known.put(object, wishes);
         }
+        secrets.sort();
+        secrets.dedup();
         for secret in secrets {
             let objects = self.index.objects_of(&secret).to_vec();
-            self.unshown.extend(objects.iter().cloned());
+            unshown.extend(objects.iter().cloned());
             let claims: Vec<ObjectClaim> = objects.iter().flat_map(|object| known.claims(object, &secret)).collect();
             let entry = desired.entry_for(&secret).map(|wanted| wanted.entry.clone());
             let Merged { wanted, goes_on, problems } =
@@ -140,6 +145,7 @@ impl ObjectTable {
                 change.secrets.push(secret);
             }
         }
+        self.unshown.append(&mut unshown.into_iter().collect());
         if let Some(before) = before {
             self.index.pack();
             change.objects = self.index.differ(&before);

@@ -45,23 +45,36 @@ pub struct CertificateSpec {
     pub revocations: Arc<[RevocationRequest]>,
     /// The fingerprint of the form to remember; made once, because every decision compares it.
     pub fingerprint: Fingerprint,
-    /// The Secrets of the keys that the zones name, each once.
-    pub(super) keys: Arc<[ObjectRef]>,
+    /// The Secrets of the keys that the zones name, each once; `None` where the zones are few.
+    pub(super) keys: Option<Arc<[ObjectRef]>>,
 }
 
 /// The zones of a source object with what is made of them once for all its entries: there may be 1,000 zones and 20,000 entries.
 #[derive(Clone, Debug)]
 pub struct ZoneKeys {
     rules: Arc<[ZoneRule]>,
-    pub(super) keys: Arc<[ObjectRef]>,
+    keys: Option<Arc<[ObjectRef]>>,
     prints: SharedPrints,
+}
+
+/// So many zones are looked through each time. The rules of an issuer that an object describes are the certificate's own, one for each name.
+const ZONES_FEW: usize = 8;
+
+/// The Secrets of the keys that zones name, each once.
+fn keys_of(rules: &[ZoneRule]) -> BTreeSet<&ObjectRef> {
+    rules.iter().filter_map(|zone| zone.tsig_secret.as_deref()).collect()
 }
 
 impl ZoneKeys {
     /// The keys and prints of these rules.
     pub fn of(rules: Arc<[ZoneRule]>) -> ZoneKeys {
-        let keys: BTreeSet<&ObjectRef> = rules.iter().filter_map(|zone| zone.tsig_secret.as_deref()).collect();
-        ZoneKeys { keys: keys.into_iter().cloned().collect(), prints: SharedPrints::of(&rules), rules }
+        let keys = (rules.len() > ZONES_FEW).then(|| keys_of(&rules).into_iter().cloned().collect());
+        ZoneKeys { keys, prints: SharedPrints::of(&rules), rules }
+    }
+
+    /// True where a zone names a key.
+    pub(super) fn have_keys(&self) -> bool {
+        self.rules.iter().any(|zone| zone.tsig_secret.is_some())
     }
 
     /// The certificate that `source` wants by an entry with these zones. `issuer_print` is [`SharedPrints::issuer`] of its issuer, empty
@@ -132,7 +145,8 @@ impl CertificateSpec {
 
     /// The Secrets that are only read: TSIG keys, and those that the issuer names.
     pub fn inputs(&self) -> impl Iterator<Item = &ObjectRef> {
-        let keys = self.entry.tsig_secret.iter().chain(self.keys.iter());
+        let few = if self.keys.is_none() { keys_of(&self.zones) } else { BTreeSet::new() };
+        let keys = self.entry.tsig_secret.iter().chain(self.keys.iter().flat_map(|keys| keys.iter())).chain(few);
         let issuer = self.issuer.as_deref().into_iter();
         keys.chain(issuer.flat_map(|i| [&i.ca_secret, &i.eab_secret, &i.account_secret]).flatten())
     }

@@ -119,6 +119,8 @@ where
 pub struct Kept<F> {
     objects: BTreeMap<ObjectRef, KeptObject<F>>,
     has_synced: bool,
+    /// The first list goes on. All of its objects changed, which is noted at its end: there may be 10,000.
+    is_first: bool,
     /// The objects whose facts changed since they were taken last.
     changed: BTreeSet<ObjectRef>,
     /// Takes a part that does not count as a change over from new facts, where nothing else differs; `None` where everything counts.
@@ -139,8 +141,8 @@ struct KeptObject<F> {
 
 impl<F> Default for Kept<F> {
     fn default() -> Kept<F> {
-        let (changed, touched) = Default::default();
-        Kept { objects: BTreeMap::new(), has_synced: false, changed, take_over: None, touched }
+        let (objects, changed, touched) = Default::default();
+        Kept { objects, has_synced: false, is_first: false, changed, take_over: None, touched }
     }
 }
 
@@ -153,6 +155,9 @@ impl<F> Kept<F> {
 
     /// Notes that an object is new, different, or gone.
     fn note(&mut self, at: &ObjectRef, is_alike: bool) {
+        if self.is_first {
+            return;
+        }
         if self.take_over.is_some() {
             self.touched.insert(at.clone());
         }
@@ -173,6 +178,7 @@ impl<F: PartialEq + 'static> Kept<F> {
             SourceEvent::Gone(at) => self.remove(at),
             SourceEvent::Listing => {
                 self.objects.values_mut().for_each(|object| object.listed = false);
+                self.is_first = !self.has_synced;
                 false
             }
             SourceEvent::Listed => {
@@ -183,6 +189,12 @@ impl<F: PartialEq + 'static> Kept<F> {
                 let objects = std::mem::take(&mut self.objects).into_iter();
                 self.objects = objects.filter(|(_, object)| !is_gone(object)).collect();
                 let first = !std::mem::replace(&mut self.has_synced, true);
+                if std::mem::take(&mut self.is_first) {
+                    self.changed.append(&mut self.objects.keys().cloned().collect());
+                    if self.take_over.is_some() {
+                        self.touched.append(&mut self.objects.keys().cloned().collect());
+                    }
+                }
                 gone.iter().for_each(|at| self.note(at, false));
                 first || !gone.is_empty()
             }
@@ -267,6 +279,27 @@ mod tests {
 
     fn state(kept: &Kept<(String, Option<u64>)>) -> Vec<(String, u64)> {
         kept.iter().map(|(at, facts)| (at.name.to_string(), facts.1.unwrap())).collect()
+    }
+
+    #[test]
+    fn the_objects_of_the_first_list_changed_when_it_is_complete() {
+        let mut kept = Kept::<(String, Option<u64>)>::with_part(|_, new| Err(new));
+        let [a, b] = ["a", "b"].map(|name| ObjectRef::new("t", name));
+        kept.apply(SourceEvent::Listing);
+        kept.apply(event("a", 1, json!({})));
+        kept.apply(event("b", 1, json!({})));
+        kept.apply(event("c", 1, json!({})));
+        kept.apply(SourceEvent::Gone(ObjectRef::new("t", "c")));
+        assert_eq!((kept.take_changed(), kept.take_touched()), ([].into(), [].into()));
+        // A list that broke off begins anew; what it does not show any more is gone.
+        kept.apply(SourceEvent::Listing);
+        kept.apply(event("a", 1, json!({})));
+        kept.apply(SourceEvent::Listed);
+        assert_eq!((kept.take_changed(), kept.take_touched()), ([a.clone(), b.clone()].into(), [a, b.clone()].into()));
+        kept.apply(SourceEvent::Listing);
+        kept.apply(event("b", 2, json!({})));
+        assert_eq!(kept.take_changed(), [b.clone()].into(), "a later list is noted as it goes");
+        assert_eq!(kept.take_touched(), [b].into());
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl ServingRules {
 
     /// Whether any TSIG key is configured.
     fn has_key(&self) -> bool {
-        self.template.tsig_secret.is_some() || !self.zones.keys.is_empty()
+        self.template.tsig_secret.is_some() || self.zones.have_keys()
     }
 
     fn issuer(&self, name: Option<&str>) -> Option<&Arc<Issuer>> {

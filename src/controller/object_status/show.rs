@@ -41,7 +41,7 @@ impl Controller<'_> {
         let before = std::mem::replace(&mut self.showing.down, down);
         if acts != acted || before.iter().any(|namespace| !self.showing.down.contains(namespace)) {
             // The certificates may have been decided about before that: all are first, and then shown at the next pass.
-            objects.extend(self.state.sources.all_seen());
+            objects.append(&mut self.state.sources.all_seen().collect());
             self.state.objects.unshown = objects;
             return self.add_all_now();
         }
@@ -52,35 +52,35 @@ impl Controller<'_> {
         // A single pass ends with all that it has put, and has no time for another look.
         let mut room = self.object_status.as_ref().filter(|_| !self.once()).map(|writer| writer.room());
         let mut pass = ReconcilePass::new(now);
-        for object in objects {
-            self.show_object(&object, &ordering, room.as_mut(), &mut pass);
-        }
+        objects.retain(|object| self.show_object(object, &ordering, room.as_mut(), &mut pass));
+        self.state.objects.unshown.append(&mut objects);
     }
 
-    /// Has the status of one object written where it differs. One without room is looked at again.
+    /// Has the status of one object written where it differs. Returns whether there is no room for that yet.
     fn show_object(
         &mut self,
         object: &ObjectKey,
         ordering: &BTreeSet<ObjectRef>,
         room: Option<&mut BTreeMap<ClusterName, StatusRoom>>,
         pass: &mut ReconcilePass,
-    ) {
-        let Some(writer) = &self.object_status else { return };
+    ) -> bool {
+        let Some(writer) = &self.object_status else { return false };
         let Some(seen) = self.state.sources.seen(object) else {
             self.issuer_accounts.iter().for_each(|accounts| accounts.forget(object));
-            return writer.forget(object);
+            writer.forget(object);
+            return false;
         };
         let mut room = room.and_then(|room| room.get_mut(&object.at.cluster));
         if room.as_mut().is_some_and(|room| !room.admits(&seen)) && !writer.waits(object) {
-            self.state.objects.unshown.insert(object.clone());
-            return;
+            return true;
         }
-        let Some(write) = self.status_write(object, &seen, ordering, pass) else { return };
+        let Some(write) = self.status_write(object, &seen, ordering, pass) else { return false };
         match self.object_status.as_ref().map(|writer| writer.put(write)) {
             Some(PutEnd::Waits) => room.into_iter().for_each(|room| room.count(&seen)),
             Some(PutEnd::Overwritten) => self.stand_down(object),
             Some(PutEnd::Needless) | None => {}
         }
+        false
     }
 
     /// The write of a status by what is known about its object; `None` for one that is not this program's, and while nothing is known.

@@ -57,7 +57,7 @@ impl World {
             let key = ObjectKey { kind: Resource::INGRESSES.kind, at: ObjectRef::new(namespace, name) };
             let source = SourceRef::new(key.kind, &key.at, Some("uid"));
             let found = IngressFacts::read(&source, object, false).wishes(&self.rules.settings);
-            index.note(&key, Some(&found), &mut BTreeSet::new());
+            index.note(&key, Some(&found), &mut Vec::new());
             wishes.insert(key, found);
         }
         let (mut parts, mut refused, mut specs) = (Vec::new(), Vec::new(), Vec::new());

@@ -20,14 +20,10 @@ pub struct WishIndex {
 }
 
 impl WishIndex {
-    /// Notes the present wishes of an object; `None` when it does not exist. Adds the Secrets of its wishes, before and now, to `affected`.
+    /// Notes the present wishes of an object; `None` when it does not exist. Adds the Secrets of its wishes, before and now, to `affected`,
+    /// some of them twice.
     /// Returns whether its problems may have changed.
-    pub fn note(
-        &mut self,
-        object: &ObjectKey,
-        wishes: Option<&ObjectWishes>,
-        affected: &mut BTreeSet<ObjectRef>,
-    ) -> bool {
+    pub fn note(&mut self, object: &ObjectKey, wishes: Option<&ObjectWishes>, affected: &mut Vec<ObjectRef>) -> bool {
         let mut lost = false;
         for secret in self.secrets.remove(object).into_iter().flatten() {
             if let Some(objects) = self.objects.get_mut(&secret) {
@@ -37,7 +33,7 @@ impl WishIndex {
                 }
             }
             lost |= self.problems.remove(&(object.clone(), Some(secret.clone()))).is_some();
-            affected.insert(secret);
+            affected.push(secret);
         }
         let own: BTreeSet<ObjectRef> = wishes.iter().flat_map(|w| &w.wishes).map(|wish| wish.secret.clone()).collect();
         for secret in &own {

@@ -30,8 +30,10 @@ fn wishes(object: &str, secrets: &[&str], problems: &[&str]) -> ObjectWishes {
 }
 
 fn note(index: &mut WishIndex, object: &str, wishes: Option<&ObjectWishes>) -> (Vec<String>, bool) {
-    let mut affected = BTreeSet::new();
+    let mut affected = Vec::new();
     let changed = index.note(&key(object), wishes, &mut affected);
+    affected.sort();
+    affected.dedup();
     (affected.iter().map(|at| at.name.to_string()).collect(), changed)
 }
 
