@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::resource::{Condition, READY, ResourceStatus, SeenResource};
+use super::resource::{Condition, READY, ResourceStatus, SeenResource, ShownFailures};
 use crate::base::limits::RENEWAL_MOVED;
 use crate::base::time::Time;
 
@@ -140,8 +140,7 @@ impl CertificateVerdict {
             validity: self.validity,
             renewal: self.renewal.map(|renewal| moved(before.renewal, renewal)),
             revision: if is_stored { Some(revision.unwrap_or(0).saturating_add(1)) } else { revision },
-            last_failure: self.failure.map(|(at, _)| at),
-            failures: self.failure.map(|(_, count)| count),
+            failures: self.failure.map(|(at, count)| Box::new(ShownFailures { last: Some(at), count: Some(count) })),
             is_unclean: false,
             ..before.clone()
         };

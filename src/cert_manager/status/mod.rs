@@ -13,7 +13,9 @@ mod state;
 
 pub use certificate::{CertificateVerdict, IssuingReason, IssuingVerdict, ReadyReason, ReadyVerdict};
 pub use issuer::{IssuerReason, IssuerVerdict};
-pub use resource::{Condition, ConditionStatus, GOOD, LastWriter, ResourceStatus, ResourceVersion, SeenResource};
+pub use resource::{
+    Condition, ConditionStatus, GOOD, LastWriter, ResourceStatus, ResourceVersion, SeenResource, ShownFailures,
+};
 pub use state::{StateField, StateFields, StateVerdict};
 
 #[cfg(test)]

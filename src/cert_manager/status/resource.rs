@@ -62,14 +62,21 @@ pub struct ResourceStatus {
     pub renewal: Option<Time>,
     /// `revision`
     pub revision: Option<i64>,
-    /// `lastFailureTime`
-    pub last_failure: Option<Time>,
-    /// `failedIssuanceAttempts`
-    pub failures: Option<u32>,
+    /// `lastFailureTime` and `failedIssuanceAttempts`. Boxed: most Certificates have neither.
+    pub failures: Option<Box<ShownFailures>>,
     /// A value was seen that is not written again: `nextPrivateKeySecretName`, which is never read, or one that does not parse.
     pub is_unclean: bool,
     /// Fields and conditions of others, as they are: an object in JSON. Text takes less memory than values.
     pub(super) others: Option<Box<str>>,
+}
+
+/// The failed attempts that a status shows; at least one of the fields is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShownFailures {
+    /// `lastFailureTime`
+    pub last: Option<Time>,
+    /// `failedIssuanceAttempts`
+    pub count: Option<u32>,
 }
 
 /// A condition.
@@ -130,7 +137,7 @@ impl ResourceStatus {
     pub fn read(status: &Value) -> ResourceStatus {
         let mut read = ResourceStatus::default();
         let mut others = Map::new();
-        let (mut not_before, mut not_after) = (None, None);
+        let (mut not_before, mut not_after, mut failures) = (None, None, ShownFailures::default());
         for (field, value) in status.as_object().into_iter().flatten() {
             let mut time = |into: &mut Option<Time>| {
                 *into = value.as_str().and_then(Time::parse_rfc3339);
@@ -140,9 +147,9 @@ impl ResourceStatus {
                 "notBefore" => time(&mut not_before),
                 "notAfter" => time(&mut not_after),
                 "renewalTime" => time(&mut read.renewal),
-                "lastFailureTime" => time(&mut read.last_failure),
+                "lastFailureTime" => time(&mut failures.last),
                 "revision" => read.revision = value.as_i64(),
-                "failedIssuanceAttempts" => read.failures = value.as_u64().and_then(|count| u32::try_from(count).ok()),
+                "failedIssuanceAttempts" => failures.count = value.as_u64().and_then(|count| u32::try_from(count).ok()),
                 "nextPrivateKeySecretName" => read.is_unclean = true,
                 "conditions" => read.read_conditions(value, &mut others),
                 _ => drop(others.insert(field.clone(), without_empty_texts(value.clone()))),
@@ -150,6 +157,7 @@ impl ResourceStatus {
         }
         read.is_unclean |= not_before.is_some() != not_after.is_some();
         read.validity = not_before.zip(not_after);
+        read.failures = (failures != ShownFailures::default()).then(|| Box::new(failures));
         read.with_others(others)
     }
 
@@ -201,8 +209,8 @@ impl ResourceStatus {
         put("notAfter", time(self.validity.map(|(_, ends)| ends)));
         put("renewalTime", time(self.renewal));
         put("revision", self.revision.map(Value::from));
-        put("lastFailureTime", time(self.last_failure));
-        put("failedIssuanceAttempts", self.failures.map(Value::from));
+        put("lastFailureTime", time(self.failures.as_deref().and_then(|failures| failures.last)));
+        put("failedIssuanceAttempts", self.failures.as_deref().and_then(|failures| failures.count).map(Value::from));
         without_empty_texts(Value::Object(status))
     }
 

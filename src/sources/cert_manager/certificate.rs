@@ -14,7 +14,6 @@ use super::super::wish::{ObjectWishes, Wish, WishOptions, WishProblem, WishReaso
 use super::issuer::{IssuerFacts, NotServed, ServedIssuer};
 use crate::base::limits::{DOMAINS_MAX, OBJECT_OCTETS_MAX, OBJECT_PROBLEMS_MAX};
 use crate::base::name::{Domain, ObjectRef};
-use crate::base::shared_str::SharedStr;
 use crate::base::time::Time;
 use crate::cert_manager::fields::is_unset;
 use crate::cert_manager::{Certificate, IssuerKind, IssuerReference, SolverKind, choose};
@@ -41,25 +40,18 @@ pub struct CertificateObject {
     pub source: SourceRef,
     /// The time at which it was created.
     pub created: Option<Time>,
-    /// The issuer that the Certificate names; `None` where that is none of cert-manager's, or nothing is read.
-    pub issuer: Option<IssuerKey>,
-    /// The labels, the annotations that count, and the Secret and the names of `spec`, in JSON; empty where the object has too many octets.
+    /// The values of [`OWN`], in JSON; empty where the object has too many octets.
     text: Box<str>,
-    /// The other fields of `spec`, in JSON. Most Certificates have them in common.
-    settings: SharedStr,
+    settings: Arc<SharedSettings>,
 }
 
 /// The settings and the issuer that most Certificates have in common. There may be 10,000 of them.
-#[derive(Debug)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct SharedSettings {
-    settings: SharedStr,
+    /// The labels, the annotations that count, and the other fields of `spec`, in JSON.
+    text: Box<str>,
+    /// The issuer that the Certificate names; `None` where that is none of cert-manager's, or nothing is read.
     issuer: Option<IssuerKey>,
-}
-
-impl Default for SharedSettings {
-    fn default() -> SharedSettings {
-        SharedSettings { settings: SharedStr::new(""), issuer: None }
-    }
 }
 
 /// An issuer, named by kind and place.
@@ -75,37 +67,42 @@ impl CertificateObject {
             .filter(|(key, _)| key.starts_with(ROUTE_PREFIX))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        let own = Value::from(OWN.map(|field| object["spec"][field].clone()).to_vec());
         let spec = object["spec"].as_object().into_iter().flatten();
-        let all = spec.map(|(field, value)| (field.clone(), value.clone()));
-        let (own, settings): (Map<String, Value>, Map<String, Value>) =
-            all.partition(|(field, _)| OWN.contains(&field.as_str()));
-        let mut kept = json!({"spec": own});
+        let spec = spec.filter(|(field, _)| !OWN.contains(&field.as_str()));
+        let spec: Map<String, Value> = spec.map(|(field, value)| (field.clone(), value.clone())).collect();
+        let mut kept = json!({"spec": spec});
         for (field, value) in [("labels", metadata["labels"].clone()), ("annotations", annotations.into())] {
             if !is_unset(&value) {
                 kept["metadata"][field] = value;
             }
         }
-        let (text, settings) = (kept.to_string(), Value::from(settings).to_string());
+        let (text, settings) = (own.to_string(), kept.to_string());
         let is_kept = text.len().saturating_add(settings.len()) <= OBJECT_OCTETS_MAX;
         let (text, settings) = if is_kept { (text, settings) } else { Default::default() };
-        let (text, settings) = (text.into(), SharedStr::new(&settings));
-        let unread = CertificateObject { source: source.clone(), created, issuer: None, text, settings };
+        let shared = |issuer| Arc::new(SharedSettings { text: settings.clone().into(), issuer });
+        let unread = CertificateObject { source: source.clone(), created, text: text.into(), settings: shared(None) };
         let issuer = unread.certificate().ok().and_then(|certificate| issuer_key(&certificate));
-        CertificateObject { issuer, ..unread }
+        CertificateObject { settings: shared(issuer), ..unread }
     }
 
     /// The same, which shares its settings and the name of its issuer with the Certificate that was read before, where they are equal.
-    pub fn sharing(self, before: &mut SharedSettings) -> CertificateObject {
-        if before.settings != self.settings || before.issuer != self.issuer {
-            *before = SharedSettings { settings: self.settings, issuer: self.issuer };
+    pub fn sharing(self, before: &mut Arc<SharedSettings>) -> CertificateObject {
+        if *before != self.settings {
+            *before = self.settings;
         }
-        CertificateObject { settings: before.settings.clone(), issuer: before.issuer.clone(), ..self }
+        CertificateObject { settings: before.clone(), ..self }
+    }
+
+    /// The issuer that the Certificate names; `None` where that is none of cert-manager's, or nothing is read.
+    pub fn issuer(&self) -> Option<&IssuerKey> {
+        self.settings.issuer.as_ref()
     }
 
     /// The octets that are kept of the Certificate.
     #[cfg(test)]
     pub fn octets(&self) -> usize {
-        size_of::<CertificateObject>() + self.text.len() + self.settings.len()
+        size_of::<CertificateObject>() + self.text.len() + self.settings.text.len()
     }
 
     /// The Certificate.
@@ -117,9 +114,9 @@ impl CertificateObject {
             return Err(format!("it has more than {OBJECT_OCTETS_MAX} octets"));
         }
         let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON that was written here reads back");
-        let (mut object, settings) = (read(&self.text), read(&self.settings));
-        if let (Some(spec), Value::Object(settings)) = (object["spec"].as_object_mut(), settings) {
-            spec.extend(settings);
+        let (own, mut object) = (read(&self.text), read(&self.settings.text));
+        for (place, field) in OWN.iter().enumerate().filter(|(place, _)| !own[*place].is_null()) {
+            object["spec"][field] = own[place].clone();
         }
         object["metadata"]["namespace"] = self.source.namespace().into();
         object["metadata"]["name"] = self.source.name().into();
@@ -180,7 +177,7 @@ impl CertificateObject {
     ) -> Result<IssuerOfObject, WishProblem> {
         let refused = |why: String| problem(WishReason::Refused, "spec", why);
         let named = issuer_words(&certificate.issuer);
-        if self.issuer.is_none() {
+        if self.issuer().is_none() {
             let why = format!(
                 "{named} is not an ACME issuer of cert-manager, and notariat serves no other: the Secret stays as it is"
             );

@@ -92,7 +92,7 @@ impl Source for CertManagerSource {
     fn parser(&self, target: &WatchTarget) -> ParserFactory {
         if target.resource == Resource::CERTIFICATES {
             // The lock is the thread's of the watch alone.
-            let before = Mutex::new(SharedSettings::default());
+            let before = Mutex::new(Arc::<SharedSettings>::default());
             return kept::parser(target.resource, move |source, object| {
                 let seen = SeenResource::read(object).map(|seen| with_uid_of(source, seen));
                 let mut before = before.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,8 +153,7 @@ impl Source for CertManagerSource {
         };
         let issuers: BTreeSet<IssuerKey> = self.issuers.iter_mut().flat_map(of_kind).collect();
         if !issuers.is_empty() {
-            let names =
-                |(facts, _): &SeenCertificate| facts.issuer.as_ref().is_some_and(|issuer| issuers.contains(issuer));
+            let names = |(facts, _): &SeenCertificate| facts.issuer().is_some_and(|issuer| issuers.contains(issuer));
             changed.extend(self.certificates.iter().filter(|(_, facts)| names(facts)).map(|(at, _)| key(at)));
         }
         changed
@@ -194,7 +193,7 @@ impl Source for CertManagerSource {
 
     fn wishes_of(&self, object: &ObjectKey, settings: &WishSettings) -> Option<ObjectWishes> {
         let (facts, _) = &**self.certificates.get(&object.at).filter(|_| object.kind == Resource::CERTIFICATES.kind)?;
-        let issuer = facts.issuer.as_ref().and_then(|key| self.issuer(key));
+        let issuer = facts.issuer().and_then(|key| self.issuer(key));
         Some(facts.wishes(issuer, settings.listens_for_challenges))
     }
 }
