@@ -177,6 +177,13 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_is_named_harmlessly_and_an_empty_one_all_the_same() {
+        assert_eq!(named(""), "one without a subject");
+        assert_eq!(named("\u{85}CN=a\n"), named("CN=a"));
+        assert_eq!(named(&"x".repeat(500)).len(), 102);
+    }
+
+    #[test]
     fn a_path_is_built_from_the_leaf_whatever_was_sent() {
         let all = all();
         let named = |name: &str| all.iter().find(|(n, _)| *n == name).unwrap().1.clone();

@@ -60,6 +60,41 @@ fn a_sound_bundle_is_taken_and_its_facts_are_read() {
     }
 }
 
+#[test]
+fn the_key_beside_a_chain_is_its_own_or_one_of_its_owner() {
+    let (pki, key, other) = (Pki::new(), KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let (pem, leaf) = (key.serialize_pem(), pki.leaf(&key, &["a.test"], -3600, 3600));
+    let secret = |text: &str| Secret::new(text.as_bytes().to_vec());
+    let held = [None, Some(secret(&pem)), Some(secret(&other.serialize_pem())), Some(secret("no key"))];
+    let own = check(&leaf, &pem, &["a.test"]).unwrap();
+    assert_eq!(own.key().map(Secret::expose), Some(&pem.clone().into_bytes()));
+    for held in &held {
+        assert_eq!(own.key_over(held.as_ref()).expose(), pem.as_bytes(), "a key that was made here");
+    }
+    // With a CSR the key is its owner's: one that fits stays, and one of a kind that is unknown here.
+    let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "a.test");
+    let csr = params.serialize_request(&key).unwrap();
+    let request = CertificateRequest::from_pem(&csr.pem().unwrap()).unwrap();
+    let wanted = [Domain::parse("a.test").unwrap()];
+    let of_csr = CheckedBundle::of_request(leaf.as_bytes(), &request, &wanted, NOW).unwrap();
+    assert!(of_csr.key().is_none());
+    let beside = |held: &str| String::from_utf8(of_csr.key_over(Some(&secret(held))).expose().clone()).unwrap();
+    assert_eq!([beside(&pem), beside(&other.serialize_pem()), beside("no key")], [pem.as_str(), "", ""]);
+    let unknown = include_str!("../../../tests/vectors/keys/p521-sec1.pem");
+    assert_eq!(beside(unknown), unknown);
+    assert!(of_csr.key_over(None).expose().is_empty());
+}
+
+#[test]
+fn five_minutes_of_another_clock_are_taken_to_the_second() {
+    let (pki, key) = (Pki::new(), KeyPair::generate().unwrap());
+    for (from, to, is_taken) in [(-3600, -299, true), (-3600, -300, false), (300, 3600, true), (301, 3600, false)] {
+        let taken = check(&pki.leaf(&key, &["a.test"], from, to), &key.serialize_pem(), &["a.test"]);
+        assert_eq!(taken.is_ok(), is_taken, "{from} {to}: {taken:?}");
+    }
+}
+
 /// The text is one that people made of a Secret's values by hand.
 #[test]
 fn a_private_key_in_a_chain_is_never_repeated() {
