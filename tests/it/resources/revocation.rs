@@ -246,7 +246,7 @@ fn killed_between_renewal_revocation_and_status_it_does_each_once() {
         let held = serial(&place, "{a}", &name);
         let expected = if renew { "Valid" } else { "Revoked" };
         assert_eq!((at_ca(&place, &first).as_str(), at_ca(&place, &held).as_str()), ("Revoked", expected), "{what}");
-        assert_eq!((ca.trap.count("order-plz"), held != first), (usize::from(renew), renew), "{what}");
+        assert_eq!((ca.trap.count("order-plz"), held != first), (usize::from(renew), renew), "{what} {}", daemon.log());
         daemon.kill();
     }
 }
