@@ -133,7 +133,12 @@ fn the_mac_is_checked_before_the_time_and_the_time_after_it() {
     let (_, now, _, pending, answer) = recorded().remove(0);
     let late = now + FUDGE + Duration::from_secs(2);
     assert!(matches!(pending.check(&answer, late), Err(ValidationError::Stale { .. })));
-    assert!(pending.check(&answer, now + FUDGE - Duration::from_secs(2)).is_ok());
+    let signed = Rdata::read(&last_record(&answer).unwrap().unwrap()).unwrap().time;
+    assert!(pending.check(&answer, signed + FUDGE).is_ok(), "the fudge to its last second");
+    assert!(matches!(
+        pending.check(&answer, signed + FUDGE + Duration::from_secs(1)),
+        Err(ValidationError::Stale { .. })
+    ));
     let mut bad = answer.clone();
     *bad.last_mut().unwrap() ^= 0; // the last octet is the length of the other data, which is 0
     let mac_at = bad.len() - 10;
@@ -152,6 +157,60 @@ fn answers_of_another_key_or_to_another_request_prove_nothing() {
     let mut other_request = sha256.3.clone();
     other_request.mac[0] ^= 1;
     assert_eq!(other_request.check(&sha256.4, sha256.1), Err(ValidationError::WrongMac), "bound to the request's MAC");
+}
+
+#[test]
+fn each_difference_alone_makes_an_answer_stray_unsigned_or_that_of_another_key() {
+    let (key, now, _, pending, answer) = recorded().remove(2);
+    assert!(pending.check(&answer, now).is_ok());
+    let changed = |at: usize, mask: u8| {
+        let mut changed = answer.clone();
+        changed[at] ^= mask;
+        pending.check(&changed, now)
+    };
+    for (what, at, mask) in [("the id", 0, 1), ("a request", 2, 0x80), ("the opcode", 2, 0x08)] {
+        assert_eq!(changed(at, mask), Err(ValidationError::Stray), "{what}");
+    }
+    // The same record, counted to the authority section.
+    let counts = |at: usize| u16::from_be_bytes([answer[at], answer[at + 1]]);
+    let mut moved = answer.clone();
+    moved[8..10].copy_from_slice(&(counts(8) + counts(10)).to_be_bytes());
+    moved[10..12].copy_from_slice(&[0, 0]);
+    assert!(matches!(pending.check(&moved, now), Err(ValidationError::Unsigned(_))));
+    let with = |key: TsigKey| ClientTransaction { key, ..pending.clone() }.check(&answer, now);
+    let renamed = TsigKey { name: DnsName::parse("another").unwrap(), ..key.clone() };
+    assert_eq!(with(renamed), Err(ValidationError::OtherKey), "the name alone");
+    assert_eq!(
+        with(TsigKey { algorithm: Algorithm::Sha1, ..key }),
+        Err(ValidationError::OtherKey),
+        "the algorithm alone"
+    );
+}
+
+#[test]
+fn only_an_error_that_explains_needs_no_mac() {
+    let (_, now, _, pending, answer) = recorded().remove(2);
+    let record = last_record(&answer).unwrap().unwrap();
+    let mac_at = record.start + record.owner.len() + 10 + algorithm_wire(Algorithm::Sha256).len() + 10;
+    let mut without = answer.clone();
+    without.drain(mac_at..mac_at + 32);
+    without[mac_at - 1] = 0;
+    without[record.start + record.owner.len() + 9] -= 32;
+    assert_eq!(pending.check(&without, now), Err(ValidationError::WrongMac));
+    // The error stands behind the original id.
+    for (error, expected) in [
+        (Rcode::BADKEY, ValidationError::Explained(Rcode::BADKEY)),
+        (Rcode::BADSIG, ValidationError::Explained(Rcode::BADSIG)),
+        (Rcode::BADTIME, ValidationError::WrongMac),
+    ] {
+        let said = |message: &[u8], mac: usize| {
+            let mut said = message.to_vec();
+            said[mac_at + mac + 2..mac_at + mac + 4].copy_from_slice(&error.0.to_be_bytes());
+            pending.check(&said, now)
+        };
+        assert_eq!(said(&without, 0), Err(expected), "{error}");
+        assert_eq!(said(&answer, 32), Err(ValidationError::WrongMac), "{error}: with a MAC it must fit");
+    }
 }
 
 #[test]
