@@ -87,7 +87,7 @@ impl ChallengeAttempt {
         }
     }
 
-    /// Whether the CA accepted the response.
+    /// Tells whether the CA accepted the response.
     pub fn is_passed(&self) -> bool {
         self.last == ChallengeOutcome::Passed
     }

@@ -24,12 +24,12 @@ impl Directory {
         &self.url
     }
 
-    /// Whether the operator named it.
+    /// Tells whether the operator named it.
     pub fn is_explicit(&self) -> bool {
         self.explicit
     }
 
-    /// Whether the directory issues certificates that nobody trusts.
+    /// Tells whether the directory issues certificates that nobody trusts.
     pub fn is_staging(&self) -> bool {
         is_staging(&self.url)
     }
@@ -49,7 +49,7 @@ pub fn normalized(url: &str) -> String {
     format!("{}://{host}{path}", scheme.to_ascii_lowercase())
 }
 
-/// Whether the host name marks a staging directory, as every public CA does. The top-level domain is not looked at:
+/// Tells whether the host name marks a staging directory, as every public CA does. The top-level domain is not looked at:
 /// private names live below `.test`.
 pub fn is_staging(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();

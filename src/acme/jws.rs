@@ -247,7 +247,7 @@ pub struct ExternalAccountBinding {
 pub const EAB_REQUIRED: &str = "wants an external account binding: set `eabSecretName` in the issuer, a Secret with the data keys `kid` and `hmacKey` that the CA gave you";
 
 impl ExternalAccountBinding {
-    /// Whether the key looks like base64 that was encoded once more: the decoded key is such a text itself. Some CAs
+    /// Tells whether the key looks like base64 that was encoded once more: the decoded key is such a text itself. Some CAs
     /// use keys of letters, so this can be right.
     pub fn may_be_encoded_twice(&self) -> bool {
         let text = self.hmac_key.expose().trim_ascii();

@@ -54,12 +54,12 @@ impl fmt::Display for ClockDoubt {
     }
 }
 
-/// Whether `at`, written as a past moment, is credible. Only a clock that was ahead writes a later moment.
+/// Tells whether `at`, written as a past moment, is credible. Only a clock that was ahead writes a later moment.
 pub fn happened(at: Time, now: Time) -> bool {
     at <= now + CLOCK_OFFSET_MAX
 }
 
-/// Whether a wait until `until` is still in force. A wait that ends more than `longest` from now was written by a clock
+/// Tells whether a wait until `until` is still in force. A wait that ends more than `longest` from now was written by a clock
 /// that was ahead, and does not count.
 pub fn holds(until: Time, longest: Duration, now: Time) -> bool {
     until > now && until <= now + longest + CLOCK_OFFSET_MAX
@@ -68,7 +68,7 @@ pub fn holds(until: Time, longest: Duration, now: Time) -> bool {
 /// The sentence for a clock before 1970. TLS libraries cannot work with such a time.
 pub const BEFORE_1970: &str = "this machine's clock is before 1970: set it (NTP)";
 
-/// Whether certificates can be validated at this time at all.
+/// Tells whether certificates can be validated at this time at all.
 pub fn is_usable(now: Time) -> bool {
     now >= Time::from_unix(0)
 }

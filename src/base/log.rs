@@ -74,7 +74,7 @@ struct StandardError {
 }
 
 thread_local! {
-    /// Whether this thread is inside [`StandardError::log`].
+    /// True if this thread is inside [`StandardError::log`].
     static IS_WRITING: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -53,7 +53,7 @@ pub fn section(label: &str, der: &[u8]) -> String {
 /// The rest of a sentence about an encrypted key in PEM.
 pub const ENCRYPTED: &str = "is encrypted: write it without a passphrase, with `openssl pkey -in FILE`";
 
-/// Whether a private key in PEM is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with `Proc-Type` (RFC 1421).
+/// Tells whether a private key in PEM is encrypted: PKCS#8 (RFC 7468 section 11), or the older form with `Proc-Type` (RFC 1421).
 pub fn is_encrypted(pem: &[u8]) -> bool {
     let has = |marker: &[u8]| pem.windows(marker.len()).any(|part| part == marker);
     has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED")

@@ -33,7 +33,7 @@ pub fn excerpt(body: &[u8]) -> String {
     one_line(&String::from_utf8_lossy(&body[..body.len().min(2 * EXCERPT_OCTETS)]))
 }
 
-/// Whether a text is an address with a user name or a password before the host: `https://me:secret@host`, or without the scheme. Such a
+/// Tells whether a text is an address with a user name or a password before the host: `https://me:secret@host`, or without the scheme. Such a
 /// text is not repeated in a sentence.
 pub fn has_credentials(text: &str) -> bool {
     let (has_scheme, rest) = text.split_once("://").map_or((false, text), |(_, rest)| (true, rest));

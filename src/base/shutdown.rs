@@ -22,7 +22,7 @@ impl Shutdown {
         self.0.1.notify_all();
     }
 
-    /// Whether the signal was set.
+    /// Tells whether the signal was set.
     pub fn is_set(&self) -> bool {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -53,17 +53,17 @@ pub enum Links {
 }
 
 impl CertificateFacts {
-    /// Whether the certificate serves `domain`.
+    /// Tells whether the certificate serves `domain`.
     pub fn covers(&self, domain: &Domain) -> bool {
         self.names.iter().any(|n| n.covers(domain))
     }
 
-    /// Whether the certificate belongs to the private key with this digest ([`super::key::public_digest`]).
+    /// Tells whether the certificate belongs to the private key with this digest ([`super::key::public_digest`]).
     pub fn fits(&self, public: &[u8; 32]) -> bool {
         self.public_key == *public
     }
 
-    /// Whether a staging issuer of Let's Encrypt signed the certificate, which nobody trusts.
+    /// Tells whether a staging issuer of Let's Encrypt signed the certificate, which nobody trusts.
     pub fn is_staging(&self) -> bool {
         self.issuer.starts_with("(STAGING)")
     }

@@ -203,7 +203,7 @@ pub fn public_digest(pem: &[u8]) -> Result<[u8; 32], KeyError> {
     public_of(pem).map(|public| sha256(&public))
 }
 
-/// Whether the octets are one whole DER SEQUENCE, like every private key. If so, only the kind of the key is unknown.
+/// Tells whether the octets are one whole DER SEQUENCE, like every private key. If so, only the kind of the key is unknown.
 fn is_der_sequence(der: &[u8]) -> bool {
     matches!(x509_parser::der_parser::parse_der(der), Ok((&[], object)) if object.as_sequence().is_ok())
 }

@@ -19,7 +19,7 @@ pub struct Path {
     pub certificates: Vec<CertificateDer<'static>>,
     /// The subjects of the certificates outside of the path, in the order sent.
     pub dropped: Vec<String>,
-    /// Whether the certificates were sent in the order of the path, with nothing between them.
+    /// True if the certificates were sent in the order of the path, with nothing between them.
     pub is_as_sent: bool,
 }
 

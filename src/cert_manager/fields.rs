@@ -39,7 +39,7 @@ pub fn set_fields(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     fields.filter(|(_, value)| !is_unset(value)).map(|(key, value)| (key.as_str(), value))
 }
 
-/// Whether a field is not there, empty, or `false`.
+/// Tells whether a field is not there, empty, or `false`.
 pub fn is_unset(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

@@ -60,7 +60,7 @@ pub struct Acme {
     pub preferred_chain: Option<String>,
     /// The profile to order.
     pub profile: Option<String>,
-    /// Whether the issuer has roots of its own for the CA's server (`caBundle`).
+    /// True if the issuer has roots of its own for the CA's server (`caBundle`).
     pub has_ca_bundle: bool,
     /// The roots: base64 of PEM, as it is written.
     pub ca_bundle: Option<String>,
@@ -72,7 +72,7 @@ pub struct Acme {
     pub external_account: Option<ExternalAccount>,
     /// The solvers, in their order.
     pub solvers: Vec<IssuerSolver>,
-    /// Whether the CA is asked for the duration of a Certificate.
+    /// True if the CA is asked for the duration of a Certificate.
     pub asks_for_duration: bool,
     /// A sentence for each field that is set and has no effect on a certificate.
     pub without_effect: Vec<String>,

@@ -217,7 +217,7 @@ impl Flag {
         }
     }
 
-    /// Whether `command` knows the flag.
+    /// Tells whether `command` knows the flag.
     pub fn belongs_to(&self, command: &Command) -> bool {
         match self.commands {
             [] => !matches!(command.takes, Takes::Word(_) | Takes::Nothing),
@@ -225,7 +225,7 @@ impl Flag {
         }
     }
 
-    /// Whether the flag is one of all commands.
+    /// Tells whether the flag is one of all commands.
     pub fn is_shared(&self) -> bool {
         self.commands.is_empty()
     }
@@ -238,7 +238,7 @@ impl Flag {
         is_setting.then(|| format!("NOTARIAT_{}", self.name().to_ascii_uppercase().replace('-', "_")))
     }
 
-    /// Whether the value is an address, which may hold a password by mistake.
+    /// Tells whether the value is an address, which may hold a password by mistake.
     pub fn is_address(&self) -> bool {
         matches!(self.value, "URL" | "HOST[:PORT]" | "ADDR")
     }

@@ -185,7 +185,7 @@ impl Given {
 }
 
 impl Values {
-    /// Whether the flag is given.
+    /// Tells whether the flag is given.
     pub fn has(&self, name: &str) -> bool {
         self.given.iter().any(|given| given.flag.name() == name)
     }

@@ -60,7 +60,7 @@ pub fn encoding(octets: &[u8]) -> String {
     }
 }
 
-/// Whether octets look like UTF-16: a byte order mark, or zeros in every other octet of the first ones.
+/// Tells whether octets look like UTF-16: a byte order mark, or zeros in every other octet of the first ones.
 pub fn is_utf_16(octets: &[u8]) -> bool {
     let start = octets.get(..octets.len().min(64)).unwrap_or_default();
     let zeros = |parity: usize| start.iter().skip(parity).step_by(2).filter(|octet| **octet == 0).count();

@@ -69,7 +69,7 @@ pub struct Entry {
     /// True where the type of a held key is kept, so that [`Entry::key_type`] counts for the first key only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_key_type: bool,
-    /// Whether a renewal keeps the key of the certificate that it replaces.
+    /// True if a renewal keeps the key of the certificate that it replaces.
     pub reuse_key: bool,
     /// The time before the expiry at which to renew, where the default is not wanted.
     #[serde(serialize_with = "optional_duration", skip_serializing_if = "Option::is_none")]
@@ -77,9 +77,9 @@ pub struct Entry {
     /// The same as a share of the lifetime in percent, where [`Entry::renew_before`] is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renew_before_percent: Option<u32>,
-    /// Whether a Secret that another program owns is taken over.
+    /// True if a Secret that another program owns is taken over.
     pub adopt: bool,
-    /// Whether the record keeps a copy of the stored pair, to restore a lost Secret without the CA.
+    /// True if the record keeps a copy of the stored pair, to restore a lost Secret without the CA.
     pub keep_copy: bool,
     /// Labels for the Secret.
     #[serde(skip_serializing_if = "Metadata::is_empty")]

@@ -241,7 +241,7 @@ pub fn text<T, E: fmt::Display>(
 /// Reads a duration of at most `most`.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The fault of the text.
 pub fn bounded(text: &str, most: Duration) -> Result<Duration, String> {
     match duration(text)? {
         d if d <= most => Ok(d),

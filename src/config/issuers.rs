@@ -19,7 +19,7 @@ use crate::base::name::{ObjectRef, check_namespace};
 use crate::base::sanitize::{CREDENTIALS, has_credentials};
 use crate::cert::facts::certificates;
 
-/// Whether every ConfigMap has this issuer.
+/// Tells whether every ConfigMap has this issuer.
 pub fn is_built_in(name: &str) -> bool {
     BUILT_IN_ISSUERS.iter().any(|(known, _)| *known == name)
 }

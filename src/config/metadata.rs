@@ -23,7 +23,7 @@ struct Shared {
 }
 
 impl Metadata {
-    /// Whether the map is empty.
+    /// Tells whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.map().is_empty()
     }

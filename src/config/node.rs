@@ -188,7 +188,7 @@ pub fn sentence(text: &str, error: &serde_yaml::Error) -> String {
     }
 }
 
-/// Whether the line has a `*` outside of quotes and comments.
+/// Tells whether the line has a `*` outside of quotes and comments.
 fn has_bare_star(line: &str) -> bool {
     let mut quote = None;
     for c in line.chars() {

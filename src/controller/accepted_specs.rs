@@ -23,7 +23,7 @@ pub(super) struct AcceptedSpecs {
 pub(super) struct AcceptedLookup<'f> {
     forms: RefCell<&'f mut AcceptedSpecs>,
     asked: RefCell<HashSet<ObjectRef>>,
-    /// Whether a form is not known yet.
+    /// True if a form is not known yet.
     pub(super) unread: Cell<bool>,
 }
 

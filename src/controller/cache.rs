@@ -115,7 +115,7 @@ impl<T, I: CacheIndex<T>> Cache<T, I> {
         self.entries.values_mut().filter(|entry| entry.until().is_some()).for_each(|entry| entry.freshness = STALE);
     }
 
-    /// Whether there is an entry that does not count any more.
+    /// Tells whether there is an entry that does not count any more.
     pub(super) fn is_stale(&self, at: &ObjectRef, now: Time) -> bool {
         self.entries.contains_key(at) && self.get(at, now).is_none()
     }

@@ -17,7 +17,7 @@ impl Capacity {
         workers * WORKERS_FACTOR
     }
 
-    /// Whether another job may start for a peer that has `running` of `all`. The last slots are for peers that have none, so that peers that
+    /// Tells whether another job may start for a peer that has `running` of `all`. The last slots are for peers that have none, so that peers that
     /// hang never keep another one waiting.
     pub(super) fn admit(self, running: usize, all: usize, is_silent: bool) -> bool {
         let own = if is_silent { 1 } else { self.workers };

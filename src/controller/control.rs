@@ -32,20 +32,20 @@ pub(super) struct Controller<'p> {
     pub(super) orphaned: Vec<(ObjectRef, RetentionStep)>,
     /// Records to which that is being done.
     pub(super) releasing: HashSet<ObjectRef>,
-    /// Whether certificates may have come or gone.
+    /// True if certificates may have come or gone.
     pub(super) all_changed: bool,
-    /// Whether all records may be listed.
+    /// True if all records may be listed.
     pub(super) may_list: bool,
-    /// Whether a change was stored: the other changes may follow.
+    /// True if a change was stored: the other changes may follow.
     pub(super) change_proved: bool,
-    /// Whether a zone would not take an UPDATE.
+    /// True if a zone would not take an UPDATE.
     pub(super) probe_failed: bool,
     /// When the source objects are read again that no watch shows.
     pub(super) read_again: Time,
     /// The time of the last pass.
     pub(super) last_pass: Time,
     pub(super) config_health: ConfigHealth,
-    /// Whether this replica led at the last pass.
+    /// True if this replica led at the last pass.
     pub(super) led: bool,
     /// This replica's part in the leader election.
     pub(super) election: Option<ElectionHandle>,
@@ -55,7 +55,7 @@ pub(super) struct Controller<'p> {
     pub(super) object_status: Option<ObjectStatusWriter>,
     /// The accounts of issuers that objects describe.
     pub(super) issuer_accounts: Option<IssuerAccounts>,
-    /// What it was told of last.
+    /// The objects whose status may have to be written, and the right to act at the last pass.
     pub(super) showing: Showing,
     /// This replica's part in holding the Lease of cert-manager's controller.
     pub(super) cert_manager: Option<ElectionHandle>,
@@ -102,7 +102,7 @@ impl<'p> Controller<'p> {
         }
     }
 
-    /// Whether the program ends after one pass.
+    /// Tells whether the program ends after one pass.
     pub(super) fn once(&self) -> bool {
         self.plan.pass != RunMode::Forever
     }

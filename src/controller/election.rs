@@ -93,7 +93,7 @@ struct LeaderElector<F> {
     /// A Lease was read or written by this process.
     is_known: bool,
     setbacks: Setbacks,
-    /// Whether the loop was told last that this replica leads.
+    /// True if the loop was told last that this replica leads.
     leads: bool,
     /// The last log line about standing by or about a failure.
     said: String,

@@ -28,7 +28,7 @@ impl Expectations {
         true
     }
 
-    /// Whether nothing is awaited.
+    /// Tells whether nothing is awaited.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -44,7 +44,7 @@ pub(super) struct Informers {
     permissions: Permissions,
     /// When the permissions are asked for again, while the watches are incomplete.
     ask_again: Time,
-    /// Whether an object of interest is not watched.
+    /// True if an object of interest is not watched.
     is_partial: bool,
     /// Numbers the watches of all clusters.
     count: Arc<AtomicUsize>,
@@ -159,7 +159,7 @@ fn again_after_panics(run: impl Fn(), goes_on: impl Fn() -> bool) {
     while catch_unwind(AssertUnwindSafe(&run)).is_err() && goes_on() {}
 }
 
-/// Whether a source object is told in the version that was told last, which `shown` keeps by name: a list that is read anew tells every object
+/// Tells whether a source object is told in the version that was told last, which `shown` keeps by name: a list that is read anew tells every object
 /// once more, and reading one again would make everything be evaluated.
 fn repeats(told: &ReflectorEvent, shown: &RefCell<HashMap<String, String>>) -> bool {
     match told {
@@ -320,17 +320,17 @@ impl Informers {
         Some((target, watch.list, was_live))
     }
 
-    /// Whether the watch of this number still runs.
+    /// Tells whether the watch of this number still runs.
     pub(super) fn is_wanted(&self, number: usize) -> bool {
         self.watches.values().any(|watch| watch.number == number)
     }
 
-    /// Whether a target is watched, synced or not.
+    /// Tells whether a target is watched, synced or not.
     pub(super) fn has(&self, target: &WatchTarget) -> bool {
         self.watches.contains_key(target)
     }
 
-    /// Whether the watch of a target shows what exists and what does not.
+    /// Tells whether the watch of a target shows what exists and what does not.
     pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
         self.watches.get(target).is_some_and(|watch| watch.state == InformerState::Live)
     }
@@ -345,7 +345,7 @@ impl Informers {
         self.watches.get(target)?.lost.as_deref()
     }
 
-    /// Whether every watch has synced. Until then no object is known to be missing.
+    /// Tells whether every watch has synced. Until then no object is known to be missing.
     pub(super) fn have_synced(&self) -> bool {
         self.watches.values().all(|watch| watch.state == InformerState::Live)
     }

@@ -49,7 +49,7 @@ impl LogDedup {
         self.old = one.chain(std::mem::take(&mut self.several)).collect();
     }
 
-    /// Whether `text` about `subject` is new.
+    /// Tells whether `text` about `subject` is new.
     pub(super) fn changed(&mut self, subject: &str, text: &str) -> bool {
         let said = hash(&(subject, text));
         self.now.push(said);

@@ -23,7 +23,7 @@ pub(super) struct ObjectTable {
     pub(super) index: WishIndex,
     rules: Option<ServingRules>,
     pub(super) settling: Settling,
-    /// Whether the problems were said by this replica as the leader.
+    /// True if the problems were said by this replica as the leader.
     pub(super) told: bool,
     /// The Secrets whose certificate is wanted otherwise, so that its status is not the one that was evaluated last.
     pub(super) unlooked: BTreeSet<ObjectRef>,
@@ -31,7 +31,7 @@ pub(super) struct ObjectTable {
     pub(super) unshown: BTreeSet<ObjectKey>,
 }
 
-/// What an update changed.
+/// The changes that an update made.
 #[derive(Debug, Default)]
 pub(super) struct TableChange {
     /// The Secrets whose certificate is wanted otherwise, or not any more.

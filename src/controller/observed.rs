@@ -65,7 +65,7 @@ pub(super) struct HeldSecret {
 /// A record as it was read, or why it is unusable.
 pub(super) type ReadRecord = Result<Box<RecordSummary>, String>;
 
-/// Whether something is left to do for a record once its entry went.
+/// Tells whether something is left to do for a record once its entry went.
 pub(super) fn is_left(known: &ReadRecord) -> bool {
     known.as_ref().map_or(true, |known| known.accepted.is_some() || !known.body.leftovers.is_empty())
 }

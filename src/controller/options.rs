@@ -18,7 +18,7 @@ pub struct Options {
     pub pass: RunMode,
     /// Certificates obtained at the same time.
     pub workers: usize,
-    /// Whether work is announced instead of done.
+    /// True if work is announced instead of done.
     pub dry_run: bool,
     /// The Lease by which replicas elect a leader.
     pub lease: Option<ObjectRef>,
@@ -32,12 +32,12 @@ pub struct Options {
     pub port: Option<Arc<Port>>,
     /// The port of the responder of http-01 challenges.
     pub challenge_port: Option<Arc<Port>>,
-    /// Whether the port serves the page.
+    /// True if the port serves the page.
     pub page: bool,
 }
 
 impl Options {
-    /// Whether a ConfigMap shows the state.
+    /// Tells whether a ConfigMap shows the state.
     pub(super) fn tells(&self) -> bool {
         self.pass == RunMode::Forever && !self.dry_run
     }

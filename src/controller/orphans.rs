@@ -16,7 +16,7 @@ use crate::record::{self, Orphaned, OrphanedSecret};
 use crate::sources::SourceRef;
 use crate::status::certificate::CertificateStatus;
 
-/// What is found out once, for all records whose object went.
+/// The facts that are found out once, for all records whose object went.
 #[derive(Default)]
 struct PruneView {
     kinds: OnceCell<BTreeSet<&'static str>>,
@@ -138,7 +138,7 @@ impl ControllerState {
         prune::step(orphaned, seen, self.prunes, is_named, now)
     }
 
-    /// What the sources show besides the object of a record, which went.
+    /// The objects that the sources show besides the object of a record, which went.
     fn seen(&self, known: &RecordSummary, view: &PruneView) -> SourcesSeen {
         let source = known.accepted.as_ref().and_then(|accepted| accepted.source.as_deref());
         let object = source.and_then(SourceRef::parse).and_then(|source| source.object_key());
@@ -149,7 +149,7 @@ impl ControllerState {
         }
     }
 
-    /// Whether something is to be done about a record only because of the time.
+    /// Tells whether something is to be done about a record only because of the time.
     pub(super) fn fates_are_due(&self, now: Time) -> bool {
         self.next_fate.is_some_and(|next| next <= now)
     }

@@ -126,7 +126,7 @@ fn doubts_record(outcome: &Outcome) -> bool {
     outcome.found.is_some() || matches!(&outcome.result, Err(failed) if failed.stage == Stage::Store)
 }
 
-/// Whether the CA of an attempt answered; `None` where no answer was due.
+/// Tells whether the CA of an attempt answered; `None` where no answer was due.
 fn answered(outcome: &Outcome, task: &Task) -> Option<bool> {
     if !matches!(task, Task::Issue { .. }) {
         return None;

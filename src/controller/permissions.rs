@@ -21,13 +21,13 @@ use crate::sources::{Desired, config_map};
 pub(super) struct Permissions(BTreeMap<String, GrantedRules>);
 
 impl Permissions {
-    /// Whether a request may be allowed: for one object, or with `None` for all. True where the rules are not known for certain.
+    /// Tells whether a request may be allowed: for one object, or with `None` for all. True where the rules are not known for certain.
     pub(super) fn allow(&self, verb: &str, resource: Resource, namespace: &str, name: Option<&str>) -> bool {
         let rules = self.0.get(namespace);
         rules.is_none_or(|rules| rules.incomplete || rules.allows(verb, resource, name))
     }
 
-    /// Whether a watch may be allowed.
+    /// Tells whether a watch may be allowed.
     pub(super) fn allow_watching(&self, target: &WatchTarget) -> bool {
         let name = match &target.selector {
             Selector::All | Selector::Labels(_) | Selector::Type(_) => None,

@@ -22,9 +22,9 @@ pub(super) struct QueueItem {
     pub(super) busy: Option<Box<JobPeer>>,
     /// Until when it is left alone: its job failed, and not every failure leaves a wait in the record.
     pub(super) backoff_until: Option<Time>,
-    /// Whether a watch is still to show what its job wrote.
+    /// True if a watch is still to show what its job wrote.
     pub(super) expects: bool,
-    /// Whether it is to be reconciled once it may be.
+    /// True if it is to be reconciled once it may be.
     pub(super) changed: bool,
     /// The circuit that its last attempt failed at or was turned away from, and what was wanted then. Decisions keep it; a change of what is
     /// wanted drops it.
@@ -34,7 +34,7 @@ pub(super) struct QueueItem {
 }
 
 impl QueueItem {
-    /// Whether it must not be reconciled now.
+    /// Tells whether it must not be reconciled now.
     pub(super) fn is_away(&self) -> bool {
         self.busy.is_some() || self.expects || self.backoff_until.is_some()
     }

@@ -194,7 +194,7 @@ impl SecretCache {
         self.informers(at).is_some_and(|w| w.has_synced(&of_type(&at.namespace, kind)))
     }
 
-    /// Whether a watch would show the object `at` if it were there, and had it this type.
+    /// Tells whether a watch would show the object `at` if it were there, and had it this type.
     fn is_watched(&self, kind: &'static str, at: &ObjectRef) -> bool {
         let by_name = |w: &Informers| w.has_synced(&by_name(Resource::SECRETS, at));
         let by_type = kind != TYPE_TLS || !self.context.store.is_unwatched(at);
@@ -248,7 +248,7 @@ impl SecretCache {
         }
     }
 
-    /// Whether a running watch shows that there is no such record.
+    /// Tells whether a running watch shows that there is no such record.
     pub(super) fn is_record_absent(&self, at: &ObjectRef, now: Time) -> bool {
         self.records.get(at, now).is_none() && self.is_watched(record::TYPE, at) && !self.records.is_stale(at, now)
     }
@@ -298,7 +298,7 @@ impl SecretCache {
         known.unwrap_or((&self.nothing, ""))
     }
 
-    /// Whether the cache says that the entry of the record `at` was never accepted: the record has no form, or a watch shows that it does not
+    /// Tells whether the cache says that the entry of the record `at` was never accepted: the record has no form, or a watch shows that it does not
     /// exist. `None` while the watches have not synced.
     pub(super) fn was_never_accepted(&self, at: &ObjectRef, now: Time) -> Option<bool> {
         match self.records.get(at, now) {
@@ -343,7 +343,7 @@ impl SecretCache {
         }
     }
 
-    /// Whether the cache has this version of an object.
+    /// Tells whether the cache has this version of an object.
     pub(super) fn has_version(&self, at: &ObjectRef, version: &str) -> bool {
         let long_ago = Time::from_unix(0);
         let held = self.held.get(at, long_ago).map(|slot| &*slot.version);
@@ -364,7 +364,7 @@ impl SecretCache {
         self.contents.invalidate_readings();
     }
 
-    /// Whether a watch shows when this Secret changes.
+    /// Tells whether a watch shows when this Secret changes.
     pub(super) fn is_watched_object(&self, at: &ObjectRef) -> bool {
         self.is_watched(TYPE_TLS, at) || (at.namespace == self.context.namespace && self.is_watched(record::TYPE, at))
     }

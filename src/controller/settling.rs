@@ -20,7 +20,7 @@ impl Settling {
         self.0.entry(secret.clone()).or_insert((now, now)).1 = now;
     }
 
-    /// Whether the wishes for a Secret have not settled.
+    /// Tells whether the wishes for a Secret have not settled.
     pub(super) fn holds(&self, secret: &ObjectRef) -> bool {
         self.0.contains_key(secret)
     }

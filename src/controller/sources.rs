@@ -71,7 +71,7 @@ impl Sources {
         self.all.iter_mut().find(|source| source.targets().contains(target))
     }
 
-    /// Whether a source watches `target`.
+    /// Tells whether a source watches `target`.
     pub(super) fn watch(&self, target: &WatchTarget) -> bool {
         self.all().any(|source| source.targets().contains(target))
     }
@@ -88,12 +88,12 @@ impl Sources {
         }
     }
 
-    /// Whether any source has objects with wishes.
+    /// Tells whether any source has objects with wishes.
     pub(super) fn have_objects(&self) -> bool {
         self.all().any(Source::has_wishes)
     }
 
-    /// Whether the objects of `target` have wishes, and are no entries.
+    /// Tells whether the objects of `target` have wishes, and are no entries.
     pub(super) fn have_wishes(&self, target: &WatchTarget) -> bool {
         self.all().any(|source| source.has_wishes() && source.targets().contains(target))
     }
@@ -163,12 +163,12 @@ impl Sources {
         self.all().any(|source| !is_at_home(source) && !source.has_synced())
     }
 
-    /// Whether the source of `target` had its first list.
+    /// Tells whether the source of `target` had its first list.
     pub(super) fn has_synced(&self, target: &WatchTarget) -> bool {
         self.all().any(|source| source.has_synced() && source.targets().contains(target))
     }
 
-    /// Whether every kind was listed to its end and may still be read. A kind that the API server does not serve has no objects.
+    /// Tells whether every kind was listed to its end and may still be read. A kind that the API server does not serve has no objects.
     pub(super) fn are_whole(&self) -> bool {
         self.have_synced() && self.denied.iter().all(|target| !target.cluster.is_home())
     }
@@ -183,17 +183,17 @@ impl Sources {
         self.all().find_map(Source::not_ready)
     }
 
-    /// Whether one of the sources has the object that a record names: only then its certificate is ours to miss.
+    /// Tells whether one of the sources has the object that a record names: only then its certificate is ours to miss.
     pub(super) fn own(&self, source: &str) -> bool {
         self.of_text(source).any(|own| own.owns(source))
     }
 
-    /// Whether a source of objects has the object that a record names.
+    /// Tells whether a source of objects has the object that a record names.
     pub(super) fn wish(&self, source: &str) -> bool {
         self.of_text(source).any(|own| own.has_wishes() && own.owns(source))
     }
 
-    /// Whether the source of the object that a record names may not be read.
+    /// Tells whether the source of the object that a record names may not be read.
     pub(super) fn is_denied(&self, source: &str) -> bool {
         !self.denied.is_empty()
             && self
@@ -206,7 +206,7 @@ impl Sources {
         if denied { self.denied.insert(target.clone()) } else { self.denied.remove(target) }
     }
 
-    /// Whether the objects of `target` are read: they may be, and the API server serves their kind.
+    /// Tells whether the objects of `target` are read: they may be, and the API server serves their kind.
     pub(super) fn is_read(&self, target: &WatchTarget) -> bool {
         self.has_synced(target) && !self.denied.contains(target) && !self.absent.contains(target)
     }

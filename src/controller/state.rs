@@ -31,7 +31,7 @@ use crate::sources::{Desired, Source, SourceEvent};
 pub(super) struct ControllerState {
     pub(super) context: Arc<Context>,
     pub(super) sources: Sources,
-    /// What objects want, apart from the entries of the configuration.
+    /// The wishes of objects, apart from the entries of the configuration.
     pub(super) objects: ObjectTable,
     /// Since when the objects of each record are gone whose record does not say so yet.
     pub(super) gone: HashMap<ObjectRef, Time>,
@@ -46,11 +46,11 @@ pub(super) struct ControllerState {
     pub(super) probed: HashMap<ObjectRef, Time>,
     /// The statuses of the certificates, as they were decided about last; none where nobody can look at them.
     pub(super) statuses: Option<StatusTable>,
-    /// Whether Secrets that no object wants any more are deleted. A single pass lists the objects once, and deletes nothing.
+    /// True if Secrets that no object wants any more are deleted. A single pass lists the objects once, and deletes nothing.
     pub(super) prunes: bool,
     /// The watches that show nothing for the moment.
     pub(super) lost_watches: BTreeSet<usize>,
-    /// Whether `desired` lacks a form that could not be read.
+    /// True if `desired` lacks a form that could not be read.
     pub(super) rebuild_again: bool,
     /// The last accepted forms of refused entries.
     pub(super) forms: AcceptedSpecs,
@@ -58,7 +58,7 @@ pub(super) struct ControllerState {
     pub(super) next_fate: Option<Time>,
 }
 
-/// Which zones are probed.
+/// The zones that are probed.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ProbeMode {
     /// None.
@@ -111,12 +111,12 @@ impl ControllerState {
         self.secrets.records.index.now = now;
     }
 
-    /// Whether watches show changes; else everything is read now and then.
+    /// Tells whether watches show changes; else everything is read now and then.
     pub(super) fn is_watching(&self) -> bool {
         self.secrets.watching.is_some()
     }
 
-    /// Whether nothing can be decided now: the first lists are not complete, or a watch shows nothing.
+    /// Tells whether nothing can be decided now: the first lists are not complete, or a watch shows nothing.
     pub(super) fn waits_for_caches(&self) -> bool {
         let watching = self.secrets.watching.as_ref();
         watching.is_some_and(|w| !w.have_synced()) || (self.is_watching() && !self.sources.have_synced())
@@ -377,7 +377,7 @@ impl ControllerState {
         self.secrets.records.index.orders.release(order);
     }
 
-    /// Whether a certificate is wanted.
+    /// Tells whether a certificate is wanted.
     pub(super) fn is_wanted(&self, secret: &ObjectRef) -> bool {
         self.desired.wanted.contains_key(secret)
     }

@@ -20,15 +20,15 @@ use crate::status::report::StatusReport;
 /// The writer of the status ConfigMap.
 #[derive(Debug, Default)]
 pub(super) struct StatusWriter {
-    /// Whether there is an API server to write to.
+    /// True if there is an API server to write to.
     possible: bool,
-    /// Whether a certificate was reconciled since.
+    /// True if a certificate was reconciled since.
     changed: bool,
     /// When it was written, or found to be up to date.
     last: Option<Stopwatch>,
     /// The hash of what was written.
     hash: u64,
-    /// Whether a worker writes it.
+    /// True if a worker writes it.
     pub(super) busy: bool,
     said: String,
 }
@@ -56,7 +56,7 @@ impl StatusWriter {
         StatusWriter { possible, ..StatusWriter::default() }
     }
 
-    /// Whether there is an API server to write to.
+    /// Tells whether there is an API server to write to.
     pub(super) fn is_possible(&self) -> bool {
         self.possible
     }

@@ -239,7 +239,7 @@ impl ControllerState {
     }
 }
 
-/// Whether the watches that run show everything that a certificate depends on.
+/// Tells whether the watches that run show everything that a certificate depends on.
 fn covers(home: &Informers, elsewhere: &Elsewhere, spec: &CertificateSpec) -> bool {
     let of = |at: &ObjectRef| if at.cluster.is_home() { Some(home) } else { elsewhere.of(at) };
     let is_watched = |at: &ObjectRef| of(at).is_none_or(|watching| watching.has(&by_name(Resource::SECRETS, at)));

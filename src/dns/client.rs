@@ -59,7 +59,7 @@ pub enum UpdateError {
 }
 
 impl UpdateError {
-    /// Whether the server says that it changed nothing, or was never asked. An answer that does not verify may be
+    /// Tells whether the server says that it changed nothing, or was never asked. An answer that does not verify may be
     /// forged, but the worst result of believing it here is a value that is left behind.
     pub fn is_refusal(&self) -> bool {
         match self {

@@ -21,7 +21,7 @@ pub(super) fn message(octets: &[u8]) -> Result<Message, String> {
     }
 }
 
-/// Whether the octets have room for the questions and records that their header counts. A part of a header counts nothing.
+/// Tells whether the octets have room for the questions and records that their header counts. A part of a header counts nothing.
 fn has_room(octets: &[u8]) -> bool {
     let counts = octets.get(4..HEADER).unwrap_or_default().chunks_exact(2);
     let least = [QUESTION_MIN, RECORD_MIN, RECORD_MIN, RECORD_MIN];

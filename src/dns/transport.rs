@@ -24,7 +24,7 @@ pub(super) enum Take<T> {
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) why: String,
-    /// Whether the message may have arrived.
+    /// True if the message may have arrived.
     pub(super) is_sent: bool,
 }
 

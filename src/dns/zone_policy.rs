@@ -29,7 +29,7 @@ pub struct ZoneRule {
     /// The parts of the key that the Secret does not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tsig_key: Option<TsigKeyParts>,
-    /// Whether `zone` is only a name, at and below which server and key count: the server says which zone encloses it.
+    /// True if `zone` is only a name, at and below which server and key count: the server says which zone encloses it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub find_zone: bool,
     /// The type of challenge of the names in the zone.

@@ -104,7 +104,7 @@ impl Response {
         }
     }
 
-    /// Whether the status is 2xx.
+    /// Tells whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -121,7 +121,7 @@ const SKEWED: &str = "is this machine's clock right (NTP)? The server's certific
 const UNTRUSTED: &str = "the server's certificate is from a CA that is not trusted here";
 
 impl HttpError {
-    /// Whether the server's certificate is from a CA that is not trusted. The caller adds the setting that changes
+    /// Tells whether the server's certificate is from a CA that is not trusted. The caller adds the setting that changes
     /// this.
     pub fn is_untrusted(&self) -> bool {
         self.0.ends_with(UNTRUSTED)

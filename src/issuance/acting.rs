@@ -1,4 +1,4 @@
-//! Who acts for cert-manager's objects: this program while it holds the Lease of cert-manager's controller, and never both.
+//! The right to act for cert-manager's objects: this program has it while it holds the Lease of cert-manager's controller, and never both.
 //!
 //! A controller of cert-manager that runs without that Lease, or with it in another namespace, writes over a status of ours sooner or
 //! later. Then this program stands down for the Certificates of that namespace for a while. One namespace alone: whoever may write a
@@ -46,7 +46,7 @@ impl Acting {
         holder.clone_into(&mut self.holder.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether this program holds the Lease, or needs none.
+    /// Tells whether this program holds the Lease, or needs none.
     pub fn holds(&self) -> bool {
         self.lease.as_ref().is_none_or(|(_, status)| status.leading())
     }

@@ -108,7 +108,7 @@ fn files(presented: &[Presented]) -> impl Iterator<Item = &PresentedFile> {
     })
 }
 
-/// Whether the answer is `TOKEN.THUMBPRINT` in base64url (RFC 8555 section 8.1), and for no wildcard.
+/// Tells whether the answer is `TOKEN.THUMBPRINT` in base64url (RFC 8555 section 8.1), and for no wildcard.
 fn is_answer(file: &PresentedFile) -> bool {
     let is_base64url =
         |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));

@@ -53,7 +53,7 @@ impl AcmeClients {
         is_unchosen.then_some(&self.default)
     }
 
-    /// Whether there are roots of trust besides the public ones for every CA.
+    /// Tells whether there are roots of trust besides the public ones for every CA.
     pub fn has_own_roots(&self) -> bool {
         !self.roots_pem.is_empty()
     }

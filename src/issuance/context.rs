@@ -47,7 +47,7 @@ pub struct Context {
     pub resolver: Resolver,
     /// The answers to http-01 challenges.
     pub answers: Answers,
-    /// Whether a responder gives those answers.
+    /// True if a responder gives those answers.
     pub listens_for_challenges: bool,
     /// The names that a CA reached although this program could not.
     pub reached: Reached,
@@ -69,9 +69,9 @@ pub struct Context {
     pub instance: String,
     /// The name of this process in claims.
     pub holder: String,
-    /// Whether this replica may act.
+    /// True if this replica may act.
     pub leader: LeaderStatus,
-    /// Whether this program acts for cert-manager's objects.
+    /// True if this program acts for cert-manager's objects.
     pub acting: Acting,
 }
 

@@ -48,7 +48,7 @@ impl LeaderStatus {
         self.until.store(ALONE, Ordering::SeqCst);
     }
 
-    /// Whether this replica leads.
+    /// Tells whether this replica leads.
     pub fn leading(&self) -> bool {
         self.now().as_millis() < u128::from(self.until.load(Ordering::SeqCst))
     }
@@ -72,7 +72,7 @@ impl LeaderStatus {
         }
     }
 
-    /// Whether the holder of a claim led by our Lease before this replica, so that it does not work on the certificate any more.
+    /// Tells whether the holder of a claim led by our Lease before this replica, so that it does not work on the certificate any more.
     pub fn succeeds(&self, holder: &str) -> bool {
         let by_lease = self.until.load(Ordering::SeqCst) != ALONE && self.leading();
         by_lease && holder.rsplit_once('@').is_some_and(|(_, lease)| self.lease.as_deref() == Some(lease))

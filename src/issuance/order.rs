@@ -298,7 +298,7 @@ const NOT_FOR_REPLACES: [&str; 9] = [
     "caa",
 ];
 
-/// Whether an authorization can never be valid: it is neither pending nor valid, or a challenge of it failed.
+/// Tells whether an authorization can never be valid: it is neither pending nor valid, or a challenge of it failed.
 fn is_over(authorization: &Authorization) -> bool {
     match authorization.status {
         AcmeStatus::Valid => false,
@@ -307,12 +307,12 @@ fn is_over(authorization: &Authorization) -> bool {
     }
 }
 
-/// Whether the order is for exactly these names, with at most one authorization for each.
+/// Tells whether the order is for exactly these names, with at most one authorization for each.
 fn is_for(order: &Order, names: &[Domain]) -> bool {
     same_names(order, names) && order.authorizations.len() <= names.len()
 }
 
-/// Whether the identifiers are exactly these names, in any order.
+/// Tells whether the identifiers are exactly these names, in any order.
 fn same_names(order: &Order, names: &[Domain]) -> bool {
     let mut theirs: Vec<&str> =
         order.identifiers.iter().filter(|i| i.kind == "dns").map(|i| i.value.as_str()).collect();

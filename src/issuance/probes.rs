@@ -35,7 +35,7 @@ impl Probes {
         zones.into_iter().collect()
     }
 
-    /// Whether the zone was not probed with this key lately.
+    /// Tells whether the zone was not probed with this key lately.
     pub(super) fn is_due(&self, zone: &DnsName, key: &TsigSecret, now: Time) -> bool {
         let probes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         is_due(probes.get(&(zone.clone(), key.clone())), now)
@@ -64,7 +64,7 @@ impl Probes {
     }
 }
 
-/// Whether a probe is due. Half of the interval is enough, because the jobs of a zone's certificates come at different times each day.
+/// Tells whether a probe is due. Half of the interval is enough, because the jobs of a zone's certificates come at different times each day.
 fn is_due(last: Option<&Probe>, now: Time) -> bool {
     last.is_none_or(|last| last.at + PROBE_EVERY / 2 <= now)
 }

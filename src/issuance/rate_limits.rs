@@ -73,7 +73,7 @@ impl RateLimits {
         until.filter(|until| *until > now)
     }
 
-    /// Whether no limit is known.
+    /// Tells whether no limit is known.
     pub fn is_open(&self) -> bool {
         let state = self.state();
         state.gates.is_empty() && state.passing.is_empty()

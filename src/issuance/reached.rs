@@ -1,4 +1,4 @@
-//! What is known about names that only the CA reaches.
+//! The knowledge about names that only the CA reaches.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::base::name::DnsName;
 pub struct Reached(Mutex<BTreeSet<DnsName>>);
 
 impl Reached {
-    /// Whether the CA reached the name.
+    /// Tells whether the CA reached the name.
     pub fn has(&self, name: &DnsName) -> bool {
         self.names().contains(name)
     }

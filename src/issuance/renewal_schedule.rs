@@ -103,7 +103,7 @@ impl RenewalInfoSchedule {
         state.closed.insert(directory.to_owned(), until);
     }
 
-    /// Whether a CA refuses questions now.
+    /// Tells whether a CA refuses questions now.
     pub fn is_closed(&self, directory: &str, now: Time) -> bool {
         self.state().closed.get(directory).is_some_and(|until| *until > now)
     }

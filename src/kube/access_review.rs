@@ -89,7 +89,7 @@ pub fn missing_in_namespace(
     Ok(missing)
 }
 
-/// Whether a verb is allowed. An empty namespace stands for all of them.
+/// Tells whether a verb is allowed. An empty namespace stands for all of them.
 fn is_allowed(
     client: &KubeClient,
     namespace: &str,

@@ -13,7 +13,7 @@ use crate::base::limits::{API_REQUEST, PAGE_OBJECTS, PAGE_OCTETS_MAX};
 use crate::base::name::ObjectRef;
 use crate::http::Method;
 
-/// Whether a write is carried out.
+/// The effect of a write: carried out, or only checked by the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DryRun {
     /// The server stores the object.
@@ -178,7 +178,7 @@ impl KubeClient {
         }
     }
 
-    /// Whether the server has kinds of an API group. Discovery is open to every account.
+    /// Tells whether the server has kinds of an API group. Discovery is open to every account.
     ///
     /// # Errors
     /// When there is no answer.

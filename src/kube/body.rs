@@ -68,7 +68,7 @@ impl ReadProgress {
         self.part_left.set(TREE_PART_OCTETS_MAX);
     }
 
-    /// Whether the current part is longer than an object can be.
+    /// Tells whether the current part is longer than an object can be.
     pub(super) fn is_part_too_long(&self) -> bool {
         self.part_left.get() == 0
     }

@@ -42,9 +42,9 @@ pub enum EventReason {
     Contested,
     /// The ConfigMap can not be used.
     ConfigInvalid,
-    /// What an object asks for is none of notariat's.
+    /// A wish of an object is none of notariat's.
     Skipped,
-    /// What an object asks for can not be read, or be served by anybody.
+    /// A wish of an object can not be read, or be served by anybody.
     Invalid,
     /// Another object or the configuration wants something else for the same Secret.
     Conflict,
@@ -57,7 +57,7 @@ pub enum EventReason {
 }
 
 impl EventReason {
-    /// Whether a person should look at it: `type: Warning`.
+    /// Tells whether a person should look at it: `type: Warning`.
     pub fn is_warning(self) -> bool {
         use EventReason::{Issued, Pruned, Renewed, Restored, Skipped};
         !matches!(self, Issued | Renewed | Restored | Skipped | Pruned)

@@ -63,7 +63,7 @@ impl ExecCache {
     }
 }
 
-/// Whether to run the plugin. A plugin that fails, or whose credentials are expired or rejected, is not run for each request.
+/// Tells whether to run the plugin. A plugin that fails, or whose credentials are expired or rejected, is not run for each request.
 fn needs_refresh(
     last: Option<&Result<Credential, String>>,
     now: Time,

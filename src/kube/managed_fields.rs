@@ -9,7 +9,7 @@ use crate::base::sanitize::one_line;
 /// The name under which this program writes: `fieldManager` of each write.
 const OURS: &str = "notariat";
 
-/// Whether an entry of `managedFields` says that its client set this data key to the present value.
+/// Tells whether an entry of `managedFields` says that its client set this data key to the present value.
 fn sets(entry: &Value, key: &str) -> bool {
     entry.get("fieldsV1").and_then(|fields| fields.get("f:data")?.get(format!("f:{key}"))).is_some()
 }

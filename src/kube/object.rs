@@ -88,7 +88,7 @@ impl SecretObject {
         self.data.get(key).filter(|value| !value.expose().is_empty())
     }
 
-    /// Whether a text that quotes the object discloses a secret: whether it holds anything beside certificates.
+    /// Tells whether a text that quotes the object discloses a secret: whether it holds anything beside certificates.
     pub fn holds_secrets(&self) -> bool {
         let is_public = |key: &str, value: &[u8]| {
             ["tls.crt", "ca.crt"].contains(&key) && !value.windows(11).any(|part| part == b"PRIVATE KEY")

@@ -44,7 +44,7 @@ pub struct PolicyRule {
     pub resource: Resource,
     /// The verb.
     pub verb: &'static str,
-    /// Whether a Role can narrow the rule to names. The authorizer sees no name in a request that creates.
+    /// True if a Role can narrow the rule to names. The authorizer sees no name in a request that creates.
     pub by_name: bool,
     /// The objects that need the rule.
     pub subjects: &'static [RuleSubject],
@@ -149,7 +149,7 @@ impl GrantedRules {
         });
     }
 
-    /// Whether a request is allowed: for the object of a name, or with `None` for all and for those that are yet to be named. To list or
+    /// Tells whether a request is allowed: for the object of a name, or with `None` for all and for those that are yet to be named. To list or
     /// to watch one object by the field selector `metadata.name` counts as a request for that name.
     pub fn allows(&self, verb: &str, resource: Resource, name: Option<&str>) -> bool {
         let holds = |list: &[String], word: &str| list.iter().any(|item| item == word || item == "*");

@@ -245,7 +245,7 @@ impl EventSink {
     }
 }
 
-/// Whether the next Event would be refused as well. An Event that is not valid says nothing about the next one.
+/// Tells whether the next Event would be refused as well. An Event that is not valid says nothing about the next one.
 fn is_refused(e: &ApiError) -> bool {
     match Refuser::of(e) {
         Refuser::Role | Refuser::Quota(_) | Refuser::Admission => true,

@@ -117,7 +117,7 @@ fn named(kind: &str, name: &str) -> String {
     if name.is_empty() { kind.to_owned() } else { format!("{kind} `{name}`") }
 }
 
-/// Whether a text can be the name of an object or of a webhook.
+/// Tells whether a text can be the name of an object or of a webhook.
 fn is_name(text: &str) -> bool {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/' | ':');
     !text.is_empty() && text.len() <= 253 && text.chars().all(is_allowed)

@@ -85,7 +85,7 @@ impl ApiError {
         format!("the API server answers {}{reason}{fields}", self.code)
     }
 
-    /// Whether a resource version or a continue token is too old, so that the list has to be read anew. The API server says so in three
+    /// Tells whether a resource version or a continue token is too old, so that the list has to be read anew. The API server says so in three
     /// ways: HTTP 410 for a list, HTTP 410 for a watch, and an ERROR event with code 410 in a watch of status 200.
     pub(super) fn is_expired(&self) -> bool {
         self.code == 410 || matches!(self.reason.as_str(), "Gone" | "Expired")

@@ -49,7 +49,7 @@ impl RateLimitBlock {
         self.since.is_none_or(|since| since <= now + CLOCK_TOLERANCE) && holds(self.until, WAIT_MAX, now)
     }
 
-    /// Whether the limit covers an order of these names.
+    /// Tells whether the limit covers an order of these names.
     pub fn is_for(&self, names: &[Domain]) -> bool {
         match &self.scope {
             Scope::Account => true,
@@ -101,7 +101,7 @@ pub struct Quota {
     pub orders: usize,
     /// The length of the window.
     pub window: Duration,
-    /// Whether renewals count as well.
+    /// True if renewals count as well.
     pub renewals: bool,
 }
 
@@ -118,7 +118,7 @@ pub fn quotas(directory: &str, orders_per_day: Option<u32>) -> Vec<Quota> {
     own.into_iter().chain(known.then_some(Quota { orders: 270, window: DAY / 8, renewals: false })).collect()
 }
 
-/// Whether the CA counts an order of these names as a renewal: the held certificate is from this CA and for exactly
+/// Tells whether the CA counts an order of these names as a renewal: the held certificate is from this CA and for exactly
 /// these names. Let's Encrypt looks back for 120 days.
 pub fn is_renewal(current: &[SecretState], names: &[Domain], directory: &str, now: Time) -> bool {
     current.iter().any(|current| match current {

@@ -123,7 +123,7 @@ fn owned_by_nobody(view: &CheckInput<'_>) -> Option<Violation> {
     found(Reason::OwnedByAnother, detail.to_owned())
 }
 
-/// Whether the owner of a Secret is gone: no renewal for a tenth of the lifetime.
+/// Tells whether the owner of a Secret is gone: no renewal for a tenth of the lifetime.
 pub fn is_abandoned(entry: &Entry, present: &Present, now: Time) -> bool {
     present.pair.facts().is_some_and(|facts| {
         let due =

@@ -21,7 +21,7 @@ const OPEN: Backoff = Backoff::doubling(Duration::from_secs(60), Duration::from_
 /// wait.
 const TRIAL_MAX: Duration = Duration::from_secs(60);
 
-/// Whether a trial reserved at `since` is still in force. A time in the future was taken from a clock that was ahead.
+/// Tells whether a trial reserved at `since` is still in force. A time in the future was taken from a clock that was ahead.
 fn is_credible_hold(since: Time, now: Time) -> bool {
     since <= now && now < since + TRIAL_MAX
 }
@@ -87,7 +87,7 @@ pub struct Admission {
 }
 
 impl CircuitSet {
-    /// Whether an attempt for `ca` gets a slot.
+    /// Tells whether an attempt for `ca` gets a slot.
     ///
     /// # Errors
     /// The reason why not.

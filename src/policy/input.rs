@@ -50,7 +50,7 @@ pub struct EvaluationInput<'a> {
     pub week_is_full: Option<Time>,
     /// The type that the Secrets must have.
     pub secret_type: &'a str,
-    /// Whether objects of the cluster want the certificate, and no entry of the configuration.
+    /// True if objects of the cluster want the certificate, and no entry of the configuration.
     pub of_objects: bool,
     /// The name of cert-manager's Certificate that wants it.
     pub certificate: Option<&'a str>,

@@ -110,7 +110,7 @@ pub enum Decision {
         finding: Violation,
         /// The Secrets to write.
         targets: Vec<usize>,
-        /// Whether the order counts against the cap.
+        /// True if the order counts against the cap.
         counted: bool,
         /// Only these of the wanted names, because an order for all of them fails.
         names: Option<Vec<Domain>>,
@@ -287,7 +287,7 @@ fn backing_off(input: &EvaluationInput<'_>, names: &[Domain]) -> Option<Time> {
     history.next_attempt.filter(|next| is_credible && holds(*next, WAIT_MAX, input.now))
 }
 
-/// Whether `notariat renew -force` asked for the renewal, which overrides the cap.
+/// Tells whether `notariat renew -force` asked for the renewal, which overrides the cap.
 pub fn is_forced(secret: &SecretState) -> bool {
     matches!(secret, SecretState::Present(p) if p.renewal_asked.as_ref().is_some_and(|asked| asked.ends_with(FORCE)))
 }
@@ -318,7 +318,7 @@ fn partial(input: &EvaluationInput<'_>, finding: &Violation, first: usize) -> Op
         .then_some(names)
 }
 
-/// Whether the order is a renewal of the certificate stored last, at a third of its lifetime or later. Such an order
+/// Tells whether the order is a renewal of the certificate stored last, at a third of its lifetime or later. Such an order
 /// cannot be a loop and does not count against the cap. Neither does one after its expiry: outages must not use up the
 /// orders of a week where certificates live for hours. To a clock that is ahead each new certificate has expired, so
 /// that then the third counts from the time of storing, by the same clock.

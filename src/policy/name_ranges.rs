@@ -178,7 +178,7 @@ impl NameRanges {
         }
     }
 
-    /// Whether a range of the namespace holds the name, also where a longer one of another namespace does.
+    /// Tells whether a range of the namespace holds the name, also where a longer one of another namespace does.
     pub fn is_near(&self, namespace: &str, domain: &Domain) -> bool {
         let ranges = self.policy.line(namespace).into_iter().flat_map(|line| &line.ranges);
         ranges.filter_map(|range| range.of(namespace)).any(|range| domain.base().is_within(&range))
@@ -221,7 +221,7 @@ impl NameRanges {
         above.find(|range| self.holders.contains_key(range) || self.open_holder(range).next().is_some())
     }
 
-    /// Whether the namespace has exactly this range.
+    /// Tells whether the namespace has exactly this range.
     fn holds(&self, namespace: &str, range: &DnsName) -> bool {
         let by_line = |name: &str| self.holders.get(range).is_some_and(|holders| holders.contains(name));
         match self.policy.lines.contains_key(namespace) {

@@ -38,7 +38,7 @@ struct NamespaceLog {
 pub struct ReservedOrder {
     /// The directory.
     pub directory: SharedStr,
-    /// Whether the CA takes the order for a renewal.
+    /// True if the CA takes the order for a renewal.
     pub renewal: bool,
     /// The namespace for which it counts.
     pub namespace: Option<SharedStr>,

@@ -74,7 +74,7 @@ impl Owner {
         }
     }
 
-    /// Whether nobody made the Secret for an object. An empty one is as good as none for a Certificate of cert-manager.
+    /// Tells whether nobody made the Secret for an object. An empty one is as good as none for a Certificate of cert-manager.
     pub fn is_nobody(&self, certificate: Option<&str>) -> bool {
         *self == Owner::Nobody || (*self == Owner::Empty && certificate.is_none())
     }
@@ -196,12 +196,12 @@ impl SecretState {
         }
     }
 
-    /// Whether the Secret is ours and goes with another object than the one of this uid.
+    /// Tells whether the Secret is ours and goes with another object than the one of this uid.
     pub fn cascades_otherwise(&self, uid: Option<&str>) -> bool {
         matches!(self, SecretState::Present(present) if present.owner == Owner::Us && present.cascade.as_deref() != uid)
     }
 
-    /// Whether the Secret has the type of a certificate, which the watch of that type shows.
+    /// Tells whether the Secret has the type of a certificate, which the watch of that type shows.
     pub fn is_certificate(&self) -> bool {
         matches!(self, SecretState::Present(present) if *present.kind == *TYPE_TLS)
     }

@@ -25,13 +25,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the certificate works and only a setting changed. These reasons queue behind all others, and one
+    /// Tells whether the certificate works and only a setting changed. These reasons queue behind all others, and one
     /// certificate goes first to prove the new setting.
     pub fn is_change(self) -> bool {
         matches!(self, Reason::DirectoryChanged | Reason::KeyTypeChanged | Reason::ProfileChanged)
     }
 
-    /// Whether the last stored pair repairs the Secret without the CA, provided that it serves all wanted names:
+    /// Tells whether the last stored pair repairs the Secret without the CA, provided that it serves all wanted names:
     /// another writer deleted, emptied or overwrote it. A missing name counts as well: otherwise a writer of other
     /// certificates would use up the cap.
     pub(super) fn is_restorable(self) -> bool {
@@ -39,7 +39,7 @@ impl Reason {
         matches!(self, SecretMissing | Unparsable | KeyMismatch | NameMissing)
     }
 
-    /// Whether the Secret belongs to another owner or purpose, and is left alone.
+    /// Tells whether the Secret belongs to another owner or purpose, and is left alone.
     pub fn is_refusal(self) -> bool {
         matches!(self, Reason::WrongType | Reason::OwnedByAnother)
     }

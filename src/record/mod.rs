@@ -162,7 +162,7 @@ pub fn reference(secret: &ObjectRef, own_namespace: &str) -> ObjectRef {
     ObjectRef::new(own_namespace, &name)
 }
 
-/// Whether an object is a record by its name.
+/// Tells whether an object is a record by its name.
 pub fn is_one(at: &ObjectRef) -> bool {
     at.cluster.is_home() && (at.name.starts_with(NAME) || at.name.starts_with(NAME_ELSEWHERE))
 }
@@ -289,7 +289,7 @@ impl RecordData {
         &mut self.histories[at]
     }
 
-    /// Whether an order of these names is a first one: nothing is pending for it, and the last one of these names did not fail.
+    /// Tells whether an order of these names is a first one: nothing is pending for it, and the last one of these names did not fail.
     pub fn is_first(&self, names: &[Domain], directory: &str, (key, profile): (&str, Option<&str>)) -> bool {
         let is_pending = |order: &PendingOrder| order.is_for(names, directory, key, profile);
         !self.in_flight.as_deref().is_some_and(is_pending)

@@ -43,12 +43,12 @@ pub struct Orphaned {
     pub since: Time,
     /// The time at which copy, key and history are dropped.
     pub until: Time,
-    /// What became of the Secret; only `-prune` deletes one.
+    /// The fate of the Secret; only `-prune` deletes one.
     #[serde(default, skip_serializing_if = "OrphanedSecret::is_open")]
     pub secret: OrphanedSecret,
 }
 
-/// What became of the Secret of an orphaned certificate.
+/// The fate of the Secret of an orphaned certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrphanedSecret {
@@ -169,7 +169,7 @@ impl PendingOrder {
         }
     }
 
-    /// Whether the order is for what is wanted now.
+    /// Tells whether the order is for what is wanted now.
     pub fn is_for(&self, names: &[Domain], directory: &str, key: &str, profile: Option<&str>) -> bool {
         let same_way = self.key_type == key && self.profile.as_deref() == profile;
         self.names == names && self.directory == directory && same_way
@@ -250,7 +250,7 @@ impl Presented {
         }
     }
 
-    /// Whether both are the same values, wherever they are.
+    /// Tells whether both are the same values, wherever they are.
     pub fn is_same(&self, other: &Presented) -> bool {
         match (self, other) {
             (Presented::Dns01(one), Presented::Dns01(other)) => (&one.key, &one.values) == (&other.key, &other.values),

@@ -108,7 +108,7 @@ pub struct RenewalWindow {
 }
 
 impl RenewalWindow {
-    /// Whether the window is ignored: from the first answer on it began no later than the certificate, and would renew
+    /// Tells whether the window is ignored: from the first answer on it began no later than the certificate, and would renew
     /// every certificate at once, for ever.
     pub fn is_stale(&self, not_before: Time) -> bool {
         self.start <= not_before && self.first_start <= not_before

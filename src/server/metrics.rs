@@ -24,7 +24,7 @@ pub const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Live {
     /// The counters.
     pub counts: Counts,
-    /// Whether this replica leads.
+    /// True if this replica leads.
     pub leads: bool,
     /// The result of the last probe of each zone.
     pub probes: Vec<(DnsName, bool)>,

@@ -29,7 +29,7 @@ pub struct SnapshotPublisher {
 #[derive(Debug)]
 struct Shown {
     context: Arc<Context>,
-    /// Whether the page is served.
+    /// True if the page is served.
     page: bool,
     started: Time,
     /// The reason why the program is not ready. Once ready it stays so: another replica would see no more of an API server that is away.

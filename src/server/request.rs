@@ -9,7 +9,7 @@ use crate::base::limits::PORT_HEAD_OCTETS_MAX;
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortRequest {
-    /// Whether only the head of the answer is wanted.
+    /// True if only the head of the answer is wanted.
     pub head_only: bool,
     /// The path, without the query.
     pub path: String,

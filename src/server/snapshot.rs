@@ -93,9 +93,9 @@ pub struct SourceFigures {
     pub kind: &'static str,
     /// The cluster of the objects; `None` for home.
     pub cluster: Option<String>,
-    /// Whether a watch shows the objects.
+    /// True if a watch shows the objects.
     pub is_watched: bool,
-    /// Whether this program acts for the objects: nobody else does.
+    /// True if this program acts for the objects: nobody else does.
     pub is_served: bool,
     /// Objects that want a certificate.
     pub objects: usize,

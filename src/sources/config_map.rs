@@ -53,7 +53,7 @@ struct ConfigMapState {
     config: Option<Arc<Config>>,
     /// The present problem of the ConfigMap.
     problem: Option<(String, bool)>,
-    /// Whether it was looked for.
+    /// True if it was looked for.
     known: bool,
     /// A hash of the data that was polled last.
     print: Option<[u8; 32]>,

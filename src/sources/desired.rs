@@ -1,4 +1,4 @@
-//! What is wanted: certificates, each with the zones, the issuer and the objects that it has from its source. Pure.
+//! The wanted certificates, each with the zones, the issuer and the objects that it has from its source. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,7 +39,7 @@ pub struct CertificateSpec {
     pub cascade: Option<Box<OwnerReference>>,
     /// The renewal that the object asks for.
     pub renewal: Option<RenewalWish>,
-    /// Whether this is the last accepted form, while the source has another one that is refused.
+    /// True if this is the last accepted form, while the source has another one that is refused.
     pub last_accepted: bool,
     /// The revocations that objects ask for.
     pub revocations: Arc<[RevocationRequest]>,
@@ -197,7 +197,7 @@ impl CertificateSpec {
         self.objects.iter().cloned().chain(revocations)
     }
 
-    /// Whether objects of the cluster want it, and no entry of the configuration.
+    /// Tells whether objects of the cluster want it, and no entry of the configuration.
     pub fn is_of_objects(&self) -> bool {
         !self.objects.is_empty()
     }
@@ -248,7 +248,7 @@ pub struct Desired {
     pub refused: Vec<RefusedSpec>,
     /// Sentences that a person should read.
     pub warnings: Vec<String>,
-    /// Whether a certificate may be wanted that is not here: then none is known to be unwanted.
+    /// True if a certificate may be wanted that is not here: then none is known to be unwanted.
     pub incomplete: bool,
 }
 

@@ -32,7 +32,7 @@ impl<'a> Draft<'a> {
         Draft { source, annotations, settings, wishes, problems, more_problems }
     }
 
-    /// Whether the annotations ask notariat for a certificate. Tells what is wrong with them.
+    /// Tells whether the annotations ask notariat for a certificate. Tells what is wrong with them.
     pub fn is_wanted(&mut self, is_ingress: bool) -> bool {
         if self.annotations.ignores_all() {
             return false;

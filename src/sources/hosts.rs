@@ -76,7 +76,7 @@ impl HostList {
         &self.names
     }
 
-    /// Whether the list had no items at all.
+    /// Tells whether the list had no items at all.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.faults.is_empty() && self.beyond == 0
     }

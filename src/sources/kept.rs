@@ -135,7 +135,7 @@ pub type TakeOver<F> = fn(&mut F, F) -> Result<(), F>;
 #[derive(Debug)]
 struct KeptObject<F> {
     facts: Arc<F>,
-    /// Whether the list that goes on has shown it.
+    /// True if the list that goes on has shown it.
     listed: bool,
 }
 
@@ -244,7 +244,7 @@ impl<F> Kept<F> {
         std::mem::take(&mut self.touched)
     }
 
-    /// Whether a list was complete once.
+    /// Tells whether a list was complete once.
     pub fn has_synced(&self) -> bool {
         self.has_synced
     }

@@ -1,8 +1,8 @@
-//! What an object asks for and does not get, in words. Pure.
+//! The words for what an object asks for and does not get. Pure.
 
 use std::fmt;
 
-/// What an object asks for and does not get.
+/// A wish of an object that is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WishProblem {
     /// The reason of the Event.

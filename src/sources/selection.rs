@@ -1,4 +1,4 @@
-//! Which kinds of objects are sources, and the settings of the command line for them. Pure.
+//! The kinds of objects that are sources, and the settings of the command line for them. Pure.
 
 use std::collections::BTreeSet;
 
@@ -96,7 +96,7 @@ impl ObjectKind {
 }
 
 impl Selection {
-    /// Whether any kind besides the configuration is a source.
+    /// Tells whether any kind besides the configuration is a source.
     pub fn has_objects(&self) -> bool {
         !self.kinds.is_empty()
     }
@@ -108,13 +108,13 @@ impl Selection {
             || !self.elsewhere.is_empty()
     }
 
-    /// Whether Certificates of Gardener are a source, at home or in another cluster.
+    /// Tells whether Certificates of Gardener are a source, at home or in another cluster.
     pub fn has_gardener(&self) -> bool {
         self.kinds.contains(&ObjectKind::Gardener)
             || self.elsewhere.iter().any(|(_, kind)| *kind == ObjectKind::Gardener)
     }
 
-    /// Whether any kind of another cluster is a source.
+    /// Tells whether any kind of another cluster is a source.
     pub fn has_objects_in(&self, cluster: &str) -> bool {
         self.elsewhere.iter().any(|(name, _)| name == cluster)
     }

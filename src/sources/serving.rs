@@ -19,7 +19,7 @@ use crate::config::namespaces::Namespaces;
 use crate::policy::name_ranges::NameRanges;
 use crate::record::SharedPrints;
 
-/// What the configuration says about the wishes of objects.
+/// The rules of the configuration about the wishes of objects.
 #[derive(Debug)]
 pub struct ServingRules {
     /// The first one gives defaults, zones and issuers; the lines for namespaces are those of all.
@@ -56,13 +56,13 @@ impl ServingRules {
         })
     }
 
-    /// Whether the rules are those of these configurations.
+    /// Tells whether the rules are those of these configurations.
     pub fn are_of(&self, configs: &[Arc<Config>]) -> bool {
         self.configs.len() == configs.len()
             && self.configs.iter().zip(configs).all(|(own, other)| Arc::ptr_eq(own, other))
     }
 
-    /// Whether any TSIG key is configured.
+    /// Tells whether any TSIG key is configured.
     fn has_key(&self) -> bool {
         self.template.tsig_secret.is_some() || self.zones.have_keys()
     }

@@ -35,7 +35,7 @@ pub trait Source: fmt::Debug + Send {
     /// Reads the objects of `target` from `store`, where no watch shows them.
     fn poll(&mut self, target: &WatchTarget, store: &Store);
 
-    /// Whether every object was looked for. Until then no certificate is known to be unwanted.
+    /// Tells whether every object was looked for. Until then no certificate is known to be unwanted.
     fn has_synced(&self) -> bool;
 
     /// The first object that could not be used yet, and why.
@@ -44,7 +44,7 @@ pub trait Source: fmt::Debug + Send {
     /// The objects that an operator named, and others only while they have a problem.
     fn objects(&self) -> Vec<SourceObject>;
 
-    /// Whether a record's source, as text, is an object of this source: only then its certificate is ours to miss.
+    /// Tells whether a record's source, as text, is an object of this source: only then its certificate is ours to miss.
     fn owns(&self, source: &str) -> bool;
 
     /// Adds the wanted certificates and the problems. `last_accepted` finds the form in which the entry for a Secret was last accepted,
@@ -62,7 +62,7 @@ pub trait Source: fmt::Debug + Send {
         BTreeSet::new()
     }
 
-    /// Whether the wishes are those of objects, which are merged, and not entries.
+    /// Tells whether the wishes are those of objects, which are merged, and not entries.
     fn has_wishes(&self) -> bool {
         false
     }
@@ -158,6 +158,6 @@ pub struct SourceProblem {
     pub sentence: String,
     /// The consequence: what is in force meanwhile.
     pub in_force: &'static str,
-    /// Whether the object could not be fetched, and may be sound.
+    /// True if the object could not be fetched, and may be sound.
     pub unread: bool,
 }

@@ -1,4 +1,4 @@
-//! What the objects of a cluster (Ingress, Gateway, Service) want, before the policy is asked and before wishes are merged. Pure.
+//! The wishes of the objects of a cluster (Ingress, Gateway, Service), before the policy is asked and before wishes are merged. Pure.
 //!
 //! A reader makes [`ObjectWishes`] of one object. The merger in this folder makes one [`CertificateSpec`](super::CertificateSpec) of all
 //! wishes for one Secret.
@@ -23,7 +23,7 @@ pub struct ObjectWishes {
     /// The wishes, in the order of the object. Two wishes for one Secret add up; they differ in the namespaces that vouch for a name, and
     /// one of them is enough.
     pub wishes: Vec<Wish>,
-    /// What is not served, in the order of the object.
+    /// The wishes that are not served, in the order of the object.
     pub problems: Vec<WishProblem>,
 }
 
@@ -38,7 +38,7 @@ pub struct Wish {
     pub names: BTreeMap<Domain, BTreeSet<String>>,
     /// The options that the object gives.
     pub options: WishOptions,
-    /// Whether a Secret that nobody owns, or another program, is taken over.
+    /// True if a Secret that nobody owns, or another program, is taken over.
     pub adopt: bool,
 }
 

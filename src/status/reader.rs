@@ -41,7 +41,7 @@ pub struct StatusReader {
     pub instance: String,
     /// The ConfigMaps.
     pub config_maps: Vec<ObjectRef>,
-    /// Whether Secrets are deleted that no object wants any more.
+    /// True if Secrets are deleted that no object wants any more.
     pub prunes: bool,
     /// The data keys of some Secrets.
     pub secret_keys: Option<DataKeys>,
@@ -50,7 +50,7 @@ pub struct StatusReader {
 /// A record with the facts of its copy, or why it is unusable.
 type ReadRecord = Result<(RecordData, Option<Arc<CertificateFacts>>), String>;
 
-/// Which entries stay in force while a ConfigMap is unreadable.
+/// The entries that stay in force while a ConfigMap is unreadable.
 const IN_FORCE: &str =
     "the last accepted one stays in force while the daemon runs; one that is started now waits until it reads";
 

@@ -1,4 +1,4 @@
-//! What the status of a Certificate says, of the status of the certificate that it wants. Pure.
+//! The status of a Certificate by the status of the certificate that it wants. Pure.
 
 use super::certificate::CertificateStatus;
 use super::state::CertificateState;
@@ -103,7 +103,7 @@ fn ready_reason(reason: Reason, detail: &str) -> ReadyReason {
     }
 }
 
-/// What stands in the way of an object that is not served as it stands.
+/// The hindrance of an object that is not served as it stands.
 fn refusal(problem: &WishProblem) -> IssuingVerdict {
     let reason = match problem.reason {
         WishReason::Skipped => IssuingReason::Unsupported,

@@ -19,7 +19,7 @@ const ERROR: &str = "Error";
 pub struct RevokedCertificate<'c> {
     /// The Certificate.
     pub object: &'c ObjectRef,
-    /// Its Secret.
+    /// The Secret.
     pub secret: &'c ObjectRef,
     /// The serial number of the certificate in the Secret.
     pub serial: Option<&'c str>,

@@ -39,7 +39,7 @@ impl DataKeys {
         }
     }
 
-    /// Whether the keys count for a Secret.
+    /// Tells whether the keys count for a Secret.
     pub fn hold(&self, at: &ObjectRef) -> bool {
         *at.namespace == *self.namespace && at.cluster.name().is_none()
     }

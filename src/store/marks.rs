@@ -68,7 +68,7 @@ pub(super) fn created(at: &ObjectRef, kind: &str, component: &str) -> SecretObje
     secret
 }
 
-/// Whether a label is one that [`created`] sets.
+/// Tells whether a label is one that [`created`] sets.
 pub(super) fn is_of_origin(name: &str, value: &str) -> bool {
     (name == MANAGED_BY && value == MANAGER)
         || (name == COMPONENT && ["certificate", "account", "record"].contains(&value))

@@ -104,7 +104,7 @@ impl Store {
         Store { keys, ..self }
     }
 
-    /// Whether a certificate's Secret may be of a type that no watch of certificates shows.
+    /// Tells whether a certificate's Secret may be of a type that no watch of certificates shows.
     pub fn is_unwatched(&self, at: &ObjectRef) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.hold(at))
     }

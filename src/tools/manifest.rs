@@ -64,7 +64,7 @@ pub struct Role {
     pub name: String,
     /// The namespace in the object's metadata.
     pub namespace: Option<String>,
-    /// Whether the object is a ClusterRole.
+    /// True if the object is a ClusterRole.
     pub is_cluster: bool,
     /// The items of `rules`.
     pub rules: Vec<Value>,

@@ -149,7 +149,7 @@ pub fn instances_of(manifest: Manifest, file: &Path, arguments: &Arguments) -> R
 /// The ConfigMaps of `file` by namespace, or else those that the arguments name.
 ///
 /// # Errors
-/// What can not be read.
+/// The objects that can not be read.
 pub fn config_maps(file: Option<&Path>, arguments: &Arguments) -> Result<BTreeMap<String, ConfigMaps>, String> {
     match file {
         Some(file) => manifest::open("f", file, arguments.namespace.as_deref())?

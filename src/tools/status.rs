@@ -128,7 +128,7 @@ pub fn reader(arguments: &Arguments, stop: &Shutdown) -> Result<StatusReader, St
     })
 }
 
-/// Whether standard output is a terminal that may be coloured.
+/// Tells whether standard output is a terminal that may be coloured.
 pub fn has_colour() -> bool {
     // https://no-color.org: any value that is not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -56,7 +56,7 @@ impl<'s> Claim<'s> {
         version.map_or("", |version| &version.resource_version)
     }
 
-    /// Whether there is no record yet.
+    /// Tells whether there is no record yet.
     pub(super) fn is_new(&self) -> bool {
         self.current.is_none()
     }
@@ -102,7 +102,7 @@ impl<'s> Claim<'s> {
     }
 }
 
-/// Whether a pending order has no holder, is ours, or has a holder that is dead or has written nothing for long.
+/// Tells whether a pending order has no holder, is ours, or has a holder that is dead or has written nothing for long.
 fn is_free(flight: &PendingOrder, holder: &str, longest_step: Duration, now: Time) -> bool {
     flight.holder.is_empty()
         || flight.holder == holder
@@ -112,7 +112,7 @@ fn is_free(flight: &PendingOrder, holder: &str, longest_step: Duration, now: Tim
         || !happened(flight.at, now)
 }
 
-/// Whether a holder was a process of this host and process namespace that does not run any more. Then nothing has to be waited for after
+/// Tells whether a holder was a process of this host and process namespace that does not run any more. Then nothing has to be waited for after
 /// a crash. A holder is `host/pid.namespace.start`, followed by `@` and the Lease that it leads by; older programs wrote `host/pid`.
 /// Another container may have a process of the same number, about which nothing is known.
 fn is_dead_process_here(other: &str, ours: &str) -> bool {

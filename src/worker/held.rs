@@ -55,12 +55,12 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Whether the Secret at a place still is what the decision was made on, after a conflict made the job read it. If not, all are read.
+    /// Tells whether the Secret at a place still is what the decision was made on, after a conflict made the job read it. If not, all are read.
     pub(super) fn has_changed(&mut self, place: usize) -> Result<bool, AttemptError> {
         self.found_unless(self.is_as_decided_on(place))
     }
 
-    /// Whether the entry sees the Secret at a place as it was when the job was decided.
+    /// Tells whether the entry sees the Secret at a place as it was when the job was decided.
     pub(super) fn is_as_decided_on(&self, place: usize) -> bool {
         let seen = self.secrets.state(place).clone().seen_by(self.entry());
         self.job.basis.held.get(place) == Some(&seen)

@@ -102,7 +102,7 @@ pub enum Task {
         finding: Violation,
         /// The places of the Secrets to write in the entry's list.
         targets: Vec<usize>,
-        /// Whether the order counts against the cap.
+        /// True if the order counts against the cap.
         counted: bool,
     },
     /// Store a pair that is already ours.

@@ -8,9 +8,9 @@ use crate::record::Presented;
 /// A step that the record has to know.
 #[derive(Debug, PartialEq)]
 pub(super) enum PresentStep<'n> {
-    /// These values are about to be presented.
+    /// The values are about to be presented.
     Presenting(&'n [Presented]),
-    /// These values are presented.
+    /// The values are presented.
     Presented(&'n [Presented]),
     /// Presenting failed, and only these values may be there.
     Refused(&'n [Presented]),

@@ -91,7 +91,7 @@ impl fmt::Display for Throughput {
     }
 }
 
-/// Whether the program has a flag.
+/// Tells whether the program has a flag.
 pub fn knows(binary: &Path, flag: &str) -> bool {
     let help = try_output(std::process::Command::new(binary).arg("-help"), "");
     help.is_ok_and(|text| text.contains(flag))

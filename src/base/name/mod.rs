@@ -93,7 +93,7 @@ impl DnsName {
         self.0.split_once('.').map(|(_, rest)| DnsName(rest.into()))
     }
 
-    /// Whether this name is `zone` or lies below it.
+    /// Tells whether this name is `zone` or lies below it.
     pub fn is_within(&self, zone: &DnsName) -> bool {
         self.0.strip_suffix(zone.as_str()).is_some_and(|head| head.is_empty() || head.ends_with('.'))
     }
@@ -208,7 +208,7 @@ impl Domain {
         &self.base
     }
 
-    /// Whether this is `*.base`.
+    /// Tells whether this is `*.base`.
     pub fn is_wildcard(&self) -> bool {
         self.wildcard
     }
@@ -218,7 +218,7 @@ impl Domain {
         self.base.child(CHALLENGE_LABEL).expect("base leaves room for the label, checked by parse")
     }
 
-    /// Whether a certificate for `self` serves `other`: the same name, or a wildcard over exactly one label (RFC 6125 section 6.4.3).
+    /// Tells whether a certificate for `self` serves `other`: the same name, or a wildcard over exactly one label (RFC 6125 section 6.4.3).
     pub fn covers(&self, other: &Domain) -> bool {
         self == other || (self.wildcard && !other.wildcard && other.base.parent().as_ref() == Some(&self.base))
     }
@@ -303,7 +303,7 @@ impl ObjectRef {
     }
 }
 
-/// Whether `text` can be a namespace (RFC 1123 label).
+/// Tells whether `text` can be a namespace (RFC 1123 label).
 ///
 /// # Errors
 /// One sentence that says why not.

@@ -188,7 +188,7 @@ impl Keys {
 /// The hashes of blocks, with the number of their users and the name of the value.
 struct Table {
     keys: Keys,
-    /// Whether a block of this size was ever added. All but the largest size are rare, and a look-up costs the same for
+    /// True if a block of this size was ever added. All but the largest size are rare, and a look-up costs the same for
     /// each.
     sizes: [bool; BLOCK + 1],
     blocks: HashMap<u64, (u32, &'static str), BuildHasherDefault<IdentityHasher>>,

@@ -84,7 +84,7 @@ pub(super) fn sextet(c: u8) -> Option<u8> {
     }
 }
 
-/// Whether the octet is the letter of an escaped line break (`\n` in a quoted text).
+/// Tells whether the octet is the letter of an escaped line break (`\n` in a quoted text).
 pub(super) fn is_escape(octets: &[u8], at: usize) -> bool {
     matches!(octets[at], b'n' | b'r' | b't') && at > 0 && octets[at - 1] == b'\\'
 }

@@ -57,7 +57,7 @@ pub struct Rfc2136 {
     key_name: String,
     algorithm: Option<String>,
     secret: Option<DataKey>,
-    /// Whether a CNAME of the challenge is followed (`cnameStrategy: Follow`).
+    /// True if a CNAME of the challenge is followed (`cnameStrategy: Follow`).
     pub follows: bool,
 }
 
@@ -103,7 +103,7 @@ impl IssuerSolver {
         IssuerSolver { selector, challenge, route, waits_instead }
     }
 
-    /// Whether the CA offers a challenge of this type for the name: HTTP-01 proves no wildcard.
+    /// Tells whether the CA offers a challenge of this type for the name: HTTP-01 proves no wildcard.
     fn can_serve(&self, name: &Domain) -> bool {
         match self.challenge {
             SolverKind::Update(_) | SolverKind::Provider(_) => true,

@@ -22,7 +22,7 @@ use crate::store::StoreError;
 pub(super) struct StatusPutter {
     pub(super) client: KubeClient,
     pub(super) context: Arc<Context>,
-    /// Which kinds have a status that can be written alone, and when that was asked.
+    /// The kinds that were asked about, each with the answer (its status can be written alone) and the time of the question.
     statuses: BTreeMap<Resource, (bool, Stopwatch)>,
     /// The last failure, so that it is said once.
     said: String,
@@ -78,7 +78,7 @@ impl StatusPutter {
         WriteEnd::Dropped
     }
 
-    /// Whether the status of a kind can be written. A kind whose definition says no is asked about again now and then.
+    /// Tells whether the status of a kind can be written. A kind whose definition says no is asked about again now and then.
     fn has_status(&mut self, resource: Resource) -> Result<bool, KubeError> {
         if let Some((has, asked)) = self.statuses.get(&resource)
             && (*has || asked.elapsed() < STATUS_RETRY[1])

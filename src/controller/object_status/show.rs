@@ -1,4 +1,4 @@
-//! What the loop has the writer write: the verdict on each object whose version, certificate or problem changed.
+//! The orders of the loop to the writer: the verdict on each object whose version, certificate or problem changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

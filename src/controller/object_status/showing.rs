@@ -1,4 +1,4 @@
-//! What the loop remembers about the objects whose status is written, and the words for those that somebody else serves. Pure.
+//! The memory of the loop about the objects whose status is written, and the words for those that somebody else serves. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::status::state::Parked;
 /// The objects whose status may have to be written anew.
 #[derive(Debug, Default)]
 pub(crate) struct Showing {
-    /// Whether this program acted for the objects at the last pass.
+    /// True if this program acted for the objects at the last pass.
     pub(super) acted: bool,
     /// The namespaces in which it stood down then.
     pub(super) down: BTreeSet<String>,

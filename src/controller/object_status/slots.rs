@@ -257,7 +257,7 @@ impl StatusSlots {
         }
     }
 
-    /// Whether nothing is to be written and no write is under way.
+    /// Tells whether nothing is to be written and no write is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.slots.values().all(|slot| slot.pending.is_none() && !slot.is_busy)
     }

@@ -284,12 +284,12 @@ impl WorkQueue {
         awaited.into_iter().chain(self.index.next_due()).min()
     }
 
-    /// Whether any change is wanted or being made.
+    /// Tells whether any change is wanted or being made.
     pub(super) fn has_changes(&self) -> bool {
         self.busy() > 0 || self.index.changes > 0 || self.index.changes_back_off > 0
     }
 
-    /// Whether any certificate could not be read, and whether any is not as it should be.
+    /// Tells whether any certificate could not be read, and whether any is not as it should be.
     pub(super) fn found(&self) -> (bool, bool) {
         let any = |is: fn(&ReconcileResult) -> bool| self.items.values().any(|item| is(&item.result));
         (any(|result| result.unknown), any(|result| result.unsound))

@@ -39,15 +39,15 @@ pub(super) struct ReconcileResult {
     pub(super) job: Option<Box<Job>>,
     /// When the certificate is reconciled again, at the latest.
     pub(super) due: Option<Time>,
-    /// Whether something could not be read.
+    /// True if something could not be read.
     pub(super) unknown: bool,
-    /// Whether a Secret is not as it should be.
+    /// True if a Secret is not as it should be.
     pub(super) unsound: bool,
     /// The order that the job makes.
     pub(super) order: Option<Box<ReservedOrder>>,
-    /// Whether the certificate is to be made in another way, which failed and waits.
+    /// True if the certificate is to be made in another way, which failed and waits.
     pub(super) change_waits: bool,
-    /// Whether the entry went and came back, and no job writes that into the record.
+    /// True if the entry went and came back, and no job writes that into the record.
     pub(super) is_back: bool,
     /// The request of a person for an attempt, served or not.
     pub(super) asked: Option<String>,
@@ -148,7 +148,7 @@ pub(super) fn reconcile(input: ReconcileInput<'_>) -> (ReconcileResult, Vec<Note
     (result, notes)
 }
 
-/// Whether the owner of a Secret is to be set or removed. A removal never waits; a writer that removes what is set meets a rest.
+/// Tells whether the owner of a Secret is to be set or removed. A removal never waits; a writer that removes what is set meets a rest.
 fn cascade_differs(wanted: &CertificateSpec, held: &[SecretState], has_rested: bool) -> bool {
     let owner = wanted.cascade.as_ref().map(|owner| owner.uid.as_str());
     (owner.is_none() || has_rested) && held.iter().any(|held| held.cascades_otherwise(owner))

@@ -130,7 +130,7 @@ pub(super) enum Witness<'a> {
 }
 
 impl Witness<'_> {
-    /// Whether no other server can replace this one.
+    /// Tells whether no other server can replace this one.
     pub(super) fn is_required(&self) -> bool {
         matches!(self, Witness::Also(_))
     }

@@ -7,7 +7,7 @@ use super::line;
 use crate::base::secret::Secret;
 use crate::dns::tsig_key_error::TsigKeyError;
 
-/// Whether the text, without its comments, has a brace.
+/// Tells whether the text, without its comments, has a brace.
 ///
 /// # Errors
 /// When a comment does not end.

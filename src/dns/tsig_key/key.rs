@@ -128,7 +128,7 @@ pub(super) fn decoded(text: &str) -> Result<Secret<Vec<u8>>, TsigKeyError> {
     Ok(Secret::known("a TSIG secret", octets))
 }
 
-/// Whether the secret is in the place of the name, which would be printed: base64 of at least 128 bits with a character
+/// Tells whether the secret is in the place of the name, which would be printed: base64 of at least 128 bits with a character
 /// that no name has, or with letters of both cases and longer than the text in the place of the secret.
 fn is_secret(name: &str, secret: &str) -> bool {
     let octets = |text: &str| BASE64.decode(text).map_or(0, |octets| Zeroizing::new(octets).len());

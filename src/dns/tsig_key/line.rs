@@ -50,7 +50,7 @@ fn alone(text: &str) -> TsigKeyError {
     }
 }
 
-/// Whether octets look like base64 of random octets as programs print it: padded, or of 48 octets, which need no
+/// Tells whether octets look like base64 of random octets as programs print it: padded, or of 48 octets, which need no
 /// padding. A pass phrase or hexadecimal digits may consist of the same characters.
 fn is_base64_of_random(octets: &[u8]) -> bool {
     let text = octets.trim_ascii();
@@ -59,7 +59,7 @@ fn is_base64_of_random(octets: &[u8]) -> bool {
     decoded.is_some_and(|octets| octets.expose().len() >= 16)
 }
 
-/// Whether a line is nsupdate's command `key [hmac:]name base64`.
+/// Tells whether a line is nsupdate's command `key [hmac:]name base64`.
 fn is_nsupdate(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     matches!(words[..], [key, name, _] if key.eq_ignore_ascii_case("key") && !name.starts_with(':'))

@@ -6,12 +6,12 @@
 use super::key::{Algorithm, TsigKey};
 use crate::dns::tsig_key_error::TsigKeyError;
 
-/// Whether the text is a file K*.private.
+/// Tells whether the text is a file K*.private.
 pub(super) fn is_private_file(text: &str) -> bool {
     text.lines().any(|line| line.trim_start().starts_with("Private-key-format:"))
 }
 
-/// Whether a line is a KEY record.
+/// Tells whether a line is a KEY record.
 pub(super) fn is_one(text: &str) -> bool {
     lines(text).any(|words| rdata(&words).is_some())
 }

@@ -7,12 +7,12 @@ use super::key::TsigKey;
 use super::line;
 use crate::dns::tsig_key_error::TsigKeyError;
 
-/// Whether a line begins such a section.
+/// Tells whether a line begins such a section.
 pub(super) fn is_one(text: &str) -> bool {
     text.lines().any(|line| begins(&words(line)))
 }
 
-/// Whether the words of a line begin a section. In sections of other kinds `key:` has a value.
+/// Tells whether the words of a line begin a section. In sections of other kinds `key:` has a value.
 fn begins(words: &[&str]) -> bool {
     words.first().is_some_and(|word| word.eq_ignore_ascii_case("key:"))
         && words.get(1).is_none_or(|word| *word == "-" || word.ends_with(':'))
@@ -104,7 +104,7 @@ impl<'t> Reader<'t> {
     }
 }
 
-/// Whether a word is an attribute of a key.
+/// Tells whether a word is an attribute of a key.
 fn is_of_key(word: &str) -> bool {
     ["id:", "name:", "algorithm:", "secret:"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }

@@ -108,7 +108,7 @@ impl Rcode {
     pub const BADTIME: Rcode = Rcode(18);
     pub const BADTRUNC: Rcode = Rcode(22);
 
-    /// Whether the server may not know EDNS, or this version of it (RFC 6891 sections 6.1.3 and 7).
+    /// Tells whether the server may not know EDNS, or this version of it (RFC 6891 sections 6.1.3 and 7).
     pub fn may_mean_opt(self) -> bool {
         matches!(self, Rcode::FORMERR | Rcode::NOTIMP | Rcode::BADVERS)
     }
@@ -287,7 +287,7 @@ impl MessageHeader {
         Some(MessageHeader { id: field(0)?, flags: field(1)?, counts: [field(2)?, field(3)?, field(4)?, field(5)?] })
     }
 
-    /// Whether this is a response.
+    /// Tells whether this is a response.
     pub fn is_response(self) -> bool {
         self.flags >> 15 == 1
     }

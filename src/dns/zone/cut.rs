@@ -22,7 +22,7 @@ const TO_SET: &str = "set `dns.server` and `dns.zone` or give a resolver that kn
 pub(super) struct Zone {
     pub(super) zone: DnsName,
     pub(super) servers: Vec<NameServer>,
-    /// Whether the first server is the primary; see [`super::ChallengeLocation::primary_first`].
+    /// True if the first server is the primary; see [`super::ChallengeLocation::primary_first`].
     pub(super) primary_first: bool,
     /// The configuration names the zone.
     pub(super) is_zone_set: bool,

@@ -25,7 +25,7 @@ pub struct ChallengeLocation {
     pub zone: DnsName,
     /// The servers for the UPDATE, best first; at least one.
     pub servers: Vec<NameServer>,
-    /// Whether the first server is the primary, by the configuration or the SOA. The next server may accept what
+    /// True if the first server is the primary, by the configuration or the SOA. The next server may accept what
     /// another one refuses.
     pub primary_first: bool,
     /// The place of the key.

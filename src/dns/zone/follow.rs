@@ -186,7 +186,7 @@ impl ZoneFinder<'_> {
         matches!(answer.rcode, Rcode::NOERROR | Rcode::NXDOMAIN).then_some((answer, way))
     }
 
-    /// Whether a CNAME comes from a wildcard record: a made-up sibling of the owner then has it as well. A TXT of our
+    /// Tells whether a CNAME comes from a wildcard record: a made-up sibling of the owner then has it as well. A TXT of our
     /// own takes precedence over a wildcard, so such a CNAME is not followed.
     fn is_wildcard(
         &self,
@@ -207,7 +207,7 @@ impl ZoneFinder<'_> {
 }
 
 impl Zone {
-    /// Whether an answer puts `owner` into another zone below this one.
+    /// Tells whether an answer puts `owner` into another zone below this one.
     fn is_left(&self, answer: &DnsResponse, owner: &DnsName) -> bool {
         let other = soa_owner(answer, owner).filter(|apex| owner.is_within(apex)).or_else(|| referred(answer, owner));
         other.is_some_and(|zone| zone != self.zone && zone.is_within(&self.zone))

@@ -90,7 +90,7 @@ impl AccountStore<'_> {
     }
 }
 
-/// Whether the refusal of a change of keys is final.
+/// Tells whether the refusal of a change of keys is final.
 fn is_for_good(e: &AcmeError) -> bool {
     matches!(e, AcmeError::Problem { status: 403 | 404 | 405 | 501, .. })
 }

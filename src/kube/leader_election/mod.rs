@@ -129,7 +129,7 @@ impl LeaderElection {
         (self.seen, self.held) = (None, None);
     }
 
-    /// Whether this replica may write the Lease: it holds it, nobody does, or the holder was silent for as long as the Lease says.
+    /// Tells whether this replica may write the Lease: it holds it, nobody does, or the holder was silent for as long as the Lease says.
     fn is_open(&self, seen: &ObservedLease, now: Duration) -> bool {
         let holder = holder(&seen.lease);
         holder.is_empty() || holder == self.identity || now > seen.since.saturating_add(duration(&seen.lease))
@@ -191,7 +191,7 @@ pub enum Course {
 }
 
 impl Setbacks {
-    /// Whether the replica works without the Lease.
+    /// Tells whether the replica works without the Lease.
     pub fn alone(&self) -> bool {
         self.alone
     }

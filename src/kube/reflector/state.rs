@@ -99,7 +99,7 @@ impl Failures {
         now >= self.refused_since.get_or_insert(now).saturating_add(doubt)
     }
 
-    /// Whether the failures are an outage. The first one may be a server that restarts, whose successor answers the next try; a refusal that
+    /// Tells whether the failures are an outage. The first one may be a server that restarts, whose successor answers the next try; a refusal that
     /// is doubted is none.
     pub(super) fn are_outage(&self) -> bool {
         self.count > 1 && self.refused_since.is_none()

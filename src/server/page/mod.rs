@@ -31,7 +31,7 @@ pub const KIND: &str = "text/html; charset=utf-8";
 pub struct Title {
     /// Our namespace.
     pub namespace: String,
-    /// Whether this replica leads.
+    /// True if this replica leads.
     pub leads: bool,
     /// The time.
     pub now: Time,

@@ -30,7 +30,7 @@ pub struct Annotations {
 pub struct AskedNames {
     /// The place of the annotation.
     pub place: String,
-    /// Whether the names of the object do not count beside these.
+    /// True if the names of the object do not count beside these.
     pub replace: bool,
     /// The names.
     pub names: HostList,
@@ -74,7 +74,7 @@ impl Annotations {
         Annotations { known: known.into(), unused: unused.into() }
     }
 
-    /// Whether no annotation means anything here.
+    /// Tells whether no annotation means anything here.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty() && self.unused.is_empty()
     }
@@ -84,47 +84,47 @@ impl Annotations {
         self.known.iter().find(|(known, _)| *known == key).map(|(_, value)| &**value)
     }
 
-    /// Whether the value of an annotation is `true`.
+    /// Tells whether the value of an annotation is `true`.
     pub fn is_true(&self, key: &str) -> bool {
         self.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Whether the object is not to be served at all.
+    /// Tells whether the object is not to be served at all.
     pub fn ignores_all(&self) -> bool {
         self.is_true(IGNORE)
     }
 
-    /// Whether this Secret is not to be filled.
+    /// Tells whether this Secret is not to be filled.
     pub fn ignores(&self, secret: &str) -> bool {
         self.lists(IGNORE, secret)
     }
 
-    /// Whether an annotation with a list names `item`.
+    /// Tells whether an annotation with a list names `item`.
     pub fn lists(&self, key: &str, item: &str) -> bool {
         self.get(key).is_some_and(|value| list(value).any(|listed| listed == item))
     }
 
-    /// Whether Secrets of nobody and of other programs are taken over.
+    /// Tells whether Secrets of nobody and of other programs are taken over.
     pub fn adopts(&self) -> bool {
         self.is_true(ADOPT)
     }
 
-    /// Whether the object says that it wants no certificate.
+    /// Tells whether the object says that it wants no certificate.
     pub fn declines(&self) -> bool {
         self.ignores_all() || self.get(CERTIFICATE).is_some_and(|value| value.eq_ignore_ascii_case("false"))
     }
 
-    /// Whether an annotation gives all names of the certificate.
+    /// Tells whether an annotation gives all names of the certificate.
     pub fn gives_all_names(&self) -> bool {
         self.get(DOMAINS).is_some() || self.has_dns_names()
     }
 
-    /// Whether Gardener's names replace those of the object. An empty list does so where a common name stands beside it.
+    /// Tells whether Gardener's names replace those of the object. An empty list does so where a common name stands beside it.
     fn has_dns_names(&self) -> bool {
         self.get(DNS_NAMES).is_some_and(|names| !names.is_empty() || self.get(COMMON_NAME).is_some())
     }
 
-    /// Whether the annotations ask for a certificate. `kubernetes.io/tls-acme` counts on an Ingress only.
+    /// Tells whether the annotations ask for a certificate. `kubernetes.io/tls-acme` counts on an Ingress only.
     pub fn opt_in(&self, is_ingress: bool, settings: &WishSettings) -> OptIn {
         if self.is_true(CERTIFICATE) {
             return OptIn::Yes;

@@ -189,7 +189,7 @@ impl Ages {
         moved
     }
 
-    /// Whether an object is among so many oldest ones.
+    /// Tells whether an object is among so many oldest ones.
     fn is_among(&self, at: &ObjectRef, most: usize) -> bool {
         let mut border = self.border.borrow_mut();
         if border.as_ref().is_none_or(|(known, _)| *known != most) {

@@ -18,9 +18,9 @@ use crate::sources::hosts::{HostList, text};
 pub struct GatewayFacts {
     /// The Gateway or ListenerSet.
     pub source: SourceRef,
-    /// Its annotations.
+    /// The annotations.
     pub annotations: Annotations,
-    /// Its listeners.
+    /// The listeners.
     pub listeners: Box<[GatewayListener]>,
     /// Listeners beyond the bound, which were not read.
     pub beyond: usize,
@@ -28,7 +28,7 @@ pub struct GatewayFacts {
     pub allowed_listeners: AllowedNamespaces,
     /// The Gateway that a ListenerSet adds its listeners to.
     pub parent: Option<ObjectRef>,
-    /// Whether the status says that the Gateway does not allow the ListenerSet.
+    /// True if the status says that the Gateway does not allow the ListenerSet.
     pub is_vetoed: bool,
 }
 
@@ -49,11 +49,11 @@ pub struct GatewayListener {
     pub allowed_routes: AllowedNamespaces,
     /// The kinds of routes that may attach.
     pub kinds: Box<[RouteKind]>,
-    /// Whether the status says that the listener is in conflict with another one.
+    /// True if the status says that the listener is in conflict with another one.
     pub is_vetoed: bool,
 }
 
-/// What a listener does with TLS.
+/// The use of TLS at a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenerProtocol {
     /// HTTPS: TLS ends at the Gateway.
@@ -67,7 +67,7 @@ pub enum ListenerProtocol {
 /// A reference to a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateRef {
-    /// Whether it names a Secret.
+    /// True if it names a Secret.
     pub is_secret: bool,
     /// Another namespace than that of the listener.
     pub namespace: Option<Box<str>>,

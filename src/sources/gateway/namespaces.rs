@@ -68,7 +68,7 @@ impl AllowedNamespaces {
         }
     }
 
-    /// Whether an object of `namespace` may attach to one of `own`. `labels` are those of `namespace`, where they are known.
+    /// Tells whether an object of `namespace` may attach to one of `own`. `labels` are those of `namespace`, where they are known.
     pub fn allows(&self, namespace: &str, own: &str, labels: Option<&NamespaceLabels>) -> bool {
         match self {
             AllowedNamespaces::None => false,
@@ -80,7 +80,7 @@ impl AllowedNamespaces {
         }
     }
 
-    /// Whether labels of namespaces decide.
+    /// Tells whether labels of namespaces decide.
     pub fn needs_labels(&self) -> bool {
         matches!(self, AllowedNamespaces::Selector(_))
     }

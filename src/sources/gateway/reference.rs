@@ -48,7 +48,7 @@ const FORBIDDEN: [&str; 2] = ["NotAllowedByListeners", "NotAllowed"];
 /// The reasons of a controller for which a listener stands back behind another one.
 const CONFLICTS: [&str; 2] = ["HostnameConflict", "ProtocolConflict"];
 
-/// Whether the conditions of a status take the certificate away: attaching is forbidden, or another listener has the host or the port.
+/// Tells whether the conditions of a status take the certificate away: attaching is forbidden, or another listener has the host or the port.
 /// Conditions for an older form of the object do not count, and neither do others: some controllers accept nothing until the Secret exists.
 pub fn is_vetoed(object: &Value, status: Option<&Value>) -> bool {
     let generation = object.get("metadata").and_then(|metadata| metadata.get("generation")).and_then(Value::as_u64);

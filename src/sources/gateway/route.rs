@@ -18,7 +18,7 @@ pub struct RouteFacts {
     namespace: Box<str>,
     /// The Gateways and ListenerSets that it attaches to.
     pub parents: Box<[RouteParent]>,
-    /// Its host names.
+    /// The host names.
     pub hosts: HostList,
 }
 
@@ -27,11 +27,11 @@ pub struct RouteFacts {
 pub struct RouteParent {
     /// The kind: that of Gateways or of ListenerSets.
     pub kind: &'static str,
-    /// Its name.
+    /// The name.
     pub at: ObjectRef,
     section: Option<Box<str>>,
     port: Option<u64>,
-    /// Whether the status says that this is not allowed.
+    /// True if the status says that this is not allowed.
     is_vetoed: bool,
 }
 

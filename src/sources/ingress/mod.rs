@@ -101,7 +101,7 @@ impl IngressFacts {
         named.map(|name| ObjectRef::new(self.source.namespace(), name))
     }
 
-    /// Whether the hosts need no certificate: TLS ends behind the controller, or the Ingress answers challenges of another program.
+    /// Tells whether the hosts need no certificate: TLS ends behind the controller, or the Ingress answers challenges of another program.
     fn is_for_others(&self) -> bool {
         PASSTHROUGH.iter().any(|key| self.annotations.is_true(key))
             || [SOLVER, LEGO_SOLVER].iter().any(|key| self.annotations.get(key).is_some())
@@ -230,7 +230,7 @@ fn folded(host: &Domain, settings: &WishSettings) -> Domain {
 #[derive(Debug)]
 pub struct IngressSource {
     target: WatchTarget,
-    /// Whether every host counts, as with `-ingress-all`.
+    /// True if every host counts, as with `-ingress-all`.
     all: bool,
     ingresses: Kept<IngressFacts>,
 }

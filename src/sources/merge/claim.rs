@@ -1,4 +1,4 @@
-//! What is merged, by which rules, and into what. Pure.
+//! The claims that are merged, the rules for that, and the result. Pure.
 
 use std::sync::Arc;
 
@@ -19,24 +19,24 @@ pub struct ObjectClaim {
 
 /// The rules that a merge asks; each refusal is a sentence.
 pub struct Rules<'a> {
-    /// Whether the Secrets of a namespace may be written.
+    /// True if the Secrets of a namespace may be written.
     pub secret: &'a dyn Fn(&ObjectRef) -> Result<(), String>,
-    /// Whether an object of this namespace may have a name.
+    /// True if an object of this namespace may have a name.
     pub name: &'a dyn Fn(&str, &Domain) -> Result<(), String>,
     /// The options that an object of this namespace gets.
     pub options: &'a dyn Fn(&str, &WishOptions) -> Result<WishOptions, String>,
-    /// Whether a name can be served with these options.
+    /// True if a name can be served with these options.
     pub issuer: &'a dyn Fn(&WishOptions, &Domain) -> Result<(), String>,
 }
 
-/// What is served of the claims for one Secret.
+/// The served part of the claims for one Secret.
 #[derive(Debug, Default)]
 pub struct Merged {
     /// The wanted certificate; none where nothing is left.
     pub wanted: Option<MergedWish>,
     /// The resource that is not served as it is: its certificate goes on in the form in which it was last accepted.
     pub goes_on: Option<(ObjectKey, SourceRef)>,
-    /// What is not served, by object.
+    /// The problems, by object.
     pub problems: Vec<(ObjectKey, WishProblem)>,
 }
 
@@ -47,7 +47,7 @@ pub struct MergedWish {
     pub names: Vec<Domain>,
     /// The options of the first object.
     pub options: WishOptions,
-    /// Whether a Secret that nobody owns, or another program, is taken over.
+    /// True if a Secret that nobody owns, or another program, is taken over.
     pub adopt: bool,
     /// The first object.
     pub source: SourceRef,

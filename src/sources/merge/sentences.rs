@@ -1,4 +1,4 @@
-//! What the rules say about the names of a claim, and the sentences for it. Pure.
+//! The judgement of the rules about the names of a claim, and the sentences for it. Pure.
 
 use std::collections::BTreeSet;
 

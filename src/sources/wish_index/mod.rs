@@ -1,4 +1,4 @@
-//! Which objects want which Secrets, and what is not served of each object. A change of one object costs what it names, whatever the number
+//! The objects and the Secrets that they want, and what is not served of each object. A change of one object costs what it names, whatever the number
 //! of objects. Pure.
 //!
 //! Names and references only are kept: the wishes are made anew of the facts of a source when they are needed.
@@ -15,7 +15,7 @@ use crate::base::name::{ClusterName, ObjectRef};
 pub struct WishIndex {
     secrets: BTreeMap<ObjectKey, Box<[ObjectRef]>>,
     objects: BTreeMap<ObjectRef, Arc<Vec<ObjectKey>>>,
-    /// What is not served: of the object as a whole (`None`), and of what it wants in a Secret.
+    /// The problems: of the object as a whole (`None`), and of what it wants in a Secret.
     problems: BTreeMap<(ObjectKey, Option<ObjectRef>), Vec<WishProblem>>,
 }
 
@@ -96,13 +96,13 @@ impl WishIndex {
         changed
     }
 
-    /// What is not served of an object, bounded.
+    /// The problems of an object, bounded.
     pub fn problems_of(&self, object: &ObjectKey) -> impl Iterator<Item = &WishProblem> {
         let of = self.problems.range((object.clone(), None)..).take_while(move |((other, _), _)| other == object);
         of.flat_map(|(_, problems)| problems).take(PROBLEMS_OF_OBJECT_MAX)
     }
 
-    /// What stands in the way of an object; a remark about a field without effect does not.
+    /// The first hindrance of an object; a remark about a field without effect does not.
     pub fn hindrance_of(&self, object: &ObjectKey) -> Option<&WishProblem> {
         let of = self.problems.range((object.clone(), None)..).take_while(|((other, _), _)| other == object);
         let all = of.flat_map(|((_, secret), problems)| problems.iter().map(move |problem| (secret, problem)));

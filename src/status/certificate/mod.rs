@@ -36,9 +36,9 @@ pub struct CertificateStatus {
     pub unready: Option<Reason>,
     /// The particulars of that violation.
     pub unready_detail: Option<Box<str>>,
-    /// Whether this program stored what is held.
+    /// True if this program stored what is held.
     pub is_stored_here: bool,
-    /// Whether a Secret holds a certificate of a CA for tests.
+    /// True if a Secret holds a certificate of a CA for tests.
     pub staging: bool,
     /// The common name of the issuer of the held certificate.
     pub issuer: Option<SharedStr>,
@@ -56,7 +56,7 @@ pub struct CertificateStatus {
     pub next_attempt: Option<Time>,
     /// Attempts that fit before the expiry if all of them fail.
     pub attempts_left: Option<u32>,
-    /// Whether nothing was ever stored or found.
+    /// True if nothing was ever stored or found.
     pub is_first: bool,
     /// The objects that want it; none where an entry does.
     pub objects: Arc<Vec<ObjectKey>>,
@@ -296,7 +296,7 @@ impl CertificateStatus {
         self.validity().map(|validity| validity.ends)
     }
 
-    /// Whether every Secret holds what is wanted, and that is valid at `now`.
+    /// Tells whether every Secret holds what is wanted, and that is valid at `now`.
     pub fn is_ready(&self, now: Time) -> bool {
         let is_valid = |held: &Option<Validity>| held.is_some_and(|held| held.begins <= now && now < held.ends);
         self.unready.is_none() && self.held.iter().all(is_valid)
@@ -353,7 +353,7 @@ fn issuer_of(facts: &CertificateFacts) -> Option<SharedStr> {
     (!issuer.is_empty()).then(|| SharedStr::intern(&issuer))
 }
 
-/// Whether a Secret holds a certificate of a CA for tests, which nobody trusts.
+/// Tells whether a Secret holds a certificate of a CA for tests, which nobody trusts.
 fn is_from_staging(held: &SecretState) -> bool {
     let SecretState::Present(present) = held else { return false };
     let by_name = |facts: &CertificateFacts| facts.is_staging() || facts.issuer.starts_with("Fake ");

@@ -23,7 +23,7 @@ pub struct TableStyle<'a> {
     pub width: Option<usize>,
     /// All columns, every name of a certificate, and no lines below the rows.
     pub wide: bool,
-    /// Whether states are coloured.
+    /// True if states are coloured.
     pub colour: bool,
     /// Secrets of this namespace are named without it.
     pub own: &'a str,

@@ -62,7 +62,7 @@ pub(super) fn secret(at: &ObjectRef, folder: &Path, mut files: Files) -> Result<
     Ok(secret)
 }
 
-/// Whether a file may be lost in a power cut: a `type` that the folder is taken for without it, and labels that only repeat whose Secret
+/// Tells whether a file may be lost in a power cut: a `type` that the folder is taken for without it, and labels that only repeat whose Secret
 /// it is.
 pub(super) fn may_be_lost(secret: &SecretObject, name: &str) -> bool {
     match name {
@@ -72,7 +72,7 @@ pub(super) fn may_be_lost(secret: &SecretObject, name: &str) -> bool {
     }
 }
 
-/// Whether a power cut took the contents of a file: the name and the size reached the disk at most.
+/// Tells whether a power cut took the contents of a file: the name and the size reached the disk at most.
 fn is_lost(octets: &[u8]) -> bool {
     octets.iter().all(|octet| *octet == 0)
 }

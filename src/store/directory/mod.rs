@@ -36,7 +36,7 @@ pub enum StoreClosed {
     ForNow(String),
 }
 
-/// Whether a directory is ours alone.
+/// The use of a directory: ours alone, or beside others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockMode {
     /// The process is the one notariat that works on it, and holds its lock.
@@ -84,7 +84,7 @@ struct Staged<'a> {
     files: Files,
     folder: PathBuf,
     mode: DryRun,
-    /// Whether the folder is complete and on disk.
+    /// True if the folder is complete and on disk.
     written: io::Result<()>,
 }
 
@@ -268,7 +268,7 @@ impl DirectoryStore {
         if mode == DryRun::Real { sync_folder(folder) } else { Ok(()) }
     }
 
-    /// Whether `to` was made as another name of a file on disk with these octets and our mode, in a folder that we made.
+    /// Tells whether `to` was made as another name of a file on disk with these octets and our mode, in a folder that we made.
     fn link_old(&self, old: Option<&(PathBuf, Files)>, octets: &[u8], to: &Path) -> bool {
         let Some((folder, files)) = old else { return false };
         let is_ours = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));

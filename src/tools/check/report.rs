@@ -55,7 +55,7 @@ pub struct CheckReport {
     pub lines: Vec<Line>,
     /// The number of faults that are uncertain because a server was not reached.
     pub unknown: usize,
-    /// Whether a configuration is missing.
+    /// True if a configuration is missing.
     pub is_unreadable: bool,
 }
 
@@ -76,7 +76,7 @@ impl CheckReport {
         self.lines.iter().filter(|line| line.level == Level::Fault).count()
     }
 
-    /// Whether there is no fault.
+    /// Tells whether there is no fault.
     pub fn is_sound(&self) -> bool {
         self.faults() == 0
     }

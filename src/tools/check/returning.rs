@@ -1,4 +1,4 @@
-//! Who would be ordered anew if cert-manager's controller came back, as lines of the check. Only get and list.
+//! The Certificates that would be ordered anew if cert-manager's controller came back, as lines of the check. Only get and list.
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ pub struct Converted {
     pub yaml: String,
     /// A sentence for each field without effect and for each loss; the last item is the table.
     pub report: Vec<String>,
-    /// Whether everything was carried over.
+    /// True if everything was carried over.
     pub is_whole: bool,
 }
 

@@ -44,7 +44,7 @@ impl<T: Ord + Clone> NameRegistry<T> {
     }
 }
 
-/// Whether a text from an object is a name, which needs no quoting in a shell. The API server lets no other one through.
+/// Tells whether a text from an object is a name, which needs no quoting in a shell. The API server lets no other one through.
 pub(super) fn is_name(name: &str) -> bool {
     ObjectRef::parse(name, "x").is_ok() && !name.contains('/')
 }

@@ -1,4 +1,4 @@
-//! What one ConfigMap gets: issuers, zones, entries, the Secrets that they name, and what is left out.
+//! The contents of one ConfigMap: issuers, zones, entries, the Secrets that they name, and what is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub(super) struct LeftOut {
 pub(super) struct Placement {
     /// The ConfigMap's own namespace first.
     namespaces: Namespaces,
-    /// Whether the Secrets of certificates are in other namespaces, too.
+    /// True if the Secrets of certificates are in other namespaces, too.
     pub(super) is_one: bool,
     secrets: NameRegistry<InputSecret>,
     labels: NameRegistry<(IssuerKind, String, String)>,
@@ -53,7 +53,7 @@ pub(super) struct Placement {
     pub(super) entries: BTreeMap<usize, FieldMap>,
     pub(super) moved: Vec<Moved>,
     pub(super) left_out: BTreeMap<usize, LeftOut>,
-    /// What the operator should know, each once.
+    /// The notes for the operator, each once.
     pub(super) reminders: Vec<String>,
 }
 

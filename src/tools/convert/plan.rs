@@ -1,4 +1,4 @@
-//! What one Certificate needs: its issuer, and for each name a server and a key, or a route for HTTP-01.
+//! The needs of one Certificate: its issuer, and for each name a server and a key, or a route for HTTP-01.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(super) struct Plan<'i> {
     pub(super) proofs: Vec<Proof>,
     /// The routes that the names need which are proved by HTTP-01, each with its names.
     pub(super) routes: BTreeMap<Route, Vec<Domain>>,
-    /// Whether a CNAME of a challenge is followed.
+    /// True if a CNAME of a challenge is followed.
     pub(super) follows: bool,
 }
 

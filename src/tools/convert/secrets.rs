@@ -66,7 +66,7 @@ impl InputSecret {
         whole.chars().take(NAME_CHARACTERS).collect::<String>().trim_end_matches(['-', '.']).to_owned()
     }
 
-    /// What the Secret holds.
+    /// The contents of the Secret.
     pub(super) fn purpose(&self) -> String {
         match self {
             InputSecret::TsigKey { algorithm, name, .. } => format!("the TSIG key {name} ({algorithm})"),

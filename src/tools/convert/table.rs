@@ -11,11 +11,11 @@ pub(super) struct ResultRow {
     pub(super) secret: String,
     /// The issuer as the Certificate names it.
     pub(super) issuer: String,
-    /// What became of it.
+    /// The fate of the Certificate.
     pub(super) result: RowResult,
 }
 
-/// What became of a Certificate.
+/// The fate of a Certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowResult {
     /// An entry that loses nothing.

@@ -12,11 +12,11 @@ pub(super) struct Scanner<'t> {
     column: usize,
     /// Open `[` and `{`.
     flow_level: usize,
-    /// Whether each of the innermost 64 of them is a `[`; the innermost is the lowest bit.
+    /// True if each of the innermost 64 of them is a `[`; the innermost is the lowest bit.
     sequences: u64,
     /// Columns of open block collections.
     indents: Vec<usize>,
-    /// Whether a key may begin here: that decides what a `-`, `?` or `:` opens.
+    /// True if a key may begin here: that decides what a `-`, `?` or `:` opens.
     simple_key_allowed: bool,
     /// The place of the last token of the block context that may turn out to be a key.
     simple_key: Option<Mark>,

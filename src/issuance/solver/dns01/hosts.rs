@@ -52,7 +52,7 @@ impl Dns01Solver<'_> {
         hosts.into_iter().filter(|h| (answers(h, RecordType::A) || answers(h, RecordType::Aaaa)) && unused(h)).collect()
     }
 
-    /// Whether one of these names has no records, by an UPDATE that consists of this prerequisite and changes nothing.
+    /// Tells whether one of these names has no records, by an UPDATE that consists of this prerequisite and changes nothing.
     fn has_unused(&self, batch: &ZoneUpdate, names: &[DnsName], settings: &DnsSettings) -> bool {
         let action = Action::Add { ttl: settings.ttl, in_use: names };
         let update = Update { zone: &batch.published.zone, action, values: &[] };

@@ -154,7 +154,7 @@ pub(super) fn zone_of_key(client: &DnsClient, not_done: &UpdateOutcome, values: 
     values.iter().all(|value| value.owner.is_within(&zone)).then_some(zone)
 }
 
-/// Whether the error is one that secondaries answer to an UPDATE: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
+/// Tells whether secondaries answer an UPDATE with this error: BIND REFUSED, Knot BADKEY whatever the key, PowerDNS SERVFAIL (measured); NSD and others that know no UPDATE
 /// NOTIMP.
 fn could_be_a_secondary(error: &UpdateError) -> bool {
     match error {

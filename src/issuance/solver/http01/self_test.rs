@@ -23,7 +23,7 @@ pub struct Tester<'t> {
     pub dns: &'t DnsClient,
     /// The server that is asked first, instead of the name's addresses.
     pub via: Option<&'t ServerAddress>,
-    /// Whether the CA asks from the internet.
+    /// True if the CA asks from the internet.
     pub public: bool,
 }
 
@@ -165,7 +165,7 @@ fn is_of_the_link(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether a CA in the internet can ask this address (IANA's special-purpose registries, RFC 6890).
+/// Tells whether a CA in the internet can ask this address (IANA's special-purpose registries, RFC 6890).
 fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {

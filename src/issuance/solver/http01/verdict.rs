@@ -23,7 +23,7 @@ pub enum Verdict {
 /// A URL on the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WebUrl {
-    /// Whether the scheme is https.
+    /// True if the scheme is https.
     pub https: bool,
     /// The host.
     pub host: DnsName,

@@ -1,4 +1,4 @@
-//! What notariat would make of cert-manager's objects. Pure.
+//! The certificates that notariat would make of cert-manager's objects. Pure.
 //!
 //! Nothing is said of a field that is honoured. A field without effect is a line that is `ok`, one that is not known a `warning`; what is
 //! refused or in flight is a `fault`.
@@ -123,7 +123,7 @@ fn of_issuer(report: &mut CheckReport, issuer: &CertManagerIssuer, seen: &Seen, 
     }
 }
 
-/// What is wrong with a data key that an issuer names, as far as it was looked at.
+/// The fault of a data key that an issuer names, as far as it was looked at.
 fn lack(seen: &Seen, key: &DataKey, within: &str) -> Option<String> {
     let at = match key.at(within) {
         Ok(at) => at,
@@ -181,7 +181,7 @@ fn of_certificate(
 /// The line of an object of which notariat would do everything.
 const SERVED: &str = "would be served as it is";
 
-/// What becomes of a Certificate of another kind of issuer.
+/// The fate of a Certificate of another kind of issuer.
 const FOREIGN: &str = "its Secret is left as it is, and nobody renews it without cert-manager";
 
 /// What the issuer keeps notariat from.
