@@ -147,7 +147,7 @@ impl Arguments {
         }
     }
 
-    /// Which of the flags do not go together.
+    /// Names the rule that flags break together; `None` where they go together.
     fn conflict(&self, command: &Command, values: &Values) -> Option<&'static str> {
         let (has_file, of_resources) = (values.has("f"), values.has("resources"));
         if self.page && self.listen.is_none() {

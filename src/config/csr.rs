@@ -6,7 +6,7 @@ use crate::base::name::Domain;
 use crate::cert::request::CertificateRequest;
 
 /// The fields for keys that are made here. Beside a CSR they are refused in an entry, and not taken from `defaults`.
-pub const OF_OWN_KEYS: [&str; 2] = ["keyType", "reuseKey"];
+pub(super) const OF_OWN_KEYS: [&str; 2] = ["keyType", "reuseKey"];
 
 /// Tells whether an entry has a CSR, with a fault or without.
 pub(super) fn is_given(node: &YamlNode) -> bool {

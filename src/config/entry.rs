@@ -26,7 +26,7 @@ use crate::dns::zone_policy::{ZonePolicy, ZoneRule};
 
 /// The wish for one certificate in one or several Secrets.
 ///
-/// The serialized form reads back through [`Entry::read`], so that a record keeps the last accepted form in the words
+/// [`Entry::form`] reads back through [`Entry::read`], so that a record keeps the last accepted form in the words
 /// of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -209,6 +209,15 @@ impl Entry {
             labels,
             annotations,
         })
+    }
+
+    /// The entry in the format of the configuration, from which it reads back. Beside a CSR that format refuses the fields of keys that are made here.
+    pub fn form(&self) -> serde_json::Value {
+        let mut form = serde_json::to_value(self).expect("an entry is plain data with text keys");
+        if let Some(fields) = form.as_object_mut().filter(|_| self.csr.is_some()) {
+            csr::OF_OWN_KEYS.iter().for_each(|field| drop(fields.remove(*field)));
+        }
+        form
     }
 
     /// The time before the expiry at which a certificate of this lifetime is renewed; `None` for the default.

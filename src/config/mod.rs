@@ -7,7 +7,7 @@
 
 pub mod bounds;
 pub mod challenge;
-pub mod csr;
+mod csr;
 pub mod data;
 mod defaults;
 pub mod dns;

@@ -17,7 +17,7 @@ pub(super) struct RecordIndex {
     pub(super) orders: OrderIndex,
     /// The records that are marked as orphaned.
     pub(super) orphaned: BTreeSet<ObjectRef>,
-    /// What the records present to CAs by http-01.
+    /// The answers to challenges by http-01 that the records present to CAs.
     pub(super) answers: Answers,
     /// The time by which orders are recent.
     pub(super) now: Time,

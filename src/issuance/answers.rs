@@ -28,7 +28,7 @@ struct PendingAnswers {
     feed: Feed,
 }
 
-/// What keeps the table up to date.
+/// The source that keeps the table up to date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Feed {
     /// Only the replica that presents an answer gives it.
@@ -46,7 +46,7 @@ impl Answers {
         self.table().answers.get(host)?.get(token).cloned()
     }
 
-    /// What keeps the table up to date.
+    /// The source that keeps the table up to date.
     pub fn feed(&self) -> Feed {
         self.table().feed
     }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::base::shared_str::SharedStr;
 use crate::cert::facts::{hex, sha256};
 use crate::config::ZoneRule;
-use crate::config::csr::OF_OWN_KEYS;
 use crate::config::entry::Entry;
 use crate::config::issuers::Issuer;
 use crate::config::metadata::{self, Metadata};
@@ -58,7 +57,7 @@ impl SharedPrints {
     pub fn fingerprint(&self, entry: &Entry, issuer: &str) -> Fingerprint {
         let (labels, annotations) = (entry.labels.hash(), entry.annotations.hash());
         let plain = Entry { labels: Metadata::default(), annotations: Metadata::default(), ..entry.clone() };
-        digest_of(&[&form(&plain).to_string(), &self.zones, issuer, labels, annotations])
+        digest_of(&[&plain.form().to_string(), &self.zones, issuer, labels, annotations])
     }
 }
 
@@ -66,7 +65,7 @@ impl Accepted {
     /// The accepted form of an entry.
     pub fn new(entry: &Entry, zones: &[ZoneRule], issuer: Option<&Issuer>, source: &str) -> Accepted {
         let (zones, issuer) = (zones.iter().map(json).collect(), issuer.map(json));
-        Accepted { entry: form(entry), zones, issuer, source: Some(SharedStr::new(source)) }
+        Accepted { entry: entry.form(), zones, issuer, source: Some(SharedStr::new(source)) }
     }
 
     /// Parses the form with the checks of the configuration; `None` where they refuse it now: newer rules, or a namespace that is not allowed
@@ -99,15 +98,6 @@ impl Accepted {
         let issuer = self.issuer.as_ref().map(|issuer| hex(&digest_of(&[&issuer.to_string()]))).unwrap_or_default();
         digest_of(&[&entry.to_string(), &zones, &issuer, &labels, &annotations])
     }
-}
-
-/// An entry in the format of the configuration, which refuses the fields of a key of our own beside a CSR.
-fn form(entry: &Entry) -> serde_json::Value {
-    let mut form = json(entry);
-    if let Some(fields) = form.as_object_mut().filter(|_| entry.csr.is_some()) {
-        OF_OWN_KEYS.iter().for_each(|field| drop(fields.remove(*field)));
-    }
-    form
 }
 
 fn json(value: &impl Serialize) -> serde_json::Value {

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::sources::tests::support::{domain, metadata, settings, short};
 
-    /// What a draft for `t/i` with these annotations becomes after `steps`.
+    /// Makes the draft for `t/i` with these annotations, and the wishes that it becomes after `steps`.
     fn drafted(lines: &str, steps: impl FnOnce(&mut Draft<'_>)) -> ObjectWishes {
         let source = SourceRef::parse("Ingress t/i").unwrap();
         let annotations = Annotations::read(&metadata("i", lines));

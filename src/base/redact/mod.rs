@@ -94,7 +94,7 @@ fn put(name: &'static str, parts: &[&[u8]]) -> Option<Arc<RegisteredSecret>> {
         return None;
     }
     let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
-    if table.blocks.len() + hashes.len() > KNOWN_BLOCKS_MAX {
+    if !table.has_room_for(hashes.len()) {
         return None;
     }
     blocks.iter().for_each(|block| table.sizes[block.size] = true);
@@ -222,6 +222,11 @@ impl Hasher for IdentityHasher {
 }
 
 impl Table {
+    /// Tells whether so many hashes more stay within the bound, even if none of them is there yet.
+    fn has_room_for(&self, hashes: usize) -> bool {
+        self.blocks.len() + hashes <= KNOWN_BLOCKS_MAX
+    }
+
     fn add(&mut self, name: &'static str, hashes: &[u64]) {
         for hash in hashes {
             self.blocks.entry(*hash).or_insert((0, name)).0 += 1;

@@ -186,3 +186,61 @@ fn the_table_is_bounded_and_empties_itself() {
     let long = vec![7_u8; 4 * KNOWN_OCTETS_MAX];
     assert!(blocks(&long).len() <= KNOWN_OCTETS_MAX / STRIDE + 1);
 }
+
+#[test]
+fn a_hash_counts_every_octet_and_the_size() {
+    // Computed by another implementation of the same formula.
+    let keys = Keys([0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210]);
+    let hash = |octets: &[u8]| keys.hash(&blocks(octets)[0]);
+    assert_eq!(hash(b"hunter2!"), 0xec58_ec6b_cb62_97bd);
+    assert_eq!(hash(b"hunter2!pass"), 0x3001_ee8d_c792_5c43);
+}
+
+#[test]
+fn short_values_are_known_in_base64_of_base64_and_long_ones_once() {
+    let value: Vec<u8> = (0..200_u8).map(|n| n.wrapping_mul(89).wrapping_add(5)).collect();
+    let count = |size: usize| know("a value", &value[..size]).map_or(0, |known| known.0.len());
+    let once = |size: usize| blocks(&value[..size]).len();
+    let twice = |size: usize| once(size) + blocks(STANDARD.encode(&value[..size]).as_bytes()).len();
+    assert_eq!(
+        [7, 8, 128, 129, 200].map(count),
+        [0, twice(8), twice(128), once(129), once(200)],
+        "TWICE_MAX is the last size that is known in two forms"
+    );
+    assert!(know_keys("no key", &value).is_none() && know("too short", b"hunter2").is_none());
+}
+
+#[test]
+fn of_a_text_with_keys_only_their_secret_parts_are_known() {
+    // This text is short enough to be known in two forms, were it no key.
+    let short = include_bytes!("../../../tests/vectors/keys/ed25519-pkcs8.pem");
+    let certificate = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2VydGlmaWNhdGVz\n-----END CERTIFICATE-----\n";
+    for pem in [&short[..], PEM] {
+        let text = [pem, certificate.as_bytes()].concat();
+        let expected: usize = {
+            let (key, der) = (keys(pem)[0], decoded(keys(pem)[0]));
+            let secret = secret_part(&der);
+            blocks(encoded_part(key, &secret)).len() + blocks(&der[secret]).len()
+        };
+        for known in [know("a key", &text), know_keys("a key", &text)] {
+            assert_eq!(known.unwrap().0.len(), expected);
+        }
+        let _held = know("a key", &text);
+        let text = String::from_utf8(text).unwrap();
+        let clean = unsaid(&text);
+        assert!(clean.contains("(secret: a key)") && clean.contains(certificate), "{clean}");
+        assert!(
+            clean.starts_with("-----BEGIN PRIVATE KEY-----\n") && clean.contains("\n-----END PRIVATE KEY-----\n"),
+            "{clean}"
+        );
+    }
+    assert_eq!(unsaid("nothing that is known"), "nothing that is known");
+}
+
+#[test]
+fn the_table_has_room_up_to_its_bound_and_no_further() {
+    let mut table = Table::default();
+    let hashes: Vec<u64> = (0..KNOWN_BLOCKS_MAX as u64 - 3).collect();
+    table.add("x", &hashes);
+    assert_eq!([0, 2, 3, 4].map(|more| table.has_room_for(more)), [true, true, true, false]);
+}

@@ -18,7 +18,7 @@ use crate::dns::tsig_key::{Algorithm, TsigKey};
 pub struct IssuerSolver {
     /// The names and Certificates that the solver is for.
     pub selector: SolverSelector,
-    /// What the solver does.
+    /// The method of the solver.
     pub challenge: SolverKind,
     /// The route of an HTTP-01 solver.
     pub route: Option<HttpRoute>,
@@ -37,7 +37,7 @@ pub struct SolverSelector {
     pub zones: Vec<String>,
 }
 
-/// What a solver does.
+/// The method of a solver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SolverKind {
     /// DNS-01 by DNS UPDATE.

@@ -42,7 +42,7 @@ fn words(namespace: &str) -> String {
     }
 }
 
-/// What a line grants, in words.
+/// The grant of a line, in words.
 fn granted(line: &NamespaceLine) -> String {
     if line.ranges.is_empty() {
         return "no certificate".to_owned();

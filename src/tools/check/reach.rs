@@ -66,7 +66,7 @@ fn examine(context: &Context, spec: &CertificateSpec, name: &DnsName, deadline: 
     line(outcome, silent, name, &context.instance)
 }
 
-/// What came of the question about a name.
+/// The outcome of the question about a name.
 #[derive(Debug)]
 enum PathOutcome {
     Asked(Verdict),

@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments, options: &ConvertOptions) -> Result<Converted,
     convert(&text, &scope)
 }
 
-/// What is converted, and into what.
+/// The objects that are converted, and the form that they get.
 #[derive(Debug)]
 pub struct ConvertScope<'a> {
     /// The name of the ConfigMaps.

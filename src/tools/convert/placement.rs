@@ -174,7 +174,7 @@ impl Placement {
         Ok(())
     }
 
-    /// What the Certificate's peculiarities ask of the operator.
+    /// Adds the reminders that the Certificate's peculiarities need.
     fn remind_of(&mut self, plan: &Plan<'_>) {
         let certificate = &plan.certificate;
         if !certificate.key.is_asked {

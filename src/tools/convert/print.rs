@@ -38,7 +38,7 @@ pub(super) fn data(place: &mut Placement) -> Vec<(&'static str, Vec<String>)> {
 /// The default that takes Secrets over, still a comment.
 pub(super) const ADOPT: &str = "#adopt: true";
 
-/// What is left out, as comments that follow the list of entries: without its `#` such an entry belongs to it.
+/// Prints the entries that are left out as comments behind the list: without its `#` such an entry belongs to it.
 fn left_out(place: &Placement) -> Vec<String> {
     if place.left_out.is_empty() {
         return Vec::new();

@@ -24,7 +24,7 @@ impl RouteFault {
     pub const ALL: [RouteFault; 5] =
         [RouteFault::NotLed, RouteFault::AnotherServer, RouteFault::Redirected, RouteFault::Login, RouteFault::NoPod];
 
-    /// What stands in front, and the line to change there.
+    /// The servers that can stand in front, each with the line to change there.
     pub const fn lines(self) -> [(&'static str, &'static str); 4] {
         let [nginx, haproxy, traefik, gateway] = match self {
             RouteFault::NotLed => [
@@ -68,7 +68,7 @@ impl RouteFault {
     }
 }
 
-/// What the words of a CA about a challenge lead to, where they alone do not tell an operator. The phrases are those of Boulder and Pebble.
+/// The advice for the words of a CA about a challenge, where they alone do not tell an operator. The phrases are those of Boulder and Pebble.
 pub fn hint_of_ca(words: &str) -> Option<&'static str> {
     let hints = [
         (

@@ -97,7 +97,7 @@ fn instance_of(body: &[u8]) -> Option<&str> {
     check_namespace(name).is_ok().then_some(name)
 }
 
-/// What follows from an answer.
+/// The next step after an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The end.

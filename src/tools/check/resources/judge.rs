@@ -184,7 +184,7 @@ const SERVED: &str = "would be served as it is";
 /// The fate of a Certificate of another kind of issuer.
 const FOREIGN: &str = "its Secret is left as it is, and nobody renews it without cert-manager";
 
-/// What the issuer keeps notariat from.
+/// Returns the reasons for which the issuer does not let notariat serve the Certificate.
 fn by_issuer(
     certificate: &Certificate,
     acme: &Acme,

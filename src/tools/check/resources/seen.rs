@@ -14,7 +14,7 @@ const ENDED: [&str; 4] = ["valid", "invalid", "expired", "errored"];
 /// The annotations by which cert-manager makes Certificates of an Ingress or a Gateway.
 const SHIM: [&str; 3] = ["cert-manager.io/cluster-issuer", "cert-manager.io/issuer", "kubernetes.io/tls-acme"];
 
-/// What was seen of cert-manager.
+/// The objects of cert-manager, as they were seen.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) certificates: Vec<SeenCertificate>,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
     pub(super) secrets: BTreeMap<ObjectRef, Option<BTreeSet<String>>>,
     /// The policies of approver-policy can be written here.
     pub(super) has_approver: bool,
-    /// What could not be looked at, with the reason.
+    /// The objects that could not be looked at, with the reason.
     pub(super) missed: Vec<(String, String)>,
     /// An issuer may exist that was not seen.
     pub(super) misses_issuers: bool,
