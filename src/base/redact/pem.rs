@@ -112,8 +112,34 @@ mod tests {
         assert_eq!(secret_part(b"something else"), 0..14);
         // RSA: version, modulus of 256 octets, exponent 65537, then what is secret.
         let rsa =
-            [&[0x30, 0x82, 9, 9, 2, 1, 0, 2, 0x82, 1, 0][..], &[7; 256], &[2, 3, 1, 0, 1], &[2, 0x82, 1, 0, 9, 9]]
+            [&[0x30, 0x82, 9, 9, 2, 1, 0, 2, 0x82, 1, 0][..], &[9; 256], &[2, 3, 1, 0, 1], &[2, 0x82, 1, 0, 9, 9]]
                 .concat();
         assert_eq!(secret_part(&rsa), 272..278);
+        // A length of nothing, and one beyond the end: the whole is secret.
+        assert_eq!([secret_part(&[2, 1, 1, 4, 0, 9]), secret_part(&[2, 1, 1, 4, 9, 1])], [0..6, 0..6]);
+    }
+
+    #[test]
+    fn base64_is_decoded_whatever_stands_between() {
+        use base64::Engine as _;
+        let octets: Vec<u8> = (0..64_u8).map(|n| n.wrapping_mul(151).wrapping_add(17)).collect();
+        for count in 0..=octets.len() {
+            let text = base64::engine::general_purpose::STANDARD.encode(&octets[..count]);
+            assert_eq!(decoded(text.as_bytes())[..], octets[..count], "{text}");
+            let lines: Vec<&str> = text.as_bytes().chunks(5).map(|part| std::str::from_utf8(part).unwrap()).collect();
+            for between in ["\n", "\\n", " \r\n"] {
+                assert_eq!(decoded(lines.join(between).as_bytes())[..], octets[..count], "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_characters_within_a_part_encode_it_alone() {
+        // Octets 3 to 9 are the bits 24 to 72, octets 4 to 8 the bits 32 to 64; a character has six.
+        let (text, folded) = (b"ABCDEFGHIJKLMNOP", b"ABCD\nEFGH\\nIJKLMNOP");
+        assert_eq!(encoded_part(text, &(3..9)), b"EFGHIJKL");
+        assert_eq!(encoded_part(text, &(4..8)), b"GHIJ");
+        assert_eq!(encoded_part(folded, &(3..9)), b"EFGH\\nIJKL");
+        assert_eq!(encoded_part(text, &(4..5)), b"");
     }
 }

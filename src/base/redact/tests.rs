@@ -52,6 +52,8 @@ fn a_value_is_found_in_every_form_and_its_text_around_stays() {
             hex(value),
             pairs.join(":"),
             pairs.join(" "),
+            pairs.join("\\x"),
+            pairs.join(", 0x"),
             format!("{value:?}").trim_matches(['[', ']']).to_owned(),
             value.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ];
@@ -77,6 +79,39 @@ fn a_part_of_sixteen_octets_is_found_at_any_place_and_in_any_alignment() {
         for form in [hex(part), format!("{part:?}")] {
             assert!(left(&table, &form).contains("(k)"), "{start}: {form}");
         }
+    }
+}
+
+#[test]
+fn every_character_that_holds_bits_of_a_block_is_hidden() {
+    let value: Vec<u8> = (0..12_u8).map(|n| n.wrapping_mul(151).wrapping_add(17)).collect();
+    let table = table("k", &value);
+    for (before, characters) in [(0, 16), (1, 17), (2, 17)] {
+        let around = [&vec![b'.'; before][..], &value, b"..."].concat();
+        let text = STANDARD.encode(around);
+        assert_eq!(left(&table, &text).len(), text.len() - characters + "(k)".len(), "{before} octets before");
+    }
+}
+
+#[test]
+fn other_characters_end_a_form_and_places_apart_stay_apart() {
+    let value = b"\x00\xff\x80hunter2pass\x01\x02";
+    let table = table("k", value);
+    let apart = format!("a {} b {} c", hex(value), hex(value));
+    assert_eq!(left(&table, &apart), "a (k) b (k) c");
+    let base64 = STANDARD.encode(value);
+    let numbers: Vec<String> = value.iter().map(ToString::to_string).collect();
+    assert_eq!(left(&table, &numbers.join(", ")), "(k)");
+    let halves = |all: &[String], between: &str| [all[..8].join(" "), all[8..].join(" ")].join(between);
+    let pairs: Vec<String> = value.iter().map(|octet| format!("{octet:02x}")).collect();
+    for text in [
+        format!("{}!{}", &base64[..11], &base64[11..]),
+        halves(&pairs, " ! "),
+        halves(&numbers, " 256 "),
+        halves(&numbers, " 300 "),
+        halves(&numbers, " ! "),
+    ] {
+        assert_eq!(left(&table, &text), text);
     }
 }
 
@@ -115,7 +150,10 @@ fn keys_are_found_in_texts_that_are_no_pem() {
     let lost = String::from_utf8(PEM.to_vec()).unwrap().replace('\n', "");
     let both = [b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", PEM, PEM].concat();
     let cut = &PEM[..PEM.len() / 2];
-    for (text, count) in [(lost.as_bytes(), 1), (&both[..], 2), (cut, 1), (b"PRIVATE KEY----- ", 0), (b"nothing", 0)] {
+    let bare = b"PRIVATE KEY-----AAAA-----END-----PRIVATE KEY-----BBBB";
+    for (text, count) in
+        [(lost.as_bytes(), 1), (&both[..], 2), (cut, 1), (bare, 2), (b"PRIVATE KEY----- ", 0), (b"nothing", 0)]
+    {
         assert_eq!(keys(text).len(), count, "{}", String::from_utf8_lossy(text));
     }
     assert_eq!(decoded(keys(lost.as_bytes())[0]), decoded(keys(PEM)[0]));
@@ -183,6 +221,18 @@ fn the_table_is_bounded_and_empties_itself() {
         table.forget(&hashes);
     }
     assert!(table.blocks.is_empty() && table.blocks.capacity() < 20_000, "{}", table.blocks.capacity());
+    // What is a fifth full keeps its room, what is a tenth full keeps twice what it holds, and a small one stays as it is.
+    table.add("x", &hashes);
+    let room = table.blocks.capacity();
+    table.forget(&hashes[20_000..]);
+    assert_eq!(table.blocks.capacity(), room);
+    table.forget(&hashes[10_000..20_000]);
+    assert!((20_000..room).contains(&table.blocks.capacity()), "{}", table.blocks.capacity());
+    let mut small = Table::default();
+    small.add("x", &hashes[..2_000]);
+    let room = small.blocks.capacity();
+    small.forget(&hashes[1..2_000]);
+    assert_eq!(small.blocks.capacity(), room);
     let long = vec![7_u8; 4 * KNOWN_OCTETS_MAX];
     assert!(blocks(&long).len() <= KNOWN_OCTETS_MAX / STRIDE + 1);
 }
