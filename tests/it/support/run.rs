@@ -6,9 +6,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use notariat_lab::Scratch;
+use notariat_lab::process::rest_after_look;
 
 /// The longest a run may take: far more than any needs, so that only a hang meets it.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The least time between two looks at a state.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A finished run.
 #[derive(Debug)]
@@ -63,9 +67,11 @@ impl Run {
 #[track_caller]
 pub fn until(what: &str, mut is: impl FnMut() -> bool) {
     let until = Instant::now() + DEADLINE;
+    let mut look = Instant::now();
     while !is() {
         assert!(Instant::now() < until, "not so after {DEADLINE:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        rest_after_look(look, LOOK);
+        look = Instant::now();
     }
 }
 
@@ -123,9 +129,11 @@ impl Daemon {
     #[track_caller]
     pub fn until(&self, what: &str, mut is: impl FnMut() -> bool) {
         let until = Instant::now() + DEADLINE;
+        let mut look = Instant::now();
         while !is() {
             assert!(Instant::now() < until, "not so after {DEADLINE:?}: {what}; the log:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
+            rest_after_look(look, LOOK);
+            look = Instant::now();
         }
     }
 

@@ -21,6 +21,15 @@ const STOP: Duration = Duration::from_secs(5);
 /// How often a state is looked at that will change in milliseconds.
 const POLL: Duration = Duration::from_millis(10);
 
+/// The longest time between two looks at a state.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+/// Rests between two looks at a state: at least for `least`, and three times as long as the look took. Who waits by starting a command leaves the
+/// processors to what is waited for.
+pub fn rest_after_look(began: Instant, least: Duration) {
+    thread::sleep(least.max(3 * began.elapsed()).min(REST_MAX));
+}
+
 /// A running server, or one that was stopped and can be started again.
 #[derive(Debug)]
 pub struct Server {
@@ -97,6 +106,7 @@ impl Server {
     pub fn wait_until(&self, what: &str, mut ready: impl FnMut() -> bool) -> Result<(), String> {
         let deadline = Instant::now() + START;
         let why = loop {
+            let look = Instant::now();
             let running = self.is_running();
             // Before it is asked: another server at this address must not be taken for ours.
             if reports_address_in_use(&self.log_of_this_run()) {
@@ -111,7 +121,7 @@ impl Server {
             if Instant::now() > deadline {
                 break "was too slow";
             }
-            thread::sleep(POLL);
+            rest_after_look(look, POLL);
         };
         let log = self.log_of_this_run();
         let lines: Vec<&str> = log.lines().collect();
