@@ -108,6 +108,7 @@ fn a_request_in_the_record_overrides_the_cap_for_one_order() {
         (Some(format!("{NOW}")), NOW - DAY, "Wait Capped SecretMissing"),
         (Some(format!("{NOW} force")), NOW - DAY, "Issue SecretMissing"),
         (Some(format!("{} force", NOW - DAY * 2)), NOW - DAY, "Wait Capped SecretMissing"),
+        (Some(format!("{} force", NOW - DAY)), NOW - DAY, "Wait Capped SecretMissing"),
         (Some(format!("{} force", NOW + DAY)), NOW - DAY, "Wait Capped SecretMissing"),
         (Some("now force".to_owned()), NOW - DAY, "Wait Capped SecretMissing"),
     ] {
@@ -158,7 +159,8 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
         panic!("{}", contested.word())
     };
     assert_eq!(until, NOW + 19 * minute);
-    assert_eq!(broken(vec![NOW - 61 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Restore KeyMismatch Copy");
+    assert_eq!(broken(vec![NOW - 60 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Restore KeyMismatch Copy");
+    assert_eq!(broken(vec![NOW - 59 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Wait Contested KeyMismatch");
     assert_eq!(
         broken(vec![NOW - 20 * minute, NOW - 21 * minute, NOW - 22 * minute]).word(),
         "Wait Contested KeyMismatch"
