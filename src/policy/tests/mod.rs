@@ -41,6 +41,7 @@ struct Case {
     certificate: Option<String>,
     revocations: Vec<RevocationRequest>,
     renewal: Option<RenewalWish>,
+    now: Time,
 }
 
 fn entry(yaml: &str) -> Entry {
@@ -84,14 +85,19 @@ fn case() -> Case {
         certificate: None,
         revocations: Vec::new(),
         renewal: None,
+        now: NOW,
     }
 }
 
 impl Case {
     fn decide(&self) -> Evaluation {
+        self.with_input(evaluate)
+    }
+
+    fn with_input<T>(&self, of: impl FnOnce(&EvaluationInput<'_>) -> T) -> T {
         let of_names = [(self.entry.order_names(), self.orders.clone())].into();
         let orders = [(self.directory.url().into(), of_names)].into();
-        evaluate(&EvaluationInput {
+        of(&EvaluationInput {
             revocations: &self.revocations,
             certificate: self.certificate.as_deref(),
             entry: &self.entry,
@@ -107,7 +113,7 @@ impl Case {
             secret_type: TYPE_TLS,
             of_objects: self.of_objects,
             renewal: self.renewal.as_ref(),
-            now: NOW,
+            now: self.now,
         })
     }
 

@@ -96,8 +96,15 @@ fn a_namespace_whose_week_is_full_waits_and_its_renewals_do_not() {
         assert_eq!(case.word(), expected, "{what}");
     }
     // A due certificate with a name more is renewed with the names that it has.
-    let due = full().pair(facts(&["a.test"], 62, 28, "01"));
+    let mut due = full().pair(facts(&["a.test"], 62, 28, "01"));
     assert!(matches!(due.decide().decision, Decision::Issue { names: Some(names), .. } if names.len() == 1));
+    // From the second on at which it is due.
+    let at = due.with_input(|input| renewal_time_of(input, facts_of(&input.secrets[0]).unwrap()).at);
+    for (now, is_partial) in [(at - Duration::from_secs(1), false), (at, true)] {
+        due.now = now;
+        let is = matches!(due.decide().decision, Decision::Issue { names: Some(_), .. });
+        assert_eq!(is, is_partial, "{now}, due at {at}");
+    }
 }
 
 #[test]
@@ -160,7 +167,10 @@ fn a_secret_that_somebody_keeps_breaking_is_restored_more_slowly() {
     };
     assert_eq!(until, NOW + 19 * minute);
     assert_eq!(broken(vec![NOW - 60 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Restore KeyMismatch Copy");
-    assert_eq!(broken(vec![NOW - 59 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(), "Wait Contested KeyMismatch");
+    assert_eq!(
+        broken(vec![NOW - 59 * minute, NOW - 2 * minute, NOW - 3 * minute]).word(),
+        "Wait Contested KeyMismatch"
+    );
     assert_eq!(
         broken(vec![NOW - 20 * minute, NOW - 21 * minute, NOW - 22 * minute]).word(),
         "Wait Contested KeyMismatch"
