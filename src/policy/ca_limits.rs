@@ -289,6 +289,16 @@ mod tests {
         assert!(made.exhausted(&quota, false, NOW).is_some(), "another one");
         made.remove_from_all(NOW);
         assert_eq!(made.exhausted(&quota, false, NOW), None);
+        // Those older than a day leave the table, and no other.
+        let (old, young) = (NOW - DAY, NOW - DAY + Duration::from_secs(1));
+        let mut made = OrderLog::default();
+        [old, young, NOW].into_iter().for_each(|at| made.add(at, at == old));
+        made.prune(NOW);
+        assert_eq!((made.all, made.first), (vec![young, NOW], vec![young, NOW]));
+        let mut made = OrderLog::default();
+        made.add(old, false);
+        made.prune(NOW);
+        assert_eq!((made.all, made.first), (vec![], vec![]));
     }
 
     /// The texts are those of Boulder's ratelimits package.
@@ -298,6 +308,12 @@ mod tests {
             (
                 429,
                 r#"too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s, retry after 2026-11-24 10:00:00 UTC: see https://letsencrypt.org/docs/rate-limits/#new-certificates-per-exact-set-of-identifiers"#,
+                Some(Scope::NameSet),
+            ),
+            // Another CA may quote a name of the set.
+            (
+                429,
+                r#"too many certificates already issued for the exact set of "www.example.com" and others"#,
                 Some(Scope::NameSet),
             ),
             (
