@@ -205,7 +205,7 @@ impl OrderLog {
             }
             times.last().copied().unwrap_or(now).max(now)
         };
-        quotas.iter().filter(|quota| quota.orders > 0).map(last).max().unwrap_or(now)
+        quotas.iter().map(last).max().unwrap_or(now)
     }
 }
 
