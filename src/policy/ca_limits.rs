@@ -269,6 +269,7 @@ mod tests {
     use crate::base::shared_str::SharedStr;
     use crate::cert::facts::CertificateFacts;
     use crate::policy::secret_state::{PairState, Present};
+    use crate::record::Issued;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
 
@@ -422,5 +423,37 @@ mod tests {
             failed_too_often(&[at(70), at(50), at(40), at(30), at(1)], NOW),
             Some(at(50) + Duration::from_secs(3600))
         );
+    }
+
+    #[test]
+    fn a_directory_whose_quota_is_used_up_is_closed_for_all_until_an_order_leaves_the_window() {
+        let (mut made, hour) = (OrderLog::default(), Duration::from_secs(3600));
+        made.add(NOW - hour, false);
+        let closed = |per_day| out_of_quota(&made, "https://ca.test/dir", per_day, false, NOW);
+        let block = closed(Some(1)).expect("one order was made");
+        assert_eq!((block.scope, block.since, block.until), (Scope::Account, Some(NOW), NOW - hour + DAY));
+        assert_eq!((closed(Some(2)), closed(None)), (None, None));
+    }
+
+    #[test]
+    fn the_oldest_certificates_come_first_and_those_without_one_last() {
+        let record = |stored: Option<Time>| {
+            let issued = |at| Issued {
+                serial: "01".into(),
+                at,
+                directory: "https://ca.test/dir".into(),
+                key_type: "ecdsa-p256".into(),
+                profile: None,
+                account: None,
+                cert_id: None,
+                renewal_mark: None,
+            };
+            let mut record = RecordData::default();
+            record.stored = stored.map(issued);
+            record
+        };
+        let mut ranks = [None, Some(NOW), Some(NOW - DAY)].map(|stored| quota_rank(&record(stored)));
+        ranks.sort();
+        assert_eq!(ranks, [(false, Some(NOW - DAY)), (false, Some(NOW)), (true, None)]);
     }
 }
