@@ -151,6 +151,11 @@ impl<T, I: CacheIndex<T>> Cache<T, I> {
         self.prune_at = 2 * self.entries.len();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Drops what a watch showed that ended.
     pub(super) fn drop_watch(&mut self, watch: usize) {
         self.remove_all(|_, entry| matches!(entry.freshness, Freshness::Watch(w, _) if w == watch));

@@ -85,9 +85,15 @@ impl SecretCache {
         let own = &self.context.namespace;
         let is_held = |at: &ObjectRef| desired.owner_of(at).is_some();
         self.held.prune(|at, _| is_held(at));
-        let is_recorded = |at: &ObjectRef| match record::subject(at) {
+        // The records whose name is a hash.
+        let mut hashed: Option<HashSet<ObjectRef>> = None;
+        let mut is_recorded = |at: &ObjectRef| match record::subject(at) {
             Some(secret) => is_held(&secret),
-            None => desired.wanted.keys().any(|secret| record::reference(secret, own) == *at),
+            None => {
+                let records = || desired.wanted.keys().map(|secret| record::reference(secret, own));
+                let all = || records().filter(|record| record::subject(record).is_none()).collect();
+                hashed.get_or_insert_with(all).contains(at)
+            }
         };
         self.records.prune(|at, known| known.is_some_and(is_left) || is_recorded(at));
         let mut inputs: Option<HashSet<&ObjectRef>> = None;
@@ -351,10 +357,18 @@ impl SecretCache {
         held == Some(version) || record == Some(version)
     }
 
-    /// Marks an object stale: it is read when it is asked for.
+    /// The numbers of objects in the tables of certificates and of records.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.held.len(), self.records.len())
+    }
+
+    /// Marks an object stale: it is read when it is asked for. Each object is in the table of its kind alone.
     pub(super) fn invalidate(&mut self, at: &ObjectRef) {
-        self.held.invalidate(at);
-        self.records.invalidate(at);
+        match record::is_one(at) {
+            true => self.records.invalidate(at),
+            false => self.held.invalidate(at),
+        }
     }
 
     /// Marks everything stale that was read and not shown by a watch.

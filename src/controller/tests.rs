@@ -10,7 +10,7 @@ use super::messages::WorkResult;
 use super::observed::{InformerEvent, ObjectEvent, RecordSummary};
 use super::state::ControllerState;
 use super::*;
-use crate::base::limits::{POLL_INTERVAL, READ_AGAIN};
+use crate::base::limits::{POLL_INTERVAL, READ_AGAIN, TABLE_KEPT_MIN};
 use crate::base::name::{ClusterName, ObjectRef};
 use crate::base::time::Time;
 use crate::cli::Arguments;
@@ -376,4 +376,25 @@ fn what_was_read_of_a_secret_counts_until_it_is_doubted() {
     fs::create_dir_all(&unreadable).unwrap();
     fs::write(unreadable.join("annotations.json"), "{").unwrap();
     assert!(secrets.held(&at, now + READ_AGAIN).is_err(), "a failed read is never \"missing\"");
+}
+
+#[test]
+fn objects_are_in_the_table_of_their_kind_until_nobody_wants_them() {
+    let folder = Folder::new("tables", 1);
+    // The name of its record is a hash.
+    let long = "l".repeat(250);
+    let entries = format!("- {{secret: s0, domains: [n0.test]}}\n- {{secret: {long}, domains: [l.test]}}\n");
+    fs::write(folder.0.join("ns/configmaps/certs/certificates"), entries).unwrap();
+    let (context, options) = folder.open();
+    let mut controller = controller(&context, &options, Vec::new());
+    controller.pass(time::now()).unwrap();
+    assert_eq!(controller.state.secrets.sizes(), (2, 2));
+    for number in 0..TABLE_KEPT_MIN {
+        let secret = ObjectRef::new("ns", &format!("unwanted-{number}"));
+        controller.state.secrets.invalidate(&record::reference(&secret, "ns"));
+        controller.state.secrets.invalidate(&secret);
+    }
+    assert_eq!(controller.state.secrets.sizes(), (2 + TABLE_KEPT_MIN, 2 + TABLE_KEPT_MIN));
+    controller.state.rebuild_desired();
+    assert_eq!(controller.state.secrets.sizes(), (2, 2));
 }
