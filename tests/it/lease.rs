@@ -65,11 +65,13 @@ fn one_of_two_replicas_works_and_the_other_one_follows_when_it_is_stopped() {
     first.until("it is made again", || lease(&cluster, "holderIdentity") == holder);
     assert_eq!(lease(&cluster, "acquireTime"), acquired, "by who held it all the time");
 
-    // What is done while nobody leads is seen at once by who leads next.
+    // What is done while nobody leads is seen at once by who leads next, which is stopped meanwhile: it would lead within seconds.
+    second.signal("STOP");
     first.signal("TERM");
     first.wait().ends(0).says(&["released lease="]).never_says("not-leading");
     cluster.kubectl(&["delete", "secret", "web"]);
     assert!(!second.log().contains("valid"), "it only stands by: {}", second.log());
+    second.signal("CONT");
     second.until_it_says("restored secret=");
     assert_eq!(second.log().matches("standby lease=").count(), 1, "{}", second.log());
     assert_eq!(lease(&cluster, "leaseTransitions"), "1");
