@@ -363,9 +363,10 @@ impl SecretCache {
         (self.held.len(), self.records.len())
     }
 
-    /// Marks an object stale: it is read when it is asked for. Each object is in the table of its kind alone.
+    /// Marks an object stale: it is read when it is asked for. Each object is in the table of its kind alone. In another namespace a certificate may
+    /// have the name of a record.
     pub(super) fn invalidate(&mut self, at: &ObjectRef) {
-        match record::is_one(at) {
+        match record::is_one(at) && at.namespace == self.context.namespace {
             true => self.records.invalidate(at),
             false => self.held.invalidate(at),
         }

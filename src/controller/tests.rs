@@ -395,6 +395,9 @@ fn objects_are_in_the_table_of_their_kind_until_nobody_wants_them() {
         controller.state.secrets.invalidate(&secret);
     }
     assert_eq!(controller.state.secrets.sizes(), (2 + TABLE_KEPT_MIN, 2 + TABLE_KEPT_MIN));
+    let record = record::reference(&ObjectRef::new("ns", "s0"), "ns");
+    controller.state.secrets.invalidate(&ObjectRef::new("tenant", &record.name));
+    assert_eq!(controller.state.secrets.sizes(), (3 + TABLE_KEPT_MIN, 2 + TABLE_KEPT_MIN), "no record of ours");
     controller.state.rebuild_desired();
     assert_eq!(controller.state.secrets.sizes(), (2, 2));
 }
