@@ -20,13 +20,13 @@ pub const COUNTS: [usize; 4] = [100, 300, 1_000, 3_000];
 /// The number of renewals at once that is a row where larger ones are.
 const RENEWALS: usize = 400;
 
-/// The workers of each run.
+/// The workers of a run.
 const WORKERS: usize = 16;
 
-/// The most certificates of a run with all workers. With more of them Pebble hangs in most runs (throughput.rs says why), so that a quarter of the
-/// workers makes these.
+/// The most certificates of a run with all workers.
 const WITH_ALL_WORKERS_MAX: usize = 3_000;
 
+/// The workers of a run of so many certificates: a quarter where all of them would make Pebble hang in most runs (throughput.rs says why).
 fn workers(count: usize) -> usize {
     if count > WITH_ALL_WORKERS_MAX { WORKERS / 4 } else { WORKERS }
 }

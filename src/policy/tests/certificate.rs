@@ -44,3 +44,18 @@ fn a_key_of_another_type_stays_where_the_type_is_kept() {
     kept.entry = entry("{secret: web, domains: [a.test, www.a.test], keepKeyType: true}");
     assert_eq!(kept.word(), "Keep");
 }
+
+#[test]
+fn a_certificate_is_ready_until_it_does_not_serve_and_while_a_renewal_is_due() {
+    let aged = |age, left| case().pair(facts(&["a.test", "*.a.test"], age, left, "01"));
+    for (what, case, reason) in [
+        ("valid", case(), None),
+        ("due", aged(62, 28), None),
+        ("renewal asked for", case().with(|p| p.renewal_asked = Some("1".into())), None),
+        ("expired", aged(90, 0), Some(Reason::Expired)),
+        ("another key", case().with(|p| p.pair = mismatch()), Some(Reason::KeyMismatch)),
+        ("missing", Case { secrets: vec![SecretState::Missing], ..case() }, Some(Reason::SecretMissing)),
+    ] {
+        assert_eq!(case.with_input(unready).map(|violation| violation.reason), reason, "{what}");
+    }
+}

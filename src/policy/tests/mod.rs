@@ -149,21 +149,6 @@ fn without_copy(case: Case) -> Case {
 }
 
 #[test]
-fn a_certificate_is_ready_until_it_does_not_serve_and_while_a_renewal_is_due() {
-    let aged = |age, left| case().pair(facts(&["a.test", "*.a.test"], age, left, "01"));
-    for (what, case, reason) in [
-        ("valid", case(), None),
-        ("due", aged(62, 28), None),
-        ("renewal asked for", case().with(|p| p.renewal_asked = Some("1".into())), None),
-        ("expired", aged(90, 0), Some(Reason::Expired)),
-        ("another key", case().with(|p| p.pair = mismatch()), Some(Reason::KeyMismatch)),
-        ("missing", Case { secrets: vec![SecretState::Missing], ..case() }, Some(Reason::SecretMissing)),
-    ] {
-        assert_eq!(case.with_input(unready).map(|violation| violation.reason), reason, "{what}");
-    }
-}
-
-#[test]
 fn each_check_finds_its_fault_and_what_follows_is_decided() {
     let aged = |age, left| facts(&["a.test", "*.a.test"], age, left, "01");
     let rows: Vec<(&str, Case, &str)> = vec![

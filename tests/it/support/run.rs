@@ -65,11 +65,17 @@ impl Run {
 
 /// Waits until something is the case.
 #[track_caller]
-pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub fn until(what: &str, is: impl FnMut() -> bool) {
+    until_or(is, || what.to_owned());
+}
+
+/// Waits until something is the case. Panics with these words where it is not.
+#[track_caller]
+fn until_or(mut is: impl FnMut() -> bool, words: impl Fn() -> String) {
     let until = Instant::now() + DEADLINE;
     let mut look = Instant::now();
     while !is() {
-        assert!(Instant::now() < until, "not so after {DEADLINE:?}: {what}");
+        assert!(Instant::now() < until, "not so after {DEADLINE:?}: {}", words());
         rest_after_look(look, LOOK);
         look = Instant::now();
     }
@@ -127,14 +133,8 @@ impl Daemon {
 
     /// Waits until something is the case.
     #[track_caller]
-    pub fn until(&self, what: &str, mut is: impl FnMut() -> bool) {
-        let until = Instant::now() + DEADLINE;
-        let mut look = Instant::now();
-        while !is() {
-            assert!(Instant::now() < until, "not so after {DEADLINE:?}: {what}; the log:\n{}", self.log());
-            rest_after_look(look, LOOK);
-            look = Instant::now();
-        }
+    pub fn until(&self, what: &str, is: impl FnMut() -> bool) {
+        until_or(is, || format!("{what}; the log:\n{}", self.log()));
     }
 
     /// Waits until the log holds a part.
