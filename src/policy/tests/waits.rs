@@ -104,6 +104,8 @@ fn a_namespace_whose_week_is_full_waits_and_its_renewals_do_not() {
         due.now = now;
         let is = matches!(due.decide().decision, Decision::Issue { names: Some(_), .. });
         assert_eq!(is, is_partial, "{now}, due at {at}");
+        let whole = Case { now, ..full().pair(facts(&["a.test", "*.a.test"], 62, 28, "01")) };
+        assert_eq!(whole.word() == "Issue RenewalDue uncounted", is_partial, "{now}, due at {at}");
     }
 }
 
