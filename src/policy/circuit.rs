@@ -224,6 +224,12 @@ mod tests {
         assert_eq!(call(CallResult::Unknown, later(2)), [(of.clone(), 1)]);
         assert_eq!(call(CallResult::Bad, later(3)), [(of.clone(), 2)]);
         assert_eq!(call(CallResult::Good, later(30)), []);
+        circuits.enter(&of, &ca(), OF_THREE, NOW).unwrap();
+        assert_eq!(
+            (circuits.failing(), circuits.reserve(&of, NOW)),
+            (vec![], Ok(false)),
+            "somebody is there, and nothing failed"
+        );
     }
 
     #[test]
@@ -355,5 +361,14 @@ mod tests {
             circuits.leave(&target, &ca(), false, CallResult::Bad, now);
         }
         assert!(circuits.circuits.len() < 100, "a day's failures: {}", circuits.circuits.len());
+        let mut circuits = CircuitSet::default();
+        circuits.enter(&target(1, "a.test"), &ca(), OF_THREE, NOW).unwrap();
+        circuits.leave(&target(1, "a.test"), &ca(), false, CallResult::Bad, NOW);
+        let forgotten = NOW + OPEN.wait(1) + FAILURES_KEPT;
+        for (now, left) in [(forgotten - Duration::from_secs(1), 1), (forgotten, 0)] {
+            circuits.enter(&target(1, "b.test"), &ca(), OF_THREE, now).unwrap();
+            circuits.leave(&target(1, "b.test"), &ca(), false, CallResult::Good, now);
+            assert_eq!(circuits.circuits.len(), left, "{now}");
+        }
     }
 }

@@ -180,6 +180,7 @@ fn for_each_order(record: &RecordData, mut each: impl FnMut(&SharedStr, Time, Or
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Issued;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
     const CA: &str = "https://ca.test/dir";
@@ -222,6 +223,64 @@ mod tests {
         assert!(index.counted().values().all(HashMap::is_empty), "nothing is left in memory");
     }
 
+    /// How many orders of the last day count: against quotas with renewals, and against those without.
+    fn made(index: &OrderIndex) -> (usize, usize) {
+        let made = |renewals| {
+            let has_room = |orders: &usize| {
+                let quota = Quota { orders: *orders, window: DAY, renewals };
+                index.log(CA).is_none_or(|log| log.exhausted(&[quota], false, NOW).is_none())
+            };
+            (1..).find(has_room).map_or(0, |orders: usize| orders - 1)
+        };
+        (made(true), made(false))
+    }
+
+    #[test]
+    fn an_order_counts_by_what_became_of_it_until_its_record_goes() {
+        let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+        let ended_at = |stage, failures| {
+            let mut record = record(&[], Some(NOW - hour));
+            (record.histories[0].stage, record.histories[0].failures) = (Some(stage), failures);
+            record
+        };
+        let mut stored = RecordData::default();
+        stored.stored = Some(Issued {
+            serial: "01".into(),
+            at: NOW - hour,
+            directory: CA.into(),
+            key_type: "ecdsa-p256".into(),
+            profile: None,
+            account: None,
+            cert_id: None,
+            renewal_mark: None,
+        });
+        for (what, record, counts, stays) in [
+            ("stored", stored, (1, 0), true),
+            ("counted", record(&[NOW - hour], None), (0, 1), true),
+            ("refused by a validation", ended_at(Stage::Validation, 1), (1, 1), true),
+            ("failed before there was an order", ended_at(Stage::Zone, 1), (0, 0), false),
+            ("validated in the end", ended_at(Stage::Validation, 0), (0, 0), false),
+            ("within the day", record(&[NOW - DAY + second], None), (0, 1), true),
+            ("a day ago", record(&[NOW - DAY], None), (0, 0), false),
+            ("by a clock that was ahead", record(&[NOW + 2 * hour], None), (0, 0), false),
+        ] {
+            let mut index = OrderIndex::default();
+            index.add(&record, NOW);
+            assert_eq!((made(&index), index.log(CA).is_some()), (counts, stays), "{what}");
+            index.remove(&record);
+            assert_eq!(made(&index), (0, 0), "{what}");
+        }
+        let week = record(&[NOW - CAP_WINDOW, NOW - CAP_WINDOW + second, NOW - hour, NOW + 2 * hour], None);
+        let mut index = OrderIndex::default();
+        [&week, &record(&[NOW - 2 * hour], None)].into_iter().for_each(|record| index.add(record, NOW));
+        let counted = |index: &OrderIndex| {
+            index.counted().values().flat_map(HashMap::values).flatten().copied().collect::<Vec<_>>()
+        };
+        assert_eq!(counted(&index), [NOW - CAP_WINDOW + second, NOW - hour, NOW - 2 * hour]);
+        index.remove(&record(&[NOW - hour], None));
+        assert_eq!(counted(&index), [NOW - CAP_WINDOW + second, NOW - 2 * hour]);
+    }
+
     /// The 21st order waits, whatever its names, until the first one is a week old. What waits or is being made counts as made.
     #[test]
     fn a_namespace_has_its_orders_of_a_week() {
@@ -250,7 +309,7 @@ mod tests {
             (Some(NOW + 68 * hour), None, None)
         );
         index.release(&reserved);
-        assert_eq!(full(&index, "a", 4), None);
+        assert_eq!((full(&index, "a", 4), full(&index, "a", 3)), (None, Some(NOW + 68 * hour)), "what was made stays");
         [&many, &old, &other].into_iter().for_each(|record| index.remove(record));
         assert!(index.namespaces.is_empty(), "nothing is left in memory");
     }

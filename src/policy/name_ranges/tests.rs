@@ -76,7 +76,8 @@ fn the_longest_range_owns_a_name() {
         ("both2", "x.p.shared.test", ""),
         ("none", "shared.test", FOREIGN),
         ("none", "free.test", "which has none"),
-        ("c", "example.com", NO_LINE),
+        ("c", "example.com", "and without one it gets no certificate"),
+        ("edge:c", "example.com", "and in another cluster nothing is served without one"),
         ("*", "example.com", NO_LINE),
         ("", "example.com", NO_LINE),
         // Text that is no name never comes to the ranges.
@@ -347,6 +348,10 @@ fn many_lines_are_no_burden() {
         assert_eq!(ranges.judge(&format!("n{n}"), &name(n)), Ok(()));
         assert!(ranges.judge(&format!("n{n}"), &name((n + 1) % NAMESPACE_LINES_MAX)).is_err());
     }
+    // All of three are shown.
+    let ranges = ranges_of("a: {domains: [b.test, c.test, d.test]}", &[]);
+    let refused = ranges.judge("a", &Domain::parse("e.test").unwrap()).unwrap_err();
+    assert!(refused.contains("b.test, c.test, d.test") && !refused.contains("more"), "{refused}");
     // A refusal is short enough for an Event, whatever the names.
     let long = format!("{}.{}", vec!["l".repeat(60); 3].join("."), "m".repeat(50));
     let ranges = ranges_of(&format!("a: {{domains: [1.{long}, 2.{long}, 3.{long}, 4.{long}]}}"), &[]);
