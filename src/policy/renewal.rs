@@ -146,6 +146,7 @@ mod tests {
             (hours(160), None, (120, 130), (120, 130), Suggested),
             // But never in the last tenth.
             (hours(160), None, (150, 155), (140, 144), Lifetime),
+            (hours(160), None, (144, 200), (140, 144), Lifetime),
             // A window that reaches into it is drawn from up to there.
             (hours(160), None, (120, 200), (120, 144), Suggested),
             (45 * DAY, None, (960, 1080), (960, 972), Suggested),
@@ -170,6 +171,19 @@ mod tests {
                 assert_eq!(at, renewal_time(&f, "x", before, Some(&window(start, end))).at, "drawn once");
             }
         }
+        // To the second: a window that begins at the usual time, and at the latest one.
+        let one_second = |f: &CertificateFacts, start: Time| {
+            let (serial, end) = (f.serial.clone(), start + Duration::from_secs(1));
+            let window =
+                RenewalWindow { serial, start, end, first_start: start, moved_to_past: false, explanation: None };
+            renewal_time(f, "x", None, Some(&window))
+        };
+        let long = facts(90 * DAY, "1");
+        let usual = renewal_time(&long, "x", None, None).at;
+        assert_eq!(one_second(&long, usual).cause, Suggested);
+        let short = facts(hours(160), "1");
+        let latest = short.not_before + hours(144);
+        assert_eq!(one_second(&short, latest).at, latest, "never later, and not earlier either");
         // Not on one second, whether something of the window is left or not.
         for (start, end) in [(120, 200), (143, 1000), (150, 155)] {
             let at = |serial: u32| {

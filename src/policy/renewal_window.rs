@@ -77,6 +77,8 @@ mod tests {
         let past = ask(None, -20, -10).unwrap();
         assert!(!past.moved_to_past, "the first answer is no move");
         assert!(!ask(Some(&past), -20, -9).unwrap().moved_to_past, "from past to past is none either");
+        let just_past = ask(None, -20, 0).unwrap();
+        assert!(!ask(Some(&just_past), -20, -9).unwrap().moved_to_past, "nor where it ended in this second");
         let other = RenewalWindow { serial: "02".into(), ..first };
         assert!(!ask(Some(&other), -2, -1).unwrap().moved_to_past, "of another certificate");
     }

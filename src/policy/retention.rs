@@ -71,7 +71,7 @@ fn is_credible(orphaned: Orphaned, now: Time) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{LeftBehind, OrphanedSecret};
+    use crate::record::{LeftBehind, OrphanedSecret, PendingOrder, Presented};
 
     const NOW: Time = Time::from_unix(1_800_000_000);
     const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -117,12 +117,34 @@ mod tests {
         );
     }
 
+    fn left(since: Time) -> LeftBehind {
+        let text =
+            r#"{"since": 0, "zone": "a.test", "server": "ns", "address": "192.0.2.1:53", "key": "ns/k", "values": []}"#;
+        LeftBehind { since, ..serde_json::from_str(text).unwrap() }
+    }
+
+    #[test]
+    fn what_is_published_is_withdrawn_while_the_rest_is_kept() {
+        let kept = Orphaned { since: NOW - WEEK, until: NOW + WEEK, secret: OrphanedSecret::Kept };
+        let pending = |published: Vec<Presented>| {
+            let pending = PendingOrder::new("", NOW, &[], "https://ca.test/dir", ("", None));
+            Some(Box::new(PendingOrder { published, ..pending }))
+        };
+        let withdraw = Some(RetentionStep::Orphan(kept));
+        for (what, leftovers, in_flight, expected) in [
+            ("left behind", vec![left(NOW)], None, withdraw),
+            ("of an order", vec![], pending(vec![left(NOW).published]), withdraw),
+            ("an order without values", vec![], pending(vec![]), None),
+            ("nothing", vec![], None, None),
+        ] {
+            let mut body = RecordData::default();
+            (body.orphaned, body.leftovers, body.in_flight) = (Some(kept), leftovers, in_flight);
+            assert_eq!(fate(&body, RecordOwner::Gone, WEEK, NOW), expected, "{what}");
+        }
+    }
+
     #[test]
     fn what_is_left_behind_is_withdrawn_after_one_minute_then_two_then_four_up_to_ten() {
-        let left = |since: Time| -> LeftBehind {
-            let text = r#"{"since": 0, "zone": "a.test", "server": "ns", "address": "192.0.2.1:53", "key": "ns/k", "values": []}"#;
-            LeftBehind { since, ..serde_json::from_str(text).unwrap() }
-        };
         let mut body = RecordData::default();
         let pause = |body: &RecordData, age: u64| {
             let last = NOW + Duration::from_secs(age);

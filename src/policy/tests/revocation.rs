@@ -66,6 +66,12 @@ fn a_request_concerns_the_certificate_that_is_held_once() {
     }
     let mut waits = asked(&[alone("u")], &[begun("u", "01", true, None)]);
     waits.record.revocations[0].tried = Some(NOW);
+    let tried = |mut begun: ObjectRevocation| {
+        begun.tried = Some(NOW + TIDY_INTERVAL);
+        begun
+    };
+    waits.record.revocations.push(tried(begun("v", "00", true, None)));
+    waits.record.revocations.push(tried(begun("w", "01", true, APPLIED)));
     assert_eq!(waits.decide().revocation, Some(NOW + TIDY_INTERVAL), "the CA is not asked again at once");
 }
 

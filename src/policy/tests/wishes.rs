@@ -74,3 +74,11 @@ fn a_certificate_that_is_older_than_the_object_wants_is_renewed_from_that_time_o
     assert_eq!(of_others(NOW - 9 * DAY), "RenewalRequested counted=true");
     assert!(of_others(NOW - 11 * DAY).starts_with("keep"), "{}", of_others(NOW - 11 * DAY));
 }
+
+#[test]
+fn a_wish_is_told_and_a_mark_is_stored_with_its_certificate() {
+    let after = RenewalWish::After(NOW);
+    assert_eq!((mark("u 1").mark(), after.mark()), (Some(&"u 1".into()), None));
+    assert_eq!(mark("u 1").to_string(), "the object asks for a renewal");
+    assert_eq!(after.to_string(), format!("the object asks for a certificate that was made after {NOW}"));
+}
