@@ -2,6 +2,7 @@ mod ca;
 mod certificate;
 mod csr;
 mod revocation;
+mod secret;
 mod waits;
 mod wishes;
 
